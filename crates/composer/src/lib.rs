@@ -1,0 +1,1 @@
+//! Take to MP4: timeline, layout, drawing, mixing, encoding.

@@ -1,0 +1,1 @@
+//! The LiveKit Egress API: jobs, capture, composers, outputs.

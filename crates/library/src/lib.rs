@@ -1,0 +1,1 @@
+//! The recordings library: store, sidecars, index, playback.

@@ -1,0 +1,1 @@
+//! The media server: sockets, WebRTC sessions, signalling, RoomService, webhook delivery.

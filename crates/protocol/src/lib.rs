@@ -1,0 +1,1 @@
+//! LiveKit's wire: ids, tokens, Twirp, webhooks.

@@ -1,0 +1,1 @@
+//! Self-hosted video calls whose recordings cannot be lost.

@@ -1,0 +1,1 @@
+//! Rooms as pure state machines: participants, tracks, subscriptions, forwarding, layer selection.

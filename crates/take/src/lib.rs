@@ -1,0 +1,1 @@
+//! The take: a recording's tracks as received, on disk.
