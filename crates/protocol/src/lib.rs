@@ -1,1 +1,12 @@
-//! LiveKit's wire: ids, tokens, Twirp, webhooks.
+//! LiveKit's wire, as far as it is the same for every part of the program: ids, tokens and grants, Twirp bodies and
+//! errors, signed webhooks. The messages themselves are [`proto`], the public LiveKit protocol.
+//!
+//! Everything here is a function of its arguments: the time and the source of randomness are passed in.
+
+pub mod ids;
+pub mod keys;
+pub mod token;
+pub mod twirp;
+pub mod webhook;
+
+pub use livekit_protocol as proto;

@@ -1,0 +1,86 @@
+use super::*;
+
+const NOW: u64 = 1_800_000_000;
+
+fn keys() -> ApiKeys {
+    ApiKeys::new("devkey", "secret")
+}
+
+fn claims() -> Claims {
+    Claims {
+        sub: "ada".into(),
+        exp: NOW + 600,
+        nbf: NOW,
+        video: Some(VideoGrants { room_join: true, room: "räume".into(), ..VideoGrants::default() }),
+        ..Claims::default()
+    }
+}
+
+#[test]
+fn what_is_minted_is_verified() {
+    let token = mint(&keys(), claims());
+    let read = verify(&keys(), &token, NOW).unwrap();
+    assert_eq!(read.identity(), "ada");
+    assert_eq!(read.iss, "devkey");
+    assert_eq!(read.video.unwrap().room, "räume");
+}
+
+#[test]
+fn the_stock_verifier_takes_our_tokens() {
+    use livekit_api::access_token::TokenVerifier;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let token = mint(&keys(), Claims { exp: now + 600, nbf: now, ..claims() });
+    let read = TokenVerifier::with_api_key("devkey", "secret").verify(&token).unwrap();
+    assert_eq!(read.video.room, "räume");
+}
+
+#[test]
+fn stock_tokens_are_taken() {
+    use livekit_api::access_token::{AccessToken, VideoGrants};
+    let token = AccessToken::with_api_key("devkey", "secret")
+        .with_identity("bob")
+        .with_name("Bob")
+        .with_grants(VideoGrants { room_join: true, room: "r".into(), ..VideoGrants::default() })
+        .to_jwt()
+        .unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let read = verify(&keys(), &token, now).unwrap();
+    assert_eq!((read.identity(), read.name.as_str()), ("bob", "Bob"));
+}
+
+#[test]
+fn a_tampered_foreign_or_stale_token_is_refused() {
+    let token = mint(&keys(), claims());
+    assert_eq!(verify(&ApiKeys::new("devkey", "other"), &token, NOW), Err(TokenError::Signature));
+    assert_eq!(verify(&ApiKeys::new("other", "secret"), &token, NOW), Err(TokenError::UnknownKey));
+    assert_eq!(verify(&keys(), &token, NOW + 600 + LEEWAY_S + 1), Err(TokenError::Expired));
+    assert!(verify(&keys(), &token, NOW + 600 + LEEWAY_S).is_ok());
+    assert_eq!(verify(&keys(), &token, NOW - LEEWAY_S - 1), Err(TokenError::NotYetValid));
+    for bad in ["", ".", "..", "a.b.c", "é.é.é", &token[..token.len() - 3], &format!("{token}x")] {
+        assert!(verify(&keys(), bad, NOW).is_err(), "{bad:?} was accepted");
+    }
+}
+
+#[test]
+fn a_token_without_expiry_or_signature_algorithm_is_refused() {
+    assert_eq!(verify(&keys(), &mint(&keys(), Claims { exp: 0, ..claims() }), NOW), Err(TokenError::Expired));
+    let body =
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&Claims { iss: "devkey".into(), ..claims() }).unwrap());
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
+    assert_eq!(verify(&keys(), &format!("{header}.{body}."), NOW), Err(TokenError::Malformed));
+}
+
+#[test]
+fn absent_grants_have_livekits_defaults() {
+    let grants = VideoGrants::default();
+    assert!(grants.may_publish() && grants.may_subscribe() && grants.may_publish_data());
+    assert!(!grants.may_update_own_metadata());
+    let silent =
+        VideoGrants { can_publish: Some(false), can_publish_sources: vec!["camera".into()], ..grants };
+    assert!(!silent.may_publish_data());
+    assert!(!silent.may_publish_source(TrackSource::Camera));
+    let camera = VideoGrants { can_publish_sources: vec!["camera".into()], ..VideoGrants::default() };
+    assert!(
+        camera.may_publish_source(TrackSource::Camera) && !camera.may_publish_source(TrackSource::Microphone)
+    );
+}

@@ -1,0 +1,244 @@
+//! Twirp: protobuf or proto3-JSON by POST, errors always as JSON.
+//!
+//! `POST /twirp/livekit.RoomService/CreateRoom`; the answer comes in the kind of the request.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request as HttpRequest};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::keys::ApiKeys;
+use crate::token::{self, Claims, VideoGrants};
+
+/// Error codes of Twirp, each with its HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TwirpCode {
+    InvalidArgument,
+    Malformed,
+    Unauthenticated,
+    PermissionDenied,
+    NotFound,
+    BadRoute,
+    DeadlineExceeded,
+    AlreadyExists,
+    FailedPrecondition,
+    ResourceExhausted,
+    Internal,
+    Unimplemented,
+    Unavailable,
+}
+
+impl TwirpCode {
+    fn wire(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::InvalidArgument => ("invalid_argument", StatusCode::BAD_REQUEST),
+            Self::Malformed => ("malformed", StatusCode::BAD_REQUEST),
+            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
+            Self::PermissionDenied => ("permission_denied", StatusCode::FORBIDDEN),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::BadRoute => ("bad_route", StatusCode::NOT_FOUND),
+            Self::DeadlineExceeded => ("deadline_exceeded", StatusCode::REQUEST_TIMEOUT),
+            Self::AlreadyExists => ("already_exists", StatusCode::CONFLICT),
+            Self::FailedPrecondition => ("failed_precondition", StatusCode::PRECONDITION_FAILED),
+            Self::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}
+
+/// A refused call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TwirpError {
+    /// What kind of refusal.
+    pub code: TwirpCode,
+    /// For people; some clients compare it.
+    pub message: String,
+}
+
+impl TwirpError {
+    /// A refusal with a code and a text.
+    pub fn new(code: TwirpCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The caller may not do this (LiveKit answers 401 for it).
+    pub fn denied() -> Self {
+        Self::new(TwirpCode::Unauthenticated, "permissions denied")
+    }
+}
+
+impl IntoResponse for TwirpError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: &'a str,
+            msg: &'a str,
+        }
+        let (code, status) = self.code.wire();
+        let body = serde_json::to_vec(&Body { code, msg: &self.message }).expect("two texts make JSON");
+        // Clients compare the content type for equality.
+        (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
+/// Which of the two encodings a caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// proto3 JSON.
+    Json,
+    /// Binary protobuf.
+    Protobuf,
+}
+
+/// A decoded request, which remembers how to answer.
+#[derive(Debug)]
+pub struct Request<T> {
+    /// The message.
+    pub message: T,
+    /// How it came, and how the answer goes.
+    pub encoding: Encoding,
+}
+
+impl<T, S> FromRequest<S> for Request<T>
+where
+    T: Message + Default + DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = TwirpError;
+
+    async fn from_request(request: HttpRequest, state: &S) -> Result<Self, TwirpError> {
+        let encoding = encoding_of(request.headers())?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|error| TwirpError::new(TwirpCode::Malformed, error.body_text()))?;
+        let malformed = |error: String| {
+            TwirpError::new(TwirpCode::Malformed, format!("the body cannot be read: {error}"))
+        };
+        let message = match encoding {
+            Encoding::Json if body.iter().all(u8::is_ascii_whitespace) => T::default(),
+            Encoding::Json => serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?,
+            Encoding::Protobuf => T::decode(body).map_err(|error| malformed(error.to_string()))?,
+        };
+        Ok(Self { message, encoding })
+    }
+}
+
+fn encoding_of(headers: &HeaderMap) -> Result<Encoding, TwirpError> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(Encoding::Json),
+        "application/protobuf" => Ok(Encoding::Protobuf),
+        _ => Err(TwirpError::new(TwirpCode::BadRoute, format!("unexpected Content-Type: {content_type:?}"))),
+    }
+}
+
+/// An answer in the caller's encoding.
+pub fn respond<T: Message + Serialize>(encoding: Encoding, message: &T) -> Response {
+    match encoding {
+        Encoding::Json => match serde_json::to_vec(message) {
+            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => TwirpError::new(TwirpCode::Internal, error.to_string()).into_response(),
+        },
+        Encoding::Protobuf => {
+            ([(header::CONTENT_TYPE, "application/protobuf")], message.encode_to_vec()).into_response()
+        }
+    }
+}
+
+/// The claims of a call's `Authorization: Bearer`.
+///
+/// # Errors
+/// `unauthenticated`, with LiveKit's texts, when there is no token or it does not hold at `now_unix_s`.
+pub fn authenticate(keys: &ApiKeys, headers: &HeaderMap, now_unix_s: u64) -> Result<Claims, TwirpError> {
+    let refuse = |message: String| TwirpError::new(TwirpCode::Unauthenticated, message);
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(TwirpError::denied());
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix("Bearer "))
+        .ok_or_else(|| refuse("invalid authorization header. Must start with Bearer ".into()))?;
+    token::verify(keys, token.trim(), now_unix_s).map_err(|error| refuse(error.to_string()))
+}
+
+/// Refuses with "permissions denied" unless the grants pass `allowed`.
+///
+/// # Errors
+/// [`TwirpError::denied`].
+pub fn require(claims: &Claims, allowed: impl FnOnce(&VideoGrants) -> bool) -> Result<(), TwirpError> {
+    if claims.video.as_ref().is_some_and(allowed) { Ok(()) } else { Err(TwirpError::denied()) }
+}
+
+/// Refuses unless the grants make the bearer admin of this very room.
+///
+/// # Errors
+/// [`TwirpError::denied`].
+pub fn require_room_admin(claims: &Claims, room: &str) -> Result<(), TwirpError> {
+    require(claims, |grants| grants.room_admin && grants.room == room)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+    use crate::proto::{CreateRoomRequest, Room};
+
+    async fn decode(
+        content_type: &str,
+        body: impl Into<Body>,
+    ) -> Result<Request<CreateRoomRequest>, TwirpError> {
+        let request =
+            HttpRequest::post("/").header(header::CONTENT_TYPE, content_type).body(body.into()).unwrap();
+        Request::from_request(request, &()).await
+    }
+
+    #[tokio::test]
+    async fn json_is_read_in_either_case_and_unknown_fields_are_ignored() {
+        for body in
+            [r#"{"name":"r","emptyTimeout":7,"new":{"a":[1]}}"#, r#"{"name":"r","empty_timeout":"7"}"#]
+        {
+            let request = decode("application/json; charset=utf-8", body).await.unwrap();
+            assert_eq!((request.message.name.as_str(), request.message.empty_timeout), ("r", 7));
+            assert_eq!(request.encoding, Encoding::Json);
+        }
+    }
+
+    #[tokio::test]
+    async fn protobuf_is_read_and_answered() {
+        let message = CreateRoomRequest { name: "r".into(), ..Default::default() };
+        let request = decode("application/protobuf", message.encode_to_vec()).await.unwrap();
+        assert_eq!(request.message.name, "r");
+        let answer = respond(request.encoding, &Room { sid: "RM_1".into(), ..Default::default() });
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/protobuf");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_a_json_error() {
+        assert_eq!(decode("application/json", "{").await.unwrap_err().code, TwirpCode::Malformed);
+        assert_eq!(decode("application/protobuf", vec![0xff]).await.unwrap_err().code, TwirpCode::Malformed);
+        let refused = decode("text/plain", "").await.unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+        assert_eq!(refused.headers()[header::CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn a_call_needs_its_grant_and_its_room() {
+        let claims = Claims {
+            video: Some(VideoGrants { room_admin: true, room: "a".into(), ..VideoGrants::default() }),
+            ..Claims::default()
+        };
+        assert!(require_room_admin(&claims, "a").is_ok());
+        assert_eq!(require_room_admin(&claims, "b"), Err(TwirpError::denied()));
+        assert_eq!(require(&claims, |grants| grants.room_record), Err(TwirpError::denied()));
+        assert_eq!(require(&Claims::default(), |_| true), Err(TwirpError::denied()));
+    }
+}
