@@ -1,1 +1,56 @@
 //! The take: a recording's tracks as received, on disk.
+//!
+//! ```text
+//!  RTP packets -> Capture -> whole frames -> TakeHandle ==queue==> writer thread -> takes/<egress id>/
+//!                 (pure)                     (never blocks)                            take.json
+//!                                                                                      events.jsonl
+//!  composer <- TakeClock <- TakeReader (tails) <-------------------------------------  <track>-<n>.mkv
+//! ```
+//!
+//! [`TakeRecorder`] is the whole upper line in one value: packets and facts in, keyframe wishes out.
+//!
+//! # How far is a take complete?
+//!
+//! Frames wait in jitter buffers, and files are written in turn, so the newest bytes on disk say nothing about what is still
+//! to come. The recorder therefore writes a *complete mark* ([`TakeEvent::Complete`]) about five times a second: every frame and
+//! fact with `at <= to_ns` stands in the files before the mark's line does. [`TakeReader::poll`] hands out items only up to
+//! the newest mark, merged over all files in the order of `at`. The order depends on the take's content alone: whoever reads
+//! it, now or later, in whatever portions, sees the same sequence.
+//!
+//! A frame may arrive up to [`clock::LATENESS_NS`] after the moment it belongs to, and [`TakeClock`] looks
+//! [`clock::HINDSIGHT_NS`] further for a better guess of that moment. So the picture for time `t` can be drawn when
+//! [`TakeReader::presentable_to_ns`] has reached `t`; and never changes afterwards.
+//!
+//! # Invariants
+//!
+//! - A take is append-only; no byte is ever patched. Cut anywhere, it is a shorter take ([`recover`]).
+//! - The recording side never blocks on the disk; what the disk cannot take is dropped, counted and recorded as a gap.
+//! - `format`, `mkv`, `capture` and `clock` are pure: no files, clocks or threads.
+
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod clock;
+pub mod error;
+pub mod export;
+pub mod format;
+pub mod ids;
+pub mod mkv;
+pub mod reader;
+pub mod recorder;
+pub mod recovery;
+pub mod testing;
+pub mod writer;
+
+pub use capture::{Capture, CaptureConfig, Packet, Wish};
+pub use clock::{Moment, TakeClock};
+pub use error::TakeError;
+pub use export::export_track;
+pub use format::{
+    Codec, EndReason, EventLine, SegmentOpened, Speaker, TakeEvent, TakeHeader, TrackKind, TrackSource,
+};
+pub use ids::{ParticipantId, SegmentId, TrackId};
+pub use reader::{TakeEnd, TakeFrame, TakeItem, TakeReader};
+pub use recorder::TakeRecorder;
+pub use recovery::{Recovery, recover};
+pub use writer::{Frame, SegmentSpec, Sent, Take, TakeHandle, TakeOptions, TakeState, TakeSummary};

@@ -1,0 +1,1 @@
+//! Matroska as we write it.
