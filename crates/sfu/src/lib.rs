@@ -1,1 +1,38 @@
-//! Rooms as pure state machines: participants, tracks, subscriptions, forwarding, layer selection.
+//! Rooms as pure state machines: who is there, what they publish, who receives which layer of it, what they are told.
+//!
+//! ```text
+//!   join, signal, connected, sections, media, data, admin calls, time
+//!                               │
+//!                     ┌─────────▼─────────┐        per packet
+//!                     │       Room        │   packet ─► Track ─► DownTrack ─► Rewrite
+//!                     └─────────┬─────────┘
+//!                               ▼
+//!   Output: signal messages, webhooks, down tracks to add or remove, keyframes to ask for, data, facts for recorders
+//! ```
+//!
+//! Call order: any input method, then [`Room::poll_output`] until it is empty. No clock, socket, task or randomness is
+//! used: time comes in as [`Now`], ids from a seed.
+
+// Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
+#![allow(deprecated)]
+
+mod codec;
+mod data;
+pub mod forward;
+mod info;
+mod layers;
+mod output;
+mod participant;
+mod room;
+mod signal;
+mod speakers;
+mod subscribe;
+mod track;
+
+pub use codec::{Codec, is_keyframe};
+pub use layers::{Layer, TrackSettings};
+pub use output::{DataKind, DownTrackSpec, Fact, Output};
+pub use participant::{Joining, Refusal};
+pub use room::{Now, Room, RoomEnd, RoomOptions};
+pub use subscribe::PublishedPacket;
+pub use track::Section;

@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const KEY: &[u8] = &[0x10, 0x00, 0, 0];
+const DELTA: &[u8] = &[0x10, 0x01, 0, 0];
+
+fn packet(layer: Layer, seq: u64, payload: &[u8], arrived: Instant) -> Incoming<'_> {
+    let keyframe = crate::is_keyframe(Codec::Vp8, payload);
+    Incoming { layer, seq, rtp: (seq as u32).wrapping_mul(3000), payload, keyframe, arrived }
+}
+
+#[test]
+fn nothing_goes_before_the_first_keyframe_and_numbers_begin_low() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    assert_eq!(down.forward(&packet(Layer::High, 70_000, KEY, now)), None, "no target yet");
+    down.set_target(Some(Layer::High));
+    assert_eq!(down.wants_keyframe(), Some(Layer::High));
+    assert_eq!(down.forward(&packet(Layer::High, 70_001, DELTA, now)), None);
+    assert_eq!(down.forward(&packet(Layer::High, 70_002, KEY, now)).unwrap().seq, 1);
+    assert_eq!(down.wants_keyframe(), None);
+    assert_eq!(down.forward(&packet(Layer::High, 70_004, DELTA, now)).unwrap().seq, 3);
+    assert_eq!(
+        down.forward(&packet(Layer::High, 70_003, DELTA, now)).unwrap().seq,
+        2,
+        "late, but its own number"
+    );
+    assert_eq!(down.forward(&packet(Layer::High, 70_001, DELTA, now)), None, "from before the keyframe");
+}
+
+#[test]
+fn a_layer_changes_at_its_keyframe_without_a_hole_and_with_time_going_on() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::Low));
+    let first = down.forward(&packet(Layer::Low, 10, KEY, now)).unwrap();
+    down.set_target(Some(Layer::High));
+    let later = now + Duration::from_millis(100);
+    assert_eq!(down.forward(&packet(Layer::High, 900, DELTA, later)), None);
+    assert_eq!(down.forward(&packet(Layer::Low, 11, DELTA, later)).unwrap().seq, 2, "the old one goes on");
+    let last_rtp = down.last.unwrap().rtp;
+    let switched = down.forward(&packet(Layer::High, 901, KEY, later + Duration::from_millis(50))).unwrap();
+    assert_eq!(switched.seq, 3);
+    assert_eq!(switched.rtp.wrapping_sub(last_rtp), 4500);
+    assert!(switched.rtp.wrapping_sub(first.rtp) < 90_000);
+    assert_eq!(down.forward(&packet(Layer::Low, 12, DELTA, later)), None, "the old layer is over");
+}
+
+#[test]
+fn padding_leaves_no_hole() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::High));
+    down.forward(&packet(Layer::High, 1, KEY, now)).unwrap();
+    assert_eq!(down.forward(&packet(Layer::High, 2, &[], now)), None);
+    assert_eq!(down.forward(&packet(Layer::High, 4, DELTA, now)).unwrap().seq, 3);
+    assert_eq!(down.forward(&packet(Layer::High, 3, DELTA, now)).unwrap().seq, 2);
+}
+
+#[test]
+fn a_pause_ends_with_a_keyframe_and_the_next_number() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::High));
+    down.forward(&packet(Layer::High, 1, KEY, now)).unwrap();
+    down.set_target(None);
+    assert_eq!(down.forward(&packet(Layer::High, 2, DELTA, now)), None);
+    down.set_target(Some(Layer::High));
+    assert_eq!(down.forward(&packet(Layer::High, 3, DELTA, now)), None);
+    assert_eq!(down.forward(&packet(Layer::High, 4, KEY, now)).unwrap().seq, 2);
+}
+
+#[test]
+fn vp8_numbers_go_on_over_a_change_of_layer() {
+    let now = Instant::now();
+    // X, then I and L, a long picture id and a TL0PICIDX.
+    let with =
+        |id: u16, tl0: u8, key: bool| vec![0x90, 0xc0, 0x80 | (id >> 8) as u8, id as u8, tl0, u8::from(!key)];
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::Low));
+    let first = down.forward(&packet(Layer::Low, 1, &with(0x7fff, 255, true), now)).unwrap().vp8.unwrap();
+    assert_eq!((first.picture_id, first.tl0_pic_idx), (Some(0x7fff), Some(255)));
+    down.set_target(Some(Layer::High));
+    let next = down.forward(&packet(Layer::High, 1, &with(77, 3, true), now)).unwrap().vp8.unwrap();
+    assert_eq!((next.picture_id, next.tl0_pic_idx), (Some(0), Some(0)));
+    let after = down.forward(&packet(Layer::High, 2, &with(78, 4, false), now)).unwrap().vp8.unwrap();
+    assert_eq!((after.picture_id, after.tl0_pic_idx), (Some(1), Some(1)));
+}
+
+#[test]
+fn audio_starts_at_once() {
+    let mut down = DownTrack::new(Codec::Opus);
+    down.set_target(Some(Layer::High));
+    assert_eq!(down.wants_keyframe(), None);
+    let incoming = Incoming {
+        layer: Layer::High,
+        seq: 9,
+        rtp: 1,
+        payload: &[1],
+        keyframe: true,
+        arrived: Instant::now(),
+    };
+    assert!(down.forward(&incoming).is_some());
+}
+
+proptest! {
+    /// Whatever is lost, reordered, padded or switched: no number is used for two packets, and per layer the order of
+    /// numbers is the order of packets.
+    #[test]
+    fn numbers_are_unique_and_ordered(
+        steps in proptest::collection::vec((0_usize..3, 0_u64..6, 0_u8..10, 0_usize..3), 1..400),
+    ) {
+        let start = Instant::now();
+        let mut down = DownTrack::new(Codec::Vp8);
+        let mut base = [1_000_u64, 2_000_000, 65_530];
+        let mut sent: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for (step, (layer, advance, what, target)) in steps.into_iter().enumerate() {
+            if step % 17 == 0 {
+                down.set_target((what != 9).then_some(Layer::ALL[target]));
+            }
+            base[layer] += 3;
+            let seq = base[layer] + advance;
+            if !seen.insert((layer, seq)) {
+                continue;
+            }
+            let payload: &[u8] = match what { 0 => KEY, 1 => &[], _ => DELTA };
+            let arrived = start + Duration::from_millis(step as u64 * 5);
+            if let Some(rewrite) = down.forward(&packet(Layer::ALL[layer], seq, payload, arrived)) {
+                prop_assert!(sent.insert(rewrite.seq, (layer, seq)).is_none(), "number {} used twice", rewrite.seq);
+            }
+        }
+        let all: Vec<_> = sent.values().collect();
+        for pair in all.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                prop_assert!(pair[0].1 < pair[1].1);
+            }
+        }
+    }
+}

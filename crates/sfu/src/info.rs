@@ -1,0 +1,138 @@
+//! What clients are told of a room and its participants.
+
+use reelroom_protocol::ids::ParticipantSid;
+use reelroom_protocol::proto::{
+    self, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo, WebhookEvent,
+    signal_response,
+};
+
+use crate::codec::Codec;
+use crate::output::Output;
+use crate::room::Room;
+
+/// The LiveKit version that this server behaves like. Newer ones make clients use what is not offered here.
+const SERVER_VERSION: &str = "1.9.0";
+/// From 18 on, clients negotiate data channels another way.
+const PROTOCOL: i32 = 16;
+const PING_INTERVAL_S: i32 = 5;
+const PING_TIMEOUT_S: i32 = 15;
+
+/// How this server introduces itself.
+pub(crate) fn server_info() -> ServerInfo {
+    ServerInfo {
+        version: SERVER_VERSION.to_owned(),
+        protocol: PROTOCOL,
+        node_id: "ND_reelroom".to_owned(),
+        ..Default::default()
+    }
+}
+
+impl Room {
+    /// The room with its present counts.
+    pub fn info(&self) -> proto::Room {
+        let counted = self.participants.values().filter(|participant| !participant.is_dependent());
+        proto::Room {
+            num_participants: counted.clone().count() as u32,
+            num_publishers: counted.filter(|participant| !participant.published.is_empty()).count() as u32,
+            active_recording: self.participants.values().any(|participant| participant.is_recorder()),
+            ..self.base.clone()
+        }
+    }
+
+    /// Everybody, hidden ones and recorders included.
+    pub fn participant_infos(&self) -> Vec<ParticipantInfo> {
+        self.participants.keys().filter_map(|sid| self.participant_info(sid)).collect()
+    }
+
+    /// One participant.
+    pub fn participant_info(&self, sid: &ParticipantSid) -> Option<ParticipantInfo> {
+        let participant = self.participants.get(sid)?;
+        let tracks = participant
+            .published
+            .iter()
+            .filter_map(|track| self.tracks.get(track))
+            .filter(|track| track.codec.is_some())
+            .map(|track| track.info.clone())
+            .collect();
+        Some(participant.info(tracks))
+    }
+
+    /// The session of an identity.
+    pub fn sid_of(&self, identity: &str) -> Option<ParticipantSid> {
+        self.participants.values().find(|p| p.identity.as_str() == identity).map(|p| p.sid.clone())
+    }
+
+    pub(crate) fn join_response(&self, sid: &ParticipantSid) -> JoinResponse {
+        let others = self
+            .participants
+            .values()
+            .filter(|other| other.sid != *sid && other.is_visible())
+            .filter_map(|other| self.participant_info(&other.sid))
+            .collect();
+        let grants = self.participants.get(sid).map(|participant| &participant.grants);
+        let codec = |mime: &str| proto::Codec { mime: mime.to_owned(), ..Default::default() };
+        JoinResponse {
+            room: Some(self.info()),
+            participant: self.participant_info(sid),
+            other_participants: others,
+            server_version: SERVER_VERSION.to_owned(),
+            server_info: Some(server_info()),
+            subscriber_primary: grants.is_some_and(|grants| grants.may_subscribe()),
+            ping_interval: PING_INTERVAL_S,
+            ping_timeout: PING_TIMEOUT_S,
+            enabled_publish_codecs: [Codec::Opus, Codec::Vp8, Codec::H264]
+                .map(|known| codec(known.mime()))
+                .into(),
+            fast_publish: grants.is_some_and(|grants| grants.may_publish()),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn signal(&mut self, to: &ParticipantSid, message: signal_response::Message) {
+        self.outputs.push_back(Output::Signal { to: to.clone(), message: Box::new(message) });
+    }
+
+    /// Tells everybody who may know, and the participant itself where `include_self`.
+    pub(crate) fn announce(&mut self, sid: &ParticipantSid, audience: Audience) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        participant.version += 1;
+        let visible = participant.is_visible();
+        let Some(info) = self.participant_info(sid) else { return };
+        let to: Vec<_> = self
+            .participants
+            .values()
+            .filter(|other| {
+                if other.sid == *sid { audience == Audience::All } else { visible && !other.is_recorder() }
+            })
+            .map(|other| other.sid.clone())
+            .collect();
+        for other in to {
+            let update = ParticipantUpdate { participants: vec![info.clone()] };
+            self.signal(&other, signal_response::Message::Update(update));
+        }
+    }
+
+    pub(crate) fn announce_room(&mut self) {
+        let info = self.info();
+        let everybody: Vec<_> = self.participants.keys().cloned().collect();
+        for sid in everybody {
+            self.signal(&sid, signal_response::Message::RoomUpdate(RoomUpdate { room: Some(info.clone()) }));
+        }
+    }
+
+    pub(crate) fn webhook(&mut self, event: &str, fill: impl FnOnce(&Self, &mut WebhookEvent)) {
+        let mut hook =
+            WebhookEvent { event: event.to_owned(), room: Some(self.info()), ..Default::default() };
+        fill(self, &mut hook);
+        self.outputs.push_back(Output::Webhook(Box::new(hook)));
+    }
+}
+
+/// Who is told of a change of a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Everybody else.
+    Others,
+    /// Itself too.
+    All,
+}

@@ -1,0 +1,188 @@
+//! Simulcast layers: which one a subscriber should get.
+
+use std::time::{Duration, Instant};
+
+use reelroom_protocol::proto::{UpdateTrackSettings, VideoLayer, VideoQuality};
+
+/// How long without a packet until a layer counts as not being sent.
+const LAYER_SILENT_AFTER: Duration = Duration::from_millis(1500);
+/// A keyframe of the lowest layer is small; those of the others are asked for less often.
+const KEYFRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(1000);
+
+/// A simulcast layer, by rid: `q`, `h`, `f`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// `q`, a quarter of the size.
+    Low,
+    /// `h`, half the size.
+    Medium,
+    /// `f`, the full size; also the only stream of a track without simulcast.
+    High,
+}
+
+impl Layer {
+    /// All of them, lowest first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// From a rid; anything else than LiveKit's `q` and `h` is the full stream.
+    pub fn from_rid(rid: Option<&str>) -> Self {
+        match rid {
+            Some("q") => Self::Low,
+            Some("h") => Self::Medium,
+            _ => Self::High,
+        }
+    }
+
+    /// Its rid.
+    pub fn rid(self) -> &'static str {
+        match self {
+            Self::Low => "q",
+            Self::Medium => "h",
+            Self::High => "f",
+        }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
+    fn quality(self) -> VideoQuality {
+        match self {
+            Self::Low => VideoQuality::Low,
+            Self::Medium => VideoQuality::Medium,
+            Self::High => VideoQuality::High,
+        }
+    }
+}
+
+/// What a subscriber said it wants of a track (`UpdateTrackSettings`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackSettings {
+    /// Send nothing for now.
+    pub disabled: bool,
+    /// The best layer wanted.
+    pub max: Layer,
+}
+
+impl Default for TrackSettings {
+    fn default() -> Self {
+        Self { disabled: false, max: Layer::High }
+    }
+}
+
+impl TrackSettings {
+    /// Dimensions win over quality: the smallest layer that is at least as large as what is shown.
+    pub(crate) fn from_request(request: &UpdateTrackSettings, layers: &[VideoLayer]) -> Self {
+        let by_size = (request.width > 0 && request.height > 0).then(|| {
+            Layer::ALL
+                .into_iter()
+                .find(|layer| {
+                    layers
+                        .iter()
+                        .find(|info| info.quality == i32::from(layer.quality()))
+                        .is_some_and(|info| info.width >= request.width && info.height >= request.height)
+                })
+                .unwrap_or(Layer::High)
+        });
+        let by_quality = match VideoQuality::try_from(request.quality) {
+            Ok(VideoQuality::Low) => Layer::Low,
+            Ok(VideoQuality::Medium) => Layer::Medium,
+            _ => Layer::High,
+        };
+        Self { disabled: request.disabled, max: by_size.unwrap_or(by_quality) }
+    }
+}
+
+/// Which layers arrive, and when a keyframe of each was last asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    last_packet: [Option<Instant>; 3],
+    last_keyframe_request: [Option<Instant>; 3],
+}
+
+impl Layers {
+    pub(crate) fn packet(&mut self, layer: Layer, now: Instant) {
+        self.last_packet[layer.index()] = Some(now);
+    }
+
+    pub(crate) fn is_live(&self, layer: Layer, now: Instant) -> bool {
+        self.last_packet[layer.index()]
+            .is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENT_AFTER)
+    }
+
+    /// The best live layer up to `max`, else the lowest live one above it.
+    pub(crate) fn choose(&self, max: Layer, now: Instant) -> Option<Layer> {
+        let live = |layer: &Layer| self.is_live(*layer, now);
+        Layer::ALL
+            .into_iter()
+            .filter(|layer| *layer <= max)
+            .rfind(live)
+            .or_else(|| Layer::ALL.into_iter().find(live))
+    }
+
+    /// Whether a keyframe may be asked for now; remembers that it was.
+    pub(crate) fn may_request_keyframe(&mut self, layer: Layer, now: Instant) -> bool {
+        let interval = if layer == Layer::Low { KEYFRAME_INTERVAL_LOW } else { KEYFRAME_INTERVAL };
+        let last = &mut self.last_keyframe_request[layer.index()];
+        if last.is_some_and(|at| now.saturating_duration_since(at) < interval) {
+            return false;
+        }
+        *last = Some(now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers() -> Vec<VideoLayer> {
+        [(VideoQuality::Low, 320, 180), (VideoQuality::Medium, 640, 360), (VideoQuality::High, 1280, 720)]
+            .map(|(quality, width, height)| VideoLayer {
+                quality: quality.into(),
+                width,
+                height,
+                ..Default::default()
+            })
+            .into()
+    }
+
+    #[test]
+    fn the_smallest_layer_that_fills_the_tile_is_taken() {
+        let want = |width, height, quality: VideoQuality| {
+            let request =
+                UpdateTrackSettings { width, height, quality: quality.into(), ..Default::default() };
+            TrackSettings::from_request(&request, &layers()).max
+        };
+        assert_eq!(want(300, 170, VideoQuality::High), Layer::Low);
+        assert_eq!(want(400, 300, VideoQuality::High), Layer::Medium);
+        assert_eq!(want(4000, 3000, VideoQuality::Low), Layer::High);
+        assert_eq!(want(0, 0, VideoQuality::Medium), Layer::Medium);
+    }
+
+    #[test]
+    fn only_layers_that_arrive_are_chosen() {
+        let start = Instant::now();
+        let mut state = Layers::default();
+        assert_eq!(state.choose(Layer::High, start), None);
+        state.packet(Layer::Low, start);
+        assert_eq!(state.choose(Layer::High, start), Some(Layer::Low));
+        state.packet(Layer::High, start);
+        assert_eq!(state.choose(Layer::High, start), Some(Layer::High));
+        assert_eq!(state.choose(Layer::Medium, start), Some(Layer::Low));
+        let later = start + LAYER_SILENT_AFTER;
+        state.packet(Layer::High, later);
+        assert_eq!(state.choose(Layer::Low, later), Some(Layer::High), "better than nothing");
+    }
+
+    #[test]
+    fn keyframes_are_not_asked_for_too_often() {
+        let start = Instant::now();
+        let mut state = Layers::default();
+        assert!(state.may_request_keyframe(Layer::High, start));
+        assert!(!state.may_request_keyframe(Layer::High, start + Duration::from_millis(900)));
+        assert!(state.may_request_keyframe(Layer::High, start + Duration::from_millis(1000)));
+        assert!(state.may_request_keyframe(Layer::Low, start));
+    }
+}

@@ -1,0 +1,116 @@
+//! What a room asks its shell to do.
+
+use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
+use reelroom_protocol::proto::signal_response;
+use reelroom_protocol::proto::{TrackInfo, WebhookEvent};
+
+use crate::codec::Codec;
+use crate::layers::Layer;
+
+/// One thing to do. Order matters within a room.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a signalling message.
+    Signal {
+        /// To whom.
+        to: ParticipantSid,
+        /// What.
+        message: Box<signal_response::Message>,
+    },
+    /// Deliver a webhook; id and time are filled in by the sender.
+    Webhook(Box<WebhookEvent>),
+    /// Give a subscriber a media section for a track, negotiate it, and then call [`crate::Room::down_track_ready`].
+    AddDownTrack(DownTrackSpec),
+    /// Take a track away from a subscriber.
+    RemoveDownTrack {
+        /// Whose.
+        subscriber: ParticipantSid,
+        /// Which.
+        track: TrackSid,
+    },
+    /// Ask a publisher for a keyframe.
+    RequestKeyframe {
+        /// Of which track.
+        track: TrackSid,
+        /// Of which simulcast layer; the only stream where `None`.
+        layer: Option<Layer>,
+    },
+    /// Send a data packet.
+    Data {
+        /// To whom.
+        to: ParticipantSid,
+        /// On which channel.
+        kind: DataKind,
+        /// A serialised `DataPacket`.
+        bytes: bytes::Bytes,
+    },
+    /// End a participant's connections, after what was said before has been sent.
+    Disconnect(ParticipantSid),
+    /// Something a recorder wants to know.
+    Fact(Fact),
+}
+
+/// The two data channels of LiveKit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataKind {
+    /// Ordered, retransmitted.
+    Reliable,
+    /// Unordered, sent once.
+    Lossy,
+}
+
+/// A track on its way to a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownTrackSpec {
+    /// Who receives it.
+    pub subscriber: ParticipantSid,
+    /// Whose it is.
+    pub publisher: ParticipantSid,
+    /// Which one.
+    pub track: TrackSid,
+    /// How it is encoded.
+    pub codec: Codec,
+}
+
+/// What a recorder writes down beside the media.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// Somebody who may be seen or heard is here.
+    ParticipantJoined {
+        /// The session.
+        sid: ParticipantSid,
+        /// Unique in the room.
+        identity: ParticipantIdentity,
+        /// For the label.
+        name: String,
+    },
+    /// The display name changed.
+    ParticipantNamed {
+        /// The session.
+        sid: ParticipantSid,
+        /// The new name.
+        name: String,
+    },
+    /// Somebody left.
+    ParticipantLeft(ParticipantSid),
+    /// Media of a track arrives from now on.
+    TrackPublished {
+        /// Whose.
+        participant: ParticipantSid,
+        /// What LiveKit says of it.
+        info: Box<TrackInfo>,
+        /// How it is encoded.
+        codec: Codec,
+    },
+    /// A track ended.
+    TrackUnpublished(TrackSid),
+    /// A track was muted or unmuted by its publisher.
+    TrackMuted {
+        /// Which.
+        track: TrackSid,
+        /// The new state.
+        muted: bool,
+    },
+    /// Who speaks now, and how loud (0 to 1); all of them.
+    Speakers(Vec<(ParticipantSid, f32)>),
+}

@@ -1,0 +1,156 @@
+//! One session of a participant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
+use reelroom_protocol::proto::{
+    AddTrackRequest, ParticipantInfo, SubscriptionPermission, TrackInfo, participant_info,
+};
+use reelroom_protocol::token::VideoGrants;
+
+use crate::layers::TrackSettings;
+
+/// Who wants to join, from token and query.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// New for this session.
+    pub sid: ParticipantSid,
+    /// Unique in the room; an older session of the same identity ends.
+    pub identity: ParticipantIdentity,
+    /// Display name.
+    pub name: String,
+    /// Free text.
+    pub metadata: String,
+    /// Free key-value pairs.
+    pub attributes: BTreeMap<String, String>,
+    /// What the token allows.
+    pub grants: VideoGrants,
+    /// Standard, egress, agent, …
+    pub kind: participant_info::Kind,
+    /// Whether every track is subscribed to without asking.
+    pub auto_subscribe: bool,
+}
+
+/// Why somebody may not join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// `maxParticipants` are here.
+    #[error("room has exceeded its max participants")]
+    Full,
+    /// The room is over.
+    #[error("requested room does not exist")]
+    Closed,
+}
+
+/// An announced track of which no section of the SDP is known yet.
+#[derive(Debug)]
+pub(crate) struct PendingTrack {
+    pub(crate) request: AddTrackRequest,
+    pub(crate) info: TrackInfo,
+}
+
+/// What a participant has with a track of another.
+#[derive(Debug, Default)]
+pub(crate) struct Subscription {
+    pub(crate) settings: TrackSettings,
+}
+
+#[derive(Debug)]
+pub(crate) struct Participant {
+    pub(crate) sid: ParticipantSid,
+    pub(crate) identity: ParticipantIdentity,
+    pub(crate) name: String,
+    pub(crate) metadata: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) grants: VideoGrants,
+    pub(crate) kind: participant_info::Kind,
+    pub(crate) state: participant_info::State,
+    pub(crate) version: u32,
+    pub(crate) joined_unix_ms: i64,
+    pub(crate) auto_subscribe: bool,
+    pub(crate) pending: Vec<PendingTrack>,
+    pub(crate) published: Vec<TrackSid>,
+    pub(crate) subscriptions: BTreeMap<TrackSid, Subscription>,
+    /// Tracks that were expressly subscribed to or not, against the automatic choice.
+    pub(crate) refused: BTreeSet<TrackSid>,
+    pub(crate) wanted: BTreeSet<TrackSid>,
+    pub(crate) permission: Option<SubscriptionPermission>,
+    pub(crate) last_reliable_sequence: u32,
+}
+
+impl Participant {
+    pub(crate) fn new(joining: Joining, joined_unix_ms: i64) -> Self {
+        Self {
+            sid: joining.sid,
+            identity: joining.identity,
+            name: joining.name,
+            metadata: joining.metadata,
+            attributes: joining.attributes,
+            grants: joining.grants,
+            kind: joining.kind,
+            state: participant_info::State::Joined,
+            version: 1,
+            joined_unix_ms,
+            auto_subscribe: joining.auto_subscribe,
+            pending: Vec::new(),
+            published: Vec::new(),
+            subscriptions: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            permission: None,
+            last_reliable_sequence: 0,
+        }
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.state == participant_info::State::Active
+    }
+
+    /// Recorders make the room show that it is being recorded.
+    pub(crate) fn is_recorder(&self) -> bool {
+        self.kind == participant_info::Kind::Egress || self.grants.recorder
+    }
+
+    /// Dependents keep no room open and are not counted.
+    pub(crate) fn is_dependent(&self) -> bool {
+        self.is_recorder() || self.kind == participant_info::Kind::Agent || self.grants.agent
+    }
+
+    /// Whether others are told of it.
+    pub(crate) fn is_visible(&self) -> bool {
+        !self.grants.hidden
+    }
+
+    /// What everybody is told; `tracks` are its announced tracks.
+    pub(crate) fn info(&self, tracks: Vec<TrackInfo>) -> ParticipantInfo {
+        ParticipantInfo {
+            sid: self.sid.to_string(),
+            identity: self.identity.to_string(),
+            name: self.name.clone(),
+            metadata: self.metadata.clone(),
+            attributes: self.attributes.clone().into_iter().collect(),
+            state: self.state.into(),
+            is_publisher: !tracks.is_empty(),
+            tracks,
+            joined_at: self.joined_unix_ms / 1000,
+            joined_at_ms: self.joined_unix_ms,
+            version: self.version,
+            permission: Some(self.grants.permission()),
+            kind: self.kind.into(),
+            ..Default::default()
+        }
+    }
+
+    /// Whether the publisher lets `identity`/`sid` subscribe to `track`. Recorders are exempt.
+    pub(crate) fn permits(&self, subscriber: &Self, track: &TrackSid) -> bool {
+        let Some(permission) = &self.permission else { return true };
+        if permission.all_participants || subscriber.is_recorder() {
+            return true;
+        }
+        permission.track_permissions.iter().any(|entry| {
+            let is_meant = entry.participant_sid == subscriber.sid.as_str()
+                || entry.participant_identity == subscriber.identity.as_str();
+            is_meant && (entry.all_tracks || entry.track_sids.iter().any(|sid| sid == track.as_str()))
+        })
+    }
+}

@@ -1,0 +1,557 @@
+//! The room: joining, leaving, publishing, closing, and the calls of its administrators.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use reelroom_protocol::ids::{ParticipantSid, RoomName, RoomSid, TrackSid};
+use reelroom_protocol::proto::{
+    self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, SpeakerInfo,
+    SpeakersChanged, TrackInfo, TrackUnpublishedResponse, UpdateParticipantRequest, leave_request,
+    participant_info, signal_response,
+};
+
+use crate::codec::Codec;
+use crate::info::Audience;
+use crate::layers::Layer;
+use crate::output::{Fact, Output};
+use crate::participant::{Joining, Participant, Refusal};
+use crate::speakers::Speakers;
+use crate::track::{Section, Track, source_of};
+
+const DEFAULT_EMPTY_TIMEOUT_S: u32 = 300;
+const DEFAULT_DEPARTURE_TIMEOUT_S: u32 = 20;
+/// How often the end of the room, silent layers and missing keyframes are looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The time, twice: for intervals, and as LiveKit writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For everything that is compared.
+    pub at: Instant,
+    /// Unix time in milliseconds, for what clients are told.
+    pub unix_ms: i64,
+}
+
+/// How a room begins.
+#[derive(Clone, Debug, Default)]
+pub struct RoomOptions {
+    /// New for this life of the room.
+    pub sid: RoomSid,
+    /// Its name.
+    pub name: RoomName,
+    /// Seconds that nobody may come before the room closes; 0 for LiveKit's 300.
+    pub empty_timeout_s: u32,
+    /// Seconds after the last one left; 0 for LiveKit's 20.
+    pub departure_timeout_s: u32,
+    /// 0 for no limit.
+    pub max_participants: u32,
+    /// Free text.
+    pub metadata: String,
+    /// Ids of tracks follow from it.
+    pub seed: u64,
+}
+
+/// Why a room is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomEnd {
+    /// Nobody is there any more.
+    Empty,
+    /// DeleteRoom.
+    Deleted,
+    /// The server stops.
+    Shutdown,
+}
+
+/// See the crate's documentation.
+#[derive(Debug)]
+pub struct Room {
+    pub(crate) base: proto::Room,
+    pub(crate) participants: BTreeMap<ParticipantSid, Participant>,
+    pub(crate) tracks: BTreeMap<TrackSid, Track>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) speakers: Speakers,
+    pub(crate) ids: StdRng,
+    created: Instant,
+    last_left: Option<Instant>,
+    next_tick: Instant,
+    end: Option<RoomEnd>,
+}
+
+impl Room {
+    /// An empty room; its `room_started` webhook is the first output.
+    pub fn new(options: RoomOptions, now: Now) -> Self {
+        let or = |value: u32, default: u32| if value == 0 { default } else { value };
+        let base = proto::Room {
+            sid: options.sid.to_string(),
+            name: options.name.to_string(),
+            empty_timeout: or(options.empty_timeout_s, DEFAULT_EMPTY_TIMEOUT_S),
+            departure_timeout: or(options.departure_timeout_s, DEFAULT_DEPARTURE_TIMEOUT_S),
+            max_participants: options.max_participants,
+            creation_time: now.unix_ms / 1000,
+            creation_time_ms: now.unix_ms,
+            metadata: options.metadata,
+            enabled_codecs: [Codec::Opus, Codec::Vp8, Codec::H264]
+                .map(|codec| proto::Codec { mime: codec.mime().to_owned(), ..Default::default() })
+                .into(),
+            ..Default::default()
+        };
+        let mut room = Self {
+            base,
+            participants: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            speakers: Speakers::default(),
+            ids: StdRng::seed_from_u64(options.seed),
+            created: now.at,
+            last_left: None,
+            next_tick: now.at + TICK,
+            end: None,
+        };
+        room.webhook("room_started", |_, _| {});
+        room
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Room::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Instant {
+        self.speakers.next_window().map_or(self.next_tick, |window| window.min(self.next_tick))
+    }
+
+    /// Why the room is over, once it is.
+    pub fn end(&self) -> Option<RoomEnd> {
+        self.end
+    }
+
+    /// Somebody joins. The answer is the first message to send; what others are told is output.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn join(&mut self, joining: Joining, now: Now) -> Result<JoinResponse, Refusal> {
+        if self.end.is_some() {
+            return Err(Refusal::Closed);
+        }
+        if let Some(older) = self.sid_of(joining.identity.as_str()) {
+            self.leave(&older, DisconnectReason::DuplicateIdentity, now);
+        }
+        let participant = Participant::new(joining, now.unix_ms);
+        let counted = self.participants.values().filter(|other| !other.is_dependent()).count();
+        if self.base.max_participants > 0
+            && !participant.is_dependent()
+            && counted >= self.base.max_participants as usize
+        {
+            return Err(Refusal::Full);
+        }
+        let sid = participant.sid.clone();
+        let is_recorder = participant.is_recorder();
+        self.participants.insert(sid.clone(), participant);
+        let response = self.join_response(&sid);
+        self.announce(&sid, Audience::Others);
+        if is_recorder {
+            self.announce_room();
+        }
+        Ok(response)
+    }
+
+    /// A participant's primary connection stands: it is active, seen, and gets what is published.
+    pub fn connected(&mut self, sid: &ParticipantSid, now: Now) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        if participant.is_active() {
+            return;
+        }
+        participant.state = participant_info::State::Active;
+        let fact =
+            (participant.is_visible() && !participant.is_recorder()).then(|| Fact::ParticipantJoined {
+                sid: sid.clone(),
+                identity: participant.identity.clone(),
+                name: participant.name.clone(),
+            });
+        self.outputs.extend(fact.map(Output::Fact));
+        self.announce(sid, Audience::All);
+        let info = self.participant_info(sid);
+        self.webhook("participant_joined", |_, hook| hook.participant = info);
+        let tracks: Vec<_> = self.tracks.keys().cloned().collect();
+        for track in tracks {
+            self.subscribe_by_default(sid, &track, now);
+        }
+        let speakers = self.speakers.active();
+        if !speakers.is_empty() {
+            self.signal(sid, signal_response::Message::SpeakersChanged(speakers_changed(&speakers)));
+        }
+    }
+
+    /// A session ends, for whatever reason. A reason of the server's is said to it first.
+    pub fn leave(&mut self, sid: &ParticipantSid, reason: DisconnectReason, now: Now) {
+        if !self.participants.contains_key(sid) {
+            return;
+        }
+        if !matches!(reason, DisconnectReason::ClientInitiated | DisconnectReason::SignalClose) {
+            let action = match reason {
+                DisconnectReason::StateMismatch => leave_request::Action::Reconnect,
+                _ => leave_request::Action::Disconnect,
+            };
+            self.signal(
+                sid,
+                signal_response::Message::Leave(LeaveRequest {
+                    reason: reason.into(),
+                    action: action.into(),
+                    ..Default::default()
+                }),
+            );
+        }
+        self.outputs.push_back(Output::Disconnect(sid.clone()));
+        let published = self.participants.get(sid).map(|p| p.published.clone()).unwrap_or_default();
+        for track in published {
+            self.unpublish(&track);
+        }
+        let subscribed: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| track.down.contains_key(sid))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for track in subscribed {
+            self.unsubscribe(sid, &track);
+        }
+        self.speakers.remove(sid);
+        let Some(mut participant) = self.participants.remove(sid) else { return };
+        let was_active = participant.is_active();
+        participant.state = participant_info::State::Disconnected;
+        participant.version += 1;
+        let info = ParticipantInfo { disconnect_reason: reason.into(), ..participant.info(Vec::new()) };
+        if participant.is_visible() && reason != DisconnectReason::DuplicateIdentity {
+            let others: Vec<_> = self.participants.keys().cloned().collect();
+            for other in others {
+                let update = proto::ParticipantUpdate { participants: vec![info.clone()] };
+                self.signal(&other, signal_response::Message::Update(update));
+            }
+        }
+        let event = if was_active { "participant_left" } else { "participant_connection_aborted" };
+        self.webhook(event, |_, hook| hook.participant = Some(info));
+        if was_active && participant.is_visible() && !participant.is_recorder() {
+            self.outputs.push_back(Output::Fact(Fact::ParticipantLeft(sid.clone())));
+        }
+        if participant.is_recorder() {
+            self.announce_room();
+        }
+        if !participant.is_dependent() {
+            self.last_left = Some(now.at);
+        }
+    }
+
+    /// What the publisher's SDP carries after an answer: sections are matched to announced tracks, and tracks whose
+    /// section sends no more are unpublished (there is no message for that).
+    pub fn sections(&mut self, sid: &ParticipantSid, sections: &[Section]) {
+        let Some(participant) = self.participants.get(sid) else { return };
+        let gone: Vec<_> = participant
+            .published
+            .iter()
+            .filter(|track| {
+                self.tracks.get(*track).is_some_and(|track| {
+                    sections.iter().any(|section| section.mid == track.mid && !section.sends)
+                })
+            })
+            .cloned()
+            .collect();
+        for track in gone {
+            self.unpublish(&track);
+        }
+        for section in sections.iter().filter(|section| section.sends) {
+            self.match_section(sid, section);
+        }
+    }
+
+    fn match_section(&mut self, sid: &ParticipantSid, section: &Section) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        let bound = participant
+            .published
+            .iter()
+            .find(|track| self.tracks.get(*track).is_some_and(|track| track.mid == section.mid));
+        let by_cid = participant.pending.iter().position(|pending| pending.request.cid == section.track_id);
+        // A replaced track keeps its section but changes its id; a section without announced track waits for one.
+        let by_kind =
+            || participant.pending.iter().position(|pending| pending.info.r#type == i32::from(section.kind));
+        let position = match (bound, by_cid) {
+            (Some(_), None) => None,
+            (_, Some(position)) => Some(position),
+            (None, None) => by_kind(),
+        };
+        let Some(position) = position else { return };
+        let bound = bound.cloned();
+        let pending = participant.pending.remove(position);
+        let track = TrackSid::from(pending.info.sid.as_str());
+        participant.published.push(track.clone());
+        if let Some(old) = bound {
+            self.unpublish(&old);
+        }
+        let mut info = pending.info;
+        info.mid.clone_from(&section.mid);
+        info.simulcast = section.simulcast;
+        self.tracks.insert(
+            track,
+            Track {
+                info,
+                publisher: sid.clone(),
+                mid: section.mid.clone(),
+                codec: None,
+                layers: crate::layers::Layers::default(),
+                down: BTreeMap::new(),
+            },
+        );
+    }
+
+    /// The track that a publisher sends on a section.
+    pub fn track_on(&self, sid: &ParticipantSid, mid: &str) -> Option<TrackSid> {
+        let participant = self.participants.get(sid)?;
+        participant
+            .published
+            .iter()
+            .find(|track| self.tracks.get(*track).is_some_and(|t| t.mid == mid))
+            .cloned()
+    }
+
+    /// The section and publisher of a track.
+    pub fn source_of(&self, track: &TrackSid) -> Option<(ParticipantSid, String)> {
+        self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
+    }
+
+    /// What is known of an announced track.
+    pub fn track_info(&self, track: &TrackSid) -> Option<(TrackInfo, Codec)> {
+        let track = self.tracks.get(track)?;
+        Some((track.info.clone(), track.codec?))
+    }
+
+    /// The first packet of a track: now it is announced, subscribed to, and told to recorders.
+    pub fn media_arrived(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        if track.codec.is_some() {
+            return;
+        }
+        track.codec = Some(codec);
+        track.info.mime_type = codec.mime().to_owned();
+        for known in &mut track.info.codecs {
+            known.mid.clone_from(&track.mid);
+        }
+        if track.info.codecs.is_empty() {
+            track.info.codecs.push(proto::SimulcastCodecInfo {
+                mime_type: codec.mime().to_owned(),
+                mid: track.mid.clone(),
+                layers: track.info.layers.clone(),
+                ..Default::default()
+            });
+        }
+        let (publisher, info) = (track.publisher.clone(), track.info.clone());
+        self.announce(&publisher, Audience::All);
+        self.track_webhook("track_published", &publisher, info.clone());
+        self.outputs.push_back(Output::Fact(Fact::TrackPublished {
+            participant: publisher.clone(),
+            info: Box::new(info),
+            codec,
+        }));
+        let others: Vec<_> = self.participants.keys().filter(|other| **other != publisher).cloned().collect();
+        for other in others {
+            self.subscribe_by_default(&other, sid, now);
+        }
+    }
+
+    pub(crate) fn unpublish(&mut self, sid: &TrackSid) {
+        let Some(subscribers) =
+            self.tracks.get(sid).map(|track| track.down.keys().cloned().collect::<Vec<_>>())
+        else {
+            return;
+        };
+        for subscriber in subscribers {
+            self.unsubscribe(&subscriber, sid);
+        }
+        let Some(track) = self.tracks.remove(sid) else { return };
+        if let Some(participant) = self.participants.get_mut(&track.publisher) {
+            participant.published.retain(|published| published != sid);
+        }
+        if track.codec.is_some() {
+            self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
+            self.announce(&track.publisher, Audience::All);
+            self.track_webhook("track_unpublished", &track.publisher, track.info);
+        }
+    }
+
+    /// Track webhooks name room and participant only by their ids.
+    fn track_webhook(&mut self, event: &str, publisher: &ParticipantSid, info: TrackInfo) {
+        let identity = self.participants.get(publisher).map(|p| p.identity.to_string()).unwrap_or_default();
+        let participant = ParticipantInfo { sid: publisher.to_string(), identity, ..Default::default() };
+        self.webhook(event, |room, hook| {
+            hook.room = Some(proto::Room {
+                sid: room.base.sid.clone(),
+                name: room.base.name.clone(),
+                ..Default::default()
+            });
+            hook.participant = Some(participant);
+            hook.track = Some(info);
+        });
+    }
+
+    /// Sets a track's muted state and tells everybody.
+    pub(crate) fn set_muted(&mut self, sid: &TrackSid, muted: bool) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        if track.info.muted == muted {
+            return;
+        }
+        track.info.muted = muted;
+        let publisher = track.publisher.clone();
+        if track.codec.is_some() {
+            self.outputs.push_back(Output::Fact(Fact::TrackMuted { track: sid.clone(), muted }));
+        }
+        if muted && !track.is_video() {
+            self.speakers.remove(&publisher);
+        }
+        self.announce(&publisher, Audience::All);
+    }
+
+    /// MutePublishedTrack: the publisher is told to mute and echoes it. `None` where there is no such track.
+    pub fn mute_by_admin(&mut self, sid: &TrackSid) -> Option<TrackInfo> {
+        let publisher = self.tracks.get(sid)?.publisher.clone();
+        self.set_muted(sid, true);
+        let mute = MuteTrackRequest { sid: sid.to_string(), muted: true };
+        self.signal(&publisher, signal_response::Message::Mute(mute));
+        self.tracks.get(sid).map(|track| track.info.clone())
+    }
+
+    /// UpdateParticipant: empty name and metadata are left as they are, attributes are merged, a permission replaces
+    /// the whole set and takes away what it does not allow.
+    pub fn update_participant(&mut self, sid: &ParticipantSid, request: &UpdateParticipantRequest, now: Now) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        if !request.metadata.is_empty() {
+            participant.metadata.clone_from(&request.metadata);
+        }
+        for (key, value) in &request.attributes {
+            if value.is_empty() {
+                participant.attributes.remove(key);
+            } else {
+                participant.attributes.insert(key.clone(), value.clone());
+            }
+        }
+        if let Some(permission) = &request.permission {
+            participant.grants.apply(permission);
+        }
+        let grants = participant.grants.clone();
+        let published = participant.published.clone();
+        self.rename(sid, &request.name);
+        for track in published {
+            let source = self.tracks.get(&track).map(|track| source_of(&track.info));
+            if source.is_some_and(|source| !grants.may_publish_source(source)) {
+                let unpublished = TrackUnpublishedResponse { track_sid: track.to_string() };
+                self.signal(sid, signal_response::Message::TrackUnpublished(unpublished));
+                self.unpublish(&track);
+            }
+        }
+        let tracks: Vec<_> = self.tracks.keys().cloned().collect();
+        for track in tracks {
+            if grants.may_subscribe() {
+                self.subscribe_by_default(sid, &track, now);
+            } else {
+                self.unsubscribe(sid, &track);
+            }
+        }
+        self.announce(sid, Audience::All);
+    }
+
+    /// Sets the display name, unless it is empty.
+    pub(crate) fn rename(&mut self, sid: &ParticipantSid, name: &str) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        if name.is_empty() || participant.name == name {
+            return;
+        }
+        name.clone_into(&mut participant.name);
+        if participant.is_active() && participant.is_visible() {
+            self.outputs
+                .push_back(Output::Fact(Fact::ParticipantNamed { sid: sid.clone(), name: name.to_owned() }));
+        }
+    }
+
+    /// UpdateRoomMetadata.
+    pub fn update_metadata(&mut self, metadata: String) {
+        self.base.metadata = metadata;
+        self.announce_room();
+    }
+
+    /// The room ends for everybody.
+    pub fn close(&mut self, end: RoomEnd, now: Now) {
+        if self.end.is_some() {
+            return;
+        }
+        let reason = match end {
+            RoomEnd::Empty => DisconnectReason::RoomClosed,
+            RoomEnd::Deleted => DisconnectReason::RoomDeleted,
+            RoomEnd::Shutdown => DisconnectReason::ServerShutdown,
+        };
+        let everybody: Vec<_> = self.participants.keys().cloned().collect();
+        for sid in everybody {
+            self.leave(&sid, reason, now);
+        }
+        self.end = Some(end);
+        self.webhook("room_finished", |_, _| {});
+    }
+
+    /// A packet's audio level, in dB below full scale.
+    pub fn audio_level(&mut self, track: &TrackSid, dbov: u8, now: Now) {
+        if let Some(track) = self.tracks.get(track).filter(|track| !track.info.muted) {
+            self.speakers.level(&track.publisher, dbov, now.at);
+        }
+    }
+
+    /// Time has come to [`Room::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Now) {
+        let changes = self.speakers.take_changes(now.at);
+        if !changes.is_empty() {
+            let everybody: Vec<_> =
+                self.participants.values().filter(|p| p.is_active()).map(|p| p.sid.clone()).collect();
+            for sid in everybody {
+                self.signal(&sid, signal_response::Message::SpeakersChanged(speakers_changed(&changes)));
+            }
+            self.outputs.push_back(Output::Fact(Fact::Speakers(self.speakers.active())));
+        }
+        if now.at >= self.next_tick {
+            self.next_tick = now.at + TICK;
+            self.refresh_layers(now);
+            self.close_if_empty(now);
+        }
+    }
+
+    fn close_if_empty(&mut self, now: Now) {
+        if self.end.is_some() || self.participants.values().any(|participant| !participant.is_dependent()) {
+            return;
+        }
+        let (since, timeout_s) = match self.last_left {
+            Some(left) => (left, self.base.departure_timeout),
+            None => (self.created, self.base.empty_timeout),
+        };
+        if now.at.saturating_duration_since(since) >= Duration::from_secs(timeout_s.into()) {
+            self.close(RoomEnd::Empty, now);
+        }
+    }
+
+    /// The layers that are not being sent but wanted, with the time passed to throttle: see `subscribe`.
+    pub(crate) fn ask_keyframe(&mut self, track: &TrackSid, layer: Layer, now: Now) {
+        let Some(state) = self.tracks.get_mut(track) else { return };
+        if state.is_video() && state.layers.may_request_keyframe(layer, now.at) {
+            let layer = state.info.simulcast.then_some(layer);
+            self.outputs.push_back(Output::RequestKeyframe { track: track.clone(), layer });
+        }
+    }
+}
+
+fn speakers_changed(speakers: &[(ParticipantSid, f32)]) -> SpeakersChanged {
+    let info = |(sid, level): &(ParticipantSid, f32)| SpeakerInfo {
+        sid: sid.to_string(),
+        level: *level,
+        active: *level > 0.0,
+    };
+    SpeakersChanged { speakers: speakers.iter().map(info).collect() }
+}
+
+#[cfg(test)]
+mod tests;

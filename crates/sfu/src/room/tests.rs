@@ -1,0 +1,395 @@
+use std::collections::BTreeMap;
+
+use reelroom_protocol::proto::{
+    AddTrackRequest, DataPacket, SubscriptionPermission, TrackSource, TrackType, UpdateTrackSettings,
+    UserPacket, VideoLayer, VideoQuality, data_packet, signal_request,
+};
+use reelroom_protocol::token::VideoGrants;
+
+use super::*;
+use crate::output::{DataKind, DownTrackSpec};
+use crate::subscribe::PublishedPacket;
+
+const KEY: &[u8] = &[0x10, 0x00, 0, 0];
+
+/// A room with a clock that the story moves.
+struct Story {
+    room: Room,
+    now: Now,
+    seen: Vec<Output>,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self::with(RoomOptions { sid: "RM_1".into(), name: "room".into(), ..RoomOptions::default() })
+    }
+
+    fn with(options: RoomOptions) -> Self {
+        let now = Now { at: Instant::now(), unix_ms: 1_800_000_000_000 };
+        Self { room: Room::new(options, now), now, seen: Vec::new() }
+    }
+
+    fn join(&mut self, name: &str) -> ParticipantSid {
+        self.join_as(name, VideoGrants::default(), participant_info::Kind::Standard).unwrap()
+    }
+
+    fn join_as(
+        &mut self,
+        name: &str,
+        grants: VideoGrants,
+        kind: participant_info::Kind,
+    ) -> Result<ParticipantSid, Refusal> {
+        let sid = ParticipantSid::from(format!("PA_{name}_{}", self.now.unix_ms));
+        let joining = Joining {
+            sid: sid.clone(),
+            identity: name.into(),
+            name: name.to_owned(),
+            metadata: String::new(),
+            attributes: BTreeMap::new(),
+            grants,
+            kind,
+            auto_subscribe: true,
+        };
+        self.room.join(joining, self.now)?;
+        self.room.connected(&sid, self.now);
+        Ok(sid)
+    }
+
+    fn publish(&mut self, sid: &ParticipantSid, mid: &str, kind: TrackType, simulcast: bool) -> TrackSid {
+        let source = if kind == TrackType::Audio { TrackSource::Microphone } else { TrackSource::Camera };
+        let layer = |quality: VideoQuality, width, height| VideoLayer {
+            quality: quality.into(),
+            width,
+            height,
+            ..Default::default()
+        };
+        let layers = if simulcast {
+            vec![layer(VideoQuality::Low, 320, 180), layer(VideoQuality::High, 1280, 720)]
+        } else {
+            Vec::new()
+        };
+        let request = AddTrackRequest {
+            cid: format!("cid-{mid}"),
+            r#type: kind.into(),
+            source: source.into(),
+            layers,
+            ..Default::default()
+        };
+        self.room.handle_signal(sid, signal_request::Message::AddTrack(request), self.now);
+        let section =
+            Section { mid: mid.into(), kind, track_id: format!("cid-{mid}"), sends: true, simulcast };
+        self.room.sections(sid, &[section]);
+        let track = self.room.track_on(sid, mid).expect("the section was matched");
+        let codec = if kind == TrackType::Audio { Codec::Opus } else { Codec::Vp8 };
+        self.room.media_arrived(&track, codec, self.now);
+        track
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.at + time;
+        while self.room.poll_timeout() <= end {
+            let at = self.room.poll_timeout();
+            self.now.unix_ms += at.saturating_duration_since(self.now.at).as_millis() as i64;
+            self.now.at = at;
+            self.room.handle_timeout(self.now);
+        }
+        self.now.at = end;
+    }
+
+    fn outputs(&mut self) -> &[Output] {
+        self.seen.clear();
+        while let Some(output) = self.room.poll_output() {
+            self.seen.push(output);
+        }
+        &self.seen
+    }
+
+    fn webhooks(&mut self) -> Vec<String> {
+        let event = |output: &Output| match output {
+            Output::Webhook(hook) => Some(hook.event.clone()),
+            _ => None,
+        };
+        self.outputs().iter().filter_map(event).collect()
+    }
+
+    fn down_tracks(&mut self) -> Vec<DownTrackSpec> {
+        let spec = |output: &Output| match output {
+            Output::AddDownTrack(spec) => Some(spec.clone()),
+            _ => None,
+        };
+        self.outputs().iter().filter_map(spec).collect()
+    }
+
+    fn updates_to(&mut self, sid: &ParticipantSid) -> Vec<ParticipantInfo> {
+        let mut updates = Vec::new();
+        for output in self.outputs() {
+            if let Output::Signal { to, message } = output
+                && to == sid
+                && let signal_response::Message::Update(update) = message.as_ref()
+            {
+                updates.extend(update.participants.iter().cloned());
+            }
+        }
+        updates
+    }
+
+    fn forwarded(&mut self, track: &TrackSid, seq: u64, layer: Layer) -> Vec<ParticipantSid> {
+        let mut to = Vec::new();
+        let packet = PublishedPacket { layer, seq, rtp: 0, payload: KEY, arrived: self.now.at };
+        self.room.forward(track, &packet, |sid, _| to.push(sid.clone()));
+        to
+    }
+}
+
+#[test]
+fn the_story_of_a_call_is_told_by_webhooks() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.unpublish(&track);
+    story.room.leave(&ada, DisconnectReason::ClientInitiated, story.now);
+    story.pass(Duration::from_secs(21));
+    assert_eq!(
+        story.webhooks(),
+        [
+            "room_started",
+            "participant_joined",
+            "track_published",
+            "track_unpublished",
+            "participant_left",
+            "room_finished"
+        ]
+    );
+    assert_eq!(story.room.end(), Some(RoomEnd::Empty));
+}
+
+#[test]
+fn a_published_track_reaches_those_who_are_there_and_those_who_come() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    let down = story.down_tracks();
+    assert_eq!(down.len(), 1);
+    assert_eq!((&down[0].subscriber, &down[0].publisher, &down[0].track), (&bob, &ada, &track));
+    let carol = story.join("carol");
+    assert_eq!(story.down_tracks()[0].subscriber, carol);
+}
+
+#[test]
+fn media_flows_once_negotiated_and_a_keyframe_is_asked_for_every_new_subscriber() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    assert!(story.forwarded(&track, 1, Layer::High).is_empty());
+    story.outputs();
+    story.room.down_track_ready(&bob, &track, story.now);
+    assert!(matches!(story.outputs(), [Output::RequestKeyframe { layer: None, .. }]));
+    assert_eq!(story.forwarded(&track, 2, Layer::High), [bob]);
+}
+
+#[test]
+fn a_missing_keyframe_is_asked_for_again() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    story.outputs();
+    story.pass(Duration::from_secs(3));
+    let asked =
+        story.outputs().iter().filter(|output| matches!(output, Output::RequestKeyframe { .. })).count();
+    assert!((2..=3).contains(&asked), "asked {asked} times in three seconds");
+}
+
+#[test]
+fn a_small_tile_gets_the_small_layer() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, true);
+    story.room.down_track_ready(&bob, &track, story.now);
+    story.forwarded(&track, 1, Layer::Low);
+    story.forwarded(&track, 1, Layer::High);
+    let settings = UpdateTrackSettings {
+        track_sids: vec![track.to_string()],
+        width: 200,
+        height: 100,
+        ..Default::default()
+    };
+    story.room.handle_signal(&bob, signal_request::Message::TrackSetting(settings.clone()), story.now);
+    assert_eq!(story.forwarded(&track, 2, Layer::Low), [bob.clone()]);
+    assert!(story.forwarded(&track, 2, Layer::High).is_empty());
+    let off = UpdateTrackSettings { disabled: true, ..settings };
+    story.room.handle_signal(&bob, signal_request::Message::TrackSetting(off), story.now);
+    assert!(story.forwarded(&track, 3, Layer::Low).is_empty());
+}
+
+#[test]
+fn a_second_session_of_an_identity_ends_the_first() {
+    let mut story = Story::new();
+    let bob = story.join("bob");
+    let first = story.join("ada");
+    story.now.unix_ms += 1;
+    let second = story.join("ada");
+    assert_ne!(first, second);
+    assert_eq!(story.room.participant_infos().len(), 2);
+    let updates = story.updates_to(&bob);
+    let disconnected = i32::from(participant_info::State::Disconnected);
+    assert!(updates.iter().all(|info| info.state != disconnected), "others only see the new session");
+}
+
+#[test]
+fn versions_grow_with_every_change() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.room.set_muted(&track, true);
+    story.room.set_muted(&track, false);
+    let versions: Vec<_> = story
+        .updates_to(&bob)
+        .iter()
+        .filter(|info| info.sid == ada.as_str())
+        .map(|info| info.version)
+        .collect();
+    assert!(versions.len() >= 3 && versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+}
+
+#[test]
+fn grants_are_enforced() {
+    let mut story = Story::new();
+    let mute = VideoGrants { can_publish: Some(false), can_subscribe: Some(false), ..VideoGrants::default() };
+    let eve = story.join_as("eve", mute, participant_info::Kind::Standard).unwrap();
+    let request = AddTrackRequest { cid: "c".into(), r#type: TrackType::Video.into(), ..Default::default() };
+    story.room.handle_signal(&eve, signal_request::Message::AddTrack(request), story.now);
+    let section = Section {
+        mid: "0".into(),
+        kind: TrackType::Video,
+        track_id: "c".into(),
+        sends: true,
+        simulcast: false,
+    };
+    story.room.sections(&eve, &[section]);
+    assert_eq!(
+        story.room.track_on(&eve, "0"),
+        None,
+        "media without an allowed announcement is nobody's track"
+    );
+    let ada = story.join("ada");
+    story.publish(&ada, "0", TrackType::Video, false);
+    assert!(story.down_tracks().is_empty());
+    story.room.data(&eve, DataKind::Reliable, &[]);
+    assert!(!story.outputs().iter().any(|output| matches!(output, Output::Data { .. })));
+}
+
+#[test]
+fn a_recorder_is_hidden_uncounted_and_shown_as_recording() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    story.outputs();
+    let hidden = VideoGrants { hidden: true, recorder: true, ..VideoGrants::default() };
+    let recorder = story.join_as("EG_1", hidden, participant_info::Kind::Egress).unwrap();
+    assert!(story.room.info().active_recording);
+    assert_eq!(story.room.info().num_participants, 1);
+    assert_eq!(story.room.participant_infos().len(), 2, "ListParticipants shows it");
+    assert!(story.updates_to(&ada).is_empty(), "others are not told");
+    story.room.leave(&recorder, DisconnectReason::ClientInitiated, story.now);
+    assert!(!story.room.info().active_recording);
+    story
+        .join_as(
+            "EG_2",
+            VideoGrants { hidden: true, ..VideoGrants::default() },
+            participant_info::Kind::Egress,
+        )
+        .unwrap();
+    story.room.leave(&ada, DisconnectReason::ClientInitiated, story.now);
+    story.pass(Duration::from_secs(21));
+    assert_eq!(story.room.end(), Some(RoomEnd::Empty), "a recorder keeps no room open");
+}
+
+#[test]
+fn a_publisher_decides_who_may_subscribe() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.outputs();
+    let nobody = signal_request::Message::SubscriptionPermission(SubscriptionPermission::default());
+    story.room.handle_signal(&ada, nobody, story.now);
+    let taken =
+        |output: &Output| matches!(output, Output::RemoveDownTrack { subscriber, .. } if *subscriber == bob);
+    assert!(story.outputs().iter().any(taken));
+    let all = SubscriptionPermission { all_participants: true, ..Default::default() };
+    story.room.handle_signal(&ada, signal_request::Message::SubscriptionPermission(all), story.now);
+    assert_eq!(story.down_tracks()[0].track, track);
+}
+
+#[test]
+fn data_reaches_those_it_is_for_with_the_senders_true_name() {
+    use prost::Message as _;
+    let mut story = Story::new();
+    let (ada, bob, carol) = (story.join("ada"), story.join("bob"), story.join("carol"));
+    story.outputs();
+    let packet = |to: &[&str], sequence| DataPacket {
+        participant_identity: "mallory".into(),
+        destination_identities: to.iter().map(|name| (*name).to_owned()).collect(),
+        sequence,
+        value: Some(data_packet::Value::User(UserPacket { payload: b"hi".into(), ..Default::default() })),
+        ..Default::default()
+    };
+    story.room.data(&ada, DataKind::Reliable, &packet(&["bob"], 1).encode_to_vec());
+    let outputs = story.outputs();
+    let [Output::Data { to, bytes, .. }] = outputs else { panic!("{outputs:?}") };
+    assert_eq!(to, &bob);
+    assert_eq!(DataPacket::decode(bytes.clone()).unwrap().participant_identity, "ada");
+    story.room.data(&ada, DataKind::Reliable, &packet(&[], 1).encode_to_vec());
+    assert!(story.outputs().is_empty(), "a repeated sequence number is a replay");
+    story.room.data(&ada, DataKind::Lossy, &packet(&[], 0).encode_to_vec());
+    assert_eq!(story.outputs().len(), 2, "to bob and {carol}");
+    story.room.data(&ada, DataKind::Lossy, b"\xff\xff");
+    assert!(story.outputs().is_empty());
+}
+
+#[test]
+fn a_full_room_refuses_and_a_closed_one_too() {
+    let mut story = Story::with(RoomOptions { max_participants: 1, ..RoomOptions::default() });
+    story.join("ada");
+    let second = story.join_as("bob", VideoGrants::default(), participant_info::Kind::Standard);
+    assert_eq!(second, Err(Refusal::Full));
+    story.room.close(RoomEnd::Deleted, story.now);
+    let late = story.join_as("bob", VideoGrants::default(), participant_info::Kind::Standard);
+    assert_eq!(late, Err(Refusal::Closed));
+}
+
+#[test]
+fn a_section_that_stops_sending_is_an_unpublished_track() {
+    let mut story = Story::new();
+    let (ada, _bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    let section = Section {
+        mid: "0".into(),
+        kind: TrackType::Video,
+        track_id: String::new(),
+        sends: false,
+        simulcast: false,
+    };
+    story.room.sections(&ada, &[section]);
+    assert_eq!(story.room.track_info(&track), None);
+    assert!(story.room.tracks.is_empty());
+}
+
+#[test]
+fn speakers_are_told_to_everybody() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.outputs();
+    for _ in 0..20 {
+        story.room.audio_level(&track, 10, story.now);
+    }
+    story.pass(Duration::from_millis(450));
+    let told = |output: &Output| match output {
+        Output::Signal { to, message } if to == &bob => match message.as_ref() {
+            signal_response::Message::SpeakersChanged(changed) => Some(changed.speakers[0].sid.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    assert_eq!(story.outputs().iter().find_map(told), Some(ada.to_string()));
+}

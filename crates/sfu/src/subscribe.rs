@@ -1,0 +1,255 @@
+//! Who receives which track, and which layer of it.
+
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use reelroom_protocol::proto::{
+    SubscriptionPermission, SubscriptionPermissionUpdate, TrackSubscribed, UpdateTrackSettings,
+    signal_response,
+};
+
+use crate::codec::is_keyframe;
+use crate::forward::{DownTrack, Incoming, Rewrite};
+use crate::layers::{Layer, TrackSettings};
+use crate::output::{DownTrackSpec, Output};
+use crate::participant::Subscription;
+use crate::room::{Now, Room};
+use crate::track::Down;
+
+impl Room {
+    /// Subscribes unless the participant chose otherwise.
+    pub(crate) fn subscribe_by_default(&mut self, sid: &ParticipantSid, track: &TrackSid, now: Now) {
+        let Some(participant) = self.participants.get(sid) else { return };
+        let wants = if participant.auto_subscribe {
+            !participant.refused.contains(track)
+        } else {
+            participant.wanted.contains(track)
+        };
+        if wants && !participant.is_recorder() {
+            self.subscribe(sid, track, now);
+        }
+    }
+
+    /// Subscribes if everything allows it; otherwise does nothing.
+    pub(crate) fn subscribe(&mut self, sid: &ParticipantSid, track_sid: &TrackSid, now: Now) {
+        let (Some(participant), Some(track)) = (self.participants.get(sid), self.tracks.get(track_sid))
+        else {
+            return;
+        };
+        let (Some(codec), Some(publisher)) = (track.codec, self.participants.get(&track.publisher)) else {
+            return;
+        };
+        let allowed = participant.is_active()
+            && participant.grants.may_subscribe()
+            && track.publisher != *sid
+            && publisher.permits(participant, track_sid);
+        if !allowed || track.down.contains_key(sid) {
+            return;
+        }
+        let publisher = track.publisher.clone();
+        let is_first = track.down.is_empty();
+        if let Some(participant) = self.participants.get_mut(sid) {
+            participant.subscriptions.entry(track_sid.clone()).or_default();
+        }
+        if let Some(track) = self.tracks.get_mut(track_sid) {
+            track.down.insert(sid.clone(), Down { track: DownTrack::new(codec), ready: false });
+        }
+        self.outputs.push_back(Output::AddDownTrack(DownTrackSpec {
+            subscriber: sid.clone(),
+            publisher: publisher.clone(),
+            track: track_sid.clone(),
+            codec,
+        }));
+        if is_first {
+            let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };
+            self.signal(&publisher, signal_response::Message::TrackSubscribed(subscribed));
+        }
+        self.retarget(track_sid, now);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, sid: &ParticipantSid, track: &TrackSid) {
+        let removed = self.tracks.get_mut(track).and_then(|track| track.down.remove(sid));
+        if removed.is_some() {
+            self.outputs.push_back(Output::RemoveDownTrack { subscriber: sid.clone(), track: track.clone() });
+        }
+        if let Some(participant) = self.participants.get_mut(sid) {
+            participant.subscriptions.remove(track);
+        }
+    }
+
+    /// UpdateSubscription, by the participant or an administrator.
+    pub fn set_subscribed(&mut self, sid: &ParticipantSid, track: &TrackSid, subscribe: bool, now: Now) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        if subscribe {
+            participant.refused.remove(track);
+            participant.wanted.insert(track.clone());
+            self.subscribe(sid, track, now);
+        } else {
+            participant.wanted.remove(track);
+            participant.refused.insert(track.clone());
+            self.unsubscribe(sid, track);
+        }
+    }
+
+    pub(crate) fn set_track_settings(
+        &mut self,
+        sid: &ParticipantSid,
+        request: &UpdateTrackSettings,
+        now: Now,
+    ) {
+        for track in request.track_sids.iter().map(|sid| TrackSid::from(sid.as_str())) {
+            let Some(state) = self.tracks.get(&track) else { continue };
+            let settings = TrackSettings::from_request(request, &state.info.layers);
+            if let Some(participant) = self.participants.get_mut(sid) {
+                participant.subscriptions.insert(track.clone(), Subscription { settings });
+            }
+            self.retarget(&track, now);
+        }
+    }
+
+    /// A publisher says who may subscribe to its tracks; each message replaces the last.
+    pub(crate) fn set_permission(
+        &mut self,
+        sid: &ParticipantSid,
+        permission: SubscriptionPermission,
+        now: Now,
+    ) {
+        let names_nobody = |entry: &reelroom_protocol::proto::TrackPermission| {
+            entry.participant_sid.is_empty() && entry.participant_identity.is_empty()
+        };
+        if permission.track_permissions.iter().any(names_nobody) {
+            return;
+        }
+        let Some(publisher) = self.participants.get_mut(sid) else { return };
+        publisher.permission = Some(permission);
+        let tracks = publisher.published.clone();
+        let others: Vec<_> = self.participants.keys().filter(|other| *other != sid).cloned().collect();
+        for track in tracks {
+            for other in &others {
+                let (Some(publisher), Some(subscriber)) =
+                    (self.participants.get(sid), self.participants.get(other))
+                else {
+                    continue;
+                };
+                let allowed = publisher.permits(subscriber, &track);
+                let has_it = self.tracks.get(&track).is_some_and(|track| track.down.contains_key(other));
+                if allowed == has_it || subscriber.is_recorder() {
+                    continue;
+                }
+                if allowed {
+                    self.subscribe_by_default(other, &track, now);
+                } else {
+                    self.unsubscribe(other, &track);
+                }
+                let update = SubscriptionPermissionUpdate {
+                    participant_sid: sid.to_string(),
+                    track_sid: track.to_string(),
+                    allowed,
+                };
+                self.signal(other, signal_response::Message::SubscriptionPermissionUpdate(update));
+            }
+        }
+    }
+
+    /// The subscriber has answered the offer with this track: media may flow, beginning with a keyframe.
+    pub fn down_track_ready(&mut self, subscriber: &ParticipantSid, track: &TrackSid, now: Now) {
+        if let Some(down) = self.tracks.get_mut(track).and_then(|track| track.down.get_mut(subscriber)) {
+            down.ready = true;
+            self.retarget(track, now);
+        }
+    }
+
+    /// A subscriber cannot decode any more.
+    pub fn keyframe_requested(&mut self, subscriber: &ParticipantSid, track: &TrackSid, now: Now) {
+        let Some(down) = self.tracks.get(track).and_then(|track| track.down.get(subscriber)) else { return };
+        if let Some(layer) = down.track.wants_keyframe().or_else(|| down.track.current()) {
+            self.ask_keyframe(track, layer, now);
+        }
+    }
+
+    /// A recorder needs a keyframe of what it gets.
+    pub fn keyframe_wished(&mut self, track: &TrackSid, layer: Layer, now: Now) {
+        self.ask_keyframe(track, layer, now);
+    }
+
+    /// Chooses the layer of every subscriber anew and asks for the keyframes that are missing.
+    fn retarget(&mut self, sid: &TrackSid, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        let mut missing = Vec::new();
+        for (subscriber, down) in &mut track.down {
+            let settings = self
+                .participants
+                .get(subscriber)
+                .and_then(|participant| participant.subscriptions.get(sid))
+                .map(|subscription| subscription.settings)
+                .unwrap_or_default();
+            let target = if settings.disabled || !down.ready {
+                None
+            } else if track.info.simulcast {
+                track.layers.choose(settings.max, now.at)
+            } else {
+                Some(Layer::High)
+            };
+            down.track.set_target(target);
+            missing.extend(down.track.wants_keyframe());
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        for layer in missing {
+            self.ask_keyframe(sid, layer, now);
+        }
+    }
+
+    pub(crate) fn refresh_layers(&mut self, now: Now) {
+        let tracks: Vec<_> =
+            self.tracks.iter().filter(|(_, track)| track.is_video()).map(|(sid, _)| sid.clone()).collect();
+        for track in tracks {
+            self.retarget(&track, now);
+        }
+    }
+
+    /// The best layer that arrives: what a recorder takes.
+    pub fn best_layer(&self, track: &TrackSid, now: Now) -> Option<Layer> {
+        let track = self.tracks.get(track)?;
+        if track.info.simulcast { track.layers.choose(Layer::High, now.at) } else { Some(Layer::High) }
+    }
+
+    /// A packet of a track: `send` is called for each subscriber that gets it, with the numbers to send it under.
+    pub fn forward(
+        &mut self,
+        track: &TrackSid,
+        packet: &PublishedPacket<'_>,
+        mut send: impl FnMut(&ParticipantSid, Rewrite),
+    ) {
+        let Some(track) = self.tracks.get_mut(track) else { return };
+        let Some(codec) = track.codec else { return };
+        let layer = if track.info.simulcast { packet.layer } else { Layer::High };
+        track.layers.packet(layer, packet.arrived);
+        let incoming = Incoming {
+            layer,
+            seq: packet.seq,
+            rtp: packet.rtp,
+            payload: packet.payload,
+            keyframe: is_keyframe(codec, packet.payload),
+            arrived: packet.arrived,
+        };
+        for (subscriber, down) in &mut track.down {
+            if let Some(rewrite) = down.track.forward(&incoming) {
+                send(subscriber, rewrite);
+            }
+        }
+    }
+}
+
+/// A packet as it came from a publisher.
+#[derive(Clone, Copy, Debug)]
+pub struct PublishedPacket<'a> {
+    /// The simulcast layer.
+    pub layer: Layer,
+    /// Extended sequence number.
+    pub seq: u64,
+    /// RTP time.
+    pub rtp: u32,
+    /// Without header.
+    pub payload: &'a [u8],
+    /// When it came from the socket.
+    pub arrived: std::time::Instant,
+}

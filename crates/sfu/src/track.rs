@@ -1,0 +1,101 @@
+//! A published track.
+
+use std::collections::BTreeMap;
+
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use reelroom_protocol::proto::{
+    AddTrackRequest, SimulcastCodecInfo, TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality,
+};
+
+use crate::codec::Codec;
+use crate::forward::DownTrack;
+use crate::layers::Layers;
+
+/// A media section of a publisher's SDP, as it stands after an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Its mid.
+    pub mid: String,
+    /// "audio" or "video".
+    pub kind: TrackType,
+    /// The track id of its msid: the `cid` of AddTrack.
+    pub track_id: String,
+    /// Whether the publisher sends on it.
+    pub sends: bool,
+    /// Whether it announces simulcast.
+    pub simulcast: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) info: TrackInfo,
+    pub(crate) publisher: ParticipantSid,
+    pub(crate) mid: String,
+    /// Known with the first packet; from then on the track is announced.
+    pub(crate) codec: Option<Codec>,
+    pub(crate) layers: Layers,
+    pub(crate) down: BTreeMap<ParticipantSid, Down>,
+}
+
+/// One subscriber of a track.
+#[derive(Debug)]
+pub(crate) struct Down {
+    pub(crate) track: DownTrack,
+    /// The subscriber has answered the offer that carries it.
+    pub(crate) ready: bool,
+}
+
+impl Track {
+    pub(crate) fn is_video(&self) -> bool {
+        self.info.r#type == i32::from(TrackType::Video)
+    }
+}
+
+/// What is said of a track that `request` announces.
+pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid) -> TrackInfo {
+    let mut layers = request.layers.clone();
+    if layers.is_empty() && request.r#type == i32::from(TrackType::Video) {
+        layers = vec![VideoLayer {
+            quality: VideoQuality::High.into(),
+            width: request.width,
+            height: request.height,
+            ..Default::default()
+        }];
+    }
+    let codecs = request
+        .simulcast_codecs
+        .iter()
+        .filter(|codec| !codec.codec.is_empty())
+        .map(|codec| SimulcastCodecInfo {
+            mime_type: Codec::parse(&codec.codec)
+                .map_or_else(|| codec.codec.clone(), |known| known.mime().to_owned()),
+            cid: codec.cid.clone(),
+            layers: if codec.layers.is_empty() { layers.clone() } else { codec.layers.clone() },
+            video_layer_mode: codec.video_layer_mode,
+            ..Default::default()
+        })
+        .collect();
+    TrackInfo {
+        sid: sid.to_string(),
+        r#type: request.r#type,
+        name: request.name.clone(),
+        muted: request.muted,
+        width: request.width,
+        height: request.height,
+        simulcast: layers.len() > 1,
+        source: request.source,
+        layers,
+        codecs,
+        stereo: request.stereo,
+        disable_dtx: request.disable_dtx,
+        disable_red: true,
+        encryption: request.encryption,
+        stream: request.stream.clone(),
+        audio_features: request.audio_features.clone(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn source_of(info: &TrackInfo) -> TrackSource {
+    TrackSource::try_from(info.source).unwrap_or(TrackSource::Unknown)
+}
