@@ -1,5 +1,40 @@
-//! RTP packets of one track, in any order, to whole frames in order.
-use crate::format::Codec;
+//! RTP packets of one track, in any order, to whole frames in order. Pure: time comes in as an argument.
+//!
+//! ```text
+//! packet -> jitter buffer (by sequence number, waits `hold_ns` for what is missing)
+//!        -> depacketizer (VP8 RFC 7741, H.264 RFC 6184, Opus RFC 7587) -> frame
+//!        -> gate (video: nothing between a gap and the next keyframe)  -> Output
+//! ```
+//!
+//! Invariants: frames come out in sequence order, with RTP times that do not go back within a segment; nothing that arrived
+//! up to [`Capture::complete_to_ns`] will still come out; memory is bounded whatever the peer sends; no input panics.
+
+mod assemble;
+mod h264;
+mod sps;
+mod vp8;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::{
+    format::{Codec, TrackKind},
+    writer::{Frame, SegmentSpec},
+};
+use assemble::{Assembler, RawFrame};
+
+/// A sequence number so far ahead is a new time line, not a loss.
+const MAX_SEQ_JUMP: u64 = 5_000;
+const MAX_HELD_PACKETS: usize = 4_096;
+const MAX_HELD_BYTES: usize = 8 << 20;
+/// Before the first packet is believed to be the first one, its elders get this long to overtake it.
+const START_HOLD_NS: u64 = 40_000_000;
+const KEYFRAME_WISH_EVERY_NS: u64 = 400_000_000;
+/// RTP time and arrival may differ so much before the sender is taken to have begun a new time line.
+const MAX_DRIFT_NS: u64 = 10_000_000_000;
+/// A track opens at most one segment in this time, so that a hostile sender cannot fill the disk with files.
+const SEGMENT_EVERY_NS: u64 = 200_000_000;
 
 /// What the sender should be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +86,347 @@ impl CaptureConfig {
     }
 }
 
+/// What comes out of a capture, in this order to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// The following frames belong to a new segment.
+    Segment(SegmentSpec),
+    /// A whole frame.
+    Frame(Frame),
+    /// Media are missing between two arrivals.
+    Gap {
+        /// Arrival of the last frame before.
+        from_ns: u64,
+        /// Arrival of the first frame after, or the end.
+        to_ns: u64,
+        /// Packets missing.
+        missing: u64,
+    },
+    /// From the next frame on pictures have another size.
+    Dimensions {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+}
+
+#[derive(Debug)]
+struct Held {
+    rtp: u64,
+    marker: bool,
+    at_ns: u64,
+    payload: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct OpenGap {
+    from_ns: u64,
+    missing: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Emitted {
+    rtp: u64,
+    at_ns: u64,
+}
+
 /// The capture of one track.
 #[derive(Debug)]
-pub struct Capture {}
+pub struct Capture {
+    config: CaptureConfig,
+    now_ns: u64,
+    ssrc: Option<u32>,
+    /// The time line left last, and its highest sequence number: stragglers of it are dropped.
+    left: Option<(u32, u64)>,
+    next_seq: Option<u64>,
+    highest_seq: u64,
+    held: BTreeMap<u64, Held>,
+    held_bytes: usize,
+    assembler: Assembler,
+    /// Video only: frames up to the next keyframe cannot be decoded.
+    need_keyframe: bool,
+    /// The next frame begins a segment.
+    need_segment: bool,
+    codec_private: Vec<u8>,
+    dimensions: (u32, u32),
+    segment_at_ns: Option<u64>,
+    last: Option<Emitted>,
+    gap: Option<OpenGap>,
+    wished_at_ns: Option<u64>,
+    outputs: VecDeque<Output>,
+}
+
+impl Capture {
+    /// A capture, or `None` for a codec that cannot be captured yet.
+    #[must_use]
+    pub fn new(config: CaptureConfig) -> Option<Self> {
+        let assembler = Assembler::new(config.codec)?;
+        let need_keyframe = config.codec.kind() == TrackKind::Video;
+        let dimensions = (config.width, config.height);
+        Some(Self {
+            config,
+            now_ns: 0,
+            ssrc: None,
+            left: None,
+            next_seq: None,
+            highest_seq: 0,
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            assembler,
+            need_keyframe,
+            need_segment: true,
+            codec_private: Vec::new(),
+            dimensions,
+            segment_at_ns: None,
+            last: None,
+            gap: None,
+            wished_at_ns: None,
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Takes a packet that arrived at `now_ns`.
+    pub fn packet(&mut self, now_ns: u64, packet: &Packet<'_>) -> Wish {
+        self.now_ns = self.now_ns.max(now_ns);
+        if self.accept(packet) {
+            self.drain(Patience::Usual);
+        }
+        self.wish()
+    }
+
+    /// Gives up on what is overdue. To be called about every 100 ms.
+    pub fn tick(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+        self.drain(Patience::Usual);
+        let overdue = self.config.hold_ns * 2;
+        if self.assembler.at_ns().is_some_and(|at| at + overdue < self.now_ns) {
+            self.break_stream(0);
+        }
+    }
+
+    /// The next output, if any.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Nothing that arrived up to here will still come out.
+    #[must_use]
+    pub fn complete_to_ns(&self) -> u64 {
+        let held = self.held.values().map(|packet| packet.at_ns).min();
+        let oldest = [held, self.assembler.at_ns(), Some(self.now_ns)].into_iter().flatten().min();
+        oldest.unwrap_or(0).saturating_sub(1)
+    }
+
+    /// What was handed out got lost behind us: begin again at a keyframe.
+    pub fn demand_keyframe(&mut self) {
+        if self.config.codec.kind() == TrackKind::Video {
+            self.need_keyframe = true;
+        }
+    }
+
+    /// Extends a sender report's RTP time to the present segment's time line. `None` if it cannot belong to it.
+    #[must_use]
+    pub fn extend_report(&self, now_ns: u64, rtp: u32) -> Option<u64> {
+        let last = self.last.filter(|_| !self.need_segment)?;
+        let rate = u64::from(self.config.clock_rate_hz);
+        let expected = last.rtp + ns_to_ticks(now_ns.saturating_sub(last.at_ns), rate);
+        let offset = i64::from(rtp.wrapping_sub(expected as u32).cast_signed());
+        let tolerated = ns_to_ticks(MAX_DRIFT_NS, rate);
+        (offset.unsigned_abs() <= tolerated).then(|| expected.checked_add_signed(offset)).flatten()
+    }
+
+    /// Hands out what is still held.
+    pub fn finish(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+        self.drain(Patience::None);
+        if let Some(gap) = self.gap.take() {
+            self.outputs.push_back(Output::Gap {
+                from_ns: gap.from_ns,
+                to_ns: self.now_ns,
+                missing: gap.missing,
+            });
+        }
+    }
+
+    fn accept(&mut self, packet: &Packet<'_>) -> bool {
+        if self.ssrc != Some(packet.ssrc) {
+            if self.left.is_some_and(|(ssrc, seq)| ssrc == packet.ssrc && packet.seq <= seq) {
+                return false;
+            }
+            self.new_time_line(packet.ssrc);
+        } else if self.next_seq.is_some_and(|next| packet.seq < next) || self.held.contains_key(&packet.seq) {
+            return false;
+        } else if packet.seq > self.highest_seq.saturating_add(MAX_SEQ_JUMP) {
+            self.new_time_line(packet.ssrc);
+        } else if self.next_seq.is_none() && packet.seq.saturating_add(MAX_SEQ_JUMP) < self.highest_seq {
+            return false;
+        }
+        self.highest_seq = self.highest_seq.max(packet.seq);
+        self.held_bytes += packet.payload.len();
+        self.held.insert(
+            packet.seq,
+            Held {
+                rtp: packet.rtp,
+                marker: packet.marker,
+                at_ns: self.now_ns,
+                payload: packet.payload.into(),
+            },
+        );
+        true
+    }
+
+    fn new_time_line(&mut self, ssrc: u32) {
+        self.drain(Patience::None);
+        if let Some(old) = self.ssrc.replace(ssrc) {
+            self.left = Some((old, self.highest_seq));
+        }
+        self.assembler.reset();
+        self.next_seq = None;
+        self.highest_seq = 0;
+        self.need_segment = true;
+        self.demand_keyframe();
+    }
+
+    fn drain(&mut self, patience: Patience) {
+        while let Some((&seq, first)) = self.held.first_key_value() {
+            let overfull = self.held.len() > MAX_HELD_PACKETS || self.held_bytes > MAX_HELD_BYTES;
+            let waited_long = |since_ns: u64, hold_ns: u64| {
+                patience == Patience::None || overfull || self.now_ns.saturating_sub(since_ns) >= hold_ns
+            };
+            match self.next_seq {
+                Some(next) if seq == next => {}
+                Some(next) => {
+                    let since_ns = self.held.values().map(|packet| packet.at_ns).min().unwrap_or(first.at_ns);
+                    if !waited_long(since_ns, self.config.hold_ns) {
+                        return;
+                    }
+                    self.break_stream(seq - next);
+                }
+                None => {
+                    let since_ns = self.held.values().map(|packet| packet.at_ns).min().unwrap_or(first.at_ns);
+                    if !waited_long(since_ns, START_HOLD_NS) {
+                        return;
+                    }
+                }
+            }
+            let Some((seq, packet)) = self.held.pop_first() else { return };
+            self.held_bytes -= packet.payload.len();
+            self.next_seq = Some(seq.saturating_add(1));
+            let (done, also) = self.assembler.push(packet.rtp, packet.marker, packet.at_ns, &packet.payload);
+            for frame in [done, also].into_iter().flatten() {
+                self.emit(frame);
+            }
+            if self.assembler.take_broken() {
+                self.break_stream(0);
+            }
+        }
+    }
+
+    /// Continuity is lost: `missing` packets, or a frame that makes no sense.
+    fn break_stream(&mut self, missing: u64) {
+        self.assembler.discontinuity();
+        self.demand_keyframe();
+        // Before the first frame of all there is nothing a gap could interrupt.
+        if let Some(last) = self.last {
+            let gap = self.gap.get_or_insert(OpenGap { from_ns: last.at_ns, missing: 0 });
+            gap.missing = gap.missing.saturating_add(missing);
+        }
+    }
+
+    fn emit(&mut self, frame: RawFrame) {
+        if self.need_keyframe && !frame.keyframe {
+            return;
+        }
+        let rate = u64::from(self.config.clock_rate_hz.max(1));
+        let new_time = self.last.is_some_and(|last| {
+            frame.rtp < last.rtp || {
+                let media_ns = ticks_to_ns(frame.rtp - last.rtp, rate);
+                media_ns.abs_diff(frame.at_ns.saturating_sub(last.at_ns)) > MAX_DRIFT_NS
+            }
+        });
+        let new_private = frame.keyframe && frame.codec_private.is_some_and_differs(&self.codec_private);
+        if self.need_segment || new_time || new_private {
+            let too_soon =
+                self.segment_at_ns.is_some_and(|at| self.now_ns < at.saturating_add(SEGMENT_EVERY_NS));
+            if !frame.keyframe || (too_soon && self.last.is_some()) {
+                self.need_segment = true;
+                self.break_stream(0);
+                return;
+            }
+            if let Some(private) = frame.codec_private {
+                self.codec_private = private;
+            }
+            self.dimensions = frame.dimensions.unwrap_or(self.dimensions);
+            self.segment_at_ns = Some(self.now_ns);
+            self.need_segment = false;
+            self.close_gap(frame.at_ns);
+            self.outputs.push_back(Output::Segment(SegmentSpec {
+                codec: self.config.codec,
+                clock_rate_hz: self.config.clock_rate_hz,
+                first_rtp: frame.rtp,
+                first_at_ns: frame.at_ns,
+                width: self.dimensions.0,
+                height: self.dimensions.1,
+                codec_private: self.codec_private.clone(),
+            }));
+        } else {
+            self.close_gap(frame.at_ns);
+            if let Some((width, height)) = frame.dimensions.filter(|size| *size != self.dimensions) {
+                self.dimensions = (width, height);
+                self.outputs.push_back(Output::Dimensions { width, height });
+            }
+        }
+        self.need_keyframe = false;
+        self.last = Some(Emitted { rtp: frame.rtp, at_ns: frame.at_ns });
+        self.outputs.push_back(Output::Frame(Frame {
+            rtp: frame.rtp,
+            at_ns: frame.at_ns,
+            keyframe: frame.keyframe,
+            data: Bytes::from(frame.data),
+        }));
+    }
+
+    fn close_gap(&mut self, to_ns: u64) {
+        if let Some(gap) = self.gap.take() {
+            let to_ns = to_ns.max(gap.from_ns);
+            self.outputs.push_back(Output::Gap { from_ns: gap.from_ns, to_ns, missing: gap.missing });
+        }
+    }
+
+    fn wish(&mut self) -> Wish {
+        let due = self.wished_at_ns.is_none_or(|at| self.now_ns >= at.saturating_add(KEYFRAME_WISH_EVERY_NS));
+        if self.need_keyframe && due {
+            self.wished_at_ns = Some(self.now_ns);
+            return Wish::Keyframe;
+        }
+        Wish::Nothing
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Usual,
+    None,
+}
+
+trait DiffersFrom {
+    fn is_some_and_differs(&self, other: &[u8]) -> bool;
+}
+
+impl DiffersFrom for Option<Vec<u8>> {
+    fn is_some_and_differs(&self, other: &[u8]) -> bool {
+        self.as_deref().is_some_and(|own| own != other)
+    }
+}
+
+fn ns_to_ticks(ns: u64, rate: u64) -> u64 {
+    (u128::from(ns) * u128::from(rate) / 1_000_000_000) as u64
+}
+
+fn ticks_to_ns(ticks: u64, rate: u64) -> u64 {
+    u64::try_from(u128::from(ticks) * 1_000_000_000 / u128::from(rate)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

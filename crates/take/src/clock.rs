@@ -1,10 +1,44 @@
-//! From a track's RTP time to the take's time.
-use crate::reader::{TakeFrame, TakeItem};
+//! From a track's RTP time to the take's time. Pure.
+//!
+//! A sender's media clock is exact but has no relation to ours; arrivals are ours but jitter. A frame can only be delayed, so
+//! the *least* difference between arrival and RTP time over the last seconds (the lower envelope) is the mapping, plus a
+//! constant delay nobody can hear. That constant differs between a participant's sound and pictures (a picture takes longer to
+//! encode), so as soon as both have sender reports, pictures are placed by the sender's wall clock relative to the sound:
+//! lip sync.
+//!
+//! ```text
+//!  offset = at - rtp/rate   . .:  .   .  . .        moment(frame) = rtp/rate + applied offset
+//!                          .  .  : . .  .  :
+//!  applied  ---------------------------------       applied follows the target slowly (2 % at most), so sound is never cut
+//! ```
+//!
+//! For every frame it counts only what was observed up to [`HINDSIGHT_NS`] after it: the answer is the same live and later.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::{
+    format::{TakeEvent, TrackKind, TrackSource},
+    ids::{ParticipantId, SegmentId, TrackId},
+    reader::{TakeFrame, TakeItem},
+};
 
 /// A frame that arrives later than this after its moment is late: it is moved (pictures) or to be dropped (sound).
 pub const LATENESS_NS: u64 = 700_000_000;
 /// How far beyond a frame's arrival the clock looks for a better guess of its moment.
 pub const HINDSIGHT_NS: u64 = 300_000_000;
+
+/// The envelope forgets what is older, so that clock drift is followed.
+const ENVELOPE_NS: u64 = 10_000_000_000;
+/// The envelope is kept as minima of such spans.
+const SPAN_NS: u64 = 250_000_000;
+/// Differences below this are left alone.
+const DEAD_BAND_NS: i64 = 3_000_000;
+/// The applied offset moves by at most 1/50 of the time passed.
+const MAX_SLEW: i64 = 50;
+/// Larger errors are no drift: the mapping jumps.
+const JUMP_NS: i64 = 400_000_000;
+/// Wall clock and arrival may disagree so much about lip sync before the reports are disbelieved.
+const MAX_REPORT_ERROR_NS: i64 = 1_000_000_000;
 
 /// When a frame belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +51,35 @@ pub struct Moment {
 
 /// The clocks of all tracks of one take.
 #[derive(Debug, Default)]
-pub struct TakeClock {}
+pub struct TakeClock {
+    tracks: HashMap<TrackId, TrackFacts>,
+    segments: BTreeMap<SegmentId, SegmentClock>,
+    /// Per participant, the sound its pictures follow.
+    references: HashMap<ParticipantId, SegmentId>,
+}
+
+#[derive(Debug)]
+struct TrackFacts {
+    participant: ParticipantId,
+    kind: TrackKind,
+    source: TrackSource,
+}
+
+#[derive(Debug)]
+struct SegmentClock {
+    track: TrackId,
+    rate: u64,
+    first_rtp: u64,
+    first_at_ns: u64,
+    /// Least offset per span of arrival time, newest last.
+    envelope: VecDeque<(u64, i64)>,
+    /// Sender's wall clock minus media time, nanoseconds.
+    wall_offset_ns: Option<i128>,
+    applied_ns: Option<i64>,
+    updated_ns: u64,
+    /// The applied offset from an observation time on, oldest first.
+    history: VecDeque<(u64, i64)>,
+}
 
 impl TakeClock {
     /// A clock that knows nothing yet.
@@ -28,16 +90,153 @@ impl TakeClock {
 
     /// Learns from every item, in the order [`crate::TakeReader::poll`] hands them out.
     pub fn observe(&mut self, item: &TakeItem) {
-        let _ = item;
-        todo!()
+        match item {
+            TakeItem::Frame(frame) => {
+                let Some(segment) = self.segments.get_mut(&frame.segment) else { return };
+                let media_ns = segment.media_ns(frame.rtp);
+                segment.sample(
+                    frame.at_ns,
+                    i64::try_from(i128::from(frame.at_ns) - media_ns).unwrap_or(i64::MAX),
+                );
+                self.update(frame.segment, frame.at_ns);
+            }
+            TakeItem::Event { at_ns, event } => self.observe_event(*at_ns, event),
+        }
     }
 
     /// When `frame` belongs. Deterministic once everything up to `frame.at_ns + HINDSIGHT_NS` was observed (or the take has ended):
-    /// ask no earlier, which is so for every frame that matters for a time up to [`crate::TakeReader::presentable_to_ns`].
-    /// Per segment, ask in the order of the frames.
+    /// ask no earlier, and at most [`CLOCK_MEMORY_NS`] later. A frame of an unknown segment belongs where it arrived.
     #[must_use]
     pub fn moment(&self, frame: &TakeFrame) -> Moment {
-        let _ = frame;
-        todo!()
+        let arrived = Moment { at_ns: frame.at_ns, late: false };
+        let Some(segment) = self.segments.get(&frame.segment) else { return arrived };
+        let horizon = frame.at_ns.saturating_add(HINDSIGHT_NS);
+        let known = segment.history.partition_point(|(at, _)| *at <= horizon);
+        let Some((_, offset_ns)) = segment.history.get(known.saturating_sub(1)) else { return arrived };
+        let true_ns =
+            u64::try_from((segment.media_ns(frame.rtp) + i128::from(*offset_ns)).max(0)).unwrap_or(u64::MAX);
+        let earliest_ns = frame.at_ns.saturating_sub(LATENESS_NS);
+        // A frame of the future would hold up nobody, but nothing real is so early.
+        let latest_ns = frame.at_ns.saturating_add(LATENESS_NS);
+        Moment { at_ns: true_ns.clamp(earliest_ns, latest_ns), late: true_ns < earliest_ns }
+    }
+
+    fn observe_event(&mut self, at_ns: u64, event: &TakeEvent) {
+        match event {
+            TakeEvent::TrackPublished { track, participant, kind, source, .. } => {
+                let facts = TrackFacts { participant: participant.clone(), kind: *kind, source: *source };
+                self.tracks.insert(track.clone(), facts);
+            }
+            TakeEvent::SegmentOpened(opened) => {
+                self.segments.insert(
+                    opened.segment,
+                    SegmentClock {
+                        track: opened.track.clone(),
+                        rate: u64::from(opened.clock_rate_hz.max(1)),
+                        first_rtp: opened.first_rtp,
+                        first_at_ns: opened.first_at_ns,
+                        envelope: VecDeque::new(),
+                        wall_offset_ns: None,
+                        applied_ns: None,
+                        updated_ns: opened.first_at_ns,
+                        history: VecDeque::new(),
+                    },
+                );
+                if let Some(facts) = self.tracks.get(&opened.track)
+                    && facts.kind == TrackKind::Audio
+                {
+                    let prefer = facts.source != TrackSource::ScreenShareAudio;
+                    if prefer || !self.references.contains_key(&facts.participant) {
+                        self.references.insert(facts.participant.clone(), opened.segment);
+                    }
+                }
+            }
+            TakeEvent::SenderReport { segment: id, ntp, rtp, .. } => {
+                let Some(segment) = self.segments.get_mut(id) else { return };
+                let wall_ns = (i128::from(*ntp) * 1_000_000_000) >> 32;
+                segment.wall_offset_ns = Some(wall_ns - segment.media_ns(*rtp));
+                self.update(*id, at_ns);
+            }
+            TakeEvent::TrackUnpublished { track } => {
+                self.tracks.remove(track);
+            }
+            TakeEvent::ParticipantLeft { participant } => {
+                self.references.remove(participant);
+            }
+            _ => {}
+        }
+    }
+
+    fn update(&mut self, id: SegmentId, now_ns: u64) {
+        let by_wall_clock = self.lip_sync_offset(id);
+        if let Some(segment) = self.segments.get_mut(&id) {
+            segment.update(now_ns, by_wall_clock);
+        }
+    }
+
+    /// The offset that puts a segment's media beside the sound of the same participant, by the sender's wall clock.
+    fn lip_sync_offset(&self, id: SegmentId) -> Option<i64> {
+        let segment = self.segments.get(&id)?;
+        let participant = &self.tracks.get(&segment.track)?.participant;
+        let reference = self.references.get(participant).filter(|reference| **reference != id)?;
+        let sound = self.segments.get(reference)?;
+        let wall_to_take = i128::from(sound.applied_ns?) - sound.wall_offset_ns?;
+        i64::try_from(segment.wall_offset_ns? + wall_to_take).ok()
     }
 }
+
+/// The clock answers for frames up to so long before the newest observation.
+pub const CLOCK_MEMORY_NS: u64 = 10_000_000_000;
+
+impl SegmentClock {
+    /// Media time: nanoseconds since the segment's first frame by the RTP clock.
+    fn media_ns(&self, rtp: u64) -> i128 {
+        (i128::from(rtp) - i128::from(self.first_rtp)) * 1_000_000_000 / i128::from(self.rate)
+    }
+
+    fn sample(&mut self, at_ns: u64, offset_ns: i64) {
+        let span = at_ns / SPAN_NS;
+        match self.envelope.back_mut() {
+            Some((newest, least)) if *newest >= span => *least = offset_ns.min(*least),
+            _ => self.envelope.push_back((span, offset_ns)),
+        }
+        while self.envelope.front().is_some_and(|(old, _)| old + ENVELOPE_NS / SPAN_NS < span) {
+            self.envelope.pop_front();
+        }
+    }
+
+    fn update(&mut self, now_ns: u64, by_wall_clock: Option<i64>) {
+        let Some(envelope_ns) = self.envelope.iter().map(|(_, least)| *least).min() else { return };
+        let target_ns = match by_wall_clock {
+            Some(offset) if (offset - envelope_ns).abs() <= MAX_REPORT_ERROR_NS => offset,
+            _ => envelope_ns,
+        };
+        let passed_ns = now_ns.saturating_sub(self.updated_ns);
+        self.updated_ns = self.updated_ns.max(now_ns);
+        let settling = now_ns <= self.first_at_ns.saturating_add(HINDSIGHT_NS);
+        let applied_ns = match self.applied_ns {
+            Some(applied) if !settling && (target_ns - applied).abs() < JUMP_NS => {
+                let error_ns = target_ns - applied;
+                let most_ns = i64::try_from(passed_ns).unwrap_or(i64::MAX) / MAX_SLEW;
+                if error_ns.abs() <= DEAD_BAND_NS {
+                    applied
+                } else {
+                    applied + error_ns.clamp(-most_ns, most_ns)
+                }
+            }
+            _ => target_ns,
+        };
+        self.applied_ns = Some(applied_ns);
+        match self.history.back_mut() {
+            Some((_, newest)) if *newest == applied_ns => {}
+            Some((at, newest)) if *at >= now_ns => *newest = applied_ns,
+            _ => self.history.push_back((now_ns, applied_ns)),
+        }
+        while self.history.get(1).is_some_and(|(at, _)| at + CLOCK_MEMORY_NS < now_ns) {
+            self.history.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,9 @@ pub enum TakeError {
     /// The disk is full.
     #[error("disk full")]
     DiskFull,
+    /// Writing has failed earlier.
+    #[error("the take failed: {0}")]
+    Failed(String),
     /// The disk or file system failed.
     #[error("{path}: {source}")]
     Io {

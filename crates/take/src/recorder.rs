@@ -1,23 +1,46 @@
 //! Everything a recorder of a room needs: captures of all tracks in front of one take.
+//!
+//! ```text
+//! event -----------------------------------> TakeHandle::event
+//! packet -> Capture of the track -> outputs -> open_segment, frame, Gap, Dimensions
+//! tick ---> all captures; the least of their complete marks -> TakeHandle::complete
+//! ```
+
+use std::collections::BTreeMap;
+
 use crate::{
-    capture::{CaptureConfig, Packet, Wish},
+    capture::{Capture, CaptureConfig, Output, Packet, Wish},
     error::TakeError,
     format::{EndReason, TakeEvent},
-    ids::TrackId,
-    writer::{TakeHandle, TakeSummary},
+    ids::{SegmentId, TrackId},
+    writer::{Sent, TakeHandle, TakeSummary},
 };
 
-/// Captures any number of tracks into one take. No call but [`TakeRecorder::finish`] blocks.
+const TICK_EVERY_NS: u64 = 100_000_000;
+const COMPLETE_EVERY_NS: u64 = 200_000_000;
+
+#[derive(Debug)]
+struct Track {
+    capture: Capture,
+    segment: Option<SegmentId>,
+}
+
+/// Captures any number of tracks into one take. No call but [`TakeRecorder::finish`] blocks. Times may not go back; one that
+/// does counts as the latest one seen.
 #[derive(Debug)]
 pub struct TakeRecorder {
     handle: TakeHandle,
+    tracks: BTreeMap<TrackId, Track>,
+    now_ns: u64,
+    ticked_ns: u64,
+    completed_ns: u64,
 }
 
 impl TakeRecorder {
     /// A recorder without tracks.
     #[must_use]
     pub fn new(handle: TakeHandle) -> Self {
-        Self { handle }
+        Self { handle, tracks: BTreeMap::new(), now_ns: 0, ticked_ns: 0, completed_ns: 0 }
     }
 
     /// The take's writer.
@@ -26,38 +49,114 @@ impl TakeRecorder {
         &self.handle
     }
 
-    /// Appends a fact. `TrackUnpublished` and `ParticipantLeft` do not end captures: call [`Self::remove_track`] first.
+    /// Appends a fact. `TrackUnpublished` ends the track's capture; `ParticipantLeft` does not know the tracks: unpublish them first.
     pub fn event(&mut self, now_ns: u64, event: TakeEvent) {
-        todo!("{now_ns} {event:?}")
+        let now_ns = self.advance(now_ns);
+        if let TakeEvent::TrackUnpublished { track } = &event {
+            self.remove_track(now_ns, &track.clone());
+        }
+        self.handle.event(now_ns, event);
     }
 
-    /// Begins to capture a track. Codecs that cannot be captured yet are refused with `false`: note the fact, ignore its packets.
+    /// Begins to capture a track; a track already captured goes on. Codecs that cannot be captured yet are refused with `false`:
+    /// note the fact, ignore the packets.
     pub fn add_track(&mut self, track: TrackId, config: CaptureConfig) -> bool {
-        todo!("{track} {config:?}")
+        if self.tracks.contains_key(&track) {
+            return true;
+        }
+        let Some(capture) = Capture::new(config) else { return false };
+        self.tracks.insert(track, Track { capture, segment: None });
+        true
     }
 
     /// Ends a track's capture, writing what its jitter buffer still holds.
     pub fn remove_track(&mut self, now_ns: u64, track: &TrackId) {
-        todo!("{now_ns} {track}")
+        let now_ns = self.advance(now_ns);
+        if let Some(mut state) = self.tracks.remove(track) {
+            state.capture.finish(now_ns);
+            state.drain(&self.handle, track, now_ns);
+        }
     }
 
     /// A packet of a track; packets of unknown tracks are ignored.
     pub fn packet(&mut self, now_ns: u64, track: &TrackId, packet: &Packet<'_>) -> Wish {
-        todo!("{now_ns} {track} {packet:?}")
+        let now_ns = self.advance(now_ns);
+        let wish = match self.tracks.get_mut(track) {
+            Some(state) => {
+                let wish = state.capture.packet(now_ns, packet);
+                state.drain(&self.handle, track, now_ns);
+                wish
+            }
+            None => Wish::Nothing,
+        };
+        if now_ns >= self.ticked_ns + TICK_EVERY_NS {
+            self.tick(now_ns);
+        }
+        wish
     }
 
     /// A sender report: `ntp` 32.32 fixed point, `rtp` as sent. Reports of another time line (layer) than the captured one are ignored.
     pub fn sender_report(&mut self, now_ns: u64, track: &TrackId, ntp: u64, rtp: u32) {
-        todo!("{now_ns} {track} {ntp} {rtp}")
+        let now_ns = self.advance(now_ns);
+        let Some(state) = self.tracks.get(track) else { return };
+        if let (Some(segment), Some(rtp)) = (state.segment, state.capture.extend_report(now_ns, rtp)) {
+            self.handle.event(now_ns, TakeEvent::SenderReport { track: track.clone(), segment, ntp, rtp });
+        }
     }
 
     /// To be called about every 100 ms, packets or not: jitter buffers give up on what is missing, and the complete mark moves.
     pub fn tick(&mut self, now_ns: u64) {
-        todo!("{now_ns}")
+        let now_ns = self.advance(now_ns);
+        self.ticked_ns = now_ns;
+        let mut complete_ns = now_ns.saturating_sub(1);
+        for (track, state) in &mut self.tracks {
+            state.capture.tick(now_ns);
+            state.drain(&self.handle, track, now_ns);
+            complete_ns = complete_ns.min(state.capture.complete_to_ns());
+        }
+        if complete_ns >= self.completed_ns + COMPLETE_EVERY_NS {
+            self.completed_ns = complete_ns;
+            self.handle.complete(now_ns, complete_ns);
+        }
     }
 
     /// Writes everything held, and the end; waits for the disk.
-    pub fn finish(self, now_ns: u64, reason: EndReason) -> Result<TakeSummary, TakeError> {
-        todo!("{now_ns} {reason:?}")
+    pub fn finish(mut self, now_ns: u64, reason: EndReason) -> Result<TakeSummary, TakeError> {
+        let now_ns = self.advance(now_ns);
+        for (track, mut state) in std::mem::take(&mut self.tracks) {
+            state.capture.finish(now_ns);
+            state.drain(&self.handle, &track, now_ns);
+        }
+        self.handle.finish(now_ns, reason)
+    }
+
+    fn advance(&mut self, now_ns: u64) -> u64 {
+        self.now_ns = self.now_ns.max(now_ns);
+        self.now_ns
     }
 }
+
+impl Track {
+    fn drain(&mut self, handle: &TakeHandle, track: &TrackId, now_ns: u64) {
+        while let Some(output) = self.capture.poll_output() {
+            match output {
+                Output::Segment(spec) => self.segment = Some(handle.open_segment(track, spec)),
+                Output::Frame(frame) => {
+                    let Some(segment) = self.segment else { continue };
+                    if handle.frame(segment, frame) == Sent::Dropped {
+                        self.capture.demand_keyframe();
+                    }
+                }
+                Output::Gap { from_ns, to_ns, missing } => {
+                    handle.event(now_ns, TakeEvent::Gap { track: track.clone(), from_ns, to_ns, missing });
+                }
+                Output::Dimensions { width, height } => {
+                    handle.event(now_ns, TakeEvent::Dimensions { track: track.clone(), width, height });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,23 @@
 //! Makes an ended take out of one whose writer died.
-use std::path::Path;
+//!
+//! Everything in a take is appended, so damage can only stand at the ends of files: a partial line, a partial block, a
+//! cluster without blocks. All of it is cut off. What the writer had not yet handed to the system is gone: at most a second.
 
-use crate::error::TakeError;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use crate::{
+    error::TakeError,
+    format::{EVENTS_FILE, EndReason, EventLine, HEADER_FILE, TakeEvent},
+    mkv::{MkvParser, Step},
+};
+
+/// The writer syncs at least so often.
+const MAX_LOST_NS: u64 = 1_000_000_000;
+const READ_LEN: usize = 1 << 20;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,5 +35,111 @@ pub struct Recovery {
 /// Cuts every file of the take at its last whole element and writes the end. Idempotent. `NotFound` if `dir` holds no take (a crash during
 /// creation leaves a directory without header: it may be deleted). Must not run while the take is being written.
 pub fn recover(dir: &Path) -> Result<Recovery, TakeError> {
-    todo!("{dir:?}")
+    end(dir, EndReason::Recovered, MAX_LOST_NS)
 }
+
+/// [`recover`], with the reason and loss to be recorded.
+pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recovery, TakeError> {
+    if !dir.join(HEADER_FILE).is_file() {
+        return Err(TakeError::NotFound(dir.to_owned()));
+    }
+    let path = dir.join(EVENTS_FILE);
+    let content = match fs::read(&path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(TakeError::io(&path)(error)),
+    };
+    let (mut whole, mut duration_ns, mut segments) = (0, 0, Vec::new());
+    let mut position = 0;
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        position += line.len();
+        let Some(fact) = line.strip_suffix(b"\n").and_then(EventLine::parse) else { continue };
+        whole = position;
+        duration_ns = fact.at.max(duration_ns);
+        match fact.event {
+            TakeEvent::SegmentOpened(segment) => segments.push(segment.file),
+            TakeEvent::Ended { reason, lost_ns } => {
+                let was_ended = reason != EndReason::Recovered;
+                return Ok(Recovery { was_ended, duration_ns: fact.at, lost_ns, cut_bytes: 0 });
+            }
+            _ => {}
+        }
+    }
+    let mut cut_bytes = (content.len() - whole) as u64;
+    for file in segments {
+        // A take may come from elsewhere: its file names stay inside it.
+        if Path::new(&file).components().count() != 1 {
+            continue;
+        }
+        let path = dir.join(file);
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(TakeError::io(&path)(error)),
+        };
+        let found = measure(&file).map_err(TakeError::io(&path))?;
+        if found.file_len > found.whole_len {
+            cut_bytes += found.file_len - found.whole_len;
+            file.set_len(found.whole_len).and_then(|()| file.sync_data()).map_err(TakeError::io(&path))?;
+        }
+        duration_ns = duration_ns.max(found.last_at_ns);
+    }
+    let mut events = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(TakeError::io(&path))?;
+    let line = EventLine { at: duration_ns, event: TakeEvent::Ended { reason, lost_ns } }.to_line();
+    let appended = events.set_len(whole as u64).and_then(|()| {
+        io::Seek::seek(&mut events, io::SeekFrom::End(0))?;
+        events.write_all(&line)?;
+        events.sync_data()
+    });
+    appended.map_err(TakeError::io(&path))?;
+    Ok(Recovery { was_ended: false, duration_ns, lost_ns, cut_bytes })
+}
+
+pub(crate) struct Measured {
+    pub(crate) file_len: u64,
+    /// Up to the end of the last whole block; the header's end if there is none.
+    pub(crate) whole_len: u64,
+    pub(crate) last_at_ns: u64,
+}
+
+/// Finds how much of a segment file is whole.
+pub(crate) fn measure(file: &File) -> io::Result<Measured> {
+    let mut found = Measured { file_len: file.metadata()?.len(), whole_len: 0, last_at_ns: 0 };
+    let (mut parser, mut buffer, mut start, mut position) = (MkvParser::new(), Vec::new(), 0, 0);
+    let (mut reader, mut seen_block) = (file, false);
+    loop {
+        match parser.step(&buffer[start..]) {
+            Err(_) => return Ok(found),
+            Ok(Step::Need(_)) => {
+                buffer.drain(..start);
+                start = 0;
+                if Read::take(&mut reader, READ_LEN as u64).read_to_end(&mut buffer)? == 0 {
+                    return Ok(found);
+                }
+            }
+            Ok(Step::Skip(len)) => {
+                // Cluster heads and stamps belong to the block behind them.
+                if !seen_block && parser.in_header() {
+                    found.whole_len = position + len as u64;
+                }
+                start += len;
+                position += len as u64;
+            }
+            Ok(Step::Block(len, block)) => {
+                seen_block = true;
+                found.last_at_ns = found.last_at_ns.max(block.at_ns);
+                start += len;
+                position += len as u64;
+                found.whole_len = position;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,36 @@
 //! Takes for tests, built from given frames.
+
 use std::path::Path;
 
 use crate::{
     error::TakeError,
-    format::{EndReason, TakeEvent, TakeHeader, TrackSource},
+    format::{EndReason, TakeEvent, TakeHeader, TrackKind, TrackSource},
     ids::{ParticipantId, SegmentId, TrackId},
-    writer::{Frame, SegmentSpec},
+    writer::{Frame, SegmentSpec, Take, TakeOptions},
 };
+
+const COMPLETE_EVERY_NS: u64 = 200_000_000;
 
 /// Builds a take: facts and frames in any order; they are sorted by `at` and written with complete marks by [`SyntheticTake::write`].
 #[derive(Debug)]
 pub struct SyntheticTake {
     header: TakeHeader,
+    events: Vec<(u64, TakeEvent)>,
+    segments: Vec<(TrackId, SegmentSpec, Vec<Frame>)>,
+}
+
+enum Step {
+    Event(TakeEvent),
+    Open(usize),
+    Frame(usize, Frame),
 }
 
 impl SyntheticTake {
     /// An empty take of room `room`.
     #[must_use]
     pub fn new(room: &str) -> Self {
-        Self { header: TakeHeader::new("EG_test", room, "RM_test", 1_767_225_600_000_000_000) }
+        let header = TakeHeader::new("EG_test", room, "RM_test", 1_767_225_600_000_000_000);
+        Self { header, events: Vec::new(), segments: Vec::new() }
     }
 
     /// The header, to be changed before writing.
@@ -28,29 +40,52 @@ impl SyntheticTake {
 
     /// Adds a fact.
     pub fn event(&mut self, at_ns: u64, event: TakeEvent) -> &mut Self {
-        let _ = (at_ns, event);
-        todo!()
+        self.events.push((at_ns, event));
+        self
     }
 
     /// A participant joins; its id is `PA_<identity>`.
     pub fn join(&mut self, at_ns: u64, identity: &str, name: &str) -> ParticipantId {
-        todo!("{at_ns} {identity} {name}")
+        let participant = ParticipantId::from(format!("PA_{identity}"));
+        let (identity, name) = (identity.to_owned(), name.to_owned());
+        self.event(at_ns, TakeEvent::ParticipantJoined { participant: participant.clone(), identity, name });
+        participant
     }
 
     /// A participant publishes a track; its id is `TR_<identity>_<source>`.
     pub fn publish(&mut self, at_ns: u64, participant: &ParticipantId, source: TrackSource) -> TrackId {
-        todo!("{at_ns} {participant} {source:?}")
+        let identity = participant.as_str().trim_start_matches("PA_");
+        let track = TrackId::from(format!("TR_{identity}_{source:?}"));
+        let kind = match source {
+            TrackSource::Microphone | TrackSource::ScreenShareAudio => TrackKind::Audio,
+            TrackSource::Camera | TrackSource::ScreenShare | TrackSource::Unknown => TrackKind::Video,
+        };
+        self.event(
+            at_ns,
+            TakeEvent::TrackPublished {
+                track: track.clone(),
+                participant: participant.clone(),
+                kind,
+                source,
+                width: 0,
+                height: 0,
+                muted: false,
+            },
+        );
+        track
     }
 
     /// Opens a segment of a track.
     pub fn segment(&mut self, track: &TrackId, spec: SegmentSpec) -> SegmentId {
-        todo!("{track} {spec:?}")
+        let segment = SegmentId(u32::try_from(self.segments.len()).expect("tests have few segments"));
+        self.segments.push((track.clone(), spec, Vec::new()));
+        segment
     }
 
-    /// Adds a frame to a segment.
+    /// Adds a frame to a segment, in decoding order.
     pub fn frame(&mut self, segment: SegmentId, frame: Frame) -> &mut Self {
-        let _ = (segment, frame);
-        todo!()
+        self.segments[segment.0 as usize].2.push(frame);
+        self
     }
 
     /// Writes the take to `dir` (must not exist) and ends it at `end_ns`.
@@ -58,8 +93,41 @@ impl SyntheticTake {
         self.write_ending(dir, end_ns, EndReason::Stopped)
     }
 
-    /// [`SyntheticTake::write`] with another reason.
+    /// [`SyntheticTake::write`] with another reason. The ids `segment` gave out hold in the take if the segments' first arrivals ascend.
     pub fn write_ending(self, dir: &Path, end_ns: u64, reason: EndReason) -> Result<(), TakeError> {
-        todo!("{dir:?} {end_ns} {reason:?}")
+        let mut steps: Vec<_> = self.events.into_iter().map(|(at, event)| (at, Step::Event(event))).collect();
+        let mut heads = Vec::new();
+        for (number, (track, spec, frames)) in self.segments.into_iter().enumerate() {
+            steps.push((spec.first_at_ns, Step::Open(number)));
+            let mut key_ns = spec.first_at_ns;
+            for frame in frames {
+                key_ns = key_ns.max(frame.at_ns);
+                steps.push((key_ns, Step::Frame(number, frame)));
+            }
+            heads.push((track, spec, SegmentId(0)));
+        }
+        steps.sort_by_key(|(at, _)| *at);
+        let unbounded = TakeOptions { queue_bytes: usize::MAX, queue_entries: usize::MAX / 2 };
+        let handle = Take::create_with(dir, self.header, unbounded)?;
+        let mut complete_ns = 0;
+        for (at, step) in steps {
+            while at > complete_ns + COMPLETE_EVERY_NS {
+                complete_ns += COMPLETE_EVERY_NS;
+                handle.event(complete_ns, TakeEvent::Complete { to_ns: complete_ns });
+            }
+            match step {
+                Step::Event(event) => {
+                    handle.event(at, event);
+                }
+                Step::Open(number) => {
+                    let (track, spec, id) = &mut heads[number];
+                    *id = handle.open_segment(track, spec.clone());
+                }
+                Step::Frame(number, frame) => {
+                    handle.frame(heads[number].2, frame);
+                }
+            }
+        }
+        handle.finish(end_ns, reason).map(drop)
     }
 }

@@ -1,11 +1,24 @@
 //! Writes a take: one thread, a bounded queue in front of it.
-use std::path::Path;
+//!
+//! Nobody who calls a [`TakeHandle`] waits for the disk: what does not fit into the queue is dropped, counted, and recorded as a
+//! gap. The thread flushes every 200 ms, and at every complete mark *before* the mark's line; it syncs every 800 ms. If the
+//! disk fails, every file is cut at its last whole element, the reason is recorded, and [`TakeHandle::state`] tells it.
+
+mod thread;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs,
+    io::Write,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+};
 
 use bytes::Bytes;
 
 use crate::{
     error::TakeError,
-    format::{Codec, EndReason, TakeEvent, TakeHeader},
+    format::{Codec, EVENTS_FILE, EndReason, HEADER_FILE, TakeEvent, TakeHeader},
     ids::{SegmentId, TrackId},
 };
 
@@ -108,50 +121,212 @@ impl Take {
         header: TakeHeader,
         options: TakeOptions,
     ) -> Result<TakeHandle, TakeError> {
-        todo!("{dir:?} {header:?} {options:?}")
+        create_directory(dir, &header)?;
+        let shared = Arc::new(Shared {
+            options,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            ended: Condvar::new(),
+        });
+        thread::spawn(dir, Arc::clone(&shared))?;
+        Ok(TakeHandle { owner: Arc::new(Owner { shared }) })
+    }
+}
+
+/// The directory appears under its name only when it is a valid, empty take: a crash leaves at most a hidden sibling.
+fn create_directory(dir: &Path, header: &TakeHeader) -> Result<(), TakeError> {
+    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
+        return Err(TakeError::NotFound(dir.to_owned()));
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    if dir.exists() {
+        return Err(TakeError::AlreadyExists(dir.to_owned()));
+    }
+    let mut hidden = std::ffi::OsString::from(".new-");
+    hidden.push(name);
+    let new = parent.join(hidden);
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(TakeError::io(&new))?;
+    }
+    fs::create_dir_all(&new).map_err(TakeError::io(&new))?;
+    let json = serde_json::to_vec_pretty(header).expect("a header has string keys and finite numbers only");
+    for (file, content) in [(HEADER_FILE, &json[..]), (EVENTS_FILE, b"")] {
+        let path = new.join(file);
+        let mut file = fs::File::create(&path).map_err(TakeError::io(&path))?;
+        file.write_all(content).and_then(|()| file.sync_all()).map_err(TakeError::io(&path))?;
+    }
+    fs::rename(&new, dir).map_err(TakeError::io(dir))?;
+    sync_directory(dir)?;
+    sync_directory(parent)
+}
+
+fn sync_directory(dir: &Path) -> Result<(), TakeError> {
+    fs::File::open(dir).and_then(|file| file.sync_all()).map_err(TakeError::io(dir))
+}
+
+#[derive(Debug)]
+enum Entry {
+    Event { at_ns: u64, event: TakeEvent },
+    Open { segment: SegmentId, track: TrackId, spec: SegmentSpec },
+    Frame { segment: SegmentId, frame: Frame },
+    Complete { at_ns: u64, to_ns: u64 },
+    Finish { at_ns: u64, reason: EndReason },
+}
+
+/// Frames of one segment that did not fit.
+#[derive(Debug, Clone, Copy)]
+struct Drops {
+    from_ns: u64,
+    to_ns: u64,
+    missing: u64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    segments: u32,
+    drops: BTreeMap<SegmentId, Drops>,
+    /// No handle is left, or `finish` was called: nothing more is taken.
+    closed: bool,
+    /// How the take ended; `None` while it is being written.
+    end: Option<TakeState>,
+    summary: TakeSummary,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: TakeOptions,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    ended: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("nothing panics while holding the queue")
+    }
+}
+
+/// Closes the queue when the last handle goes: the take then stays without an end, as after a crash.
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_one();
     }
 }
 
 /// A take's writer, from outside. Cheap to clone; no call but [`TakeHandle::finish`] waits.
 #[derive(Debug, Clone)]
-pub struct TakeHandle {}
+pub struct TakeHandle {
+    owner: Arc<Owner>,
+}
 
 impl TakeHandle {
     /// Appends a fact.
     pub fn event(&self, at_ns: u64, event: TakeEvent) -> Sent {
-        todo!("{at_ns} {event:?}")
+        let shared = &self.owner.shared;
+        let mut queue = shared.lock();
+        // Facts are small and few: they may use twice the room, so that frames cannot push them out.
+        if queue.closed || queue.end.is_some() || queue.entries.len() >= shared.options.queue_entries * 2 {
+            return Sent::Dropped;
+        }
+        queue.entries.push_back(Entry::Event { at_ns, event });
+        shared.wake.notify_one();
+        Sent::Queued
     }
 
     /// Opens a new segment (file) for a track; its `SegmentOpened` fact is written by the writer.
+    /// A track's earlier segment takes no more frames.
     pub fn open_segment(&self, track: &TrackId, spec: SegmentSpec) -> SegmentId {
-        todo!("{track} {spec:?}")
+        let mut queue = self.owner.shared.lock();
+        let segment = SegmentId(queue.segments);
+        queue.segments += 1;
+        if !queue.closed && queue.end.is_none() {
+            queue.entries.push_back(Entry::Open { segment, track: track.clone(), spec });
+        }
+        segment
     }
 
     /// Appends a frame to a segment.
     pub fn frame(&self, segment: SegmentId, frame: Frame) -> Sent {
-        todo!("{segment} {frame:?}")
+        let shared = &self.owner.shared;
+        let mut queue = shared.lock();
+        if queue.closed || queue.end.is_some() {
+            queue.summary.dropped += 1;
+            return Sent::Dropped;
+        }
+        if queue.entries.len() >= shared.options.queue_entries
+            || queue.bytes + frame.data.len() > shared.options.queue_bytes
+        {
+            queue.summary.dropped += 1;
+            let at_ns = frame.at_ns;
+            let drops =
+                queue.drops.entry(segment).or_insert(Drops { from_ns: at_ns, to_ns: at_ns, missing: 0 });
+            drops.from_ns = drops.from_ns.min(at_ns);
+            drops.to_ns = drops.to_ns.max(at_ns);
+            drops.missing += 1;
+            return Sent::Dropped;
+        }
+        queue.bytes += frame.data.len();
+        queue.entries.push_back(Entry::Frame { segment, frame });
+        shared.wake.notify_one();
+        Sent::Queued
     }
 
     /// Promises that nothing with `at` up to `to_ns` will still be handed over. Call it about every 200 ms.
     pub fn complete(&self, at_ns: u64, to_ns: u64) {
-        todo!("{at_ns} {to_ns}")
+        let shared = &self.owner.shared;
+        let mut queue = shared.lock();
+        if queue.closed || queue.end.is_some() {
+            return;
+        }
+        if matches!(queue.entries.back(), Some(Entry::Complete { .. })) {
+            queue.entries.pop_back();
+        }
+        queue.entries.push_back(Entry::Complete { at_ns, to_ns });
+        shared.wake.notify_one();
     }
 
     /// How the take is doing.
     #[must_use]
     pub fn state(&self) -> TakeState {
-        todo!()
+        self.owner.shared.lock().end.clone().unwrap_or(TakeState::Recording)
     }
 
     /// What has been written so far.
     #[must_use]
     pub fn summary(&self) -> TakeSummary {
-        todo!()
+        self.owner.shared.lock().summary.clone()
     }
 
     /// Writes the end, syncs, and waits for it (blocking; well under a second unless the disk hangs).
-    /// Other clones of the handle are deaf afterwards.
+    /// Other clones of the handle are deaf afterwards. If the take has failed, the error says why; what was written is kept.
     pub fn finish(self, at_ns: u64, reason: EndReason) -> Result<TakeSummary, TakeError> {
-        todo!("{at_ns} {reason:?}")
+        let shared = &self.owner.shared;
+        let mut queue = shared.lock();
+        if !queue.closed && queue.end.is_none() {
+            queue.closed = true;
+            queue.entries.push_back(Entry::Finish { at_ns, reason });
+            shared.wake.notify_one();
+        }
+        loop {
+            match &queue.end {
+                Some(TakeState::Failed { reason: EndReason::DiskFull, .. }) => {
+                    return Err(TakeError::DiskFull);
+                }
+                Some(TakeState::Failed { message, .. }) => return Err(TakeError::Failed(message.clone())),
+                Some(TakeState::Ended | TakeState::Recording) => return Ok(queue.summary.clone()),
+                None => queue = shared.ended.wait(queue).expect("nothing panics while holding the queue"),
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

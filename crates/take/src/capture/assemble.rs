@@ -1,0 +1,180 @@
+//! Payloads in sequence order to whole frames.
+
+use super::{h264, vp8};
+use crate::format::Codec;
+
+const MAX_FRAME_LEN: usize = 8 << 20;
+
+/// A whole frame.
+#[derive(Debug)]
+pub(super) struct RawFrame {
+    pub(super) rtp: u64,
+    pub(super) at_ns: u64,
+    pub(super) keyframe: bool,
+    pub(super) data: Vec<u8>,
+    /// Size in pixels, told by keyframes.
+    pub(super) dimensions: Option<(u32, u32)>,
+    /// Matroska `CodecPrivate` as of this frame, told by keyframes.
+    pub(super) codec_private: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Depacketizer {
+    Vp8,
+    H264(h264::Depacketizer),
+    Opus,
+}
+
+#[derive(Debug)]
+struct Partial {
+    rtp: u64,
+    at_ns: u64,
+    data: Vec<u8>,
+    /// It cannot become a whole frame; the rest of it is to be skipped.
+    broken: bool,
+}
+
+/// Collects the frame in progress.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    codec: Depacketizer,
+    partial: Option<Partial>,
+    /// Something before the next packet is missing: a frame must prove that it begins there.
+    unsure: bool,
+    broken: bool,
+}
+
+impl Assembler {
+    pub(super) fn new(codec: Codec) -> Option<Self> {
+        let codec = match codec {
+            Codec::Vp8 => Depacketizer::Vp8,
+            Codec::H264 => Depacketizer::H264(h264::Depacketizer::default()),
+            Codec::Opus => Depacketizer::Opus,
+            Codec::Vp9 | Codec::Av1 | Codec::Unknown => return None,
+        };
+        Some(Self { codec, partial: None, unsure: true, broken: false })
+    }
+
+    /// Arrival of the frame in progress.
+    pub(super) fn at_ns(&self) -> Option<u64> {
+        self.partial.as_ref().map(|partial| partial.at_ns)
+    }
+
+    /// A frame was thrown away since the last call.
+    pub(super) fn take_broken(&mut self) -> bool {
+        std::mem::take(&mut self.broken)
+    }
+
+    /// Packets are missing here.
+    pub(super) fn discontinuity(&mut self) {
+        self.partial = None;
+        self.unsure = true;
+        if let Depacketizer::H264(h264) = &mut self.codec {
+            h264.abandon_fragment();
+        }
+    }
+
+    /// Another time line begins here.
+    pub(super) fn reset(&mut self) {
+        self.discontinuity();
+        if let Depacketizer::H264(h264) = &mut self.codec {
+            *h264 = h264::Depacketizer::default();
+        }
+    }
+
+    /// Takes the next payload; may complete the frame before it (whose marker was absent) and its own.
+    pub(super) fn push(
+        &mut self,
+        rtp: u64,
+        marker: bool,
+        at_ns: u64,
+        payload: &[u8],
+    ) -> (Option<RawFrame>, Option<RawFrame>) {
+        if let Depacketizer::Opus = self.codec {
+            let frame = (!payload.is_empty()).then(|| RawFrame {
+                rtp,
+                at_ns,
+                keyframe: true,
+                data: payload.to_vec(),
+                dimensions: None,
+                codec_private: Some(OPUS_HEAD.to_vec()),
+            });
+            return (frame, None);
+        }
+        let before = match &self.partial {
+            Some(partial) if partial.rtp != rtp => self.complete(),
+            _ => None,
+        };
+        if payload.is_empty() {
+            return (before, None);
+        }
+        self.extend(rtp, at_ns, payload);
+        let own = if marker { self.complete() } else { None };
+        (before, own)
+    }
+
+    fn extend(&mut self, rtp: u64, at_ns: u64, payload: &[u8]) {
+        let unsure = std::mem::take(&mut self.unsure);
+        let partial = match &mut self.partial {
+            Some(partial) => {
+                partial.at_ns = partial.at_ns.min(at_ns);
+                partial
+            }
+            none => {
+                let begins = match &self.codec {
+                    Depacketizer::Vp8 => vp8::begins_frame(payload),
+                    Depacketizer::H264(_) => !unsure || h264::begins_access_unit(payload),
+                    Depacketizer::Opus => true,
+                };
+                none.insert(Partial { rtp, at_ns, data: Vec::new(), broken: !begins })
+            }
+        };
+        if partial.broken {
+            return;
+        }
+        let understood = match &mut self.codec {
+            Depacketizer::Vp8 => {
+                vp8::strip_descriptor(payload).map(|rest| partial.data.extend_from_slice(rest))
+            }
+            Depacketizer::H264(h264) => h264.push(payload, &mut partial.data),
+            Depacketizer::Opus => Some(()),
+        };
+        partial.broken = understood.is_none() || partial.data.len() > MAX_FRAME_LEN;
+    }
+
+    fn complete(&mut self) -> Option<RawFrame> {
+        let mut partial = self.partial.take()?;
+        let mut frame = None;
+        if !partial.broken {
+            let (rtp, at_ns) = (partial.rtp, partial.at_ns);
+            frame = match &mut self.codec {
+                Depacketizer::Vp8 => vp8::inspect(&partial.data).map(|picture| RawFrame {
+                    rtp,
+                    at_ns,
+                    keyframe: picture.dimensions.is_some(),
+                    data: std::mem::take(&mut partial.data),
+                    dimensions: picture.dimensions,
+                    codec_private: None,
+                }),
+                Depacketizer::H264(h264) => {
+                    h264.complete(std::mem::take(&mut partial.data)).map(|unit| RawFrame {
+                        rtp,
+                        at_ns,
+                        keyframe: unit.keyframe,
+                        data: unit.data,
+                        dimensions: unit.dimensions,
+                        codec_private: unit.codec_private,
+                    })
+                }
+                Depacketizer::Opus => None,
+            };
+        }
+        self.broken |= frame.is_none();
+        frame
+    }
+}
+
+/// `OpusHead` (RFC 7845, 5.1): version 1, 2 channels, no pre-skip (RTP has none), 48 kHz, no gain, mapping family 0.
+/// WebRTC's Opus is always announced as two channels (RFC 7587, 7); a decoder makes two of a mono packet.
+pub(crate) const OPUS_HEAD: [u8; 19] =
+    [b'O', b'p', b'u', b's', b'H', b'e', b'a', b'd', 1, 2, 0, 0, 0x80, 0xBB, 0, 0, 0, 0, 0];

@@ -1,0 +1,316 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MS: u64 = 1_000_000;
+
+struct Rtp {
+    seq: u64,
+    rtp: u64,
+    marker: bool,
+    payload: Vec<u8>,
+}
+
+fn vp8_frame(number: u64, packets: usize) -> (Vec<Rtp>, Vec<u8>) {
+    let keyframe = number == 0;
+    let mut frame = vec![if keyframe { 0x10 } else { 0x11 }, 0, 0];
+    if keyframe {
+        frame.extend_from_slice(&[0x9d, 0x01, 0x2a, 64, 0, 48, 0]);
+    }
+    frame.extend((0..packets * 10).map(|i| (i as u64 + number) as u8));
+    let chunk = frame.len().div_ceil(packets);
+    let chunks: Vec<_> = frame.chunks(chunk).collect();
+    let rtp = chunks.iter().enumerate().map(|(i, part)| {
+        let mut payload =
+            vec![if i == 0 { 0x90 } else { 0x80 }, 0x80, 0x80 | (number >> 8) as u8, number as u8];
+        payload.extend_from_slice(part);
+        Rtp { seq: 0, rtp: 9_000 + number * 3_000, marker: i + 1 == chunks.len(), payload }
+    });
+    (rtp.collect(), frame)
+}
+
+fn vp8_stream(frames: u64, packets: usize) -> (Vec<Rtp>, Vec<Vec<u8>>) {
+    let (mut stream, mut whole) = (Vec::new(), Vec::new());
+    for number in 0..frames {
+        let (rtp, frame) = vp8_frame(number, packets);
+        stream.extend(rtp);
+        whole.push(frame);
+    }
+    for (seq, packet) in (65_530..).zip(&mut stream) {
+        packet.seq = seq;
+    }
+    (stream, whole)
+}
+
+fn give(capture: &mut Capture, now: u64, ssrc: u32, packet: &Rtp) -> Wish {
+    let Rtp { seq, rtp, marker, ref payload } = *packet;
+    capture.packet(now, &Packet { ssrc, seq, rtp, marker, payload })
+}
+
+fn outputs(capture: &mut Capture) -> Vec<Output> {
+    std::iter::from_fn(|| capture.poll_output()).collect()
+}
+
+fn frames(outputs: &[Output]) -> Vec<&Frame> {
+    outputs
+        .iter()
+        .filter_map(|output| if let Output::Frame(frame) = output { Some(frame) } else { None })
+        .collect()
+}
+
+fn capture(codec: Codec) -> Capture {
+    Capture::new(CaptureConfig::new(codec)).unwrap()
+}
+
+#[test]
+fn vp8_frames_come_out_whole_in_one_segment() {
+    let (stream, whole) = vp8_stream(5, 3);
+    let mut capture = capture(Codec::Vp8);
+    for (i, packet) in stream.iter().enumerate() {
+        let _ = give(&mut capture, i as u64 * 10 * MS, 1, packet);
+    }
+    capture.finish(1_000 * MS);
+    let out = outputs(&mut capture);
+    let Output::Segment(segment) = &out[0] else { panic!("{out:?}") };
+    assert_eq!((segment.first_rtp, segment.width, segment.height), (9_000, 64, 48));
+    let frames = frames(&out);
+    assert_eq!(out.len(), 6);
+    assert!(frames.iter().map(|f| &f.data[..]).eq(whole.iter().map(|f| &f[..])));
+    assert!(frames.iter().map(|f| f.keyframe).eq([true, false, false, false, false]));
+    assert!(frames.iter().map(|f| f.at_ns).eq([0, 30, 60, 90, 120].map(|ms| ms * MS)));
+}
+
+#[test]
+fn a_lost_packet_is_a_gap_and_a_wish_until_the_next_keyframe() {
+    let (mut stream, _) = vp8_stream(10, 2);
+    let keyframe = vp8_frame(0, 2).0;
+    for (late, key) in stream[14..16].iter_mut().zip(keyframe) {
+        late.payload = key.payload;
+    }
+    let mut capture = capture(Codec::Vp8);
+    let mut wishes = Vec::new();
+    for (i, packet) in stream.iter().enumerate().filter(|(i, _)| *i != 5) {
+        let now = i as u64 * 200 * MS;
+        if give(&mut capture, now, 1, packet) == Wish::Keyframe {
+            wishes.push(i);
+        }
+        capture.tick(now);
+    }
+    let out = outputs(&mut capture);
+    let numbers: Vec<_> = frames(&out).iter().map(|frame| (frame.rtp - 9_000) / 3_000).collect();
+    assert_eq!(numbers, [0, 1, 7, 8, 9]);
+    assert!(out.contains(&Output::Gap { from_ns: 400 * MS, to_ns: 2_800 * MS, missing: 1 }), "{out:?}");
+    assert!(
+        wishes.len() >= 3 && wishes[0] == 0 && wishes.windows(2).all(|pair| pair[1] - pair[0] >= 2),
+        "{wishes:?}"
+    );
+}
+
+#[test]
+fn a_retransmission_within_the_hold_closes_the_hole() {
+    let (stream, whole) = vp8_stream(6, 2);
+    let mut capture = capture(Codec::Vp8);
+    for (i, packet) in stream.iter().enumerate().filter(|(i, _)| *i != 5) {
+        let _ = give(&mut capture, 50 * MS + i as u64 * 20 * MS, 1, packet);
+    }
+    capture.tick(500 * MS);
+    assert!(capture.complete_to_ns() < 200 * MS, "what is held is not complete");
+    let _ = give(&mut capture, 510 * MS, 1, &stream[5]);
+    let out = outputs(&mut capture);
+    assert_eq!(frames(&out).len(), whole.len());
+    assert!(!out.iter().any(|output| matches!(output, Output::Gap { .. })));
+    assert_eq!(capture.complete_to_ns(), 510 * MS - 1);
+}
+
+#[test]
+fn another_ssrc_is_another_segment_and_its_elders_stragglers_are_dropped() {
+    let (stream, _) = vp8_stream(4, 1);
+    let mut capture = capture(Codec::Vp8);
+    for (i, packet) in stream.iter().enumerate() {
+        let _ = give(&mut capture, i as u64 * 100 * MS, 1, packet);
+    }
+    for (i, packet) in stream.iter().enumerate() {
+        let _ = give(&mut capture, (i as u64 + 10) * 100 * MS, 2, packet);
+        let _ = give(&mut capture, (i as u64 + 10) * 100 * MS, 1, &stream[2]);
+    }
+    capture.finish(2_000 * MS);
+    let out = outputs(&mut capture);
+    assert_eq!(out.iter().filter(|output| matches!(output, Output::Segment(_))).count(), 2);
+    assert_eq!(frames(&out).len(), 8);
+}
+
+#[test]
+fn opus_packets_are_frames_and_padding_is_none() {
+    let mut capture = capture(Codec::Opus);
+    for seq in 0..10u64 {
+        let payload: &[u8] = if seq % 2 == 0 { b"\xfcsound" } else { b"" };
+        let packet = Packet { ssrc: 1, seq, rtp: seq * 960, marker: false, payload };
+        assert_eq!(capture.packet(seq * 20 * MS, &packet), Wish::Nothing);
+    }
+    let out = outputs(&mut capture);
+    assert_eq!(frames(&out).len(), 5);
+    let Output::Segment(segment) = &out[0] else { panic!("{out:?}") };
+    assert_eq!(&segment.codec_private[..8], b"OpusHead");
+}
+
+/// x264's baseline parameter sets for 640x360.
+const SPS: [u8; 24] = [
+    0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x61, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00, 0x00,
+    0x03, 0x00, 0x3c, 0x0f, 0x16, 0x2e, 0x48,
+];
+const PPS: [u8; 4] = [0x68, 0xcb, 0x83, 0xcb];
+
+#[test]
+fn h264_single_aggregated_and_fragmented_units_become_one_avcc_access_unit() {
+    let mut stap = vec![0x78];
+    for unit in [&SPS[..], &PPS[..]] {
+        stap.extend_from_slice(&(unit.len() as u16).to_be_bytes());
+        stap.extend_from_slice(unit);
+    }
+    let payloads: [&[u8]; 5] =
+        [&stap, &[0x06, 9, 9], &[0x7c, 0x85, 1, 2], &[0x7c, 0x05, 3], &[0x7c, 0x45, 4, 5]];
+    let mut capture = capture(Codec::H264);
+    for (seq, payload) in payloads.into_iter().enumerate() {
+        let packet = Packet { ssrc: 1, seq: seq as u64, rtp: 0, marker: seq == 4, payload };
+        let _ = capture.packet(seq as u64 * 50 * MS, &packet);
+    }
+    let _ = capture
+        .packet(300 * MS, &Packet { ssrc: 1, seq: 5, rtp: 3_000, marker: true, payload: &[0x41, 7, 7] });
+    let out = outputs(&mut capture);
+    let Output::Segment(segment) = &out[0] else { panic!("{out:?}") };
+    assert_eq!((segment.width, segment.height), (640, 360));
+    assert_eq!(&segment.codec_private[..6], &[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1]);
+    let mut expected = Vec::new();
+    for unit in [&SPS[..], &PPS[..], &[0x06, 9, 9], &[0x65, 1, 2, 3, 4, 5]] {
+        expected.extend_from_slice(&(unit.len() as u32).to_be_bytes());
+        expected.extend_from_slice(unit);
+    }
+    let frames = frames(&out);
+    assert_eq!(&frames[0].data[..], &expected[..]);
+    assert!(frames[0].keyframe && !frames[1].keyframe);
+    assert_eq!(&frames[1].data[..], &[0, 0, 0, 3, 0x41, 7, 7]);
+}
+
+#[test]
+fn h264_keyframes_without_parameter_sets_get_those_seen_before() {
+    let mut capture = capture(Codec::H264);
+    let payloads: [(&[u8], u64, bool); 5] = [
+        (&SPS, 0, false),
+        (&PPS, 0, false),
+        (&[0x65, 1], 0, true),
+        (&[0x41, 2], 3_000, true),
+        (&[0x65, 3], 6_000, true),
+    ];
+    for (seq, (payload, rtp, marker)) in payloads.into_iter().enumerate() {
+        let _ =
+            capture.packet(seq as u64 * 50 * MS, &Packet { ssrc: 1, seq: seq as u64, rtp, marker, payload });
+    }
+    let out = outputs(&mut capture);
+    let frames = frames(&out);
+    assert_eq!(frames.len(), 3);
+    assert_eq!(frames[2].data.len(), 4 + SPS.len() + 4 + PPS.len() + 4 + 2);
+    assert_eq!(out.len(), 4, "the same parameter sets do not open a new segment");
+}
+
+#[test]
+fn sender_reports_are_extended_only_onto_the_present_time_line() {
+    let mut capture = capture(Codec::Opus);
+    let base = (3 << 32) + u64::from(u32::MAX) - 100;
+    for seq in 0..5u64 {
+        let packet = Packet { ssrc: 1, seq, rtp: base + seq * 960, marker: false, payload: b"x" };
+        let _ = capture.packet(seq * 20 * MS, &packet);
+    }
+    assert_eq!(capture.extend_report(100 * MS, (base + 4_000) as u32), Some(base + 4_000));
+    assert_eq!(capture.extend_report(100 * MS, (base as u32).wrapping_add(1 << 30)), None);
+}
+
+proptest! {
+    #[test]
+    fn reordered_and_doubled_packets_change_nothing(
+        jitter in prop::collection::vec((0u64..400, prop::option::of(0u64..300)), 60),
+    ) {
+        let (stream, whole) = vp8_stream(20, 3);
+        let mut arrivals = Vec::new();
+        for (i, (late, again)) in jitter.iter().enumerate() {
+            // The very first packets may not be late by more than the start hold.
+            let late = if i < 2 { 0 } else { *late };
+            let at = i as u64 * 11 + late;
+            arrivals.push((at, i));
+            arrivals.extend(again.map(|more| (at + more, i)));
+        }
+        arrivals.sort_unstable();
+        let mut capture = capture(Codec::Vp8);
+        let mut out = Vec::new();
+        let mut complete = 0;
+        for (at, i) in arrivals {
+            let _ = give(&mut capture, at * MS, 1, &stream[i]);
+            let new = outputs(&mut capture);
+            prop_assert!(frames(&new).iter().all(|frame| frame.at_ns > complete || complete == 0));
+            out.extend(new);
+            complete = capture.complete_to_ns();
+        }
+        capture.finish(10_000 * MS);
+        out.extend(outputs(&mut capture));
+        prop_assert!(frames(&out).iter().map(|f| &f.data[..]).eq(whole.iter().map(|f| &f[..])));
+    }
+
+    #[test]
+    fn under_loss_only_whole_frames_come_out_in_order_from_keyframes_on(
+        lost in prop::collection::vec(prop::bool::weighted(0.1), 90),
+    ) {
+        let (stream, whole) = vp8_stream(30, 3);
+        let mut capture = capture(Codec::Vp8);
+        for (i, packet) in stream.iter().enumerate().filter(|(i, _)| !lost[*i]) {
+            let _ = give(&mut capture, i as u64 * 100 * MS, 1, packet);
+            capture.tick(i as u64 * 100 * MS);
+        }
+        capture.finish(100_000 * MS);
+        let out = outputs(&mut capture);
+        let intact = (0..30).take_while(|frame| !lost[frame * 3..frame * 3 + 3].contains(&true)).count();
+        let got = frames(&out);
+        prop_assert_eq!(got.len(), intact, "this stream has one keyframe only");
+        prop_assert!(got.iter().zip(&whole).all(|(got, sent)| got.data[..] == sent[..]));
+    }
+
+    #[test]
+    fn hostile_packets_do_no_harm(
+        codec in prop::sample::select(vec![Codec::Vp8, Codec::H264, Codec::Opus]),
+        packets in prop::collection::vec(
+            (0u32..2, prop_oneof![0u64..200, any::<u64>()], prop_oneof![0u64..9_000, any::<u64>()], any::<bool>(),
+             prop_oneof![prop::collection::vec(any::<u8>(), 0..40),
+                         prop::collection::vec(prop::sample::select(vec![0u8, 1, 5, 7, 8, 0x10, 0x18, 0x1c, 0x45, 0x65, 0x67, 0x68, 0x78, 0x7c, 0x80, 0x85, 0x90, 0x9d, 0x2a, 0xff]), 0..60)],
+             0u64..900 * MS),
+            0..120),
+    ) {
+        let mut capture = capture(codec);
+        let (mut now, mut last, mut complete) = (0, None, 0);
+        for (ssrc, seq, rtp, marker, payload, passed) in packets {
+            now += passed;
+            let _ = capture.packet(now, &Packet { ssrc, seq, rtp, marker, payload: &payload });
+            capture.tick(now);
+            for output in outputs(&mut capture) {
+                match output {
+                    Output::Segment(segment) => last = Some(segment.first_rtp),
+                    Output::Frame(frame) => {
+                        prop_assert!(last.is_some_and(|last| last <= frame.rtp));
+                        prop_assert!(frame.at_ns > complete || complete == 0);
+                        last = Some(frame.rtp);
+                    }
+                    Output::Gap { from_ns, to_ns, .. } => prop_assert!(from_ns <= to_ns),
+                    Output::Dimensions { width, height } => prop_assert!(width > 0 && height > 0),
+                }
+            }
+            complete = capture.complete_to_ns();
+            let _ = capture.extend_report(now, rtp as u32);
+        }
+        capture.finish(now);
+    }
+
+    #[test]
+    fn hostile_parameter_sets_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let _ = sps::dimensions(&bytes);
+        let _ = sps::chroma_format(&bytes);
+    }
+}
