@@ -22,6 +22,7 @@ use crate::{
     format::{Codec, TrackKind},
     writer::{Frame, SegmentSpec},
 };
+pub(crate) use assemble::OPUS_HEAD;
 use assemble::{Assembler, RawFrame};
 
 /// A sequence number so far ahead is a new time line, not a loss.

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::{
+    capture::OPUS_HEAD,
     error::TakeError,
-    format::{EndReason, TakeEvent, TakeHeader, TrackKind, TrackSource},
+    format::{Codec, EndReason, TakeEvent, TakeHeader, TrackKind, TrackSource},
     ids::{ParticipantId, SegmentId, TrackId},
     writer::{Frame, SegmentSpec, Take, TakeOptions},
 };
@@ -129,5 +130,33 @@ impl SyntheticTake {
             }
         }
         handle.finish(end_ns, reason).map(drop)
+    }
+}
+
+/// A VP8 segment.
+#[must_use]
+pub fn vp8_spec(first_rtp: u64, first_at_ns: u64, width: u32, height: u32) -> SegmentSpec {
+    SegmentSpec {
+        codec: Codec::Vp8,
+        clock_rate_hz: 90_000,
+        first_rtp,
+        first_at_ns,
+        width,
+        height,
+        codec_private: Vec::new(),
+    }
+}
+
+/// An Opus segment.
+#[must_use]
+pub fn opus_spec(first_rtp: u64, first_at_ns: u64) -> SegmentSpec {
+    SegmentSpec {
+        codec: Codec::Opus,
+        clock_rate_hz: 48_000,
+        first_rtp,
+        first_at_ns,
+        width: 0,
+        height: 0,
+        codec_private: OPUS_HEAD.to_vec(),
     }
 }

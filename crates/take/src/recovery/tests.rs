@@ -1,1 +1,133 @@
+#![allow(clippy::unwrap_used)]
 
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    Frame, TakeItem, TakeReader, TrackSource,
+    format::TakeHeader,
+    testing::{SyntheticTake, vp8_spec},
+    writer::Take,
+};
+
+const MS: u64 = 1_000_000;
+
+/// An ended take of 20 pictures, and its directory.
+fn take(root: &Path) -> (PathBuf, String) {
+    let dir = root.join("take");
+    let mut take = SyntheticTake::new("room");
+    let ann = take.join(0, "ann", "Ann");
+    let camera = take.publish(MS, &ann, TrackSource::Camera);
+    let segment = take.segment(&camera, vp8_spec(0, 10 * MS, 64, 48));
+    for n in 0..20 {
+        let data = Bytes::from(vec![n as u8; 9]);
+        take.frame(segment, Frame { rtp: n * 3_000, at_ns: (10 + n * 33) * MS, keyframe: n == 0, data });
+    }
+    take.write(&dir, 1_000 * MS).unwrap();
+    (dir, format!("{camera}-0.mkv"))
+}
+
+fn frames(dir: &Path) -> (Vec<u64>, TakeReader) {
+    let mut reader = TakeReader::open(dir).unwrap();
+    let mut frames = Vec::new();
+    while reader.ended().is_none() {
+        let items = reader.poll().unwrap();
+        assert!(!items.is_empty() || reader.ended().is_some(), "a recovered take has an end");
+        frames.extend(items.into_iter().filter_map(|item| match item {
+            TakeItem::Frame(frame) => Some(frame.rtp / 3_000),
+            TakeItem::Event { .. } => None,
+        }));
+    }
+    (frames, reader)
+}
+
+fn without_end(dir: &Path) -> Vec<u8> {
+    let content = fs::read(dir.join(EVENTS_FILE)).unwrap();
+    let end = content[..content.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    content[..end].to_vec()
+}
+
+#[test]
+fn a_take_that_ended_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, _) = take(root.path());
+    let before = fs::read(dir.join(EVENTS_FILE)).unwrap();
+    let found = recover(&dir).unwrap();
+    assert_eq!(found, Recovery { was_ended: true, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
+    assert_eq!(fs::read(dir.join(EVENTS_FILE)).unwrap(), before);
+}
+
+#[test]
+fn media_cut_at_every_byte_of_the_last_cluster_and_before_recover() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, file) = take(root.path());
+    let facts = without_end(&dir);
+    let media = fs::read(dir.join(&file)).unwrap();
+    let mut most = 0;
+    for cut in 0..=media.len() {
+        fs::write(dir.join(EVENTS_FILE), &facts).unwrap();
+        fs::write(dir.join(&file), &media[..cut]).unwrap();
+        let found = recover(&dir).unwrap();
+        assert!(!found.was_ended);
+        let again = recover(&dir).unwrap();
+        assert_eq!(again, Recovery { cut_bytes: 0, ..found.clone() }, "idempotent");
+        let (frames, reader) = frames(&dir);
+        assert!(frames.iter().copied().eq(0..frames.len() as u64), "{frames:?}");
+        assert!(frames.len() >= most && frames.len() - most <= 1);
+        most = frames.len();
+        assert_eq!(reader.ended().unwrap().lost_ns, MAX_LOST_NS);
+        assert_eq!(reader.ended().unwrap().at_ns, found.duration_ns);
+        let kept = fs::metadata(dir.join(&file)).unwrap().len();
+        assert_eq!(kept + found.cut_bytes, cut as u64);
+    }
+    assert_eq!(most, 20);
+}
+
+#[test]
+fn facts_cut_at_every_byte_recover() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, _) = take(root.path());
+    let facts = fs::read(dir.join(EVENTS_FILE)).unwrap();
+    for cut in 0..facts.len() {
+        fs::write(dir.join(EVENTS_FILE), &facts[..cut]).unwrap();
+        let found = recover(&dir).unwrap();
+        assert!(!found.was_ended && found.duration_ns <= 1_000 * MS);
+        let (frames, _) = frames(&dir);
+        let opened = String::from_utf8_lossy(&facts[..cut])
+            .lines()
+            .any(|l| l.contains("segment_opened") && l.ends_with('}'));
+        let partial = !facts[..cut].ends_with(b"\n");
+        assert!(frames.len() == if opened { 20 } else { 0 } || partial, "{cut}: {frames:?}");
+    }
+}
+
+#[test]
+fn zeros_behind_the_end_as_after_a_power_cut_are_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, file) = take(root.path());
+    let mut facts = without_end(&dir);
+    facts.extend([0; 300]);
+    fs::write(dir.join(EVENTS_FILE), &facts).unwrap();
+    let mut media = fs::read(dir.join(&file)).unwrap();
+    let torn = media.len() - 4;
+    media[torn..].fill(0);
+    media.extend([0; 4_096]);
+    fs::write(dir.join(&file), &media).unwrap();
+    assert!(recover(&dir).unwrap().cut_bytes > 4_396);
+    assert_eq!(frames(&dir).0.len(), 19);
+}
+
+#[test]
+fn a_creation_that_crashed_is_no_take() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("empty")).unwrap();
+    assert!(matches!(recover(&root.path().join("empty")), Err(TakeError::NotFound(_))));
+    fs::create_dir_all(root.path().join(".new-take/rubbish")).unwrap();
+    let handle = Take::create(&root.path().join("take"), TakeHeader::new("EG", "r", "RM", 0)).unwrap();
+    drop(handle);
+    assert!(!root.path().join(".new-take").exists());
+    let again = Take::create(&root.path().join("take"), TakeHeader::new("EG", "r", "RM", 0));
+    assert!(matches!(again, Err(TakeError::AlreadyExists(_))));
+}

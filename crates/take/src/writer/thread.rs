@@ -54,7 +54,6 @@ fn run(mut writer: Writer, shared: &Shared) {
                 _ => EndReason::WriteFailed,
             };
             let dir = writer.dir.clone();
-            // Its buffers hold what the disk refused.
             writer.abandon();
             if let Err(error) = recovery::end(&dir, reason, 0) {
                 tracing::warn!(take = %dir.display(), %error, "the end could not be written; the take will be recovered");
@@ -309,10 +308,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes the files without writing what is buffered.
+    /// Closes the files, writing of what is buffered whatever the disk still takes.
     fn abandon(self) {
         let outs = self.segments.into_values().map(|segment| segment.out).chain([self.events]);
-        for out in outs {
+        for mut out in outs {
+            // Part of a buffer may land on the disk: the take's recovery cuts it at the last whole element.
+            drop(out.file.flush());
             drop(out.file.into_parts());
         }
     }
