@@ -1,1 +1,32 @@
 //! Take to MP4: timeline, layout, drawing, mixing, encoding.
+//!
+//! ```text
+//!   take ──> timeline, layout (pure) ──> canvas ──> H.264 ─┐
+//!        └─> decoders ─────────────────┘                   ├──> hybrid MP4
+//!        └─> voices ──> mix ──> limiter ──────────> AAC ───┘
+//! ```
+//!
+//! [`compose()`] is a function of the take: no clock, no randomness, no number taken from the machine enters it. GStreamer elements
+//! are used as plain functions ([`filter`]): there are no pipelines, and everything runs in the calling thread.
+
+pub mod canvas;
+pub mod cli;
+pub mod compose;
+pub mod encode;
+pub mod error;
+pub mod filter;
+pub mod label;
+pub mod layout;
+pub mod limit;
+pub mod mp4;
+mod output;
+pub mod sprite;
+pub mod theme;
+pub mod timeline;
+pub mod video;
+pub mod voice;
+
+pub use cli::{ComposeArgs, run};
+pub use compose::{ComposeOptions, Composed, Follow, Preset, Progress, TrackReport, compose};
+pub use error::ComposeError;
+pub use layout::{Layout, Size};

@@ -1,0 +1,526 @@
+//! The loop over output pictures: take in, MP4 out.
+//!
+//! ```text
+//!  TakeReader ──> facts ──────> Timeline ──> scene ─┐
+//!             └─> frames (by moment) ─> decoders ───┴> Canvas ──> x264 ─┐
+//!                                   └─> voices ──> mix ──> limiter ──> AAC ─┴> Mp4Writer
+//! ```
+//!
+//! Output time is take time: output second 0 is the take's beginning, its length is the take's length. Nothing depends on the
+//! wall clock: a picture is composed once the take is complete up to its end, however long that took, so the same take gives the
+//! same file while it grows and a year later.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::Path,
+    time::Duration,
+};
+
+use reelroom_take::{
+    Moment, SegmentId, SegmentOpened, TakeClock, TakeEvent, TakeFrame, TakeHeader, TakeItem, TakeReader,
+    TrackId, TrackKind, clock::LATENESS_NS,
+};
+use serde::Serialize;
+
+use crate::{
+    canvas::Canvas,
+    encode::{AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
+    error::ComposeError,
+    layout::{Layout, Size},
+    limit::Limiter,
+    output::Output,
+    timeline::{Scene, Timeline},
+    video::{Picture, VideoDecoder},
+    voice::Voice,
+};
+
+/// How often a growing take is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const SECOND_NS: u128 = 1_000_000_000;
+
+/// What the file shall be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// Pixels, even.
+    pub size: Size,
+    /// Pictures per second; a divisor of 48000.
+    pub frames_per_second: u32,
+    /// Picture bits per second at most, thousands.
+    pub video_kbps: u32,
+    /// Sound bits per second, thousands.
+    pub audio_kbps: u32,
+}
+
+impl Default for Preset {
+    /// LiveKit's `H264_720P_30`.
+    fn default() -> Self {
+        Self {
+            size: Size { width: 1280, height: 720 },
+            frames_per_second: 30,
+            video_kbps: 3000,
+            audio_kbps: 128,
+        }
+    }
+}
+
+/// What to do where the take has no end yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Follow {
+    /// Compose what is there.
+    #[default]
+    ToEnd,
+    /// Wait for more until the take has ended.
+    Live,
+}
+
+/// How to compose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ComposeOptions {
+    /// Instead of the take's own layout.
+    pub layout: Option<Layout>,
+    /// What the file shall be like.
+    pub preset: Preset,
+    /// What to do where the take has no end yet.
+    pub follow: Follow,
+    /// Sound only, whatever the take says.
+    pub audio_only: bool,
+}
+
+/// How far a composition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Composed so far, nanoseconds of the take.
+    pub position_ns: u64,
+    /// The take is on disk up to here.
+    pub available_ns: u64,
+    /// The take's length, once it has ended.
+    pub ended_ns: Option<u64>,
+}
+
+/// A finished composition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Composed {
+    /// Length of the file, nanoseconds.
+    pub duration_ns: u64,
+    /// Size of the file, bytes.
+    pub size_bytes: u64,
+    /// Hash of all pictures that went into the encoder.
+    pub pictures_hash: u64,
+    /// Hash of all sound that went into the encoder.
+    pub sound_hash: u64,
+    /// What happened to the tracks that had media.
+    pub report: BTreeMap<String, TrackReport>,
+}
+
+/// What happened to a track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TrackReport {
+    /// Frames or packets of it.
+    pub frames: u64,
+    /// Pictures decoded.
+    pub pictures: u64,
+    /// Frames or packets the decoder refused.
+    pub broken: u64,
+    /// Samples made up for lost packets.
+    pub concealed_samples: u64,
+    /// Frames of a codec that cannot be decoded here.
+    pub unknown_codec: u64,
+}
+
+/// Composes the take in directory `take` into the MP4 file `out`. `progress` is called after every composed second, and while waiting.
+pub fn compose(
+    take: &Path,
+    out: &Path,
+    options: &ComposeOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Composed, ComposeError> {
+    let source = Source::open(take, options.follow)?;
+    let header = source.reader.header().clone();
+    let mut composer = Composer::new(source, &header, out, options)?;
+    let mut frame = 0u64;
+    loop {
+        if !composer.await_picture(frame, progress)? {
+            break;
+        }
+        composer.picture(frame)?;
+        frame += 1;
+        if frame.is_multiple_of(u64::from(composer.preset.frames_per_second)) {
+            progress(composer.progress(frame));
+        }
+    }
+    progress(composer.progress(frame));
+    composer.finish(frame)
+}
+
+/// The take, read just far enough.
+struct Source {
+    reader: TakeReader,
+    clock: TakeClock,
+    follow: Follow,
+    /// The take's length, once known.
+    end_ns: Option<u64>,
+    facts: VecDeque<(u64, TakeEvent)>,
+    frames: BTreeMap<TrackId, VecDeque<Unit>>,
+}
+
+struct Unit {
+    frame: TakeFrame,
+    /// When it belongs; asked for once, when the clock is sure.
+    moment: Option<Moment>,
+}
+
+impl Source {
+    fn open(take: &Path, follow: Follow) -> Result<Self, ComposeError> {
+        Ok(Self {
+            reader: TakeReader::open(take)?,
+            clock: TakeClock::new(),
+            follow,
+            end_ns: None,
+            facts: VecDeque::new(),
+            frames: BTreeMap::new(),
+        })
+    }
+
+    /// Reads until everything up to `to_ns` is final; `false` if that must be waited for.
+    fn read_to(&mut self, to_ns: u64) -> Result<bool, ComposeError> {
+        while self.reader.presentable_to_ns() < to_ns && self.end_ns.is_none() {
+            let items = self.reader.poll()?;
+            if !items.is_empty() {
+                self.keep(items);
+            } else if let Some(end) = self.reader.ended() {
+                self.end_ns = Some(end.at_ns);
+                prioritise();
+            } else if self.follow == Follow::ToEnd {
+                self.end_ns = Some(self.reader.complete_to_ns());
+            } else {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn keep(&mut self, items: Vec<TakeItem>) {
+        for item in items {
+            self.clock.observe(&item);
+            match item {
+                TakeItem::Event { at_ns, event } => self.facts.push_back((at_ns, event)),
+                TakeItem::Frame(frame) => {
+                    let queue = self.frames.entry(frame.track.clone()).or_default();
+                    queue.push_back(Unit { frame, moment: None });
+                }
+            }
+        }
+    }
+
+    /// A segment whose fact is read but not due yet: its first frames may belong before their arrival.
+    fn announced(&self, segment: SegmentId) -> Option<&SegmentOpened> {
+        self.facts.iter().find_map(|(_, fact)| match fact {
+            TakeEvent::SegmentOpened(opened) if opened.segment == segment => Some(opened),
+            _ => None,
+        })
+    }
+
+    fn next_fact(&mut self, to_ns: u64) -> Option<TakeEvent> {
+        self.facts.pop_front_if(|(at_ns, _)| *at_ns <= to_ns).map(|(_, event)| event)
+    }
+
+    /// The next frame of `track` that belongs to `to_ns` or before.
+    fn next_frame(&mut self, track: &TrackId, to_ns: u64) -> Option<(TakeFrame, Moment)> {
+        let queue = self.frames.get_mut(track)?;
+        let unit = queue.front_mut()?;
+        // A frame belongs at most this much before its arrival: it cannot be due yet, and the clock need not be sure of it.
+        if unit.frame.at_ns > to_ns + LATENESS_NS {
+            return None;
+        }
+        let clock = &self.clock;
+        let moment = *unit.moment.get_or_insert_with(|| clock.moment(&unit.frame));
+        if moment.at_ns > to_ns {
+            return None;
+        }
+        queue.pop_front().map(|unit| (unit.frame, moment))
+    }
+}
+
+#[derive(Default)]
+struct Track {
+    segment: Option<SegmentId>,
+    decoder: Option<VideoDecoder>,
+    voice: Option<Voice>,
+    picture: Option<Picture>,
+    /// Number of `picture`.
+    number: u64,
+    degrees: u16,
+    report: TrackReport,
+}
+
+struct Composer {
+    source: Source,
+    preset: Preset,
+    timeline: Timeline,
+    scene: Scene,
+    /// A layout given from outside beats the take's.
+    fixed_layout: bool,
+    segments: BTreeMap<SegmentId, SegmentOpened>,
+    tracks: BTreeMap<TrackId, Track>,
+    gone: BTreeSet<TrackId>,
+    reports: BTreeMap<String, TrackReport>,
+    pictures: Option<(Canvas, VideoEncoder)>,
+    sound: AudioEncoder,
+    limiter: Limiter,
+    output: Output,
+    numbers: u64,
+}
+
+impl Composer {
+    fn new(
+        source: Source,
+        header: &TakeHeader,
+        out: &Path,
+        options: &ComposeOptions,
+    ) -> Result<Self, ComposeError> {
+        let preset = options.preset;
+        let Size { width, height } = preset.size;
+        if width < 64 || height < 64 || width % 2 != 0 || height % 2 != 0 || width > 8192 || height > 8192 {
+            return Err(ComposeError::Preset("width and height must be even and between 64 and 8192"));
+        }
+        if preset.frames_per_second == 0 || SAMPLE_RATE_HZ % preset.frames_per_second != 0 {
+            return Err(ComposeError::Preset("the picture rate must divide 48000"));
+        }
+        let audio_only = options.audio_only || header.audio_only;
+        let layout = options.layout.unwrap_or_else(|| Layout::parse(&header.layout));
+        let pictures = if audio_only {
+            None
+        } else {
+            let encoder = VideoEncoder::new(preset.size, preset.frames_per_second, preset.video_kbps)?;
+            Some((Canvas::new(preset.size)?, encoder))
+        };
+        Ok(Self {
+            source,
+            preset,
+            timeline: Timeline::new(layout),
+            scene: Scene { layout, tiles: Vec::new() },
+            fixed_layout: options.layout.is_some(),
+            segments: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            reports: BTreeMap::new(),
+            pictures,
+            sound: AudioEncoder::new(preset.audio_kbps)?,
+            limiter: Limiter::default(),
+            output: Output::new(out, &preset, !audio_only)?,
+            numbers: 0,
+        })
+    }
+
+    /// When picture number `frame` begins, nanoseconds.
+    fn time_ns(&self, frame: u64) -> u64 {
+        (u128::from(frame) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64
+    }
+
+    /// Number of pictures of an ended take; at least one: a file without samples is no file.
+    fn length(&self, end_ns: u64) -> u64 {
+        let rate = u128::from(self.preset.frames_per_second);
+        (((u128::from(end_ns) * rate + SECOND_NS / 2) / SECOND_NS) as u64).max(1)
+    }
+
+    fn progress(&self, frame: u64) -> Progress {
+        Progress {
+            position_ns: self.time_ns(frame),
+            available_ns: self.source.reader.available_ns(),
+            ended_ns: self.source.end_ns,
+        }
+    }
+
+    /// Waits until picture number `frame` can be composed; `false` if there is none.
+    fn await_picture(
+        &mut self,
+        frame: u64,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<bool, ComposeError> {
+        let to_ns = self.time_ns(frame + 1);
+        let mut waited = Duration::ZERO;
+        while !self.source.read_to(to_ns)? {
+            std::thread::sleep(POLL_INTERVAL);
+            waited += POLL_INTERVAL;
+            if waited.as_millis().is_multiple_of(1000) {
+                progress(self.progress(frame));
+            }
+        }
+        Ok(self.source.end_ns.is_none_or(|end_ns| frame < self.length(end_ns)))
+    }
+
+    /// Composes picture number `frame` and the sound beside it.
+    fn picture(&mut self, frame: u64) -> Result<(), ComposeError> {
+        let (from_ns, to_ns) = (self.time_ns(frame), self.time_ns(frame + 1));
+        // What belongs to the first half of a picture's time is nearer to it than to the next one.
+        let shown_ns = from_ns.midpoint(to_ns);
+        self.apply_facts(shown_ns);
+        let tracks: Vec<TrackId> = self.source.frames.keys().cloned().collect();
+        for track in tracks {
+            self.decode(&track, shown_ns, to_ns)?;
+        }
+        if let Some((canvas, encoder)) = &mut self.pictures {
+            let tracks = &self.tracks;
+            let newest =
+                |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
+            let changed = canvas.draw(&self.scene, &newest)?;
+            for picture in encoder.push(canvas, changed || frame == 0)? {
+                self.output.picture(picture)?;
+            }
+        }
+        self.mix(frame)
+    }
+
+    fn mix(&mut self, frame: u64) -> Result<(), ComposeError> {
+        let samples = u64::from(SAMPLE_RATE_HZ / self.preset.frames_per_second);
+        let mut block = vec![0f32; (samples * u64::from(CHANNELS)) as usize];
+        for (id, track) in &mut self.tracks {
+            if let Some(voice) = &mut track.voice {
+                voice.mix(frame * samples, &mut block, self.timeline.audible(id));
+            }
+        }
+        self.limiter.apply(&mut block);
+        for sound in self.sound.push(&block)? {
+            self.output.sound(sound)?;
+        }
+        Ok(())
+    }
+
+    fn apply_facts(&mut self, to_ns: u64) {
+        let mut changed = false;
+        while let Some(fact) = self.source.next_fact(to_ns) {
+            match &fact {
+                TakeEvent::SegmentOpened(segment) => {
+                    self.segments.insert(segment.segment, segment.clone());
+                }
+                TakeEvent::Orientation { track, degrees } => {
+                    self.tracks.entry(track.clone()).or_default().degrees = *degrees;
+                }
+                TakeEvent::Layout { .. } if self.fixed_layout => continue,
+                TakeEvent::TrackPublished { track, .. } => {
+                    self.gone.remove(track);
+                }
+                TakeEvent::TrackMuted { track, muted: true } => {
+                    // What comes back after a mute is not the picture from before it.
+                    if let Some(track) = self.tracks.get_mut(track) {
+                        track.picture = None;
+                    }
+                }
+                _ => {}
+            }
+            changed |= self.timeline.apply(&fact);
+            if let TakeEvent::TrackUnpublished { .. } | TakeEvent::ParticipantLeft { .. } = &fact {
+                self.forget_tracks(&fact);
+            }
+        }
+        if changed {
+            self.scene = self.timeline.scene();
+        }
+    }
+
+    fn forget_tracks(&mut self, fact: &TakeEvent) {
+        let gone: Vec<TrackId> = match fact {
+            TakeEvent::TrackUnpublished { track } => vec![track.clone()],
+            _ => self.tracks.keys().filter(|track| self.timeline.forgot(track)).cloned().collect(),
+        };
+        for id in gone {
+            if let Some(track) = self.tracks.remove(&id) {
+                self.reports.insert(id.to_string(), track.report());
+            }
+            self.source.frames.remove(&id);
+            self.gone.insert(id);
+        }
+    }
+
+    /// Decodes what is due of a track: pictures up to `shown_ns`, sound up to `heard_ns`.
+    fn decode(&mut self, id: &TrackId, shown_ns: u64, heard_ns: u64) -> Result<(), ComposeError> {
+        loop {
+            let next =
+                self.source.frames.get(id).and_then(|queue| queue.front()).map(|unit| unit.frame.segment);
+            let Some(segment) = next else { return Ok(()) };
+            let Some(opened) =
+                self.segments.get(&segment).or_else(|| self.source.announced(segment)).cloned()
+            else {
+                return Ok(());
+            };
+            let sound = opened.codec.kind() == TrackKind::Audio;
+            let due = self.source.next_frame(id, if sound { heard_ns } else { shown_ns });
+            let Some((frame, moment)) = due else { return Ok(()) };
+            if self.gone.contains(id) || (!sound && self.pictures.is_none()) {
+                continue;
+            }
+            let numbers = &mut self.numbers;
+            let track = self.tracks.entry(id.clone()).or_default();
+            track.report.frames += 1;
+            if track.segment != Some(segment) {
+                track.open(&opened)?;
+            }
+            if let Some(voice) = &mut track.voice {
+                voice.push(frame.data, frame.rtp, moment);
+            } else if let Some(decoder) = &mut track.decoder {
+                if let Some(picture) = decoder.decode(frame.data, frame.keyframe) {
+                    *numbers += 1;
+                    track.report.pictures += 1;
+                    track.picture = Some(picture.turned(track.degrees));
+                    track.number = *numbers;
+                }
+            } else {
+                track.report.unknown_codec += 1;
+            }
+        }
+    }
+
+    fn finish(mut self, frames: u64) -> Result<Composed, ComposeError> {
+        let mut pictures_hash = 0;
+        if let Some((_, encoder)) = self.pictures.take() {
+            let (rest, hash) = encoder.finish();
+            pictures_hash = hash;
+            for picture in rest {
+                self.output.picture(picture)?;
+            }
+        }
+        let (rest, sound_hash) = self.sound.finish();
+        for sound in rest {
+            self.output.sound(sound)?;
+        }
+        for (id, track) in &self.tracks {
+            self.reports.insert(id.to_string(), track.report());
+        }
+        let duration_ns = (u128::from(frames) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64;
+        let size_bytes = self.output.finish(duration_ns)?;
+        Ok(Composed { duration_ns, size_bytes, pictures_hash, sound_hash, report: self.reports })
+    }
+}
+
+impl Track {
+    fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
+        self.report = self.report();
+        self.decoder = None;
+        self.voice = None;
+        self.segment = Some(segment.segment);
+        match segment.codec.kind() {
+            TrackKind::Audio => self.voice = Voice::new(segment)?,
+            TrackKind::Video => self.decoder = VideoDecoder::new(segment)?,
+        }
+        if self.decoder.is_none() && self.voice.is_none() {
+            tracing::warn!(track = %segment.track, codec = ?segment.codec, "this codec cannot be composed yet");
+        }
+        Ok(())
+    }
+
+    /// The report, with what the present decoder has to add.
+    fn report(&self) -> TrackReport {
+        let mut report = self.report;
+        report.broken += self.decoder.as_ref().map_or(0, VideoDecoder::broken);
+        report.broken += self.voice.as_ref().map_or(0, Voice::broken);
+        report.concealed_samples += self.voice.as_ref().map_or(0, Voice::concealed);
+        report
+    }
+}
+
+/// Somebody waits for the file now: give it the ordinary priority back, if this process may.
+fn prioritise() {
+    if let Err(error) = rustix::process::setpriority_process(None, 0) {
+        tracing::debug!(%error, "the priority stays low");
+    }
+}

@@ -1,0 +1,231 @@
+//! Encoders: the canvas to H.264, mixed sound to AAC.
+//!
+//! The H.264 settings make the output a function of its input: any VBV, or a number of threads taken from the machine, would make
+//! two runs differ. B-frames are off, so pictures come out in the order in which they went in.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+
+use crate::{
+    canvas::Canvas,
+    error::ComposeError,
+    filter::{Caught, Filter},
+    layout::Size,
+};
+
+/// Sound is mixed and encoded at this rate, samples per second.
+pub const SAMPLE_RATE_HZ: u32 = 48_000;
+/// Sound has this many channels.
+pub const CHANNELS: u32 = 2;
+/// Samples in an AAC-LC frame (ISO/IEC 14496-3).
+pub const AAC_FRAME_SAMPLES: u32 = 1024;
+/// Samples that come out of a decoder before the first one that went in: `avenc_aac` has one frame of delay.
+pub const AAC_PRIMING_SAMPLES: u32 = 1024;
+/// Frame-parallel encoder threads. Part of the result: another number gives another file.
+const X264_THREADS: u32 = 4;
+
+/// An encoded picture or AAC frame.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// AVCC access unit or raw AAC frame.
+    pub buffer: gst::Buffer,
+    /// Decodable alone.
+    pub keyframe: bool,
+    /// `avcC` or AudioSpecificConfig.
+    pub config: Option<gst::Buffer>,
+}
+
+fn encoded(caught: Vec<Caught>) -> Vec<Encoded> {
+    caught
+        .into_iter()
+        .map(|Caught { buffer, caps }| Encoded {
+            keyframe: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            config: caps.structure(0).and_then(|structure| structure.get::<gst::Buffer>("codec_data").ok()),
+            buffer,
+        })
+        .collect()
+}
+
+/// Canvas to H.264.
+#[derive(Debug)]
+pub struct VideoEncoder {
+    filter: Filter,
+    caps: gst::Caps,
+    info: gst_video::VideoInfo,
+    pool: gst::BufferPool,
+    frames_per_second: u32,
+    pushed: u64,
+    fingerprint: Fingerprint,
+}
+
+impl VideoEncoder {
+    /// An encoder for pictures of `size`.
+    pub fn new(size: Size, frames_per_second: u32, bitrate_kbps: u32) -> Result<Self, ComposeError> {
+        let fail = |reason: &str| ComposeError::element("x264enc", reason);
+        crate::filter::start()?;
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, size.width, size.height)
+            .fps(gst::Fraction::new(frames_per_second as i32, 1))
+            .colorimetry(&crate::video::browser_colours())
+            .build()
+            .map_err(|_| fail("impossible picture size"))?;
+        let caps = info.to_caps().map_err(|_| fail("impossible picture size"))?;
+        let wanted = gst::Caps::builder("video/x-h264")
+            .field("stream-format", "avc")
+            .field("alignment", "au")
+            .field("profile", "high")
+            .build();
+        let filter = Filter::new("x264enc", "gstreamer1.0-plugins-ugly", wanted, |element| {
+            element.set_property_from_str("speed-preset", "veryfast");
+            element.set_property("bitrate", bitrate_kbps);
+            element.set_property("vbv-buf-capacity", 0u32);
+            element.set_property("bframes", 0u32);
+            element.set_property("key-int-max", frames_per_second * 2);
+            element.set_property("qp-min", 20u32);
+            element.set_property("threads", X264_THREADS);
+        })?;
+        let pool = gst::BufferPool::new();
+        let mut config = pool.config();
+        config.set_params(Some(&caps), info.size() as u32, 0, 0);
+        pool.set_config(config).map_err(|_| fail("no buffer pool"))?;
+        pool.set_active(true).map_err(|_| fail("no buffer pool"))?;
+        Ok(Self {
+            filter,
+            caps,
+            info,
+            pool,
+            frames_per_second,
+            pushed: 0,
+            fingerprint: Fingerprint::default(),
+        })
+    }
+
+    /// Encodes the canvas as the next picture; gives back the pictures that are ready, in order. `changed` says whether the canvas
+    /// differs from the last time.
+    pub fn push(&mut self, canvas: &Canvas, changed: bool) -> Result<Vec<Encoded>, ComposeError> {
+        let fail = |reason: &str| ComposeError::element("x264enc", reason);
+        // A copy: the encoder keeps its input for a while, and the canvas is drawn on.
+        let mut buffer = self.pool.acquire_buffer(None).map_err(|_| fail("out of picture memory"))?;
+        {
+            let buffer = buffer.get_mut().ok_or_else(|| fail("picture memory is shared"))?;
+            let second = gst::ClockTime::SECOND;
+            let time = |frame: u64| second.mul_div_round(frame, u64::from(self.frames_per_second));
+            let start = time(self.pushed).ok_or_else(|| fail("too long"))?;
+            buffer.set_pts(start);
+            buffer.set_duration(time(self.pushed + 1).map(|end| end - start));
+            let mut map = buffer.map_writable().map_err(|_| fail("picture memory is not writable"))?;
+            for plane in 0..3u32 {
+                let (from, from_stride) = canvas.plane(plane);
+                let offset = self.info.offset()[plane as usize];
+                let stride = self.info.stride()[plane as usize] as usize;
+                for (from, to) in from.chunks(from_stride).zip(map[offset..].chunks_mut(stride)) {
+                    let length = from.len().min(to.len());
+                    to[..length].copy_from_slice(&from[..length]);
+                }
+            }
+            if changed {
+                self.fingerprint.picture(&map);
+            }
+            self.fingerprint.repeat();
+        }
+        self.pushed += 1;
+        let caught = self.filter.push(buffer, &self.caps).map_err(|refused| fail(&refused.to_string()))?;
+        Ok(encoded(caught))
+    }
+
+    /// The pictures the encoder had kept, and the fingerprint of all pictures that went in.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Encoded>, u64) {
+        (encoded(self.filter.finish()), self.fingerprint.whole)
+    }
+}
+
+/// Mixed sound to AAC.
+#[derive(Debug)]
+pub struct AudioEncoder {
+    filter: Filter,
+    caps: gst::Caps,
+    pushed: u64,
+    fingerprint: Fingerprint,
+}
+
+impl AudioEncoder {
+    /// An encoder for interleaved 32-bit samples, [`CHANNELS`] at [`SAMPLE_RATE_HZ`].
+    pub fn new(bitrate_kbps: u32) -> Result<Self, ComposeError> {
+        let wanted =
+            gst::Caps::builder("audio/mpeg").field("mpegversion", 4i32).field("stream-format", "raw").build();
+        let filter = Filter::new("avenc_aac", "gstreamer1.0-libav", wanted, |element| {
+            element.set_property_from_str("bitrate", &(bitrate_kbps * 1000).to_string());
+        })?;
+        let caps = gst::Caps::builder("audio/x-raw")
+            .field("format", "F32LE")
+            .field("layout", "interleaved")
+            .field("rate", SAMPLE_RATE_HZ as i32)
+            .field("channels", CHANNELS as i32)
+            .field("channel-mask", gst::Bitmask(0x3))
+            .build();
+        Ok(Self { filter, caps, pushed: 0, fingerprint: Fingerprint::default() })
+    }
+
+    /// Encodes the next samples (interleaved); gives back the AAC frames that are ready.
+    pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Encoded>, ComposeError> {
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        self.fingerprint.picture(&bytes);
+        self.fingerprint.repeat();
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        {
+            let buffer = buffer.get_mut().expect("a new buffer has one owner");
+            let time = |sample: u64| gst::ClockTime::SECOND.mul_div_round(sample, u64::from(SAMPLE_RATE_HZ));
+            let end = self.pushed + samples.len() as u64 / u64::from(CHANNELS);
+            buffer.set_pts(time(self.pushed));
+            buffer.set_duration(time(end).zip(time(self.pushed)).map(|(end, start)| end - start));
+            self.pushed = end;
+        }
+        let caught = self
+            .filter
+            .push(buffer, &self.caps)
+            .map_err(|refused| ComposeError::element("avenc_aac", refused))?;
+        Ok(encoded(caught))
+    }
+
+    /// The AAC frames the encoder had kept, and the fingerprint of all samples that went in.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Encoded>, u64) {
+        (encoded(self.filter.finish()), self.fingerprint.whole)
+    }
+}
+
+/// A running hash of what went into an encoder: equal inputs have equal ones. Not cryptographic.
+#[derive(Debug, Clone, Default)]
+struct Fingerprint {
+    last: u64,
+    whole: u64,
+}
+
+impl Fingerprint {
+    /// Notes a new picture, or block of samples.
+    fn picture(&mut self, bytes: &[u8]) {
+        const PRIMES: [u64; 4] =
+            [0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63];
+        let mut lanes = PRIMES;
+        let mut blocks = bytes.chunks_exact(32);
+        for block in &mut blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+                let word = u64::from_le_bytes(word.try_into().expect("chunks of eight bytes"));
+                *lane = (*lane ^ word).wrapping_mul(PRIMES[0]).rotate_left(29);
+            }
+        }
+        let rest =
+            blocks.remainder().iter().fold(bytes.len() as u64, |hash, byte| mix(hash, u64::from(*byte)));
+        self.last = lanes.into_iter().fold(rest, mix);
+    }
+
+    /// Counts the newest picture once more.
+    fn repeat(&mut self) {
+        self.whole = mix(self.whole, self.last);
+    }
+}
+
+fn mix(hash: u64, value: u64) -> u64 {
+    (hash ^ value).wrapping_mul(0x9e37_79b1_85eb_ca87).rotate_left(31)
+}

@@ -1,0 +1,119 @@
+//! Text to coverage masks, in any script (`textrender`, i.e. Pango, shapes it).
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+
+use crate::{error::ComposeError, filter::Filter, sprite::Mask};
+
+/// Weight of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Weight {
+    /// For names.
+    Medium,
+    /// For initials.
+    Bold,
+}
+
+/// Renders `text` on one line, `height_px` letters high, cut with an ellipsis where it would be wider than `max_width_px`.
+/// An empty mask if nothing is to be seen of it.
+pub fn render(text: &str, weight: Weight, height_px: u32, max_width_px: u32) -> Result<Mask, ComposeError> {
+    // Names are data: control characters and newlines would change the line, not only its text.
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
+    if clean.is_empty() || max_width_px < 4 {
+        return Ok(Mask::default());
+    }
+    // Nobody reads more of a name, and a hostile one must not cost more.
+    let mut letters: Vec<char> = clean.chars().take(120).collect();
+    let mut whole = letters.len() == clean.chars().count();
+    loop {
+        let mut line: String = letters.iter().collect();
+        if !whole {
+            line = format!("{}…", line.trim_end());
+        }
+        let mask = render_line(&line, weight, height_px, max_width_px + 64)?;
+        if mask.width <= max_width_px as usize || letters.len() <= 1 {
+            return Ok(mask);
+        }
+        let keep = (letters.len() * max_width_px as usize / mask.width).clamp(1, letters.len() - 1);
+        letters.truncate(keep);
+        whole = false;
+    }
+}
+
+fn render_line(line: &str, weight: Weight, height_px: u32, width: u32) -> Result<Mask, ComposeError> {
+    crate::filter::start()?;
+    let (width, height) = (width.next_multiple_of(2), (height_px * 2).next_multiple_of(2));
+    let wanted = gst_video::VideoCapsBuilder::new()
+        .format(gst_video::VideoFormat::Argb)
+        .width(width as i32)
+        .height(height as i32)
+        .build();
+    let weight = match weight {
+        Weight::Medium => "Medium",
+        Weight::Bold => "Bold",
+    };
+    let mut filter = Filter::new("textrender", "gstreamer1.0-x", wanted, |element| {
+        element.set_property("font-desc", format!("Sans {weight} {height_px}px"));
+        element.set_property_from_str("halignment", "left");
+        element.set_property_from_str("valignment", "top");
+        element.set_property("xpad", 0i32);
+        element.set_property("ypad", 0i32);
+    })?;
+    let caps = gst::Caps::builder("text/x-raw").field("format", "utf8").build();
+    let mut buffer = gst::Buffer::from_slice(line.to_owned().into_bytes());
+    {
+        let buffer = buffer.get_mut().expect("a new buffer has one owner");
+        buffer.set_pts(gst::ClockTime::ZERO);
+        buffer.set_duration(gst::ClockTime::SECOND);
+    }
+    let caught =
+        filter.push(buffer, &caps).map_err(|refused| ComposeError::element("textrender", refused))?;
+    let Some(caught) = caught.into_iter().next() else { return Ok(Mask::default()) };
+    let map = caught.buffer.map_readable().map_err(|error| ComposeError::element("textrender", error))?;
+    // White text on nothing, premultiplied, with a dark outline: red is how much white there is.
+    let (width, height) = (width as usize, height as usize);
+    let coverage: Vec<u8> =
+        map.chunks_exact(4).take(width * height).map(|pixel| pixel[1].min(pixel[0])).collect();
+    Ok(trimmed(&coverage, width))
+}
+
+/// Cuts off the empty columns on both sides. Rows stay: the base line must not depend on the letters.
+fn trimmed(coverage: &[u8], width: usize) -> Mask {
+    let rows = || coverage.chunks_exact(width);
+    let inked = |x: &usize| rows().any(|row| row[*x] > 24);
+    let Some(left) = (0..width).find(inked) else { return Mask::default() };
+    let right = (0..width).rev().find(inked).map_or(width, |x| x + 1);
+    Mask {
+        width: right - left,
+        height: coverage.len() / width,
+        coverage: rows().flat_map(|row| row[left..right].iter().copied()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_of_any_script_leave_ink() {
+        for name in ["Ann", "Zoë Müller", "مريم", "שרה", "Αθηνά", "Ольга"] {
+            let mask = render(name, Weight::Medium, 16, 300).unwrap();
+            assert!(mask.width > 8 && mask.width < 200, "{name}: {}", mask.width);
+            assert!(mask.coverage.iter().any(|c| *c > 200), "{name}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_to_the_width() {
+        let mask = render(&"long name ".repeat(100), Weight::Medium, 16, 120).unwrap();
+        assert!(mask.width <= 120 && mask.width > 60, "{}", mask.width);
+    }
+
+    #[test]
+    fn nothing_to_see_is_an_empty_mask() {
+        assert_eq!(render(" \n\t", Weight::Bold, 16, 100).unwrap(), Mask::default());
+    }
+}

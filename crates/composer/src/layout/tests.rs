@@ -1,0 +1,100 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HD: Size = Size { width: 1280, height: 720 };
+
+fn small(count: usize) -> Vec<TileShape> {
+    vec![TileShape::default(); count]
+}
+
+#[test]
+fn one_person_fills_the_canvas() {
+    assert_eq!(Layout::Grid.arrange(HD, &small(1)), [Rect { x: 8, y: 8, width: 1264, height: 704 }]);
+}
+
+#[test]
+fn two_people_are_side_by_side() {
+    let places = Layout::Grid.arrange(HD, &small(2));
+    assert_eq!(places[0].y, places[1].y);
+    assert!(places[0].x + places[0].width <= places[1].x);
+    assert!(places[0].width > 600);
+}
+
+#[test]
+fn the_last_row_is_centred() {
+    let places = Layout::Grid.arrange(HD, &small(3));
+    let last = places[2];
+    assert!((last.x + last.width / 2).abs_diff(640) <= 2);
+    assert!(last.y > places[0].y);
+}
+
+#[test]
+fn a_shared_screen_gets_most_of_the_canvas() {
+    let tiles = [TileShape::default(), TileShape { large: true }, TileShape::default()];
+    let places = Layout::Grid.arrange(HD, &tiles);
+    assert!(places[1].width > 900 && places[1].height > 650);
+    assert!(places[0].x > places[1].x + places[1].width - 1);
+    assert!(places[2].y > places[0].y);
+}
+
+#[test]
+fn unknown_layouts_are_the_grid() {
+    for name in ["", "grid", "grid-light", "speaker-dark", "https://example.com"] {
+        assert_eq!(Layout::parse(name), Layout::Grid);
+    }
+}
+
+#[test]
+fn nearly_exact_scales_become_exact() {
+    let tile = Size { width: 628, height: 348 };
+    let same = fit(Size { width: 640, height: 360 }, tile, false);
+    assert_eq!((same.source.width, same.source.height), (628, 348));
+    let half = fit(HD, tile, false);
+    assert_eq!((half.source.width, half.source.height), (1256, 696));
+}
+
+#[test]
+fn upright_cameras_and_screens_keep_their_whole_picture() {
+    let tile = Size { width: 628, height: 352 };
+    for (source, whole) in
+        [(Size { width: 720, height: 1280 }, false), (Size { width: 1024, height: 768 }, true)]
+    {
+        let fit = fit(source, tile, whole);
+        assert_eq!(fit.source.size(), source);
+        assert_eq!(fit.target.height, tile.height);
+        assert!(fit.target.width < tile.width);
+    }
+}
+
+proptest! {
+    #[test]
+    fn tiles_are_even_inside_and_apart(count in 1usize..60, large in 0usize..3, hd in any::<bool>()) {
+        let canvas = if hd { HD } else { Size { width: 1920, height: 1080 } };
+        let tiles: Vec<TileShape> = (0..count).map(|i| TileShape { large: i < large }).collect();
+        let places = Layout::Grid.arrange(canvas, &tiles);
+        prop_assert_eq!(places.len(), count);
+        for (i, a) in places.iter().enumerate() {
+            prop_assert!(a.x % 2 == 0 && a.y % 2 == 0 && a.width % 2 == 0 && a.height % 2 == 0);
+            prop_assert!(a.width >= 2 && a.height >= 2);
+            prop_assert!(a.x + a.width <= canvas.width && a.y + a.height <= canvas.height);
+            for b in &places[i + 1..] {
+                let apart = a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+                prop_assert!(apart, "{:?} {:?}", a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn fits_stay_inside_source_and_tile(
+        sw in 1u32..200, sh in 1u32..200, tw in 8u32..200, th in 8u32..200, whole in any::<bool>()
+    ) {
+        let (source, tile) = (Size { width: sw * 16, height: sh * 16 }, Size { width: tw * 2, height: th * 2 });
+        let fit = fit(source, tile, whole);
+        prop_assert!(fit.source.x + fit.source.width <= source.width);
+        prop_assert!(fit.source.y + fit.source.height <= source.height);
+        prop_assert!(fit.target.x + fit.target.width <= tile.width);
+        prop_assert!(fit.target.y + fit.target.height <= tile.height);
+        prop_assert!(fit.target.width >= 2 && fit.target.height >= 2);
+    }
+}

@@ -1,0 +1,183 @@
+//! Pictures: a track's coded frames in, decoded pictures out.
+//!
+//! Broken frames never end anything: the decoder goes on, the last good picture stays, and the damage is counted.
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer_video::{self as gst_video, VideoFrame, VideoFrameExt, video_frame::Readable};
+use reelroom_take::{Codec, SegmentOpened};
+
+use crate::{
+    error::ComposeError,
+    filter::{Caught, Filter},
+    layout::Size,
+};
+
+/// BT.601, limited range: what browsers put into VP8 and, without saying so, into H.264. Sources are taken as that, whatever their
+/// decoder guesses from the picture size, and the output is tagged as that: nothing is converted.
+pub(crate) fn browser_colours() -> gst_video::VideoColorimetry {
+    gst_video::VideoColorimetry::new(
+        gst_video::VideoColorRange::Range16_235,
+        gst_video::VideoColorMatrix::Bt601,
+        gst_video::VideoTransferFunction::Bt601,
+        gst_video::VideoColorPrimaries::Smpte170m,
+    )
+}
+
+/// An I420 (or similar) picture description, in our colours. All get one frame rate: `VideoConverter` refuses different ones.
+pub(crate) fn picture_info(format: gst_video::VideoFormat, size: Size) -> Option<gst_video::VideoInfo> {
+    gst_video::VideoInfo::builder(format, size.width, size.height)
+        .fps(gst::Fraction::new(30, 1))
+        .colorimetry(&browser_colours())
+        .build()
+        .ok()
+}
+
+/// A decoded picture.
+pub struct Picture {
+    pub(crate) frame: VideoFrame<Readable>,
+}
+
+impl Picture {
+    fn from_caught(caught: Caught) -> Option<Self> {
+        let info = gst_video::VideoInfo::from_caps(&caught.caps).ok()?;
+        let info = picture_info(info.format(), Size { width: info.width(), height: info.height() })?;
+        Some(Self { frame: VideoFrame::from_buffer_readable(caught.buffer, &info).ok()? })
+    }
+
+    /// Pixels.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        Size { width: self.frame.width(), height: self.frame.height() }
+    }
+
+    /// The picture turned clockwise by 90, 180 or 270 degrees; itself for anything else, or if it is no 4:2:0 picture.
+    #[must_use]
+    pub fn turned(self, degrees: u16) -> Self {
+        if !matches!(degrees, 90 | 180 | 270) || self.frame.format() != gst_video::VideoFormat::I420 {
+            return self;
+        }
+        self.try_turned(degrees).unwrap_or(self)
+    }
+
+    fn try_turned(&self, degrees: u16) -> Option<Self> {
+        let Size { width, height } = self.size();
+        let size = if degrees == 180 { self.size() } else { Size { width: height, height: width } };
+        let info = picture_info(gst_video::VideoFormat::I420, size)?;
+        let buffer = gst::Buffer::with_size(info.size()).ok()?;
+        let mut turned = VideoFrame::from_buffer_writable(buffer, &info).ok()?;
+        for plane in 0..3u32 {
+            let (width, height) =
+                if plane == 0 { (width, height) } else { (width.div_ceil(2), height.div_ceil(2)) };
+            let (width, height) = (width as usize, height as usize);
+            let from_stride = self.frame.plane_stride()[plane as usize] as usize;
+            let to_stride = turned.plane_stride()[plane as usize] as usize;
+            let from = self.frame.plane_data(plane).ok()?;
+            let to = turned.plane_data_mut(plane).ok()?;
+            for y in 0..height {
+                for x in 0..width {
+                    let (tx, ty) = match degrees {
+                        90 => (height - 1 - y, x),
+                        180 => (width - 1 - x, height - 1 - y),
+                        _ => (y, width - 1 - x),
+                    };
+                    to[ty * to_stride + tx] = from[y * from_stride + x];
+                }
+            }
+        }
+        Some(Self { frame: VideoFrame::from_buffer_readable(turned.into_buffer(), &info).ok()? })
+    }
+}
+
+/// Decodes one segment of a video track.
+#[derive(Debug)]
+pub struct VideoDecoder {
+    filter: Filter,
+    caps: gst::Caps,
+    frames: u64,
+    broken: u64,
+    /// Nothing decodable is known: wait for a keyframe.
+    blind: bool,
+}
+
+impl VideoDecoder {
+    /// A decoder for the segment, or `None` if its codec is not one of ours.
+    pub fn new(segment: &SegmentOpened) -> Result<Option<Self>, ComposeError> {
+        crate::filter::start()?;
+        let wanted = gst::Caps::builder("video/x-raw").build();
+        let (filter, caps) = match segment.codec {
+            Codec::Vp8 => (
+                Filter::new("vp8dec", "gstreamer1.0-plugins-good", wanted, forgive)?,
+                gst::Caps::builder("video/x-vp8").build(),
+            ),
+            Codec::Vp9 => (
+                Filter::new("vp9dec", "gstreamer1.0-plugins-good", wanted, forgive)?,
+                gst::Caps::builder("video/x-vp9").build(),
+            ),
+            Codec::H264 => {
+                let mut caps =
+                    gst::Caps::builder("video/x-h264").field("stream-format", "avc").field("alignment", "au");
+                if !segment.codec_private.is_empty() {
+                    caps = caps.field("codec_data", gst::Buffer::from_slice(segment.codec_private.clone()));
+                }
+                let filter = Filter::new("avdec_h264", "gstreamer1.0-libav", wanted, |element| {
+                    forgive(element);
+                    // More threads delay pictures and double the work.
+                    set(element, "max-threads", 1i32);
+                })?;
+                (filter, caps.build())
+            }
+            Codec::Av1 | Codec::Opus | Codec::Unknown => return Ok(None),
+        };
+        Ok(Some(Self { filter, caps, frames: 0, broken: 0, blind: true }))
+    }
+
+    /// Decodes one frame; gives back the newest picture that came out.
+    pub fn decode(&mut self, data: Bytes, keyframe: bool) -> Option<Picture> {
+        if self.blind && !keyframe {
+            return None;
+        }
+        let mut buffer = gst::Buffer::from_slice(data);
+        {
+            let buffer = buffer.get_mut().expect("a new buffer has one owner");
+            // Only the order matters to the decoder: the take's times belong to us.
+            let time = gst::ClockTime::from_mseconds(self.frames * 10);
+            buffer.set_pts(time);
+            buffer.set_dts(time);
+            if !keyframe {
+                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+        }
+        self.frames += 1;
+        match self.filter.push(buffer, &self.caps) {
+            Ok(caught) => {
+                self.blind = false;
+                caught.into_iter().next_back().and_then(Picture::from_caught)
+            }
+            Err(refused) => {
+                self.broken += 1;
+                tracing::debug!(%refused, "a frame could not be decoded");
+                None
+            }
+        }
+    }
+
+    /// Frames the decoder refused.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+}
+
+/// Damaged input is expected: the element shall never give up.
+pub(crate) fn forgive(element: &gst::Element) {
+    set(element, "max-errors", -1i32);
+}
+
+/// Sets a property if the element has it: versions differ.
+pub(crate) fn set(element: &gst::Element, name: &str, value: i32) {
+    use gst::prelude::*;
+    if element.find_property(name).is_some() {
+        element.set_property(name, value);
+    }
+}
