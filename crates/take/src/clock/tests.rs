@@ -1,1 +1,145 @@
+#![allow(clippy::unwrap_used)]
 
+use bytes::Bytes;
+
+use super::*;
+use crate::testing::{opus_spec, vp8_spec};
+use crate::{SegmentOpened, SegmentSpec};
+
+const MS: u64 = 1_000_000;
+const SOUND: SegmentId = SegmentId(0);
+const PICTURE: SegmentId = SegmentId(1);
+
+fn opened(segment: SegmentId, track: &str, spec: SegmentSpec) -> TakeItem {
+    let SegmentSpec { codec, clock_rate_hz, first_rtp, first_at_ns, width, height, codec_private } = spec;
+    let (track, file) = (track.into(), String::new());
+    let event = TakeEvent::SegmentOpened(SegmentOpened {
+        segment,
+        track,
+        file,
+        codec,
+        clock_rate_hz,
+        first_rtp,
+        first_at_ns,
+        width,
+        height,
+        codec_private,
+    });
+    TakeItem::Event { at_ns: first_at_ns, event }
+}
+
+fn published(track: &str, kind: TrackKind, source: TrackSource) -> TakeItem {
+    let (track, participant) = (track.into(), "PA_ann".into());
+    let event =
+        TakeEvent::TrackPublished { track, participant, kind, source, width: 0, height: 0, muted: false };
+    TakeItem::Event { at_ns: 0, event }
+}
+
+fn frame(segment: SegmentId, rtp: u64, at_ns: u64) -> TakeFrame {
+    TakeFrame { track: "TR_x".into(), segment, rtp, at_ns, keyframe: true, data: Bytes::new() }
+}
+
+fn report(segment: SegmentId, at_ns: u64, wall_ns: u64, rtp: u64) -> TakeItem {
+    let ntp = ((u128::from(wall_ns) << 32) / 1_000_000_000) as u64;
+    TakeItem::Event { at_ns, event: TakeEvent::SenderReport { track: "TR_x".into(), segment, ntp, rtp } }
+}
+
+/// Jitter of 0 to 40 ms, the same every time.
+fn jitter(n: u64) -> u64 {
+    (n * 7_919 % 41) * MS
+}
+
+#[test]
+fn jitter_is_taken_out_and_the_beat_is_exact() {
+    let mut clock = TakeClock::new();
+    clock.observe(&opened(SOUND, "TR_mic", opus_spec(1_000, 100 * MS)));
+    let frames: Vec<_> =
+        (0..500).map(|n| frame(SOUND, 1_000 + n * 960, 100 * MS + n * 20 * MS + jitter(n))).collect();
+    for frame in &frames {
+        clock.observe(&TakeItem::Frame(frame.clone()));
+    }
+    let moments: Vec<_> = frames.iter().map(|frame| clock.moment(frame).at_ns).collect();
+    for pair in moments[50..].windows(2) {
+        assert_eq!(pair[1] - pair[0], 20 * MS);
+    }
+    assert!(moments[400].abs_diff(100 * MS + 400 * 20 * MS) < 4 * MS);
+}
+
+#[test]
+fn a_clock_that_drifts_is_followed() {
+    let mut clock = TakeClock::new();
+    clock.observe(&opened(SOUND, "TR_mic", opus_spec(0, 0)));
+    // 500 ppm fast for five minutes: 150 ms.
+    let mut last = frame(SOUND, 0, 0);
+    for n in 0..15_000u64 {
+        last = frame(SOUND, n * 960, n * 19_990_000 + jitter(n));
+        clock.observe(&TakeItem::Frame(last.clone()));
+    }
+    let ideal = 14_999 * 19_990_000;
+    assert!(clock.moment(&last).at_ns.abs_diff(ideal) < 12 * MS, "{} {ideal}", clock.moment(&last).at_ns);
+}
+
+#[test]
+fn sender_reports_put_pictures_beside_their_sound() {
+    let mut clock = TakeClock::new();
+    for item in [
+        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
+        published("TR_cam", TrackKind::Video, TrackSource::Camera),
+        opened(SOUND, "TR_mic", opus_spec(0, 50 * MS)),
+        opened(PICTURE, "TR_cam", vp8_spec(0, 50 * MS, 2, 2)),
+    ] {
+        clock.observe(&item);
+    }
+    // Sound takes 50 ms to us, pictures 130; both media clocks are zero at the sender's second 1000.
+    let wall = |ms: u64| 1_000_000 * MS + ms * MS;
+    let mut sound = frame(SOUND, 0, 0);
+    let mut picture = sound.clone();
+    for n in 0..1_500u64 {
+        let ms = n * 20;
+        sound = frame(SOUND, n * 960, (50 + ms) * MS + jitter(n));
+        picture = frame(PICTURE, n * 1_800, (130 + ms) * MS + jitter(n + 3));
+        clock.observe(&TakeItem::Frame(sound.clone()));
+        clock.observe(&TakeItem::Frame(picture.clone()));
+        if n % 50 == 20 {
+            clock.observe(&report(SOUND, (60 + ms) * MS, wall(ms), n * 960));
+            clock.observe(&report(PICTURE, (60 + ms) * MS, wall(ms), n * 1_800));
+        }
+    }
+    let apart = clock.moment(&sound).at_ns.abs_diff(clock.moment(&picture).at_ns);
+    assert!(apart <= 8 * MS, "{apart}");
+}
+
+#[test]
+fn a_frame_that_comes_too_late_is_moved_and_marked() {
+    let mut clock = TakeClock::new();
+    clock.observe(&opened(SOUND, "TR_mic", opus_spec(0, 0)));
+    for n in 0..100 {
+        clock.observe(&TakeItem::Frame(frame(SOUND, n * 960, n * 20 * MS)));
+    }
+    let stalled = frame(SOUND, 100 * 960, 3_500 * MS);
+    clock.observe(&TakeItem::Frame(stalled.clone()));
+    assert_eq!(clock.moment(&stalled), Moment { at_ns: 3_500 * MS - LATENESS_NS, late: true });
+}
+
+#[test]
+fn the_answer_is_the_same_live_and_later() {
+    let mut items = vec![opened(SOUND, "TR_mic", opus_spec(0, 0))];
+    let frames: Vec<_> = (0..300)
+        .map(|n| frame(SOUND, n * 960, n * 20 * MS + jitter(n) + if n < 100 { 90 * MS } else { 0 }))
+        .collect();
+    items.extend(frames.iter().cloned().map(TakeItem::Frame));
+    let (mut live, mut later) = (TakeClock::new(), TakeClock::new());
+    for item in &items {
+        later.observe(item);
+    }
+    let mut asked = 0;
+    for item in &items {
+        live.observe(item);
+        let TakeItem::Frame(newest) = item else { continue };
+        while frames[asked].at_ns + HINDSIGHT_NS < newest.at_ns - 50 * MS.min(newest.at_ns) {
+            assert_eq!(live.moment(&frames[asked]), later.moment(&frames[asked]), "frame {asked}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 250);
+}
