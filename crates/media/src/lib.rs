@@ -1,1 +1,30 @@
-//! The media server: sockets, WebRTC sessions, signalling, RoomService, webhook delivery.
+//! The media server: a LiveKit-compatible shell around [`reelroom_sfu`].
+//!
+//! ```text
+//!   /rtc (WebSocket) ─► signal ─┐                ┌─► session (str0m) ─► mux ─► one UDP port, one TCP port
+//!   /twirp/… ─► room_service ───┼─► room_task ───┤
+//!   attach_recorder ────────────┘   (sfu::Room)  ├─► webhook
+//!                                                └─► record (whoever writes media down)
+//! ```
+//!
+//! One task per room owns the room and its peer connections; nothing else touches them.
+
+// Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
+#![allow(deprecated)]
+
+mod error;
+mod mux;
+mod peer;
+pub mod record;
+mod recorder;
+mod room_service;
+mod room_task;
+mod rooms;
+mod server;
+mod session;
+mod signal;
+pub mod webhook;
+
+pub use error::MediaError;
+pub use rooms::{Recorder, Rooms};
+pub use server::{MediaConfig, MediaServer, cors};

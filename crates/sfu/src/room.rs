@@ -315,6 +315,13 @@ impl Room {
             .cloned()
     }
 
+    /// The codec that an announced track is to be encoded with, by the track id of its section.
+    pub fn announced_codec(&self, sid: &ParticipantSid, track_id: &str) -> Option<Codec> {
+        let participant = self.participants.get(sid)?;
+        let pending = participant.pending.iter().find(|pending| pending.request.cid == track_id)?;
+        Codec::parse(&pending.request.simulcast_codecs.first()?.codec)
+    }
+
     /// The section and publisher of a track.
     pub fn source_of(&self, track: &TrackSid) -> Option<(ParticipantSid, String)> {
         self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))

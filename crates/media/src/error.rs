@@ -1,0 +1,22 @@
+//! What can go wrong, by what the caller can do.
+
+use reelroom_protocol::ids::RoomName;
+
+/// An error of the media server.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// The room is not open: try another, or later.
+    #[error("requested room does not exist")]
+    NoRoom(RoomName),
+    /// A socket could not be opened: choose another port or address.
+    #[error("cannot listen for media on port {port}: {source}")]
+    Listen {
+        /// Which.
+        port: u16,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The room's task has ended while it was asked; it is as if it had been asked a moment later.
+    #[error("the room is closing")]
+    Closing,
+}

@@ -1,0 +1,224 @@
+//! A participant's two peer connections: the publisher's, which the client offers, and the subscriber's, which we do.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use reelroom_protocol::ids::TrackSid;
+use reelroom_protocol::proto::{SessionDescription, signal_response};
+use reelroom_sfu::forward::Rewrite;
+use reelroom_sfu::{Codec, DownTrackSpec, Section};
+use serde::Deserialize;
+
+use crate::mux::{LocalAddresses, SessionId};
+use crate::room_task::Signals;
+use crate::session::{Changes, NewMedia, Packet, Session, SessionError, sdp};
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Publisher,
+    Subscriber,
+}
+
+/// A connection, and whether it has something to drain.
+pub(crate) struct Line {
+    pub(crate) session: Session,
+    pub(crate) id: Option<SessionId>,
+    pub(crate) dirty: bool,
+}
+
+/// A track that goes to this participant.
+struct DownLine {
+    codec: Codec,
+    stream_id: String,
+    /// Known once it is offered.
+    mid: Option<String>,
+    /// Known once that is answered.
+    payload_type: Option<u8>,
+}
+
+pub(crate) struct Peer {
+    publisher: Line,
+    subscriber: Line,
+    signals: Signals,
+    subscribes: bool,
+    /// The sections of the last offer.
+    pub(crate) sections: Vec<Section>,
+    down: BTreeMap<TrackSid, DownLine>,
+    changes: Changes,
+    offer_id: u32,
+    pub(crate) signal_lost: Option<Instant>,
+    pub(crate) media_lost: Option<Instant>,
+    pub(crate) connecting_since: Option<Instant>,
+}
+
+impl Peer {
+    pub(crate) fn new(addresses: &LocalAddresses, signals: Signals, subscribes: bool, now: Instant) -> Self {
+        let line = || Line { session: Session::new(addresses, now), id: None, dirty: true };
+        Self {
+            publisher: line(),
+            subscriber: line(),
+            signals,
+            subscribes,
+            sections: Vec::new(),
+            down: BTreeMap::new(),
+            // With the data channels in it, the first offer has something to connect for.
+            changes: Changes { channels: subscribes, ..Changes::default() },
+            offer_id: 0,
+            signal_lost: None,
+            media_lost: None,
+            connecting_since: Some(now),
+        }
+    }
+
+    pub(crate) fn line_mut(&mut self, target: Target) -> &mut Line {
+        match target {
+            Target::Publisher => &mut self.publisher,
+            Target::Subscriber => &mut self.subscriber,
+        }
+    }
+
+    /// The connection that decides whether a participant is there.
+    pub(crate) fn primary(&self) -> Target {
+        if self.subscribes { Target::Subscriber } else { Target::Publisher }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Instant {
+        self.publisher.session.next_timeout().min(self.subscriber.session.next_timeout())
+    }
+
+    pub(crate) fn timeouts(&mut self, now: Instant) {
+        for line in [&mut self.publisher, &mut self.subscriber] {
+            if line.session.is_alive() && line.session.next_timeout() <= now {
+                line.session.timeout(now);
+                line.dirty = true;
+            }
+        }
+    }
+
+    /// Says something by signalling. A participant that does not read is as good as gone.
+    pub(crate) fn say(&mut self, message: signal_response::Message) {
+        if self.signals.try_send(message).is_err() {
+            self.signal_lost.get_or_insert_with(Instant::now);
+        }
+    }
+
+    pub(crate) fn add_remote_candidate(&mut self, target: Target, init: &str) {
+        #[derive(Deserialize)]
+        struct CandidateInit {
+            candidate: String,
+        }
+        if let Ok(init) = serde_json::from_str::<CandidateInit>(init) {
+            let line = self.line_mut(target);
+            line.session.add_remote_candidate(&init.candidate);
+            line.dirty = true;
+        }
+    }
+
+    /// The answer to the publisher's offer, each section with the codec that was announced for it in front.
+    pub(crate) fn accept_offer(
+        &mut self,
+        offer: &SessionDescription,
+        announced: impl Fn(&str) -> Option<Codec>,
+    ) -> Result<String, SessionError> {
+        let mut answer = self.publisher.session.accept_offer(&offer.sdp)?;
+        self.publisher.dirty = true;
+        self.sections = sdp::sections(&offer.sdp);
+        for section in &self.sections {
+            if let Some(codec) = announced(&section.track_id) {
+                answer = sdp::prefer_codec(&answer, &section.mid, codec);
+            }
+        }
+        Ok(answer)
+    }
+
+    pub(crate) fn add_down_track(&mut self, spec: &DownTrackSpec) {
+        let line = DownLine {
+            codec: spec.codec,
+            stream_id: format!("{}|{}", spec.publisher, spec.track),
+            mid: None,
+            payload_type: None,
+        };
+        self.down.insert(spec.track.clone(), line);
+    }
+
+    pub(crate) fn remove_down_track(&mut self, track: &TrackSid) {
+        if let Some(mid) = self.down.remove(track).and_then(|line| line.mid) {
+            self.changes.stop.push(mid);
+        }
+    }
+
+    /// Offers what has changed, unless an answer is still awaited.
+    pub(crate) fn negotiate(&mut self) {
+        if self.subscriber.session.awaits_answer() {
+            return;
+        }
+        let new: Vec<_> = self.down.iter_mut().filter(|(_, line)| line.mid.is_none()).collect();
+        if self.changes.is_empty() && new.is_empty() {
+            return;
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.add = new
+            .iter()
+            .map(|(track, line)| NewMedia {
+                codec: line.codec,
+                stream_id: line.stream_id.clone(),
+                track_id: track.to_string(),
+            })
+            .collect();
+        self.subscriber.dirty = true;
+        let Some((sdp, mids)) = self.subscriber.session.offer(&changes) else { return };
+        for ((_, line), mid) in new.into_iter().zip(mids) {
+            line.mid = Some(mid);
+        }
+        self.offer_id += 1;
+        let mid_to_track_id = self
+            .down
+            .iter()
+            .filter_map(|(track, line)| Some((line.mid.clone()?, track.to_string())))
+            .collect();
+        self.say(signal_response::Message::Offer(SessionDescription {
+            r#type: "offer".to_owned(),
+            sdp,
+            id: self.offer_id,
+            mid_to_track_id,
+        }));
+    }
+
+    /// The tracks that can flow now.
+    pub(crate) fn accept_answer(
+        &mut self,
+        answer: &SessionDescription,
+    ) -> Result<Vec<TrackSid>, SessionError> {
+        if answer.id != 0 && answer.id != self.offer_id {
+            return Ok(Vec::new());
+        }
+        self.subscriber.session.accept_answer(&answer.sdp)?;
+        self.subscriber.dirty = true;
+        let mut ready = Vec::new();
+        for (track, line) in &mut self.down {
+            let (Some(mid), None) = (&line.mid, line.payload_type) else { continue };
+            line.payload_type = self.subscriber.session.payload_type(mid, line.codec);
+            if line.payload_type.is_some() {
+                ready.push(track.clone());
+            } else {
+                tracing::info!(%track, "a subscriber cannot decode a track");
+            }
+        }
+        Ok(ready)
+    }
+
+    /// The track that goes out on a section.
+    pub(crate) fn track_on(&self, mid: &str) -> Option<TrackSid> {
+        self.down.iter().find(|(_, line)| line.mid.as_deref() == Some(mid)).map(|(track, _)| track.clone())
+    }
+
+    pub(crate) fn forward(&mut self, track: &TrackSid, packet: &Packet, rewrite: Rewrite) {
+        let Some(DownLine { mid: Some(mid), payload_type: Some(payload_type), .. }) = self.down.get(track)
+        else {
+            return;
+        };
+        self.subscriber.session.send(mid, *payload_type, packet, rewrite);
+        self.subscriber.dirty = true;
+    }
+}

@@ -1,0 +1,244 @@
+//! `livekit.RoomService` over Twirp.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+use reelroom_protocol::ids::{RoomName, TrackSid};
+use reelroom_protocol::proto::{
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason, ListParticipantsRequest,
+    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
+    MuteRoomTrackResponse, ParticipantInfo, RemoveParticipantResponse, RoomParticipantIdentity,
+    SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest,
+    UpdateSubscriptionsRequest, UpdateSubscriptionsResponse,
+};
+use reelroom_protocol::token::Claims;
+use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
+use reelroom_sfu::{Now, Room};
+
+use crate::error::MediaError;
+use crate::server::MediaServer;
+
+const MAX_NAME_BYTES: usize = 256;
+const MAX_METADATA_BYTES: usize = 512 * 1024;
+
+type Answer = Result<Response, TwirpError>;
+
+pub(crate) fn router() -> Router<MediaServer> {
+    let path = |method: &str| format!("/twirp/livekit.RoomService/{method}");
+    Router::new()
+        .route(&path("CreateRoom"), post(create_room))
+        .route(&path("ListRooms"), post(list_rooms))
+        .route(&path("DeleteRoom"), post(delete_room))
+        .route(&path("ListParticipants"), post(list_participants))
+        .route(&path("GetParticipant"), post(get_participant))
+        .route(&path("RemoveParticipant"), post(remove_participant))
+        .route(&path("MutePublishedTrack"), post(mute_published_track))
+        .route(&path("UpdateParticipant"), post(update_participant))
+        .route(&path("UpdateSubscriptions"), post(update_subscriptions))
+        .route(&path("UpdateRoomMetadata"), post(update_room_metadata))
+        .route(&path("SendData"), post(send_data))
+        .route("/twirp/livekit.RoomService/{method}", post(unknown_method))
+}
+
+async fn unknown_method() -> TwirpError {
+    TwirpError::new(TwirpCode::BadRoute, "no such method of livekit.RoomService")
+}
+
+fn claims(server: &MediaServer, headers: &HeaderMap) -> Result<Claims, TwirpError> {
+    let now_unix_s = crate::room_task::now().unix_ms / 1000;
+    twirp::authenticate(server.keys(), headers, now_unix_s as u64)
+}
+
+fn admin(server: &MediaServer, headers: &HeaderMap, room: &str) -> Result<RoomName, TwirpError> {
+    twirp::require_room_admin(&claims(server, headers)?, room)?;
+    Ok(room.into())
+}
+
+fn no_participant() -> TwirpError {
+    TwirpError::new(TwirpCode::NotFound, "participant does not exist")
+}
+
+fn invalid(text: &str) -> TwirpError {
+    TwirpError::new(TwirpCode::InvalidArgument, text)
+}
+
+impl From<MediaError> for TwirpError {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::NoRoom(_) | MediaError::Closing => {
+                Self::new(TwirpCode::NotFound, "requested room does not exist")
+            }
+            MediaError::Listen { .. } => Self::new(TwirpCode::Internal, error.to_string()),
+        }
+    }
+}
+
+/// Does something with one participant of a room.
+async fn with_participant<T: Send + 'static>(
+    server: &MediaServer,
+    room: &RoomName,
+    identity: String,
+    call: impl FnOnce(&mut Room, &reelroom_protocol::ids::ParticipantSid, Now) -> T + Send + 'static,
+) -> Result<T, TwirpError> {
+    let found = server
+        .rooms()
+        .with(room, move |room, now| {
+            let sid = room.sid_of(&identity)?;
+            Some(call(room, &sid, now))
+        })
+        .await?;
+    found.ok_or_else(no_participant)
+}
+
+async fn create_room(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<CreateRoomRequest>,
+) -> Answer {
+    twirp::require(&claims(&server, &headers)?, |grants| grants.room_create)?;
+    let message = &request.message;
+    if message.name.is_empty() {
+        return Err(invalid("request has missing or invalid field: name"));
+    }
+    if message.name.len() > MAX_NAME_BYTES || message.metadata.len() > MAX_METADATA_BYTES {
+        return Err(invalid("room name or metadata is too long"));
+    }
+    Ok(respond(request.encoding, &server.rooms().create(message).await?))
+}
+
+async fn list_rooms(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<ListRoomsRequest>,
+) -> Answer {
+    twirp::require(&claims(&server, &headers)?, |grants| grants.room_list)?;
+    let rooms = server.rooms().list(&request.message.names).await;
+    Ok(respond(request.encoding, &ListRoomsResponse { rooms }))
+}
+
+async fn delete_room(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<DeleteRoomRequest>,
+) -> Answer {
+    twirp::require(&claims(&server, &headers)?, |grants| grants.room_create)?;
+    server.rooms().delete(&request.message.room.as_str().into()).await?;
+    Ok(respond(request.encoding, &DeleteRoomResponse {}))
+}
+
+async fn list_participants(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<ListParticipantsRequest>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    let participants = server.rooms().with(&room, |room, _| room.participant_infos()).await?;
+    Ok(respond(request.encoding, &ListParticipantsResponse { participants }))
+}
+
+async fn get_participant(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<RoomParticipantIdentity>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    let info =
+        with_participant(&server, &room, request.message.identity, |room, sid, _| room.participant_info(sid));
+    Ok(respond(request.encoding, &info.await?.ok_or_else(no_participant)?))
+}
+
+async fn remove_participant(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<RoomParticipantIdentity>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    let remove = |room: &mut Room, sid: &_, now| room.leave(sid, DisconnectReason::ParticipantRemoved, now);
+    with_participant(&server, &room, request.message.identity, remove).await?;
+    Ok(respond(request.encoding, &RemoveParticipantResponse::default()))
+}
+
+async fn mute_published_track(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<MuteRoomTrackRequest>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    if !request.message.muted {
+        return Err(TwirpError::new(TwirpCode::FailedPrecondition, "remote unmute not enabled"));
+    }
+    let track_sid = TrackSid::from(request.message.track_sid);
+    let mute = move |room: &mut Room, sid: &_, _| {
+        let owner = room.source_of(&track_sid).map(|(owner, _)| owner);
+        if owner.as_ref() == Some(sid) { room.mute_by_admin(&track_sid) } else { None }
+    };
+    let track = with_participant(&server, &room, request.message.identity, mute).await?;
+    Ok(respond(request.encoding, &MuteRoomTrackResponse { track }))
+}
+
+async fn update_participant(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<UpdateParticipantRequest>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    if request.message.metadata.len() > MAX_METADATA_BYTES {
+        return Err(invalid("metadata is too long"));
+    }
+    let message = request.message;
+    let identity = message.identity.clone();
+    let update = move |room: &mut Room, sid: &_, now| {
+        room.update_participant(sid, &message, now);
+        room.participant_info(sid)
+    };
+    let info: Option<ParticipantInfo> = with_participant(&server, &room, identity, update).await?;
+    Ok(respond(request.encoding, &info.ok_or_else(no_participant)?))
+}
+
+async fn update_subscriptions(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<UpdateSubscriptionsRequest>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    let message = request.message;
+    let identity = message.identity.clone();
+    let update = move |room: &mut Room, sid: &_, now| {
+        let in_participants = message.participant_tracks.iter().flat_map(|tracks| tracks.track_sids.iter());
+        for track in message.track_sids.iter().chain(in_participants) {
+            room.set_subscribed(sid, &TrackSid::from(track.as_str()), message.subscribe, now);
+        }
+    };
+    with_participant(&server, &room, identity, update).await?;
+    Ok(respond(request.encoding, &UpdateSubscriptionsResponse {}))
+}
+
+async fn update_room_metadata(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<UpdateRoomMetadataRequest>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    if request.message.metadata.len() > MAX_METADATA_BYTES {
+        return Err(invalid("metadata is too long"));
+    }
+    let metadata = request.message.metadata;
+    let update = move |room: &mut Room, _| {
+        room.update_metadata(metadata);
+        room.info()
+    };
+    Ok(respond(request.encoding, &server.rooms().with(&room, update).await?))
+}
+
+async fn send_data(
+    State(server): State<MediaServer>,
+    headers: HeaderMap,
+    request: Request<SendDataRequest>,
+) -> Answer {
+    let room = admin(&server, &headers, &request.message.room)?;
+    let message = request.message;
+    server.rooms().with(&room, move |room, _| room.send_data(message)).await?;
+    Ok(respond(request.encoding, &SendDataResponse {}))
+}

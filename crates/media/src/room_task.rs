@@ -1,0 +1,507 @@
+//! The task of one room: it alone owns the room's state and its peer connections.
+//!
+//! ```text
+//!   commands (signalling, RoomService, recorders) ─┐            ┌─► signalling, webhooks
+//!   datagrams ─────────────────────────────────────┼─► Room ────┼─► datagrams
+//!   time ──────────────────────────────────────────┘            └─► recorders
+//! ```
+//!
+//! Whatever came in, [`RoomTask::settle`] then follows it to the end: outputs of the room, outputs of the sessions, and
+//! what these cause, until nothing is left to do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomSid, TrackSid};
+use reelroom_protocol::proto::{
+    DisconnectReason, SessionDescription, SignalTarget, participant_info, signal_request, signal_response,
+};
+use reelroom_protocol::token::VideoGrants;
+use reelroom_sfu::{Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::mux::{Incoming, Mux, SessionId};
+use crate::peer::{Peer, Target};
+use crate::record::{Detached, NtpTime, RecordSink};
+use crate::recorder::RoomRecorder;
+use crate::session::{Packet, SessionEvent};
+use crate::webhook::Webhooks;
+
+/// Datagrams that may wait for a room that is busy.
+const INBOX: usize = 4096;
+const COMMANDS: usize = 256;
+/// So many datagrams are taken at once before outputs are looked at.
+const BATCH: usize = 64;
+/// A participant whose signalling is lost keeps its place for so long.
+const SIGNAL_GRACE: Duration = Duration::from_secs(5);
+/// A participant whose media is lost keeps its place for so long.
+const MEDIA_GRACE: Duration = Duration::from_secs(15);
+/// From joining to a connection that stands.
+const CONNECT_WITHIN: Duration = Duration::from_secs(60);
+
+/// A message to a participant.
+pub(crate) type Signals = mpsc::Sender<signal_response::Message>;
+type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
+
+/// What a room's task is asked to do.
+pub(crate) enum Command {
+    Join {
+        joining: Box<Joining>,
+        signals: Signals,
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Signal {
+        from: ParticipantSid,
+        message: Box<signal_request::Message>,
+    },
+    SignalClosed(ParticipantSid),
+    /// Something on the room's state alone.
+    Call(Call),
+    Attach {
+        sid: ParticipantSid,
+        egress: EgressId,
+        sink: Box<dyn RecordSink>,
+        reply: oneshot::Sender<bool>,
+    },
+    Detach {
+        sid: ParticipantSid,
+        reply: oneshot::Sender<()>,
+    },
+    Close(RoomEnd),
+}
+
+/// A running room.
+#[derive(Clone)]
+pub(crate) struct RoomHandle {
+    pub(crate) sid: RoomSid,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+/// The task's state.
+pub(crate) struct RoomTask {
+    room: Room,
+    peers: BTreeMap<ParticipantSid, Peer>,
+    recorders: BTreeMap<ParticipantSid, RoomRecorder>,
+    sessions: BTreeMap<SessionId, (ParticipantSid, Target)>,
+    mux: Arc<Mux>,
+    webhooks: Webhooks,
+    inbox: mpsc::Sender<Incoming>,
+}
+
+/// The time now, for the pure parts.
+pub(crate) fn now() -> Now {
+    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Now { at: Instant::now(), unix_ms: unix.as_millis() as i64 }
+}
+
+impl RoomTask {
+    /// Starts the task of `room`; `ended` runs when the room is over.
+    pub(crate) fn spawn(
+        room: Room,
+        sid: RoomSid,
+        mux: Arc<Mux>,
+        webhooks: Webhooks,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> RoomHandle {
+        let (commands, commands_rx) = mpsc::channel(COMMANDS);
+        let (inbox, inbox_rx) = mpsc::channel(INBOX);
+        let task = Self {
+            room,
+            peers: BTreeMap::new(),
+            recorders: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            mux,
+            webhooks,
+            inbox,
+        };
+        tokio::spawn(async move {
+            task.run(commands_rx, inbox_rx).await;
+            ended();
+        });
+        RoomHandle { sid, commands }
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut inbox: mpsc::Receiver<Incoming>) {
+        self.settle(now());
+        while self.room.end().is_none() {
+            let deadline = self.next_timeout();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.command(command, now()),
+                    None => self.room.close(RoomEnd::Shutdown, now()),
+                },
+                Some(datagram) = inbox.recv() => {
+                    self.receive(&datagram);
+                    for _ in 1..BATCH {
+                        match inbox.try_recv() {
+                            Ok(datagram) => self.receive(&datagram),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(deadline.into()) => {}
+            }
+            let now = now();
+            self.timeouts(now);
+            self.settle(now);
+        }
+        let why = match self.room.end() {
+            Some(RoomEnd::Shutdown) => Detached::ServerShutdown,
+            _ => Detached::RoomClosed,
+        };
+        for recorder in std::mem::take(&mut self.recorders).into_values() {
+            recorder.detach(Instant::now(), why);
+        }
+    }
+
+    fn next_timeout(&self) -> Instant {
+        let peers = self.peers.values().map(Peer::next_timeout);
+        peers.fold(self.room.poll_timeout(), Instant::min)
+    }
+
+    fn receive(&mut self, datagram: &Incoming) {
+        let Some((sid, target)) = self.sessions.get(&datagram.session) else { return };
+        let Some(peer) = self.peers.get_mut(sid) else { return };
+        let line = peer.line_mut(*target);
+        line.session.receive(
+            datagram.received,
+            datagram.transport,
+            datagram.source,
+            datagram.destination,
+            &datagram.bytes,
+        );
+        line.dirty = true;
+    }
+
+    fn timeouts(&mut self, now: Now) {
+        if now.at >= self.room.poll_timeout() {
+            self.room.handle_timeout(now);
+        }
+        let mut over = Vec::new();
+        for (sid, peer) in &mut self.peers {
+            peer.timeouts(now.at);
+            let passed = |since: Option<Instant>, grace| {
+                since.is_some_and(|since| now.at.saturating_duration_since(since) >= grace)
+            };
+            if passed(peer.signal_lost, SIGNAL_GRACE) {
+                over.push((sid.clone(), DisconnectReason::SignalClose));
+            } else if passed(peer.media_lost, MEDIA_GRACE) {
+                over.push((sid.clone(), DisconnectReason::ConnectionTimeout));
+            } else if passed(peer.connecting_since, CONNECT_WITHIN) {
+                over.push((sid.clone(), DisconnectReason::JoinFailure));
+            }
+        }
+        for (sid, reason) in over {
+            tracing::info!(participant = %sid, ?reason, "a participant is gone");
+            self.room.leave(&sid, reason, now);
+        }
+    }
+
+    fn command(&mut self, command: Command, now: Now) {
+        match command {
+            Command::Join { joining, signals, reply } => {
+                let _ = reply.send(self.join(*joining, signals, now));
+            }
+            Command::Signal { from, message } => self.signal(&from, *message, now),
+            Command::SignalClosed(sid) => {
+                if let Some(peer) = self.peers.get_mut(&sid) {
+                    peer.signal_lost = Some(now.at);
+                }
+            }
+            Command::Call(call) => call(&mut self.room, now),
+            Command::Attach { sid, egress, sink, reply } => {
+                let _ = reply.send(self.attach(sid, &egress, sink, now));
+            }
+            Command::Detach { sid, reply } => {
+                self.room.leave(&sid, DisconnectReason::ClientInitiated, now);
+                if let Some(recorder) = self.recorders.remove(&sid) {
+                    recorder.detach(now.at, Detached::Stopped);
+                }
+                let _ = reply.send(());
+            }
+            Command::Close(end) => self.room.close(end, now),
+        }
+    }
+
+    fn join(&mut self, joining: Joining, signals: Signals, now: Now) -> Result<(), Refusal> {
+        let sid = joining.sid.clone();
+        let subscribes = joining.grants.may_subscribe();
+        let identity = joining.identity.clone();
+        let response = self.room.join(joining, now)?;
+        // What the room said to an older session of this identity has to go before the session is forgotten.
+        self.outputs(now);
+        tracing::info!(participant = %sid, %identity, "joined");
+        let mut peer = Peer::new(self.mux.addresses(), signals, subscribes, now.at);
+        peer.say(signal_response::Message::Join(response));
+        for target in [Target::Publisher, Target::Subscriber] {
+            let line = peer.line_mut(target);
+            let id = self.mux.register(line.session.ufrag(), self.inbox.clone());
+            line.id = Some(id);
+            self.sessions.insert(id, (sid.clone(), target));
+        }
+        peer.negotiate();
+        self.peers.insert(sid, peer);
+        Ok(())
+    }
+
+    fn attach(
+        &mut self,
+        sid: ParticipantSid,
+        egress: &EgressId,
+        sink: Box<dyn RecordSink>,
+        now: Now,
+    ) -> bool {
+        let joining = Joining {
+            sid: sid.clone(),
+            identity: egress.as_str().into(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: BTreeMap::new(),
+            grants: VideoGrants {
+                room_join: true,
+                can_publish: Some(false),
+                can_publish_data: Some(false),
+                hidden: true,
+                recorder: true,
+                ..VideoGrants::default()
+            },
+            kind: participant_info::Kind::Egress,
+            auto_subscribe: false,
+        };
+        if self.room.join(joining, now).is_err() {
+            return false;
+        }
+        self.room.connected(&sid, now);
+        let recorder = RoomRecorder::attach(&self.room, sink, now);
+        for track in recorder.tracks() {
+            if let Some(layer) = self.room.best_layer(track, now) {
+                self.room.keyframe_wished(track, layer, now);
+            }
+        }
+        self.recorders.insert(sid, recorder);
+        true
+    }
+
+    fn signal(&mut self, from: &ParticipantSid, message: signal_request::Message, now: Now) {
+        use signal_request::Message;
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        match message {
+            Message::Offer(offer) => {
+                let announced = |track_id: &str| self.room.announced_codec(from, track_id);
+                match peer.accept_offer(&offer, announced) {
+                    Ok(answer) => {
+                        let sections = peer.sections.clone();
+                        self.room.sections(from, &sections);
+                        peer.say(signal_response::Message::Answer(SessionDescription {
+                            r#type: "answer".to_owned(),
+                            sdp: answer,
+                            id: offer.id,
+                            ..Default::default()
+                        }));
+                    }
+                    Err(error) => {
+                        tracing::info!(participant = %from, %error, "an offer could not be used");
+                        self.room.leave(from, DisconnectReason::StateMismatch, now);
+                    }
+                }
+            }
+            Message::Answer(answer) => match peer.accept_answer(&answer) {
+                Ok(ready) => {
+                    for track in ready {
+                        self.room.down_track_ready(from, &track, now);
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(participant = %from, %error, "an answer could not be used");
+                    self.room.leave(from, DisconnectReason::StateMismatch, now);
+                }
+            },
+            Message::Trickle(trickle) => {
+                let target = match SignalTarget::try_from(trickle.target) {
+                    Ok(SignalTarget::Subscriber) => Target::Subscriber,
+                    _ => Target::Publisher,
+                };
+                peer.add_remote_candidate(target, &trickle.candidate_init);
+            }
+            Message::AddTrack(_) => {
+                let sections = peer.sections.clone();
+                self.room.handle_signal(from, message, now);
+                // The offer may have come before the announcement.
+                self.room.sections(from, &sections);
+            }
+            other => self.room.handle_signal(from, other, now),
+        }
+    }
+
+    /// Follows everything to its end.
+    fn settle(&mut self, now: Now) {
+        let mut events = Vec::new();
+        loop {
+            self.outputs(now);
+            let mut worked = false;
+            for (sid, peer) in &mut self.peers {
+                peer.negotiate();
+                for target in [Target::Publisher, Target::Subscriber] {
+                    let line = peer.line_mut(target);
+                    if std::mem::take(&mut line.dirty) {
+                        worked = true;
+                        let mut of_session = Vec::new();
+                        line.session.pump(|datagram| self.mux.send(datagram), &mut of_session);
+                        events.extend(of_session.into_iter().map(|event| (sid.clone(), target, event)));
+                    }
+                }
+            }
+            for (sid, target, event) in events.drain(..) {
+                self.event(&sid, target, event, now);
+            }
+            if !worked {
+                return;
+            }
+        }
+    }
+
+    fn outputs(&mut self, now: Now) {
+        while let Some(output) = self.room.poll_output() {
+            self.output(output, now);
+        }
+    }
+
+    fn output(&mut self, output: Output, now: Now) {
+        match output {
+            Output::Signal { to, message } => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.say(*message);
+                }
+            }
+            Output::Webhook(event) => self.webhooks.send(*event),
+            Output::AddDownTrack(spec) => {
+                if let Some(peer) = self.peers.get_mut(&spec.subscriber) {
+                    peer.add_down_track(&spec);
+                }
+            }
+            Output::RemoveDownTrack { subscriber, track } => {
+                if let Some(peer) = self.peers.get_mut(&subscriber) {
+                    peer.remove_down_track(&track);
+                }
+            }
+            Output::RequestKeyframe { track, layer } => {
+                if let Some((publisher, mid)) = self.room.source_of(&track)
+                    && let Some(peer) = self.peers.get_mut(&publisher)
+                {
+                    let line = peer.line_mut(Target::Publisher);
+                    line.session.request_keyframe(&mid, layer);
+                    line.dirty = true;
+                }
+            }
+            Output::Data { to, kind, bytes } => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    let line = peer.line_mut(Target::Subscriber);
+                    line.session.send_data(kind, &bytes);
+                    line.dirty = true;
+                }
+            }
+            Output::Disconnect(sid) => self.forget(&sid),
+            Output::Fact(fact) => {
+                for recorder in self.recorders.values_mut() {
+                    recorder.fact(&fact, now.at);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, sid: &ParticipantSid) {
+        let Some(mut peer) = self.peers.remove(sid) else { return };
+        for target in [Target::Publisher, Target::Subscriber] {
+            let line = peer.line_mut(target);
+            line.session.close();
+            line.session.pump(|datagram| self.mux.send(datagram), &mut Vec::new());
+            if let Some(id) = line.id {
+                self.sessions.remove(&id);
+                self.mux.unregister(id);
+            }
+        }
+        tracing::info!(participant = %sid, "left");
+    }
+
+    fn event(&mut self, sid: &ParticipantSid, target: Target, event: SessionEvent, now: Now) {
+        let Some(peer) = self.peers.get_mut(sid) else { return };
+        match event {
+            SessionEvent::Connected => {
+                peer.media_lost = None;
+                if target == peer.primary() {
+                    peer.connecting_since = None;
+                    self.room.connected(sid, now);
+                }
+            }
+            SessionEvent::Heard => peer.media_lost = None,
+            SessionEvent::Disconnected | SessionEvent::Closed => {
+                peer.media_lost.get_or_insert(now.at);
+            }
+            SessionEvent::Packet(packet) => self.packet(sid, &packet, now),
+            SessionEvent::KeyframeRequest(mid) => {
+                if let Some(track) = peer.track_on(&mid) {
+                    self.room.keyframe_requested(sid, &track, now);
+                }
+            }
+            SessionEvent::SenderReport { mid, ssrc, ntp, rtp } => {
+                self.sender_report(sid, &mid, ssrc, ntp, rtp, now);
+            }
+            SessionEvent::Data { kind, bytes } => self.room.data(sid, kind, &bytes),
+        }
+    }
+
+    fn sender_report(
+        &mut self,
+        sid: &ParticipantSid,
+        mid: &str,
+        ssrc: u32,
+        ntp: NtpTime,
+        rtp: u32,
+        now: Now,
+    ) {
+        if let Some(track) = self.room.track_on(sid, mid) {
+            for recorder in self.recorders.values_mut() {
+                recorder.sender_report(&track, ssrc, ntp, rtp, now.at);
+            }
+        }
+    }
+
+    fn packet(&mut self, from: &ParticipantSid, packet: &Packet, now: Now) {
+        let Some(track) = self.room.track_on(from, &packet.mid) else { return };
+        self.room.media_arrived(&track, packet.codec, now);
+        if let Some(level) = packet.audio_level_dbov {
+            self.room.audio_level(&track, level, now);
+        }
+        // The first packet announces the track: recorders and subscribers have to know it before they get it.
+        self.outputs(now);
+        let published = PublishedPacket {
+            layer: packet.layer,
+            seq: packet.seq(),
+            rtp: packet.rtp() as u32,
+            payload: packet.payload(),
+            arrived: packet.received(),
+        };
+        let peers = &mut self.peers;
+        self.room.forward(&track, &published, |subscriber, rewrite| {
+            if let Some(peer) = peers.get_mut(subscriber) {
+                peer.forward(&track, packet, rewrite);
+            }
+        });
+        self.record(&track, packet, now);
+    }
+
+    fn record(&mut self, track: &TrackSid, packet: &Packet, now: Now) {
+        if self.recorders.is_empty() {
+            return;
+        }
+        let best = self.room.best_layer(track, now);
+        let mut wished = None;
+        for recorder in self.recorders.values_mut() {
+            wished = recorder.packet(track, packet, best).or(wished);
+        }
+        if let Some(layer) = wished {
+            self.room.keyframe_wished(track, layer, now);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! All rooms of the server, and what can be asked of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use rand::Rng as _;
+use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
+use reelroom_protocol::proto;
+use reelroom_sfu::{Joining, Now, Refusal, Room, RoomEnd, RoomOptions};
+use tokio::sync::oneshot;
+
+use crate::error::MediaError;
+use crate::mux::Mux;
+use crate::record::RecordSink;
+use crate::room_task::{Command, RoomHandle, RoomTask, Signals, now};
+use crate::webhook::Webhooks;
+
+/// How often a room may close under a join before that is given up.
+const JOIN_ATTEMPTS: usize = 5;
+
+/// A handle to the rooms.
+#[derive(Clone)]
+pub struct Rooms {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    rooms: Mutex<HashMap<RoomName, RoomHandle>>,
+    mux: Arc<Mux>,
+    webhooks: Webhooks,
+}
+
+/// A joined participant: what it says goes to `commands`.
+pub(crate) struct Joined {
+    pub(crate) room: RoomHandle,
+}
+
+impl Rooms {
+    pub(crate) fn new(mux: Arc<Mux>, webhooks: Webhooks) -> Self {
+        Self { shared: Arc::new(Shared { rooms: Mutex::default(), mux, webhooks }) }
+    }
+
+    /// CreateRoom: a room of that name that is open is returned as it is.
+    ///
+    /// # Errors
+    /// [`MediaError::Closing`] when the room ends at this very moment.
+    pub async fn create(&self, request: &proto::CreateRoomRequest) -> Result<proto::Room, MediaError> {
+        let options = RoomOptions {
+            name: request.name.as_str().into(),
+            empty_timeout_s: request.empty_timeout,
+            departure_timeout_s: request.departure_timeout,
+            max_participants: request.max_participants,
+            metadata: request.metadata.clone(),
+            ..RoomOptions::default()
+        };
+        let handle = self.open(options);
+        handle.call(|room, _| room.info()).await
+    }
+
+    /// ListRooms: all open rooms, or those of the given names.
+    pub async fn list(&self, names: &[String]) -> Vec<proto::Room> {
+        let handles: Vec<_> = {
+            let rooms = self.lock();
+            let wanted =
+                rooms.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name.as_str()));
+            wanted.map(|(_, handle)| handle.clone()).collect()
+        };
+        let mut infos = Vec::new();
+        for handle in handles {
+            infos.extend(handle.call(|room, _| room.info()).await);
+        }
+        infos
+    }
+
+    /// Whether a room is open.
+    pub fn exists(&self, name: &str) -> bool {
+        self.lock().contains_key(name)
+    }
+
+    /// DeleteRoom: everybody is told to leave. When this returns the room is not listed any more.
+    ///
+    /// # Errors
+    /// [`MediaError::NoRoom`].
+    pub async fn delete(&self, name: &RoomName) -> Result<(), MediaError> {
+        let handle = self.lock().remove(name).ok_or_else(|| MediaError::NoRoom(name.clone()))?;
+        handle.commands.send(Command::Close(RoomEnd::Deleted)).await.map_err(|_| MediaError::Closing)
+    }
+
+    /// Does something with the state of an open room.
+    ///
+    /// # Errors
+    /// [`MediaError::NoRoom`], [`MediaError::Closing`].
+    pub async fn with<T: Send + 'static>(
+        &self,
+        name: &RoomName,
+        call: impl FnOnce(&mut Room, Now) -> T + Send + 'static,
+    ) -> Result<T, MediaError> {
+        let handle = self.lock().get(name).cloned().ok_or_else(|| MediaError::NoRoom(name.clone()))?;
+        handle.call(call).await
+    }
+
+    /// Joins, creating the room where it is not open.
+    pub(crate) async fn join(
+        &self,
+        options: RoomOptions,
+        joining: Joining,
+        signals: Signals,
+    ) -> Result<Joined, Refusal> {
+        for _ in 0..JOIN_ATTEMPTS {
+            let handle = self.open(options.clone());
+            let (reply, answer) = oneshot::channel();
+            let join = Command::Join { joining: Box::new(joining.clone()), signals: signals.clone(), reply };
+            if handle.commands.send(join).await.is_ok() {
+                match answer.await {
+                    Ok(Ok(())) => return Ok(Joined { room: handle }),
+                    Ok(Err(Refusal::Full)) => return Err(Refusal::Full),
+                    // The room closed at this very moment: the next attempt opens a new one.
+                    Ok(Err(Refusal::Closed)) | Err(_) => {}
+                }
+            }
+            self.forget(&options.name, &handle.sid);
+        }
+        Err(Refusal::Closed)
+    }
+
+    /// Lets `sink` record a room. The room shows `activeRecording` from now on.
+    pub(crate) async fn attach(
+        &self,
+        name: &RoomName,
+        egress: EgressId,
+        sink: Box<dyn RecordSink>,
+    ) -> Result<Recorder, MediaError> {
+        let handle = self.lock().get(name).cloned().ok_or_else(|| MediaError::NoRoom(name.clone()))?;
+        let sid = ParticipantSid::generate(&mut rand::rng());
+        let (reply, answer) = oneshot::channel();
+        let attach = Command::Attach { sid: sid.clone(), egress, sink, reply };
+        handle.commands.send(attach).await.map_err(|_| MediaError::NoRoom(name.clone()))?;
+        if !answer.await.unwrap_or(false) {
+            return Err(MediaError::NoRoom(name.clone()));
+        }
+        Ok(Recorder { handle, sid })
+    }
+
+    pub(crate) async fn close_all(&self) {
+        let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
+        for handle in &handles {
+            let _ = handle.commands.send(Command::Close(RoomEnd::Shutdown)).await;
+        }
+        for handle in handles {
+            handle.commands.closed().await;
+        }
+    }
+
+    fn open(&self, mut options: RoomOptions) -> RoomHandle {
+        let mut rooms = self.lock();
+        if let Some(handle) = rooms.get(&options.name) {
+            return handle.clone();
+        }
+        let mut rng = rand::rng();
+        options.sid = RoomSid::generate(&mut rng);
+        options.seed = rng.random();
+        let (name, sid) = (options.name.clone(), options.sid.clone());
+        tracing::info!(room = %name, %sid, "room opened");
+        let (this, ended_name, ended_sid) = (self.clone(), name.clone(), sid.clone());
+        let handle = RoomTask::spawn(
+            Room::new(options, now()),
+            sid,
+            Arc::clone(&self.shared.mux),
+            self.shared.webhooks.clone(),
+            move || {
+                tracing::info!(room = %ended_name, sid = %ended_sid, "room closed");
+                this.forget(&ended_name, &ended_sid);
+            },
+        );
+        rooms.insert(name, handle.clone());
+        handle
+    }
+
+    fn forget(&self, name: &RoomName, sid: &RoomSid) {
+        let mut rooms = self.lock();
+        if rooms.get(name).is_some_and(|handle| handle.sid == *sid) {
+            rooms.remove(name);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RoomName, RoomHandle>> {
+        self.shared.rooms.lock().expect("no code panics while it holds the rooms")
+    }
+}
+
+impl RoomHandle {
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Room, Now) -> T + Send + 'static,
+    ) -> Result<T, MediaError> {
+        let (reply, answer) = oneshot::channel();
+        let call = Command::Call(Box::new(move |room, now| {
+            let _ = reply.send(call(room, now));
+        }));
+        self.commands.send(call).await.map_err(|_| MediaError::Closing)?;
+        answer.await.map_err(|_| MediaError::Closing)
+    }
+}
+
+/// A recorder in a room.
+pub struct Recorder {
+    handle: RoomHandle,
+    sid: ParticipantSid,
+}
+
+impl Recorder {
+    /// The room's state, while it is open.
+    pub async fn room(&self) -> Option<proto::Room> {
+        self.handle.call(|room, _| room.info()).await.ok()
+    }
+
+    /// Leaves the room. When this returns everybody is being told, and the sink has had its last call.
+    pub async fn detach(self) {
+        let (reply, answer) = oneshot::channel();
+        if self.handle.commands.send(Command::Detach { sid: self.sid, reply }).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The media server as a whole: its sockets, rooms, webhooks and routes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use reelroom_protocol::ids::{EgressId, RoomName};
+use reelroom_protocol::keys::ApiKeys;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+use url::Url;
+
+use crate::error::MediaError;
+use crate::mux::Mux;
+use crate::record::RecordSink;
+use crate::rooms::{Recorder, Rooms};
+use crate::webhook::Webhooks;
+use crate::{room_service, session, signal};
+
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+/// How long a stop waits for webhooks to be delivered.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+/// How a media server is set up.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Whose tokens are accepted; the first signs webhooks.
+    pub keys: ApiKeys,
+    /// Where media is received.
+    pub listen: IpAddr,
+    /// UDP, and TCP for those whose UDP is blocked; 0 for any free port.
+    pub udp_port: u16,
+    /// What peers are told instead of the addresses of this machine.
+    pub advertise: Vec<IpAddr>,
+    /// Where webhooks go.
+    pub webhook_urls: Vec<Url>,
+}
+
+/// A handle to a running media server.
+#[derive(Clone)]
+pub struct MediaServer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    keys: ApiKeys,
+    mux: Arc<Mux>,
+    rooms: Rooms,
+    webhooks: Webhooks,
+}
+
+impl MediaServer {
+    /// Opens the sockets.
+    ///
+    /// # Errors
+    /// [`MediaError::Listen`].
+    pub async fn start(config: MediaConfig) -> Result<Self, MediaError> {
+        session::install_crypto();
+        let mux = Mux::start(config.listen, config.udp_port, &config.advertise).await?;
+        let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
+        let rooms = Rooms::new(Arc::clone(&mux), webhooks.clone());
+        Ok(Self { shared: Arc::new(Shared { keys: config.keys, mux, rooms, webhooks }) })
+    }
+
+    /// `/rtc…` and `/twirp/livekit.RoomService/…`, for any origin.
+    pub fn router(&self) -> Router {
+        signal::router()
+            .merge(room_service::router())
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(cors())
+            .with_state(self.clone())
+    }
+
+    /// The rooms.
+    pub fn rooms(&self) -> &Rooms {
+        &self.shared.rooms
+    }
+
+    /// The delivery of webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.shared.webhooks
+    }
+
+    /// The keys whose tokens are accepted.
+    pub fn keys(&self) -> &ApiKeys {
+        &self.shared.keys
+    }
+
+    /// The port of media.
+    pub fn udp_port(&self) -> u16 {
+        self.shared.mux.port()
+    }
+
+    /// Lets `sink` record a room; the room is shown as being recorded at once.
+    ///
+    /// # Errors
+    /// [`MediaError::NoRoom`].
+    pub async fn attach_recorder(
+        &self,
+        room: &RoomName,
+        egress: EgressId,
+        sink: Box<dyn RecordSink>,
+    ) -> Result<Recorder, MediaError> {
+        self.shared.rooms.attach(room, egress, sink).await
+    }
+
+    /// Tells everybody that the server stops, delivers the last webhooks within a bounded time, and closes the sockets.
+    pub async fn shutdown(self) {
+        self.shared.rooms.close_all().await;
+        self.shared.webhooks.flush(FLUSH_WITHIN).await;
+        self.shared.mux.stop();
+    }
+}
+
+/// LiveKit's APIs may be called from any page: what protects them is the token.
+pub fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(CORS_MAX_AGE)
+}

@@ -1,0 +1,501 @@
+//! One peer connection. The only module that names str0m.
+//!
+//! str0m wants each change to be followed by draining its outputs; [`Session::pump`] is the one place that does, and
+//! whoever changes a session calls it afterwards.
+
+pub(crate) mod sdp;
+
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
+
+use reelroom_sfu::forward::Rewrite;
+use reelroom_sfu::{Codec, DataKind, Layer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::ice::StunMessage;
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
+use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
+use str0m::rtp::{RtpPacket, RtpWrite, VideoOrientation, Vp8Descriptor};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
+
+use crate::mux::{LocalAddresses, Transport};
+use crate::record::NtpTime;
+
+const RELIABLE: &str = "_reliable";
+const LOSSY: &str = "_lossy";
+const DATA_TRACK: &str = "_data_track";
+/// So much may wait in SCTP before a participant's data is held back here.
+const SCTP_BUFFER_BYTES: usize = 1024 * 1024;
+/// So much may be held back for a participant that does not read: more is dropped, with a warning.
+const HELD_BACK_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a peer sent, or what became of it.
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    /// ICE and DTLS stand.
+    Connected,
+    /// Nothing has been heard for a while.
+    Disconnected,
+    /// It is heard again.
+    Heard,
+    /// It is over.
+    Closed,
+    /// Media of a section.
+    Packet(Packet),
+    /// The receiver needs a keyframe on a section of ours.
+    KeyframeRequest(String),
+    /// The sender's clock.
+    SenderReport { mid: String, ssrc: u32, ntp: NtpTime, rtp: u32 },
+    /// A data packet.
+    Data { kind: DataKind, bytes: Vec<u8> },
+}
+
+/// A received RTP packet.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    pub(crate) mid: String,
+    pub(crate) layer: Layer,
+    pub(crate) codec: Codec,
+    pub(crate) audio_level_dbov: Option<u8>,
+    pub(crate) rotation_degrees: Option<u16>,
+    inner: RtpPacket,
+}
+
+impl Packet {
+    pub(crate) fn seq(&self) -> u64 {
+        *self.inner.seq_no
+    }
+
+    pub(crate) fn rtp(&self) -> u64 {
+        self.inner.time.numer()
+    }
+
+    pub(crate) fn ssrc(&self) -> u32 {
+        *self.inner.header.ssrc
+    }
+
+    pub(crate) fn marker(&self) -> bool {
+        self.inner.header.marker
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.inner.payload
+    }
+
+    pub(crate) fn received(&self) -> Instant {
+        self.inner.timestamp
+    }
+}
+
+/// Why a peer's message could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct SessionError(String);
+
+impl SessionError {
+    fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A datagram to send.
+pub(crate) struct Datagram {
+    pub(crate) transport: Transport,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A peer connection.
+pub(crate) struct Session {
+    rtc: Rtc,
+    pending: Option<SdpPendingOffer>,
+    reliable: Option<ChannelId>,
+    lossy: Option<ChannelId>,
+    held_back: std::collections::VecDeque<(DataKind, Vec<u8>)>,
+    held_back_bytes: usize,
+    next_timeout: Instant,
+}
+
+/// Installs the cryptography that sessions use. Safe to call again.
+pub(crate) fn install_crypto() {
+    str0m::crypto::from_feature_flags().install_process_default();
+}
+
+/// The local ufrag that a STUN request is meant for.
+pub(crate) fn stun_local_ufrag(datagram: &[u8]) -> Option<String> {
+    if !datagram.first().is_some_and(|byte| *byte < 2) {
+        return None;
+    }
+    let message = StunMessage::parse(datagram).ok()?;
+    message.split_username().map(|(local, _)| local.to_owned())
+}
+
+impl Session {
+    /// A connection that media can come or go by, reachable at `addresses`.
+    pub(crate) fn new(addresses: &LocalAddresses, now: Instant) -> Self {
+        let mut config = Rtc::builder()
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .set_ice_lite(true)
+            .set_rtp_mode(true)
+            .set_send_buffer_video(1500)
+            .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES);
+        // Constrained baseline is what every browser and hardware encoder has; one entry keeps the choice simple.
+        config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x0042_e01f);
+        let mut rtc = config.build(now);
+        for address in &addresses.udp {
+            if let Ok(candidate) = Candidate::host(*address, "udp") {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        for address in &addresses.tcp {
+            if let Ok(candidate) = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
+            {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        Self {
+            rtc,
+            pending: None,
+            reliable: None,
+            lossy: None,
+            held_back: std::collections::VecDeque::new(),
+            held_back_bytes: 0,
+            next_timeout: now,
+        }
+    }
+
+    /// Names this connection in incoming STUN requests.
+    pub(crate) fn ufrag(&mut self) -> String {
+        self.rtc.direct_api().local_ice_credentials().ufrag
+    }
+
+    /// When [`Session::timeout`] is due.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        self.next_timeout
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.rtc.is_alive()
+    }
+
+    /// The answer to a peer's offer.
+    pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
+        let offer = SdpOffer::from_sdp_string(sdp).map_err(SessionError::new)?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new)?;
+        Ok(answer.to_sdp_string())
+    }
+
+    /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
+    /// added sections are in the order of `add`.
+    pub(crate) fn offer(&mut self, changes: &Changes) -> Option<(String, Vec<String>)> {
+        if self.pending.is_some() {
+            return None;
+        }
+        let mut api = self.rtc.sdp_api();
+        if changes.channels {
+            let lossy = Reliability::MaxRetransmits { retransmits: 0 };
+            let channel = |label: &str, reliability| ChannelConfig {
+                label: label.to_owned(),
+                ordered: reliability == Reliability::Reliable,
+                reliability,
+                ..Default::default()
+            };
+            self.reliable = Some(api.add_channel_with_config(channel(RELIABLE, Reliability::Reliable)));
+            self.lossy = Some(api.add_channel_with_config(channel(LOSSY, lossy)));
+            api.add_channel_with_config(channel(DATA_TRACK, lossy));
+        }
+        for mid in &changes.stop {
+            api.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
+        }
+        let mut mids = Vec::new();
+        for media in &changes.add {
+            let kind = if media.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video };
+            let mid = api.add_media(
+                kind,
+                Direction::SendOnly,
+                Some(media.stream_id.clone()),
+                Some(media.track_id.clone()),
+                None,
+            );
+            mids.push(mid.to_string());
+        }
+        let (offer, pending) = api.apply()?;
+        self.pending = Some(pending);
+        Some((offer.to_sdp_string(), mids))
+    }
+
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    pub(crate) fn accept_answer(&mut self, sdp: &str) -> Result<(), SessionError> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
+        self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new)
+    }
+
+    /// A candidate of the peer; what cannot be used (names of mDNS) is left out, for the peer's own checks find us.
+    pub(crate) fn add_remote_candidate(&mut self, candidate: &str) {
+        if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
+            self.rtc.add_remote_candidate(candidate);
+        }
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        received: Instant,
+        transport: Transport,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let Ok(contents) = DatagramRecv::try_from(bytes) else { return };
+        let proto = protocol(transport);
+        let input = Input::Receive(received, Receive { proto, source, destination, contents });
+        if self.rtc.accepts(&input)
+            && let Err(error) = self.rtc.handle_input(input)
+        {
+            tracing::debug!(%error, "a datagram ended its session");
+            self.rtc.disconnect();
+        }
+    }
+
+    pub(crate) fn timeout(&mut self, now: Instant) {
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+            tracing::debug!(%error, "a timer ended its session");
+            self.rtc.disconnect();
+        }
+    }
+
+    /// Asks the sender of a section for a keyframe.
+    pub(crate) fn request_keyframe(&mut self, mid: &str, layer: Option<Layer>) {
+        let rid = layer.map(|layer| Rid::from(layer.rid()));
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(Mid::from(mid), rid) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
+    /// The payload type that the peer knows `codec` by on a section of ours.
+    pub(crate) fn payload_type(&self, mid: &str, codec: Codec) -> Option<u8> {
+        let remote = self.rtc.media(Mid::from(mid))?.remote_pts();
+        let wanted = str0m_codec(codec);
+        let params = self.rtc.codec_config().params();
+        params.iter().find(|p| p.spec().codec == wanted && remote.contains(&p.pt())).map(|p| *p.pt())
+    }
+
+    /// Sends a packet of another session under new numbers.
+    pub(crate) fn send(&mut self, mid: &str, payload_type: u8, packet: &Packet, rewrite: Rewrite) {
+        let mut direct = self.rtc.direct_api();
+        let Some(stream) = direct.stream_tx_by_mid(Mid::from(mid), None) else { return };
+        let mut ext_vals = str0m::rtp::ExtensionValues::default();
+        ext_vals.audio_level = packet.inner.header.ext_vals.audio_level;
+        ext_vals.voice_activity = packet.inner.header.ext_vals.voice_activity;
+        ext_vals.video_orientation = packet.inner.header.ext_vals.video_orientation;
+        let mut write = RtpWrite::new(
+            Pt::from(payload_type),
+            rewrite.seq.into(),
+            rewrite.rtp,
+            packet.inner.timestamp,
+            packet.inner.payload.clone(),
+        )
+        .marker(packet.inner.header.marker)
+        .ext_vals(ext_vals)
+        .nackable(packet.codec != Codec::Opus);
+        if let Some(numbers) = rewrite.vp8
+            && let Ok(descriptor) = Vp8Descriptor::parse(&packet.inner.payload)
+        {
+            let mut patch = descriptor.patch();
+            if let Some(picture_id) = numbers.picture_id {
+                patch = patch.picture_id(picture_id);
+            }
+            if let Some(tl0_pic_idx) = numbers.tl0_pic_idx {
+                patch = patch.tl0_pic_idx(tl0_pic_idx);
+            }
+            if let Ok(patch) = patch.build() {
+                write = write.vp8_patch(patch);
+            }
+        }
+        stream.write_rtp(write);
+    }
+
+    /// Sends a data packet, later if the channel is not open or full.
+    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8]) {
+        if self.held_back.is_empty() && self.write_channel(kind, bytes) {
+            return;
+        }
+        if self.held_back_bytes + bytes.len() > HELD_BACK_BYTES {
+            tracing::debug!(bytes = bytes.len(), "a participant does not read its data; a packet is dropped");
+            return;
+        }
+        self.held_back_bytes += bytes.len();
+        self.held_back.push_back((kind, bytes.to_vec()));
+    }
+
+    fn flush_data(&mut self) {
+        while let Some((kind, bytes)) = self.held_back.pop_front() {
+            if !self.write_channel(kind, &bytes) {
+                self.held_back.push_front((kind, bytes));
+                return;
+            }
+            self.held_back_bytes -= bytes.len();
+        }
+    }
+
+    fn write_channel(&mut self, kind: DataKind, bytes: &[u8]) -> bool {
+        let id = match kind {
+            DataKind::Reliable => self.reliable,
+            DataKind::Lossy => self.lossy,
+        };
+        let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else { return false };
+        channel.write(true, bytes).unwrap_or(false)
+    }
+
+    /// Ends the connection without a word; the peer was told by signalling.
+    pub(crate) fn close(&mut self) {
+        let _ = self.rtc.close();
+    }
+
+    /// Drains everything: datagrams to `send`, events to `events`.
+    pub(crate) fn pump(&mut self, mut send: impl FnMut(Datagram), events: &mut Vec<SessionEvent>) {
+        while self.rtc.is_alive() {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    self.next_timeout = at;
+                    return;
+                }
+                Ok(Output::Transmit(transmit)) => send(Datagram {
+                    transport: if transmit.proto == Protocol::Udp { Transport::Udp } else { Transport::Tcp },
+                    source: transmit.source,
+                    destination: transmit.destination,
+                    bytes: transmit.contents.to_vec(),
+                }),
+                Ok(Output::Event(event)) => events.extend(self.event(event)),
+                Err(error) => {
+                    tracing::debug!(%error, "a session failed");
+                    self.rtc.disconnect();
+                }
+            }
+        }
+        events.push(SessionEvent::Closed);
+    }
+
+    fn event(&mut self, event: Event) -> Option<SessionEvent> {
+        match event {
+            Event::Connected => Some(SessionEvent::Connected),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                Some(SessionEvent::Disconnected)
+            }
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => Some(SessionEvent::Heard),
+            Event::RtpPacket(packet) => self.packet(packet).map(SessionEvent::Packet),
+            Event::KeyframeRequest(request) => Some(SessionEvent::KeyframeRequest(request.mid.to_string())),
+            Event::SenderFeedback(feedback) => Some(SessionEvent::SenderReport {
+                mid: feedback.mid.to_string(),
+                ssrc: *feedback.sender_info.ssrc,
+                ntp: ntp_time(feedback.sender_info.ntp_time),
+                rtp: feedback.sender_info.rtp_time.numer() as u32,
+            }),
+            Event::ChannelOpen(id, label) => {
+                match label.as_str() {
+                    RELIABLE => self.reliable = Some(id),
+                    LOSSY => self.lossy = Some(id),
+                    _ => {}
+                }
+                self.flush_data();
+                None
+            }
+            Event::ChannelBufferedAmountLow(_) => {
+                self.flush_data();
+                None
+            }
+            Event::ChannelData(data) => {
+                let kind = if Some(data.id) == self.lossy { DataKind::Lossy } else { DataKind::Reliable };
+                (data.binary && (Some(data.id) == self.lossy || Some(data.id) == self.reliable))
+                    .then_some(SessionEvent::Data { kind, bytes: data.data })
+            }
+            _ => None,
+        }
+    }
+
+    fn packet(&mut self, inner: RtpPacket) -> Option<Packet> {
+        let mut direct = self.rtc.direct_api();
+        let stream = direct.stream_rx(&inner.header.ssrc)?;
+        let (mid, rid) = (stream.mid(), stream.rid());
+        let payload_type = inner.header.payload_type;
+        let params = self.rtc.codec_config().params().iter().find(|params| params.pt() == payload_type)?;
+        let codec = match params.spec().codec {
+            str0m::format::Codec::Opus => Codec::Opus,
+            str0m::format::Codec::Vp8 => Codec::Vp8,
+            str0m::format::Codec::H264 => Codec::H264,
+            _ => return None,
+        };
+        let ext = &inner.header.ext_vals;
+        Some(Packet {
+            mid: mid.to_string(),
+            layer: Layer::from_rid(rid.as_deref()),
+            codec,
+            audio_level_dbov: ext.audio_level.map(i8::unsigned_abs),
+            rotation_degrees: ext.video_orientation.map(|orientation| match orientation {
+                VideoOrientation::Deg0 => 0,
+                VideoOrientation::Deg90 => 90,
+                VideoOrientation::Deg180 => 180,
+                VideoOrientation::Deg270 => 270,
+            }),
+            inner,
+        })
+    }
+}
+
+/// What the next offer changes.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Open the data channels.
+    pub(crate) channels: bool,
+    /// Sections to stop.
+    pub(crate) stop: Vec<String>,
+    /// Sections to add.
+    pub(crate) add: Vec<NewMedia>,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.channels && self.stop.is_empty() && self.add.is_empty()
+    }
+}
+
+/// A section to add.
+#[derive(Debug)]
+pub(crate) struct NewMedia {
+    pub(crate) codec: Codec,
+    /// `PA_…|TR_…`: how clients know whose track it is.
+    pub(crate) stream_id: String,
+    pub(crate) track_id: String,
+}
+
+fn protocol(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Udp => Protocol::Udp,
+        Transport::Tcp => Protocol::Tcp,
+    }
+}
+
+fn str0m_codec(codec: Codec) -> str0m::format::Codec {
+    match codec {
+        Codec::Opus => str0m::format::Codec::Opus,
+        Codec::Vp8 => str0m::format::Codec::Vp8,
+        Codec::H264 => str0m::format::Codec::H264,
+    }
+}
+
+/// Seconds between 1900 and 1970.
+const NTP_UNIX_OFFSET_S: u64 = 2_208_988_800;
+
+fn ntp_time(time: SystemTime) -> NtpTime {
+    let unix = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+    NtpTime(((unix.as_secs() + NTP_UNIX_OFFSET_S) << 32) | fraction)
+}

@@ -1,0 +1,274 @@
+//! Delivers signed webhooks: in order per room and per egress, with retries, without ever holding anybody up.
+//!
+//! One queue per URL and per egress or room; a slow receiver delays only its own queue. What has waited too long is
+//! dropped, and the next event that gets through says how many were.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use reelroom_protocol::ids::EventId;
+use reelroom_protocol::keys::ApiKeys;
+use reelroom_protocol::proto::WebhookEvent;
+use reelroom_protocol::webhook;
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+const QUEUE: usize = 200;
+const TRIES: u32 = 5;
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// An event that has waited so long for those before it is not delivered any more.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A queue that has had nothing to do for so long ends its task.
+const IDLE_AFTER: Duration = Duration::from_secs(60);
+
+/// A handle to the delivery of webhooks.
+#[derive(Clone)]
+pub struct Webhooks {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    keys: ApiKeys,
+    client: reqwest::Client,
+    state: Mutex<State>,
+    /// How many events are on their way.
+    pending: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct State {
+    urls: Vec<Url>,
+    queues: HashMap<(Url, String), mpsc::Sender<Waiting>>,
+    dropped: HashMap<Url, i32>,
+}
+
+struct Waiting {
+    event: WebhookEvent,
+    since: Instant,
+}
+
+impl Webhooks {
+    /// Delivers to `urls`, signed by the first of `keys`.
+    pub fn new(keys: ApiKeys, urls: Vec<Url>) -> Self {
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .user_agent("LiveKit")
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client without special settings can be built");
+        let state = Mutex::new(State { urls, ..State::default() });
+        Self { shared: Arc::new(Shared { keys, client, state, pending: watch::Sender::new(0) }) }
+    }
+
+    /// Delivers to `url` too, from now on.
+    pub fn add_url(&self, url: Url) {
+        let mut state = self.shared.lock();
+        if !state.urls.contains(&url) {
+            state.urls.push(url);
+        }
+    }
+
+    /// Queues an event; its id and time are filled in where they are empty. Has to be called within a tokio runtime.
+    pub fn send(&self, mut event: WebhookEvent) {
+        if event.id.is_empty() {
+            event.id = EventId::generate(&mut rand::rng()).into();
+        }
+        if event.created_at == 0 {
+            event.created_at = unix_s() as i64;
+        }
+        let queue_key = match (&event.egress_info, &event.room) {
+            (Some(egress), _) => egress.egress_id.clone(),
+            (None, Some(room)) => room.name.clone(),
+            (None, None) => String::new(),
+        };
+        let mut state = self.shared.lock();
+        for url in state.urls.clone() {
+            let key = (url.clone(), queue_key.clone());
+            let mut waiting = Waiting { event: event.clone(), since: Instant::now() };
+            if let Some(queue) = state.queues.get(&key) {
+                match queue.try_send(waiting) {
+                    Ok(()) => {
+                        self.shared.pending.send_modify(|pending| *pending += 1);
+                        continue;
+                    }
+                    Err(mpsc::error::TrySendError::Full(_)) => {
+                        *state.dropped.entry(url).or_default() += 1;
+                        continue;
+                    }
+                    Err(mpsc::error::TrySendError::Closed(returned)) => waiting = returned,
+                }
+            }
+            let (queue, waiting_rx) = mpsc::channel(QUEUE);
+            if queue.try_send(waiting).is_ok() {
+                self.shared.pending.send_modify(|pending| *pending += 1);
+            }
+            state.queues.insert(key.clone(), queue);
+            tokio::spawn(Arc::clone(&self.shared).work(key, waiting_rx));
+        }
+    }
+
+    /// Waits until everything is delivered or given up, but not longer than `within`.
+    pub async fn flush(&self, within: Duration) {
+        let mut pending = self.shared.pending.subscribe();
+        let empty = pending.wait_for(|pending| *pending == 0);
+        if tokio::time::timeout(within, empty).await.is_err() {
+            tracing::warn!("some webhooks were not delivered before the end");
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the webhook queues")
+    }
+
+    async fn work(self: Arc<Self>, key: (Url, String), mut queue: mpsc::Receiver<Waiting>) {
+        loop {
+            match tokio::time::timeout(IDLE_AFTER, queue.recv()).await {
+                Ok(Some(waiting)) => {
+                    self.deliver(&key.0, waiting).await;
+                    self.pending.send_modify(|pending| *pending -= 1);
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    let mut state = self.lock();
+                    // Under the lock nothing can be added, so an empty queue stays empty.
+                    if queue.is_empty() {
+                        state.queues.remove(&key);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, url: &Url, waiting: Waiting) {
+        let Waiting { mut event, since } = waiting;
+        if since.elapsed() > STALE_AFTER {
+            *self.lock().dropped.entry(url.clone()).or_default() += 1;
+            tracing::warn!(%url, event = event.event, "a webhook waited too long and is dropped");
+            return;
+        }
+        event.num_dropped = self.lock().dropped.remove(url).unwrap_or(0);
+        let body = webhook::event_body(&event);
+        let mut backoff = FIRST_BACKOFF;
+        for attempt in 1..=TRIES {
+            match self.post(url, body.clone()).await {
+                Ok(()) => return,
+                Err(error) if attempt == TRIES => {
+                    tracing::warn!(%url, event = event.event, error, "a webhook could not be delivered");
+                }
+                Err(error) => {
+                    tracing::debug!(%url, event = event.event, error, attempt, "a webhook is tried again");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
+            }
+        }
+        *self.lock().dropped.entry(url.clone()).or_default() += 1 + event.num_dropped;
+    }
+
+    /// A refusal by the receiver counts as delivered: it would refuse again.
+    async fn post(&self, url: &Url, body: Vec<u8>) -> Result<(), String> {
+        let signature = webhook::sign(&self.keys, &body, unix_s());
+        let response = self
+            .client
+            .post(url.clone())
+            .header(http::header::CONTENT_TYPE, webhook::CONTENT_TYPE)
+            .header(http::header::AUTHORIZATION, signature)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
+        let status = response.status();
+        if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
+            return Err(status.to_string());
+        }
+        Ok(())
+    }
+}
+
+fn unix_s() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::routing::post;
+    use reelroom_protocol::proto::Room;
+
+    use super::*;
+
+    fn event(name: &str, room: &str) -> WebhookEvent {
+        let room = Room { name: room.into(), ..Default::default() };
+        WebhookEvent { event: name.into(), room: Some(room), ..Default::default() }
+    }
+
+    /// A receiver that verifies what it gets, and fails the first `failures` times.
+    async fn receiver(failures: usize) -> (Url, mpsc::UnboundedReceiver<WebhookEvent>) {
+        let (seen, seen_rx) = mpsc::unbounded_channel();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let app = Router::new().route(
+            "/hook",
+            post(move |headers: HeaderMap, body: axum::body::Bytes| {
+                let (seen, calls) = (seen.clone(), Arc::clone(&calls));
+                async move {
+                    if calls.fetch_add(1, Ordering::SeqCst) < failures {
+                        return StatusCode::INTERNAL_SERVER_ERROR;
+                    }
+                    assert_eq!(headers["content-type"], webhook::CONTENT_TYPE);
+                    let signature = headers["authorization"].to_str().unwrap();
+                    let event = webhook::verify(&ApiKeys::new("k", "s"), signature, &body, unix_s()).unwrap();
+                    seen.send(event).unwrap();
+                    StatusCode::OK
+                }
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        (url, seen_rx)
+    }
+
+    #[tokio::test]
+    async fn events_of_a_room_come_signed_and_in_order() {
+        let (url, mut seen) = receiver(0).await;
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url]);
+        for name in ["room_started", "participant_joined", "room_finished"] {
+            webhooks.send(event(name, "r"));
+        }
+        webhooks.flush(Duration::from_secs(5)).await;
+        let mut names = Vec::new();
+        while let Ok(event) = seen.try_recv() {
+            assert!(event.id.starts_with("EV_") && event.created_at > 0);
+            names.push(event.event);
+        }
+        assert_eq!(names, ["room_started", "participant_joined", "room_finished"]);
+    }
+
+    #[tokio::test]
+    async fn a_failing_receiver_is_tried_again() {
+        let (url, mut seen) = receiver(1).await;
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), Vec::new());
+        webhooks.add_url(url);
+        webhooks.send(event("room_started", "r"));
+        webhooks.flush(Duration::from_secs(5)).await;
+        assert_eq!(seen.try_recv().unwrap().event, "room_started");
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_is_not_there_holds_nobody_up() {
+        let (url, mut seen) = receiver(0).await;
+        let nowhere = "http://127.0.0.1:9/".parse().unwrap();
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![nowhere, url]);
+        webhooks.send(event("room_started", "r"));
+        assert_eq!(seen.recv().await.unwrap().event, "room_started");
+    }
+}
