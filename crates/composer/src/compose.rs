@@ -427,7 +427,6 @@ impl Composer {
             if let Some(track) = self.tracks.remove(&id) {
                 self.reports.insert(id.to_string(), track.report());
             }
-            self.source.frames.remove(&id);
             self.gone.insert(id);
         }
     }
