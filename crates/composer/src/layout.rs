@@ -138,6 +138,10 @@ fn grid(canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
     let whole = Rect { x: 0, y: 0, width: canvas.width, height: canvas.height };
     let large = tiles.iter().filter(|tile| tile.large).count();
     let small = tiles.len() - large;
+    if let [_] = tiles {
+        let (width, height) = (even(canvas.width - 2 * GAP_PX), even(canvas.height - 2 * GAP_PX));
+        return vec![Rect { x: GAP_PX, y: GAP_PX, width, height }];
+    }
     if large == 0 || small == 0 {
         return even_grid(whole, tiles.len());
     }
@@ -146,7 +150,13 @@ fn grid(canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
     // The strip starts where the stage's right margin ends, so that the gap between them is not doubled.
     let strip_x = stage_width - GAP_PX;
     let strip = Rect { x: strip_x, width: canvas.width - strip_x, ..whole };
-    let mut stage_places = even_grid(stage, large).into_iter();
+    let alone = Rect {
+        x: GAP_PX,
+        y: GAP_PX,
+        width: even(stage_width - 2 * GAP_PX),
+        height: even(canvas.height - 2 * GAP_PX),
+    };
+    let mut stage_places = if large == 1 { vec![alone] } else { even_grid(stage, large) }.into_iter();
     let mut strip_places = even_grid(strip, small).into_iter();
     tiles
         .iter()
@@ -155,20 +165,11 @@ fn grid(canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
         .collect()
 }
 
-/// `count` equal 16:9 tiles, as large as possible, rows centred; a single tile fills the area.
+/// `count` equal 16:9 tiles, as large as possible, rows centred.
 fn even_grid(area: Rect, count: usize) -> Vec<Rect> {
     let count = count as u32;
     if count == 0 {
         return Vec::new();
-    }
-    if count == 1 {
-        let (width, height) = (area.width - 2 * GAP_PX, area.height - 2 * GAP_PX);
-        return vec![Rect {
-            x: area.x + GAP_PX,
-            y: area.y + GAP_PX,
-            width: even(width),
-            height: even(height),
-        }];
     }
     let tile_for = |columns: u32| {
         let rows = count.div_ceil(columns);

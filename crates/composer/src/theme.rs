@@ -44,7 +44,7 @@ pub fn name_label(name: &str, muted: bool, tile: Size) -> Result<Option<Placed>,
     }
     let letter = (tile.height / 24).clamp(12, 22);
     let (pad, height) = ((letter / 2) as f32, (letter * 17 / 10).next_multiple_of(2));
-    let icon = if muted { letter as f32 * 1.1 } else { 0.0 };
+    let icon = if muted { letter as f32 * 1.25 } else { 0.0 };
     let margin = (letter / 2).next_multiple_of(2);
     let room = tile.width.saturating_sub(2 * margin + 2 * pad as u32 + icon as u32);
     let text = label::render(name, Weight::Medium, letter, room)?;
@@ -58,8 +58,8 @@ pub fn name_label(name: &str, muted: bool, tile: Size) -> Result<Option<Placed>,
     if muted {
         closed_microphone(
             &mut drawing,
-            [pad * 0.8 + letter as f32 * 0.36, full_height / 2.0],
-            letter as f32 * 0.8,
+            [pad + letter as f32 * 0.42, full_height / 2.0],
+            letter as f32 * 1.05,
         );
     }
     if text.width > 0 {

@@ -48,7 +48,8 @@ fn two_people(codec: Codec) {
         assert!(shot.white([644, 480, 100, 60]) > 10, "Bob's label");
     }
     let sound = sound(&out);
-    assert_eq!(sound.len(), 4 * 48_000);
+    // A decoder gives whole AAC frames, also for the last one.
+    assert!((0..1024).contains(&(sound.len() - 4 * 48_000)));
     for ms in [300, 2000, 3700] {
         assert!(heard(&sound, ms, 440.0) > 0.2 && heard(&sound, ms, 1000.0) > 0.2);
         assert!(heard(&sound, ms, 700.0) < 0.02);
