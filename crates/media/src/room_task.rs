@@ -346,8 +346,8 @@ impl RoomTask {
                     let line = peer.line_mut(target);
                     if std::mem::take(&mut line.dirty) {
                         worked = true;
-                        let mut of_session = Vec::new();
-                        line.session.pump(|datagram| self.mux.send(datagram), &mut of_session);
+                        let (datagrams, of_session) = line.session.take();
+                        datagrams.into_iter().for_each(|datagram| self.mux.send(datagram));
                         events.extend(of_session.into_iter().map(|event| (sid.clone(), target, event)));
                     }
                 }
@@ -415,7 +415,8 @@ impl RoomTask {
         for target in [Target::Publisher, Target::Subscriber] {
             let line = peer.line_mut(target);
             line.session.close();
-            line.session.pump(|datagram| self.mux.send(datagram), &mut Vec::new());
+            let (datagrams, _) = line.session.take();
+            datagrams.into_iter().for_each(|datagram| self.mux.send(datagram));
             if let Some(id) = line.id {
                 self.sessions.remove(&id);
                 self.mux.unregister(id);
@@ -484,6 +485,7 @@ impl RoomTask {
         };
         let peers = &mut self.peers;
         self.room.forward(&track, &published, |subscriber, rewrite| {
+            tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), to = %subscriber, ?rewrite, "forwarded");
             if let Some(peer) = peers.get_mut(subscriber) {
                 peer.forward(&track, packet, rewrite);
             }

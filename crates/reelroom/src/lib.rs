@@ -1,1 +1,23 @@
-//! Self-hosted video calls whose recordings cannot be lost.
+//! The program: command line, settings and wiring.
+//!
+//! ```text
+//!  cli ──> Config (file, environment) ──> App::load ──> App::run(shutdown)
+//!                                            │
+//!            ┌───────────── one HTTP port ───┴────────────────┐
+//!            │ page + REST (app)   /rtc + /twirp (media, egress)│   one UDP port (media)
+//!            └────────┬──────────────────────┬────────────────┘
+//!                     │ LiveKit API over HTTP │ (also in one process: there is no second way)
+//! ```
+//!
+//! Everything below is a library; this crate only decides which parts run, with which settings, and in which
+//! order they stop. Tests boot the same [`App`] on port 0.
+
+mod app;
+pub mod cli;
+pub mod config;
+mod data_dir;
+mod secrets;
+mod signals;
+mod urls;
+
+pub use app::App;

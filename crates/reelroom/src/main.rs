@@ -1,1 +1,7 @@
-fn main() {}
+//! The `reelroom` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reelroom::cli::main()
+}

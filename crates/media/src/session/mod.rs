@@ -1,7 +1,8 @@
 //! One peer connection. The only module that names str0m.
 //!
-//! str0m wants each change to be followed by draining its outputs; [`Session::pump`] is the one place that does, and
-//! whoever changes a session calls it afterwards.
+//! str0m wants each change to be drained of its outputs before the next change, or packets are lost without a word.
+//! Every method here that changes anything therefore ends in [`Session::drain`]; what came out waits for
+//! [`Session::take`].
 
 pub(crate) mod sdp;
 
@@ -106,6 +107,9 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A session that is over has no timers.
+const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
 /// A peer connection.
 pub(crate) struct Session {
     rtc: Rtc,
@@ -115,6 +119,9 @@ pub(crate) struct Session {
     held_back: std::collections::VecDeque<(DataKind, Vec<u8>)>,
     held_back_bytes: usize,
     next_timeout: Instant,
+    datagrams: Vec<Datagram>,
+    events: Vec<SessionEvent>,
+    is_over: bool,
 }
 
 /// Installs the cryptography that sessions use. Safe to call again.
@@ -156,7 +163,7 @@ impl Session {
                 rtc.add_local_candidate(candidate);
             }
         }
-        Self {
+        let mut session = Self {
             rtc,
             pending: None,
             reliable: None,
@@ -164,7 +171,12 @@ impl Session {
             held_back: std::collections::VecDeque::new(),
             held_back_bytes: 0,
             next_timeout: now,
-        }
+            datagrams: Vec::new(),
+            events: Vec::new(),
+            is_over: false,
+        };
+        session.drain();
+        session
     }
 
     /// Names this connection in incoming STUN requests.
@@ -184,8 +196,9 @@ impl Session {
     /// The answer to a peer's offer.
     pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(SessionError::new)?;
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new)?;
-        Ok(answer.to_sdp_string())
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
+        self.drain();
+        Ok(answer?.to_sdp_string())
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
@@ -222,7 +235,9 @@ impl Session {
             );
             mids.push(mid.to_string());
         }
-        let (offer, pending) = api.apply()?;
+        let applied = api.apply();
+        self.drain();
+        let (offer, pending) = applied?;
         self.pending = Some(pending);
         Some((offer.to_sdp_string(), mids))
     }
@@ -234,13 +249,16 @@ impl Session {
     pub(crate) fn accept_answer(&mut self, sdp: &str) -> Result<(), SessionError> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
-        self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new)
+        let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
+        self.drain();
+        accepted
     }
 
     /// A candidate of the peer; what cannot be used (names of mDNS) is left out, for the peer's own checks find us.
     pub(crate) fn add_remote_candidate(&mut self, candidate: &str) {
         if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
             self.rtc.add_remote_candidate(candidate);
+            self.drain();
         }
     }
 
@@ -261,6 +279,7 @@ impl Session {
             tracing::debug!(%error, "a datagram ended its session");
             self.rtc.disconnect();
         }
+        self.drain();
     }
 
     pub(crate) fn timeout(&mut self, now: Instant) {
@@ -268,6 +287,7 @@ impl Session {
             tracing::debug!(%error, "a timer ended its session");
             self.rtc.disconnect();
         }
+        self.drain();
     }
 
     /// Asks the sender of a section for a keyframe.
@@ -276,6 +296,7 @@ impl Session {
         if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(Mid::from(mid), rid) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
+        self.drain();
     }
 
     /// The payload type that the peer knows `codec` by on a section of ours.
@@ -319,12 +340,13 @@ impl Session {
             }
         }
         stream.write_rtp(write);
+        self.drain();
     }
 
     /// Sends a data packet, later if the channel is not open or full.
     pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8]) {
         if self.held_back.is_empty() && self.write_channel(kind, bytes) {
-            return;
+            return self.drain();
         }
         if self.held_back_bytes + bytes.len() > HELD_BACK_BYTES {
             tracing::debug!(bytes = bytes.len(), "a participant does not read its data; a packet is dropped");
@@ -356,30 +378,42 @@ impl Session {
     /// Ends the connection without a word; the peer was told by signalling.
     pub(crate) fn close(&mut self) {
         let _ = self.rtc.close();
+        self.drain();
     }
 
-    /// Drains everything: datagrams to `send`, events to `events`.
-    pub(crate) fn pump(&mut self, mut send: impl FnMut(Datagram), events: &mut Vec<SessionEvent>) {
+    /// What has come out: datagrams to send, and events.
+    pub(crate) fn take(&mut self) -> (Vec<Datagram>, Vec<SessionEvent>) {
+        (std::mem::take(&mut self.datagrams), std::mem::take(&mut self.events))
+    }
+
+    /// Polls str0m until it has nothing left.
+    fn drain(&mut self) {
         while self.rtc.is_alive() {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.next_timeout = at;
                     return;
                 }
-                Ok(Output::Transmit(transmit)) => send(Datagram {
+                Ok(Output::Transmit(transmit)) => self.datagrams.push(Datagram {
                     transport: if transmit.proto == Protocol::Udp { Transport::Udp } else { Transport::Tcp },
                     source: transmit.source,
                     destination: transmit.destination,
                     bytes: transmit.contents.to_vec(),
                 }),
-                Ok(Output::Event(event)) => events.extend(self.event(event)),
+                Ok(Output::Event(event)) => {
+                    let event = self.event(event);
+                    self.events.extend(event);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "a session failed");
                     self.rtc.disconnect();
                 }
             }
         }
-        events.push(SessionEvent::Closed);
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.next_timeout += NEVER;
+            self.events.push(SessionEvent::Closed);
+        }
     }
 
     fn event(&mut self, event: Event) -> Option<SessionEvent> {

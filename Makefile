@@ -1,0 +1,40 @@
+# make run    builds and starts Reelroom, and prints its address
+# make test   every test, the browsers' and the SDKs' included
+# make check  formatting, lints, types, generated files
+# make bench  the figures, as ratios measured in one run
+# Each installs what it needs first; see scripts/setup.
+
+export PATH := $(PATH):$(CURDIR)/.tools/python/bin
+
+.PHONY: run build test check bench page
+
+run: build
+	@exec ./target/release/reelroom
+
+build: page
+	@cargo build --release --quiet --package reelroom --bin reelroom
+
+page:
+	@scripts/setup run
+	@scripts/build-page
+
+test:
+	@scripts/setup test
+	@scripts/build-page
+	cargo build --workspace --bins
+	cargo test --workspace --quiet
+	cd web && npm test --silent
+	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../.tools/python/bin/python -m pytest -q sdk
+	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
+
+check:
+	@scripts/setup check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cd web && npm run --silent check
+	cd tests && npm run --silent check
+	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; \
+	else echo "cargo-deny is not installed: licences were not checked (cargo install cargo-deny)"; fi
+
+bench: page
+	@scripts/bench

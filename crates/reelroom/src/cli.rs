@@ -1,0 +1,84 @@
+//! The command line: which part of the program runs.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::signals;
+
+/// Self-hosted video calls whose recordings cannot be lost.
+#[derive(Parser)]
+#[command(name = "reelroom", version)]
+struct Cli {
+    /// The settings file. Without it, reelroom.toml in the current folder where there is one.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run only the media server and recorder, as LiveKit with Egress does, on port 7880.
+    Media,
+    /// Print the commented settings file.
+    Config,
+}
+
+/// Runs the command line. 0 when all went well, 1 with the reason on standard error, 2 for a wrong command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Media => serve(cli.config),
+        Command::Config => print_template(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("reelroom: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_template() -> anyhow::Result<()> {
+    use std::io::Write as _;
+    std::io::stdout().write_all(Config::template().as_bytes())?;
+    Ok(())
+}
+
+fn serve(file: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = Config::load(file.as_deref())?;
+    log_to_stderr(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let shutdown = signals::shutdown()?;
+        let app = App::load(config).await?;
+        announce(&app)?;
+        app.run(shutdown).await
+    })
+}
+
+/// The one line that people and scripts wait for.
+fn announce(app: &App) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout();
+    writeln!(out, "Reelroom is ready at {}", app.url())?;
+    out.flush()?;
+    Ok(())
+}
+
+fn log_to_stderr(directives: &str) {
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}

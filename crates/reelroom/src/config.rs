@@ -1,0 +1,222 @@
+//! Every setting, once: name, meaning, default, environment variable.
+//!
+//! The commented `reelroom.toml` (`reelroom config`) is generated from [`Config`]; the environment beats the file;
+//! a key that is not here is an error. The tutorial's variables keep their names: a key is its variable's name in
+//! lower case.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use confique::Config as _;
+use confique::env::parse::list_by_comma;
+use serde::Deserialize;
+use url::Url;
+
+/// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
+#[derive(Clone, Debug, confique::Config)]
+#[config(layer_attr(serde(deny_unknown_fields)))]
+pub struct Config {
+    /// The HTTP port of the page and every API. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`.
+    #[config(env = "SERVER_PORT")]
+    pub server_port: Option<u16>,
+
+    /// The address to listen on. Anything but a loopback address needs `access` to be set.
+    #[config(env = "LISTEN", default = "127.0.0.1")]
+    pub listen: IpAddr,
+
+    /// Who may use this server. The only value there is so far is "open": whoever reaches the page may join, record,
+    /// play and delete everything. It is the default on a loopback address and has to be said on purpose elsewhere.
+    #[config(env = "ACCESS")]
+    pub access: Option<Access>,
+
+    /// The folder for recordings in the making, the index, generated secrets and, without S3, the recordings.
+    #[config(env = "DATA_DIR", default = "./data")]
+    pub data_dir: PathBuf,
+
+    /// The UDP port of all media, and the TCP port of media for those whose UDP is blocked. 0 takes any free port.
+    #[config(env = "UDP_PORT", default = 7882)]
+    pub udp_port: u16,
+
+    /// The addresses that clients are told to send media to, separated by commas in the environment. Empty: those of
+    /// this machine's network interfaces. Behind NAT, the public address.
+    #[config(env = "ADVERTISE_IPS", parse_env = list_by_comma, default = [])]
+    pub advertise_ips: Vec<IpAddr>,
+
+    /// The LiveKit or OpenVidu server to use, such as "wss://my.example.org". Unset: the media server and recorder
+    /// inside this program.
+    #[config(env = "LIVEKIT_URL")]
+    pub livekit_url: Option<Url>,
+
+    /// The API key of the LiveKit server. Unset: "devkey" while everything is on loopback; otherwise a key is
+    /// generated at the first start and kept in the data folder.
+    #[config(env = "LIVEKIT_API_KEY")]
+    pub livekit_api_key: Option<String>,
+
+    /// The secret of the API key. Unset: "secret" while everything is on loopback, otherwise generated.
+    #[config(env = "LIVEKIT_API_SECRET")]
+    pub livekit_api_secret: Option<String>,
+
+    /// The S3 bucket for recordings. Unset: the data folder.
+    #[config(env = "S3_BUCKET")]
+    pub s3_bucket: Option<String>,
+
+    /// The URL of the S3 server, such as "http://localhost:9000". Unset: Amazon's for the region.
+    #[config(env = "S3_ENDPOINT")]
+    pub s3_endpoint: Option<String>,
+
+    /// The access key of the S3 server.
+    #[config(env = "S3_ACCESS_KEY")]
+    pub s3_access_key: Option<String>,
+
+    /// The secret key of the S3 server.
+    #[config(env = "S3_SECRET_KEY")]
+    pub s3_secret_key: Option<String>,
+
+    /// The region of the S3 server.
+    #[config(env = "AWS_REGION", default = "us-east-1")]
+    pub aws_region: String,
+
+    /// Where recordings stand in the bucket or in the data folder.
+    #[config(env = "RECORDINGS_PATH", default = "recordings/", validate = valid_recordings_path)]
+    pub recordings_path: String,
+
+    /// The most bytes of a recording that one open-ended range request is answered with.
+    #[config(env = "RECORDING_FILE_PORTION_SIZE", default = 5_242_880,
+        validate(*recording_file_portion_size > 0, "must be more than 0"))]
+    pub recording_file_portion_size: u64,
+
+    /// How the page plays a recording: "PROXY" through this server, or "S3" by a presigned URL from the bucket.
+    #[config(env = "RECORDING_PLAYBACK_STRATEGY", default = "PROXY")]
+    pub recording_playback_strategy: PlaybackStrategy,
+
+    /// Further URLs that the embedded media server sends signed webhooks to, separated by commas in the environment.
+    #[config(env = "WEBHOOK_URLS", parse_env = list_by_comma, default = [])]
+    pub webhook_urls: Vec<Url>,
+
+    /// What is logged: error, warn, info, debug or trace, also per module ("info,reelroom_media=debug").
+    #[config(env = "LOG", default = "info")]
+    pub log: String,
+}
+
+/// Who may do what. See [`Config::access`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Whoever reaches the page may do everything.
+    Open,
+}
+
+/// The tutorial's two ways of playing a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PlaybackStrategy {
+    /// Through this server.
+    Proxy,
+    /// From the bucket, by presigned URL.
+    S3,
+}
+
+/// The settings file that is read when none is named and it exists.
+pub const DEFAULT_FILE: &str = "reelroom.toml";
+
+impl Config {
+    /// Reads `file` (or [`DEFAULT_FILE`] where it exists) and the environment.
+    ///
+    /// # Errors
+    /// A file that was named but is missing, an unknown key, a value that cannot be what it says.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let builder = Self::builder().env();
+        let builder = match file {
+            Some(file) => {
+                anyhow::ensure!(file.exists(), "the settings file {} does not exist", file.display());
+                builder.file(file)
+            }
+            None => builder.file(DEFAULT_FILE),
+        };
+        let mut config = builder.load().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        config.forget_empty_values();
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The commented file that sets nothing: each setting, its meaning and its default.
+    pub fn template() -> String {
+        confique::toml::template::<Self>(confique::toml::FormatOptions::default())
+    }
+
+    /// A variable set to nothing is one that is not set, as shells and compose files make them.
+    fn forget_empty_values(&mut self) {
+        for value in [
+            &mut self.livekit_api_key,
+            &mut self.livekit_api_secret,
+            &mut self.s3_bucket,
+            &mut self.s3_endpoint,
+            &mut self.s3_access_key,
+            &mut self.s3_secret_key,
+        ] {
+            if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
+                *value = None;
+            }
+        }
+    }
+
+    /// What no single value can tell: combinations that cannot work or are not safe.
+    fn check(&self) -> anyhow::Result<()> {
+        if !self.listen.is_loopback() && self.access.is_none() {
+            anyhow::bail!(
+                "listen = \"{}\" would let everybody who reaches this machine join, record, play and delete: \
+                 there are no accounts yet. To do so on purpose set access = \"open\" (or ACCESS=open); \
+                 to stay private keep listen = \"127.0.0.1\"",
+                self.listen
+            );
+        }
+        if self.livekit_api_key.is_some() != self.livekit_api_secret.is_some() {
+            anyhow::bail!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
+        }
+        if self.s3_bucket.is_none()
+            && (self.s3_endpoint.is_some() || self.s3_access_key.is_some() || self.s3_secret_key.is_some())
+        {
+            anyhow::bail!(
+                "S3 settings are given but s3_bucket (S3_BUCKET) is not: name the bucket, or remove them"
+            );
+        }
+        if self.s3_bucket.is_some() && self.s3_access_key.is_some() != self.s3_secret_key.is_some() {
+            anyhow::bail!("s3_access_key and s3_secret_key are a pair: set both or neither");
+        }
+        if self.recording_playback_strategy == PlaybackStrategy::S3 && self.s3_bucket.is_none() {
+            anyhow::bail!("recording_playback_strategy = \"S3\" needs s3_bucket (S3_BUCKET)");
+        }
+        if let Some(url) = &self.livekit_url
+            && (!matches!(url.scheme(), "ws" | "wss" | "http" | "https") || url.host().is_none())
+        {
+            anyhow::bail!("livekit_url = \"{url}\" is no ws://, wss://, http:// or https:// URL");
+        }
+        Ok(())
+    }
+
+    /// Whether the media server and recorder of this program are used.
+    pub fn embeds_media(&self) -> bool {
+        self.livekit_url.is_none()
+    }
+
+    /// All settings at their defaults, on a free port of the loopback address and in `data_dir`: for tests and tools.
+    pub fn for_data_dir(data_dir: &Path) -> Self {
+        let mut config = Self::builder().load().expect("every setting has a default or may be absent");
+        config.data_dir = data_dir.to_owned();
+        config.server_port = Some(0);
+        config.udp_port = 0;
+        config.listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        config
+    }
+}
+
+fn valid_recordings_path(path: &String) -> Result<(), &'static str> {
+    let plain = path.trim_matches('/');
+    if plain.is_empty() || plain.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        return Err("must name a folder such as \"recordings/\", without empty, \".\" or \"..\" parts");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write as _;
+
+use super::*;
+
+fn from_toml(text: &str) -> anyhow::Result<Config> {
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    // The environment is left out so that the machine's own variables cannot change the result.
+    let mut config: Config =
+        Config::builder().file(file.path()).load().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    config.forget_empty_values();
+    config.check()?;
+    Ok(config)
+}
+
+fn refusal(text: &str) -> String {
+    format!("{:#}", from_toml(text).unwrap_err())
+}
+
+#[test]
+fn the_defaults_are_the_tutorials_and_private() {
+    let config = from_toml("").unwrap();
+    assert!(config.listen.is_loopback());
+    assert!(config.embeds_media());
+    assert_eq!(config.recordings_path, "recordings/");
+    assert_eq!(config.recording_file_portion_size, 5 * 1024 * 1024);
+    assert_eq!(config.recording_playback_strategy, PlaybackStrategy::Proxy);
+    assert_eq!(config.aws_region, "us-east-1");
+}
+
+#[test]
+fn the_generated_file_is_the_committed_one_and_loads_as_the_defaults() {
+    let template = Config::template();
+    let committed =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../reelroom.example.toml")).unwrap();
+    assert_eq!(template, committed, "run: cargo run -- config > reelroom.example.toml");
+    from_toml(&template).unwrap();
+}
+
+#[test]
+fn the_readme_names_every_setting() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    for line in Config::template().lines() {
+        let Some((key, _)) = line.trim_start_matches('#').split_once(" =") else { continue };
+        if key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            let variable = key.to_ascii_uppercase();
+            assert!(readme.contains(&format!("`{variable}`")), "README.md does not mention {variable}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named() {
+    assert!(refusal("sever_port = 80").contains("sever_port"));
+}
+
+#[test]
+fn an_open_address_needs_access_said_on_purpose() {
+    assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"open\""));
+    assert!(refusal("listen = \"::\"").contains("access = \"open\""));
+    from_toml("listen = \"0.0.0.0\"\naccess = \"open\"").unwrap();
+    assert!(refusal("access = \"closed\"").contains("access"));
+}
+
+#[test]
+fn half_a_pair_and_impossible_values_are_refused() {
+    assert!(refusal("livekit_api_key = \"k\"").contains("livekit_api_secret"));
+    assert!(refusal("s3_endpoint = \"http://localhost:9000\"").contains("s3_bucket"));
+    assert!(refusal("s3_bucket = \"b\"\ns3_access_key = \"a\"").contains("s3_secret_key"));
+    assert!(refusal("recording_playback_strategy = \"S3\"").contains("s3_bucket"));
+    assert!(refusal("recording_playback_strategy = \"proxy\"").contains("recording_playback_strategy"));
+    assert!(refusal("recordings_path = \"../up/\"").contains("recordings_path"));
+    assert!(refusal("recording_file_portion_size = 0").contains("more than 0"));
+    assert!(refusal("livekit_url = \"ftp://x\"").contains("livekit_url"));
+    assert!(refusal("server_port = 70000").contains("server_port"));
+}
+
+#[test]
+fn empty_values_count_as_unset() {
+    let config = from_toml("s3_bucket = \"\"\nlivekit_api_key = \"\"\nlivekit_api_secret = \" \"").unwrap();
+    assert!(config.s3_bucket.is_none() && config.livekit_api_key.is_none());
+}
+
+#[test]
+fn a_named_file_that_is_missing_is_an_error() {
+    let missing = Path::new("/nonexistent/reelroom.toml");
+    assert!(format!("{:#}", Config::load(Some(missing)).unwrap_err()).contains("does not exist"));
+}

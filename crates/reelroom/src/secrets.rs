@@ -1,0 +1,142 @@
+//! The API key and secret, and the key that signs playback links: given, well-known on loopback, or generated once.
+//!
+//! Generated secrets stand in `<data>/secrets.json`, readable by its owner only.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use reelroom_protocol::keys::ApiKeys;
+use serde::{Deserialize, Serialize};
+use url::Host;
+
+use crate::config::Config;
+
+/// LiveKit's own development pair, known to everybody.
+const DEV_KEY: &str = "devkey";
+const DEV_SECRET: &str = "secret";
+
+/// The secrets in force.
+pub(crate) struct Secrets {
+    /// Of the LiveKit server that is used, embedded or outside.
+    pub(crate) api_keys: ApiKeys,
+    /// Signs playback links.
+    pub(crate) link_key: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    livekit_api_key: String,
+    livekit_api_secret: String,
+    link_key: String,
+}
+
+impl Secrets {
+    /// # Errors
+    /// The well-known pair where strangers could use it; an outside server without a key; an unreadable data folder.
+    pub(crate) fn load(config: &Config) -> anyhow::Result<Self> {
+        let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
+        let private = match &config.livekit_url {
+            None => config.listen.is_loopback(),
+            Some(url) => match url.host() {
+                Some(Host::Ipv4(ip)) => ip.is_loopback(),
+                Some(Host::Ipv6(ip)) => ip.is_loopback(),
+                Some(Host::Domain(name)) => name == "localhost",
+                None => false,
+            },
+        };
+        let pair = match (&config.livekit_api_key, &config.livekit_api_secret) {
+            (Some(key), Some(secret)) => {
+                anyhow::ensure!(
+                    private || (key != DEV_KEY && secret != DEV_SECRET),
+                    "the well-known {DEV_KEY}/{DEV_SECRET} would let anybody in: remove livekit_api_key and \
+                     livekit_api_secret to have a pair generated, or set your own"
+                );
+                (key.clone(), secret.clone())
+            }
+            _ if private => (DEV_KEY.to_owned(), DEV_SECRET.to_owned()),
+            _ if config.livekit_url.is_some() => anyhow::bail!(
+                "livekit_url is set: livekit_api_key and livekit_api_secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET) \
+                 of that server are needed too"
+            ),
+            _ => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
+        };
+        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1), link_key: stored.link_key.into_bytes() })
+    }
+}
+
+fn load_or_generate(file: &Path) -> anyhow::Result<Stored> {
+    match fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is damaged; delete it for new secrets", file.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let stored = Stored {
+                livekit_api_key: format!("API{}", random_text(12)),
+                livekit_api_secret: random_text(44),
+                link_key: random_text(44),
+            };
+            let partial = file.with_extension("json.new");
+            let _ = fs::remove_file(&partial);
+            let mut out = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&partial)
+                .with_context(|| format!("cannot write {}", partial.display()))?;
+            out.write_all(&serde_json::to_vec_pretty(&stored)?)?;
+            out.sync_all()?;
+            fs::rename(&partial, file)?;
+            Ok(stored)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+fn random_text(length: usize) -> String {
+    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn loopback_takes_the_well_known_pair_and_elsewhere_one_is_generated_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::for_data_dir(folder.path());
+        assert_eq!(Secrets::load(&config).unwrap().api_keys.first().0, DEV_KEY);
+
+        config.listen = "0.0.0.0".parse().unwrap();
+        let generated = Secrets::load(&config).unwrap().api_keys.first().1.to_owned();
+        assert_ne!(generated, DEV_SECRET);
+        assert_eq!(Secrets::load(&config).unwrap().api_keys.first().1, generated);
+        let mode = fs::metadata(folder.path().join("secrets.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_well_known_pair_is_refused_where_strangers_reach_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::for_data_dir(folder.path());
+        config.listen = "0.0.0.0".parse().unwrap();
+        config.livekit_api_key = Some(DEV_KEY.to_owned());
+        config.livekit_api_secret = Some(DEV_SECRET.to_owned());
+        assert!(Secrets::load(&config).is_err());
+    }
+
+    #[test]
+    fn an_outside_server_needs_its_own_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::for_data_dir(folder.path());
+        config.livekit_url = Some("wss://calls.example.org".parse().unwrap());
+        assert!(Secrets::load(&config).is_err());
+        config.livekit_url = Some("ws://localhost:7880".parse().unwrap());
+        assert!(Secrets::load(&config).is_ok());
+    }
+}

@@ -1,0 +1,95 @@
+// Starts the real program and real browsers for a test, and ends them.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const binary = process.env.REELROOM_BIN ?? join(here, '../target/debug/reelroom');
+
+export const KEY = 'devkey';
+export const SECRET = 'secret';
+
+/** A folder that is removed at the end of the process. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'reelroom-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A running program: `url` is its HTTP address. */
+export class Reelroom {
+  constructor(process, url, log) {
+    this.process = process;
+    this.url = url;
+    this.log = log;
+  }
+
+  static async start(args = [], settings = {}) {
+    const child = spawn(binary, args, {
+      env: {
+        PATH: process.env.PATH,
+        SERVER_PORT: '0',
+        UDP_PORT: '0',
+        DATA_DIR: settings.DATA_DIR ?? temporaryFolder(),
+        LOG: process.env.LOG ?? 'info',
+        ...settings,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const log = [];
+    createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
+    const lines = createInterface({ input: child.stdout });
+    const line = await Promise.race([
+      once(lines, 'line').then(([line]) => line),
+      once(child, 'exit').then(([code]) => Promise.reject(new Error(`ended with ${code}:\n${log.join('\n')}`))),
+    ]);
+    return new Reelroom(child, line.trim().split(' ').at(-1), log);
+  }
+
+  /** Ends it properly; fails when it logged an error. */
+  async stop() {
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGTERM');
+    const [code] = await ended;
+    const errors = this.log.filter((line) => line.includes(' ERROR ') || line.includes('panicked'));
+    if (errors.length > 0) throw new Error(`errors were logged:\n${errors.join('\n')}`);
+    if (code !== 0) throw new Error(`ended with ${code}:\n${this.log.slice(-30).join('\n')}`);
+  }
+}
+
+/** A browser of its own with fake camera and microphone. */
+export async function browser(extraArgs = []) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      '--autoplay-policy=no-user-gesture-required',
+      ...extraArgs,
+    ],
+  });
+}
+
+/** Waits until `condition` gives something truthy, and gives that. */
+export async function until(condition, what, seconds = 15) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
