@@ -221,7 +221,8 @@ impl Source {
     }
 
     fn next_fact(&mut self, to_ns: u64) -> Option<TakeEvent> {
-        self.facts.pop_front_if(|(at_ns, _)| *at_ns <= to_ns).map(|(_, event)| event)
+        self.facts.front().filter(|(at_ns, _)| *at_ns <= to_ns)?;
+        self.facts.pop_front().map(|(_, event)| event)
     }
 
     /// The next frame of `track` that belongs to `to_ns` or before.
@@ -283,7 +284,7 @@ impl Composer {
         if width < 64 || height < 64 || width % 2 != 0 || height % 2 != 0 || width > 8192 || height > 8192 {
             return Err(ComposeError::Preset("width and height must be even and between 64 and 8192"));
         }
-        if preset.frames_per_second == 0 || SAMPLE_RATE_HZ % preset.frames_per_second != 0 {
+        if preset.frames_per_second == 0 || !SAMPLE_RATE_HZ.is_multiple_of(preset.frames_per_second) {
             return Err(ComposeError::Preset("the picture rate must divide 48000"));
         }
         let audio_only = options.audio_only || header.audio_only;

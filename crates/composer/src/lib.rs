@@ -20,6 +20,7 @@ pub mod layout;
 pub mod limit;
 pub mod mp4;
 mod output;
+pub mod pacer;
 pub mod sprite;
 pub mod theme;
 pub mod timeline;

@@ -1,11 +1,11 @@
 //! A track's sound: Opus packets in, samples at absolute positions of the take's time line out.
 //!
 //! ```text
-//!   packet (rtp, moment) ──> opusdec ──> [drift] ──> ring at sample positions ──> added to the mix
+//!   packet (rtp, moment) ──> opusdec ──> pacer ──> ring at sample positions ──> added to the mix
 //! ```
 //!
-//! Packets that follow each other in RTP time are joined without a seam; where the take's clock says that the sender's clock runs
-//! fast or slow, the position is moved in the next pause, or, if none comes, at once when lips would be seen to be off.
+//! Packets that follow each other in RTP time are joined without a seam; the [`Pacer`] bends them to where the take's clock wants
+//! them. After a pause, and where the clock jumped, they are placed anew.
 //! Silence is absence: nothing is stored for it. Positions are sample numbers at 48 kHz since the take began.
 
 use std::collections::VecDeque;
@@ -19,15 +19,14 @@ use crate::{
     encode::{CHANNELS, SAMPLE_RATE_HZ},
     error::ComposeError,
     filter::{Caught, Filter},
+    pacer::Pacer,
 };
 
 const STEREO: usize = CHANNELS as usize;
 /// Up to this long a loss is concealed; what is missing beyond it is silence.
 const CONCEAL_SAMPLES: u64 = 5760;
-/// A sender's clock may be off by this much before its sound is moved: less than anybody sees on lips (EBU R37: 40 ms early).
-const DRIFT_SAMPLES: f64 = 1200.0;
-/// Sound further from its place than this was cut (a paused sender, a new stream): it is moved at once.
-const JUMP_SAMPLES: f64 = 9600.0;
+/// After a pause, sound may be pushed back by this much where it would overlap what came before.
+const OVERLAP_SAMPLES: i64 = 9_600;
 
 /// Decodes and places one segment of an audio track.
 pub struct Voice {
@@ -35,10 +34,9 @@ pub struct Voice {
     caps: gst::Caps,
     /// RTP time at which the next packet begins, if it follows the last one.
     next_rtp: Option<u64>,
-    /// Where its first sample goes.
-    next_position: u64,
-    /// Smoothed distance of the sound from where the clock wants it, samples; positive: the sound is early.
-    drift: f64,
+    /// Samples that went into the decoder.
+    fed: u64,
+    pacer: Pacer,
     ring: Ring,
     packets: u64,
     broken: u64,
@@ -72,8 +70,8 @@ impl Voice {
             decoder,
             caps,
             next_rtp: None,
-            next_position: 0,
-            drift: 0.0,
+            fed: 0,
+            pacer: Pacer::new()?,
             ring: Ring::default(),
             packets: 0,
             broken: 0,
@@ -83,26 +81,31 @@ impl Voice {
 
     /// Decodes the packet that begins at `rtp` (48 kHz ticks) and belongs to `moment`.
     pub fn push(&mut self, data: Bytes, rtp: u64, moment: Moment) {
-        let wanted = position(moment.at_ns);
         let missing = match self.next_rtp {
             // Played already, or its place was concealed.
             Some(next) if rtp < next && next - rtp < u64::from(SAMPLE_RATE_HZ) => return,
             Some(next) => rtp.checked_sub(next),
             None => None,
         };
-        match missing {
-            Some(0) => self.follow(wanted),
-            Some(missing) if missing <= CONCEAL_SAMPLES => {
-                self.conceal(missing);
-                self.follow(wanted);
-            }
-            // The first packet, or the first after a pause: the clock alone says where it goes.
-            _ => self.anchor(wanted),
-        }
         if moment.late {
             // Its place was played while it was under way.
             self.next_rtp = None;
             return;
+        }
+        let wanted = position(moment.at_ns) as i64;
+        match missing {
+            Some(missing) if missing <= CONCEAL_SAMPLES => {
+                self.conceal(missing);
+                if !self.pacer.follow(wanted) {
+                    tracing::debug!(wanted, position = self.pacer.position(), "the clock of a sound jumped");
+                    self.place(wanted);
+                }
+            }
+            // The first packet, or the first after a pause: the clock alone says where it goes.
+            _ => {
+                let end = self.ring.end() as i64;
+                self.place(if (0..OVERLAP_SAMPLES).contains(&(end - wanted)) { end } else { wanted });
+            }
         }
         let mut buffer = gst::Buffer::from_slice(data);
         let at = self.time();
@@ -121,40 +124,36 @@ impl Voice {
             return;
         }
         let frames = (samples.len() / STEREO) as u64;
-        self.ring.put(self.next_position, &samples);
-        self.next_position += frames;
+        self.play(&samples);
         self.next_rtp = Some(rtp + frames);
     }
 
-    fn anchor(&mut self, wanted: u64) {
-        self.next_position = wanted.max(if self.packets == 0 { 0 } else { self.ring.end() });
-        self.drift = 0.0;
+    fn place(&mut self, position: i64) {
+        for piece in self.pacer.restart(position) {
+            self.ring.put(piece.position, &piece.samples);
+        }
     }
 
-    fn follow(&mut self, wanted: u64) {
-        let off = wanted as f64 - self.next_position as f64;
-        self.drift += (off - self.drift) * 0.02;
-        if off.abs() > JUMP_SAMPLES || self.drift.abs() > DRIFT_SAMPLES {
-            tracing::debug!(off_samples = off, "sound moved to where its clock wants it");
-            self.next_position = wanted;
-            self.drift = 0.0;
+    fn play(&mut self, samples: &[f32]) {
+        self.fed += (samples.len() / STEREO) as u64;
+        for piece in self.pacer.push(samples) {
+            self.ring.put(piece.position, &piece.samples);
         }
     }
 
     fn conceal(&mut self, missing: u64) {
         let duration = gst::ClockTime::SECOND.mul_div_round(missing, u64::from(SAMPLE_RATE_HZ));
-        let Some(duration) = duration.filter(|_| self.packets > 0) else { return };
-        let samples = samples_of(&self.decoder.gap(self.time(), duration));
-        let frames = (samples.len() as u64 / STEREO as u64).min(missing);
-        self.ring.put(self.next_position, &samples[..frames as usize * STEREO]);
-        self.concealed += frames;
+        let Some(duration) = duration.filter(|_| missing > 0) else { return };
+        let mut samples = samples_of(&self.decoder.gap(self.time(), duration));
+        self.concealed += (samples.len() as u64 / STEREO as u64).min(missing);
         // What the decoder did not conceal stays silent.
-        self.next_position += missing;
+        samples.resize(missing as usize * STEREO, 0.0);
+        self.play(&samples);
     }
 
     fn time(&self) -> gst::ClockTime {
         gst::ClockTime::SECOND
-            .mul_div_round(self.next_position, u64::from(SAMPLE_RATE_HZ))
+            .mul_div_round(self.fed, u64::from(SAMPLE_RATE_HZ))
             .unwrap_or(gst::ClockTime::ZERO)
     }
 
@@ -208,12 +207,15 @@ impl Ring {
     }
 
     /// Puts samples at `at`; they replace what is there. What lies before the ring's start has been played and is dropped.
-    fn put(&mut self, at: u64, samples: &[f32]) {
-        let skip = self.start.saturating_sub(at);
-        let Some(samples) = samples.get(skip as usize * STEREO..).filter(|rest| !rest.is_empty()) else {
-            return;
-        };
-        let offset = (at.max(self.start) - self.start) as usize * STEREO;
+    fn put(&mut self, at: i64, samples: &[f32]) {
+        if self.samples.is_empty() {
+            // No silence is stored in front of what comes next.
+            self.start = self.start.max(u64::try_from(at).unwrap_or(0));
+        }
+        let start = self.start as i64;
+        let skip = usize::try_from(start - at).unwrap_or(0);
+        let Some(samples) = samples.get(skip * STEREO..).filter(|rest| !rest.is_empty()) else { return };
+        let offset = (at.max(start) - start) as usize * STEREO;
         if self.samples.len() < offset + samples.len() {
             self.samples.resize(offset + samples.len(), 0.0);
         }
@@ -262,6 +264,16 @@ mod tests {
         let mut mix = [0.0; 4];
         ring.take(4, &mut mix, true);
         assert_eq!(mix, [0.5, 0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn silence_takes_no_memory() {
+        let mut ring = Ring::default();
+        ring.put(1_000_000_000, &[1.0; 4]);
+        assert_eq!(ring.samples.len(), 4);
+        let mut mix = [0.0; 8];
+        ring.take(999_999_998, &mut mix, true);
+        assert_eq!(mix, [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
     }
 
     #[test]
