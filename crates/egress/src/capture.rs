@@ -1,0 +1,228 @@
+//! Writes a room into a take: the media server's [`RecordSink`] in front of a [`TakeRecorder`].
+//!
+//! The recorder is shared by the room's task, which brings facts and packets, and the job's task, which ticks it when none come,
+//! and ends it. Both hold it for microseconds: nothing behind it waits for the disk, except [`Capturing::finish`], which has taken it out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use reelroom_media::record::{
+    Codec, Detached, NtpTime, RecordEvent, RecordPacket, RecordSink, RecordedTrack, Wish,
+};
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use reelroom_protocol::proto;
+use reelroom_take::{
+    self as take, CaptureConfig, EndReason, ParticipantId, Speaker, TakeError, TakeEvent, TakeHandle,
+    TakeRecorder, TakeState, TakeSummary, TrackId, TrackKind, TrackSource,
+};
+use tokio::sync::mpsc;
+
+/// A busy room's task may bring a packet so long after it came: ticks stay behind, so that it keeps its arrival time.
+const TICK_BEHIND: Duration = Duration::from_millis(100);
+
+/// What a job has to know of its capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A track is being recorded.
+    Media,
+    /// Nothing more comes.
+    Detached(Detached),
+}
+
+/// The job's side of a capture.
+pub(crate) struct Capturing {
+    began: Instant,
+    recorder: Arc<Mutex<Option<TakeRecorder>>>,
+    handle: TakeHandle,
+    pub(crate) news: mpsc::UnboundedReceiver<News>,
+}
+
+/// The room's side of a capture.
+pub(crate) struct Sink {
+    began: Instant,
+    recorder: Arc<Mutex<Option<TakeRecorder>>>,
+    news: mpsc::UnboundedSender<News>,
+    tracks: BTreeMap<TrackSid, Track>,
+}
+
+struct Track {
+    id: TrackId,
+    participant: ParticipantSid,
+    rotation_degrees: u16,
+}
+
+/// A capture into a take that began at `began`.
+pub(crate) fn capture(handle: TakeHandle, began: Instant) -> (Capturing, Sink) {
+    let recorder = Arc::new(Mutex::new(Some(TakeRecorder::new(handle.clone()))));
+    let (news_tx, news) = mpsc::unbounded_channel();
+    let sink = Sink { began, recorder: Arc::clone(&recorder), news: news_tx, tracks: BTreeMap::new() };
+    (Capturing { began, recorder, handle, news }, sink)
+}
+
+impl Capturing {
+    /// To be called about every 100 ms.
+    pub(crate) fn tick(&self, now: Instant) {
+        let now_ns = since(self.began, now.checked_sub(TICK_BEHIND).unwrap_or(self.began));
+        if let Some(recorder) = lock(&self.recorder).as_mut() {
+            recorder.tick(now_ns);
+        }
+    }
+
+    /// Why nothing can be written any more, if so.
+    pub(crate) fn failure(&self) -> Option<(EndReason, String)> {
+        match self.handle.state() {
+            TakeState::Failed { reason, message } => Some((reason, message)),
+            TakeState::Recording | TakeState::Ended => None,
+        }
+    }
+
+    /// Ends the take, blocking until it is on disk. What the room still brings is ignored.
+    ///
+    /// # Errors
+    /// The take had failed; what was written before is kept and has its end.
+    pub(crate) fn finish(self, at: Instant, reason: EndReason) -> Result<TakeSummary, TakeError> {
+        let recorder = lock(&self.recorder).take();
+        match recorder {
+            Some(recorder) => recorder.finish(since(self.began, at), reason),
+            None => Ok(self.handle.summary()),
+        }
+    }
+}
+
+impl Sink {
+    fn fact(&self, now: Instant, event: TakeEvent) {
+        if let Some(recorder) = lock(&self.recorder).as_mut() {
+            recorder.event(since(self.began, now), event);
+        }
+    }
+
+    fn publish(&mut self, now: Instant, track: &RecordedTrack) {
+        let id = TrackId::from(track.sid.as_str());
+        let kind = match track.kind {
+            proto::TrackType::Audio => TrackKind::Audio,
+            proto::TrackType::Video => TrackKind::Video,
+            proto::TrackType::Data => return,
+        };
+        let (width, height) = (track.width, track.height);
+        let event = TakeEvent::TrackPublished {
+            track: id.clone(),
+            participant: ParticipantId::from(track.participant.as_str()),
+            kind,
+            source: source(track.source),
+            width,
+            height,
+            muted: track.muted,
+        };
+        self.fact(now, event);
+        let config = CaptureConfig { width, height, ..CaptureConfig::new(codec(track.codec)) };
+        let is_captured =
+            lock(&self.recorder).as_mut().is_some_and(|recorder| recorder.add_track(id.clone(), config));
+        if !is_captured {
+            tracing::warn!(track = %track.sid, codec = ?track.codec, "a track's media cannot be recorded");
+        }
+        let participant = track.participant.clone();
+        self.tracks.insert(track.sid.clone(), Track { id, participant, rotation_degrees: 0 });
+        let _ = self.news.send(News::Media);
+    }
+
+    fn unpublish(&mut self, now: Instant, track: &TrackSid) {
+        if let Some(track) = self.tracks.remove(track) {
+            self.fact(now, TakeEvent::TrackUnpublished { track: track.id });
+        }
+    }
+}
+
+impl RecordSink for Sink {
+    fn event(&mut self, now: Instant, event: RecordEvent) {
+        let participant = |sid: &ParticipantSid| ParticipantId::from(sid.as_str());
+        let event = match event {
+            RecordEvent::ParticipantJoined { sid, identity, name } => TakeEvent::ParticipantJoined {
+                participant: participant(&sid),
+                identity: identity.into(),
+                name,
+            },
+            RecordEvent::ParticipantNamed { sid, name } => {
+                TakeEvent::ParticipantNamed { participant: participant(&sid), name }
+            }
+            RecordEvent::ParticipantLeft(sid) => {
+                let theirs = self.tracks.iter().filter(|(_, track)| track.participant == sid);
+                for track in theirs.map(|(track, _)| track.clone()).collect::<Vec<_>>() {
+                    self.unpublish(now, &track);
+                }
+                TakeEvent::ParticipantLeft { participant: participant(&sid) }
+            }
+            RecordEvent::TrackPublished(track) => return self.publish(now, &track),
+            RecordEvent::TrackUnpublished(track) => return self.unpublish(now, &track),
+            RecordEvent::TrackMuted { track, muted } => {
+                TakeEvent::TrackMuted { track: TrackId::from(track.as_str()), muted }
+            }
+            RecordEvent::Speakers(speakers) => TakeEvent::Speakers {
+                speakers: speakers
+                    .into_iter()
+                    .map(|(sid, level)| Speaker { participant: participant(&sid), level })
+                    .collect(),
+            },
+        };
+        self.fact(now, event);
+    }
+
+    fn packet(&mut self, now: Instant, packet: &RecordPacket<'_>) -> Wish {
+        let Some(track) = self.tracks.get_mut(packet.track) else { return Wish::Nothing };
+        let now_ns = since(self.began, now);
+        let mut recorder = lock(&self.recorder);
+        let Some(recorder) = recorder.as_mut() else { return Wish::Nothing };
+        if let Some(degrees) = packet.rotation_degrees.filter(|degrees| *degrees != track.rotation_degrees) {
+            track.rotation_degrees = degrees;
+            recorder.event(now_ns, TakeEvent::Orientation { track: track.id.clone(), degrees });
+        }
+        let packet = take::Packet {
+            ssrc: packet.ssrc,
+            seq: packet.seq,
+            rtp: packet.rtp,
+            marker: packet.marker,
+            payload: packet.payload,
+        };
+        match recorder.packet(now_ns, &track.id, &packet) {
+            take::Wish::Nothing => Wish::Nothing,
+            take::Wish::Keyframe => Wish::Keyframe,
+        }
+    }
+
+    fn sender_report(&mut self, now: Instant, track: &TrackSid, _ssrc: u32, ntp: NtpTime, rtp: u32) {
+        let Some(track) = self.tracks.get(track) else { return };
+        if let Some(recorder) = lock(&self.recorder).as_mut() {
+            recorder.sender_report(since(self.began, now), &track.id, ntp.0, rtp);
+        }
+    }
+
+    fn detached(&mut self, _now: Instant, why: Detached) {
+        let _ = self.news.send(News::Detached(why));
+    }
+}
+
+fn lock(recorder: &Mutex<Option<TakeRecorder>>) -> MutexGuard<'_, Option<TakeRecorder>> {
+    recorder.lock().expect("no code panics while it holds the recorder")
+}
+
+fn since(began: Instant, now: Instant) -> u64 {
+    now.saturating_duration_since(began).as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+fn codec(codec: Codec) -> take::Codec {
+    match codec {
+        Codec::Opus => take::Codec::Opus,
+        Codec::Vp8 => take::Codec::Vp8,
+        Codec::H264 => take::Codec::H264,
+    }
+}
+
+fn source(source: proto::TrackSource) -> TrackSource {
+    match source {
+        proto::TrackSource::Camera => TrackSource::Camera,
+        proto::TrackSource::Microphone => TrackSource::Microphone,
+        proto::TrackSource::ScreenShare => TrackSource::ScreenShare,
+        proto::TrackSource::ScreenShareAudio => TrackSource::ScreenShareAudio,
+        proto::TrackSource::Unknown => TrackSource::Unknown,
+    }
+}

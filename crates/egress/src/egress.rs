@@ -1,0 +1,380 @@
+//! The recorder of a server: all its jobs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use reelroom_media::MediaServer;
+use reelroom_protocol::ids::{EgressId, RoomName};
+use reelroom_protocol::proto::{
+    EgressInfo, EgressStatus, ListEgressRequest, Room, RoomCompositeEgressRequest, WebhookEvent,
+};
+use reelroom_protocol::twirp::{TwirpCode, TwirpError};
+use reelroom_take::{Take, TakeError, TakeHeader};
+use time::OffsetDateTime;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::capture::{self, Capturing, Sink};
+use crate::compose::{Composition, Growth};
+use crate::error::EgressError;
+use crate::job::{Job, Notice, Start};
+use crate::shelf::Shelf;
+use crate::store::JobStore;
+use crate::template::Facts;
+use crate::{recovery, request, runner, service, template};
+
+/// How long a stopping server waits for files to be finished; the next start finishes the others.
+const FINISH_WITHIN: Duration = Duration::from_secs(8);
+/// For the take's last words and the job's, beyond that.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How the recorder is set up.
+#[derive(Clone, Debug)]
+pub struct EgressConfig {
+    /// Has `takes/` (recordings in the making), `composed/` (their MP4s) and `egress/` (jobs).
+    pub data_dir: PathBuf,
+    /// Program and first arguments; followed by `TAKE -o OUT --progress …` as of `reelroom compose`.
+    pub compose_command: Vec<OsString>,
+    /// How long files may still be finished after [`Egress::shutdown`] was called.
+    pub finish_within: Duration,
+    /// The first pause after a failed upload; the next ones are longer.
+    pub upload_backoff: Duration,
+}
+
+impl EgressConfig {
+    /// With the usual times.
+    pub fn new(data_dir: impl Into<PathBuf>, compose_command: Vec<OsString>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            compose_command,
+            finish_within: FINISH_WITHIN,
+            upload_backoff: FIRST_UPLOAD_BACKOFF,
+        }
+    }
+}
+
+/// A handle to the recorder.
+#[derive(Clone)]
+pub struct Egress {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: EgressConfig,
+    pub(crate) media: MediaServer,
+    pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) store: JobStore,
+    jobs: Mutex<BTreeMap<EgressId, Entry>>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    /// What a crash left is composed one after the other: calls go first.
+    pub(crate) recoveries: Semaphore,
+}
+
+struct Entry {
+    job: Job,
+    stop: Arc<Notify>,
+}
+
+impl Egress {
+    /// Starts the recorder, and begins to finish what a former run left. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The data folder cannot be used.
+    pub async fn start(
+        config: EgressConfig,
+        media: MediaServer,
+        shelf: Arc<dyn Shelf>,
+    ) -> Result<Self, EgressError> {
+        if config.compose_command.is_empty() {
+            return Err(EgressError::NoComposeCommand);
+        }
+        let (store, known) = JobStore::open(&config.data_dir.join("egress"))?;
+        let shared = Arc::new(Shared {
+            config,
+            media,
+            shelf,
+            store,
+            jobs: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            recoveries: Semaphore::new(1),
+        });
+        for folder in [shared.takes(), shared.composed()] {
+            std::fs::create_dir_all(&folder).map_err(EgressError::data_dir(&folder))?;
+        }
+        for job in known {
+            shared.insert(job);
+        }
+        shared.forget_old();
+        recovery::begin(&shared)?;
+        Ok(Self { shared })
+    }
+
+    /// `/twirp/livekit.Egress/…`, for any origin.
+    pub fn router(&self) -> Router {
+        service::router().layer(reelroom_media::cors()).with_state(self.clone())
+    }
+
+    /// Ends all recordings in order and gives their files a bounded time to be finished; the rest is finished by the next start.
+    /// To be called before the media server is shut down.
+    pub async fn shutdown(&self) {
+        self.shared.stopping.cancel();
+        self.shared.tasks.close();
+        let within = self.shared.config.finish_within + SHUTDOWN_WITHIN;
+        if tokio::time::timeout(within, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!("some recordings could not be ended in time; the next start recovers them");
+        }
+        self.shared.store.flush().await;
+    }
+
+    /// StartRoomCompositeEgress.
+    ///
+    /// # Errors
+    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `resource_exhausted` when the
+    /// disk is full.
+    pub(crate) async fn start_room_composite(
+        &self,
+        request: RoomCompositeEgressRequest,
+    ) -> Result<EgressInfo, TwirpError> {
+        let shared = &self.shared;
+        if shared.stopping.is_cancelled() {
+            return Err(TwirpError::new(TwirpCode::Unavailable, "no response from servers"));
+        }
+        let room_name = RoomName::from(request.room_name.as_str());
+        let room = shared.media.rooms().with(&room_name, |room, _| room.info()).await?;
+        let (began, now_ns) = (Instant::now(), unix_ns());
+        let at =
+            OffsetDateTime::from_unix_timestamp_nanos(now_ns.into()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let facts = Facts { room_name: &request.room_name, room_id: &room.sid, at };
+        let plan = request::plan(&request, &facts)?;
+        let id = EgressId::generate(&mut rand::rng());
+        let start = Start { id: &id, room: &room_name, room_id: &room.sid, request, plan, now_ns };
+        let (job, stop) = shared.reserve(start);
+        let info = job.info().clone();
+        match self.begin_capture(&id, &room_name, &job, began, now_ns).await {
+            Ok((recorder, capturing)) => {
+                shared.update(&id, |_| Some(Notice::Started));
+                let recording = runner::record(Arc::clone(shared), id, recorder, capturing, stop);
+                shared.tasks.spawn(recording);
+                Ok(info)
+            }
+            Err(error) => {
+                shared.lock().remove(&id);
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin_capture(
+        &self,
+        id: &EgressId,
+        room: &RoomName,
+        job: &Job,
+        began: Instant,
+        now_ns: i64,
+    ) -> Result<(reelroom_media::Recorder, Capturing), TwirpError> {
+        let dir = self.shared.take(id);
+        let mut header = TakeHeader::new(
+            id.as_str(),
+            room.as_str(),
+            &job.info().room_id,
+            now_ns.try_into().unwrap_or_default(),
+        );
+        header.layout = job.plan().layout.clone();
+        header.audio_only = job.plan().audio_only;
+        header.job = serde_json::to_value(job).expect("a job has string keys and finite numbers only");
+        let create = {
+            let dir = dir.clone();
+            tokio::task::spawn_blocking(move || Take::create(&dir, header))
+        };
+        let handle = create.await.expect("making a take does not panic").map_err(|error| match error {
+            TakeError::DiskFull => {
+                TwirpError::new(TwirpCode::ResourceExhausted, "the recorder's disk is full")
+            }
+            error => {
+                tracing::warn!(egress = %id, %error, "a take cannot be made");
+                TwirpError::new(TwirpCode::Internal, "the recorder cannot write to its disk")
+            }
+        })?;
+        let (capturing, sink): (Capturing, Sink) = capture::capture(handle, began);
+        match self.shared.media.attach_recorder(room, id.clone(), Box::new(sink)).await {
+            Ok(recorder) => Ok((recorder, capturing)),
+            Err(error) => {
+                drop(capturing);
+                remove_dir(&dir).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// StopEgress: returns at once; what follows is told by webhooks and ListEgress.
+    ///
+    /// # Errors
+    /// `not_found`; `failed_precondition` for a job that is over.
+    pub(crate) fn stop(&self, id: &str) -> Result<EgressInfo, TwirpError> {
+        let mut jobs = self.shared.lock();
+        let id = EgressId::from(id);
+        let entry = jobs.get_mut(&id).ok_or_else(no_such_egress)?;
+        let notice = entry
+            .job
+            .stop(unix_ns())
+            .map_err(|error| TwirpError::new(TwirpCode::FailedPrecondition, error.to_string()))?;
+        if let Some(notice) = notice {
+            self.shared.tell(&id, &entry.job, notice);
+        }
+        entry.stop.notify_one();
+        Ok(entry.job.info().clone())
+    }
+
+    /// ListEgress, oldest first.
+    ///
+    /// # Errors
+    /// `not_found` for an id that is not known.
+    pub(crate) fn list(&self, request: &ListEgressRequest) -> Result<Vec<EgressInfo>, TwirpError> {
+        self.shared.forget_old();
+        let jobs = self.shared.lock();
+        if !request.egress_id.is_empty() && !jobs.contains_key(request.egress_id.as_str()) {
+            return Err(no_such_egress());
+        }
+        let wanted = jobs.values().map(|entry| &entry.job).filter(|job| {
+            let info = job.info();
+            (request.egress_id.is_empty() || info.egress_id == request.egress_id)
+                && (request.room_name.is_empty() || info.room_name == request.room_name)
+                && (!request.active || job.is_active())
+        });
+        let mut infos: Vec<_> = wanted.map(|job| job.info().clone()).collect();
+        infos.sort_by(|a, b| (a.started_at, &a.egress_id).cmp(&(b.started_at, &b.egress_id)));
+        Ok(infos)
+    }
+}
+
+fn no_such_egress() -> TwirpError {
+    TwirpError::new(TwirpCode::NotFound, "egress does not exist")
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<EgressId, Entry>> {
+        self.jobs.lock().expect("no code panics while it holds the jobs")
+    }
+
+    fn insert(&self, job: Job) {
+        let id = EgressId::from(job.info().egress_id.as_str());
+        self.lock().insert(id, Entry { job, stop: Arc::default() });
+    }
+
+    /// A job whose file name no other job has: two recordings of a room may begin in the same second.
+    fn reserve(&self, mut start: Start<'_>) -> (Job, Arc<Notify>) {
+        let id = start.id.clone();
+        let mut jobs = self.lock();
+        let is_taken = |key: &str| {
+            let mut others = jobs.values().map(|entry| &entry.job);
+            others.any(|job| job.plan().key == key && job.status() != EgressStatus::EgressAborted)
+        };
+        let wanted = start.plan.key.clone();
+        let mut number = 2;
+        while is_taken(&start.plan.key) {
+            start.plan.key = template::numbered(&wanted, number);
+            number += 1;
+        }
+        let job = Job::new(start);
+        let stop = Arc::new(Notify::new());
+        jobs.insert(id, Entry { job: job.clone(), stop: Arc::clone(&stop) });
+        (job, stop)
+    }
+
+    /// Changes a job; what came of it is written down and told.
+    pub(crate) fn update(&self, id: &EgressId, change: impl FnOnce(&mut Job) -> Option<Notice>) {
+        let mut jobs = self.lock();
+        let Some(entry) = jobs.get_mut(id) else { return };
+        if let Some(notice) = change(&mut entry.job) {
+            self.tell(id, &entry.job, notice);
+        }
+    }
+
+    /// Under the lock, so that everything is told in its order.
+    fn tell(&self, id: &EgressId, job: &Job, notice: Notice) {
+        self.store.put(id, job);
+        let info = job.info();
+        let status = job.status().as_str_name();
+        tracing::info!(egress = %id, room = info.room_name, status, details = info.details, error = info.error, "egress");
+        self.media.webhooks().send(WebhookEvent {
+            event: notice.event().into(),
+            room: Some(Room { sid: info.room_id.clone(), name: info.room_name.clone(), ..Room::default() }),
+            egress_info: Some(info.clone()),
+            ..WebhookEvent::default()
+        });
+    }
+
+    pub(crate) fn job(&self, id: &EgressId) -> Option<Job> {
+        self.lock().get(id).map(|entry| entry.job.clone())
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.lock().values().map(|entry| entry.job.clone()).collect()
+    }
+
+    /// Knows a job again that is known from its take only.
+    pub(crate) fn adopt(&self, job: Job) {
+        self.insert(job);
+    }
+
+    fn forget_old(&self) {
+        let now_ns = unix_ns();
+        self.lock().retain(|id, entry| {
+            let is_forgotten = entry.job.is_forgotten(now_ns);
+            if is_forgotten {
+                self.store.remove(id);
+            }
+            !is_forgotten
+        });
+    }
+
+    pub(crate) fn takes(&self) -> PathBuf {
+        self.config.data_dir.join("takes")
+    }
+
+    pub(crate) fn composed(&self) -> PathBuf {
+        self.config.data_dir.join("composed")
+    }
+
+    pub(crate) fn take(&self, id: &EgressId) -> PathBuf {
+        self.takes().join(id.as_str())
+    }
+
+    pub(crate) fn composed_file(&self, id: &EgressId) -> PathBuf {
+        self.composed().join(format!("{id}.mp4"))
+    }
+
+    pub(crate) fn composition(&self, id: &EgressId, job: &Job, growth: Growth) -> Composition {
+        Composition {
+            egress: id.clone(),
+            command: self.config.compose_command.clone(),
+            take: self.take(id),
+            output: self.composed_file(id),
+            encoding: job.plan().encoding,
+            audio_only: job.plan().audio_only,
+            growth,
+        }
+    }
+}
+
+/// Now, Unix nanoseconds.
+pub(crate) fn unix_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos().try_into().unwrap_or(i64::MAX)
+}
+
+pub(crate) async fn remove_dir(dir: &std::path::Path) {
+    if let Err(error) = tokio::fs::remove_dir_all(dir).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %dir.display(), %error, "cannot be deleted");
+    }
+}

@@ -1,0 +1,296 @@
+//! A recording job: what `EgressInfo` says in each phase. Pure: the time comes in.
+//!
+//! ```text
+//!  STARTING ──media, or 500 ms──► ACTIVE ──stop, room over, failure──► ENDING ──published──► COMPLETE
+//!     └──stop, room over──► ABORTED                                       └──cannot be composed──► FAILED
+//! ```
+//!
+//! LiveKit's recorder stays STARTING while nobody publishes and then records nothing. This one captures in the server itself, so
+//! a job is ACTIVE as soon as a track is published and after half a second in any case: an empty room is recorded as one.
+
+use reelroom_protocol::ids::{EgressId, RoomName};
+use reelroom_protocol::proto::{
+    EgressInfo, EgressSourceType, EgressStatus, FileInfo, RoomCompositeEgressRequest, egress_info,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::request::Plan;
+
+/// How long finished jobs are listed.
+pub(crate) const KEPT_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
+/// Stopped before media.
+const CODE_ABORTED: i32 = 412;
+
+/// What the world is told of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    Started,
+    Updated,
+    Ended,
+}
+
+impl Notice {
+    /// Name of the webhook event.
+    pub(crate) fn event(self) -> &'static str {
+        match self {
+            Self::Started => "egress_started",
+            Self::Updated => "egress_updated",
+            Self::Ended => "egress_ended",
+        }
+    }
+}
+
+/// LiveKit's end reasons, as far as they occur here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    StopCalled,
+    SourceClosed,
+    ProcessKilled,
+    Failure,
+}
+
+impl EndReason {
+    fn details(self) -> String {
+        let reason = match self {
+            Self::StopCalled => "StopEgress API",
+            Self::SourceClosed => "Source closed",
+            Self::ProcessKilled => "Process killed",
+            Self::Failure => "Failure",
+        };
+        format!("End reason: {reason}")
+    }
+}
+
+/// A stop of something that is over; the text names the status as LiveKit does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("egress with status {} cannot be stopped", .0.as_str_name())]
+pub(crate) struct AlreadyOver(pub(crate) EgressStatus);
+
+/// A finished file in its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) duration_ns: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) location: String,
+    /// Empty where none was asked for.
+    pub(crate) manifest_location: String,
+}
+
+/// A job, as it is kept on disk too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Job {
+    info: EgressInfo,
+    plan: Plan,
+    /// The program died while it recorded.
+    #[serde(default)]
+    recovered: bool,
+    /// At most so much is missing at the end of a recovered recording.
+    #[serde(default)]
+    lost_ns: u64,
+}
+
+/// What a job begins with.
+pub(crate) struct Start<'a> {
+    pub(crate) id: &'a EgressId,
+    pub(crate) room: &'a RoomName,
+    pub(crate) room_id: &'a str,
+    pub(crate) request: RoomCompositeEgressRequest,
+    pub(crate) plan: Plan,
+    pub(crate) now_ns: i64,
+}
+
+impl Job {
+    pub(crate) fn new(start: Start<'_>) -> Self {
+        let is_sdk = start.plan.audio_only && start.plan.layout.is_empty();
+        let source_type = if is_sdk { EgressSourceType::Sdk } else { EgressSourceType::Web };
+        let mut job = Self {
+            info: EgressInfo {
+                egress_id: start.id.to_string(),
+                room_id: start.room_id.to_owned(),
+                room_name: start.room.to_string(),
+                source_type: source_type as i32,
+                status: EgressStatus::EgressStarting as i32,
+                started_at: start.now_ns,
+                updated_at: start.now_ns,
+                request: Some(egress_info::Request::RoomComposite(start.request)),
+                ..EgressInfo::default()
+            },
+            plan: start.plan,
+            recovered: false,
+            lost_ns: 0,
+        };
+        let filename = job.plan.key.clone();
+        job.set_file(FileInfo { filename, ..FileInfo::default() });
+        job
+    }
+
+    pub(crate) fn info(&self) -> &EgressInfo {
+        &self.info
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) fn status(&self) -> EgressStatus {
+        self.info.status()
+    }
+
+    /// Program death during the recording, and what it cost.
+    pub(crate) fn recovered(&self) -> (bool, u64) {
+        (self.recovered, self.lost_ns)
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        use EgressStatus as S;
+        matches!(self.status(), S::EgressStarting | S::EgressActive | S::EgressEnding)
+    }
+
+    /// Over for so long that it is not listed any more.
+    pub(crate) fn is_forgotten(&self, now_ns: i64) -> bool {
+        !self.is_active() && self.info.ended_at < now_ns - KEPT_NS
+    }
+
+    /// Media is being written.
+    pub(crate) fn activate(&mut self, now_ns: i64) -> Option<Notice> {
+        if self.status() != EgressStatus::EgressStarting {
+            return None;
+        }
+        self.set_status(EgressStatus::EgressActive, now_ns);
+        // The take begins with the job, before the first picture.
+        let started_at = self.info.started_at;
+        self.change_file(|file| file.started_at = started_at);
+        Some(Notice::Updated)
+    }
+
+    /// StopEgress. `Ok(None)` if it was stopped already.
+    pub(crate) fn stop(&mut self, now_ns: i64) -> Result<Option<Notice>, AlreadyOver> {
+        match self.status() {
+            EgressStatus::EgressStarting => {
+                Ok(self.abort(now_ns, EndReason::StopCalled, "Stop called before pipeline could start"))
+            }
+            EgressStatus::EgressActive => Ok(self.end(now_ns, EndReason::StopCalled)),
+            EgressStatus::EgressEnding => Ok(None),
+            over => Err(AlreadyOver(over)),
+        }
+    }
+
+    /// Nothing more is captured; the file is being finished.
+    pub(crate) fn end(&mut self, now_ns: i64, reason: EndReason) -> Option<Notice> {
+        if self.status() != EgressStatus::EgressActive {
+            return None;
+        }
+        self.set_status(EgressStatus::EgressEnding, now_ns);
+        self.info.details = reason.details();
+        Some(Notice::Updated)
+    }
+
+    /// Nothing was recorded, and nothing is kept.
+    pub(crate) fn abort(&mut self, now_ns: i64, reason: EndReason, error: &str) -> Option<Notice> {
+        if !self.is_active() {
+            return None;
+        }
+        self.set_status(EgressStatus::EgressAborted, now_ns);
+        self.info.ended_at = now_ns;
+        self.info.details = reason.details();
+        self.info.error = error.to_owned();
+        self.info.error_code = CODE_ABORTED;
+        Some(Notice::Ended)
+    }
+
+    /// Something that does not end the job, or ended the recording early.
+    pub(crate) fn trouble(&mut self, now_ns: i64, error: &str) -> Option<Notice> {
+        if !self.is_active() || self.info.error == error {
+            return None;
+        }
+        self.info.error = error.to_owned();
+        self.info.updated_at = now_ns;
+        Some(Notice::Updated)
+    }
+
+    /// The trouble is over.
+    pub(crate) fn trouble_over(&mut self, error: &str) {
+        if self.info.error == error {
+            self.info.error.clear();
+        }
+    }
+
+    /// The file is in its place.
+    pub(crate) fn complete(&mut self, now_ns: i64, outcome: Outcome) -> Option<Notice> {
+        if self.status() != EgressStatus::EgressEnding {
+            return None;
+        }
+        self.set_status(EgressStatus::EgressComplete, now_ns);
+        self.info.ended_at = now_ns;
+        self.info.manifest_location = outcome.manifest_location;
+        let started_at = self.info.started_at;
+        self.change_file(|file| {
+            file.started_at = started_at;
+            file.duration = outcome.duration_ns.try_into().unwrap_or(i64::MAX);
+            file.ended_at = started_at.saturating_add(file.duration);
+            file.size = outcome.size_bytes.try_into().unwrap_or(i64::MAX);
+            file.location = outcome.location;
+        });
+        Some(Notice::Ended)
+    }
+
+    /// No file came out of it. `code` is the HTTP status of the cause.
+    pub(crate) fn fail(&mut self, now_ns: i64, error: &str, code: i32) -> Option<Notice> {
+        if !self.is_active() {
+            return None;
+        }
+        self.set_status(EgressStatus::EgressFailed, now_ns);
+        self.info.ended_at = now_ns;
+        self.info.error = error.to_owned();
+        self.info.error_code = code;
+        if self.info.details.is_empty() {
+            self.info.details = EndReason::Failure.details();
+        }
+        Some(Notice::Ended)
+    }
+
+    /// After a restart: its take is there and is being finished, whatever the job was before. A job that had failed is
+    /// given another chance.
+    pub(crate) fn resume(&mut self, now_ns: i64) -> Option<Notice> {
+        match self.status() {
+            EgressStatus::EgressComplete | EgressStatus::EgressAborted => None,
+            EgressStatus::EgressEnding => Some(Notice::Updated),
+            _ => {
+                self.set_status(EgressStatus::EgressEnding, now_ns);
+                self.info.ended_at = 0;
+                self.info.error.clear();
+                self.info.error_code = 0;
+                if self.info.details.is_empty() {
+                    self.info.details = EndReason::ProcessKilled.details();
+                }
+                Some(Notice::Updated)
+            }
+        }
+    }
+
+    /// The take had no end of its own.
+    pub(crate) fn mark_recovered(&mut self, lost_ns: u64) {
+        self.recovered = true;
+        self.lost_ns = lost_ns;
+    }
+
+    fn set_status(&mut self, status: EgressStatus, now_ns: i64) {
+        self.info.status = status as i32;
+        self.info.updated_at = now_ns;
+    }
+
+    fn change_file(&mut self, change: impl FnOnce(&mut FileInfo)) {
+        let mut file = self.info.file_results.first().cloned().unwrap_or_default();
+        change(&mut file);
+        self.set_file(file);
+    }
+
+    /// In both places: older clients read the single result.
+    fn set_file(&mut self, file: FileInfo) {
+        self.info.file_results = vec![file.clone()];
+        self.info.result = Some(egress_info::Result::File(file));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What a former run left: takes that were being written, composed or stored when the program ended.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use reelroom_protocol::ids::EgressId;
+use reelroom_protocol::proto::EgressStatus;
+use reelroom_take::{Recovery, TakeReader, recover};
+
+use crate::egress::{Shared, unix_ns};
+use crate::error::EgressError;
+use crate::job::{EndReason, Job};
+use crate::runner;
+
+/// Begins to finish every take that is there. Jobs without a take, if not over, are failed.
+pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(), EgressError> {
+    let takes = shared.takes();
+    for entry in std::fs::read_dir(&takes).map_err(EgressError::data_dir(&takes))? {
+        let path = entry.map_err(EgressError::data_dir(&takes))?.path();
+        let Some(id) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if id.starts_with(".new-") {
+            // A take of which nothing was recorded yet.
+            let _ = std::fs::remove_dir_all(&path);
+            continue;
+        }
+        let id = EgressId::from(id);
+        if !know(shared, &id, &path) {
+            continue;
+        }
+        shared.update(&id, |job| job.resume(unix_ns()));
+        shared.tasks.spawn(finish(Arc::clone(shared), id));
+    }
+    for job in shared.jobs().into_iter().filter(Job::is_active) {
+        let id = EgressId::from(job.info().egress_id.as_str());
+        if !shared.take(&id).exists() {
+            shared.update(&id, |job| job.fail(unix_ns(), "what was recorded is not on disk any more", 500));
+        }
+    }
+    Ok(())
+}
+
+/// Finds the job of a take, by its file or else by the take's own header.
+fn know(shared: &Shared, id: &EgressId, dir: &Path) -> bool {
+    if shared.job(id).is_some() {
+        return true;
+    }
+    let found = TakeReader::open(dir).map_err(|error| error.to_string()).and_then(|reader| {
+        serde_json::from_value(reader.header().job.clone()).map_err(|error| error.to_string())
+    });
+    match found {
+        Ok(job) => {
+            let job: Job = job;
+            if job.info().egress_id != id.as_str() {
+                tracing::warn!(take = %dir.display(), "the take is another one's; it is left alone");
+                return false;
+            }
+            shared.adopt(job);
+            true
+        }
+        Err(error) => {
+            tracing::warn!(take = %dir.display(), error, "the take cannot be read; it is left alone");
+            false
+        }
+    }
+}
+
+async fn finish(shared: Arc<Shared>, id: EgressId) {
+    let Some(job) = shared.job(&id) else { return };
+    if matches!(job.status(), EgressStatus::EgressComplete | EgressStatus::EgressAborted) {
+        runner::discard(&shared, &id).await;
+        return;
+    }
+    let Ok(_turn) = shared.recoveries.acquire().await else { return };
+    if shared.stopping.is_cancelled() {
+        return;
+    }
+    let dir = shared.take(&id);
+    let recovering = tokio::task::spawn_blocking(move || recover(&dir));
+    match recovering.await.expect("recovering a take does not panic") {
+        Ok(Recovery { duration_ns: 0, .. }) => {
+            shared.update(&id, |job| {
+                job.abort(
+                    unix_ns(),
+                    EndReason::ProcessKilled,
+                    "the program ended before anything was recorded",
+                )
+            });
+            shared.store.flush().await;
+            runner::discard(&shared, &id).await;
+        }
+        Ok(found) => {
+            tracing::info!(egress = %id, ?found, "a recording of a former run is finished");
+            if !found.was_ended {
+                shared.update(&id, |job| {
+                    job.mark_recovered(found.lost_ns);
+                    None
+                });
+            }
+            runner::finish(&shared, &id, None).await;
+        }
+        Err(error) => {
+            tracing::warn!(egress = %id, %error, "the take cannot be recovered; it is left alone");
+            let error = format!("what was recorded cannot be read: {error}");
+            shared.update(&id, |job| job.fail(unix_ns(), &error, 500));
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The life of one job, as a task: capture, compose, publish.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reelroom_media::Recorder;
+use reelroom_media::record::Detached;
+use reelroom_protocol::ids::EgressId;
+use reelroom_protocol::proto::EgressStatus;
+use reelroom_take as take;
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::capture::{Capturing, News};
+use crate::compose::{Composed, Growth};
+use crate::egress::{Shared, remove_dir, unix_ns};
+use crate::job::{EndReason, Outcome};
+use crate::shelf::{Published, Recording};
+
+const TICK: Duration = Duration::from_millis(100);
+/// With nobody publishing, an empty room is recorded after this.
+const ACTIVE_AFTER: Duration = Duration::from_millis(500);
+const LONGEST_UPLOAD_BACKOFF: Duration = Duration::from_secs(60);
+/// HTTP status of a failure that is ours.
+const CODE_INTERNAL: i32 = 500;
+
+/// A composer that runs since the recording began.
+pub(crate) type Composer = AbortOnDropHandle<Result<Composed, String>>;
+
+/// Why a capture ends.
+enum End {
+    Stopped,
+    RoomClosed,
+    Shutdown,
+    WriterFailed(take::EndReason, String),
+}
+
+/// Records until something ends it, then finishes the file.
+pub(crate) async fn record(
+    shared: Arc<Shared>,
+    id: EgressId,
+    recorder: Recorder,
+    mut capturing: Capturing,
+    stop: Arc<Notify>,
+) {
+    let composer = shared.job(&id).map(|job| {
+        let composition = shared.composition(&id, &job, Growth::Follow);
+        AbortOnDropHandle::new(tokio::spawn(composition.run()))
+    });
+    let end = capture(&shared, &id, &mut capturing, &stop).await;
+    let at = Instant::now();
+    recorder.detach().await;
+    let (job_reason, take_reason) = match &end {
+        End::Stopped => (EndReason::StopCalled, take::EndReason::Stopped),
+        End::RoomClosed => (EndReason::SourceClosed, take::EndReason::RoomClosed),
+        End::Shutdown => (EndReason::SourceClosed, take::EndReason::ServerShutdown),
+        End::WriterFailed(reason, _) => (EndReason::Failure, *reason),
+    };
+    shared.update(&id, |job| match (job.status(), &end) {
+        // A take that cannot be written is a failure even before there was anything to write.
+        (EgressStatus::EgressStarting, End::WriterFailed(..)) => {
+            job.activate(unix_ns());
+            job.end(unix_ns(), job_reason)
+        }
+        (EgressStatus::EgressStarting, _) => job.abort(unix_ns(), job_reason, "Start signal not received"),
+        _ => job.end(unix_ns(), job_reason),
+    });
+    let finishing = tokio::task::spawn_blocking(move || capturing.finish(at, take_reason));
+    let finished = finishing.await.expect("ending a take does not panic");
+    let failure = match (end, finished) {
+        (End::WriterFailed(reason, message), _) => Some(writer_failure(reason, &message)),
+        (_, Err(take::TakeError::DiskFull)) => Some(writer_failure(take::EndReason::DiskFull, "")),
+        (_, Err(error)) => Some(writer_failure(take::EndReason::WriteFailed, &error.to_string())),
+        (_, Ok(summary)) => {
+            if summary.dropped > 0 {
+                tracing::warn!(egress = %id, frames = summary.dropped, "the disk could not follow: frames are missing");
+            }
+            None
+        }
+    };
+    if let Some(failure) = failure {
+        shared.update(&id, |job| job.trouble(unix_ns(), &failure));
+    }
+    if shared.job(&id).is_none_or(|job| !job.is_active()) {
+        drop(composer);
+        discard(&shared, &id).await;
+        return;
+    }
+    finish(&shared, &id, composer).await;
+}
+
+fn writer_failure(reason: take::EndReason, message: &str) -> String {
+    match reason {
+        take::EndReason::DiskFull => "the recorder's disk is full: the recording ends early".into(),
+        _ => format!("the recorder's disk failed: the recording ends early ({message})"),
+    }
+}
+
+async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop: &Notify) -> End {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let active_at = tokio::time::Instant::now() + ACTIVE_AFTER;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                capturing.tick(Instant::now());
+                if let Some((reason, message)) = capturing.failure() {
+                    return End::WriterFailed(reason, message);
+                }
+                if tokio::time::Instant::now() >= active_at {
+                    shared.update(id, |job| job.activate(unix_ns()));
+                }
+            }
+            news = capturing.news.recv() => match news {
+                Some(News::Media) => shared.update(id, |job| job.activate(unix_ns())),
+                Some(News::Detached(Detached::ServerShutdown)) => return End::Shutdown,
+                Some(News::Detached(_)) | None => return End::RoomClosed,
+            },
+            () = stop.notified() => return End::Stopped,
+            () = shared.stopping.cancelled() => return End::Shutdown,
+        }
+    }
+}
+
+/// Finishes the file of an ended take. When the server stops it has a bounded time, and the next start does the rest.
+pub(crate) async fn finish(shared: &Shared, id: &EgressId, composer: Option<Composer>) {
+    let too_late = async {
+        shared.stopping.cancelled().await;
+        tokio::time::sleep(shared.config.finish_within).await;
+    };
+    tokio::select! {
+        () = compose_and_publish(shared, id, composer) => {}
+        () = too_late => tracing::info!(egress = %id, "the recording is kept as a take and is finished at the next start"),
+    }
+}
+
+async fn compose_and_publish(shared: &Shared, id: &EgressId, composer: Option<Composer>) {
+    let composed = match compose(shared, id, composer).await {
+        Ok(composed) => composed,
+        Err(error) => {
+            let error =
+                format!("the recording could not be composed and is tried again at the next start: {error}");
+            tracing::warn!(egress = %id, error, "composing failed");
+            shared.update(id, |job| job.fail(unix_ns(), &error, CODE_INTERNAL));
+            return;
+        }
+    };
+    let Some(published) = publish(shared, id, composed).await else { return };
+    let outcome = Outcome {
+        duration_ns: composed.duration_ns,
+        size_bytes: composed.size_bytes,
+        location: published.location,
+        manifest_location: published.manifest_location,
+    };
+    shared.update(id, |job| job.complete(unix_ns(), outcome));
+    // The take may go only when it is known for good that it is not needed.
+    shared.store.flush().await;
+    discard(shared, id).await;
+}
+
+async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> Result<Composed, String> {
+    if let Some(composer) = composer {
+        match composer.await {
+            Ok(Ok(composed)) => return Ok(composed),
+            Ok(Err(error)) => tracing::warn!(egress = %id, error, "composing while recording failed"),
+            Err(error) => tracing::warn!(egress = %id, %error, "the composer's supervisor died"),
+        }
+    }
+    // A take that has ended is composed without anything that depends on when it was written.
+    let job = shared.job(id).ok_or("the job is gone")?;
+    shared.composition(id, &job, Growth::Ended).run().await
+}
+
+/// Tries until it works: the file stays until then.
+async fn publish(shared: &Shared, id: &EgressId, composed: Composed) -> Option<Published> {
+    let file = shared.composed_file(id);
+    let mut backoff = shared.config.upload_backoff;
+    let mut trouble: Option<String> = None;
+    loop {
+        let job = shared.job(id)?;
+        let info = job.info();
+        let (recovered, lost_ns) = job.recovered();
+        let recording = Recording {
+            file: &file,
+            key: &job.plan().key,
+            egress_id: &info.egress_id,
+            room_name: &info.room_name,
+            room_id: &info.room_id,
+            started_at_ns: info.started_at,
+            duration_ns: composed.duration_ns,
+            size_bytes: composed.size_bytes,
+            recovered,
+            lost_ns,
+            manifest: job.plan().manifest,
+        };
+        match shared.shelf.publish(&recording).await {
+            Ok(published) => {
+                if let Some(trouble) = trouble {
+                    shared.update(id, |job| {
+                        job.trouble_over(&trouble);
+                        None
+                    });
+                }
+                return Some(published);
+            }
+            Err(error) => {
+                tracing::warn!(egress = %id, %error, "the recording could not be stored and is tried again");
+                let text = format!("the recording could not be stored and is tried again: {error}");
+                shared.update(id, |job| job.trouble(unix_ns(), &text));
+                trouble = Some(text);
+            }
+        }
+        tokio::time::sleep(backoff).await;
+        backoff = (backoff * 2).min(LONGEST_UPLOAD_BACKOFF);
+    }
+}
+
+/// Deletes what is not needed any more.
+pub(crate) async fn discard(shared: &Shared, id: &EgressId) {
+    remove_dir(&shared.take(id)).await;
+    let _ = tokio::fs::remove_file(shared.composed_file(id)).await;
+}

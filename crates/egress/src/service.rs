@@ -1,0 +1,93 @@
+//! `livekit.Egress` over Twirp.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+use reelroom_protocol::proto::{
+    ListEgressRequest, ListEgressResponse, RoomCompositeEgressRequest, StopEgressRequest,
+};
+use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
+
+use crate::egress::{Egress, unix_ns};
+use crate::request::invalid;
+
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// LiveKit's other methods.
+const UNSUPPORTED: [&str; 7] = [
+    "StartEgress",
+    "StartWebEgress",
+    "StartParticipantEgress",
+    "StartTrackCompositeEgress",
+    "StartTrackEgress",
+    "UpdateLayout",
+    "UpdateStream",
+];
+
+type Answer = Result<Response, TwirpError>;
+
+pub(crate) fn router() -> Router<Egress> {
+    Router::new()
+        .route("/twirp/livekit.Egress/StartRoomCompositeEgress", post(start_room_composite))
+        .route("/twirp/livekit.Egress/ListEgress", post(list))
+        .route("/twirp/livekit.Egress/StopEgress", post(stop))
+        .route("/twirp/livekit.Egress/{method}", post(other))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+fn authorize(egress: &Egress, headers: &HeaderMap) -> Result<(), TwirpError> {
+    let now_unix_s = u64::try_from(unix_ns() / 1_000_000_000).unwrap_or_default();
+    let claims = twirp::authenticate(egress.shared.media.keys(), headers, now_unix_s)?;
+    twirp::require(&claims, |grants| grants.room_record)
+}
+
+async fn start_room_composite(
+    State(egress): State<Egress>,
+    headers: HeaderMap,
+    request: Request<RoomCompositeEgressRequest>,
+) -> Answer {
+    authorize(&egress, &headers)?;
+    if request.message.room_name.is_empty() {
+        return Err(invalid("room_name"));
+    }
+    // In a task of its own: a caller that hangs up must not leave a recording half begun.
+    let starting = {
+        let (egress, message) = (egress.clone(), request.message);
+        tokio::spawn(async move { egress.start_room_composite(message).await })
+    };
+    let info = starting.await.map_err(|_| TwirpError::new(TwirpCode::Internal, "the recorder failed"))??;
+    Ok(respond(request.encoding, &info))
+}
+
+async fn list(
+    State(egress): State<Egress>,
+    headers: HeaderMap,
+    request: Request<ListEgressRequest>,
+) -> Answer {
+    authorize(&egress, &headers)?;
+    let items = egress.list(&request.message)?;
+    Ok(respond(request.encoding, &ListEgressResponse { items, ..ListEgressResponse::default() }))
+}
+
+async fn stop(
+    State(egress): State<Egress>,
+    headers: HeaderMap,
+    request: Request<StopEgressRequest>,
+) -> Answer {
+    authorize(&egress, &headers)?;
+    Ok(respond(request.encoding, &egress.stop(&request.message.egress_id)?))
+}
+
+async fn other(State(egress): State<Egress>, headers: HeaderMap, Path(method): Path<String>) -> TwirpError {
+    if !UNSUPPORTED.contains(&method.as_str()) {
+        return TwirpError::new(TwirpCode::BadRoute, "no such method of livekit.Egress");
+    }
+    if let Err(refusal) = authorize(&egress, &headers) {
+        return refusal;
+    }
+    TwirpError::new(
+        TwirpCode::Unimplemented,
+        format!("{method} is not supported by this recorder; StartRoomCompositeEgress with a file output is"),
+    )
+}
