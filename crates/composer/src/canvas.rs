@@ -82,6 +82,23 @@ impl Canvas {
         (data, self.frame.plane_stride()[plane as usize] as usize)
     }
 
+    /// Replaces the whole picture by a packed I420 one of the canvas's size; the next scene is drawn anew. For measuring encoders.
+    pub fn replace(&mut self, picture: &[u8]) {
+        self.scene = None;
+        self.places.clear();
+        let mut rest = picture;
+        for plane in 0..3u32 {
+            let shift = usize::from(plane > 0);
+            let (width, height) = (self.size.width as usize >> shift, self.size.height as usize >> shift);
+            let stride = self.frame.plane_stride()[plane as usize] as usize;
+            let data = self.frame.plane_data_mut(plane).expect("I420 has three planes");
+            for (to, from) in data.chunks_mut(stride).zip(rest.chunks_exact(width)).take(height) {
+                to[..width].copy_from_slice(from);
+            }
+            rest = rest.get(width * height..).unwrap_or_default();
+        }
+    }
+
     /// Draws what differs from the last time; says whether anything did.
     pub fn draw(&mut self, scene: &Scene, newest: &Newest<'_>) -> Result<bool, ComposeError> {
         let mut changed = false;

@@ -33,11 +33,23 @@ fn yuv([r, g, b]: [u8; 3]) -> [u8; 3] {
 }
 
 /// `count` pictures of one colour each.
-pub fn pictures(
+pub fn pictures(codec: Codec, size: [u32; 2], count: u64, colour: impl Fn(u64) -> [u8; 3]) -> Vec<Coded> {
+    coded_pictures(codec, size, count, |number| {
+        let [y, u, v] = yuv(colour(number));
+        let luma = (size[0] * size[1]) as usize;
+        let mut data = vec![y; luma];
+        data.resize(luma * 5 / 4, u);
+        data.resize(luma * 3 / 2, v);
+        data
+    })
+}
+
+/// `count` pictures, given as I420.
+pub fn coded_pictures(
     codec: Codec,
     [width, height]: [u32; 2],
     count: u64,
-    colour: impl Fn(u64) -> [u8; 3],
+    picture: impl Fn(u64) -> Vec<u8>,
 ) -> Vec<Coded> {
     gst::init().unwrap();
     let caps = gst::Caps::builder("video/x-raw")
@@ -83,12 +95,7 @@ pub fn pictures(
         }
     };
     for number in 0..count {
-        let [y, u, v] = yuv(colour(number));
-        let luma = (width * height) as usize;
-        let mut data = vec![y; luma];
-        data.resize(luma * 5 / 4, u);
-        data.resize(luma * 3 / 2, v);
-        let mut buffer = gst::Buffer::from_mut_slice(data);
+        let mut buffer = gst::Buffer::from_mut_slice(picture(number));
         buffer.get_mut().unwrap().set_pts(gst::ClockTime::from_nseconds(number * S / 30));
         buffer.get_mut().unwrap().set_duration(gst::ClockTime::from_nseconds(S / 30));
         keep(encoder.push(buffer, &caps).unwrap());
