@@ -226,3 +226,6 @@ fn source(source: proto::TrackSource) -> TrackSource {
         proto::TrackSource::Unknown => TrackSource::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+//! Recordings of a real media server's rooms, through the API; the composer is a shell script and the shelf a folder.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::routing::post;
+use http_body_util::BodyExt as _;
+use reelroom_egress::{Egress, EgressConfig, Published, Recording, Shelf, ShelfError};
+use reelroom_media::{MediaConfig, MediaServer};
+use reelroom_protocol::keys::ApiKeys;
+use reelroom_protocol::proto::CreateRoomRequest;
+use reelroom_protocol::token::{Claims, VideoGrants, mint};
+use reelroom_protocol::webhook;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+const ROOM: &str = "Büro / 会議";
+/// Waits for the end of the take, as `--follow` does, and writes a file.
+const GOOD: &str = r#"
+until grep -q '"event":"ended"' "$1/events.jsonl"; do sleep 0.05; done
+printf 'an mp4' > "$3"
+echo '{"state":"composing","position_ns":1,"available_ns":2,"ended_ns":null}'
+echo '{"state":"done","duration_ns":1234000000,"size_bytes":6}'
+"#;
+
+fn now_unix_s() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn keys() -> ApiKeys {
+    ApiKeys::new("key", "a secret that is long enough to be one")
+}
+
+/// A store in memory that refuses the first few.
+#[derive(Default)]
+struct TestShelf {
+    refusals: Mutex<u32>,
+    stored: Mutex<BTreeMap<String, Stored>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Stored {
+    content: Vec<u8>,
+    room_name: String,
+    recovered: bool,
+    lost_ns: u64,
+}
+
+impl TestShelf {
+    fn stored(&self) -> BTreeMap<String, Stored> {
+        self.stored.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Shelf for TestShelf {
+    async fn publish(&self, recording: &Recording<'_>) -> Result<Published, ShelfError> {
+        let mut refusals = self.refusals.lock().unwrap();
+        if *refusals > 0 {
+            *refusals -= 1;
+            return Err(ShelfError("no bucket".into()));
+        }
+        let stored = Stored {
+            content: fs::read(recording.file).unwrap(),
+            room_name: recording.room_name.into(),
+            recovered: recording.recovered,
+            lost_ns: recording.lost_ns,
+        };
+        assert_eq!(recording.size_bytes, stored.content.len() as u64);
+        self.stored.lock().unwrap().insert(recording.key.into(), stored);
+        Ok(Published { location: format!("/store/{}", recording.key), ..Published::default() })
+    }
+}
+
+struct Bench {
+    root: tempfile::TempDir,
+    media: MediaServer,
+    egress: Egress,
+    shelf: Arc<TestShelf>,
+}
+
+impl Bench {
+    async fn new(composer: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let media = MediaServer::start(MediaConfig {
+            keys: keys(),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            udp_port: 0,
+            advertise: Vec::new(),
+            webhook_urls: Vec::new(),
+        })
+        .await
+        .unwrap();
+        media.rooms().create(&CreateRoomRequest { name: ROOM.into(), ..Default::default() }).await.unwrap();
+        let shelf = Arc::new(TestShelf::default());
+        let egress = start(&root.path().join("data"), composer, &media, &shelf).await;
+        Self { root, media, egress, shelf }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    fn takes(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.data().join("takes")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    async fn call(&self, method: &str, body: Value) -> Result<Value, (StatusCode, Value)> {
+        call(&self.egress, method, body, VideoGrants { room_record: true, ..VideoGrants::default() }).await
+    }
+
+    async fn record(&self) -> Value {
+        self.call("StartRoomCompositeEgress", start_request()).await.unwrap()
+    }
+
+    async fn stop(&self, id: &str) -> Value {
+        self.call("StopEgress", json!({ "egressId": id })).await.unwrap()
+    }
+
+    async fn is_recorded(&self) -> bool {
+        self.media.rooms().list(&[ROOM.into()]).await[0].active_recording
+    }
+}
+
+/// A recorder with a script for a composer; `$1` is the take and `$3` the file.
+async fn start(data: &Path, composer: &str, media: &MediaServer, shelf: &Arc<TestShelf>) -> Egress {
+    let command = ["sh", "-c", composer, "composer"].map(OsString::from).to_vec();
+    let config = EgressConfig {
+        finish_within: Duration::from_millis(300),
+        upload_backoff: Duration::from_millis(20),
+        ..EgressConfig::new(data, command)
+    };
+    Egress::start(config, media.clone(), Arc::clone(shelf) as Arc<dyn Shelf>).await.unwrap()
+}
+
+fn start_request() -> Value {
+    json!({ "roomName": ROOM, "fileOutputs": [{ "filepath": "recordings/{room_name}-{room_id}", "fileType": "MP4" }] })
+}
+
+async fn call(
+    egress: &Egress,
+    method: &str,
+    body: Value,
+    grants: VideoGrants,
+) -> Result<Value, (StatusCode, Value)> {
+    let now = now_unix_s();
+    let claims = Claims { video: Some(grants), exp: (now + 60) as _, ..Claims::default() };
+    let request = Request::post(format!("/twirp/livekit.Egress/{method}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, format!("Bearer {}", mint(&keys(), claims)))
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let answer = egress.router().oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&body).unwrap();
+    if status.is_success() { Ok(body) } else { Err((status, body)) }
+}
+
+fn id(info: &Value) -> String {
+    info["egressId"].as_str().unwrap().to_owned()
+}
+
+/// Proto3 JSON leaves out a zero.
+fn status(info: &Value) -> &str {
+    info["status"].as_str().unwrap_or("EGRESS_STARTING")
+}
+
+async fn until(egress: &Egress, id: &str, wanted: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let grants = VideoGrants { room_record: true, ..VideoGrants::default() };
+        let list = call(egress, "ListEgress", json!({ "egressId": id }), grants).await.unwrap();
+        let info = list["items"][0].clone();
+        if status(&info) == wanted {
+            return info;
+        }
+        assert!(Instant::now() < deadline, "waited for {wanted}: {info}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_started_stopped_and_stored() {
+    let bench = Bench::new(GOOD).await;
+    let (hook, events) = webhooks().await;
+    bench.media.webhooks().add_url(hook);
+    let info = bench.record().await;
+    assert_eq!(status(&info), "EGRESS_STARTING");
+    let filename = info["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    assert!(filename.starts_with("recordings/Büro - 会議-RM_") && filename.ends_with(".mp4"), "{filename}");
+    assert!(bench.is_recorded().await, "at once");
+    let info = until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    assert!(info["fileResults"][0]["startedAt"].is_string());
+    let stopped = bench.stop(&id(&info)).await;
+    assert_eq!(
+        (status(&stopped), stopped["details"].as_str()),
+        ("EGRESS_ENDING", Some("End reason: StopEgress API"))
+    );
+    let info = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert!(!bench.is_recorded().await);
+    let file = &info["fileResults"][0];
+    assert_eq!((file["duration"].as_str(), file["size"].as_str()), (Some("1234000000"), Some("6")));
+    assert_eq!(file["location"].as_str().unwrap(), format!("/store/{filename}"));
+    let stored = bench.shelf.stored();
+    let expected =
+        Stored { content: b"an mp4".to_vec(), room_name: ROOM.into(), recovered: false, lost_ns: 0 };
+    assert_eq!(stored.get(&filename), Some(&expected));
+    let refused = bench.call("StopEgress", json!({ "egressId": id(&info) })).await.unwrap_err();
+    assert_eq!(refused.0, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(refused.1["msg"], "egress with status EGRESS_COMPLETE cannot be stopped");
+    bench.egress.shutdown().await;
+    assert!(bench.takes().is_empty(), "what is stored is not kept twice");
+    bench.media.webhooks().flush(Duration::from_secs(5)).await;
+    let events = events.lock().unwrap().clone();
+    let told: Vec<_> = events.iter().filter(|(name, _)| name.starts_with("egress_")).cloned().collect();
+    let expected = [
+        ("egress_started", "EGRESS_STARTING"),
+        ("egress_updated", "EGRESS_ACTIVE"),
+        ("egress_updated", "EGRESS_ENDING"),
+        ("egress_ended", "EGRESS_COMPLETE"),
+    ];
+    assert_eq!(told, expected.map(|(name, status)| (name.to_owned(), status.to_owned())));
+}
+
+type Told = Arc<Mutex<Vec<(String, String)>>>;
+
+/// A receiver of webhooks that verifies them.
+async fn webhooks() -> (url::Url, Told) {
+    async fn receive(State(told): State<Told>, headers: HeaderMap, body: Bytes) {
+        let signature = headers[header::AUTHORIZATION].to_str().unwrap();
+        let event = webhook::verify(&keys(), signature, &body, now_unix_s()).unwrap();
+        let status = event.egress_info.map(|info| info.status().as_str_name().to_owned()).unwrap_or_default();
+        told.lock().unwrap().push((event.event, status));
+    }
+    let told = Told::default();
+    let app = Router::new().route("/", post(receive)).with_state(Arc::clone(&told));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (url, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_calls_are_refused_as_livekit_refuses_them() {
+    let bench = Bench::new(GOOD).await;
+    let refusal = async |method: &str, body: Value| {
+        let (status, body) = bench.call(method, body).await.unwrap_err();
+        (status.as_u16(), body["code"].as_str().unwrap().to_owned(), body["msg"].as_str().unwrap().to_owned())
+    };
+    let (status, code, text) =
+        refusal("StartRoomCompositeEgress", json!({ "roomName": "none", "fileOutputs": [{}] })).await;
+    assert_eq!((status, code.as_str(), text.as_str()), (404, "not_found", "requested room does not exist"));
+    let (status, code, text) = refusal("StartRoomCompositeEgress", json!({ "roomName": ROOM })).await;
+    assert_eq!((status, code.as_str()), (400, "invalid_argument"));
+    assert_eq!(text, "request has missing or invalid field: output");
+    let (status, _, text) = refusal("StopEgress", json!({ "egressId": "EG_none" })).await;
+    assert_eq!((status, text.as_str()), (404, "egress does not exist"));
+    assert_eq!(refusal("ListEgress", json!({ "egressId": "EG_none" })).await.0, 404);
+    assert_eq!(refusal("StartWebEgress", json!({})).await.1, "unimplemented");
+    assert_eq!(refusal("Nothing", json!({})).await.1, "bad_route");
+    let without = call(&bench.egress, "ListEgress", json!({}), VideoGrants::default()).await.unwrap_err();
+    assert_eq!(without.0, StatusCode::UNAUTHORIZED);
+    assert!(bench.takes().is_empty() && !bench.is_recorded().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_before_it_began_nothing_is_kept() {
+    let bench = Bench::new(GOOD).await;
+    let info = bench.record().await;
+    let info = bench.stop(&id(&info)).await;
+    assert_eq!(status(&info), "EGRESS_ABORTED");
+    assert_eq!(info["errorCode"], 412);
+    bench.egress.shutdown().await;
+    assert!(bench.takes().is_empty() && bench.shelf.stored().is_empty());
+    assert!(!bench.is_recorded().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_recordings_of_a_room_get_two_files() {
+    let bench = Bench::new(GOOD).await;
+    let (first, second) = (bench.record().await, bench.record().await);
+    let name = |info: &Value| info["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    assert_ne!(name(&first), name(&second));
+    until(&bench.egress, &id(&second), "EGRESS_ACTIVE").await;
+    until(&bench.egress, &id(&first), "EGRESS_ACTIVE").await;
+    bench.stop(&id(&first)).await;
+    until(&bench.egress, &id(&first), "EGRESS_COMPLETE").await;
+    assert!(bench.is_recorded().await, "the other one goes on");
+    let list = bench.call("ListEgress", json!({ "roomName": ROOM, "active": true })).await.unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    bench.stop(&id(&second)).await;
+    until(&bench.egress, &id(&second), "EGRESS_COMPLETE").await;
+    assert_eq!(bench.shelf.stored().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_ends_with_its_room() {
+    let bench = Bench::new(GOOD).await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.media.rooms().delete(&ROOM.into()).await.unwrap();
+    let info = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(info["details"], "End reason: Source closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_composer_that_dies_is_started_again() {
+    let dies_twice = format!(
+        "n=$(cat \"$1/../tries\" 2>/dev/null || echo 0); echo $((n + 1)) > \"$1/../tries\"\n\
+         if [ $n -lt 2 ]; then echo dying >&2; kill -9 $$; fi\n{GOOD}"
+    );
+    let bench = Bench::new(&dies_twice).await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    bench.stop(&id(&info)).await;
+    until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(fs::read_to_string(bench.data().join("takes/tries")).unwrap().trim(), "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_composed_is_kept_and_tried_at_the_next_start() {
+    let bench = Bench::new("echo 'no encoder' >&2; exit 1").await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.stop(&id(&info)).await;
+    let failed = until(&bench.egress, &id(&info), "EGRESS_FAILED").await;
+    assert!(failed["error"].as_str().unwrap().contains("no encoder"), "{failed}");
+    assert_eq!(bench.takes().len(), 1);
+    bench.egress.shutdown().await;
+    let again = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    let info = until(&again, &id(&info), "EGRESS_COMPLETE").await;
+    assert!(info["error"].as_str().unwrap_or("").is_empty());
+    assert_eq!(bench.shelf.stored().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_is_tried_until_it_takes_the_file() {
+    let bench = Bench::new(GOOD).await;
+    *bench.shelf.refusals.lock().unwrap() = 5;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.stop(&id(&info)).await;
+    let info = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert!(info["error"].as_str().unwrap_or("").is_empty(), "the trouble is over: {info}");
+    assert_eq!(bench.shelf.stored().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_of_the_server_loses_nothing() {
+    let slow = "sleep 30";
+    let bench = Bench::new(slow).await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    let began = Instant::now();
+    bench.egress.shutdown().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "the composer is not waited for");
+    let again = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    until(&again, &id(&info), "EGRESS_COMPLETE").await;
+    let stored = bench.shelf.stored();
+    let stored = stored.values().next().unwrap();
+    assert!(!stored.recovered && stored.lost_ns == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_program_recorded_is_finished_by_the_next_even_without_its_job_file() {
+    let bench = Bench::new(GOOD).await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // What a power cut leaves: the take as it stands on disk now.
+    let left = bench.root.path().join("left");
+    let (from, to) = (bench.data().join("takes").join(id(&info)), left.join("takes").join(id(&info)));
+    fs::create_dir_all(&to).unwrap();
+    for file in fs::read_dir(&from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+    let mut facts = fs::read(to.join("events.jsonl")).unwrap();
+    facts.extend(b"{\"at\":12");
+    fs::write(to.join("events.jsonl"), facts).unwrap();
+    let shelf = Arc::new(TestShelf::default());
+    let next = start(&left, GOOD, &bench.media, &shelf).await;
+    let found = until(&next, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(found["details"], "End reason: Process killed");
+    assert_eq!(found["roomName"], ROOM);
+    let stored = shelf.stored();
+    let stored = stored.values().next().unwrap();
+    assert!(stored.recovered && stored.lost_ns <= 1_000_000_000 && stored.lost_ns > 0);
+    next.shutdown().await;
+    assert!(!to.exists());
+    let third = start(&left, GOOD, &bench.media, &shelf).await;
+    until(&third, &id(&info), "EGRESS_COMPLETE").await;
+    bench.egress.shutdown().await;
+}
