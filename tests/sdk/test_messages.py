@@ -70,7 +70,8 @@ async def test_participants_change_their_own_name_and_attributes_where_they_may(
     await until(lambda: seen.name == "Countess", "the name")
     await until(lambda: seen.metadata == "programs", "the metadata")
     await until(lambda: seen.attributes.get("hand") == "raised", "the attribute")
-    with pytest.raises(Exception):
-        await asyncio.wait_for(bob.local_participant.set_name("Ada"), timeout=10)
-    assert ada.remote_participants["bob"].name == "Bob"
+    await asyncio.wait_for(bob.local_participant.set_name("Ada"), timeout=10)
+    await ada.local_participant.set_metadata("after bob tried")
+    await until(lambda: seen.metadata == "after bob tried", "the metadata")
+    assert ada.remote_participants["bob"].name == bob.local_participant.name == "Bob"
     await asyncio.gather(ada.disconnect(), bob.disconnect())

@@ -7,7 +7,7 @@ import pytest_asyncio
 from livekit import api, rtc
 from livekit.protocol import models
 
-from clients import Camera, join, until
+from clients import Camera, first_picture, join, until
 from conftest import KEY, SECRET
 
 pytestmark = pytest.mark.asyncio
@@ -139,19 +139,25 @@ async def test_a_participant_is_updated(media, rooms):
 
 async def test_subscriptions_are_ended_and_begun(media, rooms):
     ada, bob = await join(media, "ada", "subscriptions"), await join(media, "bob", "subscriptions")
-    told = []
-    bob.on("track_subscribed", lambda track, *_: told.append(("subscribed", track.kind)))
-    bob.on("track_unsubscribed", lambda track, *_: told.append(("unsubscribed", track.kind)))
+    tracks = []
+    bob.on("track_subscribed", lambda track, *_: tracks.append(track))
     camera = Camera((255, 0, 0, 255), 440)
     video, _ = await camera.publish(ada)
-    await until(lambda: len(told) == 2, "both subscriptions")
+    await until(lambda: len(tracks) == 2, "both subscriptions")
+    first = next(track for track in tracks if track.kind == rtc.TrackKind.KIND_VIDEO)
+    await asyncio.wait_for(first_picture(first), timeout=10)
     request = api.UpdateSubscriptionsRequest(room="subscriptions", identity="bob", track_sids=[video.sid], subscribe=False)
-    told.clear()
-    await rooms.update_subscriptions(request)
-    await until(lambda: told == [("unsubscribed", rtc.TrackKind.KIND_VIDEO)], "the end of a subscription")
-    request.subscribe = True
-    await rooms.update_subscriptions(request)
-    await until(lambda: told[1:] == [("subscribed", rtc.TrackKind.KIND_VIDEO)], "the subscription")
+    for again in (1, 2):
+        request.subscribe = False
+        await rooms.update_subscriptions(request)
+        await asyncio.sleep(1)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(first_picture(tracks[-1] if again > 1 else first), timeout=2)
+        request.subscribe = True
+        await rooms.update_subscriptions(request)
+        await until(lambda: len(tracks) == 2 + again, "the subscription")
+        assert tracks[-1].sid == video.sid
+        await asyncio.wait_for(first_picture(tracks[-1]), timeout=10)
     camera.stop()
     await asyncio.gather(ada.disconnect(), bob.disconnect())
 

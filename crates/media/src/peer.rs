@@ -179,7 +179,7 @@ impl Peer {
             .collect();
         self.say(signal_response::Message::Offer(SessionDescription {
             r#type: "offer".to_owned(),
-            sdp,
+            sdp: sdp::without_idle_tracks(&sdp),
             id: self.offer_id,
             mid_to_track_id,
         }));

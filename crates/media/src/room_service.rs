@@ -175,7 +175,8 @@ async fn mute_published_track(
         if owner.as_ref() == Some(sid) { room.mute_by_admin(&track_sid) } else { None }
     };
     let track = with_participant(&server, &room, request.message.identity, mute).await?;
-    Ok(respond(request.encoding, &MuteRoomTrackResponse { track }))
+    let track = track.ok_or_else(|| TwirpError::new(TwirpCode::NotFound, "track is not found"))?;
+    Ok(respond(request.encoding, &MuteRoomTrackResponse { track: Some(track) }))
 }
 
 async fn update_participant(

@@ -60,6 +60,18 @@ fn reorder(lines: &str, codec: &str) -> String {
     format!("{}\r\n{rest}", ordered.join(" "))
 }
 
+/// `sdp` without the names of the tracks that inactive sections once carried: browsers refuse an offer in which two
+/// sections carry the same track, as after unsubscribing and subscribing again.
+pub(crate) fn without_idle_tracks(sdp: &str) -> String {
+    let names_track = |line: &str| line.starts_with("a=msid:") || line.starts_with("a=ssrc");
+    split(sdp)
+        .flat_map(|lines| {
+            let is_idle = lines.starts_with("m=") && lines.lines().any(|line| line == "a=inactive");
+            lines.split_inclusive('\n').filter(move |line| !(is_idle && names_track(line)))
+        })
+        .collect()
+}
+
 /// The session part, then each media section, line ends included.
 fn split(sdp: &str) -> impl Iterator<Item = &str> {
     let mut starts: Vec<_> = sdp.match_indices("\nm=").map(|(at, _)| at + 1).collect();
@@ -85,6 +97,16 @@ mod tests {
         assert_eq!((all[0].mid.as_str(), all[0].track_id.as_str(), all[0].sends), ("0", "cid-a", true));
         assert!(all[1].simulcast && all[1].kind == TrackType::Video && all[1].sends);
         assert!(!all[2].sends && all[2].track_id.is_empty());
+    }
+
+    #[test]
+    fn only_sections_in_use_name_their_track() {
+        let used = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=sendonly\r\na=ssrc:1 cname:c\r\n";
+        let idle = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=inactive\r\na=ssrc-group:FID 2 3\r\n\
+            a=ssrc:2 cname:c\r\na=mid:x\r\n";
+        let expected =
+            format!("v=0\r\n{used}m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=mid:x\r\n{used}");
+        assert_eq!(without_idle_tracks(&format!("v=0\r\n{used}{idle}{used}")), expected);
     }
 
     #[test]
