@@ -177,3 +177,6 @@ impl Composition {
         Vec::from(last).join(" / ")
     }
 }
+
+#[cfg(test)]
+mod tests;
