@@ -1,0 +1,133 @@
+//! A recording with the real composer. This test program is its own composer process: a test that does nothing unless it is
+//! called by the supervisor.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::{Request, header};
+use clap::Parser as _;
+use http_body_util::BodyExt as _;
+use reelroom_composer::ComposeArgs;
+use reelroom_egress::{Egress, EgressConfig, Published, Recording, Shelf, ShelfError};
+use reelroom_media::{MediaConfig, MediaServer};
+use reelroom_protocol::keys::ApiKeys;
+use reelroom_protocol::proto::CreateRoomRequest;
+use reelroom_protocol::token::{Claims, VideoGrants, mint};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+const ARGUMENTS: &str = "REELROOM_TEST_COMPOSE";
+
+#[derive(clap::Parser)]
+struct Arguments {
+    #[command(flatten)]
+    compose: ComposeArgs,
+}
+
+#[test]
+fn composer_process() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    let arguments = Arguments::parse_from(std::iter::once("compose").chain(arguments.lines()));
+    // What tests print is captured unless it is written like this.
+    reelroom_composer::run(&arguments.compose, &mut std::io::stdout()).unwrap();
+}
+
+fn keys() -> ApiKeys {
+    ApiKeys::new("key", "a secret that is long enough to be one")
+}
+
+/// Keeps the files in a folder.
+struct Folder {
+    path: PathBuf,
+    durations_ns: Mutex<Vec<u64>>,
+}
+
+#[async_trait]
+impl Shelf for Folder {
+    async fn publish(&self, recording: &Recording<'_>) -> Result<Published, ShelfError> {
+        std::fs::copy(recording.file, self.path.join("out.mp4")).unwrap();
+        self.durations_ns.lock().unwrap().push(recording.duration_ns);
+        Ok(Published::default())
+    }
+}
+
+async fn call(egress: &Egress, method: &str, body: Value) -> Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let video = Some(VideoGrants { room_record: true, ..VideoGrants::default() });
+    let token = mint(&keys(), Claims { video, exp: (now + 60) as _, ..Claims::default() });
+    let request = Request::post(format!("/twirp/livekit.Egress/{method}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let answer = egress.router().oneshot(request).await.unwrap();
+    assert!(answer.status().is_success(), "{method}: {}", answer.status());
+    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+fn probed_duration(file: &Path) -> f64 {
+    let probe = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(probe.stderr.is_empty(), "{}", String::from_utf8_lossy(&probe.stderr));
+    String::from_utf8(probe.stdout).unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let media = MediaServer::start(MediaConfig {
+        keys: keys(),
+        listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        udp_port: 0,
+        advertise: Vec::new(),
+        webhook_urls: Vec::new(),
+    })
+    .await
+    .unwrap();
+    media.rooms().create(&CreateRoomRequest { name: "r".into(), ..Default::default() }).await.unwrap();
+    let shelf = Arc::new(Folder { path: root.path().to_owned(), durations_ns: Mutex::default() });
+    let exe = std::env::current_exe().unwrap();
+    let script = format!(
+        "{ARGUMENTS}=\"$(printf '%s\\n' \"$@\")\" exec '{}' --exact composer_process --nocapture",
+        exe.display()
+    );
+    let command =
+        ["sh".into(), "-c".into(), script, "compose".into()].map(|text: String| OsString::from(text));
+    let config = EgressConfig::new(root.path().join("data"), command.to_vec());
+    let egress = Egress::start(config, media, Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
+
+    let began = Instant::now();
+    let options = json!({ "width": 320, "height": 180, "framerate": 15 });
+    let start =
+        json!({ "roomName": "r", "fileOutputs": [{ "filepath": "a/{room_name}" }], "advanced": options });
+    let id = call(&egress, "StartRoomCompositeEgress", start).await["egressId"].clone();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    call(&egress, "StopEgress", json!({ "egressId": id })).await;
+    let took = began.elapsed().as_secs_f64();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let info = loop {
+        let info = call(&egress, "ListEgress", json!({ "egressId": id })).await["items"][0].clone();
+        match info["status"].as_str() {
+            Some("EGRESS_COMPLETE") => break info,
+            Some("EGRESS_FAILED") => panic!("{info}"),
+            _ => assert!(Instant::now() < deadline, "{info}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let told: u64 = info["fileResults"][0]["duration"].as_str().unwrap().parse().unwrap();
+    assert_eq!(*shelf.durations_ns.lock().unwrap(), [told]);
+    let played = probed_duration(&root.path().join("out.mp4"));
+    assert!((played - took).abs() < 0.5, "{played} s of {took} s");
+    assert!((played - told as f64 / 1e9).abs() < 0.1, "{played} s, told {told} ns");
+}
