@@ -183,13 +183,13 @@ impl Canvas {
 
     fn draw_placeholder(&mut self, place: &Place) -> Result<(), ComposeError> {
         let size = place.rect.size();
-        let key = (format!("{}\n{}", place.tile.participant, place.tile.label), size.width, size.height);
+        let key = (place.tile.label.clone(), size.width, size.height);
         if !self.placeholders.contains_key(&key) {
             // A long recording with many renamings must not collect pictures without end.
             if self.placeholders.len() >= 64 {
                 self.placeholders.clear();
             }
-            let sprite = theme::placeholder(&place.tile.label, place.tile.participant.as_str(), size)?;
+            let sprite = theme::placeholder(&place.tile.label, size)?;
             self.placeholders.insert(key.clone(), sprite);
         }
         let sprite = self.placeholders.remove(&key).expect("it was just made");

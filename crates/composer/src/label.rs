@@ -19,7 +19,12 @@ pub enum Weight {
 /// An empty mask if nothing is to be seen of it.
 pub fn render(text: &str, weight: Weight, height_px: u32, max_width_px: u32) -> Result<Mask, ComposeError> {
     // Names are data: control characters and newlines would change the line, not only its text.
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Coloured emoji have no coverage mask; fonts without them show a box of hex digits.
+    let clean: String = text
+        .chars()
+        .filter(|c| !matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{fe00}'..='\u{fe0f}'))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
     if clean.is_empty() || max_width_px < 4 {
         return Ok(Mask::default());
@@ -114,6 +119,6 @@ mod tests {
 
     #[test]
     fn nothing_to_see_is_an_empty_mask() {
-        assert_eq!(render(" \n\t", Weight::Bold, 16, 100).unwrap(), Mask::default());
+        assert_eq!(render(" \n\t🎉", Weight::Bold, 16, 100).unwrap(), Mask::default());
     }
 }

@@ -42,7 +42,7 @@ pub fn name_label(name: &str, muted: bool, tile: Size) -> Result<Option<Placed>,
     if tile.width < 96 || tile.height < 64 {
         return Ok(None);
     }
-    let letter = (tile.height / 24).clamp(12, 22);
+    let letter = (tile.height / 24).clamp(12, 18);
     let (pad, height) = ((letter / 2) as f32, (letter * 17 / 10).next_multiple_of(2));
     let icon = if muted { letter as f32 * 1.25 } else { 0.0 };
     let margin = (letter / 2).next_multiple_of(2);
@@ -83,18 +83,20 @@ fn closed_microphone(drawing: &mut Drawing, [x, y]: [f32; 2], size: f32) {
 }
 
 /// The tile of somebody who is not to be seen: initials on a disc.
-pub fn placeholder(name: &str, key: &str, tile: Size) -> Result<Sprite, ComposeError> {
+pub fn placeholder(name: &str, tile: Size) -> Result<Sprite, ComposeError> {
     let (width, height) = (tile.width as f32, tile.height as f32);
     let mut drawing = Drawing::new(tile.width as usize, tile.height as usize);
     drawing.rounded([0.0, 0.0, width, height], 0.0, PLACEHOLDER, 1.0);
     let radius = (width.min(height) * 0.24).min(120.0);
-    let disc = [width / 2.0 - radius, height / 2.0 - radius, 2.0 * radius, 2.0 * radius];
-    drawing.rounded(disc, radius, avatar_colour(key), 1.0);
+    // In a small tile the label would cover the disc.
+    let middle = if tile.height < 160 { height * 0.4 } else { height / 2.0 };
+    let disc = [width / 2.0 - radius, middle - radius, 2.0 * radius, 2.0 * radius];
+    drawing.rounded(disc, radius, avatar_colour(name), 1.0);
     let letter = (radius * 0.8) as u32;
     if letter >= 6 {
         let text = label::render(&initials(name), Weight::Bold, letter, (radius * 1.7) as u32)?;
         // A capital's middle is about 0.58 letters below the line's top.
-        let (left, top) = (width / 2.0 - text.width as f32 / 2.0, height / 2.0 - letter as f32 * 0.58);
+        let (left, top) = (width / 2.0 - text.width as f32 / 2.0, middle - letter as f32 * 0.58);
         drawing.mask(left.max(0.0).round() as usize, top.max(0.0).round() as usize, &text, WHITE);
     }
     Ok(drawing.finish())
@@ -118,12 +120,13 @@ pub fn corners(tile: Size) -> Vec<Placed> {
         .collect()
 }
 
-fn avatar_colour(key: &str) -> Colour {
-    // FNV-1a: the same person has the same colour in every recording.
-    let hash = key
+fn avatar_colour(name: &str) -> Colour {
+    // FNV-1a: the same name has the same colour in every recording.
+    let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    AVATARS[(hash >> 32) as usize % AVATARS.len()]
+    // FNV's high bits hardly know the last letters, in which neighbours differ.
+    AVATARS[((hash ^ (hash >> 17) ^ (hash >> 35)).wrapping_mul(0x9e37_79b1_85eb_ca87) >> 61) as usize]
 }
 
 /// The first letters of the first and last word.
@@ -153,6 +156,15 @@ mod tests {
         ] {
             assert_eq!(initials(name), wanted, "{name}");
         }
+    }
+
+    #[test]
+    fn neighbours_have_different_colours() {
+        let colours: std::collections::HashSet<_> = (0..8)
+            .map(|number| avatar_colour(&format!("Participant{number}")))
+            .map(|Colour(r, g, b)| (r, g, b))
+            .collect();
+        assert!(colours.len() >= 4, "{}", colours.len());
     }
 
     #[test]

@@ -199,3 +199,23 @@ fn damage_and_loss_end_nothing() {
     assert!(composed.report["TR_ann_Camera"].pictures > 60);
     assert!(composed.report["TR_ann_Microphone"].concealed_samples > 0);
 }
+
+#[test]
+fn pictures_may_change_size_codec_and_orientation() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut take = SyntheticTake::new("Test Room");
+    let ann = take.join(0, "ann", "Ann");
+    let camera = take.publish(0, &ann, TrackSource::Camera);
+    let (low, high) = ([320, 180], [1280, 720]);
+    add_pictures(&mut take, &camera, Codec::Vp8, low, 0, pictures(Codec::Vp8, low, 30, |_| RED));
+    add_pictures(&mut take, &camera, Codec::H264, high, S, pictures(Codec::H264, high, 30, |_| GREEN));
+    let upright = [640, 360];
+    add_pictures(&mut take, &camera, Codec::Vp8, upright, 2 * S, pictures(Codec::Vp8, upright, 30, |_| BLUE));
+    take.event(2 * S, TakeEvent::Orientation { track: camera, degrees: 90 });
+    let (out, _) = composed(take, dir.path(), 3 * S, &ComposeOptions::default());
+    Shot::at(&out, 700).assert_colour(MIDDLE, RED);
+    Shot::at(&out, 1700).assert_colour(MIDDLE, GREEN);
+    let turned = Shot::at(&out, 2700);
+    turned.assert_colour(MIDDLE, BLUE);
+    assert!(turned.pixel(200, 360).iter().all(|c| *c < 60), "bars beside an upright picture");
+}
