@@ -113,9 +113,15 @@ impl Canvas {
             if wanted == place.drawn {
                 continue;
             }
-            match picture {
-                Some((_, picture)) => self.draw_picture(place, picture)?,
-                None => self.draw_placeholder(place)?,
+            let drawn = picture.is_some_and(|(_, picture)| match self.draw_picture(place, picture) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, track = ?place.tile.track, "a picture cannot be drawn");
+                    false
+                }
+            });
+            if !drawn {
+                self.draw_placeholder(place)?;
             }
             for placed in place.corners.iter().chain(&place.label) {
                 self.blend(

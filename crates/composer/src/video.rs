@@ -33,6 +33,9 @@ pub(crate) fn picture_info(format: gst_video::VideoFormat, size: Size) -> Option
         .ok()
 }
 
+/// Sides of pictures that are drawn. Damaged headers claim others.
+const SIDE_PX: std::ops::RangeInclusive<u32> = 16..=8192;
+
 /// A decoded picture.
 pub struct Picture {
     pub(crate) frame: VideoFrame<Readable>,
@@ -41,7 +44,11 @@ pub struct Picture {
 impl Picture {
     fn from_caught(caught: Caught) -> Option<Self> {
         let info = gst_video::VideoInfo::from_caps(&caught.caps).ok()?;
-        let info = picture_info(info.format(), Size { width: info.width(), height: info.height() })?;
+        let size = Size { width: info.width(), height: info.height() };
+        if !SIDE_PX.contains(&size.width) || !SIDE_PX.contains(&size.height) {
+            return None;
+        }
+        let info = picture_info(info.format(), size)?;
         Some(Self { frame: VideoFrame::from_buffer_readable(caught.buffer, &info).ok()? })
     }
 

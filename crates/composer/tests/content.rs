@@ -6,8 +6,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{
-    BLUE, GREEN, MS, RED, S, Shot, add_packets, add_pictures, heard, packets, person, pictures, probe, sound,
-    tone,
+    BLUE, GREEN, MS, RED, S, Shot, add_paced_packets, add_packets, add_pictures, heard, packets, person,
+    pictures, probe, sound, tone,
 };
 use reelroom_composer::{ComposeOptions, Composed, compose};
 use reelroom_take::{Codec, TakeEvent, TrackSource, testing::SyntheticTake};
@@ -218,4 +218,38 @@ fn pictures_may_change_size_codec_and_orientation() {
     let turned = Shot::at(&out, 2700);
     turned.assert_colour(MIDDLE, BLUE);
     assert!(turned.pixel(200, 360).iter().all(|c| *c < 60), "bars beside an upright picture");
+}
+
+#[test]
+fn a_fast_sender_stays_in_time_and_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut take = SyntheticTake::new("Test Room");
+    let ann = take.join(0, "ann", "Ann");
+    let microphone = take.publish(0, &ann, TrackSource::Microphone);
+    // Quiet, and every second 100 ms louder; 2000 ppm fast, so that 30 s are 60 ms too short.
+    let mut sound_in = tone(1000.0, 30.0);
+    sound_in
+        .iter_mut()
+        .enumerate()
+        .filter(|(i, _)| i % 48_000 >= 4_800)
+        .for_each(|(_, sample)| *sample *= 0.2);
+    let interval_ns = 20 * MS - 40_000;
+    add_paced_packets(&mut take, &microphone, 0, interval_ns, packets(&sound_in), |_| false);
+    let options = ComposeOptions { audio_only: true, ..ComposeOptions::default() };
+    let (out, _) = composed(take, dir.path(), 30 * S, &options);
+
+    let sound = sound(&out);
+    for second in [2usize, 10, 20, 29] {
+        let wanted_ms = (second as u64 * 50 * interval_ns / MS + 30) as usize;
+        let near = (wanted_ms - 300) * 48;
+        let found = near + sound[near..near + 48_000].iter().position(|sample| sample.abs() > 0.2).unwrap();
+        assert!(
+            (found / 48).abs_diff(wanted_ms) <= 20,
+            "second {second}: {} instead of {wanted_ms} ms",
+            found / 48
+        );
+    }
+    for ms in (500..29_000).step_by(100) {
+        assert!(heard(&sound, ms, 998.0 * 1.004) > 0.03, "a hole at {ms} ms");
+    }
 }

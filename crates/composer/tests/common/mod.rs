@@ -171,6 +171,18 @@ pub fn add_packets(
     packets: Vec<Vec<u8>>,
     lost: impl Fn(u64) -> bool,
 ) {
+    add_paced_packets(take, track, from_ns, 20 * MS, packets, lost);
+}
+
+/// [`add_packets`] from a sender whose 20 ms last `interval_ns`.
+pub fn add_paced_packets(
+    take: &mut SyntheticTake,
+    track: &TrackId,
+    from_ns: u64,
+    interval_ns: u64,
+    packets: Vec<Vec<u8>>,
+    lost: impl Fn(u64) -> bool,
+) {
     let first_rtp = 90_000;
     let segment = take.segment(track, opus_spec(first_rtp, from_ns + DELAY_NS));
     for (number, data) in (0u64..).zip(packets) {
@@ -182,7 +194,7 @@ pub fn add_packets(
             segment,
             Frame {
                 rtp: first_rtp + number * 960,
-                at_ns: from_ns + number * 20 * MS + DELAY_NS + jitter,
+                at_ns: from_ns + number * interval_ns + DELAY_NS + jitter,
                 keyframe: true,
                 data: Bytes::from(data),
             },
