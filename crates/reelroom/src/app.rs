@@ -1,16 +1,20 @@
 //! The parts of the program, wired: which run, on which addresses, and in which order they stop.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
+use reelroom_egress::{Egress, EgressConfig};
 use reelroom_media::{MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::secrets::Secrets;
+use crate::shelf::LocalShelf;
 use crate::{data_dir, urls};
 
 /// LiveKit's own port.
@@ -22,6 +26,7 @@ pub struct App {
     address: SocketAddr,
     router: Router,
     media: MediaServer,
+    egress: Egress,
     _data_dir: data_dir::Lock,
 }
 
@@ -48,12 +53,15 @@ impl App {
         })
         .await
         .context("udp_port chooses another port for media")?;
+        let compose = vec![own_program()?, OsString::from("compose")];
+        let shelf = LocalShelf::new(&config.data_dir).context("the data folder cannot be used")?;
+        let egress = Egress::start(EgressConfig::new(&config.data_dir, compose), media.clone(), Arc::new(shelf)).await?;
         // Clients ask the root whether a server is there at all.
         let router = Router::new()
             .route("/", get(|| async { "OK" }))
             .layer(reelroom_media::cors())
-            .merge(media.router());
-        Ok(Self { listener, address, router, media, _data_dir: lock })
+            .merge(media.router()).merge(egress.router());
+        Ok(Self { listener, address, router, media, egress, _data_dir: lock })
     }
 
     /// Where it is reached.
@@ -71,10 +79,16 @@ impl App {
             axum::serve(self.listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let serving = tokio::spawn(server.into_future());
         shutdown.await;
+        self.egress.shutdown().await;
         self.media.shutdown().await;
         stop.cancel();
         serving.await??;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Composers are this very program.
+fn own_program() -> anyhow::Result<OsString> {
+    Ok(std::env::current_exe().context("this program's own file cannot be found")?.into_os_string())
 }

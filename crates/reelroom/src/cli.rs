@@ -27,6 +27,8 @@ struct Cli {
 enum Command {
     /// Run only the media server and recorder, as LiveKit with Egress does, on port 7880.
     Media,
+    /// Make an MP4 of a take.
+    Compose(reelroom_composer::ComposeArgs),
     /// Print the commented settings file.
     Config,
 }
@@ -36,6 +38,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Media => serve(cli.config),
+        Command::Compose(args) => {
+            log_to_stderr("warn");
+            reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
+        }
         Command::Config => print_template(),
     };
     match result {

@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 mod data_dir;
 mod secrets;
+mod shelf;
 mod signals;
 mod urls;
 
