@@ -26,6 +26,8 @@ use crate::server::MediaServer;
 const MAX_NAME_BYTES: usize = 256;
 /// LiveKit's limit of a signalling message.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+/// How long a client that stops reading holds up the end of its connection.
+const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Messages that may wait for a client that reads slowly.
 const QUEUE: usize = 512;
 
@@ -159,6 +161,12 @@ async fn restart(mut socket: WebSocket) {
     let _ = socket.send(Message::Close(None)).await;
 }
 
+/// Why nothing more is read from a client.
+enum ReadEnd {
+    ClientGone,
+    RoomClosed,
+}
+
 async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
@@ -191,15 +199,22 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
             let Ok(SignalRequest { message: Some(message) }) = SignalRequest::decode(bytes) else { continue };
             let command = Command::Signal { from: sid.clone(), message: Box::new(message) };
             if joined.room.commands.send(command).await.is_err() {
-                return;
+                return ReadEnd::RoomClosed;
             }
         }
+        ReadEnd::ClientGone
     };
     tokio::pin!(writing);
     tokio::select! {
         () = &mut writing => {}
-        () = reading => {
-            let _ = joined.room.commands.send(Command::SignalClosed(sid)).await;
+        end = reading => match end {
+            ReadEnd::ClientGone => {
+                let _ = joined.room.commands.send(Command::SignalClosed(sid.clone())).await;
+            }
+            // A client that does not hear why it has to leave would come back and open the room anew.
+            ReadEnd::RoomClosed => {
+                let _ = tokio::time::timeout(LAST_WORDS_WITHIN, writing).await;
+            }
         }
     }
 }
