@@ -1,0 +1,213 @@
+import {
+  RoomAudioRenderer,
+  RoomContext,
+  useConnectionState,
+  useParticipants,
+  useRoomContext,
+} from '@livekit/components-react';
+import { ConnectionState, type DisconnectReason, Room, RoomEvent } from 'livekit-client';
+import { useCallback, useEffect, useState } from 'react';
+import { messageOf } from '../api';
+import type { Ticket } from '../join/JoinPage';
+import { RecordingList } from '../recordings/RecordingList';
+import { useRoomRecordings } from '../recordings/useRoomRecordings';
+import { texts } from '../texts';
+import { Icon } from '../ui/Icon';
+import { Logo } from '../ui/Logo';
+import { Notices, useNotices } from '../ui/Notices';
+import { Controls } from './Controls';
+import { type Ending, endingOf } from './ending';
+import { RecordingBanner } from './RecordingBanner';
+import { Tiles } from './Tiles';
+import { useRoomRecording } from './useRoomRecording';
+
+/** Others are told with this topic that the list of recordings has changed. */
+const LIST_TOPIC = 'reelroom.recordings';
+
+interface Props {
+  ticket: Ticket;
+  onEnd: (ending: Ending) => void;
+}
+
+const roomFor = ({ devices }: Ticket) =>
+  new Room({
+    adaptiveStream: true,
+    dynacast: true,
+    ...(devices.microphoneId ? { audioCaptureDefaults: { deviceId: devices.microphoneId } } : {}),
+    ...(devices.cameraId ? { videoCaptureDefaults: { deviceId: devices.cameraId } } : {}),
+  });
+
+export default function Call({ ticket, onEnd }: Props) {
+  const [room] = useState(() => roomFor(ticket));
+  const { notices, notify } = useNotices();
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: one call per ticket; the callbacks may change freely.
+  useEffect(() => {
+    let gone = false;
+    const ended = (reason?: DisconnectReason) => {
+      if (!gone) onEnd(endingOf(reason));
+    };
+    const leave = () => void room.disconnect();
+    const join = async () => {
+      try {
+        await room.connect(ticket.serverUrl, ticket.token);
+      } catch (error) {
+        if (!gone) onEnd({ title: texts.ended.refused, detail: messageOf(error) });
+        return;
+      }
+      room.on(RoomEvent.Disconnected, ended);
+      const person = room.localParticipant;
+      const devices = [
+        [ticket.devices.microphone, texts.call.microphone, () => person.setMicrophoneEnabled(true)],
+        [ticket.devices.camera, texts.call.camera, () => person.setCameraEnabled(true)],
+      ] as const;
+      await Promise.all(
+        devices.map(async ([wanted, name, enable]) => {
+          if (!wanted) return;
+          await enable().catch(() => gone || notify('error', texts.call.deviceFailed(name)));
+        }),
+      );
+    };
+    void join();
+    window.addEventListener('pagehide', leave);
+    return () => {
+      gone = true;
+      window.removeEventListener('pagehide', leave);
+      room.off(RoomEvent.Disconnected, ended);
+      leave();
+    };
+  }, [room]);
+
+  return (
+    <RoomContext.Provider value={room}>
+      <CallScreen roomName={ticket.roomName} notify={notify} />
+      <RoomAudioRenderer />
+      <Notices notices={notices} />
+    </RoomContext.Provider>
+  );
+}
+
+interface ScreenProps {
+  roomName: string;
+  notify: (kind: 'info' | 'error', text: string) => void;
+}
+
+function CallScreen({ roomName, notify }: ScreenProps) {
+  const room = useRoomContext();
+  const state = useConnectionState();
+  const people = useParticipants();
+  const recording = useRoomRecording(room, notify);
+  const list = useRoomRecordings(roomName, recording.active);
+  const [panelOpen, setPanelOpen] = useState(() => window.matchMedia('(min-width: 900px)').matches);
+  const { refresh } = list;
+
+  useEffect(() => {
+    const received = (_data: Uint8Array, _from: unknown, _kind: unknown, topic?: string) => {
+      if (topic === LIST_TOPIC) refresh();
+    };
+    room.on(RoomEvent.DataReceived, received);
+    return () => {
+      room.off(RoomEvent.DataReceived, received);
+    };
+  }, [room, refresh]);
+
+  const deleted = useCallback(() => {
+    notify('info', texts.remove.done);
+    refresh();
+    // Others also notice at their next look; a lost message costs nothing.
+    room.localParticipant
+      .publishData(new Uint8Array(), { reliable: true, topic: LIST_TOPIC })
+      .catch(() => {});
+  }, [notify, refresh, room]);
+
+  if (state === ConnectionState.Connecting || state === ConnectionState.Disconnected) {
+    return (
+      <p className="loading" role="status">
+        {texts.call.connecting}
+      </p>
+    );
+  }
+  const lost = state === ConnectionState.Reconnecting || state === ConnectionState.SignalReconnecting;
+  const running = list.recordings?.find(({ status }) => status === 'recording');
+  const startedAt = running ? running.startedAt - list.clockOffset : recording.since;
+  return (
+    <div className={`call ${recording.active ? 'call--recorded' : ''}`}>
+      <header className="call__header">
+        <Logo />
+        <h1 className="call__room">
+          <bdi>{roomName}</bdi>
+        </h1>
+        <span className="call__people">
+          <Icon name="people" size={18} /> {texts.call.people(people.length)}
+        </span>
+        <RecordingBanner active={recording.active} startedAt={startedAt} />
+      </header>
+      {lost && (
+        <p className="call__lost" role="alert">
+          {texts.call.reconnecting}
+        </p>
+      )}
+      <SoundUnlock />
+      <main className={`call__body ${panelOpen ? 'call__body--panel' : ''}`}>
+        <Tiles />
+        <aside id="recordings-panel" className="panel" hidden={!panelOpen} aria-label={texts.list.ofRoom}>
+          <header className="panel__header">
+            <h2>{texts.list.title}</h2>
+            <a href="/recordings.html" target="_blank" rel="noreferrer">
+              {texts.join.allRecordings}
+            </a>
+            <button
+              type="button"
+              className="button button--icon panel__close"
+              aria-label={texts.list.hide}
+              onClick={() => setPanelOpen(false)}
+            >
+              <Icon name="close" />
+            </button>
+          </header>
+          <RecordingList
+            recordings={list.recordings}
+            error={list.error}
+            empty={{ title: texts.list.emptyRoom, hint: texts.list.emptyRoomHint }}
+            showRoom={false}
+            clockOffset={list.clockOffset}
+            onRetry={refresh}
+            onDeleted={deleted}
+            onProblem={(text) => notify('error', text)}
+          />
+        </aside>
+      </main>
+      <Controls
+        recording={recording}
+        panelOpen={panelOpen}
+        onPanel={() => setPanelOpen(!panelOpen)}
+        onProblem={(text) => notify('error', text)}
+      />
+    </div>
+  );
+}
+
+/** Browsers keep pages silent until they are touched. */
+function SoundUnlock() {
+  const room = useRoomContext();
+  const [silent, setSilent] = useState(!room.canPlaybackAudio);
+
+  useEffect(() => {
+    const changed = () => setSilent(!room.canPlaybackAudio);
+    room.on(RoomEvent.AudioPlaybackStatusChanged, changed);
+    return () => {
+      room.off(RoomEvent.AudioPlaybackStatusChanged, changed);
+    };
+  }, [room]);
+
+  if (!silent) return null;
+  return (
+    <button
+      type="button"
+      className="button button--primary call__sound"
+      onClick={() => void room.startAudio()}
+    >
+      {texts.call.playSound}
+    </button>
+  );
+}

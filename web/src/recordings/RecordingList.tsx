@@ -1,0 +1,216 @@
+import { useEffect, useState } from 'react';
+import { deleteRecording, fileUrl, isUnfinished, messageOf, type Recording } from '../api';
+import * as format from '../format';
+import { texts } from '../texts';
+import { Dialog } from '../ui/Dialog';
+import { Icon } from '../ui/Icon';
+import { Player } from './Player';
+
+interface Props {
+  /** null: not loaded yet. */
+  recordings: Recording[] | null;
+  error: string | null;
+  empty: { title: string; hint: string };
+  showRoom: boolean;
+  clockOffset: number;
+  onRetry: () => void;
+  onDeleted: (recording: Recording) => void;
+  onProblem: (text: string) => void;
+}
+
+/** Recordings as cards, with what can be done to them. */
+export function RecordingList(props: Props) {
+  const { recordings, error, empty, showRoom } = props;
+  const [playing, setPlaying] = useState<Recording | null>(null);
+  const [removing, setRemoving] = useState<Recording | null>(null);
+
+  return (
+    <>
+      {error !== null && (
+        <div className="list-error" role="alert">
+          <p>
+            {texts.list.failed}: {error}
+          </p>
+          <button type="button" className="button" onClick={props.onRetry}>
+            {texts.list.retry}
+          </button>
+        </div>
+      )}
+      {recordings === null && error === null && <p className="list-empty">{texts.list.loading}</p>}
+      {recordings?.length === 0 && (
+        <div className="list-empty">
+          <Icon name="film" size={40} />
+          <p className="list-empty__title">{empty.title}</p>
+          <p>{empty.hint}</p>
+        </div>
+      )}
+      {recordings !== null && recordings.length > 0 && (
+        <ul className={`recordings ${showRoom ? 'recordings--wide' : ''}`}>
+          {recordings.map((recording) => (
+            <Item
+              key={recording.id}
+              recording={recording}
+              clockOffset={props.clockOffset}
+              onPlay={() => setPlaying(recording)}
+              onRemove={() => setRemoving(recording)}
+            />
+          ))}
+        </ul>
+      )}
+      {playing && <Player recording={playing} onClose={() => setPlaying(null)} />}
+      {removing && (
+        <RemoveDialog
+          recording={removing}
+          onClose={() => setRemoving(null)}
+          onDeleted={props.onDeleted}
+          onProblem={props.onProblem}
+        />
+      )}
+    </>
+  );
+}
+
+interface ItemProps {
+  recording: Recording;
+  clockOffset: number;
+  onPlay: () => void;
+  onRemove: () => void;
+}
+
+function Item({ recording, clockOffset, onPlay, onRemove }: ItemProps) {
+  const { name, status, startedAt, size } = recording;
+  const ready = status === 'complete';
+  const title = recording.roomName || name;
+  return (
+    <li className="recording" data-recording={name} data-status={status}>
+      <div className="recording__head">
+        <strong className="recording__room">
+          <bdi>{title}</bdi>
+        </strong>
+        <StatusChip recording={recording} />
+      </div>
+      <p className="recording__name" title={name}>
+        <bdi>{name}</bdi>
+      </p>
+      <p className="recording__facts">
+        {startedAt > 0 && <time dateTime={new Date(startedAt).toISOString()}>{format.date(startedAt)}</time>}
+        <Length recording={recording} clockOffset={clockOffset} />
+        {ready && size !== null && <span>{format.size(size)}</span>}
+      </p>
+      {status === 'finishing' && (
+        <progress
+          className="recording__progress"
+          max={1}
+          {...(recording.progress === null ? {} : { value: recording.progress })}
+        >
+          {texts.status.finishing}
+        </progress>
+      )}
+      {status === 'failed' && <p className="recording__error">{recording.error ?? texts.failedUnknown}</p>}
+      {!isUnfinished(recording) && (
+        <div className="recording__actions">
+          {ready && (
+            <>
+              <button
+                type="button"
+                className="button button--primary"
+                aria-label={texts.list.playNamed(name)}
+                onClick={onPlay}
+              >
+                <Icon name="play" size={18} /> {texts.list.play}
+              </button>
+              <a
+                className="button button--icon"
+                href={fileUrl(name)}
+                download={name}
+                aria-label={texts.list.downloadNamed(name)}
+                title={texts.list.download}
+              >
+                <Icon name="download" size={20} />
+              </a>
+            </>
+          )}
+          <button
+            type="button"
+            className="button button--icon button--remove"
+            aria-label={texts.list.removeNamed(name)}
+            title={texts.list.remove}
+            onClick={onRemove}
+          >
+            <Icon name="trash" size={20} />
+          </button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+function StatusChip({ recording }: { recording: Recording }) {
+  const { status, progress } = recording;
+  const percent = status === 'finishing' && progress !== null ? ` ${Math.floor(progress * 100)} %` : '';
+  return (
+    <span className={`chip chip--${status}`} role="status">
+      {texts.status[status]}
+      {percent}
+    </span>
+  );
+}
+
+/** Its length; for one that still runs, how long it has been running. */
+function Length({ recording, clockOffset }: { recording: Recording; clockOffset: number }) {
+  const running = recording.status === 'recording';
+  const [now, setNow] = useState(Date.now());
+
+  useEffect(() => {
+    if (!running) return;
+    setNow(Date.now());
+    const timer = window.setInterval(() => setNow(Date.now()), 500);
+    return () => window.clearInterval(timer);
+  }, [running]);
+
+  if (running) {
+    return (
+      <span>{format.duration(Math.floor(Math.max(0, now + clockOffset - recording.startedAt) / 1000))}</span>
+    );
+  }
+  return recording.duration === null ? null : <span>{format.duration(recording.duration)}</span>;
+}
+
+interface RemoveProps {
+  recording: Recording;
+  onClose: () => void;
+  onDeleted: (recording: Recording) => void;
+  onProblem: (text: string) => void;
+}
+
+function RemoveDialog({ recording, onClose, onDeleted, onProblem }: RemoveProps) {
+  const [deleting, setDeleting] = useState(false);
+
+  const remove = async () => {
+    setDeleting(true);
+    try {
+      await deleteRecording(recording.name);
+      onDeleted(recording);
+    } catch (error) {
+      onProblem(messageOf(error));
+    }
+    onClose();
+  };
+
+  return (
+    <Dialog title={texts.remove.title} className="dialog--small" onClose={onClose}>
+      <p className="dialog__name">
+        <bdi>{recording.name}</bdi>
+      </p>
+      <p>{texts.remove.hint}</p>
+      <div className="row row--end">
+        <button type="button" className="button" onClick={onClose}>
+          {texts.remove.cancel}
+        </button>
+        <button type="button" className="button button--danger" disabled={deleting} onClick={remove}>
+          {deleting ? texts.remove.deleting : texts.remove.confirm}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

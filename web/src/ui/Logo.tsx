@@ -1,0 +1,10 @@
+import { texts } from '../texts';
+
+export function Logo() {
+  return (
+    <span className="logo">
+      <img src="/icon.svg" alt="" width={28} height={28} />
+      <span>{texts.product}</span>
+    </span>
+  );
+}

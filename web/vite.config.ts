@@ -1,0 +1,22 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+const server = process.env.REELROOM_URL ?? 'http://localhost:6080';
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    // A data: address would need a wider content security policy.
+    assetsInlineLimit: 0,
+    target: 'es2022',
+    // The media client, which is loaded behind the form.
+    chunkSizeWarningLimit: 700,
+    rolldownOptions: { input: ['index.html', 'recordings.html'] },
+  },
+  server: {
+    proxy: {
+      '^/(token|settings\\.json|recordings)(/|\\?|$)': server,
+      '/rtc': { target: server, ws: true },
+    },
+  },
+});
