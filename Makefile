@@ -1,15 +1,14 @@
 # make run    builds and starts Reelroom, and prints its address
 # make test   every test, the browsers' and the SDKs' included
 # make check  formatting, lints, types, generated files
-# make bench  the figures, as ratios measured in one run
 # Each installs what it needs first; see scripts/setup.
 
 export PATH := $(PATH):$(CURDIR)/.tools/python/bin
 
-.PHONY: run build test check bench page
+.PHONY: run build test check page
 
 run: build
-	@exec ./target/release/reelroom
+	@exec ./target/release/reelroom media
 
 build: page
 	@cargo build --release --quiet --package reelroom --bin reelroom
@@ -24,7 +23,7 @@ test:
 	cargo build --workspace --bins
 	cargo test --workspace --quiet
 	cd web && npm test --silent
-	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../.tools/python/bin/python -m pytest -q sdk
+	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
 
 check:
@@ -32,9 +31,7 @@ check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	cd web && npm run --silent check
-	cd tests && npm run --silent check
+	@for file in tests/*.mjs tests/*/*.mjs; do node --check $$file || exit 1; done
 	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; \
 	else echo "cargo-deny is not installed: licences were not checked (cargo install cargo-deny)"; fi
 
-bench: page
-	@scripts/bench

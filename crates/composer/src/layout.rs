@@ -96,6 +96,9 @@ const MAX_CROP: f64 = 0.4;
 /// A picture within this part of an exact 1:1, 2:1 or 3:1 scale is cropped to it: exact scales are sharper and almost free.
 const SNAP: f64 = 0.05;
 
+/// Crops begin at multiples of this.
+const CROP_STEP_PX: u32 = 16;
+
 /// Lays a `source` picture into a `tile`. `whole` pictures (shared screens) are never cropped.
 #[must_use]
 pub fn fit(source: Size, tile: Size, whole: bool) -> Fit {
@@ -125,7 +128,8 @@ pub fn fit(source: Size, tile: Size, whole: bool) -> Fit {
     let height = even((th / scale).round() as u32).clamp(2, source.height.max(2));
     Fit {
         source: Rect {
-            x: even(source.width.saturating_sub(width) / 2),
+            // GStreamer's vector code reads whole vectors: a crop must begin on one, in the chroma planes too.
+            x: source.width.saturating_sub(width) / 2 / CROP_STEP_PX * CROP_STEP_PX,
             y: even(source.height.saturating_sub(height) / 2),
             width,
             height,

@@ -55,12 +55,15 @@ impl App {
         .context("udp_port chooses another port for media")?;
         let compose = vec![own_program()?, OsString::from("compose")];
         let shelf = LocalShelf::new(&config.data_dir).context("the data folder cannot be used")?;
-        let egress = Egress::start(EgressConfig::new(&config.data_dir, compose), media.clone(), Arc::new(shelf)).await?;
+        let egress =
+            Egress::start(EgressConfig::new(&config.data_dir, compose), media.clone(), Arc::new(shelf))
+                .await?;
         // Clients ask the root whether a server is there at all.
         let router = Router::new()
             .route("/", get(|| async { "OK" }))
             .layer(reelroom_media::cors())
-            .merge(media.router()).merge(egress.router());
+            .merge(media.router())
+            .merge(egress.router());
         Ok(Self { listener, address, router, media, egress, _data_dir: lock })
     }
 

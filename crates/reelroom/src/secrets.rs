@@ -1,4 +1,4 @@
-//! The API key and secret, and the key that signs playback links: given, well-known on loopback, or generated once.
+//! The API key and secret: given, well-known on loopback, or generated once.
 //!
 //! Generated secrets stand in `<data>/secrets.json`, readable by its owner only.
 
@@ -24,15 +24,12 @@ const DEV_SECRET: &str = "secret";
 pub(crate) struct Secrets {
     /// Of the LiveKit server that is used, embedded or outside.
     pub(crate) api_keys: ApiKeys,
-    /// Signs playback links.
-    pub(crate) link_key: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
     livekit_api_key: String,
     livekit_api_secret: String,
-    link_key: String,
 }
 
 impl Secrets {
@@ -65,7 +62,7 @@ impl Secrets {
             ),
             _ => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
         };
-        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1), link_key: stored.link_key.into_bytes() })
+        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1) })
     }
 }
 
@@ -77,7 +74,6 @@ fn load_or_generate(file: &Path) -> anyhow::Result<Stored> {
             let stored = Stored {
                 livekit_api_key: format!("API{}", random_text(12)),
                 livekit_api_secret: random_text(44),
-                link_key: random_text(44),
             };
             let partial = file.with_extension("json.new");
             let _ = fs::remove_file(&partial);

@@ -54,7 +54,10 @@ impl LocalShelf {
         put(&file, |out| io::copy(&mut File::open(recording.file)?, out).map(drop))?;
         let stored = fs::metadata(&file)?.len();
         if stored != recording.size_bytes {
-            return Err(io::Error::other(format!("{stored} bytes were stored, not {}", recording.size_bytes)));
+            return Err(io::Error::other(format!(
+                "{stored} bytes were stored, not {}",
+                recording.size_bytes
+            )));
         }
         let sidecar = Sidecar {
             egress_id: recording.egress_id,
@@ -95,8 +98,9 @@ fn put(file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Resu
 #[async_trait]
 impl Shelf for LocalShelf {
     async fn publish(&self, recording: &Recording<'_>) -> Result<Published, ShelfError> {
-        tokio::task::block_in_place(|| self.store(recording))
-            .map_err(|error| ShelfError(format!("the recording cannot be stored in {}: {error}", self.root.display())))
+        tokio::task::block_in_place(|| self.store(recording)).map_err(|error| {
+            ShelfError(format!("the recording cannot be stored in {}: {error}", self.root.display()))
+        })
     }
 }
 
@@ -131,7 +135,10 @@ mod tests {
             assert_eq!(fs::read(published.location).unwrap(), b"mp4");
             let sidecar: serde_json::Value =
                 serde_json::from_slice(&fs::read(published.manifest_location).unwrap()).unwrap();
-            assert_eq!((sidecar["room_name"].as_str(), sidecar["ended_at"].as_i64()), (Some("räume"), Some(12)));
+            assert_eq!(
+                (sidecar["room_name"].as_str(), sidecar["ended_at"].as_i64()),
+                (Some("räume"), Some(12))
+            );
         }
     }
 

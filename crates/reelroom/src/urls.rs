@@ -1,6 +1,6 @@
-//! The addresses under which the program reaches itself and others reach it.
+//! The address under which the program is reached.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What a person opens: `localhost` for a loopback or unspecified address, the address itself otherwise.
 pub(crate) fn page(bound: SocketAddr) -> String {
@@ -9,16 +9,6 @@ pub(crate) fn page(bound: SocketAddr) -> String {
     } else {
         format!("http://{bound}")
     }
-}
-
-/// What this process uses to call its own HTTP port: never a name, so that no resolver is asked.
-pub(crate) fn own(bound: SocketAddr) -> String {
-    let ip = match bound.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-    };
-    format!("http://{}", SocketAddr::new(ip, bound.port()))
 }
 
 #[cfg(test)]
@@ -31,7 +21,5 @@ mod tests {
         assert_eq!(page(at("127.0.0.1:6080")), "http://localhost:6080");
         assert_eq!(page(at("0.0.0.0:1")), "http://localhost:1");
         assert_eq!(page(at("10.1.2.3:4")), "http://10.1.2.3:4");
-        assert_eq!(own(at("0.0.0.0:1")), "http://127.0.0.1:1");
-        assert_eq!(own(at("[::]:1")), "http://[::1]:1");
     }
 }
