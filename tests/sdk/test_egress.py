@@ -1,8 +1,6 @@
 """The Egress API through PyPI `livekit-api`: a call is recorded, and the file holds it."""
 
 import asyncio
-import json
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,13 +12,9 @@ from livekit.protocol import models
 from clients import Camera, join, until
 from conftest import KEY, SECRET, Reelroom
 from hooks import Receiver
+from recordings import ACTIVE, COMPLETE, ENDING, STARTING, composite, info_of, reaches, streams
 
 pytestmark = pytest.mark.asyncio
-
-STARTING, ACTIVE, ENDING, COMPLETE = (
-    api.EgressStatus.Value(f"EGRESS_{name}") for name in ("STARTING", "ACTIVE", "ENDING", "COMPLETE")
-)
-
 
 @pytest.fixture(scope="module")
 def receiver():
@@ -42,33 +36,10 @@ async def livekit(media):
         yield livekit
 
 
-def composite(room, **fields):
-    fields.setdefault("file_outputs", [api.EncodedFileOutput(filepath="recordings/{room_name}-{room_id}-{time}")])
-    return api.RoomCompositeEgressRequest(room_name=room, **fields)
-
-
 async def refusal(call):
     with pytest.raises(api.ServerError) as refused:
         await call
     return refused.value.status, refused.value.code
-
-
-async def info_of(livekit, egress_id):
-    return (await livekit.egress.list_egress(api.ListEgressRequest(egress_id=egress_id))).items[0]
-
-
-async def reaches(livekit, egress_id, status, seconds):
-    end = time.monotonic() + seconds
-    while (info := await info_of(livekit, egress_id)).status != status:
-        assert info.status < COMPLETE, f"{api.EgressStatus.Name(info.status)}: {info.error}"
-        assert time.monotonic() < end, f"still {api.EgressStatus.Name(info.status)} after {seconds} s"
-        await asyncio.sleep(0.1)
-    return info
-
-
-def streams(file):
-    command = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height:format=duration", "-of", "json", file]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 async def test_a_call_is_recorded(media, livekit, receiver):
