@@ -4,6 +4,9 @@
 //! a key that is not here is an error. The tutorial's variables keep their names: a key is its variable's name in
 //! lower case.
 
+// The derive makes validators that take `&String`.
+#![allow(clippy::ptr_arg)]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -77,7 +80,14 @@ pub struct Config {
     pub aws_region: String,
 
     /// Where recordings stand in the bucket or in the data folder.
-    #[config(env = "RECORDINGS_PATH", default = "recordings/", validate = valid_recordings_path)]
+    #[config(
+        env = "RECORDINGS_PATH",
+        default = "recordings/",
+        validate(
+            is_folder(recordings_path),
+            "must name a folder such as \"recordings/\", without empty, \".\" or \"..\" parts"
+        )
+    )]
     pub recordings_path: String,
 
     /// The most bytes of a recording that one open-ended range request is answered with.
@@ -210,12 +220,9 @@ impl Config {
     }
 }
 
-fn valid_recordings_path(path: &String) -> Result<(), &'static str> {
+fn is_folder(path: &str) -> bool {
     let plain = path.trim_matches('/');
-    if plain.is_empty() || plain.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-        return Err("must name a folder such as \"recordings/\", without empty, \".\" or \"..\" parts");
-    }
-    Ok(())
+    !plain.is_empty() && plain.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(crate) enum SessionEvent {
     /// It is over.
     Closed,
     /// Media of a section.
-    Packet(Packet),
+    Packet(Box<Packet>),
     /// The receiver needs a keyframe on a section of ours.
     KeyframeRequest(String),
     /// The sender's clock.
@@ -131,7 +131,7 @@ pub(crate) fn install_crypto() {
 
 /// The local ufrag that a STUN request is meant for.
 pub(crate) fn stun_local_ufrag(datagram: &[u8]) -> Option<String> {
-    if !datagram.first().is_some_and(|byte| *byte < 2) {
+    if datagram.first().is_none_or(|byte| *byte > 1) {
         return None;
     }
     let message = StunMessage::parse(datagram).ok()?;
@@ -425,7 +425,9 @@ impl Session {
             Event::IceConnectionStateChange(
                 IceConnectionState::Connected | IceConnectionState::Completed,
             ) => Some(SessionEvent::Heard),
-            Event::RtpPacket(packet) => self.packet(packet).map(SessionEvent::Packet),
+            Event::RtpPacket(packet) => {
+                self.packet(packet).map(|packet| SessionEvent::Packet(Box::new(packet)))
+            }
             Event::KeyframeRequest(request) => Some(SessionEvent::KeyframeRequest(request.mid.to_string())),
             Event::SenderFeedback(feedback) => Some(SessionEvent::SenderReport {
                 mid: feedback.mid.to_string(),
