@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -14,6 +15,14 @@ const binary = process.env.REELROOM_BIN ?? join(here, '../target/debug/reelroom'
 
 export const KEY = 'devkey';
 export const SECRET = 'secret';
+
+// What a failed test leaves running would keep the test run from ending.
+const running = new Set();
+const opened = new Set();
+after(async () => {
+  for (const child of running) child.kill('SIGKILL');
+  await Promise.all([...opened].map((browser) => browser.close()));
+});
 
 /** A folder that is removed at the end of the process. */
 export function temporaryFolder() {
@@ -24,24 +33,29 @@ export function temporaryFolder() {
 
 /** A running program: `url` is its HTTP address. */
 export class Reelroom {
-  constructor(process, url, log) {
+  constructor(process, url, log, restart) {
     this.process = process;
     this.url = url;
     this.log = log;
+    /** Starts it again with the same settings and data; gives the new one. */
+    this.restart = restart;
   }
 
   static async start(args = [], settings = {}) {
+    const dataDir = settings.DATA_DIR ?? temporaryFolder();
     const child = spawn(binary, args, {
       env: {
         PATH: process.env.PATH,
         SERVER_PORT: '0',
         UDP_PORT: '0',
-        DATA_DIR: settings.DATA_DIR ?? temporaryFolder(),
         LOG: process.env.LOG ?? 'info',
         ...settings,
+        DATA_DIR: dataDir,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     const log = [];
     createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
     const lines = createInterface({ input: child.stdout });
@@ -49,7 +63,15 @@ export class Reelroom {
       once(lines, 'line').then(([line]) => line),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`ended with ${code}:\n${log.join('\n')}`))),
     ]);
-    return new Reelroom(child, line.trim().split(' ').at(-1), log);
+    const restart = () => Reelroom.start(args, { ...settings, DATA_DIR: dataDir });
+    return new Reelroom(child, line.trim().split(' ').at(-1), log, restart);
+  }
+
+  /** The machine fails: no last words. */
+  async kill9() {
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGKILL');
+    await ended;
   }
 
   /** Ends it properly; fails when it logged an error. */
@@ -65,7 +87,7 @@ export class Reelroom {
 
 /** A browser of its own with fake camera and microphone. */
 export async function browser(extraArgs = []) {
-  return chromium.launch({
+  const launched = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox',
@@ -81,6 +103,9 @@ export async function browser(extraArgs = []) {
       ...extraArgs,
     ],
   });
+  opened.add(launched);
+  launched.once('disconnected', () => opened.delete(launched));
+  return launched;
 }
 
 /** Waits until `condition` gives something truthy, and gives that. */
