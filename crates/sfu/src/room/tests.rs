@@ -215,7 +215,7 @@ fn a_small_tile_gets_the_small_layer() {
         ..Default::default()
     };
     story.room.handle_signal(&bob, signal_request::Message::TrackSetting(settings.clone()), story.now);
-    assert_eq!(story.forwarded(&track, 2, Layer::Low), [bob.clone()]);
+    assert_eq!(story.forwarded(&track, 2, Layer::Low), std::slice::from_ref(&bob));
     assert!(story.forwarded(&track, 2, Layer::High).is_empty());
     let off = UpdateTrackSettings { disabled: true, ..settings };
     story.room.handle_signal(&bob, signal_request::Message::TrackSetting(off), story.now);
