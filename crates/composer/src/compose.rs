@@ -184,8 +184,11 @@ impl Source {
     /// Reads until everything up to `to_ns` is final; `false` if that must be waited for.
     fn read_to(&mut self, to_ns: u64) -> Result<bool, ComposeError> {
         while self.reader.presentable_to_ns() < to_ns && self.end_ns.is_none() {
+            let known_ns = self.reader.complete_to_ns();
             let items = self.reader.poll()?;
-            if !items.is_empty() {
+            // A portion of the take in which nothing happened has no items, and is not the end.
+            let has_moved = self.reader.complete_to_ns() > known_ns;
+            if !items.is_empty() || (has_moved && self.reader.ended().is_none()) {
                 self.keep(items);
             } else if let Some(end) = self.reader.ended() {
                 self.end_ns = Some(end.at_ns);

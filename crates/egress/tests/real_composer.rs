@@ -83,9 +83,8 @@ fn probed_duration(file: &Path) -> f64 {
     String::from_utf8(probe.stdout).unwrap().trim().parse().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
-    let root = tempfile::tempdir().unwrap();
+/// A server with an open room.
+async fn media() -> MediaServer {
     let media = MediaServer::start(MediaConfig {
         keys: keys(),
         listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -96,38 +95,83 @@ async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
     .await
     .unwrap();
     media.rooms().create(&CreateRoomRequest { name: "r".into(), ..Default::default() }).await.unwrap();
-    let shelf = Arc::new(Folder { path: root.path().to_owned(), durations_ns: Mutex::default() });
+    media
+}
+
+fn folder(path: &Path) -> Arc<Folder> {
+    Arc::new(Folder { path: path.to_owned(), durations_ns: Mutex::default() })
+}
+
+fn config(root: &Path, script: &str) -> EgressConfig {
+    let command = ["sh", "-c", script, "compose"].map(OsString::from).to_vec();
+    EgressConfig {
+        finish_within: Duration::from_millis(100),
+        ..EgressConfig::new(root.join("data"), command)
+    }
+}
+
+/// Runs this program as the composer.
+fn real_composer() -> String {
     let exe = std::env::current_exe().unwrap();
-    let script = format!(
+    format!(
         "{ARGUMENTS}=\"$(printf '%s\\n' \"$@\")\" exec '{}' --exact composer_process --nocapture",
         exe.display()
-    );
-    let command =
-        ["sh".into(), "-c".into(), script, "compose".into()].map(|text: String| OsString::from(text));
-    let config = EgressConfig::new(root.path().join("data"), command.to_vec());
-    let egress = Egress::start(config, media, Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
+    )
+}
 
-    let began = Instant::now();
+async fn record(egress: &Egress) -> Value {
     let options = json!({ "width": 320, "height": 180, "framerate": 15 });
     let start =
         json!({ "roomName": "r", "fileOutputs": [{ "filepath": "a/{room_name}" }], "advanced": options });
-    let id = call(&egress, "StartRoomCompositeEgress", start).await["egressId"].clone();
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    call(&egress, "StopEgress", json!({ "egressId": id })).await;
-    let took = began.elapsed().as_secs_f64();
+    call(egress, "StartRoomCompositeEgress", start).await["egressId"].clone()
+}
+
+async fn completed(egress: &Egress, id: &Value) -> Value {
     let deadline = Instant::now() + Duration::from_secs(60);
-    let info = loop {
-        let info = call(&egress, "ListEgress", json!({ "egressId": id })).await["items"][0].clone();
+    loop {
+        let info = call(egress, "ListEgress", json!({ "egressId": id })).await["items"][0].clone();
         match info["status"].as_str() {
-            Some("EGRESS_COMPLETE") => break info,
+            Some("EGRESS_COMPLETE") => return info,
             Some("EGRESS_FAILED") => panic!("{info}"),
             _ => assert!(Instant::now() < deadline, "{info}"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let shelf = folder(root.path());
+    let config = config(root.path(), &real_composer());
+    let egress = Egress::start(config, media().await, Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
+    let began = Instant::now();
+    let id = record(&egress).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    call(&egress, "StopEgress", json!({ "egressId": id })).await;
+    let took = began.elapsed().as_secs_f64();
+    let info = completed(&egress, &id).await;
     let told: u64 = info["fileResults"][0]["duration"].as_str().unwrap().parse().unwrap();
     assert_eq!(*shelf.durations_ns.lock().unwrap(), [told]);
     let played = probed_duration(&root.path().join("out.mp4"));
     assert!((played - took).abs() < 0.5, "{played} s of {took} s");
     assert!((played - told as f64 / 1e9).abs() < 0.1, "{played} s, told {told} ns");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_composed_after_a_restart_is_as_long() {
+    let root = tempfile::tempdir().unwrap();
+    let (media, shelf) = (media().await, folder(root.path()));
+    let first = config(root.path(), "exec sleep 60");
+    let egress = Egress::start(first, media.clone(), Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
+    let began = Instant::now();
+    let id = record(&egress).await;
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    let took = began.elapsed().as_secs_f64();
+    egress.shutdown().await;
+    let second = config(root.path(), &real_composer());
+    let egress = Egress::start(second, media, Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
+    completed(&egress, &id).await;
+    let played = probed_duration(&root.path().join("out.mp4"));
+    assert!((played - took).abs() < 0.5, "{played} s of {took} s");
 }
