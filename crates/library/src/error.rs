@@ -1,0 +1,31 @@
+//! What can go wrong, by what the caller can do.
+
+/// An error of the library.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// There is no such recording.
+    #[error("there is no recording {0:?}")]
+    NotFound(String),
+    /// The name cannot be one of a recording: it is empty, or would lead elsewhere.
+    #[error("{0:?} cannot be the name of a recording")]
+    BadName(String),
+    /// The store does not do what it should: look at it, and try again.
+    #[error("the store of recordings fails: {0}")]
+    Store(String),
+    /// What was stored is not what was sent.
+    #[error("{stored} bytes are stored of {sent}")]
+    Incomplete {
+        /// By the store's account.
+        stored: u64,
+        /// By ours.
+        sent: u64,
+    },
+    /// A local file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Local {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}

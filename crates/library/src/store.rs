@@ -1,0 +1,283 @@
+//! Where recordings are kept: a folder on local disk, or an S3 bucket.
+//!
+//! A recording's name is data: one path segment of any Unicode text, never a path. Everything stands below one prefix.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt as _};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::signer::Signer as _;
+use object_store::{
+    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::error::LibraryError;
+
+/// A request of a page waits no longer for a store that fails.
+const RETRY_WITHIN: Duration = Duration::from_secs(15);
+const RETRIES: usize = 4;
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Parts of a multipart upload; S3 wants 5 MiB at least.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+const COPY_BYTES: usize = 256 * 1024;
+
+/// Which store.
+#[derive(Clone)]
+pub enum StoreConfig {
+    /// A folder.
+    Local {
+        /// Made where it is missing.
+        root: PathBuf,
+    },
+    /// A bucket.
+    S3(S3Config),
+}
+
+/// An S3 bucket, by the tutorial's settings.
+#[derive(Clone, Default)]
+pub struct S3Config {
+    /// `S3_ENDPOINT`; Amazon's for the region where `None`.
+    pub endpoint: Option<String>,
+    /// `S3_ACCESS_KEY`.
+    pub access_key: Option<String>,
+    /// `S3_SECRET_KEY`.
+    pub secret_key: Option<String>,
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `S3_BUCKET`.
+    pub bucket: String,
+}
+
+/// The store of recordings.
+#[derive(Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    s3: Option<Arc<AmazonS3>>,
+    prefix: Path,
+    /// What locations begin with: the folder, or the bucket's URL.
+    base: String,
+}
+
+/// An object as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name below the prefix.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Changes with the content.
+    pub etag: String,
+    /// Unix milliseconds.
+    pub modified_ms: i64,
+}
+
+impl Store {
+    /// Opens a store; what it holds stands below `prefix` ("recordings/").
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`] when the folder or the settings cannot be used. S3 itself is not asked yet.
+    pub fn open(config: &StoreConfig, prefix: &str) -> Result<Self, LibraryError> {
+        let prefix =
+            Path::parse(prefix.trim_matches('/')).map_err(|error| LibraryError::Store(error.to_string()))?;
+        match config {
+            StoreConfig::Local { root } => {
+                std::fs::create_dir_all(root)
+                    .map_err(|source| LibraryError::Local { path: root.display().to_string(), source })?;
+                let objects = LocalFileSystem::new_with_prefix(root).map_err(store_error)?.with_fsync(true);
+                let base = root.canonicalize().unwrap_or_else(|_| root.clone()).display().to_string();
+                Ok(Self { objects: Arc::new(objects), s3: None, prefix, base })
+            }
+            StoreConfig::S3(config) => {
+                let s3 = Arc::new(s3(config)?);
+                let base = format!("{}/{}", endpoint_url(config), config.bucket);
+                Ok(Self { objects: Arc::clone(&s3) as Arc<dyn ObjectStore>, s3: Some(s3), prefix, base })
+            }
+        }
+    }
+
+    /// Whether presigned URLs can be made.
+    pub fn is_s3(&self) -> bool {
+        self.s3.is_some()
+    }
+
+    /// Where an object stands, as LiveKit's `FileInfo.location` says it.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadName`].
+    pub fn location(&self, name: &str) -> Result<String, LibraryError> {
+        Ok(format!("{}/{}", self.base, self.path(name)?))
+    }
+
+    /// All objects below the prefix, folders below it included ("folder/name").
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`].
+    pub async fn list(&self) -> Result<Vec<Object>, LibraryError> {
+        let mut listed = self.objects.list(Some(&self.prefix));
+        let mut all = Vec::new();
+        while let Some(meta) = listed.next().await {
+            all.extend(self.object(&meta.map_err(store_error)?));
+        }
+        Ok(all)
+    }
+
+    /// What is known of an object.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`], [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn head(&self, name: &str) -> Result<Object, LibraryError> {
+        let meta = self.objects.head(&self.path(name)?).await.map_err(|error| of(name, error))?;
+        self.object(&meta).ok_or_else(|| LibraryError::BadName(name.to_owned()))
+    }
+
+    /// A small object, whole.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub async fn read(&self, name: &str) -> Result<Bytes, LibraryError> {
+        let got = self.objects.get(&self.path(name)?).await.map_err(|error| of(name, error))?;
+        got.bytes().await.map_err(store_error)
+    }
+
+    /// Bytes of an object, as they come. The range has to lie within it.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub async fn stream(
+        &self,
+        name: &str,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let got = self.objects.get_opts(&self.path(name)?, options).await.map_err(|error| of(name, error))?;
+        Ok(got.into_stream().map(|bytes| bytes.map_err(store_error)).boxed())
+    }
+
+    /// Stores a small object, replacing what has its name.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn write(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
+        self.objects.put(&self.path(name)?, bytes.into().into()).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Stores a file, in parts where it is large, and makes sure that all of it is there.
+    ///
+    /// # Errors
+    /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Store`]. What was there before may then be
+    /// gone, the file is not.
+    pub async fn upload(&self, name: &str, file: &std::path::Path) -> Result<Object, LibraryError> {
+        let local = |source| LibraryError::Local { path: file.display().to_string(), source };
+        let mut from = tokio::fs::File::open(file).await.map_err(local)?;
+        let mut to = BufWriter::with_capacity(Arc::clone(&self.objects), self.path(name)?, PART_BYTES);
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut sent = 0_u64;
+        loop {
+            let len = from.read(&mut buffer).await.map_err(local)?;
+            if len == 0 {
+                break;
+            }
+            if let Err(error) = to.write_all(&buffer[..len]).await {
+                let _ = to.abort().await;
+                return Err(store_error(error));
+            }
+            sent += len as u64;
+        }
+        to.shutdown().await.map_err(store_error)?;
+        let stored = self.head(name).await?;
+        if stored.size == sent {
+            Ok(stored)
+        } else {
+            Err(LibraryError::Incomplete { stored: stored.size, sent })
+        }
+    }
+
+    /// Deletes an object; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
+        match self.objects.delete(&self.path(name)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// A URL that anybody may read an object by for a while; `None` on local disk.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn presign(&self, name: &str, valid: Duration) -> Result<Option<String>, LibraryError> {
+        let Some(s3) = &self.s3 else { return Ok(None) };
+        let url = s3.signed_url(http_get(), &self.path(name)?, valid).await.map_err(store_error)?;
+        Ok(Some(url.to_string()))
+    }
+
+    fn path(&self, name: &str) -> Result<Path, LibraryError> {
+        let bad = || LibraryError::BadName(name.to_owned());
+        if name.is_empty() || name.starts_with('/') || name.ends_with('/') {
+            return Err(bad());
+        }
+        Path::parse(format!("{}/{name}", self.prefix)).map_err(|_| bad())
+    }
+
+    fn object(&self, meta: &ObjectMeta) -> Option<Object> {
+        let name = meta.location.as_ref().strip_prefix(self.prefix.as_ref())?.strip_prefix('/')?.to_owned();
+        let modified_ms = meta.last_modified.timestamp_millis();
+        let etag = meta.e_tag.clone().unwrap_or_else(|| format!("{modified_ms:x}-{:x}", meta.size));
+        Some(Object { name, size: meta.size, etag: etag.trim_matches('"').to_owned(), modified_ms })
+    }
+}
+
+fn s3(config: &S3Config) -> Result<AmazonS3, LibraryError> {
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_WITHIN, ..RetryConfig::default() };
+    let client = ClientOptions::new().with_allow_http(true).with_connect_timeout(CONNECT_WITHIN);
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&config.bucket)
+        .with_region(&config.region)
+        .with_client_options(client)
+        .with_retry(retry);
+    if config.endpoint.is_some() {
+        builder = builder.with_endpoint(endpoint_url(config)).with_virtual_hosted_style_request(false);
+    }
+    if let (Some(key), Some(secret)) = (&config.access_key, &config.secret_key) {
+        builder = builder.with_access_key_id(key).with_secret_access_key(secret);
+    }
+    builder.build().map_err(store_error)
+}
+
+/// The tutorials write endpoints with and without a scheme.
+fn endpoint_url(config: &S3Config) -> String {
+    match &config.endpoint {
+        Some(endpoint) if endpoint.contains("://") => endpoint.trim_end_matches('/').to_owned(),
+        Some(endpoint) => format!("https://{}", endpoint.trim_end_matches('/')),
+        None => format!("https://s3.{}.amazonaws.com", config.region),
+    }
+}
+
+fn http_get() -> http::Method {
+    http::Method::GET
+}
+
+fn store_error(error: impl std::fmt::Display) -> LibraryError {
+    LibraryError::Store(error.to_string())
+}
+
+fn of(name: &str, error: object_store::Error) -> LibraryError {
+    match error {
+        object_store::Error::NotFound { .. } => LibraryError::NotFound(name.to_owned()),
+        other => store_error(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;
