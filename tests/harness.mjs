@@ -6,7 +6,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -16,12 +15,10 @@ const binary = process.env.REELROOM_BIN ?? join(here, '../target/debug/reelroom'
 export const KEY = 'devkey';
 export const SECRET = 'secret';
 
-// What a failed test leaves running would keep the test run from ending.
+// What a failed test leaves running ends with the test run.
 const running = new Set();
-const opened = new Set();
-after(async () => {
+process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
-  await Promise.all([...opened].map((browser) => browser.close()));
 });
 
 /** A folder that is removed at the end of the process. */
@@ -76,9 +73,12 @@ export class Reelroom {
 
   /** Ends it properly; fails when it logged an error. */
   async stop() {
-    const ended = once(this.process, 'exit');
-    this.process.kill('SIGTERM');
-    const [code] = await ended;
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      const ended = once(this.process, 'exit');
+      this.process.kill('SIGTERM');
+      await ended;
+    }
+    const code = this.process.exitCode ?? this.process.signalCode;
     const errors = this.log.filter((line) => line.includes(' ERROR ') || line.includes('panicked'));
     if (errors.length > 0) throw new Error(`errors were logged:\n${errors.join('\n')}`);
     if (code !== 0) throw new Error(`ended with ${code}:\n${this.log.slice(-30).join('\n')}`);
@@ -103,8 +103,6 @@ export async function browser(extraArgs = []) {
       ...extraArgs,
     ],
   });
-  opened.add(launched);
-  launched.once('disconnected', () => opened.delete(launched));
   return launched;
 }
 

@@ -91,20 +91,17 @@ test('two browsers see each other, a third that comes late sees both within two 
   await Promise.all([leave(ada), leave(bob), leave(carol)]);
 });
 
-test('simulcast: a small tile gets a small picture, H.264 works as VP8 does', async () => {
-  for (const codec of ['vp8', 'h264']) {
-    const room = `simulcast-${codec}`;
-    const [ada, bob] = await Promise.all([join_('ada', room), join_('bob', room)]);
-    await publish(ada, { videoCodec: codec, simulcast: true });
-    await until(async () => (await playing(bob))[0]?.[0] === 1280, `the full ${codec} layer`, 30);
-    await bob.evaluate(() => {
-      for (const participant of window.room.remoteParticipants.values())
-        for (const publication of participant.videoTrackPublications.values())
-          publication.setVideoQuality(window.LivekitClient.VideoQuality.LOW);
-    });
-    await until(async () => (await playing(bob))[0]?.[0] === 320, `the small ${codec} layer`, 20);
-    await Promise.all([leave(ada), leave(bob)]);
-  }
+test('simulcast: a small tile gets a small picture', async () => {
+  const [ada, bob] = await Promise.all([join_('ada', 'simulcast'), join_('bob', 'simulcast')]);
+  await publish(ada, { videoCodec: 'vp8', simulcast: true });
+  await until(async () => (await playing(bob))[0]?.[0] === 1280, 'the full layer', 30);
+  await bob.evaluate(() => {
+    for (const participant of window.room.remoteParticipants.values())
+      for (const publication of participant.videoTrackPublications.values())
+        publication.setVideoQuality(window.LivekitClient.VideoQuality.LOW);
+  });
+  await until(async () => (await playing(bob))[0]?.[0] === 320, 'the small layer', 20);
+  await Promise.all([leave(ada), leave(bob)]);
 });
 
 test('mute, screen share, unpublish, publish again, data', async () => {
