@@ -1,6 +1,7 @@
 //! Where recordings are kept: a folder on local disk, or an S3 bucket.
 //!
-//! A recording's name is data: one path segment of any Unicode text, never a path. Everything stands below one prefix.
+//! A name is data: any Unicode text, in folders where it has `/`, and never a way out of them. Everything stands below
+//! one prefix, which may be empty.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Parts of a multipart upload; S3 wants 5 MiB at least.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 const COPY_BYTES: usize = 256 * 1024;
+/// S3 takes keys of 1024 bytes, file systems names of 255; while a file is written its name is a little longer.
+const MAX_KEY_BYTES: usize = 1000;
+const MAX_SEGMENT_BYTES: usize = 240;
 
 /// Which store.
 #[derive(Clone)]
@@ -75,6 +79,8 @@ pub struct Object {
     pub size: u64,
     /// Changes with the content.
     pub etag: String,
+    /// Whether the store itself said so.
+    pub(crate) has_etag: bool,
     /// Unix milliseconds.
     pub modified_ms: i64,
 }
@@ -85,8 +91,7 @@ impl Store {
     /// # Errors
     /// [`LibraryError::Store`] when the folder or the settings cannot be used. S3 itself is not asked yet.
     pub fn open(config: &StoreConfig, prefix: &str) -> Result<Self, LibraryError> {
-        let prefix =
-            Path::parse(prefix.trim_matches('/')).map_err(|error| LibraryError::Store(error.to_string()))?;
+        let prefix = Path::parse(prefix.trim_matches('/')).map_err(store_error)?;
         match config {
             StoreConfig::Local { root } => {
                 std::fs::create_dir_all(root)
@@ -116,15 +121,31 @@ impl Store {
         Ok(format!("{}/{}", self.base, self.path(name)?))
     }
 
-    /// All objects below the prefix, folders below it included ("folder/name").
+    /// The same store, from another prefix on.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`] for a prefix that can be none.
+    pub fn at(&self, prefix: &str) -> Result<Self, LibraryError> {
+        let prefix = Path::parse(prefix.trim_matches('/')).map_err(store_error)?;
+        Ok(Self { prefix, ..self.clone() })
+    }
+
+    /// All objects below the prefix, folders below it included ("folder/name"). What others put there under a name that
+    /// can be none here is left out.
     ///
     /// # Errors
     /// [`LibraryError::Store`].
     pub async fn list(&self) -> Result<Vec<Object>, LibraryError> {
-        let mut listed = self.objects.list(Some(&self.prefix));
+        let mut listed = self.objects.list(Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty()));
         let mut all = Vec::new();
         while let Some(meta) = listed.next().await {
-            all.extend(self.object(&meta.map_err(store_error)?));
+            match meta {
+                Ok(meta) => all.extend(self.object(&meta)),
+                Err(object_store::Error::InvalidPath { source }) => {
+                    tracing::warn!(error = %source, "an object is left out of the library: its name can be none here");
+                }
+                Err(error) => return Err(store_error(error)),
+            }
         }
         Ok(all)
     }
@@ -147,16 +168,32 @@ impl Store {
         got.bytes().await.map_err(store_error)
     }
 
-    /// Bytes of an object, as they come. The range has to lie within it.
+    /// A few bytes of an object; fewer at its end.
     ///
     /// # Errors
     /// As [`Store::head`].
+    pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, LibraryError> {
+        self.objects.get_range(&self.path(name)?, range).await.map_err(|error| of(name, error))
+    }
+
+    /// Bytes of an object, as they come. The range has to lie within it.
+    ///
+    /// # Errors
+    /// As [`Store::head`]; [`LibraryError::NotFound`] too when another object has taken its name.
     pub async fn stream(
         &self,
-        name: &str,
+        object: &Object,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let name = object.name.as_str();
+        if range.is_empty() {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            if_match: object.has_etag.then(|| format!("\"{}\"", object.etag)),
+            ..GetOptions::default()
+        };
         let got = self.objects.get_opts(&self.path(name)?, options).await.map_err(|error| of(name, error))?;
         Ok(got.into_stream().map(|bytes| bytes.map_err(store_error)).boxed())
     }
@@ -179,20 +216,14 @@ impl Store {
         let local = |source| LibraryError::Local { path: file.display().to_string(), source };
         let mut from = tokio::fs::File::open(file).await.map_err(local)?;
         let mut to = BufWriter::with_capacity(Arc::clone(&self.objects), self.path(name)?, PART_BYTES);
-        let mut buffer = vec![0; COPY_BYTES];
-        let mut sent = 0_u64;
-        loop {
-            let len = from.read(&mut buffer).await.map_err(local)?;
-            if len == 0 {
-                break;
-            }
-            if let Err(error) = to.write_all(&buffer[..len]).await {
+        let sent = match copy(&mut from, &mut to, local).await {
+            Ok(sent) => sent,
+            Err(error) => {
+                // Parts that belong to nothing would be kept, and paid for, without ever being seen.
                 let _ = to.abort().await;
-                return Err(store_error(error));
+                return Err(error);
             }
-            sent += len as u64;
-        }
-        to.shutdown().await.map_err(store_error)?;
+        };
         let stored = self.head(name).await?;
         if stored.size == sent {
             Ok(stored)
@@ -224,18 +255,55 @@ impl Store {
 
     fn path(&self, name: &str) -> Result<Path, LibraryError> {
         let bad = || LibraryError::BadName(name.to_owned());
-        if name.is_empty() || name.starts_with('/') || name.ends_with('/') {
+        let is_long = |segment: &str| segment.len() > MAX_SEGMENT_BYTES;
+        // The store's own files in the making end in "#" and a number.
+        let is_staging = name
+            .rsplit_once('#')
+            .is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit()));
+        if name.is_empty()
+            || name.starts_with('/')
+            || name.ends_with('/')
+            || is_staging
+            || name.split('/').any(is_long)
+        {
             return Err(bad());
         }
-        Path::parse(format!("{}/{name}", self.prefix)).map_err(|_| bad())
+        let prefix = self.prefix.as_ref();
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        if key.len() > MAX_KEY_BYTES {
+            return Err(bad());
+        }
+        Path::parse(key).map_err(|_| bad())
     }
 
     fn object(&self, meta: &ObjectMeta) -> Option<Object> {
-        let name = meta.location.as_ref().strip_prefix(self.prefix.as_ref())?.strip_prefix('/')?.to_owned();
+        let (key, prefix) = (meta.location.as_ref(), self.prefix.as_ref());
+        let name = if prefix.is_empty() { key } else { key.strip_prefix(prefix)?.strip_prefix('/')? };
         let modified_ms = meta.last_modified.timestamp_millis();
+        let has_etag = meta.e_tag.is_some();
         let etag = meta.e_tag.clone().unwrap_or_else(|| format!("{modified_ms:x}-{:x}", meta.size));
-        Some(Object { name, size: meta.size, etag: etag.trim_matches('"').to_owned(), modified_ms })
+        let etag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
+        Some(Object { name: name.to_owned(), size: meta.size, etag, has_etag, modified_ms })
     }
+}
+
+async fn copy(
+    from: &mut tokio::fs::File,
+    to: &mut BufWriter,
+    local: impl Fn(std::io::Error) -> LibraryError,
+) -> Result<u64, LibraryError> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut sent = 0_u64;
+    loop {
+        let len = from.read(&mut buffer).await.map_err(&local)?;
+        if len == 0 {
+            break;
+        }
+        to.write_all(&buffer[..len]).await.map_err(store_error)?;
+        sent += len as u64;
+    }
+    to.shutdown().await.map_err(store_error)?;
+    Ok(sent)
 }
 
 fn s3(config: &S3Config) -> Result<AmazonS3, LibraryError> {
@@ -255,7 +323,7 @@ fn s3(config: &S3Config) -> Result<AmazonS3, LibraryError> {
     builder.build().map_err(store_error)
 }
 
-/// The tutorials write endpoints with and without a scheme.
+/// The tutorials write endpoints with and without a scheme; without one it is https.
 fn endpoint_url(config: &S3Config) -> String {
     match &config.endpoint {
         Some(endpoint) if endpoint.contains("://") => endpoint.trim_end_matches('/').to_owned(),
@@ -274,7 +342,9 @@ fn store_error(error: impl std::fmt::Display) -> LibraryError {
 
 fn of(name: &str, error: object_store::Error) -> LibraryError {
     match error {
-        object_store::Error::NotFound { .. } => LibraryError::NotFound(name.to_owned()),
+        object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. } => {
+            LibraryError::NotFound(name.to_owned())
+        }
         other => store_error(other),
     }
 }

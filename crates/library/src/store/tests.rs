@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[path = "../../tests/common/s3.rs"]
+mod s3_server;
+
 /// Names that people and attackers choose; each is one recording.
 const NAMES: [&str; 5] = [
     "Test Room-RM_x-2026-01-01T101010.mp4",
@@ -21,7 +24,8 @@ async fn conforms(store: &Store) {
         assert_eq!((stored.name.as_str(), stored.size), (name, name.len() as u64 * 10));
         assert_eq!(store.head(name).await.unwrap(), stored);
         assert_eq!(store.read(name).await.unwrap(), name.repeat(10).as_bytes());
-        let mut part = store.stream(name, 1..4).await.unwrap();
+        assert_eq!(store.read_range(name, 2..6).await.unwrap(), name.as_bytes()[2..6]);
+        let mut part = store.stream(&stored, 1..4).await.unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = part.next().await {
             bytes.extend_from_slice(&chunk.unwrap());
@@ -38,9 +42,21 @@ async fn conforms(store: &Store) {
     store.write(".metadata/a.json", "{\"b\":1}").await.unwrap();
     assert_eq!(store.read(".metadata/a.json").await.unwrap(), "{\"b\":1}");
 
-    for name in
-        ["", "/", "a/", "/etc/passwd", "../up.mp4", "a/../../up.mp4", ".", "..", "a//b", "line\nbreak"]
-    {
+    let long = "x".repeat(241);
+    for name in [
+        "",
+        "/",
+        "a/",
+        "/etc/passwd",
+        "../up.mp4",
+        "a/../../up.mp4",
+        ".",
+        "..",
+        "a//b",
+        "line\nbreak",
+        "a#12",
+        &long,
+    ] {
         assert!(
             matches!(store.head(name).await, Err(LibraryError::BadName(_))),
             "{name:?} is a path, not a name"
@@ -64,6 +80,65 @@ async fn conforms(store: &Store) {
         store.upload("x.mp4", &folder.path().join("none")).await,
         Err(LibraryError::Local { .. })
     ));
+}
+
+#[tokio::test]
+async fn an_s3_server_conforms() {
+    let server = s3_server::S3Server::start().await;
+    let config = StoreConfig::S3(S3Config {
+        endpoint: Some(server.endpoint.clone()),
+        access_key: Some(s3_server::ACCESS_KEY.into()),
+        secret_key: Some(s3_server::SECRET_KEY.into()),
+        region: "us-east-1".into(),
+        bucket: s3_server::BUCKET.into(),
+    });
+    let store = Store::open(&config, "recordings/").unwrap();
+    conforms(&store).await;
+    assert!(store.is_s3());
+    let location = format!("{}/{}/recordings/a.mp4", server.endpoint, s3_server::BUCKET);
+    assert_eq!(store.location("a.mp4").unwrap(), location);
+    let url = store.presign("large.mp4", Duration::from_secs(60)).await.unwrap().unwrap();
+    assert!(url.starts_with(&location.replace("a.mp4", "large.mp4?")) && url.contains("X-Amz-Signature="));
+    conforms(&Store::open(&config, "").unwrap().at("deep/er").unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_s3_server_that_is_not_there_or_refuses_us_is_an_error_in_words() {
+    let server = s3_server::S3Server::start().await;
+    let config = S3Config {
+        endpoint: Some(server.endpoint.clone()),
+        access_key: Some(s3_server::ACCESS_KEY.into()),
+        secret_key: Some("wrong".into()),
+        region: "us-east-1".into(),
+        bucket: s3_server::BUCKET.into(),
+    };
+    let store = Store::open(&StoreConfig::S3(config), "").unwrap();
+    assert!(matches!(store.list().await, Err(LibraryError::Store(_))));
+}
+
+#[tokio::test]
+async fn a_whole_folder_is_a_store_and_foreign_names_in_it_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig::Local { root: folder.path().to_owned() };
+    conforms(&Store::open(&config, "").unwrap().at("a/b/").unwrap()).await;
+    let store = Store::open(&config, "").unwrap();
+    std::fs::write(folder.path().join("line\nbreak.mp4"), "x").unwrap();
+    store.write("fine.mp4", "x").await.unwrap();
+    let names: Vec<_> = store.list().await.unwrap().into_iter().map(|object| object.name).collect();
+    assert!(
+        names.contains(&"fine.mp4".to_owned()) && !names.iter().any(|name| name.contains('\n')),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_object_that_was_replaced_is_not_mixed_with_its_successor() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreConfig::Local { root: folder.path().to_owned() }, "").unwrap();
+    store.write("a.mp4", "first").await.unwrap();
+    let first = store.head("a.mp4").await.unwrap();
+    store.write("a.mp4", "second one").await.unwrap();
+    assert!(matches!(store.stream(&first, 0..3).await, Err(LibraryError::NotFound(_))));
 }
 
 #[tokio::test]
