@@ -9,6 +9,15 @@ pub enum LibraryError {
     /// The name cannot be one of a recording: it is empty, or would lead elsewhere.
     #[error("{0:?} cannot be the name of a recording")]
     BadName(String),
+    /// It is still being recorded or finished: wait.
+    #[error("the recording {0:?} is not finished yet")]
+    NotFinished(String),
+    /// The cursor is not one that a page gave, or not for this order.
+    #[error("this cursor belongs to no page of this list")]
+    BadCursor,
+    /// The index cannot be read or written: look at the data folder's disk.
+    #[error("the index of recordings fails: {0}")]
+    Index(String),
     /// The store does not do what it should: look at it, and try again.
     #[error("the store of recordings fails: {0}")]
     Store(String),

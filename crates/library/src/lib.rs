@@ -1,15 +1,32 @@
-//! The recordings library: where recordings are kept, and how they are read.
+//! The recordings library: where recordings are kept, how they are found, and how they are read.
 //!
 //! ```text
-//!   publish, read, delete ─► store ─► a folder, or an S3 bucket
-//!   what players ask for ──► range
+//!   publish ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
+//!   note ──────── what is being recorded ──────────────────►│
+//!   a player's Range ─► range ─► store      link: signed URLs
 //! ```
 //!
-//! The store is the truth; names are data and never paths.
+//! # Invariants
+//!
+//! - The store is the truth, and the index can be deleted: an MP4 in the store is a recording, described as well as what
+//!   stands beside it allows.
+//! - Names are data: any Unicode text below the prefix, and never a way out of it.
 
 mod error;
+mod index;
+mod library;
+mod link;
+mod mp4;
+mod query;
 pub mod range;
+mod recording;
+mod scan;
+mod sidecar;
 mod store;
 
 pub use error::LibraryError;
+pub use library::{Library, LibraryConfig, Publication, Published};
+pub use link::{LinkError, LinkKey, path};
+pub use query::{ListQuery, Page, Sort, SortKey, UnknownSort};
+pub use recording::{Recording, Status, UnknownStatus};
 pub use store::{Object, S3Config, Store, StoreConfig};

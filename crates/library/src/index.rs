@@ -1,0 +1,381 @@
+//! The index: what the store holds, and what is still being recorded, in SQLite. It can be deleted at any time.
+//!
+//! # Invariants
+//!
+//! - One row per name. A row says which objects it was read from, so that it is read again when they change.
+//! - What is being recorded is known only as long as the program runs: such rows are forgotten when the index is opened.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+
+use crate::error::LibraryError;
+use crate::query::{ListQuery, Page, Position, SortKey, Value};
+use crate::recording::{Recording, Status};
+
+/// Raised when the table changes: an older index is thrown away and read again from the store.
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    DROP TABLE IF EXISTS recordings;
+    CREATE TABLE recordings (
+        name TEXT PRIMARY KEY, id TEXT NOT NULL, room_name TEXT NOT NULL, room_id TEXT NOT NULL,
+        started_at_ms INTEGER NOT NULL, status TEXT NOT NULL, duration_ms INTEGER NOT NULL, size INTEGER NOT NULL,
+        progress REAL, error TEXT, recovered INTEGER NOT NULL, lost_ms INTEGER NOT NULL, sha256 TEXT,
+        room_key TEXT NOT NULL, search TEXT NOT NULL,
+        source TEXT NOT NULL, generation INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX by_start ON recordings (started_at_ms, name);
+    CREATE INDEX by_duration ON recordings (duration_ms, name);
+    CREATE INDEX by_size ON recordings (size, name);
+    CREATE INDEX by_room_key ON recordings (room_key, name);
+    CREATE INDEX by_room ON recordings (room_name, started_at_ms, name);
+    CREATE INDEX by_room_id ON recordings (room_id, started_at_ms, name);
+    CREATE INDEX by_id ON recordings (id);
+    CREATE INDEX by_status ON recordings (status, started_at_ms, name);
+    CREATE TABLE IF NOT EXISTS dismissed (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";
+
+const COLUMNS: &str = "name, id, room_name, room_id, started_at_ms, status, duration_ms, size, progress, error, \
+                       recovered, lost_ms, sha256";
+
+/// The open index.
+#[derive(Clone)]
+pub(crate) struct Index {
+    connection: Arc<Mutex<Connection>>,
+}
+
+/// What a row was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Changes with the objects.
+    pub(crate) source: String,
+    /// The scan during which it was written.
+    pub(crate) generation: i64,
+    pub(crate) status: Status,
+}
+
+impl Index {
+    /// Opens the file, or makes it. One that is damaged or of another version is thrown away.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub(crate) fn open(file: &Path) -> Result<Self, LibraryError> {
+        let connection = match open(file) {
+            Ok(connection) => connection,
+            Err(error) if is_damaged(&error) => {
+                tracing::warn!(%error, file = %file.display(), "the index is damaged and is made again from the store");
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut name = file.as_os_str().to_owned();
+                    name.push(suffix);
+                    let _ = std::fs::remove_file(name);
+                }
+                open(file).map_err(index_error)?
+            }
+            Err(error) => return Err(index_error(error)),
+        };
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Writes a row. Others that stand for the same recording in the making are replaced by it.
+    pub(crate) async fn put(
+        &self,
+        recording: Recording,
+        source: String,
+        generation: i64,
+    ) -> Result<(), LibraryError> {
+        self.run(move |db| {
+            let change = db.transaction()?;
+            put(&change, &recording, &source, generation)?;
+            change.commit()
+        })
+        .await
+    }
+
+    /// Notes what is not in the store: unless it is there already, or was dismissed.
+    pub(crate) async fn note(
+        &self,
+        recording: Recording,
+        source: String,
+        generation: i64,
+    ) -> Result<bool, LibraryError> {
+        self.run(move |db| {
+            let change = db.transaction()?;
+            let known: Option<String> = change
+                .prepare_cached("SELECT status FROM recordings WHERE name = ?1 OR id = ?2 ORDER BY status = 'complete' DESC")?
+                .query_row(params![recording.name, recording.id], |row| row.get(0))
+                .optional()?;
+            let dismissed = change
+                .prepare_cached("SELECT 1 FROM dismissed WHERE id = ?1")?
+                .exists(params![recording.id])?;
+            if dismissed || known.as_deref() == Some(Status::Complete.as_str()) {
+                return Ok(false);
+            }
+            put(&change, &recording, &source, generation)?;
+            change.commit()?;
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(crate) async fn by_name(&self, name: &str) -> Result<Option<Recording>, LibraryError> {
+        let name = name.to_owned();
+        self.run(move |db| {
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM recordings WHERE name = ?1"))?
+                .query_row(params![name], recording)
+                .optional()
+        })
+        .await
+    }
+
+    pub(crate) async fn with_status(&self, status: Status) -> Result<Vec<Recording>, LibraryError> {
+        self.run(move |db| {
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM recordings WHERE status = ?1"))?
+                .query_map(params![status.as_str()], recording)?
+                .collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), LibraryError> {
+        let name = name.to_owned();
+        self.run(move |db| db.execute("DELETE FROM recordings WHERE name = ?1", params![name])).await?;
+        Ok(())
+    }
+
+    /// Removes a row that says the file is there, and no other.
+    pub(crate) async fn remove_complete(&self, name: &str) -> Result<(), LibraryError> {
+        let name = name.to_owned();
+        self.run(move |db| {
+            db.execute("DELETE FROM recordings WHERE name = ?1 AND status = 'complete'", params![name])
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets a recording in the making.
+    pub(crate) async fn forget(&self, id: &str) -> Result<(), LibraryError> {
+        let id = id.to_owned();
+        self.run(move |db| {
+            db.execute(
+                "DELETE FROM recordings WHERE id = ?1 AND status IN ('starting', 'recording', 'finishing')",
+                params![id],
+            )
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// It was deleted by somebody, and is not to come back.
+    pub(crate) async fn dismiss(&self, id: &str) -> Result<(), LibraryError> {
+        let id = id.to_owned();
+        self.run(move |db| db.execute("INSERT OR IGNORE INTO dismissed (id) VALUES (?1)", params![id]))
+            .await?;
+        Ok(())
+    }
+
+    /// Every row's origin, by name.
+    pub(crate) async fn origins(&self) -> Result<HashMap<String, Origin>, LibraryError> {
+        self.run(|db| {
+            db.prepare_cached("SELECT name, source, generation, status FROM recordings")?
+                .query_map([], |row| {
+                    let origin =
+                        Origin { source: row.get(1)?, generation: row.get(2)?, status: status(row, 3)? };
+                    Ok((row.get(0)?, origin))
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// How many there are of each status.
+    pub(crate) async fn counts(&self) -> Result<HashMap<Status, u64>, LibraryError> {
+        self.run(|db| {
+            db.prepare_cached("SELECT status, count(*) FROM recordings GROUP BY status")?
+                .query_map([], |row| Ok((status(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
+                .collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn page(&self, query: &ListQuery) -> Result<Page, LibraryError> {
+        let sort = query.sort;
+        let position =
+            query.cursor.as_deref().map(|cursor| Position::from_cursor(cursor, sort)).transpose()?;
+        let (sql, values) = select(query, position);
+        let limit = query.limit.max(1);
+        self.run(move |db| {
+            let mut recordings: Vec<Recording> = db
+                .prepare_cached(&sql)?
+                .query_map(params_from_iter(values), recording)?
+                .collect::<Result<_, _>>()?;
+            let next_cursor = (recordings.len() > limit).then(|| {
+                recordings.truncate(limit);
+                let last = &recordings[limit - 1];
+                let value = match sort.key {
+                    SortKey::StartedAt => Value::Number(last.started_at_ms),
+                    SortKey::Duration => Value::Number(stored(last.duration_ms)),
+                    SortKey::Size => Value::Number(stored(last.size)),
+                    SortKey::RoomName => Value::Text(folded(&last.room_name)),
+                };
+                Position::new(sort, value, &last.name).to_cursor()
+            });
+            Ok(Page { recordings, next_cursor })
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LibraryError> {
+        let connection = Arc::clone(&self.connection);
+        let working = tokio::task::spawn_blocking(move || {
+            let mut connection = connection.lock().expect("no code panics while it holds the index");
+            work(&mut connection)
+        });
+        working.await.expect("work on the index does not panic").map_err(index_error)
+    }
+}
+
+/// The page's statement, and its values.
+fn select(query: &ListQuery, position: Option<Position>) -> (String, Vec<Sql>) {
+    let column = match query.sort.key {
+        SortKey::StartedAt => "started_at_ms",
+        SortKey::Duration => "duration_ms",
+        SortKey::Size => "size",
+        SortKey::RoomName => "room_key",
+    };
+    let (compare, direction) = if query.sort.descending { ("<", "DESC") } else { (">", "ASC") };
+    let mut conditions = Vec::new();
+    let mut values: Vec<Sql> = Vec::new();
+    for (condition, value) in [("room_name = ?", &query.room_name), ("room_id = ?", &query.room_id)] {
+        if let Some(value) = value {
+            conditions.push(condition.to_owned());
+            values.push(value.clone().into());
+        }
+    }
+    if !query.status.is_empty() {
+        let places = vec!["?"; query.status.len()].join(", ");
+        conditions.push(format!("status IN ({places})"));
+        values.extend(query.status.iter().map(|status| Sql::from(status.to_string())));
+    }
+    if let Some(text) = &query.text {
+        conditions.push("instr(search, ?) > 0".to_owned());
+        values.push(folded(text).into());
+    }
+    if let Some(position) = position {
+        conditions.push(format!("({column}, name) {compare} (?, ?)"));
+        values.push(match position.value {
+            Value::Number(value) => value.into(),
+            Value::Text(value) => value.into(),
+        });
+        values.push(position.name.into());
+    }
+    let conditions =
+        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    // One more than asked for tells whether there is another page.
+    let limit = query.limit.max(1) + 1;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM recordings {conditions} ORDER BY {column} {direction}, name {direction} LIMIT {limit}"
+    );
+    (sql, values)
+}
+
+fn put(db: &Connection, recording: &Recording, source: &str, generation: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM recordings WHERE id = ?1 AND name <> ?2 AND status IN ('starting', 'recording', 'finishing')",
+    )?
+    .execute(params![recording.id, recording.name])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO recordings (name, id, room_name, room_id, started_at_ms, status, duration_ms, size, \
+         progress, error, recovered, lost_ms, sha256, room_key, search, source, generation) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    )?
+    .execute(params![
+        recording.name,
+        recording.id,
+        recording.room_name,
+        recording.room_id,
+        recording.started_at_ms,
+        recording.status.as_str(),
+        stored(recording.duration_ms),
+        stored(recording.size),
+        recording.progress,
+        recording.error,
+        recording.recovered,
+        stored(Some(recording.lost_ms)),
+        recording.sha256,
+        folded(&recording.room_name),
+        folded(&format!("{}\n{}", recording.room_name, recording.name)),
+        source,
+        generation,
+    ])?;
+    Ok(())
+}
+
+/// Unknown numbers sort below all others.
+fn stored(value: Option<u64>) -> i64 {
+    value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn folded(text: &str) -> String {
+    text.to_lowercase()
+}
+
+fn recording(row: &Row<'_>) -> rusqlite::Result<Recording> {
+    let number = |column| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(column)?).ok());
+    Ok(Recording {
+        name: row.get(0)?,
+        id: row.get(1)?,
+        room_name: row.get(2)?,
+        room_id: row.get(3)?,
+        started_at_ms: row.get(4)?,
+        status: status(row, 5)?,
+        duration_ms: number(6)?,
+        size: number(7)?,
+        progress: row.get(8)?,
+        error: row.get(9)?,
+        recovered: row.get(10)?,
+        lost_ms: number(11)?.unwrap_or(0),
+        sha256: row.get(12)?,
+    })
+}
+
+fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+fn open(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // What a power cut takes from an index is read again from the store.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != VERSION {
+        connection.execute_batch(SCHEMA)?;
+        connection.pragma_update(None, "user_version", VERSION)?;
+    }
+    connection
+        .execute("DELETE FROM recordings WHERE status IN ('starting', 'recording', 'finishing')", [])?;
+    Ok(connection)
+}
+
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        || matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::Unknown)
+}
+
+fn index_error(error: rusqlite::Error) -> LibraryError {
+    LibraryError::Index(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

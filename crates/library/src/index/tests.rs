@@ -1,0 +1,109 @@
+use super::*;
+
+fn recording_at(name: &str, room: &str, started_at_ms: i64) -> Recording {
+    Recording {
+        room_name: room.into(),
+        room_id: "RM_1".into(),
+        started_at_ms,
+        duration_ms: Some(started_at_ms.unsigned_abs() * 10 % 70),
+        size: Some(5),
+        id: format!("EG_{name}"),
+        ..Recording::named(name)
+    }
+}
+
+fn index() -> (tempfile::TempDir, Index) {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(&folder.path().join("index.db")).unwrap();
+    (folder, index)
+}
+
+async fn names(index: &Index, query: ListQuery) -> Vec<String> {
+    index.page(&query).await.unwrap().recordings.into_iter().map(|recording| recording.name).collect()
+}
+
+#[tokio::test]
+async fn every_order_pages_through_everything_once() {
+    let (_folder, index) = index();
+    for n in 0..25 {
+        let room = ["b", "A", "ä", ""][n % 4];
+        index.put(recording_at(&format!("{n}.mp4"), room, (n / 2) as i64), String::new(), 0).await.unwrap();
+    }
+    for sort in ["startedAt", "-startedAt", "duration", "-duration", "size", "-size", "roomName", "-roomName"]
+    {
+        let query = ListQuery { sort: sort.parse().unwrap(), limit: 1000, ..ListQuery::default() };
+        let whole = names(&index, query.clone()).await;
+        assert_eq!(whole.len(), 25);
+        let (mut paged, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = index.page(&ListQuery { limit: 4, cursor, ..query.clone() }).await.unwrap();
+            assert!(page.recordings.len() <= 4);
+            paged.extend(page.recordings.into_iter().map(|recording| recording.name));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, whole, "{sort}");
+    }
+    let newest = names(&index, ListQuery { limit: 2, ..ListQuery::default() }).await;
+    assert_eq!(newest, ["24.mp4", "23.mp4"]);
+}
+
+#[tokio::test]
+async fn filters_are_exact_and_text_is_found_in_any_case() {
+    let (_folder, index) = index();
+    index.put(recording_at("one.mp4", "Räume 100%", 1), String::new(), 0).await.unwrap();
+    index.put(recording_at("TWO_x.mp4", "räume", 2), String::new(), 0).await.unwrap();
+    let failed = Recording { status: Status::Failed, ..recording_at("three.mp4", "' OR 1=1 --", 3) };
+    index.put(failed, String::new(), 0).await.unwrap();
+    let text = |text: &str| ListQuery { text: Some(text.into()), ..ListQuery::default() };
+    assert_eq!(names(&index, text("RÄUME")).await, ["TWO_x.mp4", "one.mp4"]);
+    assert_eq!(names(&index, text("two_")).await, ["TWO_x.mp4"]);
+    assert_eq!(names(&index, text("%")).await, ["one.mp4"]);
+    assert_eq!(names(&index, text("' or")).await, ["three.mp4"]);
+    let room = |room: &str| ListQuery { room_name: Some(room.into()), ..ListQuery::default() };
+    assert_eq!(names(&index, room("räume")).await, ["TWO_x.mp4"]);
+    assert!(names(&index, room("' OR 1=1")).await.is_empty());
+    let status = ListQuery { status: vec![Status::Failed], ..ListQuery::default() };
+    assert_eq!(names(&index, status).await, ["three.mp4"]);
+}
+
+#[tokio::test]
+async fn what_is_in_the_making_is_noted_until_it_is_complete_or_the_index_is_opened_again() {
+    let (folder, index) = index();
+    let making = Recording { status: Status::Recording, ..recording_at("a.mp4", "r", 1) };
+    assert!(index.note(making.clone(), String::new(), 0).await.unwrap());
+    // A template may be resolved late: the name changes, the recording does not.
+    let renamed = Recording { name: "b.mp4".into(), ..making.clone() };
+    assert!(index.note(renamed.clone(), String::new(), 0).await.unwrap());
+    assert_eq!(names(&index, ListQuery::default()).await, ["b.mp4"]);
+    index.put(Recording { status: Status::Complete, ..renamed.clone() }, "etag".into(), 0).await.unwrap();
+    assert!(!index.note(Recording { status: Status::Finishing, ..renamed }, String::new(), 0).await.unwrap());
+    assert_eq!(index.by_name("b.mp4").await.unwrap().unwrap().status, Status::Complete);
+
+    let other = Recording { status: Status::Starting, ..recording_at("c.mp4", "r", 1) };
+    index.note(other, String::new(), 0).await.unwrap();
+    drop(index);
+    let index = Index::open(&folder.path().join("index.db")).unwrap();
+    assert_eq!(names(&index, ListQuery::default()).await, ["b.mp4"]);
+}
+
+#[tokio::test]
+async fn what_was_dismissed_does_not_come_back() {
+    let (_folder, index) = index();
+    let failed = Recording { status: Status::Failed, ..recording_at("a.mp4", "r", 1) };
+    assert!(index.note(failed.clone(), String::new(), 0).await.unwrap());
+    index.dismiss(&failed.id).await.unwrap();
+    index.remove("a.mp4").await.unwrap();
+    assert!(!index.note(failed, String::new(), 0).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index.db");
+    std::fs::write(&file, vec![7; 10_000]).unwrap();
+    let index = Index::open(&file).unwrap();
+    assert!(names(&index, ListQuery::default()).await.is_empty());
+}

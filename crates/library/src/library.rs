@@ -1,0 +1,508 @@
+//! The library itself: publishes, lists, finds, reads and deletes recordings.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::LibraryError;
+use crate::index::Index;
+use crate::link::LinkKey;
+use crate::query::{ListQuery, Page};
+use crate::recording::{Recording, Status};
+use crate::scan::{self, Evidence, KnownManifests, Listing};
+use crate::sidecar::{self, Sidecar};
+use crate::store::{Object, Store, StoreConfig};
+
+/// Recordings described at once.
+const CONCURRENTLY: usize = 16;
+
+/// How a library is set up.
+#[derive(Clone)]
+pub struct LibraryConfig {
+    /// Where recordings are.
+    pub store: StoreConfig,
+    /// `RECORDINGS_PATH`: below which folder of the store they stand ("recordings/").
+    pub prefix: String,
+    /// The index's file; its folder has to be there.
+    pub index: PathBuf,
+    /// What links to recordings are signed with.
+    pub link_key: LinkKey,
+    /// What others put into the store or take from it is seen after this.
+    pub refresh_every: Duration,
+}
+
+/// A finished recording to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The MP4, on local disk.
+    pub file: &'a Path,
+    /// Where it goes, from the root of the store: `recordings/Test Room-RM_x-2026-01-01T101010.mp4`.
+    pub key: &'a str,
+    /// `EG_…`.
+    pub egress_id: &'a str,
+    /// The room's name.
+    pub room_name: &'a str,
+    /// `RM_…`.
+    pub room_id: &'a str,
+    /// Unix nanoseconds.
+    pub started_at_ns: i64,
+    /// Nanoseconds.
+    pub duration_ns: u64,
+    /// The program died while it recorded.
+    pub recovered: bool,
+    /// At most so much is missing at the end.
+    pub lost_ns: u64,
+}
+
+/// Where a recording stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// An absolute path, or a URL.
+    pub location: String,
+    /// The same of its sidecar.
+    pub sidecar_location: String,
+}
+
+/// A handle to the library.
+#[derive(Clone)]
+pub struct Library {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    /// The same store from its root on: whoever records chooses the path.
+    root: Store,
+    prefix: String,
+    index: Index,
+    link_key: LinkKey,
+    refresh_every: Duration,
+    /// Counts scans: what is written during one is newer than what it listed.
+    generation: AtomicI64,
+    scan: tokio::sync::Mutex<KnownManifests>,
+    is_refreshing: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When the last scan began.
+    refreshed_at: Option<Instant>,
+    /// Why the last scan failed.
+    trouble: Option<String>,
+    /// What was deleted, and during which scan.
+    deleted: HashMap<String, i64>,
+}
+
+impl Library {
+    /// Opens the library. The store is read at the first list.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`], [`LibraryError::Local`], [`LibraryError::Index`]: settings or folders that cannot be used.
+    pub fn open(config: LibraryConfig) -> Result<Self, LibraryError> {
+        let root = Store::open(&config.store, "")?;
+        let plain = config.prefix.trim_matches('/');
+        let shared = Shared {
+            store: root.at(plain)?,
+            root,
+            prefix: if plain.is_empty() { String::new() } else { format!("{plain}/") },
+            index: Index::open(&config.index)?,
+            link_key: config.link_key,
+            refresh_every: config.refresh_every,
+            generation: AtomicI64::new(1),
+            scan: tokio::sync::Mutex::default(),
+            is_refreshing: AtomicBool::new(false),
+            state: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Stores a finished recording with its sidecar, and lists it at once. Publishing again replaces it.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`].
+    pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
+        let shared = &self.shared;
+        let location = shared.root.location(publication.key)?;
+        let sha256 = sha256_of(publication.file).await?;
+        let object = shared.root.upload(publication.key, publication.file).await?;
+        let duration_ns = publication.duration_ns;
+        let sidecar = Sidecar {
+            egress_id: publication.egress_id.to_owned(),
+            room_id: publication.room_id.to_owned(),
+            room_name: publication.room_name.to_owned(),
+            started_at: publication.started_at_ns,
+            ended_at: publication.started_at_ns.saturating_add_unsigned(duration_ns),
+            files: vec![sidecar::File { filename: publication.key.to_owned(), location: location.clone() }],
+            status: Status::Complete.to_string(),
+            duration_ns: Some(duration_ns),
+            size: Some(object.size),
+            sha256: Some(sha256),
+            recovered: Some(publication.recovered),
+            lost_ns: Some(publication.lost_ns),
+            error: None,
+        };
+        let sidecar_key = sidecar::own(publication.key);
+        shared.root.write(&sidecar_key, sidecar.to_json()).await?;
+        if let Some(name) = self.name_of(publication.key)
+            && sidecar::is_recording(name)
+        {
+            let mut recording = Recording { size: Some(object.size), ..Recording::named(name) };
+            sidecar.describe(&mut recording);
+            // The next scan compares it with what is listed, and finds it changed once.
+            shared.index.put(recording, object.etag, shared.generation()).await?;
+        }
+        Ok(Published { location, sidecar_location: shared.root.location(&sidecar_key)? })
+    }
+
+    /// The name of what stands at `key` of the store, if that is below the prefix.
+    pub fn name_of<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(self.shared.prefix.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// `RECORDINGS_PATH`, with `/` at its end unless it is empty.
+    pub fn prefix(&self) -> &str {
+        &self.shared.prefix
+    }
+
+    /// Lists a recording that is being made or has failed. One that is in the store, or was deleted, is left as it is.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub async fn note(&self, recording: Recording) -> Result<(), LibraryError> {
+        let shared = &self.shared;
+        let is_failed = recording.status == Status::Failed;
+        let is_noted = shared.index.note(recording.clone(), String::new(), shared.generation()).await?;
+        if is_failed && is_noted && sidecar::is_recording(&recording.name) {
+            let json = Sidecar::of_failed(&recording).to_json();
+            if let Err(error) = shared.store.write(&sidecar::own(&recording.name), json).await {
+                tracing::warn!(%error, recording = recording.name, "a failed recording cannot be noted in the store");
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a recording in the making: nothing came of it.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub async fn forget(&self, id: &str) -> Result<(), LibraryError> {
+        self.shared.index.forget(id).await
+    }
+
+    /// Those being made.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub async fn in_the_making(&self) -> Result<Vec<Recording>, LibraryError> {
+        let mut all = Vec::new();
+        for status in Status::ALL.into_iter().filter(|status| status.is_active()) {
+            all.extend(self.shared.index.with_status(status).await?);
+        }
+        Ok(all)
+    }
+
+    /// How many there are of each status.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub async fn counts(&self) -> Result<HashMap<Status, u64>, LibraryError> {
+        self.shared.index.counts().await
+    }
+
+    /// A page of the list. While the store fails, what was known of it is shown.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadCursor`], [`LibraryError::Index`]; [`LibraryError::Store`] when the store has never been read.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page, LibraryError> {
+        let shared = &self.shared;
+        let refreshed_at = shared.state().refreshed_at;
+        match refreshed_at {
+            None => {
+                if let Err(error) = self.refresh().await
+                    && shared.index.counts().await?.is_empty()
+                {
+                    return Err(error);
+                }
+            }
+            Some(at) if at.elapsed() >= shared.refresh_every => {
+                if !shared.is_refreshing.swap(true, Ordering::AcqRel) {
+                    let library = self.clone();
+                    tokio::spawn(async move {
+                        // A failure is told by the state, and in the log.
+                        let _ = library.refresh().await;
+                        library.shared.is_refreshing.store(false, Ordering::Release);
+                    });
+                }
+            }
+            Some(_) => {}
+        }
+        shared.index.page(query).await
+    }
+
+    /// Reads the store anew. Calls at the same time share one reading.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`], [`LibraryError::Index`].
+    pub async fn refresh(&self) -> Result<(), LibraryError> {
+        let asked_at = Instant::now();
+        let mut manifests = self.shared.scan.lock().await;
+        if self.shared.state().refreshed_at.is_some_and(|at| at >= asked_at) {
+            return Ok(());
+        }
+        // A reading that began before somebody asked may have missed what they ask for.
+        let began = Instant::now();
+        let result = self.scan(&mut manifests).await;
+        let mut state = self.shared.state();
+        match &result {
+            Ok(()) => {
+                if state.trouble.take().is_some() {
+                    tracing::info!("the store of recordings answers again");
+                }
+                state.refreshed_at = Some(began);
+            }
+            Err(error) => {
+                if state.trouble.is_none() {
+                    tracing::warn!(%error, "the store of recordings cannot be read");
+                }
+                state.trouble = Some(error.to_string());
+                // Another try after the usual time, and not at once for every request.
+                if state.refreshed_at.is_some() {
+                    state.refreshed_at = Some(began);
+                }
+            }
+        }
+        result
+    }
+
+    /// Why the store could not be read the last time.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.state().trouble.clone()
+    }
+
+    async fn scan(&self, manifests: &mut KnownManifests) -> Result<(), LibraryError> {
+        let shared = &self.shared;
+        let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let listing = Listing::read(&shared.store, manifests).await?;
+        let known = shared.index.origins().await?;
+        let mut changed = Vec::new();
+        for object in listing.recordings() {
+            let evidence = listing.evidence(object);
+            let is_known = known
+                .get(&object.name)
+                .is_some_and(|origin| origin.status == Status::Complete && origin.source == evidence.source);
+            if !is_known {
+                changed.push((object.clone(), evidence));
+            }
+        }
+        let mut describing = stream::iter(changed)
+            .map(|(object, evidence)| async move {
+                let described = scan::describe(&shared.store, &object, &evidence).await;
+                (object, evidence, described)
+            })
+            .buffer_unordered(CONCURRENTLY);
+        while let Some((object, evidence, described)) = describing.next().await {
+            match described {
+                Ok(recording) if !shared.was_deleted(&recording.name, generation) => {
+                    shared.index.put(recording, evidence.source, generation).await?;
+                }
+                Ok(_) | Err(LibraryError::NotFound(_)) => {}
+                Err(LibraryError::BadName(name)) => {
+                    tracing::debug!(name, "an object's name can be none here")
+                }
+                Err(error) => {
+                    tracing::warn!(%error, recording = object.name, "a recording cannot be read");
+                    return Err(error);
+                }
+            }
+        }
+        for (name, object) in listing.lone_sidecars() {
+            let source = &object.etag;
+            let is_known =
+                known.get(name).is_some_and(|origin| origin.source == *source || origin.status.is_active());
+            if !is_known && let Some(recording) = scan::failed(&shared.store, name, object).await? {
+                shared.index.put(recording, source.clone(), generation).await?;
+            }
+        }
+        for (name, origin) in &known {
+            let is_gone = match origin.status {
+                Status::Complete => !listing.contains(name),
+                // Without a sidecar it is known to this index only, and stays until somebody deletes it.
+                Status::Failed => !origin.source.is_empty() && !listing.contains(&sidecar::own(name)),
+                _ => false,
+            };
+            if is_gone && origin.generation < generation {
+                shared.index.remove(name).await?;
+            }
+        }
+        shared.state().deleted.retain(|_, during| *during >= generation);
+        Ok(())
+    }
+
+    /// A recording by its name, whatever its status.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`], [`LibraryError::BadName`], [`LibraryError::Store`], [`LibraryError::Index`].
+    pub async fn find(&self, name: &str) -> Result<Recording, LibraryError> {
+        match self.shared.index.by_name(name).await? {
+            Some(recording) => Ok(recording),
+            None => self.look_for(name, None).await,
+        }
+    }
+
+    /// Reads one recording from the store into the index: it is known to be there since a moment.
+    ///
+    /// # Errors
+    /// As [`Library::find`].
+    pub async fn look_for(&self, name: &str, id: Option<&str>) -> Result<Recording, LibraryError> {
+        if !sidecar::is_recording(name) {
+            return Err(LibraryError::NotFound(name.to_owned()));
+        }
+        let shared = &self.shared;
+        let generation = shared.generation();
+        let object = shared.store.head(name).await?;
+        let mut recording = scan::describe(&shared.store, &object, &Evidence::guess(&object, id)).await?;
+        if let Some(id) = id.filter(|_| recording.id == recording.name) {
+            id.clone_into(&mut recording.id);
+        }
+        shared.index.put(recording.clone(), object.etag, generation).await?;
+        Ok(recording)
+    }
+
+    /// The file of a finished recording.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn file(&self, name: &str) -> Result<Object, LibraryError> {
+        if !sidecar::is_recording(name) {
+            return Err(LibraryError::NotFound(name.to_owned()));
+        }
+        if let Some(recording) = self.shared.index.by_name(name).await?
+            && recording.status.is_active()
+        {
+            return Err(LibraryError::NotFinished(name.to_owned()));
+        }
+        match self.shared.store.head(name).await {
+            Err(LibraryError::NotFound(name)) => {
+                self.shared.index.remove_complete(&name).await?;
+                Err(LibraryError::NotFound(name))
+            }
+            answer => answer,
+        }
+    }
+
+    /// Bytes of a file, as they come.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`] when it has been deleted or replaced since; [`LibraryError::Store`].
+    pub async fn stream(
+        &self,
+        file: &Object,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
+        self.shared.store.stream(file, range).await
+    }
+
+    /// A link to a finished recording on this server, for whoever holds it.
+    ///
+    /// # Errors
+    /// As [`Library::file`].
+    pub async fn signed_link(&self, name: &str, valid: Duration) -> Result<String, LibraryError> {
+        let file = self.file(name).await?;
+        Ok(self.shared.link_key.link(&file.name, unix_s(), valid))
+    }
+
+    /// A URL of the store itself; `None` on local disk.
+    ///
+    /// # Errors
+    /// As [`Library::file`].
+    pub async fn presigned_url(&self, name: &str, valid: Duration) -> Result<Option<String>, LibraryError> {
+        let file = self.file(name).await?;
+        self.shared.store.presign(&file.name, valid).await
+    }
+
+    /// What links are checked by.
+    pub fn link_key(&self) -> &LinkKey {
+        &self.shared.link_key
+    }
+
+    /// Deletes a recording with everything beside it.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
+        let shared = &self.shared;
+        let recording = self.find(name).await?;
+        if recording.status.is_active() {
+            return Err(LibraryError::NotFinished(name.to_owned()));
+        }
+        shared.state().deleted.insert(name.to_owned(), i64::MAX);
+        let deleted = self.delete_objects(&recording).await;
+        shared.state().deleted.insert(name.to_owned(), shared.generation());
+        deleted?;
+        shared.index.dismiss(&recording.id).await?;
+        shared.index.remove(name).await?;
+        tracing::info!(recording = name, id = recording.id, "deleted");
+        Ok(())
+    }
+
+    /// The file first: what is left of an attempt that fails after it is no recording.
+    async fn delete_objects(&self, recording: &Recording) -> Result<(), LibraryError> {
+        let store = &self.shared.store;
+        let name = &recording.name;
+        store.delete(name).await?;
+        store.delete(&sidecar::own(name)).await?;
+        match store.delete(&sidecar::advanced(name)).await {
+            Ok(()) | Err(LibraryError::BadName(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let file = name.rsplit('/').next().unwrap_or(name).to_owned();
+        let mut known = self.shared.scan.lock().await;
+        let manifest =
+            known.iter().find(|(_, (_, files))| *files == [file.as_str()]).map(|(name, _)| name.clone());
+        if let Some(manifest) = manifest {
+            store.delete(&manifest).await?;
+            known.remove(&manifest);
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the library's state")
+    }
+
+    fn generation(&self) -> i64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn was_deleted(&self, name: &str, during: i64) -> bool {
+        self.state().deleted.get(name).is_some_and(|generation| *generation >= during)
+    }
+}
+
+async fn sha256_of(file: &Path) -> Result<String, LibraryError> {
+    let file = file.to_owned();
+    let hashing = tokio::task::spawn_blocking(move || {
+        let local = |source| LibraryError::Local { path: file.display().to_string(), source };
+        let mut hash = Sha256::new();
+        std::io::copy(&mut std::fs::File::open(&file).map_err(local)?, &mut hash).map_err(local)?;
+        Ok(hex::encode(hash.finalize()))
+    });
+    hashing.await.expect("hashing does not panic")
+}
+
+fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+use super::*;
+use crate::Sort;
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    library: Library,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let library = open(folder.path());
+        Self { folder, library }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    fn put(&self, name: &str, content: &[u8]) {
+        let file = self.root().join("recordings").join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+
+    async fn publish(&self, name: &str, id: &str) -> Published {
+        let file = self.folder.path().join("made.mp4");
+        std::fs::write(&file, format!("content of {name}")).unwrap();
+        let key = format!("recordings/{name}");
+        let publication = Publication {
+            file: &file,
+            key: &key,
+            egress_id: id,
+            room_name: "räume",
+            room_id: "RM_1",
+            started_at_ns: 1_767_262_210_123_000_000,
+            duration_ns: 5_500_000_000,
+            recovered: true,
+            lost_ns: 250_000_000,
+        };
+        self.library.publish(&publication).await.unwrap()
+    }
+
+    async fn names(&self) -> Vec<String> {
+        let query = ListQuery { sort: "startedAt".parse::<Sort>().unwrap(), ..ListQuery::default() };
+        let page = self.library.list(&query).await.unwrap();
+        page.recordings.into_iter().map(|recording| recording.name).collect()
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.root()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path.display().to_string()) }
+            }
+        }
+        files
+    }
+}
+
+fn open(folder: &Path) -> Library {
+    let config = LibraryConfig {
+        store: StoreConfig::Local { root: folder.join("store") },
+        prefix: "recordings/".into(),
+        index: folder.join("index.db"),
+        link_key: LinkKey::new([7; 32]),
+        refresh_every: Duration::ZERO,
+    };
+    Library::open(config).unwrap()
+}
+
+fn making(id: &str, name: &str, status: Status) -> Recording {
+    Recording {
+        id: id.into(), status, room_name: "räume".into(), started_at_ms: 5, ..Recording::named(name)
+    }
+}
+
+#[tokio::test]
+async fn a_published_recording_is_listed_at_once_and_found_again_without_the_index() {
+    let fixture = Fixture::new();
+    let published = fixture.publish("räume & 1.mp4", "EG_1").await;
+    assert_eq!(std::fs::read_to_string(&published.location).unwrap(), "content of räume & 1.mp4");
+    let sidecar: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&published.sidecar_location).unwrap()).unwrap();
+    assert_eq!(sidecar["files"][0]["filename"], "recordings/räume & 1.mp4");
+    assert_eq!(sidecar["ended_at"], 1_767_262_215_623_000_000_i64);
+    let at_once = fixture.library.find("räume & 1.mp4").await.unwrap();
+    assert_eq!((at_once.id.as_str(), at_once.duration_ms, at_once.lost_ms), ("EG_1", Some(5500), 250));
+    assert_eq!(at_once.sha256.as_deref().map(str::len), Some(64));
+
+    std::fs::remove_file(fixture.folder.path().join("index.db")).unwrap();
+    let again = open(fixture.folder.path());
+    let page = again.list(&ListQuery::default()).await.unwrap();
+    assert_eq!(page.recordings, [at_once]);
+}
+
+#[tokio::test]
+async fn recordings_of_the_tutorials_are_listed_and_deleted_with_their_metadata() {
+    let fixture = Fixture::new();
+    fixture.put("basic-RM_1-2026-01-01T101010.mp4", b"basic");
+    fixture.put(
+        "basic-RM_1-2026-01-01T101010.mp4.json",
+        br#"{"egress_id":"EG_b","room_id":"RM_1","room_name":"basic","started_at":1000000000,"files":[]}"#,
+    );
+    fixture.put("advanced-RM_2-2026-01-01T101010.mp4", b"advanced");
+    fixture.put(
+        ".metadata/advanced-RM_2-2026-01-01T101010.json",
+        br#"{"id":"EG_a","name":"x","roomName":"advanced","roomId":"RM_2","startedAt":2000,"duration":3.5,"size":8}"#,
+    );
+    fixture.put("named.mp4", b"manifest");
+    fixture.put(
+        "EG_m.json",
+        br#"{"egress_id":"EG_m","room_name":"manifest","started_at":3000000000,
+            "files":[{"filename":"recordings/named.mp4","location":"x"}]}"#,
+    );
+    fixture.put("bare room-RM_4-2026-01-01T101010.mp4", b"bare");
+    fixture.put("notes.txt", b"no recording");
+    fixture.put("broken.mp4.json", b"{");
+    let page = fixture.library.list(&ListQuery::default()).await.unwrap();
+    let seen: Vec<_> = page
+        .recordings
+        .iter()
+        .map(|r| (r.id.as_str(), r.room_name.as_str(), r.started_at_ms, r.duration_ms, r.size))
+        .collect();
+    let bare = "bare room-RM_4-2026-01-01T101010.mp4";
+    assert_eq!(
+        seen,
+        [
+            (bare, "bare room", 1_767_262_210_000, None, Some(4)),
+            ("EG_m", "manifest", 3000, None, Some(8)),
+            ("EG_a", "advanced", 2000, Some(3500), Some(8)),
+            ("EG_b", "basic", 1000, None, Some(5)),
+        ]
+    );
+    for recording in &page.recordings {
+        fixture.library.delete(&recording.name).await.unwrap();
+    }
+    assert!(fixture.names().await.is_empty());
+    let left = fixture.files();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[tokio::test]
+async fn what_others_do_to_the_store_is_seen() {
+    let fixture = Fixture::new();
+    fixture.put("a.mp4", b"a");
+    assert_eq!(fixture.names().await, ["a.mp4"]);
+    fixture.put("b.mp4", b"b");
+    std::fs::remove_file(fixture.root().join("recordings/a.mp4")).unwrap();
+    fixture.library.refresh().await.unwrap();
+    assert_eq!(fixture.names().await, ["b.mp4"]);
+    // A manifest that comes after its file describes it after all.
+    fixture.put("b.mp4.json", br#"{"egress_id":"EG_b","room_name":"late"}"#);
+    fixture.library.refresh().await.unwrap();
+    assert_eq!(fixture.library.find("b.mp4").await.unwrap().room_name, "late");
+    fixture.put("c.mp4", b"c");
+    assert_eq!(fixture.library.find("c.mp4").await.unwrap().size, Some(1), "found before any refresh");
+    assert!(matches!(fixture.library.find("d.mp4").await, Err(LibraryError::NotFound(_))));
+    assert!(matches!(fixture.library.find("b.mp4.json").await, Err(LibraryError::NotFound(_))));
+    assert!(matches!(fixture.library.find("../b.mp4").await, Err(LibraryError::BadName(_))));
+}
+
+#[tokio::test]
+async fn one_in_the_making_is_listed_and_neither_played_nor_deleted() {
+    let fixture = Fixture::new();
+    fixture.library.note(making("EG_1", "a.mp4", Status::Recording)).await.unwrap();
+    fixture.library.refresh().await.unwrap();
+    assert_eq!(fixture.names().await, ["a.mp4"]);
+    assert!(matches!(fixture.library.file("a.mp4").await, Err(LibraryError::NotFinished(_))));
+    assert!(matches!(fixture.library.delete("a.mp4").await, Err(LibraryError::NotFinished(_))));
+    assert_eq!(fixture.library.in_the_making().await.unwrap().len(), 1);
+    fixture.publish("a.mp4", "EG_1").await;
+    fixture.library.note(making("EG_1", "a.mp4", Status::Finishing)).await.unwrap();
+    assert_eq!(fixture.library.find("a.mp4").await.unwrap().status, Status::Complete);
+    assert!(fixture.library.file("a.mp4").await.is_ok());
+
+    fixture.library.note(making("EG_2", "b.mp4", Status::Starting)).await.unwrap();
+    fixture.library.forget("EG_2").await.unwrap();
+    assert_eq!(fixture.names().await, ["a.mp4"]);
+}
+
+#[tokio::test]
+async fn a_failed_one_stays_with_its_reason_until_it_is_deleted() {
+    let fixture = Fixture::new();
+    let failed = Recording { error: Some("no disk".into()), ..making("EG_1", "a.mp4", Status::Failed) };
+    fixture.library.note(failed.clone()).await.unwrap();
+    fixture.library.refresh().await.unwrap();
+    std::fs::remove_file(fixture.folder.path().join("index.db")).unwrap();
+    let again = Fixture { library: open(fixture.folder.path()), folder: fixture.folder };
+    let page = again.library.list(&ListQuery::default()).await.unwrap();
+    assert_eq!(page.recordings, std::slice::from_ref(&failed));
+    assert!(matches!(again.library.file("a.mp4").await, Err(LibraryError::NotFound(_))));
+    again.library.delete("a.mp4").await.unwrap();
+    again.library.note(failed).await.unwrap();
+    again.library.refresh().await.unwrap();
+    assert!(again.names().await.is_empty());
+    assert!(again.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_recording_may_stand_outside_the_prefix_and_is_then_not_listed() {
+    let fixture = Fixture::new();
+    let file = fixture.folder.path().join("made.mp4");
+    std::fs::write(&file, "x").unwrap();
+    let publication = Publication {
+        file: &file,
+        key: "elsewhere/a.mp4",
+        egress_id: "EG_1",
+        room_name: "r",
+        room_id: "RM_1",
+        started_at_ns: 1,
+        duration_ns: 1,
+        recovered: false,
+        lost_ns: 0,
+    };
+    let published = fixture.library.publish(&publication).await.unwrap();
+    assert!(published.location.ends_with("/elsewhere/a.mp4"));
+    assert!(fixture.names().await.is_empty());
+    let outside = Publication { key: "recordings/../../a.mp4", ..publication };
+    assert!(matches!(fixture.library.publish(&outside).await, Err(LibraryError::BadName(_))));
+}
+
+#[tokio::test]
+async fn links_are_for_recordings_that_are_there() {
+    let fixture = Fixture::new();
+    fixture.publish("a b.mp4", "EG_1").await;
+    let link = fixture.library.signed_link("a b.mp4", Duration::from_secs(60)).await.unwrap();
+    assert!(link.starts_with("/recordings/a%20b.mp4?expires="));
+    assert_eq!(fixture.library.presigned_url("a b.mp4", Duration::from_secs(60)).await.unwrap(), None);
+    assert!(fixture.library.signed_link("c.mp4", Duration::from_secs(60)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_and_what_was_known_is_still_listed() {
+    let fixture = Fixture::new();
+    let config = LibraryConfig {
+        store: StoreConfig::S3(crate::S3Config {
+            endpoint: Some("http://127.0.0.1:9".into()),
+            access_key: Some("a".into()),
+            secret_key: Some("b".into()),
+            region: "us-east-1".into(),
+            bucket: "b".into(),
+        }),
+        prefix: "recordings/".into(),
+        index: fixture.folder.path().join("other.db"),
+        link_key: LinkKey::new([7; 32]),
+        refresh_every: Duration::from_secs(60),
+    };
+    let library = Library::open(config).unwrap();
+    assert!(matches!(library.list(&ListQuery::default()).await, Err(LibraryError::Store(_))));
+    assert!(library.trouble().is_some());
+    library.note(making("EG_1", "a.mp4", Status::Recording)).await.unwrap();
+    assert_eq!(library.list(&ListQuery::default()).await.unwrap().recordings.len(), 1);
+}

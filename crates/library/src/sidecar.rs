@@ -1,0 +1,209 @@
+//! What stands beside an MP4 and describes it: ours, LiveKit's, and the tutorials'. Pure.
+//!
+//! ```text
+//!  <name>.mp4.json               ours; the basic tutorial's and LiveKit's manifest have the same fields, fewer of them
+//!  EG_xxx.json                   LiveKit's manifest of a file that was not named after
+//!  .metadata/<name>.json         the advanced tutorial's: milliseconds and seconds
+//!  (nothing)                     a name such as "Room-RM_x-2026-01-01T101010.mp4" tells the rest
+//! ```
+
+use serde::{Deserialize, Deserializer, Serialize};
+use time::PrimitiveDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use crate::recording::{Recording, Status};
+
+pub(crate) const EXTENSION: &str = ".mp4";
+const METADATA_FOLDER: &str = ".metadata/";
+/// As the tutorials' template `{time}` writes it, in UTC.
+const TIME: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour][minute][second]");
+const TIME_LEN: usize = "2026-01-01T101010".len();
+
+/// Whether an object is a recording and not something beside one.
+pub(crate) fn is_recording(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.len() > EXTENSION.len() && file.to_ascii_lowercase().ends_with(EXTENSION)
+}
+
+/// Our sidecar of a recording.
+pub(crate) fn own(name: &str) -> String {
+    format!("{name}.json")
+}
+
+/// The recording that a sidecar of ours is of.
+pub(crate) fn recording_of(sidecar: &str) -> Option<&str> {
+    sidecar.strip_suffix(".json").filter(|name| is_recording(name))
+}
+
+/// The advanced tutorial's.
+pub(crate) fn advanced(name: &str) -> String {
+    let stem = name.get(..name.len() - EXTENSION.len()).unwrap_or(name);
+    format!("{METADATA_FOLDER}{stem}.json")
+}
+
+/// Whether an object may be a manifest that LiveKit named after the egress.
+pub(crate) fn is_manifest(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.starts_with("EG_") && file.ends_with(".json")
+}
+
+/// Our sidecar, which is LiveKit's manifest and more. Times are Unix nanoseconds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Sidecar {
+    pub(crate) egress_id: String,
+    pub(crate) room_id: String,
+    pub(crate) room_name: String,
+    #[serde(deserialize_with = "number")]
+    pub(crate) started_at: i64,
+    #[serde(deserialize_with = "number")]
+    pub(crate) ended_at: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<File>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) duration_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recovered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lost_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// LiveKit's `files[]`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct File {
+    pub(crate) filename: String,
+    pub(crate) location: String,
+}
+
+/// The advanced tutorial's metadata. Its times are milliseconds and seconds, with fractions.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Advanced {
+    id: String,
+    room_name: String,
+    room_id: String,
+    started_at: f64,
+    duration: Option<f64>,
+}
+
+/// LiveKit's protojson writes 64-bit numbers as texts, its manifests as numbers.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Whole(i64),
+        Fraction(f64),
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    Ok(match Number::deserialize(deserializer)? {
+        Number::Whole(value) => value,
+        Number::Fraction(value) => value as i64,
+        Number::Text(text) => text.parse().unwrap_or(0),
+        Number::Other(_) => 0,
+    })
+}
+
+impl Sidecar {
+    /// Reads ours or LiveKit's. `None` for something else.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let sidecar: Self = serde_json::from_slice(bytes).ok()?;
+        (!sidecar.egress_id.is_empty() || !sidecar.room_name.is_empty()).then_some(sidecar)
+    }
+
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("texts and numbers make JSON");
+        json.push(b'\n');
+        json
+    }
+
+    /// Adds what it tells.
+    pub(crate) fn describe(self, recording: &mut Recording) {
+        if !self.egress_id.is_empty() {
+            recording.id = self.egress_id;
+        }
+        recording.room_name = self.room_name;
+        recording.room_id = self.room_id;
+        if self.started_at > 0 {
+            recording.started_at_ms = self.started_at / 1_000_000;
+        }
+        // LiveKit's own manifest has no length, and the time between start and end is not that of the file.
+        recording.duration_ms = self.duration_ns.map(|duration| duration / 1_000_000);
+        recording.size = recording.size.or(self.size);
+        recording.sha256 = self.sha256;
+        recording.recovered = self.recovered.unwrap_or(false);
+        recording.lost_ms = self.lost_ns.unwrap_or(0) / 1_000_000;
+        recording.error = self.error;
+    }
+
+    /// What is kept of a recording of which no file came out.
+    pub(crate) fn of_failed(recording: &Recording) -> Self {
+        Self {
+            egress_id: recording.id.clone(),
+            room_id: recording.room_id.clone(),
+            room_name: recording.room_name.clone(),
+            started_at: recording.started_at_ms.saturating_mul(1_000_000),
+            status: Status::Failed.to_string(),
+            error: recording.error.clone(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_failed(&self) -> bool {
+        self.status == Status::Failed.as_str()
+    }
+}
+
+/// Adds what the advanced tutorial's metadata tells. `None` for something else.
+pub(crate) fn describe_advanced(bytes: &[u8], recording: &mut Recording) -> Option<()> {
+    let advanced: Advanced = serde_json::from_slice(bytes).ok()?;
+    if advanced.id.is_empty() && advanced.room_name.is_empty() {
+        return None;
+    }
+    if !advanced.id.is_empty() {
+        recording.id = advanced.id;
+    }
+    recording.room_name = advanced.room_name;
+    recording.room_id = advanced.room_id;
+    if advanced.started_at > 0.0 {
+        recording.started_at_ms = advanced.started_at as i64;
+    }
+    recording.duration_ms =
+        advanced.duration.filter(|seconds| *seconds > 0.0).map(|seconds| (seconds * 1000.0) as u64);
+    Some(())
+}
+
+/// Adds what the name itself tells, if it was made from the tutorials' template `{room_name}-{room_id}-{time}`.
+pub(crate) fn describe_by_name(recording: &mut Recording) {
+    let file = recording.name.rsplit('/').next().unwrap_or(&recording.name);
+    let stem = file.get(..file.len().saturating_sub(EXTENSION.len())).unwrap_or(file);
+    let parsed = || {
+        let (rest, time) =
+            (stem.get(..stem.len().checked_sub(TIME_LEN)?)?, stem.get(stem.len() - TIME_LEN..)?);
+        let time = PrimitiveDateTime::parse(time, TIME).ok()?.assume_utc();
+        let rest = rest.strip_suffix('-')?;
+        let (room_name, room_id) = match rest.rsplit_once('-') {
+            Some((room, id)) if id.starts_with("RM_") => (room, id),
+            _ => (rest, ""),
+        };
+        Some((room_name.to_owned(), room_id.to_owned(), time.unix_timestamp() * 1000))
+    };
+    if let Some((room_name, room_id, started_at_ms)) = parsed() {
+        recording.room_name = room_name;
+        recording.room_id = room_id;
+        recording.started_at_ms = started_at_ms;
+    }
+}
+
+#[cfg(test)]
+mod tests;
