@@ -1,1 +1,37 @@
 //! The REST API and the page.
+//!
+//! ```text
+//!   browser ─► page (files of web/dist)
+//!      │ ────► token, recordings ─► livekit ─► the LiveKit server, embedded or outside (D1: there is no second way)
+//!      │            │    ▲
+//!      │            ▼    └───────── webhook, watch: what the server says of its recordings
+//!      └─────► play ─► library
+//! ```
+//!
+//! # Invariants
+//!
+//! - Every answer that is no success is `{errorMessage}` with the right status, also for what no handler has seen.
+//! - What is being recorded is what the LiveKit server says; the library only lists it.
+//! - A token reaches one room, and never beyond what its bearer does there.
+
+// Fields that LiveKit's protocol calls deprecated are still what its servers write.
+#![allow(deprecated)]
+
+mod app;
+mod egress;
+mod error;
+mod extract;
+mod health;
+mod livekit;
+mod metrics;
+mod page;
+mod play;
+mod recordings;
+mod token;
+mod watch;
+mod webhook;
+
+pub use app::{AppConfig, Playback, WebApp};
+
+#[cfg(test)]
+mod tests;

@@ -282,6 +282,19 @@ impl Library {
         result
     }
 
+    /// Scheme and host of presigned URLs; `None` on local disk.
+    pub fn origin(&self) -> Option<String> {
+        self.shared.store.origin()
+    }
+
+    /// Whether the store answers now.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`].
+    pub async fn check(&self) -> Result<(), LibraryError> {
+        self.shared.store.check().await
+    }
+
     /// Why the store could not be read the last time.
     pub fn trouble(&self) -> Option<String> {
         self.shared.state().trouble.clone()

@@ -113,6 +113,12 @@ impl Store {
         self.s3.is_some()
     }
 
+    /// Scheme and host of presigned URLs; `None` on local disk.
+    pub fn origin(&self) -> Option<String> {
+        self.s3.as_ref()?;
+        Some(url::Url::parse(&self.base).ok()?.origin().ascii_serialization())
+    }
+
     /// Where an object stands, as LiveKit's `FileInfo.location` says it.
     ///
     /// # Errors
@@ -136,7 +142,7 @@ impl Store {
     /// # Errors
     /// [`LibraryError::Store`].
     pub async fn list(&self) -> Result<Vec<Object>, LibraryError> {
-        let mut listed = self.objects.list(Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty()));
+        let mut listed = self.objects.list(Some(&self.prefix));
         let mut all = Vec::new();
         while let Some(meta) = listed.next().await {
             match meta {
@@ -148,6 +154,17 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// Whether the store answers and lets us in.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`].
+    pub async fn check(&self) -> Result<(), LibraryError> {
+        match self.objects.list(Some(&self.prefix)).next().await {
+            None | Some(Ok(_) | Err(object_store::Error::InvalidPath { .. })) => Ok(()),
+            Some(Err(error)) => Err(store_error(error)),
+        }
     }
 
     /// What is known of an object.

@@ -95,6 +95,8 @@ async fn an_s3_server_conforms() {
     let store = Store::open(&config, "recordings/").unwrap();
     conforms(&store).await;
     assert!(store.is_s3());
+    assert_eq!(store.origin().as_deref(), Some(server.endpoint.as_str()));
+    store.check().await.unwrap();
     let location = format!("{}/{}/recordings/a.mp4", server.endpoint, s3_server::BUCKET);
     assert_eq!(store.location("a.mp4").unwrap(), location);
     let url = store.presign("large.mp4", Duration::from_secs(60)).await.unwrap().unwrap();
@@ -112,8 +114,16 @@ async fn an_s3_server_that_is_not_there_or_refuses_us_is_an_error_in_words() {
         region: "us-east-1".into(),
         bucket: s3_server::BUCKET.into(),
     };
-    let store = Store::open(&StoreConfig::S3(config), "").unwrap();
-    assert!(matches!(store.list().await, Err(LibraryError::Store(_))));
+    let no_bucket = S3Config {
+        secret_key: Some(s3_server::SECRET_KEY.into()),
+        bucket: "no-such-bucket".into(),
+        ..config.clone()
+    };
+    for config in [config, no_bucket] {
+        let store = Store::open(&StoreConfig::S3(config), "").unwrap();
+        assert!(matches!(store.list().await, Err(LibraryError::Store(_))));
+        assert!(matches!(store.check().await, Err(LibraryError::Store(_))));
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,115 @@
+//! A recording as LiveKit tells of it, and as the library knows it. Pure.
+
+use reelroom_library::{Recording, Status};
+use reelroom_protocol::proto::{EgressInfo, EgressStatus};
+
+/// What an `EgressInfo` means for the library.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    /// It is being made, or has failed: to be listed as it is.
+    Note(Recording),
+    /// It is in the store, under this name.
+    Complete { id: String, name: String },
+    /// Nothing came of it.
+    Gone { id: String },
+    /// It makes no file below the prefix.
+    Foreign,
+}
+
+/// Whether a room counts as being recorded: one that is only being finished can be recorded anew.
+pub(crate) fn is_recording(info: &EgressInfo) -> bool {
+    matches!(info.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
+}
+
+/// Reads what the server says. `prefix` is `RECORDINGS_PATH`.
+pub(crate) fn news(info: &EgressInfo, prefix: &str) -> News {
+    use EgressStatus as S;
+    let id = info.egress_id.clone();
+    let Some(name) = name(info, prefix) else { return News::Foreign };
+    let status = match info.status() {
+        S::EgressStarting => Status::Starting,
+        S::EgressActive => Status::Recording,
+        S::EgressEnding => Status::Finishing,
+        S::EgressFailed => Status::Failed,
+        S::EgressComplete | S::EgressLimitReached => return News::Complete { id, name },
+        S::EgressAborted => return News::Gone { id },
+    };
+    News::Note(recording(info, name, status))
+}
+
+/// The recording that a call just started or stopped; `None` where it makes no file below the prefix.
+pub(crate) fn in_the_making(info: &EgressInfo, prefix: &str) -> Option<Recording> {
+    match news(info, prefix) {
+        News::Note(recording) => Some(recording),
+        News::Complete { name, .. } => Some(recording(info, name, Status::Complete)),
+        News::Gone { .. } => Some(recording(info, name(info, prefix)?, Status::Failed)),
+        News::Foreign => None,
+    }
+}
+
+fn name(info: &EgressInfo, prefix: &str) -> Option<String> {
+    let file = info.file_results.first()?;
+    let name = file.filename.trim_start_matches('/').strip_prefix(prefix)?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn recording(info: &EgressInfo, name: String, status: Status) -> Recording {
+    let file = info.file_results.first();
+    let known = |value: i64| u64::try_from(value).ok().filter(|value| *value > 0);
+    Recording {
+        id: info.egress_id.clone(),
+        room_name: info.room_name.clone(),
+        room_id: info.room_id.clone(),
+        started_at_ms: info.started_at / 1_000_000,
+        status,
+        duration_ms: file.and_then(|file| known(file.duration)).map(|duration| duration / 1_000_000),
+        size: file.and_then(|file| known(file.size)),
+        error: Some(info.error.clone()).filter(|error| !error.is_empty()),
+        ..Recording::named(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reelroom_protocol::proto::FileInfo;
+
+    use super::*;
+
+    fn info(status: EgressStatus, filename: &str) -> EgressInfo {
+        EgressInfo {
+            egress_id: "EG_1".into(),
+            room_name: "räume".into(),
+            room_id: "RM_1".into(),
+            status: status as i32,
+            started_at: 5_000_000,
+            file_results: vec![FileInfo { filename: filename.into(), ..FileInfo::default() }],
+            ..EgressInfo::default()
+        }
+    }
+
+    #[test]
+    fn each_state_of_an_egress_is_one_of_a_recording() {
+        use EgressStatus as S;
+        for (status, expected) in [
+            (S::EgressStarting, Status::Starting),
+            (S::EgressActive, Status::Recording),
+            (S::EgressEnding, Status::Finishing),
+            (S::EgressFailed, Status::Failed),
+        ] {
+            let News::Note(recording) = news(&info(status, "recordings/a.mp4"), "recordings/") else {
+                panic!()
+            };
+            assert_eq!((recording.status, recording.name.as_str()), (expected, "a.mp4"));
+            assert_eq!((recording.started_at_ms, recording.duration_ms), (5, None));
+        }
+        let complete = News::Complete { id: "EG_1".into(), name: "sub/a.mp4".into() };
+        assert_eq!(news(&info(S::EgressComplete, "/recordings/sub/a.mp4"), "recordings/"), complete);
+        assert_eq!(news(&info(S::EgressAborted, "a.mp4"), ""), News::Gone { id: "EG_1".into() });
+    }
+
+    #[test]
+    fn what_makes_no_file_of_ours_is_foreign() {
+        assert_eq!(news(&info(EgressStatus::EgressActive, "other/a.mp4"), "recordings/"), News::Foreign);
+        assert_eq!(news(&EgressInfo::default(), ""), News::Foreign);
+    }
+}

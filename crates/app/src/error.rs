@@ -1,0 +1,141 @@
+//! What a request is refused with: `{errorMessage}` and a status.
+
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::http::header::CONTENT_RANGE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use reelroom_library::LibraryError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::livekit::LiveKitError;
+
+/// The body of every refusal.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorBody {
+    /// For a person to read.
+    pub(crate) error_message: String,
+}
+
+/// An error of a request, by what whoever asked can do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// Ask differently.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The caller is not who they say.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The link does not hold, or no longer.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// Not in the state that things are in.
+    #[error("{0}")]
+    Conflict(String),
+    /// Too large, of another type, …: as the framework found.
+    #[error("{1}")]
+    Refused(StatusCode, String),
+    /// 416: the file has only so many bytes.
+    #[error("this range lies outside the recording, which has {0} bytes")]
+    Range(u64),
+    /// The LiveKit server is not there or does not let us in: its operator has to look.
+    #[error("{0}")]
+    BadGateway(String),
+    /// The store or the disk fails: try again later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl ApiError {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Refused(status, _) => *status,
+            Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// A field that has to be there.
+    pub(crate) fn required(what: &str) -> Self {
+        Self::BadRequest(format!("{what} is required"))
+    }
+
+    /// JSON of the wrong shape is the caller's error like any other: 400, and not the framework's 422.
+    fn from_rejection(status: StatusCode, text: String) -> Self {
+        match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Self::BadRequest(text),
+            status => Self::Refused(status, text),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if self.status().is_server_error() {
+            tracing::warn!(status = self.status().as_u16(), error = %self, "a request failed");
+        }
+        let mut response = respond(self.status(), &self.to_string());
+        if let Self::Range(size) = self {
+            let value = HeaderValue::try_from(format!("bytes */{size}")).expect("digits make a header");
+            response.headers_mut().insert(CONTENT_RANGE, value);
+        }
+        response
+    }
+}
+
+/// A refusal.
+pub(crate) fn respond(status: StatusCode, message: &str) -> Response {
+    (status, axum::Json(ErrorBody { error_message: message.to_owned() })).into_response()
+}
+
+macro_rules! from_rejections {
+    ($($rejection:ty),*) => {$(
+        impl From<$rejection> for ApiError {
+            fn from(rejection: $rejection) -> Self {
+                Self::from_rejection(rejection.status(), rejection.body_text())
+            }
+        }
+    )*};
+}
+
+from_rejections!(JsonRejection, QueryRejection, PathRejection, BytesRejection);
+
+impl From<LibraryError> for ApiError {
+    fn from(error: LibraryError) -> Self {
+        match error {
+            LibraryError::NotFound(_) | LibraryError::BadName(_) => {
+                Self::NotFound("Recording not found".into())
+            }
+            LibraryError::NotFinished(_) => Self::Conflict("The recording is not finished yet".into()),
+            LibraryError::BadCursor => Self::BadRequest(error.to_string()),
+            LibraryError::Index(_)
+            | LibraryError::Store(_)
+            | LibraryError::Incomplete { .. }
+            | LibraryError::Local { .. } => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<LiveKitError> for ApiError {
+    fn from(error: LiveKitError) -> Self {
+        match error {
+            LiveKitError::NotFound(text) => Self::NotFound(text),
+            LiveKitError::NotNow(text) => Self::Conflict(text),
+            LiveKitError::Invalid(text) => Self::BadRequest(text),
+            LiveKitError::Busy(text) => Self::Unavailable(text),
+            LiveKitError::Unreachable(_) | LiveKitError::Refused(_) | LiveKitError::Failed(_) => {
+                Self::BadGateway(error.to_string())
+            }
+        }
+    }
+}

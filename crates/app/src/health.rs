@@ -1,0 +1,56 @@
+//! `/healthz`, `/readyz`, `/metrics`, `/settings.json`.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::WebApp;
+use crate::error::{ApiError, ErrorBody};
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// "ok".
+    status: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Settings {
+    /// Where participants connect to; absent: this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    livekit_url: Option<String>,
+}
+
+/// Says that the program runs.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+pub(crate) async fn live() -> axum::Json<Health> {
+    axum::Json(Health { status: "ok" })
+}
+
+/// Says whether calls and recordings work: whether the LiveKit server and the store answer.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, body = Health),
+    (status = 503, description = "One of them does not", body = ErrorBody),
+))]
+pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health>, ApiError> {
+    let (livekit, store) = tokio::join!(app.livekit().check(), app.library().check());
+    livekit.map_err(|error| ApiError::Unavailable(error.to_string()))?;
+    store?;
+    Ok(axum::Json(Health { status: "ok" }))
+}
+
+/// Figures for Prometheus, in the OpenMetrics text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoResponse, ApiError> {
+    let counts = app.library().counts().await?;
+    let text = app.metrics().encode(&counts, app.library().trouble().is_none());
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}
+
+/// What the page has to know.
+#[utoipa::path(get, path = "/settings.json", responses((status = 200, body = Settings)))]
+pub(crate) async fn settings(State(app): State<WebApp>) -> axum::Json<Settings> {
+    axum::Json(Settings { livekit_url: app.public_livekit_url().map(ToString::to_string) })
+}

@@ -1,0 +1,110 @@
+//! Figures for whoever runs the program.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use reelroom_library::Status;
+
+/// From what nobody notices to what everybody does.
+const BUCKETS_S: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u32,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StatusLabels {
+    status: &'static str,
+}
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram>,
+    recordings: Family<StatusLabels, Gauge<i64>>,
+    store_up: Gauge<i64>,
+    resident: Gauge<u64, AtomicU64>,
+    /// Recordings that were started by this program's API.
+    pub(crate) started: Counter,
+    /// Starts that were refused by the media server.
+    pub(crate) start_failures: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("reelroom");
+        let requests = Family::default();
+        let durations: Family<RouteLabels, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BUCKETS_S));
+        let recordings = Family::default();
+        let (started, start_failures) = (Counter::default(), Counter::default());
+        let (store_up, resident) = (Gauge::default(), Gauge::default());
+        registry.register("http_requests", "HTTP requests answered", requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Until the answer's head was sent",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register("recordings", "Recordings in the library", recordings.clone());
+        registry.register("recordings_started", "Recordings started", started.clone());
+        registry.register(
+            "recording_start_failures",
+            "Recordings that could not be started",
+            start_failures.clone(),
+        );
+        registry.register("store_up", "1 while the store of recordings can be read", store_up.clone());
+        registry.register_with_unit(
+            "resident_memory",
+            "Memory of this process",
+            Unit::Bytes,
+            resident.clone(),
+        );
+        Self { registry, requests, durations, recordings, store_up, resident, started, start_failures }
+    }
+
+    pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let route = route.to_owned();
+        let labels = RequestLabels { method: method.to_owned(), route: route.clone(), status: status.into() };
+        self.requests.get_or_create(&labels).inc();
+        self.durations.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn encode(&self, counts: &HashMap<Status, u64>, is_store_up: bool) -> String {
+        for status in Status::ALL {
+            let count = counts.get(&status).copied().unwrap_or(0);
+            let labels = StatusLabels { status: status.as_str() };
+            self.recordings.get_or_create(&labels).set(count.try_into().unwrap_or(i64::MAX));
+        }
+        self.store_up.set(is_store_up.into());
+        self.resident.set(resident_bytes().unwrap_or(0));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string can be written to");
+        text
+    }
+}
+
+/// `VmRSS` of proc(5).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,88 @@
+//! The page: the files of `web/dist`, inside the program.
+
+use axum::extract::State;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, REFERRER_POLICY,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use rust_embed::RustEmbed;
+
+use crate::app::WebApp;
+use crate::error;
+
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
+#[derive(RustEmbed)]
+#[folder = "../../web/dist"]
+#[allow_missing = true]
+struct Files;
+
+/// Answers what no route of the API is for: a file of the page, or 404.
+pub(crate) async fn serve(
+    State(app): State<WebApp>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let path = if path.is_empty() { "index.html" } else { path };
+    let Some(file) = Files::get(path) else {
+        let message = if path == "index.html" {
+            "the page was not built into this program: run make page, and build it again"
+        } else {
+            "there is nothing here"
+        };
+        return error::respond(StatusCode::NOT_FOUND, message);
+    };
+    if method != Method::GET && method != Method::HEAD {
+        return error::respond(StatusCode::METHOD_NOT_ALLOWED, "this can only be read");
+    }
+    let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
+    let mut head = HeaderMap::new();
+    let mut set = |name, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            head.insert(name, value);
+        }
+    };
+    set(ETAG, &etag);
+    // The names of these files change with what they hold.
+    let is_immutable = path.starts_with("assets/");
+    set(CACHE_CONTROL, if is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" });
+    if headers.get(IF_NONE_MATCH).is_some_and(|wanted| wanted.as_bytes() == etag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    set(CONTENT_TYPE, file.metadata.mimetype());
+    if path.ends_with(".html") {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        set(CONTENT_TYPE, "text/html; charset=utf-8");
+        set(CONTENT_SECURITY_POLICY, &content_security_policy(&app, host));
+        set(REFERRER_POLICY, "no-referrer");
+        set(PERMISSIONS_POLICY, "camera=(self), microphone=(self), display-capture=(self)");
+    }
+    (head, file.data.into_owned()).into_response()
+}
+
+/// Nothing is loaded from elsewhere, but for media from the bucket and the connection to an outside LiveKit server.
+fn content_security_policy(app: &WebApp, host: Option<&str>) -> String {
+    let mut connect = vec!["'self'".to_owned()];
+    // Not every browser takes 'self' for WebSockets.
+    let is_plain =
+        |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
+    if let Some(host) = host.filter(is_plain) {
+        connect.extend([format!("ws://{host}"), format!("wss://{host}")]);
+    }
+    if let Some(url) = app.public_livekit_url() {
+        let authority = url.authority();
+        let is_secure = matches!(url.scheme(), "wss" | "https");
+        let (web, socket) = if is_secure { ("https", "wss") } else { ("http", "ws") };
+        connect.extend([format!("{web}://{authority}"), format!("{socket}://{authority}")]);
+    }
+    let media = app.media_origin().map(|origin| format!(" {origin}")).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
+         media-src 'self' blob: mediastream:{media}; connect-src {}; worker-src 'self' blob:; manifest-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        connect.join(" ")
+    )
+}

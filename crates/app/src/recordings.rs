@@ -1,0 +1,288 @@
+//! `/recordings`: start, stop, list, delete.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State;
+use reelroom_library::{ListQuery, Recording, Status};
+use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::WebApp;
+use crate::egress;
+use crate::error::{ApiError, ErrorBody};
+use crate::extract::{self, Json, Path, Query};
+use crate::livekit::{LiveKitError, RecordingRequest};
+
+/// The tutorial's template.
+const FILE_NAME: &str = "{room_name}-{room_id}-{time}";
+/// LiveKit's layouts.
+const LAYOUTS: [&str; 6] =
+    ["grid", "speaker", "single-speaker", "grid-light", "speaker-light", "single-speaker-light"];
+/// Without a limit of its own a request gets so many: the tutorial's clients do not page.
+const DEFAULT_LIMIT: usize = 1000;
+const MAX_LIMIT: usize = 1000;
+
+/// A recording.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RecordingBody {
+    /// The egress id, or the name where none is known.
+    id: String,
+    /// What the other calls take.
+    name: String,
+    room_name: String,
+    room_id: String,
+    /// Milliseconds since 1970.
+    started_at: i64,
+    /// Seconds; absent where unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+    /// Bytes; absent where there is no file yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// starting, recording, finishing, complete or failed.
+    status: &'static str,
+    /// While it is being finished, 0 to 1, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
+    /// Why it failed, or what troubles it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The program died while it recorded; what it had is kept.
+    recovered: bool,
+    /// At most so much is missing at the end of a recovered one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_seconds: Option<f64>,
+    /// SHA-256 of the file, in hexadecimal, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+impl From<Recording> for RecordingBody {
+    fn from(recording: Recording) -> Self {
+        let seconds = |ms: u64| ms as f64 / 1000.0;
+        Self {
+            id: recording.id,
+            name: recording.name,
+            room_name: recording.room_name,
+            room_id: recording.room_id,
+            started_at: recording.started_at_ms,
+            duration: recording.duration_ms.map(seconds),
+            size: recording.size,
+            status: recording.status.as_str(),
+            progress: recording.progress,
+            error: recording.error,
+            recovered: recording.recovered,
+            lost_seconds: recording.recovered.then(|| seconds(recording.lost_ms)),
+            sha256: recording.sha256,
+        }
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StartRequest {
+    #[schema(required = true)]
+    room_name: Option<String>,
+    /// grid (the default), speaker or single-speaker, each also with "-light" at its end.
+    layout: Option<String>,
+    /// Only the sound.
+    audio_only: Option<bool>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StopRequest {
+    #[schema(required = true)]
+    room_name: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecordingAnswer {
+    message: &'static str,
+    recording: RecordingBody,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessageAnswer {
+    message: &'static str,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListParams {
+    /// Exactly this room.
+    room_name: Option<String>,
+    /// Exactly this session of a room.
+    room_id: Option<String>,
+    /// One or more, separated by commas, of starting, recording, finishing, complete and failed.
+    status: Option<String>,
+    /// Part of the room's or the file's name, in upper or lower case.
+    q: Option<String>,
+    /// startedAt, duration, size or roomName; with "-" before it for the largest first. -startedAt, the newest first,
+    /// is the default.
+    sort: Option<String>,
+    /// 1 to 1000.
+    limit: Option<usize>,
+    /// nextCursor of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListAnswer {
+    recordings: Vec<RecordingBody>,
+    /// Gives the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Starts recording a room.
+#[utoipa::path(post, path = "/recordings/start", request_body = StartRequest, responses(
+    (status = 200, body = RecordingAnswer),
+    (status = 400, description = "roomName is missing, or the layout is none", body = ErrorBody),
+    (status = 404, description = "There is no such room", body = ErrorBody),
+    (status = 409, description = "The room is being recorded already", body = ErrorBody),
+    (status = 502, description = "The LiveKit server cannot be used", body = ErrorBody),
+    (status = 503, description = "No recorder is free, or its disk is full", body = ErrorBody),
+))]
+pub(crate) async fn start(
+    State(app): State<WebApp>,
+    Json(request): Json<StartRequest>,
+) -> Result<axum::Json<RecordingAnswer>, ApiError> {
+    let room_name = extract::name(request.room_name, "roomName")?;
+    let layout = request.layout.unwrap_or_default();
+    if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
+        return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
+    }
+    let _turn = app.turns().take(&room_name).await;
+    if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
+        return Err(ApiError::Conflict("Recording already started for this room".into()));
+    }
+    let filepath = format!("{}{FILE_NAME}", app.library().prefix());
+    let audio_only = request.audio_only.unwrap_or(false);
+    let request = RecordingRequest { room_name, filepath, layout, audio_only };
+    let info = app.livekit().start_recording(request).await.map_err(|error| {
+        app.metrics().start_failures.inc();
+        match error {
+            LiveKitError::NotFound(_) => ApiError::NotFound("Room not found".into()),
+            error => error.into(),
+        }
+    })?;
+    app.metrics().started.inc();
+    app.learn_or_warn(&info).await;
+    answer(&app, &info, "Recording started")
+}
+
+/// Stops recording a room.
+#[utoipa::path(post, path = "/recordings/stop", request_body = StopRequest, responses(
+    (status = 200, body = RecordingAnswer),
+    (status = 400, description = "roomName is missing", body = ErrorBody),
+    (status = 409, description = "The room is not being recorded", body = ErrorBody),
+    (status = 502, description = "The LiveKit server cannot be used", body = ErrorBody),
+))]
+pub(crate) async fn stop(
+    State(app): State<WebApp>,
+    Json(request): Json<StopRequest>,
+) -> Result<axum::Json<RecordingAnswer>, ApiError> {
+    let room_name = extract::name(request.room_name, "roomName")?;
+    let not_recording = || ApiError::Conflict("Recording not started for this room".into());
+    let _turn = app.turns().take(&room_name).await;
+    let active = app.livekit().active_recordings(&room_name).await?;
+    let egress = active.iter().find(|info| egress::is_recording(info)).ok_or_else(not_recording)?;
+    let info = app.livekit().stop_recording(&egress.egress_id).await.map_err(|error| match error {
+        // It ended by itself in the meantime.
+        LiveKitError::NotFound(_) | LiveKitError::NotNow(_) => not_recording(),
+        error => error.into(),
+    })?;
+    app.learn_or_warn(&info).await;
+    answer(&app, &info, "Recording stopped")
+}
+
+fn answer(
+    app: &WebApp,
+    info: &reelroom_protocol::proto::EgressInfo,
+    message: &'static str,
+) -> Result<axum::Json<RecordingAnswer>, ApiError> {
+    let recording = egress::in_the_making(info, app.library().prefix()).ok_or_else(|| {
+        ApiError::BadGateway("the media server records into another file than it was asked to".into())
+    })?;
+    Ok(axum::Json(RecordingAnswer { message, recording: recording.into() }))
+}
+
+/// Lists recordings: also those that are being made, and those that failed.
+#[utoipa::path(get, path = "/recordings", params(ListParams), responses(
+    (status = 200, body = ListAnswer),
+    (status = 400, description = "A parameter cannot be what it says", body = ErrorBody),
+    (status = 503, description = "The store cannot be read", body = ErrorBody),
+))]
+pub(crate) async fn list(
+    State(app): State<WebApp>,
+    Query(params): Query<ListParams>,
+) -> Result<axum::Json<ListAnswer>, ApiError> {
+    let page = app.library().list(&query(params)?).await?;
+    let recordings = page.recordings.into_iter().map(RecordingBody::from).collect();
+    Ok(axum::Json(ListAnswer { recordings, next_cursor: page.next_cursor }))
+}
+
+fn query(params: ListParams) -> Result<ListQuery, ApiError> {
+    let bad = |error: &dyn std::fmt::Display| ApiError::BadRequest(error.to_string());
+    let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let status: Vec<Status> = given(params.status)
+        .iter()
+        .flat_map(|list| list.split(','))
+        .map(|status| status.trim().parse().map_err(|error| bad(&error)))
+        .collect::<Result<_, _>>()?;
+    let sort = match given(params.sort) {
+        Some(sort) => sort.parse().map_err(|error| bad(&error))?,
+        None => reelroom_library::Sort::default(),
+    };
+    let limit = params.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(ApiError::BadRequest(format!("limit has to be 1 to {MAX_LIMIT}")));
+    }
+    Ok(ListQuery {
+        room_name: given(params.room_name),
+        room_id: given(params.room_id),
+        status,
+        text: given(params.q),
+        sort,
+        limit,
+        cursor: given(params.cursor),
+    })
+}
+
+/// Deletes a recording, with everything that is kept beside it.
+#[utoipa::path(delete, path = "/recordings/{name}", params(("name" = String, Path)), responses(
+    (status = 200, body = MessageAnswer),
+    (status = 404, description = "There is no such recording", body = ErrorBody),
+    (status = 409, description = "It is not finished yet", body = ErrorBody),
+    (status = 503, description = "The store fails", body = ErrorBody),
+))]
+pub(crate) async fn delete(
+    State(app): State<WebApp>,
+    Path(name): Path<String>,
+) -> Result<axum::Json<MessageAnswer>, ApiError> {
+    app.library().delete(&name).await?;
+    Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
+}
+
+/// One start or stop of a room at a time: two at once make one recording.
+#[derive(Default)]
+pub(crate) struct Turns {
+    rooms: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Turns {
+    async fn take(&self, room: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+            rooms.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(rooms.entry(room.to_owned()).or_default())
+        };
+        turn.lock_owned().await
+    }
+}

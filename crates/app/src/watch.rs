@@ -1,0 +1,82 @@
+//! Keeps the list true when webhooks do not come: asks the server for what it records, and tells at the start whether
+//! the servers that this program depends on are there.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::WebApp;
+use crate::livekit::LiveKitError;
+
+/// While something is being recorded.
+const OFTEN: Duration = Duration::from_secs(2);
+/// Otherwise: somebody else may have started a recording.
+const SELDOM: Duration = Duration::from_secs(30);
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
+    let work = async {
+        tell_of_store(&app).await;
+        let mut trouble = None;
+        let mut is_first = true;
+        loop {
+            let asked = if is_first { catch_up(&app).await } else { follow(&app).await };
+            match asked {
+                Ok(()) => {
+                    is_first = false;
+                    if trouble.take().is_some() {
+                        tracing::info!("the media server answers again");
+                    }
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if trouble.as_ref() != Some(&text) {
+                        tracing::warn!("{text}");
+                        trouble = Some(text);
+                    }
+                }
+            }
+            let is_busy = app.library().in_the_making().await.is_ok_and(|making| !making.is_empty());
+            tokio::time::sleep(if is_busy || trouble.is_some() { OFTEN } else { SELDOM }).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn tell_of_store(app: &WebApp) {
+    if let Err(error) = app.library().refresh().await {
+        tracing::warn!("recordings cannot be listed or stored: {error}");
+    }
+}
+
+/// What happened while this program did not run.
+async fn catch_up(app: &WebApp) -> Result<(), LiveKitError> {
+    for info in app.livekit().all_recordings().await? {
+        app.learn_or_warn(&info).await;
+    }
+    Ok(())
+}
+
+async fn follow(app: &WebApp) -> Result<(), LiveKitError> {
+    let active = app.livekit().all_active_recordings().await?;
+    for info in &active {
+        app.learn_or_warn(info).await;
+    }
+    let ids: HashSet<_> = active.into_iter().map(|info| info.egress_id).collect();
+    let making = app.library().in_the_making().await.unwrap_or_default();
+    for recording in making.into_iter().filter(|recording| !ids.contains(&recording.id)) {
+        match app.livekit().recording(&recording.id).await? {
+            Some(info) => app.learn_or_warn(&info).await,
+            None => {
+                if let Err(error) = app.library().forget(&recording.id).await {
+                    tracing::warn!(%error, "the library cannot be kept up to date");
+                }
+            }
+        }
+    }
+    Ok(())
+}

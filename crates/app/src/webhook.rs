@@ -1,0 +1,37 @@
+//! `POST /livekit/webhook`: what the LiveKit server tells.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use reelroom_protocol::webhook;
+
+use crate::app::WebApp;
+use crate::error::{ApiError, ErrorBody};
+
+/// Receives a webhook, signed by the server's API key.
+#[utoipa::path(post, path = "/livekit/webhook", request_body(content_type = "application/webhook+json"), responses(
+    (status = 200, description = "Received"),
+    (status = 401, description = "The signature does not fit", body = ErrorBody),
+))]
+pub(crate) async fn receive(
+    State(app): State<WebApp>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(), ApiError> {
+    let body = body?;
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let event = webhook::verify(app.keys(), authorization, &body, now_s).map_err(|error| {
+        tracing::warn!(%error, "a webhook is not believed");
+        ApiError::Unauthorized(format!("this webhook is not believed: {error}"))
+    })?;
+    tracing::debug!(event = event.event, id = event.id, "webhook");
+    if let Some(info) = &event.egress_info {
+        app.learn(info).await?;
+    }
+    Ok(())
+}
