@@ -8,7 +8,7 @@ export PATH := $(PATH):$(CURDIR)/.tools/python/bin
 .PHONY: run build test check page
 
 run: build
-	@exec ./target/release/reelroom media
+	@exec ./target/release/reelroom
 
 build: page
 	@cargo build --release --quiet --package reelroom --bin reelroom

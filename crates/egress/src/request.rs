@@ -135,7 +135,8 @@ fn from_advanced(options: &EncodingOptions) -> Result<Encoding, TwirpError> {
         return Err(unsupported("video codecs other than H.264"));
     }
     match AudioCodec::try_from(options.audio_codec) {
-        Ok(AudioCodec::DefaultAc | AudioCodec::Aac) => {}
+        // The stock Rust SDK asks for Opus unless it is told otherwise; what is written is AAC, for every player takes that.
+        Ok(AudioCodec::DefaultAc | AudioCodec::Aac | AudioCodec::Opus) => {}
         Ok(_) => return Err(unsupported("audio codecs other than AAC")),
         Err(_) => return Err(invalid("audio_codec")),
     }

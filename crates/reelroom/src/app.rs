@@ -2,32 +2,57 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
+use reelroom_app::{AppConfig, Playback, WebApp};
 use reelroom_egress::{Egress, EgressConfig};
+use reelroom_library::{Library, LibraryConfig, S3Config, StoreConfig};
 use reelroom_media::{MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, PlaybackStrategy};
 use crate::secrets::Secrets;
-use crate::shelf::LocalShelf;
+use crate::shelf::LibraryShelf;
 use crate::{data_dir, urls};
 
+/// The tutorial's port.
+const PAGE_PORT: u16 = 6080;
 /// LiveKit's own port.
 const MEDIA_PORT: u16 = 7880;
+/// What others put into the store is seen after this.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
+/// Whoever still downloads when the program stops has so long.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Which parts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The page and the REST API, and the media server and recorder unless an outside one is set.
+    Everything,
+    /// Only the media server and recorder.
+    Media,
+}
 
 /// A program that is ready to run: its sockets are open.
 pub struct App {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    embedded: Option<Embedded>,
+    web: Option<WebApp>,
+    _data_dir: data_dir::Lock,
+}
+
+/// The media server and recorder of this program.
+struct Embedded {
     media: MediaServer,
     egress: Egress,
-    _data_dir: data_dir::Lock,
 }
 
 impl App {
@@ -35,36 +60,36 @@ impl App {
     ///
     /// # Errors
     /// What a person has to change, in words: a port in use, a folder that cannot be written, unsafe secrets.
-    pub async fn load(config: Config) -> anyhow::Result<Self> {
+    pub async fn load(config: Config, role: Role) -> anyhow::Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        if role == Role::Media && !config.embeds_media() {
+            anyhow::bail!(
+                "livekit_url is set, but 'reelroom media' is itself that server: remove LIVEKIT_URL here"
+            );
+        }
         let lock = data_dir::open(&config.data_dir)?;
         let secrets = Secrets::load(&config)?;
-        let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(MEDIA_PORT));
+        let library = open_library(&config, &secrets)?;
+        let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
+        let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
         let listener = TcpListener::bind(wanted).await.with_context(|| {
             format!("cannot listen on {wanted}: is something else running there? server_port chooses another")
         })?;
         let address = listener.local_addr()?;
-        let media = MediaServer::start(MediaConfig {
-            keys: secrets.api_keys.clone(),
-            listen: config.listen,
-            udp_port: config.udp_port,
-            advertise: config.advertise_ips.clone(),
-            webhook_urls: config.webhook_urls.clone(),
-        })
-        .await
-        .context("udp_port chooses another port for media")?;
-        let compose = vec![own_program()?, OsString::from("compose")];
-        let shelf = LocalShelf::new(&config.data_dir).context("the data folder cannot be used")?;
-        let egress =
-            Egress::start(EgressConfig::new(&config.data_dir, compose), media.clone(), Arc::new(shelf))
-                .await?;
-        // Clients ask the root whether a server is there at all.
-        let router = Router::new()
-            .route("/", get(|| async { "OK" }))
-            .layer(reelroom_media::cors())
-            .merge(media.router())
-            .merge(egress.router());
-        Ok(Self { listener, address, router, media, egress, _data_dir: lock })
+        let mut router = Router::new();
+        let mut embedded = None;
+        if config.embeds_media() {
+            let parts = Embedded::start(&config, &secrets, &library, address, role).await?;
+            router = router.merge(parts.media.router()).merge(parts.egress.router());
+            embedded = Some(parts);
+        }
+        let web = (role == Role::Everything).then(|| web_app(&config, &secrets, library, address));
+        router = match &web {
+            Some(web) => router.fallback_service(web.router()),
+            // Clients ask the root whether a server is there at all.
+            None => router.route("/", get(async || "OK")).layer(reelroom_media::cors()),
+        };
+        Ok(Self { listener, address, router, embedded, web, _data_dir: lock })
     }
 
     /// Where it is reached.
@@ -81,14 +106,95 @@ impl App {
         let server =
             axum::serve(self.listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let serving = tokio::spawn(server.into_future());
+        if let Some(web) = &self.web {
+            web.watch();
+        }
         shutdown.await;
-        self.egress.shutdown().await;
-        self.media.shutdown().await;
+        // The recorder's and the rooms' last webhooks still reach this very server.
+        if let Some(embedded) = self.embedded {
+            embedded.egress.shutdown().await;
+            embedded.media.shutdown().await;
+        }
+        if let Some(web) = self.web {
+            web.shutdown().await;
+        }
         stop.cancel();
-        serving.await??;
+        if let Ok(served) = tokio::time::timeout(CLOSE_WITHIN, serving).await {
+            served??;
+        }
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+impl Embedded {
+    async fn start(
+        config: &Config,
+        secrets: &Secrets,
+        library: &Library,
+        address: SocketAddr,
+        role: Role,
+    ) -> anyhow::Result<Self> {
+        let media = MediaServer::start(MediaConfig {
+            keys: secrets.api_keys.clone(),
+            listen: config.listen,
+            udp_port: config.udp_port,
+            advertise: config.advertise_ips.clone(),
+            webhook_urls: config.webhook_urls.clone(),
+        })
+        .await
+        .context("udp_port chooses another port for media")?;
+        if role == Role::Everything {
+            let webhook = urls::own(address).join("livekit/webhook").expect("a plain path can be joined");
+            media.webhooks().add_url(webhook);
+        }
+        let compose = vec![own_program()?, OsString::from("compose")];
+        let shelf = Arc::new(LibraryShelf(library.clone()));
+        let egress =
+            Egress::start(EgressConfig::new(&config.data_dir, compose), media.clone(), shelf).await?;
+        Ok(Self { media, egress })
+    }
+}
+
+fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
+    let store = match &config.s3_bucket {
+        Some(bucket) => StoreConfig::S3(S3Config {
+            endpoint: config.s3_endpoint.clone(),
+            access_key: config.s3_access_key.clone(),
+            secret_key: config.s3_secret_key.clone(),
+            region: config.aws_region.clone(),
+            bucket: bucket.clone(),
+        }),
+        None => StoreConfig::Local { root: config.data_dir.clone() },
+    };
+    Library::open(LibraryConfig {
+        store,
+        prefix: config.recordings_path.clone(),
+        index: index_file(&config.data_dir),
+        link_key: secrets.link_key.clone(),
+        refresh_every: REFRESH_EVERY,
+    })
+    .context("the library of recordings cannot be opened")
+}
+
+fn index_file(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("index.db")
+}
+
+fn web_app(config: &Config, secrets: &Secrets, library: Library, address: SocketAddr) -> WebApp {
+    let playback = match config.recording_playback_strategy {
+        PlaybackStrategy::Proxy => Playback::Proxy,
+        PlaybackStrategy::S3 => Playback::S3,
+    };
+    WebApp::new(AppConfig {
+        livekit_url: config.livekit_url.clone().unwrap_or_else(|| urls::own(address)),
+        public_livekit_url: config.livekit_url.clone(),
+        keys: secrets.api_keys.clone(),
+        media_origin: library.origin().filter(|_| playback == Playback::S3),
+        library,
+        playback,
+        portion_bytes: config.recording_file_portion_size,
+    })
 }
 
 /// Composers are this very program.

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::app::App;
+use crate::app::{App, Role};
 use crate::config::Config;
 use crate::signals;
 
-/// Self-hosted video calls whose recordings cannot be lost.
+/// Self-hosted video calls whose recordings cannot be lost. Without a command it runs everything: the page, the REST
+/// API, the media server and the recorder.
 #[derive(Parser)]
 #[command(name = "reelroom", version)]
 struct Cli {
@@ -20,7 +21,7 @@ struct Cli {
     config: Option<PathBuf>,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -37,12 +38,13 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Media => serve(cli.config),
-        Command::Compose(args) => {
+        None => serve(cli.config, Role::Everything),
+        Some(Command::Media) => serve(cli.config, Role::Media),
+        Some(Command::Compose(args)) => {
             log_to_stderr("warn");
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
         }
-        Command::Config => print_template(),
+        Some(Command::Config) => print_template(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,13 +61,13 @@ fn print_template() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(file: Option<PathBuf>) -> anyhow::Result<()> {
+fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     log_to_stderr(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = signals::shutdown()?;
-        let app = App::load(config).await?;
+        let app = App::load(config, role).await?;
         announce(&app)?;
         app.run(shutdown).await
     })

@@ -21,4 +21,4 @@ mod shelf;
 mod signals;
 mod urls;
 
-pub use app::App;
+pub use app::{App, Role};

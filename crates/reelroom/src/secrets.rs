@@ -1,4 +1,4 @@
-//! The API key and secret: given, well-known on loopback, or generated once.
+//! The API key and secret: given, well-known on loopback, or generated once; and the key that links are signed with.
 //!
 //! Generated secrets stand in `<data>/secrets.json`, readable by its owner only.
 
@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
+use reelroom_library::LinkKey;
 use reelroom_protocol::keys::ApiKeys;
 use serde::{Deserialize, Serialize};
 use url::Host;
@@ -24,12 +25,15 @@ const DEV_SECRET: &str = "secret";
 pub(crate) struct Secrets {
     /// Of the LiveKit server that is used, embedded or outside.
     pub(crate) api_keys: ApiKeys,
+    /// Signs links to recordings.
+    pub(crate) link_key: LinkKey,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
     livekit_api_key: String,
     livekit_api_secret: String,
+    link_key: String,
 }
 
 impl Secrets {
@@ -62,7 +66,8 @@ impl Secrets {
             ),
             _ => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
         };
-        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1) })
+        let link_key = LinkKey::new(stored.link_key.into_bytes());
+        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1), link_key })
     }
 }
 
@@ -74,6 +79,7 @@ fn load_or_generate(file: &Path) -> anyhow::Result<Stored> {
             let stored = Stored {
                 livekit_api_key: format!("API{}", random_text(12)),
                 livekit_api_secret: random_text(44),
+                link_key: random_text(44),
             };
             let partial = file.with_extension("json.new");
             let _ = fs::remove_file(&partial);
