@@ -22,9 +22,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::error::LibraryError;
 
-/// A request of a page waits no longer for a store that fails.
-const RETRY_WITHIN: Duration = Duration::from_secs(15);
-const RETRIES: usize = 4;
+/// A person waits for it, no longer than this while the store fails.
+const RETRY_WITHIN: Duration = Duration::from_secs(5);
+const RETRIES: usize = 2;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Parts of a multipart upload; S3 wants 5 MiB at least.
 const PART_BYTES: usize = 8 * 1024 * 1024;
