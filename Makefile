@@ -20,7 +20,7 @@ page:
 test:
 	@scripts/setup test
 	@scripts/build-page
-	cargo build --workspace --bins
+	cargo build --workspace --bins --examples
 	cargo test --workspace --quiet
 	cd web && npm test --silent
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .

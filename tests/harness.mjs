@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -26,6 +27,39 @@ export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'reelroom-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** An S3 server over `folder`; `settings` are the program's for it. */
+export class S3 {
+  static async start() {
+    const s3 = new S3();
+    s3.folder = temporaryFolder();
+    s3.process = spawn(join(dirname(binary), 'examples/s3'), [s3.folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    running.add(s3.process);
+    s3.settings = {};
+    for await (const line of createInterface({ input: s3.process.stdout })) {
+      if (line === '') break;
+      const [name, value] = line.split('=');
+      s3.settings[name] = value;
+    }
+    return s3;
+  }
+
+  async stop() {
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGKILL');
+    await ended;
+    running.delete(this.process);
+  }
 }
 
 /** A running program: `url` is its HTTP address. */

@@ -25,7 +25,7 @@ test(`a killed recording is there after the next start (SEED=${seed})`, { timeou
   const draw = random(seed);
   const person = await Person.arrive(RED);
   let server = await Reelroom.start();
-  for (const round of [1, 2]) {
+  for (const round of [1, 2, 3]) {
     const room = `Crash ${round}`;
     await person.join(server.url, room, 'Ada');
     await person.recordButton('Start Recording').click();

@@ -13,6 +13,7 @@ use axum::routing::get;
 use reelroom_library::{Library, LibraryError};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::EgressInfo;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -73,6 +74,7 @@ struct Shared {
     metrics: Metrics,
     identities: Identities,
     turns: Turns,
+    began: Notify,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -87,6 +89,7 @@ impl WebApp {
             metrics: Metrics::new(),
             identities: Identities::default(),
             turns: Turns::default(),
+            began: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -132,7 +135,12 @@ impl WebApp {
     pub(crate) async fn learn(&self, info: &EgressInfo) -> Result<(), LibraryError> {
         let library = self.library();
         match egress::news(info, library.prefix()) {
-            News::Note(recording) => library.note(recording).await,
+            News::Note(recording) => {
+                if recording.status.is_active() {
+                    self.shared.began.notify_one();
+                }
+                library.note(recording).await
+            }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
                 Ok(_) => Ok(()),
                 // It was deleted since, or stands in a store of somebody else's.
@@ -142,6 +150,11 @@ impl WebApp {
             News::Gone { id } => library.forget(&id).await,
             News::Foreign => Ok(()),
         }
+    }
+
+    /// Waits until a recording in the making has been learned of.
+    pub(crate) async fn something_began(&self) {
+        self.shared.began.notified().await;
     }
 
     pub(crate) async fn learn_or_warn(&self, info: &EgressInfo) {

@@ -17,7 +17,8 @@ const SELDOM: Duration = Duration::from_secs(30);
 /// Runs until it is told to stop.
 pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
     let work = async {
-        tell_of_store(&app).await;
+        // A store that fails is told in the log, and to whoever lists.
+        let _ = app.library().refresh().await;
         let mut trouble = None;
         let mut is_first = true;
         loop {
@@ -38,18 +39,15 @@ pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
                 }
             }
             let is_busy = app.library().in_the_making().await.is_ok_and(|making| !making.is_empty());
-            tokio::time::sleep(if is_busy || trouble.is_some() { OFTEN } else { SELDOM }).await;
+            tokio::time::sleep(OFTEN).await;
+            if !is_busy && trouble.is_none() {
+                let _ = tokio::time::timeout(SELDOM, app.something_began()).await;
+            }
         }
     };
     tokio::select! {
         () = work => {}
         () = stop.cancelled() => {}
-    }
-}
-
-async fn tell_of_store(app: &WebApp) {
-    if let Err(error) = app.library().refresh().await {
-        tracing::warn!("recordings cannot be listed or stored: {error}");
     }
 }
 

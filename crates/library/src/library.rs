@@ -261,6 +261,7 @@ impl Library {
         let began = Instant::now();
         let result = self.scan(&mut manifests).await;
         let mut state = self.shared.state();
+        let result = result.map_err(|error| self.shared.placed(error));
         match &result {
             Ok(()) => {
                 if state.trouble.take().is_some() {
@@ -270,7 +271,7 @@ impl Library {
             }
             Err(error) => {
                 if state.trouble.is_none() {
-                    tracing::warn!(%error, "the store of recordings cannot be read");
+                    tracing::warn!("recordings cannot be listed or stored: {error}");
                 }
                 state.trouble = Some(error.to_string());
                 // Another try after the usual time, and not at once for every request.
@@ -292,7 +293,7 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Store`].
     pub async fn check(&self) -> Result<(), LibraryError> {
-        self.shared.store.check().await
+        self.shared.store.check().await.map_err(|error| self.shared.placed(error))
     }
 
     /// Why the store could not be read the last time.
@@ -491,6 +492,14 @@ impl Library {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds the library's state")
+    }
+
+    /// Says which store fails.
+    fn placed(&self, error: LibraryError) -> LibraryError {
+        match error {
+            LibraryError::Store(reason) => LibraryError::Store(format!("{}: {reason}", self.root.base())),
+            other => other,
+        }
     }
 
     fn generation(&self) -> i64 {

@@ -32,6 +32,7 @@ const COPY_BYTES: usize = 256 * 1024;
 /// S3 takes keys of 1024 bytes, file systems names of 255; while a file is written its name is a little longer.
 const MAX_KEY_BYTES: usize = 1000;
 const MAX_SEGMENT_BYTES: usize = 240;
+const MAX_REASON_CHARS: usize = 400;
 
 /// Which store.
 #[derive(Clone)]
@@ -111,6 +112,11 @@ impl Store {
     /// Whether presigned URLs can be made.
     pub fn is_s3(&self) -> bool {
         self.s3.is_some()
+    }
+
+    /// The folder, or the bucket's URL.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Scheme and host of presigned URLs; `None` on local disk.
@@ -353,8 +359,15 @@ fn http_get() -> http::Method {
     http::Method::GET
 }
 
-fn store_error(error: impl std::fmt::Display) -> LibraryError {
-    LibraryError::Store(error.to_string())
+/// In words that a person can do something with: the system's own reason where there is one, otherwise the beginning of
+/// what the store said.
+fn store_error(error: impl std::error::Error + 'static) -> LibraryError {
+    let mut innermost: &(dyn std::error::Error + 'static) = &error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let text = if innermost.is::<std::io::Error>() { innermost.to_string() } else { error.to_string() };
+    LibraryError::Store(text.chars().take(MAX_REASON_CHARS).collect())
 }
 
 fn of(name: &str, error: object_store::Error) -> LibraryError {

@@ -1,4 +1,6 @@
-//! An S3 server in this process, over a temporary folder.
+//! An S3 server in this process, over a folder.
+
+#![allow(dead_code)]
 
 use std::path::Path;
 
@@ -23,15 +25,15 @@ impl S3Server {
     /// On a free port, with an empty [`BUCKET`].
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
-        serve(listener, folder.path());
+        let endpoint = serve(folder.path()).await;
         Self { endpoint, _folder: folder }
     }
 }
 
-/// Serves `root`, a folder with one folder per bucket.
-fn serve(listener: TcpListener, root: &Path) {
+/// Serves `root`, a folder with one folder per bucket, on a free port; gives the URL.
+pub(crate) async fn serve(root: &Path) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
     std::fs::create_dir_all(root.join(BUCKET)).expect("the folder can be written");
     let files = s3s_fs::FileSystem::new(root).expect("the folder is there");
     let mut service = S3ServiceBuilder::new(files);
@@ -46,4 +48,5 @@ fn serve(listener: TcpListener, root: &Path) {
             });
         }
     });
+    endpoint
 }
