@@ -22,6 +22,7 @@ test:
 	@scripts/build-page
 	cargo build --workspace --bins --examples
 	cargo test --workspace --quiet
+	scripts/test-full-disk
 	cd web && npm test --silent
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent

@@ -151,6 +151,17 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Sends two signals, one shortly after the other, and gives the exit code.
+    pub(crate) fn stop_twice(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg(&pid).status().unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        Command::new("kill").arg(&pid).status().unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
