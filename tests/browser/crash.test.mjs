@@ -56,3 +56,12 @@ test(`a killed recording is there after the next start (SEED=${seed})`, { timeou
   await person.leave();
   await server.stop();
 });
+
+test('a server that is stopped says goodbye', { timeout: 60_000 }, async () => {
+  const server = await Reelroom.start();
+  const person = await Person.arrive(RED);
+  await person.join(server.url, 'Goodbye', 'Ada');
+  await server.stop();
+  await person.page.getByText('The server was stopped').waitFor();
+  await person.leave();
+});

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Reelroom, until } from '../harness.mjs';
+import { Reelroom, freePort, until } from '../harness.mjs';
 import { Person } from './people.mjs';
 
 const HOSTILE = '<img src=x onerror="window.hacked=1"> & \'q\' 李';
@@ -54,6 +54,26 @@ test('all recordings are found, filtered, searched and deleted; names stay text'
   assert.equal(await page.evaluate(() => window.hacked), undefined);
   assert.equal(await page.locator('img[src=x]').count(), 0);
 
+  await person.leave();
+  await server.stop();
+});
+
+test('the page says which outside server is missing', { timeout: 60_000 }, async () => {
+  const nothing = await freePort();
+  const server = await Reelroom.start([], {
+    LIVEKIT_URL: `ws://127.0.0.1:${nothing}`,
+    S3_BUCKET: 'recordings',
+    S3_ENDPOINT: `http://127.0.0.1:${nothing}`,
+    S3_ACCESS_KEY: 'a',
+    S3_SECRET_KEY: 'b',
+  });
+  const person = await Person.arrive();
+  await person.page.goto(server.url);
+  await person.page.getByLabel('Participant').fill('Ada');
+  await person.page.getByRole('button', { name: 'Join', exact: true }).click();
+  await person.page.getByText('the media server cannot be reached').waitFor();
+  await person.page.goto(`${server.url}/recordings.html`);
+  await person.page.getByText('the store of recordings fails').waitFor();
   await person.leave();
   await server.stop();
 });
