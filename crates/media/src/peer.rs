@@ -115,17 +115,17 @@ impl Peer {
         }
     }
 
-    /// The answer to the publisher's offer, each section with the codec that was announced for it in front.
+    /// The answer to the publisher's offer, each section with the codec that it is to be encoded with in front.
     pub(crate) fn accept_offer(
         &mut self,
         offer: &SessionDescription,
-        announced: impl Fn(&str) -> Option<Codec>,
+        codec_of: impl Fn(&Section) -> Option<Codec>,
     ) -> Result<String, SessionError> {
         let mut answer = self.publisher.session.accept_offer(&offer.sdp)?;
         self.publisher.dirty = true;
         self.sections = sdp::sections(&offer.sdp);
         for section in &self.sections {
-            if let Some(codec) = announced(&section.track_id) {
+            if let Some(codec) = codec_of(section) {
                 answer = sdp::prefer_codec(&answer, &section.mid, codec);
             }
         }

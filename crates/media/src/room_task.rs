@@ -288,8 +288,7 @@ impl RoomTask {
         let Some(peer) = self.peers.get_mut(from) else { return };
         match message {
             Message::Offer(offer) => {
-                let announced = |track_id: &str| self.room.announced_codec(from, track_id);
-                match peer.accept_offer(&offer, announced) {
+                match peer.accept_offer(&offer, |section| self.room.publish_codec(from, section)) {
                     Ok(answer) => {
                         let sections = peer.sections.clone();
                         self.room.sections(from, &sections);

@@ -8,6 +8,7 @@ use reelroom_protocol::proto::{
 };
 use reelroom_protocol::token::VideoGrants;
 
+use crate::codec::Codec;
 use crate::layers::TrackSettings;
 
 /// Who wants to join, from token and query.
@@ -47,6 +48,13 @@ pub enum Refusal {
 pub(crate) struct PendingTrack {
     pub(crate) request: AddTrackRequest,
     pub(crate) info: TrackInfo,
+}
+
+impl PendingTrack {
+    /// What it is to be encoded with; `None` leaves the choice to us.
+    pub(crate) fn announced_codec(&self) -> Option<Codec> {
+        Codec::parse(&self.request.simulcast_codecs.first()?.codec)
+    }
 }
 
 /// What a participant has with a track of another.

@@ -284,6 +284,7 @@ impl Room {
         let Some(position) = position else { return };
         let bound = bound.cloned();
         let pending = participant.pending.remove(position);
+        let announced_codec = pending.announced_codec();
         let track = TrackSid::from(pending.info.sid.as_str());
         participant.published.push(track.clone());
         if let Some(old) = bound {
@@ -298,7 +299,9 @@ impl Room {
                 info,
                 publisher: sid.clone(),
                 mid: section.mid.clone(),
+                announced_codec,
                 codec: None,
+                codec_since: None,
                 layers: crate::layers::Layers::default(),
                 down: BTreeMap::new(),
             },
@@ -315,11 +318,18 @@ impl Room {
             .cloned()
     }
 
-    /// The codec that an announced track is to be encoded with, by the track id of its section.
-    pub fn announced_codec(&self, sid: &ParticipantSid, track_id: &str) -> Option<Codec> {
+    /// The codec that a section of a publisher is to be encoded with: every answer has to name it, not only the one
+    /// that begins the track, or the publisher changes its codec whenever anything else is negotiated.
+    pub fn publish_codec(&self, sid: &ParticipantSid, section: &Section) -> Option<Codec> {
         let participant = self.participants.get(sid)?;
-        let pending = participant.pending.iter().find(|pending| pending.request.cid == track_id)?;
-        Codec::parse(&pending.request.simulcast_codecs.first()?.codec)
+        let pending = participant.pending.iter().find(|pending| pending.request.cid == section.track_id);
+        match pending {
+            Some(pending) => pending.announced_codec(),
+            None => {
+                let track = self.tracks.get(&self.track_on(sid, &section.mid)?)?;
+                track.codec.or(track.announced_codec)
+            }
+        }
     }
 
     /// The section and publisher of a track.

@@ -1,6 +1,7 @@
 //! A published track.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
@@ -31,8 +32,12 @@ pub(crate) struct Track {
     pub(crate) info: TrackInfo,
     pub(crate) publisher: ParticipantSid,
     pub(crate) mid: String,
+    /// What the publisher said it would encode with.
+    pub(crate) announced_codec: Option<Codec>,
     /// Known with the first packet; from then on the track is announced.
     pub(crate) codec: Option<Codec>,
+    /// When it changed to this codec, if it did.
+    pub(crate) codec_since: Option<Instant>,
     pub(crate) layers: Layers,
     pub(crate) down: BTreeMap<ParticipantSid, Down>,
 }
