@@ -129,7 +129,7 @@ impl Peer {
                 answer = sdp::prefer_codec(&answer, &section.mid, codec);
             }
         }
-        Ok(answer)
+        Ok(sdp::with_start_bitrates(&answer, &offer.sdp))
     }
 
     pub(crate) fn add_down_track(&mut self, spec: &DownTrackSpec) {

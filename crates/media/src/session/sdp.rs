@@ -1,7 +1,10 @@
-//! The little of SDP that str0m does not tell: which announced track a section carries, and the order of codecs.
+//! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, and hints that
+//! a publisher wants to see again.
 
 use reelroom_protocol::proto::TrackType;
 use reelroom_sfu::{Codec, Section};
+
+const START_BITRATE: &str = "x-google-start-bitrate";
 
 /// The media sections of a publisher's offer.
 pub(crate) fn sections(sdp: &str) -> Vec<Section> {
@@ -45,12 +48,7 @@ pub(crate) fn prefer_codec(sdp: &str, mid: &str, codec: Codec) -> String {
 
 fn reorder(lines: &str, codec: &str) -> String {
     let is_wanted = |payload_type: &str| {
-        let prefix = format!("a=rtpmap:{payload_type} ");
-        lines.lines().any(|line| {
-            line.strip_prefix(&prefix)
-                .and_then(|rest| rest.split('/').next())
-                .is_some_and(|name| name.eq_ignore_ascii_case(codec))
-        })
+        codecs(lines).any(|(known, name)| known == payload_type && name.eq_ignore_ascii_case(codec))
     };
     let Some((first, rest)) = lines.split_once('\n') else { return lines.to_owned() };
     let words: Vec<_> = first.trim_end().split(' ').collect();
@@ -58,6 +56,68 @@ fn reorder(lines: &str, codec: &str) -> String {
     let (wanted, others): (Vec<&str>, Vec<&str>) = payload_types.iter().partition(|pt| is_wanted(pt));
     let ordered: Vec<_> = head.iter().copied().chain(wanted).chain(others).collect();
     format!("{}\r\n{rest}", ordered.join(" "))
+}
+
+/// `answer` with the bitrates to begin at that the offer hints at, for the codecs it hints at. Browsers write the hint into
+/// their offer but heed it in the answer; without it they take tens of seconds to send their best layer.
+pub(crate) fn with_start_bitrates(answer: &str, offer: &str) -> String {
+    let offered: Vec<_> =
+        split(offer).filter_map(|lines| Some((mid(lines)?, start_bitrates(lines)))).collect();
+    split(answer)
+        .map(|lines| match offered.iter().find(|(offered, _)| mid(lines) == Some(offered)) {
+            Some((_, hints)) if !hints.is_empty() => with_hints(lines, hints),
+            _ => lines.to_owned(),
+        })
+        .collect()
+}
+
+/// The hints of a section, in kbit/s, by the name of the codec.
+fn start_bitrates(lines: &str) -> Vec<(&str, u32)> {
+    let hint = |payload_type: &str| {
+        let prefix = format!("a=fmtp:{payload_type} ");
+        let parameters = lines.lines().find_map(|line| line.strip_prefix(&prefix))?;
+        let value = parameters.split(';').find_map(|one| one.trim().strip_prefix(START_BITRATE))?;
+        value.strip_prefix('=')?.parse().ok()
+    };
+    codecs(lines).filter_map(|(payload_type, name)| Some((name, hint(payload_type)?))).collect()
+}
+
+fn with_hints(lines: &str, hints: &[(&str, u32)]) -> String {
+    let mut hinted = lines.to_owned();
+    for (payload_type, name) in codecs(lines) {
+        let Some((_, kbps)) = hints.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+            continue;
+        };
+        let fmtp = format!("a=fmtp:{payload_type} ");
+        let rtpmap = format!("a=rtpmap:{payload_type} ");
+        let has_parameters = lines.lines().any(|line| line.starts_with(&fmtp));
+        hinted = hinted
+            .split_inclusive('\n')
+            .map(|line| {
+                let text = line.trim_end();
+                if has_parameters && line.starts_with(&fmtp) {
+                    format!("{text};{START_BITRATE}={kbps}\r\n")
+                } else if !has_parameters && line.starts_with(&rtpmap) {
+                    format!("{text}\r\n{fmtp}{START_BITRATE}={kbps}\r\n")
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect();
+    }
+    hinted
+}
+
+/// The payload types of a section and the names of their codecs.
+fn codecs(lines: &str) -> impl Iterator<Item = (&str, &str)> {
+    lines.lines().filter_map(|line| {
+        let (payload_type, encoding) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        Some((payload_type, encoding.split('/').next()?))
+    })
+}
+
+fn mid(lines: &str) -> Option<&str> {
+    lines.lines().find_map(|line| line.strip_prefix("a=mid:")).map(str::trim)
 }
 
 /// `sdp` without the names of the tracks that inactive sections once carried: browsers refuse an offer in which two
@@ -107,6 +167,32 @@ mod tests {
         let expected =
             format!("v=0\r\n{used}m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=mid:x\r\n{used}");
         assert_eq!(without_idle_tracks(&format!("v=0\r\n{used}{idle}{used}")), expected);
+    }
+
+    #[test]
+    fn the_answer_repeats_at_which_bitrate_to_begin() {
+        let video = |parameters: &str| {
+            format!(
+                "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 108\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\n\
+                 a=rtpmap:108 H264/90000\r\n{parameters}"
+            )
+        };
+        let other = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:2\r\na=rtpmap:96 VP8/90000\r\n";
+        let plain = video("a=fmtp:108 packetization-mode=1\r\n") + other;
+        // The hint is on another profile of the codec than the one that is answered.
+        let offer = video(
+            "a=rtpmap:102 H264/90000\r\na=fmtp:102 packetization-mode=1;x-google-start-bitrate=900\r\n",
+        );
+        let hinted = video("a=fmtp:108 packetization-mode=1;x-google-start-bitrate=900\r\n") + other;
+        assert_eq!(with_start_bitrates(&plain, &offer), hinted);
+        let answer = with_start_bitrates(&plain, &video("a=fmtp:96 x-google-start-bitrate=700\r\n"));
+        assert!(
+            answer.contains("a=rtpmap:96 VP8/90000\r\na=fmtp:96 x-google-start-bitrate=700\r\n"),
+            "{answer}"
+        );
+        assert_eq!(answer.matches("start-bitrate").count(), 1);
+        let nonsense = video("a=fmtp:96 x-google-start-bitrate=fast\r\n");
+        assert_eq!(with_start_bitrates(&plain, &nonsense), plain);
     }
 
     #[test]
