@@ -33,8 +33,14 @@ struct DownLine {
     stream_id: String,
     /// Known once it is offered.
     mid: Option<String>,
-    /// Known once that is answered.
-    payload_type: Option<u8>,
+    /// What the client calls the codecs it can decode; known once that is answered.
+    payload_types: Vec<(Codec, u8)>,
+}
+
+impl DownLine {
+    fn payload_type(&self, codec: Codec) -> Option<u8> {
+        self.payload_types.iter().find(|(known, _)| *known == codec).map(|(_, payload_type)| *payload_type)
+    }
 }
 
 pub(crate) struct Peer {
@@ -137,7 +143,7 @@ impl Peer {
             codec: spec.codec,
             stream_id: format!("{}|{}", spec.publisher, spec.track),
             mid: None,
-            payload_type: None,
+            payload_types: Vec::new(),
         };
         self.down.insert(spec.track.clone(), line);
     }
@@ -197,9 +203,9 @@ impl Peer {
         self.subscriber.dirty = true;
         let mut ready = Vec::new();
         for (track, line) in &mut self.down {
-            let (Some(mid), None) = (&line.mid, line.payload_type) else { continue };
-            line.payload_type = self.subscriber.session.payload_type(mid, line.codec);
-            if line.payload_type.is_some() {
+            let Some(mid) = line.mid.as_ref().filter(|_| line.payload_types.is_empty()) else { continue };
+            line.payload_types = self.subscriber.session.payload_types(mid);
+            if line.payload_type(line.codec).is_some() {
                 ready.push(track.clone());
             } else {
                 tracing::info!(%track, "a subscriber cannot decode a track");
@@ -214,11 +220,9 @@ impl Peer {
     }
 
     pub(crate) fn forward(&mut self, track: &TrackSid, packet: &Packet, rewrite: Rewrite) {
-        let Some(DownLine { mid: Some(mid), payload_type: Some(payload_type), .. }) = self.down.get(track)
-        else {
-            return;
-        };
-        self.subscriber.session.send(mid, *payload_type, packet, rewrite);
+        let Some(line) = self.down.get(track) else { return };
+        let (Some(mid), Some(payload_type)) = (&line.mid, line.payload_type(packet.codec)) else { return };
+        self.subscriber.session.send(mid, payload_type, packet, rewrite);
         self.subscriber.dirty = true;
     }
 }

@@ -469,19 +469,20 @@ impl RoomTask {
 
     fn packet(&mut self, from: &ParticipantSid, packet: &Packet, now: Now) {
         let Some(track) = self.room.track_on(from, &packet.mid) else { return };
-        self.room.media_arrived(&track, packet.codec, now);
-        if let Some(level) = packet.audio_level_dbov {
-            self.room.audio_level(&track, level, now);
-        }
-        // The first packet announces the track: recorders and subscribers have to know it before they get it.
-        self.outputs(now);
         let published = PublishedPacket {
             layer: packet.layer,
+            codec: packet.codec,
             seq: packet.seq(),
             rtp: packet.rtp() as u32,
             payload: packet.payload(),
             arrived: packet.received(),
         };
+        self.room.media_arrived(&track, &published, now);
+        if let Some(level) = packet.audio_level_dbov {
+            self.room.audio_level(&track, level, now);
+        }
+        // A packet may announce the track or its codec: recorders and subscribers have to know it before they get it.
+        self.outputs(now);
         let peers = &mut self.peers;
         self.room.forward(&track, &published, |subscriber, rewrite| {
             tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), to = %subscriber, ?rewrite, "forwarded");

@@ -87,6 +87,12 @@ impl DownTrack {
         Self { codec, target: None, current: None, last: None }
     }
 
+    /// The track goes on in another codec, from the next keyframe on, in the same stream.
+    pub fn change_codec(&mut self, codec: Codec) {
+        self.codec = codec;
+        self.current = None;
+    }
+
     /// The layer to send from the next keyframe of it on. `None` stops at once.
     pub fn set_target(&mut self, target: Option<Layer>) {
         self.target = target;

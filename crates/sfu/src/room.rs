@@ -12,18 +12,21 @@ use reelroom_protocol::proto::{
     participant_info, signal_response,
 };
 
-use crate::codec::Codec;
+use crate::codec::{Codec, is_keyframe};
 use crate::info::Audience;
 use crate::layers::Layer;
 use crate::output::{Fact, Output};
 use crate::participant::{Joining, Participant, Refusal};
 use crate::speakers::Speakers;
+use crate::subscribe::PublishedPacket;
 use crate::track::{Section, Track, source_of};
 
 const DEFAULT_EMPTY_TIMEOUT_S: u32 = 300;
 const DEFAULT_DEPARTURE_TIMEOUT_S: u32 = 20;
 /// How often the end of the room, silent layers and missing keyframes are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// After a change of codec, packets of the old one may still be on their way for so long.
+const CODEC_SETTLES: Duration = Duration::from_secs(1);
 
 /// The time, twice: for intervals, and as LiveKit writes it.
 #[derive(Clone, Copy, Debug)]
@@ -343,25 +346,23 @@ impl Room {
         Some((track.info.clone(), track.codec?))
     }
 
-    /// The first packet of a track: now it is announced, subscribed to, and told to recorders.
-    pub fn media_arrived(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
-        let Some(track) = self.tracks.get_mut(sid) else { return };
-        if track.codec.is_some() {
+    /// A packet of a track, before [`Room::forward`]. With the first one the track is announced, subscribed to, and told to
+    /// recorders.
+    pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
+        let Some(track) = self.tracks.get(sid) else { return };
+        if track.is_video() == (packet.codec == Codec::Opus) {
             return;
         }
-        track.codec = Some(codec);
-        track.info.mime_type = codec.mime().to_owned();
-        for known in &mut track.info.codecs {
-            known.mid.clone_from(&track.mid);
+        match track.codec {
+            None => self.first_packet(sid, packet.codec, now),
+            Some(codec) if codec == packet.codec => {}
+            Some(_) => self.other_codec(sid, packet, now),
         }
-        if track.info.codecs.is_empty() {
-            track.info.codecs.push(proto::SimulcastCodecInfo {
-                mime_type: codec.mime().to_owned(),
-                mid: track.mid.clone(),
-                layers: track.info.layers.clone(),
-                ..Default::default()
-            });
-        }
+    }
+
+    fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        track.set_codec(codec);
         let (publisher, info) = (track.publisher.clone(), track.info.clone());
         self.announce(&publisher, Audience::All);
         self.track_webhook("track_published", &publisher, info.clone());
@@ -374,6 +375,29 @@ impl Room {
         for other in others {
             self.subscribe_by_default(&other, sid, now);
         }
+    }
+
+    /// A publisher whose encoder fails goes on with another codec, as browsers do. Subscribers have negotiated all of them and
+    /// follow at the first keyframe; to recorders it is another track of the same name.
+    fn other_codec(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        let passed = |since: Instant| now.at.saturating_duration_since(since) >= CODEC_SETTLES;
+        if !track.codec_since.is_none_or(passed) {
+            return;
+        }
+        if !is_keyframe(packet.codec, packet.payload) {
+            return self.ask_keyframe(sid, packet.layer, now);
+        }
+        track.set_codec(packet.codec);
+        track.codec_since = Some(now.at);
+        for down in track.down.values_mut() {
+            down.track.change_codec(packet.codec);
+        }
+        let (publisher, info) = (track.publisher.clone(), Box::new(track.info.clone()));
+        self.announce(&publisher, Audience::All);
+        self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
+        let codec = packet.codec;
+        self.outputs.push_back(Output::Fact(Fact::TrackPublished { participant: publisher, info, codec }));
     }
 
     pub(crate) fn unpublish(&mut self, sid: &TrackSid) {

@@ -6,7 +6,7 @@ use reelroom_protocol::proto::{
     signal_response,
 };
 
-use crate::codec::is_keyframe;
+use crate::codec::{Codec, is_keyframe};
 use crate::forward::{DownTrack, Incoming, Rewrite};
 use crate::layers::{Layer, TrackSettings};
 use crate::output::{DownTrackSpec, Output};
@@ -220,7 +220,7 @@ impl Room {
         mut send: impl FnMut(&ParticipantSid, Rewrite),
     ) {
         let Some(track) = self.tracks.get_mut(track) else { return };
-        let Some(codec) = track.codec else { return };
+        let Some(codec) = track.codec.filter(|codec| *codec == packet.codec) else { return };
         let layer = if track.info.simulcast { packet.layer } else { Layer::High };
         track.layers.packet(layer, packet.arrived);
         let incoming = Incoming {
@@ -244,6 +244,8 @@ impl Room {
 pub struct PublishedPacket<'a> {
     /// The simulcast layer.
     pub layer: Layer,
+    /// How it is encoded.
+    pub codec: Codec,
     /// Extended sequence number.
     pub seq: u64,
     /// RTP time.

@@ -54,6 +54,22 @@ impl Track {
     pub(crate) fn is_video(&self) -> bool {
         self.info.r#type == i32::from(TrackType::Video)
     }
+
+    /// It is encoded with `codec`, whatever was announced.
+    pub(crate) fn set_codec(&mut self, codec: Codec) {
+        self.codec = Some(codec);
+        codec.mime().clone_into(&mut self.info.mime_type);
+        let codecs = &mut self.info.codecs;
+        if codecs.is_empty() {
+            codecs.push(SimulcastCodecInfo { layers: self.info.layers.clone(), ..Default::default() });
+        }
+        if codecs.iter().all(|known| known.mime_type != codec.mime()) {
+            codec.mime().clone_into(&mut codecs[0].mime_type);
+        }
+        for known in codecs {
+            known.mid.clone_from(&self.mid);
+        }
+    }
 }
 
 /// What is said of a track that `request` announces.

@@ -299,12 +299,14 @@ impl Session {
         self.drain();
     }
 
-    /// The payload type that the peer knows `codec` by on a section of ours.
-    pub(crate) fn payload_type(&self, mid: &str, codec: Codec) -> Option<u8> {
-        let remote = self.rtc.media(Mid::from(mid))?.remote_pts();
-        let wanted = str0m_codec(codec);
-        let params = self.rtc.codec_config().params();
-        params.iter().find(|p| p.spec().codec == wanted && remote.contains(&p.pt())).map(|p| *p.pt())
+    /// The payload types that the peer takes on a section of ours.
+    pub(crate) fn payload_types(&self, mid: &str) -> Vec<(Codec, u8)> {
+        let Some(media) = self.rtc.media(Mid::from(mid)) else { return Vec::new() };
+        let params = self.rtc.codec_config().params().iter();
+        params
+            .filter(|params| media.remote_pts().contains(&params.pt()))
+            .filter_map(|params| Some((codec(params.spec().codec)?, *params.pt())))
+            .collect()
     }
 
     /// Sends a packet of another session under new numbers.
@@ -463,12 +465,7 @@ impl Session {
         let (mid, rid) = (stream.mid(), stream.rid());
         let payload_type = inner.header.payload_type;
         let params = self.rtc.codec_config().params().iter().find(|params| params.pt() == payload_type)?;
-        let codec = match params.spec().codec {
-            str0m::format::Codec::Opus => Codec::Opus,
-            str0m::format::Codec::Vp8 => Codec::Vp8,
-            str0m::format::Codec::H264 => Codec::H264,
-            _ => return None,
-        };
+        let codec = codec(params.spec().codec)?;
         let ext = &inner.header.ext_vals;
         Some(Packet {
             mid: mid.to_string(),
@@ -519,11 +516,12 @@ fn protocol(transport: Transport) -> Protocol {
     }
 }
 
-fn str0m_codec(codec: Codec) -> str0m::format::Codec {
+fn codec(codec: str0m::format::Codec) -> Option<Codec> {
     match codec {
-        Codec::Opus => str0m::format::Codec::Opus,
-        Codec::Vp8 => str0m::format::Codec::Vp8,
-        Codec::H264 => str0m::format::Codec::H264,
+        str0m::format::Codec::Opus => Some(Codec::Opus),
+        str0m::format::Codec::Vp8 => Some(Codec::Vp8),
+        str0m::format::Codec::H264 => Some(Codec::H264),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::output::{DataKind, DownTrackSpec};
 use crate::subscribe::PublishedPacket;
 
 const KEY: &[u8] = &[0x10, 0x00, 0, 0];
+const KEY_H264: &[u8] = &[0x67, 1, 2];
 
 /// A room with a clock that the story moves.
 struct Story {
@@ -81,7 +82,7 @@ impl Story {
         self.room.sections(sid, &[section]);
         let track = self.room.track_on(sid, mid).expect("the section was matched");
         let codec = if kind == TrackType::Audio { Codec::Opus } else { Codec::Vp8 };
-        self.room.media_arrived(&track, codec, self.now);
+        self.room.media_arrived(&track, &packet(codec, 0, Layer::High, self.now.at), self.now);
         track
     }
 
@@ -135,10 +136,23 @@ impl Story {
 
     fn forwarded(&mut self, track: &TrackSid, seq: u64, layer: Layer) -> Vec<ParticipantSid> {
         let mut to = Vec::new();
-        let packet = PublishedPacket { layer, seq, rtp: 0, payload: KEY, arrived: self.now.at };
+        let packet = packet(Codec::Vp8, seq, layer, self.now.at);
         self.room.forward(track, &packet, |sid, _| to.push(sid.clone()));
         to
     }
+
+    /// As the shell does with each packet; how many subscribers got it.
+    fn arrives(&mut self, track: &TrackSid, packet: &PublishedPacket<'_>) -> usize {
+        let mut sent = 0;
+        self.room.media_arrived(track, packet, self.now);
+        self.room.forward(track, packet, |_, _| sent += 1);
+        sent
+    }
+}
+
+fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> PublishedPacket<'static> {
+    let payload = if codec == Codec::H264 { KEY_H264 } else { KEY };
+    PublishedPacket { layer, codec, seq, rtp: 0, payload, arrived }
 }
 
 #[test]
@@ -392,4 +406,62 @@ fn speakers_are_told_to_everybody() {
         _ => None,
     };
     assert_eq!(story.outputs().iter().find_map(told), Some(ada.to_string()));
+}
+
+#[test]
+fn every_answer_names_the_codec_that_was_announced() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let section = Section {
+        mid: "0".into(),
+        kind: TrackType::Video,
+        track_id: "camera".into(),
+        sends: true,
+        simulcast: true,
+    };
+    let codec = proto::SimulcastCodec { codec: "h264".into(), cid: "camera".into(), ..Default::default() };
+    let request = AddTrackRequest {
+        cid: "camera".into(),
+        r#type: TrackType::Video.into(),
+        simulcast_codecs: vec![codec],
+        ..Default::default()
+    };
+    story.room.handle_signal(&ada, signal_request::Message::AddTrack(request), story.now);
+    assert_eq!(story.room.publish_codec(&ada, &section), Some(Codec::H264));
+    story.room.sections(&ada, std::slice::from_ref(&section));
+    assert_eq!(story.room.publish_codec(&ada, &section), Some(Codec::H264), "before media");
+    let track = story.room.track_on(&ada, "0").unwrap();
+    story.arrives(&track, &packet(Codec::H264, 0, Layer::Low, story.now.at));
+    let replaced = Section { track_id: "another camera".into(), ..section };
+    assert_eq!(story.room.publish_codec(&ada, &replaced), Some(Codec::H264), "with media");
+}
+
+#[test]
+fn a_track_that_changes_its_codec_goes_on_from_a_keyframe() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let bob = story.join("bob");
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    assert_eq!(story.arrives(&track, &packet(Codec::Vp8, 1, Layer::High, story.now.at)), 1);
+    story.pass(Duration::from_secs(2));
+    story.outputs();
+    let delta = PublishedPacket { payload: &[0x41, 1], ..packet(Codec::H264, 2, Layer::High, story.now.at) };
+    assert_eq!(story.arrives(&track, &delta), 0, "nobody can decode it");
+    assert!(story.outputs().iter().any(|output| matches!(output, Output::RequestKeyframe { .. })));
+    assert_eq!(story.arrives(&track, &packet(Codec::H264, 3, Layer::High, story.now.at)), 1);
+    let told: Vec<_> = story
+        .outputs()
+        .iter()
+        .filter_map(|output| match output {
+            Output::Fact(Fact::TrackUnpublished(_)) => Some(None),
+            Output::Fact(Fact::TrackPublished { codec, .. }) => Some(Some(*codec)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [None, Some(Codec::H264)]);
+    assert_eq!(story.room.track_info(&track).unwrap().0.mime_type, "video/H264");
+    assert_eq!(story.arrives(&track, &packet(Codec::Vp8, 2, Layer::High, story.now.at)), 0, "late");
+    assert_eq!(story.arrives(&track, &packet(Codec::H264, 4, Layer::High, story.now.at)), 1);
+    assert_eq!(story.arrives(&track, &packet(Codec::Opus, 5, Layer::High, story.now.at)), 0, "no picture");
 }
