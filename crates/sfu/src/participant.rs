@@ -1,6 +1,6 @@
 //! One session of a participant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
@@ -107,6 +107,20 @@ impl Participant {
             wanted: BTreeSet::new(),
             permission: None,
             last_reliable_sequence: 0,
+        }
+    }
+
+    /// Takes a new description over: what is empty in it stays, but an attribute without a value goes.
+    pub(crate) fn describe(&mut self, metadata: &str, attributes: &HashMap<String, String>) {
+        if !metadata.is_empty() {
+            metadata.clone_into(&mut self.metadata);
+        }
+        for (key, value) in attributes {
+            if value.is_empty() {
+                self.attributes.remove(key);
+            } else {
+                self.attributes.insert(key.clone(), value.clone());
+            }
         }
     }
 

@@ -465,16 +465,7 @@ impl Room {
     /// the whole set and takes away what it does not allow.
     pub fn update_participant(&mut self, sid: &ParticipantSid, request: &UpdateParticipantRequest, now: Now) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
-        if !request.metadata.is_empty() {
-            participant.metadata.clone_from(&request.metadata);
-        }
-        for (key, value) in &request.attributes {
-            if value.is_empty() {
-                participant.attributes.remove(key);
-            } else {
-                participant.attributes.insert(key.clone(), value.clone());
-            }
-        }
+        participant.describe(&request.metadata, &request.attributes);
         if let Some(permission) = &request.permission {
             participant.grants.apply(permission);
         }

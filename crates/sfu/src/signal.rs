@@ -160,16 +160,7 @@ impl Room {
             let echo = request_response::Request::UpdateMetadata(request);
             return self.respond(from, id, reason, text, Some(echo));
         }
-        if !request.metadata.is_empty() {
-            participant.metadata.clone_from(&request.metadata);
-        }
-        for (key, value) in &request.attributes {
-            if value.is_empty() {
-                participant.attributes.remove(key);
-            } else {
-                participant.attributes.insert(key.clone(), value.clone());
-            }
-        }
+        participant.describe(&request.metadata, &request.attributes);
         self.rename(from, &request.name);
         self.announce(from, Audience::All);
         self.respond(from, id, Reason::Ok, "", Some(request_response::Request::UpdateMetadata(request)));
