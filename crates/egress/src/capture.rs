@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use reelroom_media::record::{
-    Codec, Detached, NtpTime, RecordEvent, RecordPacket, RecordSink, RecordedTrack, Wish,
-};
+use reelroom_media::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto;
 use reelroom_take::{
@@ -91,80 +89,82 @@ impl Capturing {
 }
 
 impl Sink {
-    fn fact(&self, now: Instant, event: TakeEvent) {
+    fn event(&self, now: Instant, event: TakeEvent) {
         if let Some(recorder) = lock(&self.recorder).as_mut() {
             recorder.event(since(self.began, now), event);
         }
     }
 
-    fn publish(&mut self, now: Instant, track: &RecordedTrack) {
-        let id = TrackId::from(track.sid.as_str());
-        let kind = match track.kind {
+    fn publish(&mut self, now: Instant, publisher: &ParticipantSid, info: &proto::TrackInfo, codec: Codec) {
+        let id = TrackId::from(info.sid.as_str());
+        let kind = match info.r#type() {
             proto::TrackType::Audio => TrackKind::Audio,
             proto::TrackType::Video => TrackKind::Video,
             proto::TrackType::Data => return,
         };
-        let (width, height) = (track.width, track.height);
+        let (width, height) = (info.width, info.height);
         let event = TakeEvent::TrackPublished {
             track: id.clone(),
-            participant: ParticipantId::from(track.participant.as_str()),
+            participant: ParticipantId::from(publisher.as_str()),
             kind,
-            source: source(track.source),
+            source: source(info.source()),
             width,
             height,
-            muted: track.muted,
+            muted: info.muted,
         };
-        self.fact(now, event);
-        let config = CaptureConfig { width, height, ..CaptureConfig::new(codec(track.codec)) };
+        self.event(now, event);
+        let config = CaptureConfig { width, height, ..CaptureConfig::new(take_codec(codec)) };
         let is_captured =
             lock(&self.recorder).as_mut().is_some_and(|recorder| recorder.add_track(id.clone(), config));
         if !is_captured {
-            tracing::warn!(track = %track.sid, codec = ?track.codec, "a track's media cannot be recorded");
+            tracing::warn!(track = %id, ?codec, "a track's media cannot be recorded");
         }
-        let participant = track.participant.clone();
-        self.tracks.insert(track.sid.clone(), Track { id, participant, rotation_degrees: 0 });
+        let track = Track { id, participant: publisher.clone(), rotation_degrees: 0 };
+        self.tracks.insert(info.sid.as_str().into(), track);
         let _ = self.news.send(News::Media);
     }
 
     fn unpublish(&mut self, now: Instant, track: &TrackSid) {
         if let Some(track) = self.tracks.remove(track) {
-            self.fact(now, TakeEvent::TrackUnpublished { track: track.id });
+            self.event(now, TakeEvent::TrackUnpublished { track: track.id });
         }
     }
 }
 
 impl RecordSink for Sink {
-    fn event(&mut self, now: Instant, event: RecordEvent) {
+    fn fact(&mut self, now: Instant, fact: &Fact) {
         let participant = |sid: &ParticipantSid| ParticipantId::from(sid.as_str());
-        let event = match event {
-            RecordEvent::ParticipantJoined { sid, identity, name } => TakeEvent::ParticipantJoined {
-                participant: participant(&sid),
-                identity: identity.into(),
-                name,
+        let event = match fact {
+            Fact::ParticipantJoined { sid, identity, name } => TakeEvent::ParticipantJoined {
+                participant: participant(sid),
+                identity: identity.clone().into(),
+                name: name.clone(),
             },
-            RecordEvent::ParticipantNamed { sid, name } => {
-                TakeEvent::ParticipantNamed { participant: participant(&sid), name }
+            Fact::ParticipantNamed { sid, name } => {
+                TakeEvent::ParticipantNamed { participant: participant(sid), name: name.clone() }
             }
-            RecordEvent::ParticipantLeft(sid) => {
-                let theirs = self.tracks.iter().filter(|(_, track)| track.participant == sid);
+            Fact::ParticipantLeft(sid) => {
+                let theirs = self.tracks.iter().filter(|(_, track)| track.participant == *sid);
                 for track in theirs.map(|(track, _)| track.clone()).collect::<Vec<_>>() {
                     self.unpublish(now, &track);
                 }
-                TakeEvent::ParticipantLeft { participant: participant(&sid) }
+                TakeEvent::ParticipantLeft { participant: participant(sid) }
             }
-            RecordEvent::TrackPublished(track) => return self.publish(now, &track),
-            RecordEvent::TrackUnpublished(track) => return self.unpublish(now, &track),
-            RecordEvent::TrackMuted { track, muted } => {
-                TakeEvent::TrackMuted { track: TrackId::from(track.as_str()), muted }
+            Fact::TrackPublished { participant, info, codec } => {
+                return self.publish(now, participant, info, *codec);
             }
-            RecordEvent::Speakers(speakers) => TakeEvent::Speakers {
+            Fact::TrackUnpublished(track) => return self.unpublish(now, track),
+            Fact::TrackMuted { track, muted } => {
+                TakeEvent::TrackMuted { track: TrackId::from(track.as_str()), muted: *muted }
+            }
+            Fact::Speakers(speakers) => TakeEvent::Speakers {
                 speakers: speakers
-                    .into_iter()
-                    .map(|(sid, level)| Speaker { participant: participant(&sid), level })
+                    .iter()
+                    .map(|(sid, level)| Speaker { participant: participant(sid), level: *level })
                     .collect(),
             },
         };
-        self.fact(now, event);
+        self.event(now, event);
     }
 
     fn packet(&mut self, now: Instant, packet: &RecordPacket<'_>) -> Wish {
@@ -209,7 +209,7 @@ fn since(began: Instant, now: Instant) -> u64 {
     now.saturating_duration_since(began).as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
-fn codec(codec: Codec) -> take::Codec {
+fn take_codec(codec: Codec) -> take::Codec {
     match codec {
         Codec::Opus => take::Codec::Opus,
         Codec::Vp8 => take::Codec::Vp8,

@@ -5,14 +5,13 @@
 
 use std::time::Instant;
 
-use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
-use reelroom_protocol::proto::{TrackInfo, TrackSource, TrackType};
-pub use reelroom_sfu::{Codec, Layer};
+use reelroom_protocol::ids::TrackSid;
+pub use reelroom_sfu::{Codec, Fact, Layer};
 
 /// Writes down a room. Dropped after [`RecordSink::detached`].
 pub trait RecordSink: Send {
-    /// Something happened in the room. The state at the time of attaching comes first, as events.
-    fn event(&mut self, now: Instant, event: RecordEvent);
+    /// Something happened in the room. The state at the time of attaching comes first, as the facts that led to it.
+    fn fact(&mut self, now: Instant, fact: &Fact);
 
     /// A packet of a track that was published before. Of a simulcast track only one layer comes at a time, the best
     /// one; it changes at the first packet of a keyframe, seen by another `ssrc`.
@@ -47,69 +46,6 @@ pub enum Detached {
     RoomClosed,
     /// The program stops.
     ServerShutdown,
-}
-
-/// A fact about the room.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub enum RecordEvent {
-    ParticipantJoined {
-        sid: ParticipantSid,
-        identity: ParticipantIdentity,
-        name: String,
-    },
-    ParticipantNamed {
-        sid: ParticipantSid,
-        name: String,
-    },
-    ParticipantLeft(ParticipantSid),
-    TrackPublished(RecordedTrack),
-    TrackUnpublished(TrackSid),
-    TrackMuted {
-        track: TrackSid,
-        muted: bool,
-    },
-    /// Everybody who speaks now, loudest first, with a level from 0 to 1.
-    Speakers(Vec<(ParticipantSid, f32)>),
-}
-
-/// A track that will be handed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedTrack {
-    /// Its id.
-    pub sid: TrackSid,
-    /// Whose it is.
-    pub participant: ParticipantSid,
-    /// Audio or video.
-    pub kind: TrackType,
-    /// Camera, microphone, screen, …
-    pub source: TrackSource,
-    /// How it is encoded.
-    pub codec: Codec,
-    /// As announced, in pixels; 0 where unknown or for audio.
-    pub width: u32,
-    /// As announced, in pixels.
-    pub height: u32,
-    /// Whether it is muted now.
-    pub muted: bool,
-    /// Whether several layers arrive.
-    pub simulcast: bool,
-}
-
-impl RecordedTrack {
-    pub(crate) fn new(participant: ParticipantSid, info: &TrackInfo, codec: Codec) -> Self {
-        Self {
-            sid: TrackSid::from(info.sid.as_str()),
-            participant,
-            kind: info.r#type(),
-            source: info.source(),
-            codec,
-            width: info.width,
-            height: info.height,
-            muted: info.muted,
-            simulcast: info.simulcast,
-        }
-    }
 }
 
 /// A packet as it came from a publisher.

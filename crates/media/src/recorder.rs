@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use reelroom_protocol::ids::TrackSid;
-use reelroom_protocol::proto::participant_info;
-use reelroom_sfu::{Fact, Layer, Now, Room, is_keyframe};
+use reelroom_sfu::{Layer, Now, Room, is_keyframe};
 
-use crate::record::{Codec, Detached, NtpTime, RecordEvent, RecordPacket, RecordSink, RecordedTrack, Wish};
+use crate::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish};
 use crate::session::Packet;
 
 struct Followed {
@@ -26,26 +25,8 @@ impl RoomRecorder {
     /// Tells `sink` the present state.
     pub(crate) fn attach(room: &Room, sink: Box<dyn RecordSink>, now: Now) -> Self {
         let mut recorder = Self { sink, tracks: BTreeMap::new() };
-        for info in room.participant_infos() {
-            let is_active = info.state() == participant_info::State::Active;
-            let is_hidden = info.permission.as_ref().is_some_and(|permission| permission.hidden);
-            if !is_active || is_hidden || info.kind() == participant_info::Kind::Egress {
-                continue;
-            }
-            recorder.sink.event(
-                now.at,
-                RecordEvent::ParticipantJoined {
-                    sid: info.sid.as_str().into(),
-                    identity: info.identity.as_str().into(),
-                    name: info.name.clone(),
-                },
-            );
-            for track in &info.tracks {
-                if let Some((info_of_track, codec)) = room.track_info(&track.sid.as_str().into()) {
-                    let published = RecordedTrack::new(info.sid.as_str().into(), &info_of_track, codec);
-                    recorder.publish(published, now.at);
-                }
-            }
+        for fact in room.present_facts() {
+            recorder.fact(&fact, now.at);
         }
         recorder
     }
@@ -54,29 +35,18 @@ impl RoomRecorder {
         self.tracks.keys()
     }
 
-    fn publish(&mut self, track: RecordedTrack, now: Instant) {
-        self.tracks.insert(track.sid.clone(), Followed { codec: track.codec, current: None });
-        self.sink.event(now, RecordEvent::TrackPublished(track));
-    }
-
     pub(crate) fn fact(&mut self, fact: &Fact, now: Instant) {
-        let event = match fact.clone() {
-            Fact::ParticipantJoined { sid, identity, name } => {
-                RecordEvent::ParticipantJoined { sid, identity, name }
-            }
-            Fact::ParticipantNamed { sid, name } => RecordEvent::ParticipantNamed { sid, name },
-            Fact::ParticipantLeft(sid) => RecordEvent::ParticipantLeft(sid),
-            Fact::TrackPublished { participant, info, codec } => {
-                return self.publish(RecordedTrack::new(participant, &info, codec), now);
+        match fact {
+            Fact::TrackPublished { info, codec, .. } => {
+                let followed = Followed { codec: *codec, current: None };
+                self.tracks.insert(info.sid.as_str().into(), followed);
             }
             Fact::TrackUnpublished(track) => {
-                self.tracks.remove(&track);
-                RecordEvent::TrackUnpublished(track)
+                self.tracks.remove(track);
             }
-            Fact::TrackMuted { track, muted } => RecordEvent::TrackMuted { track, muted },
-            Fact::Speakers(speakers) => RecordEvent::Speakers(speakers),
-        };
-        self.sink.event(now, event);
+            _ => {}
+        }
+        self.sink.fact(now, fact);
     }
 
     /// Hands over a packet if it is of the layer that is recorded; `best` is the layer that should be. The layer of

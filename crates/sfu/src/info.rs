@@ -7,8 +7,10 @@ use reelroom_protocol::proto::{
 };
 
 use crate::codec::Codec;
-use crate::output::Output;
+use crate::output::{Fact, Output};
+use crate::participant::Participant;
 use crate::room::Room;
+use crate::track::Track;
 
 /// The LiveKit version that this server behaves like. Newer ones make clients use what is not offered here.
 const SERVER_VERSION: &str = "1.9.0";
@@ -55,6 +57,20 @@ impl Room {
             .map(|track| track.info.clone())
             .collect();
         Some(participant.info(tracks))
+    }
+
+    /// The present state as the facts that led to it, for a recorder that comes later.
+    pub fn present_facts(&self) -> Vec<Fact> {
+        let seen = |participant: &&Participant| {
+            participant.is_active() && participant.is_visible() && !participant.is_recorder()
+        };
+        let mut facts = Vec::new();
+        for participant in self.participants.values().filter(seen) {
+            facts.push(participant.joined_fact());
+            let tracks = participant.published.iter().filter_map(|track| self.tracks.get(track));
+            facts.extend(tracks.filter_map(Track::published_fact));
+        }
+        facts
     }
 
     /// The session of an identity.

@@ -10,6 +10,7 @@ use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
 use crate::layers::TrackSettings;
+use crate::output::Fact;
 
 /// Who wants to join, from token and query.
 #[derive(Clone, Debug)]
@@ -141,6 +142,15 @@ impl Participant {
     /// Whether others are told of it.
     pub(crate) fn is_visible(&self) -> bool {
         !self.grants.hidden
+    }
+
+    /// What recorders are told when it is there.
+    pub(crate) fn joined_fact(&self) -> Fact {
+        Fact::ParticipantJoined {
+            sid: self.sid.clone(),
+            identity: self.identity.clone(),
+            name: self.name.clone(),
+        }
     }
 
     /// What everybody is told; `tracks` are its announced tracks.

@@ -169,11 +169,7 @@ impl Room {
         }
         participant.state = participant_info::State::Active;
         let fact =
-            (participant.is_visible() && !participant.is_recorder()).then(|| Fact::ParticipantJoined {
-                sid: sid.clone(),
-                identity: participant.identity.clone(),
-                name: participant.name.clone(),
-            });
+            (participant.is_visible() && !participant.is_recorder()).then(|| participant.joined_fact());
         self.outputs.extend(fact.map(Output::Fact));
         self.announce(sid, Audience::All);
         let info = self.participant_info(sid);
@@ -363,14 +359,10 @@ impl Room {
     fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         track.set_codec(codec);
-        let (publisher, info) = (track.publisher.clone(), track.info.clone());
+        let (publisher, info, fact) = (track.publisher.clone(), track.info.clone(), track.published_fact());
         self.announce(&publisher, Audience::All);
-        self.track_webhook("track_published", &publisher, info.clone());
-        self.outputs.push_back(Output::Fact(Fact::TrackPublished {
-            participant: publisher.clone(),
-            info: Box::new(info),
-            codec,
-        }));
+        self.track_webhook("track_published", &publisher, info);
+        self.outputs.extend(fact.map(Output::Fact));
         let others: Vec<_> = self.participants.keys().filter(|other| **other != publisher).cloned().collect();
         for other in others {
             self.subscribe_by_default(&other, sid, now);
@@ -393,11 +385,10 @@ impl Room {
         for down in track.down.values_mut() {
             down.track.change_codec(packet.codec);
         }
-        let (publisher, info) = (track.publisher.clone(), Box::new(track.info.clone()));
+        let (publisher, fact) = (track.publisher.clone(), track.published_fact());
         self.announce(&publisher, Audience::All);
         self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
-        let codec = packet.codec;
-        self.outputs.push_back(Output::Fact(Fact::TrackPublished { participant: publisher, info, codec }));
+        self.outputs.extend(fact.map(Output::Fact));
     }
 
     pub(crate) fn unpublish(&mut self, sid: &TrackSid) {

@@ -11,6 +11,7 @@ use reelroom_protocol::proto::{
 use crate::codec::Codec;
 use crate::forward::DownTrack;
 use crate::layers::Layers;
+use crate::output::Fact;
 
 /// A media section of a publisher's SDP, as it stands after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,15 @@ pub(crate) struct Down {
 impl Track {
     pub(crate) fn is_video(&self) -> bool {
         self.info.r#type == i32::from(TrackType::Video)
+    }
+
+    /// What recorders are told of it, once its media arrives.
+    pub(crate) fn published_fact(&self) -> Option<Fact> {
+        Some(Fact::TrackPublished {
+            participant: self.publisher.clone(),
+            info: Box::new(self.info.clone()),
+            codec: self.codec?,
+        })
     }
 
     /// It is encoded with `codec`, whatever was announced.

@@ -13,22 +13,23 @@ fn begin(dir: &Path) -> (Capturing, Sink, Instant) {
     (capturing, sink, began)
 }
 
-fn microphone() -> RecordedTrack {
-    RecordedTrack {
-        sid: "TR_AM1".into(),
-        participant: "PA_1".into(),
-        kind: proto::TrackType::Audio,
-        source: proto::TrackSource::Microphone,
-        codec: Codec::Opus,
-        width: 0,
-        height: 0,
-        muted: false,
-        simulcast: false,
-    }
+fn published(sid: &str, source: proto::TrackSource, codec: Codec) -> Fact {
+    let kind = if codec == Codec::Opus { proto::TrackType::Audio } else { proto::TrackType::Video };
+    let info = proto::TrackInfo {
+        sid: sid.to_owned(),
+        r#type: kind.into(),
+        source: source.into(),
+        ..Default::default()
+    };
+    Fact::TrackPublished { participant: "PA_1".into(), info: Box::new(info), codec }
 }
 
-fn join() -> RecordEvent {
-    RecordEvent::ParticipantJoined { sid: "PA_1".into(), identity: "ann".into(), name: "Ann".into() }
+fn microphone() -> Fact {
+    published("TR_AM1", proto::TrackSource::Microphone, Codec::Opus)
+}
+
+fn join() -> Fact {
+    Fact::ParticipantJoined { sid: "PA_1".into(), identity: "ann".into(), name: "Ann".into() }
 }
 
 fn items(dir: &Path) -> Vec<TakeItem> {
@@ -54,9 +55,9 @@ fn what_happens_in_the_room_stands_in_the_take() {
     let dir = root.path().join("EG_1");
     let (mut capturing, mut sink, began) = begin(&dir);
     let at = |ms: u64| began + Duration::from_millis(ms);
-    sink.event(at(0), join());
+    sink.fact(at(0), &join());
     assert!(capturing.news.try_recv().is_err(), "a participant alone is no media");
-    sink.event(at(0), RecordEvent::TrackPublished(microphone()));
+    sink.fact(at(0), &microphone());
     assert_eq!(capturing.news.try_recv(), Ok(News::Media));
     let track = TrackSid::from("TR_AM1");
     for n in 0..50_u64 {
@@ -74,7 +75,7 @@ fn what_happens_in_the_room_stands_in_the_take() {
         assert_eq!(sink.packet(at(10 + n * 20), &packet), Wish::Nothing);
         capturing.tick(at(10 + n * 20));
     }
-    sink.event(at(1_010), RecordEvent::ParticipantLeft("PA_1".into()));
+    sink.fact(at(1_010), &Fact::ParticipantLeft("PA_1".into()));
     sink.detached(at(1_020), Detached::RoomClosed);
     assert_eq!(capturing.news.try_recv(), Ok(News::Detached(Detached::RoomClosed)));
     let summary = capturing.finish(at(1_020), EndReason::RoomClosed).unwrap();
@@ -105,15 +106,8 @@ fn pictures_without_a_keyframe_make_it_wish_for_one() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("EG_1");
     let (capturing, mut sink, began) = begin(&dir);
-    let camera = RecordedTrack {
-        sid: "TR_VC1".into(),
-        kind: proto::TrackType::Video,
-        source: proto::TrackSource::Camera,
-        codec: Codec::Vp8,
-        ..microphone()
-    };
-    sink.event(began, join());
-    sink.event(began, RecordEvent::TrackPublished(camera));
+    sink.fact(began, &join());
+    sink.fact(began, &published("TR_VC1", proto::TrackSource::Camera, Codec::Vp8));
     let track = TrackSid::from("TR_VC1");
     let wishes = (0..20_u64).filter(|n| {
         let packet = RecordPacket {
@@ -143,8 +137,45 @@ fn what_comes_after_the_end_is_ignored() {
     let dir = root.path().join("EG_1");
     let (capturing, mut sink, began) = begin(&dir);
     capturing.finish(began + Duration::from_secs(1), EndReason::Stopped).unwrap();
-    sink.event(began + Duration::from_secs(2), join());
-    sink.event(began + Duration::from_secs(2), RecordEvent::TrackPublished(microphone()));
+    sink.fact(began + Duration::from_secs(2), &join());
+    sink.fact(began + Duration::from_secs(2), &microphone());
     sink.detached(began + Duration::from_secs(2), Detached::Stopped);
     assert!(facts(&items(&dir)).iter().all(|fact| matches!(fact, TakeEvent::Ended { .. })));
+}
+
+#[test]
+fn a_track_that_comes_again_in_another_codec_has_a_file_for_each() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    let at = |ms: u64| began + Duration::from_millis(ms);
+    let track = TrackSid::from("TR_VC1");
+    sink.fact(at(0), &join());
+    let h264 = [0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88];
+    let vp8 = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00];
+    for (n, codec) in [Codec::H264, Codec::Vp8].into_iter().enumerate() {
+        let n = n as u64;
+        sink.fact(at(n * 100), &published("TR_VC1", proto::TrackSource::Camera, codec));
+        let packet = RecordPacket {
+            track: &track,
+            ssrc: 5,
+            seq: n,
+            rtp: n * 9_000,
+            marker: true,
+            payload: if codec == Codec::H264 { &h264 } else { &vp8 },
+            rotation_degrees: None,
+        };
+        sink.packet(at(n * 100 + 10), &packet);
+        sink.fact(at(n * 100 + 90), &Fact::TrackUnpublished(track.clone()));
+    }
+    capturing.finish(at(300), EndReason::Stopped).unwrap();
+    let items = items(&dir);
+    let codecs: Vec<_> = facts(&items)
+        .into_iter()
+        .filter_map(|fact| match fact {
+            TakeEvent::SegmentOpened(opened) => Some(opened.codec),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(codecs, [take::Codec::H264, take::Codec::Vp8]);
 }
