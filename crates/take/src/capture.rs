@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! packet -> jitter buffer (by sequence number, waits `hold_ns` for what is missing)
-//!        -> depacketizer (VP8 RFC 7741, H.264 RFC 6184, Opus RFC 7587) -> frame
+//!        -> depacketizer (VP8 RFC 7741, VP9 RFC 9628, H.264 RFC 6184, AV1, Opus RFC 7587) -> frame
 //!        -> gate (video: nothing between a gap and the next keyframe)  -> Output
 //! ```
 //!
@@ -10,9 +10,12 @@
 //! up to [`Capture::complete_to_ns`] will still come out; memory is bounded whatever the peer sends; no input panics.
 
 mod assemble;
+mod av1;
+mod bits;
 mod h264;
 mod sps;
 mod vp8;
+mod vp9;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -159,7 +162,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// A capture, or `None` for a codec that cannot be captured yet.
+    /// A capture, or `None` for a codec this version does not know.
     #[must_use]
     pub fn new(config: CaptureConfig) -> Option<Self> {
         let assembler = Assembler::new(config.codec)?;

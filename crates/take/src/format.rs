@@ -95,9 +95,9 @@ pub enum Codec {
     Vp8,
     /// H.264, an access unit per block, AVCC (4-byte lengths), parameter sets also in-band.
     H264,
-    /// VP9; named in the format, not captured yet.
+    /// VP9, a picture per block: the frames of all its spatial layers, with a superframe index if they are several.
     Vp9,
-    /// AV1; named in the format, not captured yet.
+    /// AV1, a temporal unit per block without its delimiter, every unit (OBU) with its size.
     Av1,
     /// Opus (RFC 6716), a packet per block.
     Opus,
@@ -162,7 +162,7 @@ pub struct SegmentOpened {
     /// Picture height in the first frame, 0 if unknown or audio.
     #[serde(default)]
     pub height: u32,
-    /// Matroska `CodecPrivate`: avcC for H.264, OpusHead for Opus, empty for VP8.
+    /// Matroska `CodecPrivate`: avcC for H.264, av1C for AV1, OpusHead for Opus, empty for VP8 and VP9.
     #[serde(default, with = "hex_bytes", skip_serializing_if = "Vec::is_empty")]
     pub codec_private: Vec<u8>,
 }

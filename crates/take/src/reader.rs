@@ -43,7 +43,7 @@ pub struct TakeFrame {
     pub at_ns: u64,
     /// Decodable without earlier frames (always true for audio).
     pub keyframe: bool,
-    /// VP8 frame, AVCC access unit (4-byte lengths) or Opus packet.
+    /// VP8 or VP9 picture, AVCC access unit (4-byte lengths), AV1 temporal unit or Opus packet.
     pub data: Bytes,
 }
 

@@ -58,7 +58,7 @@ impl TakeRecorder {
         self.handle.event(now_ns, event);
     }
 
-    /// Begins to capture a track; a track already captured goes on. Codecs that cannot be captured yet are refused with `false`:
+    /// Begins to capture a track; a track already captured goes on. Codecs this version does not know are refused with `false`:
     /// note the fact, ignore the packets.
     pub fn add_track(&mut self, track: TrackId, config: CaptureConfig) -> bool {
         if self.tracks.contains_key(&track) {

@@ -96,6 +96,18 @@ impl SyntheticTake {
 
     /// [`SyntheticTake::write`] with another reason. The ids `segment` gave out hold in the take if the segments' first arrivals ascend.
     pub fn write_ending(self, dir: &Path, end_ns: u64, reason: EndReason) -> Result<(), TakeError> {
+        self.write_growing(dir, end_ns, reason, |_| {})
+    }
+
+    /// [`SyntheticTake::write_ending`] that calls `pace` with the take's time once the (empty) take is there and after each complete
+    /// mark: whoever sleeps in it sees the take grow.
+    pub fn write_growing(
+        self,
+        dir: &Path,
+        end_ns: u64,
+        reason: EndReason,
+        mut pace: impl FnMut(u64),
+    ) -> Result<(), TakeError> {
         let mut steps: Vec<_> = self.events.into_iter().map(|(at, event)| (at, Step::Event(event))).collect();
         let mut heads = Vec::new();
         for (number, (track, spec, frames)) in self.segments.into_iter().enumerate() {
@@ -111,10 +123,12 @@ impl SyntheticTake {
         let unbounded = TakeOptions { queue_bytes: usize::MAX, queue_entries: usize::MAX / 2 };
         let handle = Take::create_with(dir, self.header, unbounded)?;
         let mut complete_ns = 0;
+        pace(0);
         for (at, step) in steps {
             while at > complete_ns + COMPLETE_EVERY_NS {
                 complete_ns += COMPLETE_EVERY_NS;
-                handle.event(complete_ns, TakeEvent::Complete { to_ns: complete_ns });
+                handle.complete(complete_ns, complete_ns);
+                pace(complete_ns);
             }
             match step {
                 Step::Event(event) => {
@@ -145,6 +159,12 @@ pub fn vp8_spec(first_rtp: u64, first_at_ns: u64, width: u32, height: u32) -> Se
         height,
         codec_private: Vec::new(),
     }
+}
+
+/// A VP9 or AV1 segment without `CodecPrivate`.
+#[must_use]
+pub fn video_spec(codec: Codec, first_rtp: u64, first_at_ns: u64, width: u32, height: u32) -> SegmentSpec {
+    SegmentSpec { codec, ..vp8_spec(first_rtp, first_at_ns, width, height) }
 }
 
 /// An Opus segment.

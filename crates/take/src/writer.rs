@@ -31,7 +31,7 @@ pub struct Frame {
     pub at_ns: u64,
     /// Decodable without earlier frames.
     pub keyframe: bool,
-    /// VP8 frame, AVCC access unit or Opus packet.
+    /// What [`crate::Codec`] says of the segment's codec.
     pub data: Bytes,
 }
 

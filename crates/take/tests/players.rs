@@ -79,18 +79,74 @@ fn record(dir: &Path, codec: Codec, packets: &[(u64, bool, Vec<u8>)], finish: bo
     dir.join("TR_x-0.mkv")
 }
 
-fn vp8_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
-    let (mut rest, mut packets, mut number) = (&ivf[32..], Vec::new(), 0);
+fn ivf_frames(ivf: &[u8]) -> Vec<&[u8]> {
+    let (mut rest, mut frames) = (&ivf[32..], Vec::new());
     while rest.len() > 12 {
         let len = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
-        let frame = &rest[12..12 + len];
-        let count = len.div_ceil(1_000);
-        for (i, part) in frame.chunks(1_000).enumerate() {
-            let payload = [&[if i == 0 { 0x10 } else { 0 }], part].concat();
-            packets.push((number * 3_000, i + 1 == count, payload));
-        }
-        number += 1;
+        frames.push(&rest[12..12 + len]);
         rest = &rest[12 + len..];
+    }
+    frames
+}
+
+/// RTP payloads of 1000 bytes behind a descriptor made from whether it is the first and the last one of its frame.
+fn ivf_packets(ivf: &[u8], descriptor: impl Fn(bool, bool) -> Vec<u8>) -> Vec<(u64, bool, Vec<u8>)> {
+    let mut packets = Vec::new();
+    for (number, frame) in (0..).zip(ivf_frames(ivf)) {
+        let count = frame.len().div_ceil(1_000);
+        for (i, part) in frame.chunks(1_000).enumerate() {
+            let last = i + 1 == count;
+            packets.push((number * 3_000, last, [&descriptor(i == 0, last), part].concat()));
+        }
+    }
+    packets
+}
+
+fn vp8_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
+    ivf_packets(ivf, |first, _| vec![if first { 0x10 } else { 0 }])
+}
+
+fn vp9_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
+    ivf_packets(ivf, |first, last| {
+        vec![0x80 | if first { 8 } else { 0 } | if last { 4 } else { 0 }, 0x81, 0x23]
+    })
+}
+
+/// One unit (OBU) or fragment of one per packet, without sizes, as browsers send them.
+fn av1_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
+    let mut packets = Vec::new();
+    for (number, mut rest) in (0..).zip(ivf_frames(ivf)) {
+        let mut units = Vec::new();
+        while !rest.is_empty() {
+            let (header, mut len, mut shift, mut at) = (rest[0], 0usize, 0, 1);
+            assert_eq!(header & 6, 2, "units with sizes and without extensions");
+            loop {
+                len |= usize::from(rest[at] & 0x7f) << shift;
+                (shift, at) = (shift + 7, at + 1);
+                if rest[at - 1] & 0x80 == 0 {
+                    break;
+                }
+            }
+            units.push([&[header & !2], &rest[at..at + len]].concat());
+            rest = &rest[at + len..];
+        }
+        units.retain(|unit| unit[0] >> 3 & 15 != 2);
+        let begins_sequence = units[0][0] >> 3 & 15 == 1;
+        let count = units.len();
+        for (index, unit) in units.iter().enumerate() {
+            let parts: Vec<_> = unit.chunks(1_000).collect();
+            for (i, part) in parts.iter().enumerate() {
+                let flags = [
+                    (i > 0, 0x80),
+                    (i + 1 < parts.len(), 0x40),
+                    (true, 0x10),
+                    (begins_sequence && index == 0 && i == 0, 0x08),
+                ];
+                let header = flags.iter().filter(|(on, _)| *on).fold(0u8, |byte, (_, bit)| byte | bit);
+                let last = index + 1 == count && i + 1 == parts.len();
+                packets.push((number * 3_000, last, [&[header], *part].concat()));
+            }
+        }
     }
     packets
 }
@@ -182,6 +238,26 @@ fn vp8_opens_in_ffmpeg() {
             .concat();
     if let Some(ivf) = encode(dir.path(), "x.ivf", &args) {
         opens_everywhere(Codec::Vp8, "vp8,160,120", &vp8_packets(&ivf));
+    }
+}
+
+#[test]
+fn vp9_opens_in_ffmpeg() {
+    let dir = tempfile::tempdir().unwrap();
+    let vp9 = ["-c:v", "libvpx-vp9", "-b:v", "500k", "-deadline", "realtime", "-cpu-used", "8"];
+    let args = [&PICTURE[..], &vp9, &["-auto-alt-ref", "0", "-lag-in-frames", "0"]].concat();
+    if let Some(ivf) = encode(dir.path(), "x.ivf", &args) {
+        opens_everywhere(Codec::Vp9, "vp9,160,120", &vp9_packets(&ivf));
+    }
+}
+
+#[test]
+fn av1_opens_in_ffmpeg() {
+    let dir = tempfile::tempdir().unwrap();
+    let aom =
+        ["-c:v", "libaom-av1", "-b:v", "300k", "-usage", "realtime", "-cpu-used", "8", "-pix_fmt", "yuv420p"];
+    if let Some(ivf) = encode(dir.path(), "x.ivf", &[&PICTURE[..], &aom].concat()) {
+        opens_everywhere(Codec::Av1, "av1,160,120", &av1_packets(&ivf));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Payloads in sequence order to whole frames.
 
-use super::{h264, vp8};
+use super::{av1, h264, vp8, vp9};
 use crate::format::Codec;
 
-const MAX_FRAME_LEN: usize = 8 << 20;
+/// No frame is larger; a fragment neither.
+pub(super) const MAX_FRAME_LEN: usize = 8 << 20;
 
 /// A whole frame.
 #[derive(Debug)]
@@ -21,7 +22,9 @@ pub(super) struct RawFrame {
 #[derive(Debug)]
 enum Depacketizer {
     Vp8,
+    Vp9(vp9::Depacketizer),
     H264(h264::Depacketizer),
+    Av1(av1::Depacketizer),
     Opus,
 }
 
@@ -49,8 +52,10 @@ impl Assembler {
         let codec = match codec {
             Codec::Vp8 => Depacketizer::Vp8,
             Codec::H264 => Depacketizer::H264(h264::Depacketizer::default()),
+            Codec::Vp9 => Depacketizer::Vp9(vp9::Depacketizer::default()),
+            Codec::Av1 => Depacketizer::Av1(av1::Depacketizer::default()),
             Codec::Opus => Depacketizer::Opus,
-            Codec::Vp9 | Codec::Av1 | Codec::Unknown => return None,
+            Codec::Unknown => return None,
         };
         Some(Self { codec, partial: None, unsure: true, broken: false })
     }
@@ -69,16 +74,21 @@ impl Assembler {
     pub(super) fn discontinuity(&mut self) {
         self.partial = None;
         self.unsure = true;
-        if let Depacketizer::H264(h264) = &mut self.codec {
-            h264.abandon_fragment();
+        match &mut self.codec {
+            Depacketizer::Vp9(vp9) => vp9.abandon(),
+            Depacketizer::H264(h264) => h264.abandon_fragment(),
+            Depacketizer::Av1(av1) => av1.abandon_fragment(),
+            Depacketizer::Vp8 | Depacketizer::Opus => {}
         }
     }
 
     /// Another time line begins here.
     pub(super) fn reset(&mut self) {
         self.discontinuity();
-        if let Depacketizer::H264(h264) = &mut self.codec {
-            *h264 = h264::Depacketizer::default();
+        match &mut self.codec {
+            Depacketizer::H264(h264) => *h264 = h264::Depacketizer::default(),
+            Depacketizer::Av1(av1) => *av1 = av1::Depacketizer::default(),
+            Depacketizer::Vp8 | Depacketizer::Vp9(_) | Depacketizer::Opus => {}
         }
     }
 
@@ -123,7 +133,15 @@ impl Assembler {
             none => {
                 let begins = match &self.codec {
                     Depacketizer::Vp8 => vp8::begins_frame(payload),
+                    Depacketizer::Vp9(_) => vp9::begins_picture(payload),
                     Depacketizer::H264(_) => !unsure || h264::begins_access_unit(payload),
+                    Depacketizer::Av1(_) => {
+                        if unsure {
+                            av1::begins_sequence(payload)
+                        } else {
+                            !av1::continues(payload)
+                        }
+                    }
                     Depacketizer::Opus => true,
                 };
                 none.insert(Partial { rtp, at_ns, data: Vec::new(), broken: !begins })
@@ -136,7 +154,9 @@ impl Assembler {
             Depacketizer::Vp8 => {
                 vp8::strip_descriptor(payload).map(|rest| partial.data.extend_from_slice(rest))
             }
+            Depacketizer::Vp9(vp9) => vp9.push(payload, &mut partial.data),
             Depacketizer::H264(h264) => h264.push(payload, &mut partial.data),
+            Depacketizer::Av1(av1) => av1.push(payload, &mut partial.data),
             Depacketizer::Opus => Some(()),
         };
         partial.broken = understood.is_none() || partial.data.len() > MAX_FRAME_LEN;
@@ -156,6 +176,16 @@ impl Assembler {
                     dimensions: picture.dimensions,
                     codec_private: None,
                 }),
+                Depacketizer::Vp9(vp9) => {
+                    vp9.complete(std::mem::take(&mut partial.data)).map(|picture| RawFrame {
+                        rtp,
+                        at_ns,
+                        keyframe: picture.keyframe,
+                        data: picture.data,
+                        dimensions: picture.dimensions,
+                        codec_private: None,
+                    })
+                }
                 Depacketizer::H264(h264) => {
                     h264.complete(std::mem::take(&mut partial.data)).map(|unit| RawFrame {
                         rtp,
@@ -166,8 +196,25 @@ impl Assembler {
                         codec_private: unit.codec_private,
                     })
                 }
+                Depacketizer::Av1(av1) => {
+                    av1.complete(std::mem::take(&mut partial.data)).map(|unit| RawFrame {
+                        rtp,
+                        at_ns,
+                        keyframe: unit.keyframe,
+                        data: unit.data,
+                        dimensions: unit.dimensions,
+                        codec_private: unit.codec_private,
+                    })
+                }
                 Depacketizer::Opus => None,
             };
+        } else {
+            match &mut self.codec {
+                Depacketizer::Vp9(vp9) => vp9.abandon(),
+                Depacketizer::H264(h264) => h264.abandon_fragment(),
+                Depacketizer::Av1(av1) => av1.abandon_fragment(),
+                Depacketizer::Vp8 | Depacketizer::Opus => {}
+            }
         }
         self.broken |= frame.is_none();
         frame

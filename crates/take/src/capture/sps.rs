@@ -1,5 +1,7 @@
 //! The parts of an H.264 sequence parameter set (ITU-T H.264, 7.3.2.1.1) that a container wants to know.
 
+use super::bits::Bits;
+
 /// Colour resolution and depth, for the high profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChromaFormat {
@@ -20,7 +22,7 @@ pub(super) fn chroma_format(sps: &[u8]) -> Option<ChromaFormat> {
 fn parse(sps: &[u8]) -> Option<(ChromaFormat, (u32, u32))> {
     let unescaped = unescape(sps.get(1..)?);
     let profile = *unescaped.first()?;
-    let mut bits = Bits { bytes: &unescaped, position: 24 };
+    let mut bits = Bits::at(&unescaped, 24);
     bits.ue()?;
     let mut format =
         ChromaFormat { chroma_format_idc: 1, bit_depth_luma_minus8: 0, bit_depth_chroma_minus8: 0 };
@@ -110,40 +112,4 @@ fn unescape(bytes: &[u8]) -> Vec<u8> {
         out.push(byte);
     }
     out
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    position: usize,
-}
-
-impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
-        let byte = *self.bytes.get(self.position / 8)?;
-        let bit = byte >> (7 - self.position % 8) & 1;
-        self.position += 1;
-        Some(u32::from(bit))
-    }
-
-    /// Unsigned Exp-Golomb (9.1).
-    fn ue(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        let mut value = 1u64;
-        for _ in 0..zeros {
-            value = value << 1 | u64::from(self.bit()?);
-        }
-        u32::try_from(value - 1).ok()
-    }
-
-    /// Signed Exp-Golomb (9.1.1).
-    fn se(&mut self) -> Option<i32> {
-        let code = i64::from(self.ue()?);
-        i32::try_from(if code % 2 == 1 { (code + 1) / 2 } else { -code / 2 }).ok()
-    }
 }

@@ -276,7 +276,7 @@ proptest! {
 
     #[test]
     fn hostile_packets_do_no_harm(
-        codec in prop::sample::select(vec![Codec::Vp8, Codec::H264, Codec::Opus]),
+        codec in prop::sample::select(vec![Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1, Codec::Opus]),
         packets in prop::collection::vec(
             (0u32..2, prop_oneof![0u64..200, any::<u64>()], prop_oneof![0u64..9_000, any::<u64>()], any::<bool>(),
              prop_oneof![prop::collection::vec(any::<u8>(), 0..40),

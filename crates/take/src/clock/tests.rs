@@ -143,3 +143,59 @@ fn the_answer_is_the_same_live_and_later() {
     }
     assert!(asked > 250);
 }
+
+/// A sender's two tracks over two hours: sound takes 40 ms to us, pictures 120. `sound_rate` and `clock_rate` are the speeds of its
+/// sound device and of its computer's clock. Gives back the largest distance between sound and picture of the same moment, and
+/// of the sound from its true place, milliseconds.
+fn two_hours(sound_rate: f64, clock_rate: f64) -> (u64, u64) {
+    let mut clock = TakeClock::new();
+    for item in [
+        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
+        published("TR_cam", TrackKind::Video, TrackSource::Camera),
+        opened(SOUND, "TR_mic", opus_spec(0, 40 * MS)),
+        opened(PICTURE, "TR_cam", vp8_spec(0, 120 * MS, 2, 2)),
+    ] {
+        clock.observe(&item);
+    }
+    let (mut apart, mut astray) = (0, 0);
+    let mut sounds = VecDeque::new();
+    let scaled = |ms: u64, per_ms: u64, rate: f64| (ms as f64 * per_ms as f64 * rate).round() as u64;
+    for ms in (0..7_200_000u64).step_by(20) {
+        let n = ms / 20;
+        let sound = frame(SOUND, scaled(ms, 48, sound_rate), (40 + ms) * MS + jitter(n));
+        clock.observe(&TakeItem::Frame(sound.clone()));
+        sounds.push_back((ms, sound));
+        if ms >= 80 {
+            let shown = ms - 80;
+            let picture = frame(PICTURE, scaled(shown, 90, clock_rate), (40 + ms) * MS + jitter(n + 3));
+            clock.observe(&TakeItem::Frame(picture.clone()));
+            if let Some((_, sound)) = sounds.iter().find(|(at, _)| *at == shown)
+                && shown > 15_000
+            {
+                let (heard, seen) = (clock.moment(sound).at_ns, clock.moment(&picture).at_ns);
+                apart = apart.max(heard.abs_diff(seen) / MS);
+                astray = astray.max(heard.abs_diff((40 + shown) * MS) / MS);
+            }
+        }
+        while sounds.front().is_some_and(|(at, _)| at + 200 < ms) {
+            sounds.pop_front();
+        }
+        let wall = 1_000_000 * MS + scaled(ms, MS, clock_rate);
+        if n % 250 == 125 {
+            clock.observe(&report(SOUND, (41 + ms) * MS, wall, scaled(ms, 48, sound_rate)));
+        }
+        if n % 50 == 25 {
+            clock.observe(&report(PICTURE, (41 + ms) * MS, wall, scaled(ms, 90, clock_rate)));
+        }
+    }
+    (apart, astray)
+}
+
+#[test]
+fn two_hours_of_a_clock_200_ppm_off_end_as_they_began() {
+    for (sound_rate, clock_rate) in [(1.0002, 1.0002), (0.9998, 0.9998), (1.0002, 1.0), (0.9998, 1.0)] {
+        let (apart, astray) = two_hours(sound_rate, clock_rate);
+        assert!(apart <= 20, "sound and picture {apart} ms apart at {sound_rate} and {clock_rate}");
+        assert!(astray <= 20, "sound {astray} ms off at {sound_rate} and {clock_rate}");
+    }
+}
