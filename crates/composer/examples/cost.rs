@@ -146,7 +146,7 @@ fn encode_alone(file: &std::path::Path, seconds: u64) -> u64 {
         .stdout;
     let bytes = (width * height * 3 / 2) as usize;
     let count = (pictures.len() / bytes) as u64;
-    let mut video = VideoEncoder::new(preset.size, preset.frames_per_second, preset.video_kbps).unwrap();
+    let mut video = VideoEncoder::new(&preset).unwrap();
     let mut audio = AudioEncoder::new(preset.audio_kbps).unwrap();
     let block: Vec<f32> = tone(440.0, 1600.0 / 48_000.0).iter().flat_map(|sample| [*sample; 2]).collect();
     let mut canvas = Canvas::new(preset.size).unwrap();

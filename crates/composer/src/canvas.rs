@@ -11,7 +11,7 @@ use reelroom_take::TrackId;
 
 use crate::{
     error::ComposeError,
-    layout::{Rect, Size, TileShape, fit},
+    layout::{Rect, Size, TileShape, Tone, arrange, fit},
     sprite::{Colour, Sprite},
     theme::{self, Placed},
     timeline::{Scene, Tile},
@@ -28,8 +28,15 @@ pub struct Canvas {
     frame: VideoFrame<Writable>,
     places: Vec<Place>,
     scene: Option<Scene>,
-    placeholders: BTreeMap<(String, u32, u32), Sprite>,
+    placeholders: BTreeMap<SpriteKey, Sprite>,
+    labels: BTreeMap<SpriteKey, Option<Placed>>,
 }
+
+/// Name, whether marked as muted, tile size, whether light.
+type SpriteKey = (String, bool, u32, u32, bool);
+
+/// A long recording with many renamings must not collect drawings without end.
+const MAX_SPRITES: usize = 256;
 
 /// A tile as it is drawn now.
 struct Place {
@@ -63,9 +70,16 @@ impl Canvas {
         let info = picture_info(gst_video::VideoFormat::I420, size).ok_or_else(|| fail("impossible size"))?;
         let buffer = gst::Buffer::with_size(info.size()).map_err(|_| fail("out of memory"))?;
         let frame = VideoFrame::from_buffer_writable(buffer, &info).map_err(|_| fail("not writable"))?;
-        let mut canvas =
-            Self { size, info, frame, places: Vec::new(), scene: None, placeholders: BTreeMap::new() };
-        canvas.fill(Rect { x: 0, y: 0, width: size.width, height: size.height }, theme::BACKGROUND);
+        let mut canvas = Self {
+            size,
+            info,
+            frame,
+            places: Vec::new(),
+            scene: None,
+            placeholders: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        };
+        canvas.clear(Tone::Dark);
         Ok(canvas)
     }
 
@@ -137,28 +151,36 @@ impl Canvas {
         Ok(changed)
     }
 
+    fn clear(&mut self, tone: Tone) {
+        let whole = Rect { x: 0, y: 0, width: self.size.width, height: self.size.height };
+        self.fill(whole, theme::palette(tone).background);
+    }
+
+    fn tone(&self) -> Tone {
+        self.scene.as_ref().map_or(Tone::Dark, |scene| scene.layout.tone)
+    }
+
     fn rearrange(&mut self, scene: &Scene) -> Result<(), ComposeError> {
-        let shapes: Vec<TileShape> =
-            scene.tiles.iter().map(|tile| TileShape { large: tile.screen }).collect();
-        let rects = scene.layout.arrange(self.size, &shapes);
-        let same_places = self.places.len() == rects.len()
+        let shapes: Vec<TileShape> = scene.tiles.iter().map(|tile| TileShape { large: tile.large }).collect();
+        let rects = arrange(self.size, &shapes);
+        let tone = scene.layout.tone;
+        let same_tone = self.tone() == tone;
+        let same_places = same_tone
+            && self.places.len() == rects.len()
             && self.places.iter().zip(&rects).all(|(place, rect)| place.rect == *rect);
         if !same_places {
-            self.fill(
-                Rect { x: 0, y: 0, width: self.size.width, height: self.size.height },
-                theme::BACKGROUND,
-            );
+            self.clear(tone);
         }
         let mut old: Vec<Place> = std::mem::take(&mut self.places);
         for (tile, rect) in scene.tiles.iter().zip(rects) {
-            let known = old.iter().position(|place| place.tile == *tile && place.rect == rect);
+            let known = old.iter().position(|place| same_tone && place.tile == *tile && place.rect == rect);
             let mut place = match known {
                 Some(index) => old.swap_remove(index),
                 None => Place {
                     tile: tile.clone(),
                     rect,
-                    corners: theme::corners(rect.size()),
-                    label: theme::name_label(&tile.label, tile.muted, rect.size())?,
+                    corners: theme::corners(rect.size(), tone),
+                    label: self.label(tile, rect.size(), tone)?,
                     drawn: Drawn::Nothing,
                     converter: None,
                 },
@@ -172,6 +194,19 @@ impl Canvas {
         Ok(())
     }
 
+    fn label(&mut self, tile: &Tile, size: Size, tone: Tone) -> Result<Option<Placed>, ComposeError> {
+        let key = (tile.label.clone(), tile.muted, size.width, size.height, tone == Tone::Light);
+        if let Some(known) = self.labels.get(&key) {
+            return Ok(known.clone());
+        }
+        if self.labels.len() >= MAX_SPRITES {
+            self.labels.clear();
+        }
+        let label = theme::name_label(&tile.label, tile.muted, size, tone)?;
+        self.labels.insert(key, label.clone());
+        Ok(label)
+    }
+
     fn draw_picture(&mut self, place: &mut Place, picture: &Picture) -> Result<(), ComposeError> {
         let (source, format) = (picture.size(), picture.frame.format());
         let known =
@@ -181,21 +216,20 @@ impl Canvas {
         }
         let converter = place.converter.as_ref().expect("it was just made");
         if converter.target != place.rect {
-            self.fill(place.rect, theme::BARS);
+            self.fill(place.rect, theme::palette(self.tone()).bars);
         }
         converter.convert.frame(&picture.frame, &mut self.frame);
         Ok(())
     }
 
     fn draw_placeholder(&mut self, place: &Place) -> Result<(), ComposeError> {
-        let size = place.rect.size();
-        let key = (place.tile.label.clone(), size.width, size.height);
+        let (size, tone) = (place.rect.size(), self.tone());
+        let key = (place.tile.label.clone(), false, size.width, size.height, tone == Tone::Light);
         if !self.placeholders.contains_key(&key) {
-            // A long recording with many renamings must not collect pictures without end.
-            if self.placeholders.len() >= 64 {
+            if self.placeholders.len() >= MAX_SPRITES {
                 self.placeholders.clear();
             }
-            let sprite = theme::placeholder(&place.tile.label, size)?;
+            let sprite = theme::placeholder(&place.tile.label, size, tone)?;
             self.placeholders.insert(key.clone(), sprite);
         }
         let sprite = self.placeholders.remove(&key).expect("it was just made");

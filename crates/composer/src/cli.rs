@@ -9,9 +9,10 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    compose::{ComposeOptions, Composed, Follow, Preset, Progress, compose},
+    compose::{ComposeOptions, Composed, Follow, Progress, compose},
     error::ComposeError,
-    layout::{Layout, Size},
+    layout::Layout,
+    preset::Preset,
 };
 
 /// Progress is told no more often than this.
@@ -28,27 +29,33 @@ pub struct ComposeArgs {
     /// Wait for more while the take is still growing
     #[arg(long)]
     pub follow: bool,
-    /// Layout instead of the take's own (grid)
+    /// Layout instead of the take's own: grid, speaker or single-speaker, each also with -light
     #[arg(long)]
     pub layout: Option<String>,
     /// Sound only
     #[arg(long)]
     pub audio_only: bool,
-    /// Picture width in pixels
-    #[arg(long, default_value_t = 1280)]
-    pub width: u32,
-    /// Picture height in pixels
-    #[arg(long, default_value_t = 720)]
-    pub height: u32,
-    /// Pictures per second
-    #[arg(long, default_value_t = 30)]
-    pub fps: u32,
-    /// Picture bit rate at most, kbit/s
-    #[arg(long, default_value_t = 3000)]
-    pub video_kbps: u32,
-    /// Sound bit rate, kbit/s
-    #[arg(long, default_value_t = 128)]
-    pub audio_kbps: u32,
+    /// Size and rates by LiveKit's name, such as H264_1080P_30 or PORTRAIT_H264_720P_60 [default: H264_720P_30]
+    #[arg(long, value_parser = preset)]
+    pub preset: Option<Preset>,
+    /// Picture width in pixels, instead of the preset's
+    #[arg(long)]
+    pub width: Option<u32>,
+    /// Picture height in pixels, instead of the preset's
+    #[arg(long)]
+    pub height: Option<u32>,
+    /// Pictures per second, instead of the preset's
+    #[arg(long)]
+    pub fps: Option<u32>,
+    /// Picture bit rate at most, kbit/s, instead of the preset's
+    #[arg(long)]
+    pub video_kbps: Option<u32>,
+    /// Sound bit rate, kbit/s, instead of the preset's
+    #[arg(long)]
+    pub audio_kbps: Option<u32>,
+    /// A keyframe at least this often, milliseconds [default: 2000]
+    #[arg(long)]
+    pub keyframe_ms: Option<u32>,
     /// Print the progress, one JSON object per line
     #[arg(long)]
     pub progress: bool,
@@ -58,18 +65,30 @@ impl ComposeArgs {
     /// What they ask for.
     #[must_use]
     pub fn options(&self) -> ComposeOptions {
+        let mut preset = self.preset.unwrap_or_default();
+        for (target, value) in [
+            (&mut preset.size.width, self.width),
+            (&mut preset.size.height, self.height),
+            (&mut preset.frames_per_second, self.fps),
+            (&mut preset.video_kbps, self.video_kbps),
+            (&mut preset.audio_kbps, self.audio_kbps),
+            (&mut preset.keyframe_ms, self.keyframe_ms),
+        ] {
+            *target = value.unwrap_or(*target);
+        }
         ComposeOptions {
             layout: self.layout.as_deref().map(Layout::parse),
-            preset: Preset {
-                size: Size { width: self.width, height: self.height },
-                frames_per_second: self.fps,
-                video_kbps: self.video_kbps,
-                audio_kbps: self.audio_kbps,
-            },
+            preset,
             follow: if self.follow { Follow::Live } else { Follow::ToEnd },
             audio_only: self.audio_only,
         }
     }
+}
+
+fn preset(name: &str) -> Result<Preset, String> {
+    Preset::named(name).ok_or_else(|| {
+        format!("there is no such preset; there are {}", Preset::names().collect::<Vec<_>>().join(", "))
+    })
 }
 
 /// A line of standard output under `--progress`.

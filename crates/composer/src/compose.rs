@@ -11,24 +11,23 @@
 //! same file while it grows and a year later.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::Duration,
 };
 
-use reelroom_take::{
-    Moment, SegmentId, SegmentOpened, TakeClock, TakeEvent, TakeFrame, TakeHeader, TakeItem, TakeReader,
-    TrackId, TrackKind, clock::LATENESS_NS,
-};
+use reelroom_take::{SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
 use serde::Serialize;
 
 use crate::{
     canvas::Canvas,
     encode::{AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
     error::ComposeError,
-    layout::{Layout, Size},
+    layout::Layout,
     limit::Limiter,
     output::Output,
+    preset::Preset,
+    source::{Due, Source},
     timeline::{Scene, Timeline},
     video::{Picture, VideoDecoder},
     voice::Voice,
@@ -37,31 +36,6 @@ use crate::{
 /// How often a growing take is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const SECOND_NS: u128 = 1_000_000_000;
-
-/// What the file shall be like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preset {
-    /// Pixels, even.
-    pub size: Size,
-    /// Pictures per second; a divisor of 48000.
-    pub frames_per_second: u32,
-    /// Picture bits per second at most, thousands.
-    pub video_kbps: u32,
-    /// Sound bits per second, thousands.
-    pub audio_kbps: u32,
-}
-
-impl Default for Preset {
-    /// LiveKit's `H264_720P_30`.
-    fn default() -> Self {
-        Self {
-            size: Size { width: 1280, height: 720 },
-            frames_per_second: 30,
-            video_kbps: 3000,
-            audio_kbps: 128,
-        }
-    }
-}
 
 /// What to do where the take has no end yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,122 +101,53 @@ pub struct TrackReport {
     pub unknown_codec: u64,
 }
 
+/// Looks on while a take is composed.
+pub trait Observer {
+    /// Called after every composed second, and while waiting.
+    fn progress(&mut self, _progress: Progress) {}
+
+    /// Called with every picture as it goes into the encoder, counted from 0.
+    fn picture(&mut self, _number: u64, _canvas: &Canvas) {}
+}
+
+impl<F: FnMut(Progress)> Observer for F {
+    fn progress(&mut self, progress: Progress) {
+        self(progress);
+    }
+}
+
 /// Composes the take in directory `take` into the MP4 file `out`. `progress` is called after every composed second, and while waiting.
 pub fn compose(
     take: &Path,
     out: &Path,
     options: &ComposeOptions,
-    progress: &mut dyn FnMut(Progress),
+    mut progress: &mut dyn FnMut(Progress),
+) -> Result<Composed, ComposeError> {
+    compose_observed(take, out, options, &mut progress)
+}
+
+/// [`compose()`] under the eyes of an observer.
+pub fn compose_observed(
+    take: &Path,
+    out: &Path,
+    options: &ComposeOptions,
+    observer: &mut dyn Observer,
 ) -> Result<Composed, ComposeError> {
     let source = Source::open(take, options.follow)?;
-    let header = source.reader.header().clone();
-    let mut composer = Composer::new(source, &header, out, options)?;
+    let mut composer = Composer::new(source, out, options)?;
     let mut frame = 0u64;
     loop {
-        if !composer.await_picture(frame, progress)? {
+        if !composer.await_picture(frame, observer)? {
             break;
         }
-        composer.picture(frame)?;
+        composer.picture(frame, observer)?;
         frame += 1;
         if frame.is_multiple_of(u64::from(composer.preset.frames_per_second)) {
-            progress(composer.progress(frame));
+            observer.progress(composer.progress(frame));
         }
     }
-    progress(composer.progress(frame));
+    observer.progress(composer.progress(frame));
     composer.finish(frame)
-}
-
-/// The take, read just far enough.
-struct Source {
-    reader: TakeReader,
-    clock: TakeClock,
-    follow: Follow,
-    /// The take's length, once known.
-    end_ns: Option<u64>,
-    facts: VecDeque<(u64, TakeEvent)>,
-    frames: BTreeMap<TrackId, VecDeque<Unit>>,
-}
-
-struct Unit {
-    frame: TakeFrame,
-    /// When it belongs; asked for once, when the clock is sure.
-    moment: Option<Moment>,
-}
-
-impl Source {
-    fn open(take: &Path, follow: Follow) -> Result<Self, ComposeError> {
-        Ok(Self {
-            reader: TakeReader::open(take)?,
-            clock: TakeClock::new(),
-            follow,
-            end_ns: None,
-            facts: VecDeque::new(),
-            frames: BTreeMap::new(),
-        })
-    }
-
-    /// Reads until everything up to `to_ns` is final; `false` if that must be waited for.
-    fn read_to(&mut self, to_ns: u64) -> Result<bool, ComposeError> {
-        while self.reader.presentable_to_ns() < to_ns && self.end_ns.is_none() {
-            let known_ns = self.reader.complete_to_ns();
-            let items = self.reader.poll()?;
-            // A portion of the take in which nothing happened has no items, and is not the end.
-            let has_moved = self.reader.complete_to_ns() > known_ns;
-            if !items.is_empty() || (has_moved && self.reader.ended().is_none()) {
-                self.keep(items);
-            } else if let Some(end) = self.reader.ended() {
-                self.end_ns = Some(end.at_ns);
-                prioritise();
-            } else if self.follow == Follow::ToEnd {
-                self.end_ns = Some(self.reader.complete_to_ns());
-            } else {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn keep(&mut self, items: Vec<TakeItem>) {
-        for item in items {
-            self.clock.observe(&item);
-            match item {
-                TakeItem::Event { at_ns, event } => self.facts.push_back((at_ns, event)),
-                TakeItem::Frame(frame) => {
-                    let queue = self.frames.entry(frame.track.clone()).or_default();
-                    queue.push_back(Unit { frame, moment: None });
-                }
-            }
-        }
-    }
-
-    /// A segment whose fact is read but not due yet: its first frames may belong before their arrival.
-    fn announced(&self, segment: SegmentId) -> Option<&SegmentOpened> {
-        self.facts.iter().find_map(|(_, fact)| match fact {
-            TakeEvent::SegmentOpened(opened) if opened.segment == segment => Some(opened),
-            _ => None,
-        })
-    }
-
-    fn next_fact(&mut self, to_ns: u64) -> Option<TakeEvent> {
-        self.facts.front().filter(|(at_ns, _)| *at_ns <= to_ns)?;
-        self.facts.pop_front().map(|(_, event)| event)
-    }
-
-    /// The next frame of `track` that belongs to `to_ns` or before.
-    fn next_frame(&mut self, track: &TrackId, to_ns: u64) -> Option<(TakeFrame, Moment)> {
-        let queue = self.frames.get_mut(track)?;
-        let unit = queue.front_mut()?;
-        // A frame belongs at most this much before its arrival: it cannot be due yet, and the clock need not be sure of it.
-        if unit.frame.at_ns > to_ns + LATENESS_NS {
-            return None;
-        }
-        let clock = &self.clock;
-        let moment = *unit.moment.get_or_insert_with(|| clock.moment(&unit.frame));
-        if moment.at_ns > to_ns {
-            return None;
-        }
-        queue.pop_front().map(|unit| (unit.frame, moment))
-    }
 }
 
 #[derive(Default)]
@@ -253,7 +158,6 @@ struct Track {
     picture: Option<Picture>,
     /// Number of `picture`.
     number: u64,
-    degrees: u16,
     report: TrackReport,
 }
 
@@ -276,26 +180,15 @@ struct Composer {
 }
 
 impl Composer {
-    fn new(
-        source: Source,
-        header: &TakeHeader,
-        out: &Path,
-        options: &ComposeOptions,
-    ) -> Result<Self, ComposeError> {
+    fn new(source: Source, out: &Path, options: &ComposeOptions) -> Result<Self, ComposeError> {
         let preset = options.preset;
-        let Size { width, height } = preset.size;
-        if width < 64 || height < 64 || width % 2 != 0 || height % 2 != 0 || width > 8192 || height > 8192 {
-            return Err(ComposeError::Preset("width and height must be even and between 64 and 8192"));
-        }
-        if preset.frames_per_second == 0 || !SAMPLE_RATE_HZ.is_multiple_of(preset.frames_per_second) {
-            return Err(ComposeError::Preset("the picture rate must divide 48000"));
-        }
-        let audio_only = options.audio_only || header.audio_only;
-        let layout = options.layout.unwrap_or_else(|| Layout::parse(&header.layout));
+        preset.check()?;
+        let audio_only = options.audio_only || source.header().audio_only;
+        let layout = options.layout.unwrap_or_else(|| Layout::parse(&source.header().layout));
         let pictures = if audio_only {
             None
         } else {
-            let encoder = VideoEncoder::new(preset.size, preset.frames_per_second, preset.video_kbps)?;
+            let encoder = VideoEncoder::new(&preset)?;
             Some((Canvas::new(preset.size)?, encoder))
         };
         Ok(Self {
@@ -330,37 +223,32 @@ impl Composer {
     fn progress(&self, frame: u64) -> Progress {
         Progress {
             position_ns: self.time_ns(frame),
-            available_ns: self.source.reader.available_ns(),
-            ended_ns: self.source.end_ns,
+            available_ns: self.source.available_ns(),
+            ended_ns: self.source.end_ns(),
         }
     }
 
     /// Waits until picture number `frame` can be composed; `false` if there is none.
-    fn await_picture(
-        &mut self,
-        frame: u64,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<bool, ComposeError> {
+    fn await_picture(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<bool, ComposeError> {
         let to_ns = self.time_ns(frame + 1);
         let mut waited = Duration::ZERO;
         while !self.source.read_to(to_ns)? {
             std::thread::sleep(POLL_INTERVAL);
             waited += POLL_INTERVAL;
             if waited.as_millis().is_multiple_of(1000) {
-                progress(self.progress(frame));
+                observer.progress(self.progress(frame));
             }
         }
-        Ok(self.source.end_ns.is_none_or(|end_ns| frame < self.length(end_ns)))
+        Ok(self.source.end_ns().is_none_or(|end_ns| frame < self.length(end_ns)))
     }
 
     /// Composes picture number `frame` and the sound beside it.
-    fn picture(&mut self, frame: u64) -> Result<(), ComposeError> {
+    fn picture(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<(), ComposeError> {
         let (from_ns, to_ns) = (self.time_ns(frame), self.time_ns(frame + 1));
         // What belongs to the first half of a picture's time is nearer to it than to the next one.
         let shown_ns = from_ns.midpoint(to_ns);
         self.apply_facts(shown_ns);
-        let tracks: Vec<TrackId> = self.source.frames.keys().cloned().collect();
-        for track in tracks {
+        for track in self.source.tracks() {
             self.decode(&track, shown_ns, to_ns)?;
         }
         if let Some((canvas, encoder)) = &mut self.pictures {
@@ -368,6 +256,7 @@ impl Composer {
             let newest =
                 |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
             let changed = canvas.draw(&self.scene, &newest)?;
+            observer.picture(frame, canvas);
             for picture in encoder.push(canvas, changed || frame == 0)? {
                 self.output.picture(picture)?;
             }
@@ -392,13 +281,10 @@ impl Composer {
 
     fn apply_facts(&mut self, to_ns: u64) {
         let mut changed = false;
-        while let Some(fact) = self.source.next_fact(to_ns) {
+        while let Some((at_ns, fact)) = self.source.next_fact(to_ns) {
             match &fact {
                 TakeEvent::SegmentOpened(segment) => {
                     self.segments.insert(segment.segment, segment.clone());
-                }
-                TakeEvent::Orientation { track, degrees } => {
-                    self.tracks.entry(track.clone()).or_default().degrees = *degrees;
                 }
                 TakeEvent::Layout { .. } if self.fixed_layout => continue,
                 TakeEvent::TrackPublished { track, .. } => {
@@ -412,12 +298,12 @@ impl Composer {
                 }
                 _ => {}
             }
-            changed |= self.timeline.apply(&fact);
+            changed |= self.timeline.apply(at_ns, &fact);
             if let TakeEvent::TrackUnpublished { .. } | TakeEvent::ParticipantLeft { .. } = &fact {
                 self.forget_tracks(&fact);
             }
         }
-        if changed {
+        if self.timeline.advance(to_ns) || changed {
             self.scene = self.timeline.scene();
         }
     }
@@ -438,9 +324,7 @@ impl Composer {
     /// Decodes what is due of a track: pictures up to `shown_ns`, sound up to `heard_ns`.
     fn decode(&mut self, id: &TrackId, shown_ns: u64, heard_ns: u64) -> Result<(), ComposeError> {
         loop {
-            let next =
-                self.source.frames.get(id).and_then(|queue| queue.front()).map(|unit| unit.frame.segment);
-            let Some(segment) = next else { return Ok(()) };
+            let Some(segment) = self.source.next_segment(id) else { return Ok(()) };
             let Some(opened) =
                 self.segments.get(&segment).or_else(|| self.source.announced(segment)).cloned()
             else {
@@ -448,7 +332,7 @@ impl Composer {
             };
             let sound = opened.codec.kind() == TrackKind::Audio;
             let due = self.source.next_frame(id, if sound { heard_ns } else { shown_ns });
-            let Some((frame, moment)) = due else { return Ok(()) };
+            let Some(Due { frame, moment, degrees }) = due else { return Ok(()) };
             if self.gone.contains(id) || (!sound && self.pictures.is_none()) {
                 continue;
             }
@@ -464,7 +348,7 @@ impl Composer {
                 if let Some(picture) = decoder.decode(frame.data, frame.keyframe) {
                     *numbers += 1;
                     track.report.pictures += 1;
-                    track.picture = Some(picture.turned(track.degrees));
+                    track.picture = Some(picture.turned(degrees));
                     track.number = *numbers;
                 }
             } else {
@@ -518,12 +402,5 @@ impl Track {
         report.broken += self.voice.as_ref().map_or(0, Voice::broken);
         report.concealed_samples += self.voice.as_ref().map_or(0, Voice::concealed);
         report
-    }
-}
-
-/// Somebody waits for the file now: give it the ordinary priority back, if this process may.
-fn prioritise() {
-    if let Err(error) = rustix::process::setpriority_process(None, 0) {
-        tracing::debug!(%error, "the priority stays low");
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     error::ComposeError,
     filter::{Caught, Filter},
     layout::Size,
+    preset::Preset,
 };
 
 /// Sound is mixed and encoded at this rate, samples per second.
@@ -47,6 +48,51 @@ fn encoded(caught: Vec<Caught>) -> Vec<Encoded> {
         .collect()
 }
 
+/// x264 with our settings, and the caps of the pictures it takes.
+pub fn h264_filter(preset: &Preset) -> Result<(Filter, gst::Caps), ComposeError> {
+    let fail = |reason: &str| ComposeError::element("x264enc", reason);
+    crate::filter::start()?;
+    let Size { width, height } = preset.size;
+    let caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, width, height)
+        .fps(gst::Fraction::new(preset.frames_per_second as i32, 1))
+        .colorimetry(&crate::video::browser_colours())
+        .build()
+        .and_then(|info| info.to_caps())
+        .map_err(|_| fail("impossible picture size"))?;
+    let wanted = gst::Caps::builder("video/x-h264")
+        .field("stream-format", "avc")
+        .field("alignment", "au")
+        .field("profile", "high")
+        .build();
+    let filter = Filter::new("x264enc", "gstreamer1.0-plugins-ugly", wanted, |element| {
+        element.set_property_from_str("speed-preset", "veryfast");
+        element.set_property("bitrate", preset.video_kbps);
+        element.set_property("vbv-buf-capacity", 0u32);
+        element.set_property("bframes", 0u32);
+        element.set_property("key-int-max", preset.keyframe_interval());
+        element.set_property("qp-min", 20u32);
+        element.set_property("threads", X264_THREADS);
+    })?;
+    Ok((filter, caps))
+}
+
+/// AAC with our settings, and the caps of the interleaved 32-bit samples it takes, [`CHANNELS`] at [`SAMPLE_RATE_HZ`].
+pub fn aac_filter(bitrate_kbps: u32) -> Result<(Filter, gst::Caps), ComposeError> {
+    let wanted =
+        gst::Caps::builder("audio/mpeg").field("mpegversion", 4i32).field("stream-format", "raw").build();
+    let filter = Filter::new("avenc_aac", "gstreamer1.0-libav", wanted, |element| {
+        element.set_property_from_str("bitrate", &(bitrate_kbps * 1000).to_string());
+    })?;
+    let caps = gst::Caps::builder("audio/x-raw")
+        .field("format", "F32LE")
+        .field("layout", "interleaved")
+        .field("rate", SAMPLE_RATE_HZ as i32)
+        .field("channels", CHANNELS as i32)
+        .field("channel-mask", gst::Bitmask(0x3))
+        .build();
+    Ok((filter, caps))
+}
+
 /// Canvas to H.264.
 #[derive(Debug)]
 pub struct VideoEncoder {
@@ -60,30 +106,11 @@ pub struct VideoEncoder {
 }
 
 impl VideoEncoder {
-    /// An encoder for pictures of `size`.
-    pub fn new(size: Size, frames_per_second: u32, bitrate_kbps: u32) -> Result<Self, ComposeError> {
+    /// An encoder for pictures of the preset's size.
+    pub fn new(preset: &Preset) -> Result<Self, ComposeError> {
         let fail = |reason: &str| ComposeError::element("x264enc", reason);
-        crate::filter::start()?;
-        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, size.width, size.height)
-            .fps(gst::Fraction::new(frames_per_second as i32, 1))
-            .colorimetry(&crate::video::browser_colours())
-            .build()
-            .map_err(|_| fail("impossible picture size"))?;
-        let caps = info.to_caps().map_err(|_| fail("impossible picture size"))?;
-        let wanted = gst::Caps::builder("video/x-h264")
-            .field("stream-format", "avc")
-            .field("alignment", "au")
-            .field("profile", "high")
-            .build();
-        let filter = Filter::new("x264enc", "gstreamer1.0-plugins-ugly", wanted, |element| {
-            element.set_property_from_str("speed-preset", "veryfast");
-            element.set_property("bitrate", bitrate_kbps);
-            element.set_property("vbv-buf-capacity", 0u32);
-            element.set_property("bframes", 0u32);
-            element.set_property("key-int-max", frames_per_second * 2);
-            element.set_property("qp-min", 20u32);
-            element.set_property("threads", X264_THREADS);
-        })?;
+        let (filter, caps) = h264_filter(preset)?;
+        let info = gst_video::VideoInfo::from_caps(&caps).map_err(|_| fail("impossible picture size"))?;
         let pool = gst::BufferPool::new();
         let mut config = pool.config();
         config.set_params(Some(&caps), info.size() as u32, 0, 0);
@@ -94,7 +121,7 @@ impl VideoEncoder {
             caps,
             info,
             pool,
-            frames_per_second,
+            frames_per_second: preset.frames_per_second,
             pushed: 0,
             fingerprint: Fingerprint::default(),
         })
@@ -152,18 +179,7 @@ pub struct AudioEncoder {
 impl AudioEncoder {
     /// An encoder for interleaved 32-bit samples, [`CHANNELS`] at [`SAMPLE_RATE_HZ`].
     pub fn new(bitrate_kbps: u32) -> Result<Self, ComposeError> {
-        let wanted =
-            gst::Caps::builder("audio/mpeg").field("mpegversion", 4i32).field("stream-format", "raw").build();
-        let filter = Filter::new("avenc_aac", "gstreamer1.0-libav", wanted, |element| {
-            element.set_property_from_str("bitrate", &(bitrate_kbps * 1000).to_string());
-        })?;
-        let caps = gst::Caps::builder("audio/x-raw")
-            .field("format", "F32LE")
-            .field("layout", "interleaved")
-            .field("rate", SAMPLE_RATE_HZ as i32)
-            .field("channels", CHANNELS as i32)
-            .field("channel-mask", gst::Bitmask(0x3))
-            .build();
+        let (filter, caps) = aac_filter(bitrate_kbps)?;
         Ok(Self { filter, caps, pushed: 0, fingerprint: Fingerprint::default() })
     }
 

@@ -19,10 +19,12 @@ pub enum Weight {
 /// An empty mask if nothing is to be seen of it.
 pub fn render(text: &str, weight: Weight, height_px: u32, max_width_px: u32) -> Result<Mask, ComposeError> {
     // Names are data: control characters and newlines would change the line, not only its text.
-    // Coloured emoji have no coverage mask; fonts without them show a box of hex digits.
+    // Coloured emoji have no coverage mask; fonts without them show a box of hex digits. Direction is the text's own: marks that
+    // turn it round could make one name look like another.
     let clean: String = text
         .chars()
         .filter(|c| !matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{fe00}'..='\u{fe0f}'))
+        .filter(|c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -109,6 +111,31 @@ mod tests {
             assert!(mask.width > 8 && mask.width < 200, "{name}: {}", mask.width);
             assert!(mask.coverage.iter().any(|c| *c > 200), "{name}");
         }
+    }
+
+    #[test]
+    fn names_run_in_the_direction_of_their_script() {
+        let text = |text: &str| render(text, Weight::Medium, 24, 400).unwrap();
+        // The first letter of a Hebrew name is its rightmost one, so a longer name keeps the right edge of a shorter one.
+        let (short, long) = (text("שר"), text("שרה"));
+        let edge = |mask: &Mask, width: usize, right: bool| -> Vec<u8> {
+            let from = if right { mask.width - width } else { 0 };
+            mask.coverage.chunks_exact(mask.width).flat_map(|row| row[from..from + width].to_vec()).collect()
+        };
+        let alike =
+            |a: &[u8], b: &[u8]| a.iter().zip(b).filter(|(a, b)| a.abs_diff(**b) > 64).count() < a.len() / 50;
+        let width = short.width - 2;
+        assert!(alike(&edge(&short, width, true), &edge(&long, width, true)));
+        assert!(!alike(&edge(&short, width, false), &edge(&long, width, false)));
+        let (short, long) = (text("An"), text("Ann"));
+        let width = short.width - 2;
+        assert!(alike(&edge(&short, width, false), &edge(&long, width, false)));
+    }
+
+    #[test]
+    fn a_direction_mark_does_not_disguise_a_name() {
+        let plain = render("abc", Weight::Medium, 16, 300).unwrap();
+        assert_eq!(render("\u{202e}abc\u{202c}", Weight::Medium, 16, 300).unwrap(), plain);
     }
 
     #[test]

@@ -1,46 +1,75 @@
 //! Layouts: which rectangle of the canvas belongs to which tile. Pure.
 //!
 //! ```text
-//!   grid, 3 tiles            grid, one of them large (screen share)
-//!   ┌───┐ ┌───┐              ┌─────────────┐ ┌──┐
-//!   └───┘ └───┘              │             │ └──┘
-//!      ┌───┐                 │             │ ┌──┐
-//!      └───┘                 └─────────────┘ └──┘
+//!   nobody large, 3 tiles    one of them large        the same, upright
+//!   ┌───┐ ┌───┐              ┌─────────────┐ ┌──┐     ┌───────┐
+//!   └───┘ └───┘              │             │ └──┘     │       │
+//!      ┌───┐                 │             │ ┌──┐     └───────┘
+//!      └───┘                 └─────────────┘ └──┘     ┌──┐ ┌──┐
 //! ```
 //!
-//! Invariants: rectangles have even corners and sizes (4:2:0 chroma), lie inside the canvas and do not overlap; the same input
-//! gives the same rectangles.
+//! Which tile is large is the [timeline](crate::timeline)'s choice. Invariants: rectangles have even corners and sizes (4:2:0
+//! chroma), lie inside the canvas and do not overlap; the same input gives the same rectangles.
 
 /// Space between tiles and around them, pixels.
 pub const GAP_PX: u32 = 8;
 
-/// How the participants are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Layout {
-    /// Everybody the same size; screen shares large, everybody else beside them.
+/// No more tiles are shown at once.
+pub const MAX_TILES: usize = 49;
+
+/// How the participants are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Layout {
+    /// Who is shown how large.
+    pub arrangement: Arrangement,
+    /// Dark or light.
+    pub tone: Tone,
+}
+
+/// Who is shown how large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Arrangement {
+    /// Everybody the same size; shared screens large, everybody else beside them.
     #[default]
     Grid,
+    /// Who speaks, or a shared screen, large; everybody else beside them.
+    Speaker,
+    /// Only who speaks, or a shared screen.
+    SingleSpeaker,
+}
+
+/// Colours of everything that is no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tone {
+    /// Light on dark.
+    #[default]
+    Dark,
+    /// Dark on light.
+    Light,
 }
 
 impl Layout {
-    /// The layout of that LiveKit name (`grid`, also with a `-light` or `-dark` ending). An unknown or empty name is the grid,
-    /// so that a recording asked for with a layout of another server still comes out.
+    /// The dark grid.
+    pub const GRID: Self = Self { arrangement: Arrangement::Grid, tone: Tone::Dark };
+
+    /// The layout of that LiveKit name: `grid`, `speaker` or `single-speaker`, also with a `-light` or `-dark` ending. An unknown or
+    /// empty name is the grid (light if it ends so), so that a recording asked for with a layout of another server still comes out.
     #[must_use]
     pub fn parse(name: &str) -> Self {
-        let bare = name.trim_end_matches("-light").trim_end_matches("-dark");
-        if !matches!(bare, "" | "grid") {
-            tracing::debug!(layout = name, "unknown layout, taking the grid");
-        }
-        Self::Grid
-    }
-
-    /// The rectangles of `tiles`, in their order.
-    #[must_use]
-    pub fn arrange(self, canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
-        match self {
-            Self::Grid => grid(canvas, tiles),
-        }
+        let (bare, tone) = match name.strip_suffix("-light") {
+            Some(bare) => (bare, Tone::Light),
+            None => (name.strip_suffix("-dark").unwrap_or(name), Tone::Dark),
+        };
+        let arrangement = match bare {
+            "" | "grid" => Arrangement::Grid,
+            "speaker" => Arrangement::Speaker,
+            "single-speaker" => Arrangement::SingleSpeaker,
+            _ => {
+                tracing::debug!(layout = name, "unknown layout, taking the grid");
+                Arrangement::Grid
+            }
+        };
+        Self { arrangement, tone }
     }
 }
 
@@ -77,7 +106,7 @@ impl Rect {
 /// What a layout must know of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TileShape {
-    /// Wants the large place (a shared screen).
+    /// Gets a large place.
     pub large: bool,
 }
 
@@ -138,29 +167,30 @@ pub fn fit(source: Size, tile: Size, whole: bool) -> Fit {
     }
 }
 
-fn grid(canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
+/// The rectangles of `tiles`, in their order. Large ones share the stage, the others the strip beside or below it.
+#[must_use]
+pub fn arrange(canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
     let whole = Rect { x: 0, y: 0, width: canvas.width, height: canvas.height };
     let large = tiles.iter().filter(|tile| tile.large).count();
     let small = tiles.len() - large;
     if let [_] = tiles {
-        let (width, height) = (even(canvas.width - 2 * GAP_PX), even(canvas.height - 2 * GAP_PX));
-        return vec![Rect { x: GAP_PX, y: GAP_PX, width, height }];
+        return vec![inner(whole)];
     }
     if large == 0 || small == 0 {
         return even_grid(whole, tiles.len());
     }
-    let stage_width = even(canvas.width * 25 / 32);
-    let stage = Rect { width: stage_width, ..whole };
-    // The strip starts where the stage's right margin ends, so that the gap between them is not doubled.
-    let strip_x = stage_width - GAP_PX;
-    let strip = Rect { x: strip_x, width: canvas.width - strip_x, ..whole };
-    let alone = Rect {
-        x: GAP_PX,
-        y: GAP_PX,
-        width: even(stage_width - 2 * GAP_PX),
-        height: even(canvas.height - 2 * GAP_PX),
+    let share = strip_share(small);
+    // The strip starts where the stage's margin ends, so that the gap between them is not doubled.
+    let (stage, strip) = if upright(whole) {
+        let height = even(canvas.height * (32 - share) / 32);
+        let y = height - GAP_PX;
+        (Rect { height, ..whole }, Rect { y, height: canvas.height - y, ..whole })
+    } else {
+        let width = even(canvas.width * (32 - share) / 32);
+        let x = width - GAP_PX;
+        (Rect { width, ..whole }, Rect { x, width: canvas.width - x, ..whole })
     };
-    let mut stage_places = if large == 1 { vec![alone] } else { even_grid(stage, large) }.into_iter();
+    let mut stage_places = if large == 1 { vec![inner(stage)] } else { even_grid(stage, large) }.into_iter();
     let mut strip_places = even_grid(strip, small).into_iter();
     tiles
         .iter()
@@ -169,21 +199,46 @@ fn grid(canvas: Size, tiles: &[TileShape]) -> Vec<Rect> {
         .collect()
 }
 
-/// `count` equal 16:9 tiles, as large as possible, rows centred.
+/// The strip's part of the canvas, in 32nds: more for a crowd, so that faces stay visible.
+fn strip_share(tiles: usize) -> u32 {
+    match tiles {
+        0..=6 => 7,
+        7..=16 => 10,
+        _ => 14,
+    }
+}
+
+fn upright(area: Rect) -> bool {
+    area.height > area.width
+}
+
+/// The whole area but its margins.
+fn inner(area: Rect) -> Rect {
+    let (width, height) = (even(area.width - 2 * GAP_PX), even(area.height - 2 * GAP_PX));
+    Rect { x: area.x + GAP_PX, y: area.y + GAP_PX, width, height }
+}
+
+/// `count` equal tiles, as large as possible, rows centred. They are 16:9; in an upright area they may be higher, up to what a
+/// camera can fill without losing too much.
 fn even_grid(area: Rect, count: usize) -> Vec<Rect> {
     let count = count as u32;
     if count == 0 {
         return Vec::new();
     }
+    let highest = |width: u32| if upright(area) { width * 7 / 8 } else { width * 9 / 16 + 1 };
     let tile_for = |columns: u32| {
         let rows = count.div_ceil(columns);
         let max_width = area.width.saturating_sub(GAP_PX * (columns + 1)) / columns;
         let max_height = area.height.saturating_sub(GAP_PX * (rows + 1)) / rows;
         let width = max_width.min(max_height * 16 / 9);
-        Size { width: even(width).max(2), height: even(max_height.min(width * 9 / 16 + 1)).max(2) }
+        Size { width: even(width).max(2), height: even(max_height.min(highest(width))).max(2) }
     };
-    let columns =
-        (1..=count).max_by_key(|columns| (tile_for(*columns).width, u32::MAX - columns)).unwrap_or(1);
+    let columns = (1..=count)
+        .max_by_key(|columns| {
+            let tile = tile_for(*columns);
+            (tile.width * tile.height, u32::MAX - columns)
+        })
+        .unwrap_or(1);
     let tile = tile_for(columns);
     let rows = count.div_ceil(columns);
     let used_height = rows * tile.height + (rows - 1) * GAP_PX;

@@ -21,6 +21,9 @@ pub mod limit;
 pub mod mp4;
 mod output;
 pub mod pacer;
+pub mod preset;
+mod source;
+pub mod speaker;
 pub mod sprite;
 pub mod theme;
 pub mod timeline;
@@ -28,6 +31,9 @@ pub mod video;
 pub mod voice;
 
 pub use cli::{ComposeArgs, run};
-pub use compose::{ComposeOptions, Composed, Follow, Preset, Progress, TrackReport, compose};
+pub use compose::{
+    ComposeOptions, Composed, Follow, Observer, Progress, TrackReport, compose, compose_observed,
+};
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
+pub use preset::Preset;

@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::{
-    compose::Preset,
     encode::{AAC_FRAME_SAMPLES, AAC_PRIMING_SAMPLES, CHANNELS, Encoded, SAMPLE_RATE_HZ},
     error::ComposeError,
     mp4::{AudioSpec, INDEX_RESERVE_BYTES, MovieSpec, Mp4Writer, VideoSpec},
+    preset::Preset,
 };
 
 /// The file being written, or about to be.

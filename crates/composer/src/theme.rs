@@ -3,17 +3,59 @@
 use crate::{
     error::ComposeError,
     label::{self, Weight},
-    layout::Size,
+    layout::{Size, Tone},
     sprite::{Colour, Drawing, Sprite},
 };
 
-/// Behind everything.
-pub const BACKGROUND: Colour = Colour(0x12, 0x14, 0x19);
-/// Bars beside a picture that does not fill its tile.
-pub const BARS: Colour = Colour(0x1c, 0x1f, 0x27);
-const PLACEHOLDER: Colour = Colour(0x22, 0x26, 0x30);
+/// Colours of one tone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Palette {
+    /// Behind everything.
+    pub background: Colour,
+    /// Bars beside a picture that does not fill its tile.
+    pub bars: Colour,
+    /// A tile without a picture.
+    pub placeholder: Colour,
+    /// Behind a name.
+    pub label: Colour,
+    /// How much of the picture a label covers.
+    pub label_opacity: f32,
+    /// A name.
+    pub text: Colour,
+    /// The sign of a closed microphone.
+    pub muted: Colour,
+}
+
+const DARK: Palette = Palette {
+    background: Colour(0x12, 0x14, 0x19),
+    bars: Colour(0x1c, 0x1f, 0x27),
+    placeholder: Colour(0x22, 0x26, 0x30),
+    label: Colour(0, 0, 0),
+    label_opacity: 0.62,
+    text: WHITE,
+    muted: Colour(0xff, 0x6b, 0x6b),
+};
+
+const LIGHT: Palette = Palette {
+    background: Colour(0xf5, 0xf6, 0xf8),
+    bars: Colour(0xdf, 0xe2, 0xe8),
+    placeholder: Colour(0xe4, 0xe7, 0xed),
+    label: WHITE,
+    label_opacity: 0.82,
+    text: Colour(0x16, 0x19, 0x20),
+    muted: Colour(0xc9, 0x2a, 0x2a),
+};
+
+/// The colours of a tone.
+#[must_use]
+pub fn palette(tone: Tone) -> &'static Palette {
+    match tone {
+        Tone::Dark => &DARK,
+        Tone::Light => &LIGHT,
+    }
+}
+
 const WHITE: Colour = Colour(0xff, 0xff, 0xff);
-const MUTED: Colour = Colour(0xff, 0x6b, 0x6b);
 /// Behind initials; calm, and white is readable on all of them.
 const AVATARS: [Colour; 8] = [
     Colour(0x4c, 0x6e, 0xf5),
@@ -38,7 +80,8 @@ pub struct Placed {
 }
 
 /// The label of a tile, in its lower left corner; `None` where the tile is too small for one or there is nothing to say.
-pub fn name_label(name: &str, muted: bool, tile: Size) -> Result<Option<Placed>, ComposeError> {
+pub fn name_label(name: &str, muted: bool, tile: Size, tone: Tone) -> Result<Option<Placed>, ComposeError> {
+    let colours = palette(tone);
     if tile.width < 96 || tile.height < 64 {
         return Ok(None);
     }
@@ -54,39 +97,45 @@ pub fn name_label(name: &str, muted: bool, tile: Size) -> Result<Option<Placed>,
     let width = text.width as f32 + 2.0 * pad + icon;
     let mut drawing = Drawing::new(width.ceil() as usize, height as usize);
     let (full_width, full_height) = (drawing.width() as f32, drawing.height() as f32);
-    drawing.rounded([0.0, 0.0, full_width, full_height], full_height * 0.35, Colour(0, 0, 0), 0.62);
+    drawing.rounded(
+        [0.0, 0.0, full_width, full_height],
+        full_height * 0.35,
+        colours.label,
+        colours.label_opacity,
+    );
     if muted {
         closed_microphone(
             &mut drawing,
             [pad + letter as f32 * 0.42, full_height / 2.0],
             letter as f32 * 1.05,
+            colours,
         );
     }
     if text.width > 0 {
         // The mask is two letters high with the text at its top: the middle of a line is at 0.6 letters below its top.
         let top = (full_height / 2.0 - letter as f32 * 0.6).max(0.0).round() as usize;
-        drawing.mask((pad + icon).round() as usize, top, &text, WHITE);
+        drawing.mask((pad + icon).round() as usize, top, &text, colours.text);
     }
     let sprite = drawing.finish();
     let top = (tile.height - margin) as usize - sprite.height();
     Ok(Some(Placed { left: margin as usize, top: top & !1, sprite }))
 }
 
-fn closed_microphone(drawing: &mut Drawing, [x, y]: [f32; 2], size: f32) {
+fn closed_microphone(drawing: &mut Drawing, [x, y]: [f32; 2], size: f32, colours: &Palette) {
     let thin = (size * 0.1).max(1.2);
-    drawing.line([x, y - size * 0.27], [x, y - size * 0.02], size * 0.3, MUTED, 1.0);
-    drawing.arc([x, y - size * 0.02], size * 0.29, [0.0, std::f32::consts::PI], thin, MUTED);
-    drawing.line([x, y + size * 0.28], [x, y + size * 0.44], thin, MUTED, 1.0);
+    drawing.line([x, y - size * 0.27], [x, y - size * 0.02], size * 0.3, colours.muted, 1.0);
+    drawing.arc([x, y - size * 0.02], size * 0.29, [0.0, std::f32::consts::PI], thin, colours.muted);
+    drawing.line([x, y + size * 0.28], [x, y + size * 0.44], thin, colours.muted, 1.0);
     let slash = [[x - size * 0.38, y - size * 0.4], [x + size * 0.38, y + size * 0.4]];
-    drawing.line(slash[0], slash[1], thin * 2.6, Colour(0, 0, 0), 0.7);
-    drawing.line(slash[0], slash[1], thin, MUTED, 1.0);
+    drawing.line(slash[0], slash[1], thin * 2.6, colours.label, 0.7);
+    drawing.line(slash[0], slash[1], thin, colours.muted, 1.0);
 }
 
 /// The tile of somebody who is not to be seen: initials on a disc.
-pub fn placeholder(name: &str, tile: Size) -> Result<Sprite, ComposeError> {
+pub fn placeholder(name: &str, tile: Size, tone: Tone) -> Result<Sprite, ComposeError> {
     let (width, height) = (tile.width as f32, tile.height as f32);
     let mut drawing = Drawing::new(tile.width as usize, tile.height as usize);
-    drawing.rounded([0.0, 0.0, width, height], 0.0, PLACEHOLDER, 1.0);
+    drawing.rounded([0.0, 0.0, width, height], 0.0, palette(tone).placeholder, 1.0);
     let radius = (width.min(height) * 0.24).min(120.0);
     // In a small tile the label would cover the disc.
     let middle = if tile.height < 160 { height * 0.4 } else { height / 2.0 };
@@ -104,7 +153,7 @@ pub fn placeholder(name: &str, tile: Size) -> Result<Sprite, ComposeError> {
 
 /// The four corners that make a tile look rounded.
 #[must_use]
-pub fn corners(tile: Size) -> Vec<Placed> {
+pub fn corners(tile: Size, tone: Tone) -> Vec<Placed> {
     let radius = (tile.height.min(tile.width) / 24).clamp(4, 14).next_multiple_of(2) as usize;
     let (right, bottom) = (tile.width as usize - radius, tile.height as usize - radius);
     let whole = radius as f32 * 2.0;
@@ -114,7 +163,7 @@ pub fn corners(tile: Size) -> Vec<Placed> {
             let mut drawing = Drawing::new(radius, radius);
             let x = if left == 0 { 0.0 } else { -(radius as f32) };
             let y = if top == 0 { 0.0 } else { -(radius as f32) };
-            drawing.outside_rounded([x, y, whole, whole], radius as f32, BACKGROUND);
+            drawing.outside_rounded([x, y, whole, whole], radius as f32, palette(tone).background);
             Placed { left, top, sprite: drawing.finish() }
         })
         .collect()
@@ -174,9 +223,10 @@ mod tests {
             Size { width: 628, height: 352 },
             Size { width: 1264, height: 704 },
         ] {
-            let label =
-                name_label(&"Someone with quite a long name ".repeat(9), true, tile).unwrap().unwrap();
-            for placed in corners(tile).into_iter().chain([label]) {
+            let label = name_label(&"Someone with quite a long name ".repeat(9), true, tile, Tone::Dark)
+                .unwrap()
+                .unwrap();
+            for placed in corners(tile, Tone::Light).into_iter().chain([label]) {
                 assert!(placed.left + placed.sprite.width() <= tile.width as usize);
                 assert!(placed.top + placed.sprite.height() <= tile.height as usize);
                 assert!(placed.left % 2 == 0 && placed.top % 2 == 0);

@@ -1,11 +1,16 @@
 //! The timeline: from the take's facts to what is on screen and to be heard at a moment. Pure.
 //!
-//! Facts are applied in the take's order; between two facts the scene stands still. Participants are shown in the order in which
-//! they joined, each shared screen is a tile of its own before its owner's. Invariant: a scene depends on the facts alone.
+//! Facts are applied in the take's order; between two facts the scene changes only where [`Timeline::advance`] says so (somebody has
+//! spoken long enough). Participants are shown in the order in which they joined, each shared screen is a tile of its own before
+//! its owner's. Where there are more than [`MAX_TILES`], those who never spoke, or spoke longest ago, are left out.
+//! Invariant: a scene depends on the facts and the times asked for alone.
 
 use reelroom_take::{ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource};
 
-use crate::layout::Layout;
+use crate::{
+    layout::{Arrangement, Layout, MAX_TILES},
+    speaker::SpeakerChoice,
+};
 
 /// What is on screen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,8 +32,10 @@ pub struct Tile {
     pub label: String,
     /// Nobody hears this participant: no microphone, or a muted one.
     pub muted: bool,
-    /// A shared screen: large and uncropped.
+    /// A shared screen: never cropped.
     pub screen: bool,
+    /// Has a large place.
+    pub large: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -53,6 +60,7 @@ pub struct Timeline {
     layout: Layout,
     participants: Vec<Participant>,
     tracks: Vec<Track>,
+    speaker: SpeakerChoice,
     paused: bool,
 }
 
@@ -63,8 +71,8 @@ impl Timeline {
         Self { layout, ..Self::default() }
     }
 
-    /// Applies a fact; says whether the scene may have changed.
-    pub fn apply(&mut self, event: &TakeEvent) -> bool {
+    /// Applies a fact of `at_ns`; says whether the scene may have changed.
+    pub fn apply(&mut self, at_ns: u64, event: &TakeEvent) -> bool {
         match event {
             TakeEvent::ParticipantJoined { participant, identity, name } => {
                 self.participants.retain(|known| known.id != *participant);
@@ -77,6 +85,7 @@ impl Timeline {
             TakeEvent::ParticipantLeft { participant } => {
                 self.participants.retain(|known| known.id != *participant);
                 self.tracks.retain(|track| track.participant != *participant);
+                self.speaker.left(participant);
             }
             TakeEvent::ParticipantNamed { participant, name } => {
                 let known = self.participants.iter_mut().find(|known| known.id == *participant);
@@ -103,10 +112,14 @@ impl Timeline {
             TakeEvent::Layout { layout } => self.layout = Layout::parse(layout),
             TakeEvent::Pause => self.paused = true,
             TakeEvent::Resume => self.paused = false,
+            TakeEvent::Speakers { speakers } => {
+                let participants = &self.participants;
+                self.speaker.levels(at_ns, speakers, |id| participants.iter().any(|known| known.id == *id));
+                return false;
+            }
             TakeEvent::SegmentOpened(_)
             | TakeEvent::Dimensions { .. }
             | TakeEvent::Orientation { .. }
-            | TakeEvent::Speakers { .. }
             | TakeEvent::SenderReport { .. }
             | TakeEvent::Gap { .. }
             | TakeEvent::Marker { .. }
@@ -115,6 +128,11 @@ impl Timeline {
             | TakeEvent::Unknown => return false,
         }
         true
+    }
+
+    /// Lets time pass up to `now_ns`; says whether the scene may have changed.
+    pub fn advance(&mut self, now_ns: u64) -> bool {
+        self.speaker.advance(now_ns)
     }
 
     /// Whether `track` is published and may be heard: a muted track's last packets are not.
@@ -132,39 +150,89 @@ impl Timeline {
     /// What is on screen.
     #[must_use]
     pub fn scene(&self) -> Scene {
+        let mut scene = Scene { layout: self.layout, tiles: Vec::new() };
         if self.paused {
-            return Scene { layout: self.layout, tiles: Vec::new() };
+            return scene;
         }
-        let mut tiles = Vec::new();
         for participant in &self.participants {
-            let name = if participant.name.is_empty() { &participant.identity } else { &participant.name };
-            let own = || self.tracks.iter().filter(|track| track.participant == participant.id);
-            let video = || own().filter(|track| track.kind == TrackKind::Video && !track.muted);
-            for screen in video().filter(|track| track.source == TrackSource::ScreenShare) {
-                tiles.push(Tile {
-                    participant: participant.id.clone(),
-                    track: Some(screen.id.clone()),
-                    label: format!("{name} (screen)"),
-                    muted: false,
-                    screen: true,
-                });
-            }
-            let heard = own().any(|track| {
-                track.kind == TrackKind::Audio
-                    && track.source != TrackSource::ScreenShareAudio
-                    && !track.muted
-            });
+            self.tiles_of(participant, &mut scene.tiles);
+        }
+        let main = self.main_tile(&scene.tiles);
+        for (index, tile) in scene.tiles.iter_mut().enumerate() {
+            tile.large = match self.layout.arrangement {
+                Arrangement::Grid => tile.screen,
+                Arrangement::Speaker | Arrangement::SingleSpeaker => Some(index) == main,
+            };
+        }
+        match self.layout.arrangement {
+            Arrangement::SingleSpeaker => scene.tiles.retain(|tile| tile.large),
+            Arrangement::Grid | Arrangement::Speaker => self.leave_out(&mut scene.tiles),
+        }
+        scene
+    }
+
+    fn tiles_of(&self, participant: &Participant, tiles: &mut Vec<Tile>) {
+        let name = if participant.name.is_empty() { &participant.identity } else { &participant.name };
+        let own = || self.tracks.iter().filter(|track| track.participant == participant.id);
+        let video = || own().filter(|track| track.kind == TrackKind::Video && !track.muted);
+        for screen in video().filter(|track| track.source == TrackSource::ScreenShare) {
             tiles.push(Tile {
                 participant: participant.id.clone(),
-                track: video()
-                    .find(|track| track.source != TrackSource::ScreenShare)
-                    .map(|track| track.id.clone()),
-                label: name.clone(),
-                muted: !heard,
-                screen: false,
+                track: Some(screen.id.clone()),
+                label: format!("{name} (screen)"),
+                muted: false,
+                screen: true,
+                large: false,
             });
         }
-        Scene { layout: self.layout, tiles }
+        let heard = own().any(|track| {
+            track.kind == TrackKind::Audio && track.source != TrackSource::ScreenShareAudio && !track.muted
+        });
+        tiles.push(Tile {
+            participant: participant.id.clone(),
+            track: video()
+                .find(|track| track.source != TrackSource::ScreenShare)
+                .map(|track| track.id.clone()),
+            label: name.clone(),
+            muted: !heard,
+            screen: false,
+            large: false,
+        });
+    }
+
+    /// The one to be looked at: the screen shared last; else who speaks; else the first one with a camera; else the first one.
+    fn main_tile(&self, tiles: &[Tile]) -> Option<usize> {
+        let published =
+            |tile: &Tile| self.tracks.iter().position(|track| Some(&track.id) == tile.track.as_ref());
+        let screens = tiles.iter().enumerate().filter(|(_, tile)| tile.screen);
+        let screen = screens.max_by_key(|(_, tile)| published(tile)).map(|(index, _)| index);
+        let people = || tiles.iter().enumerate().filter(|(_, tile)| !tile.screen);
+        let find =
+            |wanted: &dyn Fn(&Tile) -> bool| people().find(|(_, tile)| wanted(tile)).map(|(index, _)| index);
+        screen
+            .or_else(|| find(&|tile| Some(&tile.participant) == self.speaker.chosen()))
+            .or_else(|| find(&|tile| tile.track.is_some()))
+            .or_else(|| find(&|_| true))
+    }
+
+    /// Leaves out tiles until they fit.
+    fn leave_out(&self, tiles: &mut Vec<Tile>) {
+        let surplus = tiles.len().saturating_sub(MAX_TILES);
+        if surplus == 0 {
+            return;
+        }
+        let mut order: Vec<usize> = (0..tiles.len()).collect();
+        // First to go: who spoke least recently, of those who joined last.
+        order.sort_by_key(|index| {
+            let tile = &tiles[*index];
+            (tile.large || tile.screen, self.speaker.rank(&tile.participant), usize::MAX - index)
+        });
+        let mut goes = vec![false; tiles.len()];
+        for index in &order[..surplus] {
+            goes[*index] = true;
+        }
+        let mut goes = goes.into_iter();
+        tiles.retain(|_| !goes.next().unwrap_or(false));
     }
 }
 

@@ -96,11 +96,13 @@ fn a_finished_file_is_an_ordinary_mp4() {
         follow: true,
         layout: None,
         audio_only: false,
-        width: 1280,
-        height: 720,
-        fps: 30,
-        video_kbps: 3000,
-        audio_kbps: 128,
+        preset: None,
+        width: None,
+        height: None,
+        fps: None,
+        video_kbps: None,
+        audio_kbps: None,
+        keyframe_ms: None,
         progress: true,
     };
     run(&args, &mut lines).unwrap();
@@ -177,7 +179,7 @@ fn a_take_without_an_end_is_composed_as_far_as_it_goes() {
     let out = dir.path().join("out.mp4");
     let preset =
         Preset { size: Size { width: 640, height: 360 }, frames_per_second: 15, ..Preset::default() };
-    let options = ComposeOptions { preset, layout: Some(Layout::Grid), ..ComposeOptions::default() };
+    let options = ComposeOptions { preset, layout: Some(Layout::GRID), ..ComposeOptions::default() };
     let composed = compose(&copy, &out, &options, &mut |_| {}).unwrap();
     assert!(composed.duration_ns > 2 * S && composed.duration_ns < 4 * S, "{}", composed.duration_ns);
     decodes(&out);

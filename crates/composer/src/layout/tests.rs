@@ -10,12 +10,12 @@ fn small(count: usize) -> Vec<TileShape> {
 
 #[test]
 fn one_person_fills_the_canvas() {
-    assert_eq!(Layout::Grid.arrange(HD, &small(1)), [Rect { x: 8, y: 8, width: 1264, height: 704 }]);
+    assert_eq!(arrange(HD, &small(1)), [Rect { x: 8, y: 8, width: 1264, height: 704 }]);
 }
 
 #[test]
 fn two_people_are_side_by_side() {
-    let places = Layout::Grid.arrange(HD, &small(2));
+    let places = arrange(HD, &small(2));
     assert_eq!(places[0].y, places[1].y);
     assert!(places[0].x + places[0].width <= places[1].x);
     assert!(places[0].width > 600);
@@ -23,7 +23,7 @@ fn two_people_are_side_by_side() {
 
 #[test]
 fn the_last_row_is_centred() {
-    let places = Layout::Grid.arrange(HD, &small(3));
+    let places = arrange(HD, &small(3));
     let last = places[2];
     assert!((last.x + last.width / 2).abs_diff(640) <= 2);
     assert!(last.y > places[0].y);
@@ -32,17 +32,47 @@ fn the_last_row_is_centred() {
 #[test]
 fn a_shared_screen_gets_most_of_the_canvas() {
     let tiles = [TileShape::default(), TileShape { large: true }, TileShape::default()];
-    let places = Layout::Grid.arrange(HD, &tiles);
+    let places = arrange(HD, &tiles);
     assert!(places[1].width > 900 && places[1].height > 650);
     assert!(places[0].x > places[1].x + places[1].width - 1);
     assert!(places[2].y > places[0].y);
 }
 
 #[test]
-fn unknown_layouts_are_the_grid() {
-    for name in ["", "grid", "grid-light", "speaker-dark", "https://example.com"] {
-        assert_eq!(Layout::parse(name), Layout::Grid);
+fn livekits_names_are_known_and_unknown_ones_are_the_grid() {
+    for (name, arrangement) in [
+        ("", Arrangement::Grid),
+        ("grid", Arrangement::Grid),
+        ("speaker", Arrangement::Speaker),
+        ("single-speaker", Arrangement::SingleSpeaker),
+        ("https://example.com", Arrangement::Grid),
+    ] {
+        assert_eq!(Layout::parse(name), Layout { arrangement, tone: Tone::Dark });
+        assert_eq!(Layout::parse(&format!("{name}-dark")), Layout { arrangement, tone: Tone::Dark });
+        assert_eq!(Layout::parse(&format!("{name}-light")), Layout { arrangement, tone: Tone::Light });
     }
+}
+
+#[test]
+fn an_upright_canvas_stacks_people_and_puts_the_strip_below() {
+    let canvas = Size { width: 720, height: 1280 };
+    let two = arrange(canvas, &small(2));
+    assert_eq!(two[0].x, two[1].x);
+    assert!(two[0].width > 650 && two[0].height > 550, "{two:?}");
+    let mut shapes = small(3);
+    shapes[0].large = true;
+    let places = arrange(canvas, &shapes);
+    assert!(places[0].width > 690 && places[0].height > 900, "{places:?}");
+    assert!(places[1].y > places[0].y + places[0].height && places[2].y == places[1].y);
+}
+
+#[test]
+fn a_crowd_beside_the_stage_stays_visible() {
+    let mut shapes = small(MAX_TILES);
+    shapes[0].large = true;
+    let places = arrange(HD, &shapes);
+    assert!(places[0].width > 650);
+    assert!(places[1..].iter().all(|place| place.width >= 96), "{:?}", places[1]);
 }
 
 #[test]
@@ -69,10 +99,11 @@ fn upright_cameras_and_screens_keep_their_whole_picture() {
 
 proptest! {
     #[test]
-    fn tiles_are_even_inside_and_apart(count in 1usize..60, large in 0usize..3, hd in any::<bool>()) {
-        let canvas = if hd { HD } else { Size { width: 1920, height: 1080 } };
+    fn tiles_are_even_inside_and_apart(count in 1usize..60, large in 0usize..3, canvas in 0usize..4) {
+        let (width, height) = [(1280, 720), (1920, 1080), (720, 1280), (1080, 1920)][canvas];
+        let canvas = Size { width, height };
         let tiles: Vec<TileShape> = (0..count).map(|i| TileShape { large: i < large }).collect();
-        let places = Layout::Grid.arrange(canvas, &tiles);
+        let places = arrange(canvas, &tiles);
         prop_assert_eq!(places.len(), count);
         for (i, a) in places.iter().enumerate() {
             prop_assert!(a.x % 2 == 0 && a.y % 2 == 0 && a.width % 2 == 0 && a.height % 2 == 0);
@@ -105,7 +136,7 @@ fn a_crop_begins_where_vector_code_can_read() {
         [(320, 180), (640, 360), (640, 480), (1280, 720), (360, 640), (318, 240), (961, 541)]
     {
         for tiles in 1..=25 {
-            for tile in grid(Size { width: 1280, height: 720 }, &vec![TileShape { large: false }; tiles]) {
+            for tile in arrange(Size { width: 1280, height: 720 }, &vec![TileShape { large: false }; tiles]) {
                 let source = fit(Size { width, height }, tile.size(), false).source;
                 assert_eq!(source.x % 16, 0, "{width}x{height} in {tiles} tiles");
                 assert!(source.x + source.width <= width && source.y + source.height <= height);

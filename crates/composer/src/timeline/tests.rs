@@ -24,7 +24,7 @@ fn muted(track: &str, muted: bool) -> TakeEvent {
 fn after(events: &[TakeEvent]) -> Timeline {
     let mut timeline = Timeline::default();
     for event in events {
-        timeline.apply(event);
+        timeline.apply(0, event);
     }
     timeline
 }
@@ -37,7 +37,7 @@ fn labels(scene: &Scene) -> Vec<&str> {
 fn people_are_shown_in_the_order_they_joined() {
     let mut timeline = after(&[joined("b", "Bea"), joined("a", "Ann"), joined("c", "")]);
     assert_eq!(labels(&timeline.scene()), ["Bea", "Ann", "c-identity"]);
-    timeline.apply(&TakeEvent::ParticipantLeft { participant: "b".into() });
+    timeline.apply(0, &TakeEvent::ParticipantLeft { participant: "b".into() });
     assert_eq!(labels(&timeline.scene()), ["Ann", "c-identity"]);
 }
 
@@ -45,9 +45,9 @@ fn people_are_shown_in_the_order_they_joined() {
 fn a_muted_camera_becomes_a_placeholder_and_comes_back() {
     let mut timeline = after(&[joined("a", "Ann"), published("v", "a", TrackSource::Camera)]);
     assert_eq!(timeline.scene().tiles[0].track, Some("v".into()));
-    timeline.apply(&muted("v", true));
+    timeline.apply(0, &muted("v", true));
     assert_eq!(timeline.scene().tiles[0].track, None);
-    timeline.apply(&muted("v", false));
+    timeline.apply(0, &muted("v", false));
     assert_eq!(timeline.scene().tiles[0].track, Some("v".into()));
 }
 
@@ -55,10 +55,10 @@ fn a_muted_camera_becomes_a_placeholder_and_comes_back() {
 fn who_has_no_open_microphone_is_marked_muted() {
     let mut timeline = after(&[joined("a", "Ann")]);
     assert!(timeline.scene().tiles[0].muted);
-    timeline.apply(&published("m", "a", TrackSource::Microphone));
+    timeline.apply(0, &published("m", "a", TrackSource::Microphone));
     assert!(!timeline.scene().tiles[0].muted);
     assert!(timeline.audible(&"m".into()));
-    timeline.apply(&muted("m", true));
+    timeline.apply(0, &muted("m", true));
     assert!(timeline.scene().tiles[0].muted);
     assert!(!timeline.audible(&"m".into()));
 }
@@ -69,16 +69,16 @@ fn a_shared_screen_is_a_large_tile_of_its_own() {
     let scene = timeline.scene();
     assert_eq!(labels(&scene), ["Ann (screen)", "Ann"]);
     assert!(scene.tiles[0].screen && !scene.tiles[1].screen);
-    timeline.apply(&TakeEvent::TrackUnpublished { track: "s".into() });
+    timeline.apply(0, &TakeEvent::TrackUnpublished { track: "s".into() });
     assert_eq!(labels(&timeline.scene()), ["Ann"]);
 }
 
 #[test]
 fn a_new_name_shows_at_once() {
     let mut timeline = after(&[joined("a", "Ann")]);
-    assert!(timeline.apply(&TakeEvent::ParticipantNamed { participant: "a".into(), name: "Anna".into() }));
+    assert!(timeline.apply(0, &TakeEvent::ParticipantNamed { participant: "a".into(), name: "Anna".into() }));
     assert_eq!(labels(&timeline.scene()), ["Anna"]);
-    assert!(!timeline.apply(&TakeEvent::ParticipantNamed { participant: "x".into(), name: "?".into() }));
+    assert!(!timeline.apply(0, &TakeEvent::ParticipantNamed { participant: "x".into(), name: "?".into() }));
 }
 
 #[test]
@@ -86,6 +86,83 @@ fn nothing_is_shown_or_heard_while_paused() {
     let mut timeline =
         after(&[joined("a", "Ann"), published("m", "a", TrackSource::Microphone), TakeEvent::Pause]);
     assert!(timeline.scene().tiles.is_empty() && !timeline.audible(&"m".into()));
-    timeline.apply(&TakeEvent::Resume);
+    timeline.apply(0, &TakeEvent::Resume);
     assert!(!timeline.scene().tiles.is_empty() && timeline.audible(&"m".into()));
+}
+
+fn speak(timeline: &mut Timeline, at_s: u64, participant: &str) -> bool {
+    let at_ns = at_s * 1_000_000_000;
+    let speakers = vec![reelroom_take::Speaker { participant: participant.into(), level: 0.5 }];
+    timeline.apply(at_ns, &TakeEvent::Speakers { speakers });
+    timeline.advance(at_ns + 999_000_000)
+}
+
+fn with_layout(name: &str, events: &[TakeEvent]) -> Timeline {
+    let mut timeline = Timeline::new(Layout::parse(name));
+    for event in events {
+        timeline.apply(0, event);
+    }
+    timeline
+}
+
+fn large(scene: &Scene) -> Vec<&str> {
+    scene.tiles.iter().filter(|tile| tile.large).map(|tile| tile.label.as_str()).collect()
+}
+
+#[test]
+fn who_speaks_is_large_and_everybody_stays_in_order() {
+    let people = [joined("a", "Ann"), joined("b", "Bob"), published("v", "b", TrackSource::Camera)];
+    let mut timeline = with_layout("speaker", &people);
+    assert_eq!(large(&timeline.scene()), ["Bob"], "nobody spoke yet: who can be seen");
+    assert!(speak(&mut timeline, 1, "a"));
+    assert_eq!(large(&timeline.scene()), ["Ann"]);
+    assert!(speak(&mut timeline, 5, "b"));
+    assert_eq!(large(&timeline.scene()), ["Bob"]);
+    assert_eq!(labels(&timeline.scene()), ["Ann", "Bob"]);
+}
+
+#[test]
+fn a_single_speaker_is_alone() {
+    let mut timeline = with_layout("single-speaker-light", &[joined("a", "Ann"), joined("b", "Bob")]);
+    speak(&mut timeline, 1, "b");
+    assert_eq!(labels(&timeline.scene()), ["Bob"]);
+    timeline.apply(0, &published("s", "a", TrackSource::ScreenShare));
+    assert_eq!(labels(&timeline.scene()), ["Ann (screen)"]);
+    assert!(with_layout("single-speaker", &[]).scene().tiles.is_empty());
+}
+
+#[test]
+fn the_screen_shared_last_is_the_large_one() {
+    let timeline = with_layout(
+        "speaker",
+        &[
+            joined("a", "Ann"),
+            joined("b", "Bob"),
+            published("t", "b", TrackSource::ScreenShare),
+            published("s", "a", TrackSource::ScreenShare),
+        ],
+    );
+    assert_eq!(large(&timeline.scene()), ["Ann (screen)"]);
+    assert_eq!(timeline.scene().tiles.len(), 4);
+}
+
+#[test]
+fn a_layout_fact_changes_arrangement_and_tone() {
+    let mut timeline = with_layout("grid", &[joined("a", "Ann"), joined("b", "Bob")]);
+    assert!(timeline.apply(0, &TakeEvent::Layout { layout: "speaker-light".into() }));
+    let scene = timeline.scene();
+    assert_eq!(scene.layout, Layout::parse("speaker-light"));
+    assert_eq!(large(&scene), ["Ann"]);
+}
+
+#[test]
+fn of_a_crowd_those_who_spoke_are_shown() {
+    let people: Vec<TakeEvent> =
+        (0..60).map(|number| joined(&format!("p{number}"), &format!("P{number}"))).collect();
+    let mut timeline = with_layout("grid", &people);
+    assert_eq!(timeline.scene().tiles.len(), MAX_TILES);
+    assert_eq!(labels(&timeline.scene())[48], "P48");
+    speak(&mut timeline, 1, "p55");
+    let scene = timeline.scene();
+    assert_eq!((scene.tiles.len(), labels(&scene)[48], labels(&scene)[47]), (MAX_TILES, "P55", "P47"));
 }

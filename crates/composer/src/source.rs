@@ -1,0 +1,170 @@
+//! The take as the composer reads it: facts in order, and of every track the frames that are due.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+};
+
+use reelroom_take::{
+    Moment, SegmentId, SegmentOpened, TakeClock, TakeEvent, TakeFrame, TakeHeader, TakeItem, TakeReader,
+    TrackId,
+    clock::{HINDSIGHT_NS, LATENESS_NS},
+};
+
+use crate::{compose::Follow, error::ComposeError};
+
+/// A frame's orientation is waited for so long: what a due frame's clock was sure of has been read.
+const TURN_WAIT_NS: u64 = HINDSIGHT_NS - 50_000_000;
+
+/// The take, read just far enough.
+pub(crate) struct Source {
+    reader: TakeReader,
+    clock: TakeClock,
+    follow: Follow,
+    /// The take's length, once known.
+    end_ns: Option<u64>,
+    facts: VecDeque<(u64, TakeEvent)>,
+    frames: BTreeMap<TrackId, VecDeque<Unit>>,
+    /// How tracks' pictures are to be turned, from an arrival on; in order.
+    turns: BTreeMap<TrackId, VecDeque<(u64, u16)>>,
+}
+
+/// A frame that is due.
+pub(crate) struct Due {
+    pub(crate) frame: TakeFrame,
+    pub(crate) moment: Moment,
+    /// Clockwise.
+    pub(crate) degrees: u16,
+}
+
+struct Unit {
+    frame: TakeFrame,
+    /// When it belongs; asked for once, when the clock is sure.
+    moment: Option<Moment>,
+}
+
+impl Source {
+    pub(crate) fn open(take: &Path, follow: Follow) -> Result<Self, ComposeError> {
+        Ok(Self {
+            reader: TakeReader::open(take)?,
+            clock: TakeClock::new(),
+            follow,
+            end_ns: None,
+            facts: VecDeque::new(),
+            frames: BTreeMap::new(),
+            turns: BTreeMap::new(),
+        })
+    }
+
+    /// Reads until everything up to `to_ns` is final; `false` if that must be waited for.
+    pub(crate) fn read_to(&mut self, to_ns: u64) -> Result<bool, ComposeError> {
+        while self.reader.presentable_to_ns() < to_ns && self.end_ns.is_none() {
+            let known_ns = self.reader.complete_to_ns();
+            let items = self.reader.poll()?;
+            // A portion of the take in which nothing happened has no items, and is not the end.
+            let has_moved = self.reader.complete_to_ns() > known_ns;
+            if !items.is_empty() || (has_moved && self.reader.ended().is_none()) {
+                self.keep(items);
+            } else if let Some(end) = self.reader.ended() {
+                self.end_ns = Some(end.at_ns);
+                prioritise();
+            } else if self.follow == Follow::ToEnd {
+                self.end_ns = Some(self.reader.complete_to_ns());
+            } else {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn keep(&mut self, items: Vec<TakeItem>) {
+        for item in items {
+            self.clock.observe(&item);
+            match item {
+                TakeItem::Event { at_ns, event: TakeEvent::Orientation { track, degrees } } => {
+                    self.turns.entry(track).or_default().push_back((at_ns, degrees));
+                }
+                TakeItem::Event { at_ns, event } => self.facts.push_back((at_ns, event)),
+                TakeItem::Frame(frame) => {
+                    let queue = self.frames.entry(frame.track.clone()).or_default();
+                    queue.push_back(Unit { frame, moment: None });
+                }
+            }
+        }
+    }
+
+    /// A segment whose fact is read but not due yet: its first frames may belong before their arrival.
+    pub(crate) fn announced(&self, segment: SegmentId) -> Option<&SegmentOpened> {
+        self.facts.iter().find_map(|(_, fact)| match fact {
+            TakeEvent::SegmentOpened(opened) if opened.segment == segment => Some(opened),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn next_fact(&mut self, to_ns: u64) -> Option<(u64, TakeEvent)> {
+        self.facts.front().filter(|(at_ns, _)| *at_ns <= to_ns)?;
+        self.facts.pop_front()
+    }
+
+    /// The tracks of which there are frames.
+    pub(crate) fn tracks(&self) -> Vec<TrackId> {
+        self.frames.keys().cloned().collect()
+    }
+
+    /// The segment of a track's next frame.
+    pub(crate) fn next_segment(&self, track: &TrackId) -> Option<SegmentId> {
+        self.frames.get(track)?.front().map(|unit| unit.frame.segment)
+    }
+
+    pub(crate) fn header(&self) -> &TakeHeader {
+        self.reader.header()
+    }
+
+    /// The take is on disk up to here.
+    pub(crate) fn available_ns(&self) -> u64 {
+        self.reader.available_ns()
+    }
+
+    /// The take's length, once known.
+    pub(crate) fn end_ns(&self) -> Option<u64> {
+        self.end_ns
+    }
+
+    /// How a frame that arrived at `at_ns` is to be turned. The orientation comes with a frame's last packet, and counts for all of
+    /// it: what is said before the next frame arrives is meant for this one.
+    fn degrees(&mut self, track: &TrackId, at_ns: u64, next_ns: Option<u64>) -> u16 {
+        let Some(turns) = self.turns.get_mut(track) else { return 0 };
+        // Further than this the take need not have been read.
+        let until_ns = at_ns.saturating_add(TURN_WAIT_NS).min(next_ns.unwrap_or(u64::MAX));
+        while turns.get(1).is_some_and(|(from_ns, _)| *from_ns < until_ns) {
+            turns.pop_front();
+        }
+        turns.front().filter(|(from_ns, _)| *from_ns < until_ns).map_or(0, |(_, degrees)| *degrees)
+    }
+
+    /// The next frame of `track` that belongs to `to_ns` or before.
+    pub(crate) fn next_frame(&mut self, track: &TrackId, to_ns: u64) -> Option<Due> {
+        let queue = self.frames.get_mut(track)?;
+        let unit = queue.front_mut()?;
+        // A frame belongs at most this much before its arrival: it cannot be due yet, and the clock need not be sure of it.
+        if unit.frame.at_ns > to_ns + LATENESS_NS {
+            return None;
+        }
+        let clock = &self.clock;
+        let moment = *unit.moment.get_or_insert_with(|| clock.moment(&unit.frame));
+        if moment.at_ns > to_ns {
+            return None;
+        }
+        let frame = queue.pop_front()?.frame;
+        let next_ns = queue.front().map(|unit| unit.frame.at_ns);
+        let degrees = self.degrees(track, frame.at_ns, next_ns);
+        Some(Due { frame, moment, degrees })
+    }
+}
+
+/// Somebody waits for the file now: give it the ordinary priority back, if this process may.
+fn prioritise() {
+    if let Err(error) = rustix::process::setpriority_process(None, 0) {
+        tracing::debug!(%error, "the priority stays low");
+    }
+}
