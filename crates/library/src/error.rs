@@ -12,6 +12,9 @@ pub enum LibraryError {
     /// It is still being recorded or finished: wait.
     #[error("the recording {0:?} is not finished yet")]
     NotFinished(String),
+    /// It is in the store already.
+    #[error("the recording {0:?} does not wait to be stored")]
+    NotWaiting(String),
     /// The cursor is not one that a page gave, or not for this order.
     #[error("this cursor belongs to no page of this list")]
     BadCursor,

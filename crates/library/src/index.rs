@@ -342,6 +342,7 @@ fn recording(row: &Row<'_>) -> rusqlite::Result<Recording> {
         recovered: row.get(10)?,
         lost_ms: number(11)?.unwrap_or(0),
         sha256: row.get(12)?,
+        upload: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The recordings library: where recordings are kept, how they are found, and how they are read.
 //!
 //! ```text
-//!   publish ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
+//!   publish ─► outbox ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
 //!   note ──────── what is being recorded ──────────────────►│
 //!   a player's Range ─► range ─► store      link: signed URLs
 //! ```
@@ -17,6 +17,7 @@ mod index;
 mod library;
 mod link;
 mod mp4;
+mod outbox;
 mod query;
 pub mod range;
 mod recording;
@@ -25,8 +26,9 @@ mod sidecar;
 mod store;
 
 pub use error::LibraryError;
-pub use library::{Library, LibraryConfig, Publication, Published};
+pub use library::{File, Library, LibraryConfig, Publication, Published};
 pub use link::{LinkError, LinkKey, path};
+pub use outbox::Upload;
 pub use query::{ListQuery, Page, Sort, SortKey, UnknownSort};
 pub use recording::{Recording, Status, UnknownStatus};
 pub use store::{Object, S3Config, Store, StoreConfig};

@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
 
 use crate::error::LibraryError;
 use crate::index::Index;
 use crate::link::LinkKey;
+use crate::outbox::Outbox;
 use crate::query::{ListQuery, Page};
 use crate::recording::{Recording, Status};
 use crate::scan::{self, Evidence, KnownManifests, Listing};
@@ -22,6 +26,7 @@ use crate::store::{Object, Store, StoreConfig};
 
 /// Recordings described at once.
 const CONCURRENTLY: usize = 16;
+const READ_BYTES: usize = 256 * 1024;
 
 /// How a library is set up.
 #[derive(Clone)]
@@ -70,6 +75,52 @@ pub struct Published {
     pub sidecar_location: String,
 }
 
+/// A recording's file: in the store, or still on local disk.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Of the recording.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Changes with the content.
+    pub etag: String,
+    /// Unix milliseconds.
+    pub modified_ms: i64,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Store(Object),
+    Disk(PathBuf),
+}
+
+impl File {
+    fn stored(object: Object) -> Self {
+        Self {
+            name: object.name.clone(),
+            size: object.size,
+            etag: object.etag.clone(),
+            modified_ms: object.modified_ms,
+            place: Place::Store(object),
+        }
+    }
+
+    /// `None` when it is not there any more: the store has it by now.
+    async fn local(name: &str, path: PathBuf) -> Option<Self> {
+        let metadata = tokio::fs::metadata(&path).await.ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self {
+            name: name.to_owned(),
+            size: metadata.len(),
+            // As a store on local disk says it: once the file has its place there it is still the same one.
+            etag: format!("{:x}-{:x}-{:x}", metadata.ino(), modified.as_micros(), metadata.len()),
+            modified_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
+            place: Place::Disk(path),
+        })
+    }
+}
+
 /// A handle to the library.
 #[derive(Clone)]
 pub struct Library {
@@ -82,6 +133,7 @@ struct Shared {
     root: Store,
     prefix: String,
     index: Index,
+    outbox: Outbox,
     link_key: LinkKey,
     refresh_every: Duration,
     /// Counts scans: what is written during one is newer than what it listed.
@@ -114,6 +166,7 @@ impl Library {
             root,
             prefix: if plain.is_empty() { String::new() } else { format!("{plain}/") },
             index: Index::open(&config.index)?,
+            outbox: Outbox::default(),
             link_key: config.link_key,
             refresh_every: config.refresh_every,
             generation: AtomicI64::new(1),
@@ -124,42 +177,78 @@ impl Library {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Stores a finished recording with its sidecar, and lists it at once. Publishing again replaces it.
+    /// Stores a finished recording with its sidecar. It is listed, and played from local disk, before the store has it and
+    /// also when this fails; publishing again is another try, and replaces what there is.
     ///
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`].
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
         let shared = &self.shared;
         let location = shared.root.location(publication.key)?;
-        let sha256 = sha256_of(publication.file).await?;
-        let object = shared.root.upload(publication.key, publication.file).await?;
-        let duration_ns = publication.duration_ns;
-        let sidecar = Sidecar {
-            egress_id: publication.egress_id.to_owned(),
-            room_id: publication.room_id.to_owned(),
-            room_name: publication.room_name.to_owned(),
-            started_at: publication.started_at_ns,
-            ended_at: publication.started_at_ns.saturating_add_unsigned(duration_ns),
-            files: vec![sidecar::File { filename: publication.key.to_owned(), location: location.clone() }],
-            status: Status::Complete.to_string(),
-            duration_ns: Some(duration_ns),
-            size: Some(object.size),
-            sha256: Some(sha256),
-            recovered: Some(publication.recovered),
-            lost_ns: Some(publication.lost_ns),
-            error: None,
+        let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
+        let size = tokio::fs::metadata(publication.file).await.map_err(local)?.len();
+        let mut sidecar = Sidecar::of(publication, location.clone(), size);
+        let name = self.name_of(publication.key).filter(|name| sidecar::is_recording(name));
+        let sent = match name {
+            Some(name) => {
+                let sent = shared.outbox.begin(name, publication.file.to_owned(), size);
+                shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
+                sent
+            }
+            None => Arc::default(),
         };
-        let sidecar_key = sidecar::own(publication.key);
-        shared.root.write(&sidecar_key, sidecar.to_json()).await?;
-        if let Some(name) = self.name_of(publication.key)
-            && sidecar::is_recording(name)
-        {
-            let mut recording = Recording { size: Some(object.size), ..Recording::named(name) };
-            sidecar.describe(&mut recording);
-            // The next scan compares it with what is listed, and finds it changed once.
-            shared.index.put(recording, object.etag, shared.generation()).await?;
+        let stored = self.store(publication, &mut sidecar, &sent).await;
+        let Some(name) = name else { return stored.map(|(published, _)| published) };
+        match stored {
+            Ok((published, object)) => {
+                // The next scan compares it with what is listed, and finds it changed once.
+                shared.index.put(sidecar.to_recording(name), object.etag, shared.generation()).await?;
+                shared.outbox.done(name);
+                Ok(published)
+            }
+            Err(error) => {
+                shared.outbox.failed(name, error.to_string());
+                Err(error)
+            }
         }
-        Ok(Published { location, sidecar_location: shared.root.location(&sidecar_key)? })
+    }
+
+    async fn store(
+        &self,
+        publication: &Publication<'_>,
+        sidecar: &mut Sidecar,
+        sent: &AtomicU64,
+    ) -> Result<(Published, Object), LibraryError> {
+        let root = &self.shared.root;
+        sidecar.sha256 = Some(sha256_of(publication.file).await?);
+        let object = root.upload(publication.key, publication.file, sent).await?;
+        let sidecar_key = sidecar::own(publication.key);
+        root.write(&sidecar_key, sidecar.to_json()).await?;
+        let location = root.location(publication.key)?;
+        let published = Published { location, sidecar_location: root.location(&sidecar_key)? };
+        Ok((published, object))
+    }
+
+    /// Waits before another try to publish, or until [`Library::retry`] asks for it.
+    pub async fn pause(&self, key: &str, pause: Duration) {
+        self.shared.outbox.pause(self.name_of(key).unwrap_or_default(), pause).await;
+    }
+
+    /// Has a recording that waits to be stored tried again at once.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`] without such a recording, [`LibraryError::NotWaiting`] for one that is stored.
+    pub async fn retry(&self, name: &str) -> Result<(), LibraryError> {
+        if self.shared.outbox.retry(name) {
+            return Ok(());
+        }
+        self.find(name).await?;
+        Err(LibraryError::NotWaiting(name.to_owned()))
+    }
+
+    /// How many recordings wait to be stored.
+    pub fn waiting(&self) -> usize {
+        self.shared.outbox.len()
     }
 
     /// The name of what stands at `key` of the store, if that is below the prefix.
@@ -244,7 +333,11 @@ impl Library {
             }
             Some(_) => {}
         }
-        shared.index.page(query).await
+        let mut page = shared.index.page(query).await?;
+        for recording in &mut page.recordings {
+            recording.upload = shared.outbox.get(&recording.name).map(|waiting| waiting.upload());
+        }
+        Ok(page)
     }
 
     /// Reads the store anew. Calls at the same time share one reading.
@@ -352,7 +445,7 @@ impl Library {
                 Status::Failed => !origin.source.is_empty() && !listing.contains(&sidecar::own(name)),
                 _ => false,
             };
-            if is_gone && origin.generation < generation {
+            if is_gone && origin.generation < generation && shared.outbox.get(name).is_none() {
                 shared.index.remove(name).await?;
             }
         }
@@ -366,7 +459,10 @@ impl Library {
     /// [`LibraryError::NotFound`], [`LibraryError::BadName`], [`LibraryError::Store`], [`LibraryError::Index`].
     pub async fn find(&self, name: &str) -> Result<Recording, LibraryError> {
         match self.shared.index.by_name(name).await? {
-            Some(recording) => Ok(recording),
+            Some(mut recording) => {
+                recording.upload = self.shared.outbox.get(name).map(|waiting| waiting.upload());
+                Ok(recording)
+            }
             None => self.look_for(name, None).await,
         }
     }
@@ -394,9 +490,14 @@ impl Library {
     ///
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
-    pub async fn file(&self, name: &str) -> Result<Object, LibraryError> {
+    pub async fn file(&self, name: &str) -> Result<File, LibraryError> {
         if !sidecar::is_recording(name) {
             return Err(LibraryError::NotFound(name.to_owned()));
+        }
+        if let Some(waiting) = self.shared.outbox.get(name)
+            && let Some(file) = File::local(name, waiting.file).await
+        {
+            return Ok(file);
         }
         if let Some(recording) = self.shared.index.by_name(name).await?
             && recording.status.is_active()
@@ -408,20 +509,23 @@ impl Library {
                 self.shared.index.remove_complete(&name).await?;
                 Err(LibraryError::NotFound(name))
             }
-            answer => answer,
+            answer => answer.map(File::stored),
         }
     }
 
-    /// Bytes of a file, as they come.
+    /// Bytes of a file, as they come. The range has to lie within it.
     ///
     /// # Errors
     /// [`LibraryError::NotFound`] when it has been deleted or replaced since; [`LibraryError::Store`].
     pub async fn stream(
         &self,
-        file: &Object,
+        file: &File,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
-        self.shared.store.stream(file, range).await
+        match &file.place {
+            Place::Store(object) => self.shared.store.stream(object, range).await,
+            Place::Disk(path) => read_local(&file.name, path, range).await,
+        }
     }
 
     /// A link to a finished recording on this server, for whoever holds it.
@@ -438,8 +542,10 @@ impl Library {
     /// # Errors
     /// As [`Library::file`].
     pub async fn presigned_url(&self, name: &str, valid: Duration) -> Result<Option<String>, LibraryError> {
-        let file = self.file(name).await?;
-        self.shared.store.presign(&file.name, valid).await
+        match self.file(name).await?.place {
+            Place::Store(object) => self.shared.store.presign(&object.name, valid).await,
+            Place::Disk(_) => Ok(None),
+        }
     }
 
     /// What links are checked by.
@@ -454,7 +560,7 @@ impl Library {
     pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
         let shared = &self.shared;
         let recording = self.find(name).await?;
-        if recording.status.is_active() {
+        if recording.status.is_active() || recording.upload.is_some() {
             return Err(LibraryError::NotFinished(name.to_owned()));
         }
         shared.state().deleted.insert(name.to_owned(), i64::MAX);
@@ -509,6 +615,19 @@ impl Shared {
     fn was_deleted(&self, name: &str, during: i64) -> bool {
         self.state().deleted.get(name).is_some_and(|generation| *generation >= during)
     }
+}
+
+async fn read_local(
+    name: &str,
+    path: &Path,
+    range: Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
+    let mut file = tokio::fs::File::open(path).await.map_err(|_| LibraryError::NotFound(name.to_owned()))?;
+    let local = |path: &Path, source| LibraryError::Local { path: path.display().to_string(), source };
+    file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(|source| local(path, source))?;
+    let path = path.to_owned();
+    let bytes = ReaderStream::with_capacity(file.take(range.end - range.start), READ_BYTES);
+    Ok(bytes.map(move |bytes| bytes.map_err(|source| local(&path, source))).boxed())
 }
 
 async fn sha256_of(file: &Path) -> Result<String, LibraryError> {

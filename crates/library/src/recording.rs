@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::outbox::Upload;
+
 /// How far a recording is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -91,6 +93,8 @@ pub struct Recording {
     pub lost_ms: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: Option<String>,
+    /// While the store does not have it yet: it is played from local disk.
+    pub upload: Option<Upload>,
 }
 
 impl Recording {
@@ -111,6 +115,7 @@ impl Recording {
             recovered: false,
             lost_ms: 0,
             sha256: None,
+            upload: None,
         }
     }
 }

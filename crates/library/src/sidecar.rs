@@ -12,6 +12,7 @@ use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use crate::library::Publication;
 use crate::recording::{Recording, Status};
 
 pub(crate) const EXTENSION: &str = ".mp4";
@@ -49,7 +50,7 @@ pub(crate) fn is_manifest(name: &str) -> bool {
 }
 
 /// Our sidecar, which is LiveKit's manifest and more. Times are Unix nanoseconds.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sidecar {
     pub(crate) egress_id: String,
@@ -78,7 +79,7 @@ pub(crate) struct Sidecar {
 }
 
 /// LiveKit's `files[]`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct File {
     pub(crate) filename: String,
@@ -125,6 +126,31 @@ impl Sidecar {
         let mut json = serde_json::to_vec_pretty(self).expect("texts and numbers make JSON");
         json.push(b'\n');
         json
+    }
+
+    /// Of a recording that is being published, without the file's hash.
+    pub(crate) fn of(publication: &Publication<'_>, location: String, size: u64) -> Self {
+        Self {
+            egress_id: publication.egress_id.to_owned(),
+            room_id: publication.room_id.to_owned(),
+            room_name: publication.room_name.to_owned(),
+            started_at: publication.started_at_ns,
+            ended_at: publication.started_at_ns.saturating_add_unsigned(publication.duration_ns),
+            files: vec![File { filename: publication.key.to_owned(), location }],
+            status: Status::Complete.to_string(),
+            duration_ns: Some(publication.duration_ns),
+            size: Some(size),
+            sha256: None,
+            recovered: Some(publication.recovered),
+            lost_ns: Some(publication.lost_ns),
+            error: None,
+        }
+    }
+
+    pub(crate) fn to_recording(&self, name: &str) -> Recording {
+        let mut recording = Recording::named(name);
+        self.clone().describe(&mut recording);
+        recording
     }
 
     /// Adds what it tells.

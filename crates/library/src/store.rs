@@ -6,19 +6,20 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::buffered::BufWriter;
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::Signer as _;
 use object_store::{
-    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig,
+    ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    RetryConfig,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 
 use crate::error::LibraryError;
 
@@ -28,7 +29,6 @@ const RETRIES: usize = 2;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Parts of a multipart upload; S3 wants 5 MiB at least.
 const PART_BYTES: usize = 8 * 1024 * 1024;
-const COPY_BYTES: usize = 256 * 1024;
 /// S3 takes keys of 1024 bytes, file systems names of 255; while a file is written its name is a little longer.
 const MAX_KEY_BYTES: usize = 1000;
 const MAX_SEGMENT_BYTES: usize = 240;
@@ -66,6 +66,8 @@ pub struct S3Config {
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     s3: Option<Arc<AmazonS3>>,
+    /// The folder, of a local store.
+    root: Option<PathBuf>,
     prefix: Path,
     /// What locations begin with: the folder, or the bucket's URL.
     base: String,
@@ -98,13 +100,15 @@ impl Store {
                 std::fs::create_dir_all(root)
                     .map_err(|source| LibraryError::Local { path: root.display().to_string(), source })?;
                 let objects = LocalFileSystem::new_with_prefix(root).map_err(store_error)?.with_fsync(true);
-                let base = root.canonicalize().unwrap_or_else(|_| root.clone()).display().to_string();
-                Ok(Self { objects: Arc::new(objects), s3: None, prefix, base })
+                let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+                let base = root.display().to_string();
+                Ok(Self { objects: Arc::new(objects), s3: None, root: Some(root), prefix, base })
             }
             StoreConfig::S3(config) => {
                 let s3 = Arc::new(s3(config)?);
                 let base = format!("{}/{}", endpoint_url(config), config.bucket);
-                Ok(Self { objects: Arc::clone(&s3) as Arc<dyn ObjectStore>, s3: Some(s3), prefix, base })
+                let objects = Arc::clone(&s3) as Arc<dyn ObjectStore>;
+                Ok(Self { objects, s3: Some(s3), root: None, prefix, base })
             }
         }
     }
@@ -230,29 +234,61 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a file, in parts where it is large, and makes sure that all of it is there.
+    /// Stores a file, in parts where it is large, and makes sure that all of it is there. `sent` counts bytes. On the same
+    /// disk nothing is copied: the file then has two names, and whoever changes it has to write a new one.
     ///
     /// # Errors
     /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Store`]. What was there before may then be
     /// gone, the file is not.
-    pub async fn upload(&self, name: &str, file: &std::path::Path) -> Result<Object, LibraryError> {
+    pub async fn upload(
+        &self,
+        name: &str,
+        file: &std::path::Path,
+        sent: &AtomicU64,
+    ) -> Result<Object, LibraryError> {
+        sent.store(0, Ordering::Relaxed);
+        if let Some(size) = self.link(name, file).await? {
+            sent.store(size, Ordering::Relaxed);
+            return self.head(name).await;
+        }
         let local = |source| LibraryError::Local { path: file.display().to_string(), source };
-        let mut from = tokio::fs::File::open(file).await.map_err(local)?;
-        let mut to = BufWriter::with_capacity(Arc::clone(&self.objects), self.path(name)?, PART_BYTES);
-        let sent = match copy(&mut from, &mut to, local).await {
-            Ok(sent) => sent,
-            Err(error) => {
+        let from = tokio::fs::File::open(file).await.map_err(local)?;
+        let mut parts = Parts { from, file, counter: sent };
+        let path = self.path(name)?;
+        let first = parts.next().await?;
+        if first.len() < PART_BYTES {
+            self.objects.put(&path, first.into()).await.map_err(store_error)?;
+        } else {
+            let mut upload = self.objects.put_multipart(&path).await.map_err(store_error)?;
+            let put = parts.put_all(first, &mut *upload).await;
+            if let Err(error) = put {
                 // Parts that belong to nothing would be kept, and paid for, without ever being seen.
-                let _ = to.abort().await;
+                let _ = upload.abort().await;
                 return Err(error);
             }
-        };
+        }
+        let sent = sent.load(Ordering::Relaxed);
         let stored = self.head(name).await?;
         if stored.size == sent {
             Ok(stored)
         } else {
             Err(LibraryError::Incomplete { stored: stored.size, sent })
         }
+    }
+
+    /// On the same disk a file is stored by giving it another name. Its bytes, or `None` where that cannot be done.
+    async fn link(&self, name: &str, file: &std::path::Path) -> Result<Option<u64>, LibraryError> {
+        let Some(root) = &self.root else { return Ok(None) };
+        let target = root.join(self.path(name)?.as_ref());
+        let file = file.to_owned();
+        let linking = tokio::task::spawn_blocking(move || {
+            let local = |source| LibraryError::Local { path: file.display().to_string(), source };
+            let synced = std::fs::File::open(&file).map_err(local)?;
+            synced.sync_all().map_err(local)?;
+            let size = synced.metadata().map_err(local)?.len();
+            Ok(link(&file, &target).is_ok().then_some(size))
+        });
+        linking.await.expect("linking does not panic")
     }
 
     /// Deletes an object; one that is not there is deleted already.
@@ -310,32 +346,60 @@ impl Store {
     }
 }
 
-async fn copy(
-    from: &mut tokio::fs::File,
-    to: &mut BufWriter,
-    local: impl Fn(std::io::Error) -> LibraryError,
-) -> Result<u64, LibraryError> {
-    let mut buffer = vec![0; COPY_BYTES];
-    let mut sent = 0_u64;
-    loop {
-        let len = from.read(&mut buffer).await.map_err(&local)?;
-        if len == 0 {
-            break;
-        }
-        to.write_all(&buffer[..len]).await.map_err(store_error)?;
-        sent += len as u64;
+/// Replaces `target` in one step. A name that ends in "#" and a number is one of a file in the making.
+fn link(file: &std::path::Path, target: &std::path::Path) -> std::io::Result<()> {
+    let folder = target.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+    std::fs::create_dir_all(folder)?;
+    let mut staging = target.as_os_str().to_owned();
+    staging.push("#0");
+    let _ = std::fs::remove_file(&staging);
+    std::fs::hard_link(file, &staging)?;
+    std::fs::rename(&staging, target)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// A file, cut up.
+struct Parts<'a> {
+    from: tokio::fs::File,
+    file: &'a std::path::Path,
+    counter: &'a AtomicU64,
+}
+
+impl Parts<'_> {
+    /// The next part; a shorter one is the last.
+    async fn next(&mut self) -> Result<Vec<u8>, LibraryError> {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        let read = (&mut self.from).take(PART_BYTES as u64).read_to_end(&mut part).await;
+        read.map_err(|source| LibraryError::Local { path: self.file.display().to_string(), source })?;
+        self.counter.fetch_add(part.len() as u64, Ordering::Relaxed);
+        Ok(part)
     }
-    to.shutdown().await.map_err(store_error)?;
-    Ok(sent)
+
+    async fn put_all(
+        &mut self,
+        first: Vec<u8>,
+        upload: &mut dyn MultipartUpload,
+    ) -> Result<(), LibraryError> {
+        let mut part = first;
+        while !part.is_empty() {
+            let is_last = part.len() < PART_BYTES;
+            upload.put_part(part.into()).await.map_err(store_error)?;
+            part = if is_last { Vec::new() } else { self.next().await? };
+        }
+        upload.complete().await.map_err(store_error)?;
+        Ok(())
+    }
 }
 
 fn s3(config: &S3Config) -> Result<AmazonS3, LibraryError> {
+    // Where the server knows the header it refuses parts that arrive damaged.
     let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_WITHIN, ..RetryConfig::default() };
     let client = ClientOptions::new().with_allow_http(true).with_connect_timeout(CONNECT_WITHIN);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&config.bucket)
         .with_region(&config.region)
         .with_client_options(client)
+        .with_checksum_algorithm(Checksum::SHA256)
         .with_retry(retry);
     if config.endpoint.is_some() {
         builder = builder.with_endpoint(endpoint_url(config)).with_virtual_hosted_style_request(false);

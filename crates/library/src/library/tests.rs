@@ -233,6 +233,52 @@ async fn links_are_for_recordings_that_are_there() {
 }
 
 #[tokio::test]
+async fn a_recording_is_listed_and_played_while_its_store_refuses_it() {
+    let fixture = Fixture::new();
+    // A folder in the file's place: nothing can be stored under that name until it is gone.
+    let obstacle = fixture.root().join("recordings/a.mp4/in the way");
+    std::fs::create_dir_all(&obstacle).unwrap();
+    let file = fixture.folder.path().join("made.mp4");
+    std::fs::write(&file, "content").unwrap();
+    let publication = Publication {
+        file: &file,
+        key: "recordings/a.mp4",
+        egress_id: "EG_1",
+        room_name: "r",
+        room_id: "RM_1",
+        started_at_ns: 1,
+        duration_ns: 1_000_000,
+        recovered: false,
+        lost_ns: 0,
+    };
+    for attempt in 1..=2 {
+        fixture.library.publish(&publication).await.unwrap_err();
+        fixture.library.refresh().await.unwrap();
+        let listed = fixture.library.find("a.mp4").await.unwrap();
+        let upload = listed.upload.unwrap();
+        assert_eq!((listed.status, upload.attempts), (Status::Complete, attempt));
+        assert!(upload.last_error.is_some());
+    }
+    assert_eq!(fixture.library.waiting(), 1);
+    let local = fixture.library.file("a.mp4").await.unwrap();
+    let bytes: Vec<_> = fixture.library.stream(&local, 1..4).await.unwrap().collect().await;
+    assert_eq!(bytes.into_iter().map(|bytes| bytes.unwrap()).collect::<Vec<_>>().concat(), b"ont");
+    assert!(matches!(fixture.library.delete("a.mp4").await, Err(LibraryError::NotFinished(_))));
+
+    // Somebody who mended it need not wait for the next try.
+    let pausing = fixture.library.pause("recordings/a.mp4", Duration::from_secs(60));
+    fixture.library.retry("a.mp4").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), pausing).await.unwrap();
+    std::fs::remove_dir_all(fixture.root().join("recordings/a.mp4")).unwrap();
+    fixture.library.publish(&publication).await.unwrap();
+    assert_eq!(fixture.library.file("a.mp4").await.unwrap().etag, local.etag, "it is still the same file");
+    assert_eq!((fixture.library.waiting(), fixture.library.find("a.mp4").await.unwrap().upload), (0, None));
+    assert!(matches!(fixture.library.retry("a.mp4").await, Err(LibraryError::NotWaiting(_))));
+    assert!(matches!(fixture.library.retry("b.mp4").await, Err(LibraryError::NotFound(_))));
+    fixture.library.delete("a.mp4").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_store_that_fails_is_told_and_what_was_known_is_still_listed() {
     let fixture = Fixture::new();
     let config = LibraryConfig {

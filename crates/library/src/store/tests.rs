@@ -20,7 +20,7 @@ async fn conforms(store: &Store) {
     for name in NAMES {
         let file = folder.path().join("made.mp4");
         std::fs::write(&file, name.repeat(10)).unwrap();
-        let stored = store.upload(name, &file).await.unwrap();
+        let stored = store.upload(name, &file, &AtomicU64::default()).await.unwrap();
         assert_eq!((stored.name.as_str(), stored.size), (name, name.len() as u64 * 10));
         assert_eq!(store.head(name).await.unwrap(), stored);
         assert_eq!(store.read(name).await.unwrap(), name.repeat(10).as_bytes());
@@ -74,10 +74,12 @@ async fn conforms(store: &Store) {
     let large = folder.path().join("large.mp4");
     let content: Vec<u8> = (0..PART_BYTES + 12_345).map(|at| (at % 251) as u8).collect();
     std::fs::write(&large, &content).unwrap();
-    store.upload("large.mp4", &large).await.unwrap();
+    let sent = AtomicU64::default();
+    store.upload("large.mp4", &large, &sent).await.unwrap();
+    assert_eq!(sent.into_inner(), content.len() as u64);
     assert!(store.read("large.mp4").await.unwrap() == content, "parts are put together in order");
     assert!(matches!(
-        store.upload("x.mp4", &folder.path().join("none")).await,
+        store.upload("x.mp4", &folder.path().join("none"), &AtomicU64::default()).await,
         Err(LibraryError::Local { .. })
     ));
 }
