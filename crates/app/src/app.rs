@@ -139,7 +139,7 @@ impl WebApp {
                 if recording.status.is_active() {
                     self.shared.began.notify_one();
                 }
-                library.note(recording).await
+                library.note(*recording).await
             }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
                 Ok(_) => Ok(()),
@@ -219,6 +219,7 @@ pub(crate) fn api() -> OpenApiRouter<WebApp> {
         .routes(routes!(recordings::list))
         .routes(routes!(play::file, recordings::delete))
         .routes(routes!(play::url))
+        .routes(routes!(recordings::retry))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -1,13 +1,13 @@
 //! A recording as LiveKit tells of it, and as the library knows it. Pure.
 
 use reelroom_library::{Recording, Status};
-use reelroom_protocol::proto::{EgressInfo, EgressStatus};
+use reelroom_protocol::proto::{EgressInfo, EgressStatus, FileInfo};
 
 /// What an `EgressInfo` means for the library.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum News {
     /// It is being made, or has failed: to be listed as it is.
-    Note(Recording),
+    Note(Box<Recording>),
     /// It is in the store, under this name.
     Complete { id: String, name: String },
     /// Nothing came of it.
@@ -34,13 +34,13 @@ pub(crate) fn news(info: &EgressInfo, prefix: &str) -> News {
         S::EgressComplete | S::EgressLimitReached => return News::Complete { id, name },
         S::EgressAborted => return News::Gone { id },
     };
-    News::Note(recording(info, name, status))
+    News::Note(Box::new(recording(info, name, status)))
 }
 
 /// The recording that a call just started or stopped; `None` where it makes no file below the prefix.
 pub(crate) fn in_the_making(info: &EgressInfo, prefix: &str) -> Option<Recording> {
     match news(info, prefix) {
-        News::Note(recording) => Some(recording),
+        News::Note(recording) => Some(*recording),
         News::Complete { name, .. } => Some(recording(info, name, Status::Complete)),
         News::Gone { .. } => Some(recording(info, name(info, prefix)?, Status::Failed)),
         News::Foreign => None,
@@ -62,17 +62,26 @@ fn recording(info: &EgressInfo, name: String, status: Status) -> Recording {
         room_id: info.room_id.clone(),
         started_at_ms: info.started_at / 1_000_000,
         status,
-        duration_ms: file.and_then(|file| known(file.duration)).map(|duration| duration / 1_000_000),
+        progress: file.filter(|_| status == Status::Finishing).and_then(progress),
+        duration_ms: file
+            .filter(|_| !status.is_active())
+            .and_then(|file| known(file.duration))
+            .map(|duration| duration / 1_000_000),
         size: file.and_then(|file| known(file.size)),
         error: Some(info.error.clone()).filter(|error| !error.is_empty()),
         ..Recording::named(name)
     }
 }
 
+/// How much of the file there is: its length so far against what it will have. Servers that tell neither have none.
+fn progress(file: &FileInfo) -> Option<f64> {
+    let total =
+        file.ended_at.checked_sub(file.started_at).filter(|total| *total > 0 && file.started_at > 0)?;
+    Some((file.duration as f64 / total as f64).clamp(0.0, 1.0))
+}
+
 #[cfg(test)]
 mod tests {
-    use reelroom_protocol::proto::FileInfo;
-
     use super::*;
 
     fn info(status: EgressStatus, filename: &str) -> EgressInfo {
@@ -105,6 +114,19 @@ mod tests {
         let complete = News::Complete { id: "EG_1".into(), name: "sub/a.mp4".into() };
         assert_eq!(news(&info(S::EgressComplete, "/recordings/sub/a.mp4"), "recordings/"), complete);
         assert_eq!(news(&info(S::EgressAborted, "a.mp4"), ""), News::Gone { id: "EG_1".into() });
+    }
+
+    #[test]
+    fn a_file_in_the_making_tells_how_far_it_is() {
+        let mut finishing = info(EgressStatus::EgressEnding, "a.mp4");
+        let of = |info: &EgressInfo| match news(info, "") {
+            News::Note(recording) => (recording.progress, recording.duration_ms),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(&finishing), (None, None));
+        finishing.file_results[0] =
+            FileInfo { started_at: 10, duration: 62, ended_at: 110, ..finishing.file_results[0].clone() };
+        assert_eq!(of(&finishing), (Some(0.62), None));
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl From<LibraryError> for ApiError {
                 Self::NotFound("Recording not found".into())
             }
             LibraryError::NotFinished(_) => Self::Conflict("The recording is not finished yet".into()),
+            LibraryError::NotWaiting(_) => Self::Conflict("The recording is stored already".into()),
             LibraryError::BadCursor => Self::BadRequest(error.to_string()),
             LibraryError::Index(_)
             | LibraryError::Store(_)

@@ -45,7 +45,7 @@ pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoResponse, ApiError> {
     let counts = app.library().counts().await?;
-    let text = app.metrics().encode(&counts, app.library().trouble().is_none());
+    let text = app.metrics().encode(&counts, app.library());
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 

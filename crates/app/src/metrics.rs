@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use reelroom_library::Status;
+use reelroom_library::{Library, Status};
 
 /// From what nobody notices to what everybody does.
 const BUCKETS_S: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     durations: Family<RouteLabels, Histogram>,
     recordings: Family<StatusLabels, Gauge<i64>>,
     store_up: Gauge<i64>,
+    waiting: Gauge<i64>,
     resident: Gauge<u64, AtomicU64>,
     /// Recordings that were started by this program's API.
     pub(crate) started: Counter,
@@ -54,7 +55,7 @@ impl Metrics {
             Family::new_with_constructor(|| Histogram::new(BUCKETS_S));
         let recordings = Family::default();
         let (started, start_failures) = (Counter::default(), Counter::default());
-        let (store_up, resident) = (Gauge::default(), Gauge::default());
+        let (store_up, waiting, resident) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("http_requests", "HTTP requests answered", requests.clone());
         registry.register_with_unit(
             "http_request_duration",
@@ -76,7 +77,17 @@ impl Metrics {
             Unit::Bytes,
             resident.clone(),
         );
-        Self { registry, requests, durations, recordings, store_up, resident, started, start_failures }
+        Self {
+            registry,
+            requests,
+            durations,
+            recordings,
+            store_up,
+            waiting,
+            resident,
+            started,
+            start_failures,
+        }
     }
 
     pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
@@ -87,13 +98,14 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(crate) fn encode(&self, counts: &HashMap<Status, u64>, is_store_up: bool) -> String {
+    pub(crate) fn encode(&self, counts: &HashMap<Status, u64>, library: &Library) -> String {
         for status in Status::ALL {
             let count = counts.get(&status).copied().unwrap_or(0);
             let labels = StatusLabels { status: status.as_str() };
             self.recordings.get_or_create(&labels).set(count.try_into().unwrap_or(i64::MAX));
         }
-        self.store_up.set(is_store_up.into());
+        self.store_up.set(library.trouble().is_none().into());
+        self.waiting.set(library.waiting().try_into().unwrap_or(i64::MAX));
         self.resident.set(resident_bytes().unwrap_or(0));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string can be written to");

@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reelroom_library::Object;
+use reelroom_library::File;
 use reelroom_library::range::{self, Requested};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -131,7 +131,7 @@ fn check_link(app: &WebApp, name: &str, link: &LinkParams) -> Result<(), ApiErro
     }
 }
 
-fn head(file: &Object, etag: &str) -> HeaderMap {
+fn head(file: &File, etag: &str) -> HeaderMap {
     let mut head = HeaderMap::new();
     head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     head.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

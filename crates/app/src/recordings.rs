@@ -58,6 +58,22 @@ pub(crate) struct RecordingBody {
     /// SHA-256 of the file, in hexadecimal, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
+    /// While it waits to be stored, and plays from local disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<UploadBody>,
+}
+
+/// A recording's way into the store.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UploadBody {
+    /// 0 to 1; 0 while it waits for another try.
+    progress: f64,
+    /// Tries so far.
+    attempts: u32,
+    /// Why the last one failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
 }
 
 impl From<Recording> for RecordingBody {
@@ -77,6 +93,11 @@ impl From<Recording> for RecordingBody {
             recovered: recording.recovered,
             lost_seconds: recording.recovered.then(|| seconds(recording.lost_ms)),
             sha256: recording.sha256,
+            upload: recording.upload.map(|upload| UploadBody {
+                progress: upload.progress,
+                attempts: upload.attempts,
+                last_error: upload.last_error,
+            }),
         }
     }
 }
@@ -268,6 +289,20 @@ pub(crate) async fn delete(
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     app.library().delete(&name).await?;
     Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
+}
+
+/// Tries at once to store a recording that waits for it.
+#[utoipa::path(post, path = "/recordings/{name}/retry", params(("name" = String, Path)), responses(
+    (status = 200, body = MessageAnswer),
+    (status = 404, description = "There is no such recording", body = ErrorBody),
+    (status = 409, description = "It is stored already", body = ErrorBody),
+))]
+pub(crate) async fn retry(
+    State(app): State<WebApp>,
+    Path(name): Path<String>,
+) -> Result<axum::Json<MessageAnswer>, ApiError> {
+    app.library().retry(&name).await?;
+    Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
 }
 
 /// One start or stop of a room at a time: two at once make one recording.

@@ -7,11 +7,13 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reelroom_protocol::ids::EgressId;
 use rustix::process::{Signal, nice, set_parent_process_death_signal};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
@@ -36,6 +38,14 @@ pub(crate) struct Composition {
     pub(crate) encoding: Encoding,
     pub(crate) audio_only: bool,
     pub(crate) growth: Growth,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// How far a composer is, for others to look at.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) composed_ns: AtomicU64,
+    pub(crate) available_ns: AtomicU64,
 }
 
 /// Whether the take may still grow.
@@ -46,7 +56,7 @@ pub(crate) enum Growth {
 }
 
 /// A finished MP4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Composed {
     pub(crate) duration_ns: u64,
     pub(crate) size_bytes: u64,
@@ -89,6 +99,8 @@ impl Composition {
     }
 
     async fn attempt(&self) -> Result<Composed, String> {
+        // The store may know the file of a former attempt by another name: it is replaced, and not written over.
+        let _ = tokio::fs::remove_file(&self.output).await;
         let mut command = self.command()?;
         let mut child =
             command.spawn().map_err(|error| format!("the composer cannot be started: {error}"))?;
@@ -154,6 +166,8 @@ impl Composition {
             };
             match serde_json::from_str(&line) {
                 Ok(Line::Composing { position_ns, available_ns }) => {
+                    self.progress.composed_ns.store(position_ns, Ordering::Relaxed);
+                    self.progress.available_ns.store(available_ns, Ordering::Relaxed);
                     let lag_ms = available_ns.saturating_sub(position_ns) / 1_000_000;
                     tracing::trace!(egress = %self.egress, position_ns, lag_ms, "composing");
                 }

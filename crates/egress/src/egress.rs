@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,12 +16,13 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
 use reelroom_take::{Take, TakeError, TakeHeader};
 use time::OffsetDateTime;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capture::{self, Capturing, Sink};
-use crate::compose::{Composition, Growth};
+use crate::compose::{Composition, Growth, Progress};
+use crate::disk::{self, Space};
 use crate::error::EgressError;
 use crate::job::{Job, Notice, Start};
 use crate::shelf::Shelf;
@@ -45,6 +47,10 @@ pub struct EgressConfig {
     pub finish_within: Duration,
     /// The first pause after a failed upload; the next ones are longer.
     pub upload_backoff: Duration,
+    /// How long takes are kept in `kept/` once their recording is stored; zero: not at all.
+    pub keep_takes: Duration,
+    /// Free bytes of the disk that recording leaves alone: below them recordings are ended, and none begins.
+    pub disk_reserve_bytes: u64,
 }
 
 impl EgressConfig {
@@ -55,6 +61,8 @@ impl EgressConfig {
             compose_command,
             finish_within: FINISH_WITHIN,
             upload_backoff: FIRST_UPLOAD_BACKOFF,
+            keep_takes: Duration::ZERO,
+            disk_reserve_bytes: 0,
         }
     }
 }
@@ -75,11 +83,30 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// What a crash left is composed one after the other: calls go first.
     pub(crate) recoveries: Semaphore,
+    /// How the disk is.
+    pub(crate) disk: watch::Sender<Space>,
 }
 
 struct Entry {
     job: Job,
     stop: Arc<Notify>,
+    progress: Arc<Progress>,
+}
+
+impl Entry {
+    fn new(job: Job) -> Self {
+        Self { job, stop: Arc::default(), progress: Arc::default() }
+    }
+
+    /// The job as it is told: with how far its composer is.
+    fn info(&self) -> EgressInfo {
+        let mut job = self.job.clone();
+        let total_ns = self.progress.available_ns.load(Ordering::Relaxed);
+        if total_ns > 0 && job.is_composed().is_none() {
+            job.progress(self.progress.composed_ns.load(Ordering::Relaxed), total_ns);
+        }
+        job.info().clone()
+    }
 }
 
 impl Egress {
@@ -105,8 +132,9 @@ impl Egress {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             recoveries: Semaphore::new(1),
+            disk: watch::Sender::new(Space::Plenty),
         });
-        for folder in [shared.takes(), shared.composed()] {
+        for folder in [shared.takes(), shared.composed(), shared.kept()] {
             std::fs::create_dir_all(&folder).map_err(EgressError::data_dir(&folder))?;
         }
         for job in known {
@@ -114,6 +142,7 @@ impl Egress {
         }
         shared.forget_old();
         recovery::begin(&shared)?;
+        shared.tasks.spawn(disk::watch(Arc::clone(&shared)));
         Ok(Self { shared })
     }
 
@@ -146,6 +175,9 @@ impl Egress {
         let shared = &self.shared;
         if shared.stopping.is_cancelled() {
             return Err(TwirpError::new(TwirpCode::Unavailable, "no response from servers"));
+        }
+        if let Some(refusal) = shared.disk.borrow().refusal() {
+            return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
         }
         let room_name = RoomName::from(request.room_name.as_str());
         let room = shared.media.rooms().with(&room_name, |room, _| room.info()).await?;
@@ -243,13 +275,13 @@ impl Egress {
         if !request.egress_id.is_empty() && !jobs.contains_key(request.egress_id.as_str()) {
             return Err(no_such_egress());
         }
-        let wanted = jobs.values().map(|entry| &entry.job).filter(|job| {
-            let info = job.info();
+        let wanted = jobs.values().filter(|entry| {
+            let info = entry.job.info();
             (request.egress_id.is_empty() || info.egress_id == request.egress_id)
                 && (request.room_name.is_empty() || info.room_name == request.room_name)
-                && (!request.active || job.is_active())
+                && (!request.active || entry.job.is_active())
         });
-        let mut infos: Vec<_> = wanted.map(|job| job.info().clone()).collect();
+        let mut infos: Vec<_> = wanted.map(Entry::info).collect();
         infos.sort_by(|a, b| (a.started_at, &a.egress_id).cmp(&(b.started_at, &b.egress_id)));
         Ok(infos)
     }
@@ -266,7 +298,7 @@ impl Shared {
 
     fn insert(&self, job: Job) {
         let id = EgressId::from(job.info().egress_id.as_str());
-        self.lock().insert(id, Entry { job, stop: Arc::default() });
+        self.lock().insert(id, Entry::new(job));
     }
 
     /// A job whose file name no other job has: two recordings of a room may begin in the same second.
@@ -284,8 +316,9 @@ impl Shared {
             number += 1;
         }
         let job = Job::new(start);
-        let stop = Arc::new(Notify::new());
-        jobs.insert(id, Entry { job: job.clone(), stop: Arc::clone(&stop) });
+        let entry = Entry::new(job.clone());
+        let stop = Arc::clone(&entry.stop);
+        jobs.insert(id, entry);
         (job, stop)
     }
 
@@ -340,6 +373,18 @@ impl Shared {
         self.config.data_dir.join("takes")
     }
 
+    /// Takes of recordings that are stored, kept for a while.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.config.data_dir.join("kept")
+    }
+
+    /// Writes a job down without telling anybody.
+    pub(crate) fn keep(&self, id: &EgressId) {
+        if let Some(job) = self.job(id) {
+            self.store.put(id, &job);
+        }
+    }
+
     pub(crate) fn composed(&self) -> PathBuf {
         self.config.data_dir.join("composed")
     }
@@ -361,6 +406,7 @@ impl Shared {
             encoding: job.plan().encoding,
             audio_only: job.plan().audio_only,
             growth,
+            progress: self.lock().get(id).map(|entry| Arc::clone(&entry.progress)).unwrap_or_default(),
         }
     }
 }

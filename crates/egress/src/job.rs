@@ -14,6 +14,7 @@ use reelroom_protocol::proto::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::compose::Composed;
 use crate::request::Plan;
 
 /// How long finished jobs are listed.
@@ -87,6 +88,9 @@ pub(crate) struct Job {
     /// At most so much is missing at the end of a recovered recording.
     #[serde(default)]
     lost_ns: u64,
+    /// Its file is made and waits for its store.
+    #[serde(default)]
+    composed: Option<Composed>,
 }
 
 /// What a job begins with.
@@ -118,6 +122,7 @@ impl Job {
             plan: start.plan,
             recovered: false,
             lost_ns: 0,
+            composed: None,
         };
         let filename = job.plan.key.clone();
         job.set_file(FileInfo { filename, ..FileInfo::default() });
@@ -213,6 +218,30 @@ impl Job {
         if self.info.error == error {
             self.info.error.clear();
         }
+    }
+
+    /// The file is being made: so much of it, of so much as is known to come. LiveKit's fields of a file tell it, for
+    /// whoever asks.
+    pub(crate) fn progress(&mut self, composed_ns: u64, total_ns: u64) {
+        if self.status() != EgressStatus::EgressEnding {
+            return;
+        }
+        let started_at = self.info.started_at;
+        self.change_file(|file| {
+            file.started_at = started_at;
+            file.duration = composed_ns.min(total_ns).try_into().unwrap_or(i64::MAX);
+            file.ended_at = started_at.saturating_add_unsigned(total_ns);
+        });
+    }
+
+    /// The file is made, and has to be stored.
+    pub(crate) fn composed(&mut self, composed: Composed) {
+        self.composed = Some(composed);
+        self.progress(composed.duration_ns, composed.duration_ns);
+    }
+
+    pub(crate) fn is_composed(&self) -> Option<Composed> {
+        self.composed
     }
 
     /// The file is in its place.

@@ -20,6 +20,7 @@
 
 mod capture;
 mod compose;
+mod disk;
 mod egress;
 mod error;
 mod job;

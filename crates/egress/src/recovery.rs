@@ -66,11 +66,12 @@ fn know(shared: &Shared, id: &EgressId, dir: &Path) -> bool {
 
 async fn finish(shared: Arc<Shared>, id: EgressId) {
     let Some(job) = shared.job(&id) else { return };
-    if matches!(job.status(), EgressStatus::EgressComplete | EgressStatus::EgressAborted) {
-        runner::discard(&shared, &id).await;
-        return;
+    match job.status() {
+        EgressStatus::EgressComplete => return runner::retire(&shared, &id).await,
+        EgressStatus::EgressAborted => return runner::discard(&shared, &id).await,
+        _ => {}
     }
-    let Ok(_turn) = shared.recoveries.acquire().await else { return };
+    let Ok(turn) = shared.recoveries.acquire().await else { return };
     if shared.stopping.is_cancelled() {
         return;
     }
@@ -96,7 +97,7 @@ async fn finish(shared: Arc<Shared>, id: EgressId) {
                     None
                 });
             }
-            runner::finish(&shared, &id, None).await;
+            runner::finish(&shared, &id, None, Some(turn)).await;
         }
         Err(error) => {
             tracing::warn!(egress = %id, %error, "the take cannot be recovered; it is left alone");

@@ -8,11 +8,12 @@ use reelroom_media::record::Detached;
 use reelroom_protocol::ids::EgressId;
 use reelroom_protocol::proto::EgressStatus;
 use reelroom_take as take;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SemaphorePermit};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
 use crate::compose::{Composed, Growth};
+use crate::disk;
 use crate::egress::{Shared, remove_dir, unix_ns};
 use crate::job::{EndReason, Outcome};
 use crate::shelf::{Published, Recording};
@@ -86,7 +87,7 @@ pub(crate) async fn record(
         discard(&shared, &id).await;
         return;
     }
-    finish(&shared, &id, composer).await;
+    finish(&shared, &id, composer, None).await;
 }
 
 fn writer_failure(reason: take::EndReason, message: &str) -> String {
@@ -100,6 +101,7 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let active_at = tokio::time::Instant::now() + ACTIVE_AFTER;
+    let mut disk_warning = None;
     loop {
         tokio::select! {
             _ = ticks.tick() => {
@@ -107,6 +109,10 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
                 if let Some((reason, message)) = capturing.failure() {
                     return End::WriterFailed(reason, message);
                 }
+                if shared.disk.borrow().refusal().is_some() {
+                    return End::WriterFailed(take::EndReason::DiskFull, String::new());
+                }
+                disk::warn(shared, id, &mut disk_warning);
                 if tokio::time::Instant::now() >= active_at {
                     shared.update(id, |job| job.activate(unix_ns()));
                 }
@@ -123,18 +129,29 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
 }
 
 /// Finishes the file of an ended take. When the server stops it has a bounded time, and the next start does the rest.
-pub(crate) async fn finish(shared: &Shared, id: &EgressId, composer: Option<Composer>) {
+/// `turn` is given back when the file is composed: a store that fails keeps nobody else from composing.
+pub(crate) async fn finish(
+    shared: &Shared,
+    id: &EgressId,
+    composer: Option<Composer>,
+    turn: Option<SemaphorePermit<'_>>,
+) {
     let too_late = async {
         shared.stopping.cancelled().await;
         tokio::time::sleep(shared.config.finish_within).await;
     };
     tokio::select! {
-        () = compose_and_publish(shared, id, composer) => {}
+        () = compose_and_publish(shared, id, composer, turn) => {}
         () = too_late => tracing::info!(egress = %id, "the recording is kept as a take and is finished at the next start"),
     }
 }
 
-async fn compose_and_publish(shared: &Shared, id: &EgressId, composer: Option<Composer>) {
+async fn compose_and_publish(
+    shared: &Shared,
+    id: &EgressId,
+    composer: Option<Composer>,
+    turn: Option<SemaphorePermit<'_>>,
+) {
     let composed = match compose(shared, id, composer).await {
         Ok(composed) => composed,
         Err(error) => {
@@ -145,6 +162,13 @@ async fn compose_and_publish(shared: &Shared, id: &EgressId, composer: Option<Co
             return;
         }
     };
+    drop(turn);
+    // What is composed and waits for its store is not composed again after a restart.
+    shared.update(id, |job| {
+        job.composed(composed);
+        None
+    });
+    shared.keep(id);
     let Some(published) = publish(shared, id, composed).await else { return };
     let outcome = Outcome {
         duration_ns: composed.duration_ns,
@@ -155,7 +179,7 @@ async fn compose_and_publish(shared: &Shared, id: &EgressId, composer: Option<Co
     shared.update(id, |job| job.complete(unix_ns(), outcome));
     // The take may go only when it is known for good that it is not needed.
     shared.store.flush().await;
-    discard(shared, id).await;
+    retire(shared, id).await;
 }
 
 async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> Result<Composed, String> {
@@ -168,6 +192,13 @@ async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> 
     }
     // A take that has ended is composed without anything that depends on when it was written.
     let job = shared.job(id).ok_or("the job is gone")?;
+    if let Some(composed) = job.is_composed()
+        && tokio::fs::metadata(shared.composed_file(id))
+            .await
+            .is_ok_and(|file| file.len() == composed.size_bytes)
+    {
+        return Ok(composed);
+    }
     shared.composition(id, &job, Growth::Ended).run().await
 }
 
@@ -210,7 +241,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: Composed) -> Option<P
                 trouble = Some(text);
             }
         }
-        tokio::time::sleep(backoff).await;
+        shared.shelf.pause(&shared.job(id)?.plan().key, backoff).await;
         backoff = (backoff * 2).min(LONGEST_UPLOAD_BACKOFF);
     }
 }
@@ -219,4 +250,16 @@ async fn publish(shared: &Shared, id: &EgressId, composed: Composed) -> Option<P
 pub(crate) async fn discard(shared: &Shared, id: &EgressId) {
     remove_dir(&shared.take(id)).await;
     let _ = tokio::fs::remove_file(shared.composed_file(id)).await;
+}
+
+/// The recording is in the store: its take is deleted, or put aside for as long as is wanted.
+pub(crate) async fn retire(shared: &Shared, id: &EgressId) {
+    if shared.config.keep_takes > Duration::ZERO
+        && let Err(error) = tokio::fs::rename(shared.take(id), shared.kept().join(id.as_str())).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(egress = %id, %error, "the take cannot be put aside; it stays where it is");
+        return;
+    }
+    discard(shared, id).await;
 }

@@ -1,6 +1,7 @@
 //! Where finished recordings go.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -54,4 +55,10 @@ pub trait Shelf: Send + Sync + 'static {
     /// # Errors
     /// Why it is not stored; the caller tries again later.
     async fn publish(&self, recording: &Recording<'_>) -> Result<Published, ShelfError>;
+
+    /// Waits before the recording at `key` is tried again; less than `pause` when somebody asks for it.
+    async fn pause(&self, key: &str, pause: Duration) {
+        let _ = key;
+        tokio::time::sleep(pause).await;
+    }
 }

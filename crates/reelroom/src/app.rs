@@ -27,6 +27,7 @@ const PAGE_PORT: u16 = 6080;
 const MEDIA_PORT: u16 = 7880;
 /// What others put into the store is seen after this.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever still downloads when the program stops has so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -150,8 +151,12 @@ impl Embedded {
         }
         let compose = vec![own_program()?, OsString::from("compose")];
         let shelf = Arc::new(LibraryShelf(library.clone()));
-        let egress =
-            Egress::start(EgressConfig::new(&config.data_dir, compose), media.clone(), shelf).await?;
+        let egress_config = EgressConfig {
+            keep_takes: DAY * config.keep_takes_days,
+            disk_reserve_bytes: config.disk_reserve,
+            ..EgressConfig::new(&config.data_dir, compose)
+        };
+        let egress = Egress::start(egress_config, media.clone(), shelf).await?;
         Ok(Self { media, egress })
     }
 }

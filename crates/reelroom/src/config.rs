@@ -90,6 +90,15 @@ pub struct Config {
     )]
     pub recordings_path: String,
 
+    /// For how many days what was recorded is kept as a take beside the finished recording, to be composed again: 0 for not
+    /// at all, 100000 for good.
+    #[config(env = "KEEP_TAKES_DAYS", default = 0)]
+    pub keep_takes_days: u32,
+
+    /// So many bytes of the data folder's disk are left free: with less, recordings are ended properly and none begins.
+    #[config(env = "DISK_RESERVE", default = 1_000_000_000)]
+    pub disk_reserve: u64,
+
     /// The most bytes of a recording that one open-ended range request is answered with.
     #[config(env = "RECORDING_FILE_PORTION_SIZE", default = 5_242_880,
         validate(*recording_file_portion_size > 0, "must be more than 0"))]

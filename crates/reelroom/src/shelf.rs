@@ -1,5 +1,7 @@
 //! Finished recordings go into the library.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reelroom_egress::{Published, Recording, Shelf, ShelfError};
 use reelroom_library::{Library, Publication};
@@ -25,5 +27,9 @@ impl Shelf for LibraryShelf {
         // The library's own description is always there; others are told of it only when they asked for one.
         let manifest_location = if recording.manifest { published.sidecar_location } else { String::new() };
         Ok(Published { location: published.location, manifest_location })
+    }
+
+    async fn pause(&self, key: &str, pause: Duration) {
+        self.0.pause(key, pause).await;
     }
 }

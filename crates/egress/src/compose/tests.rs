@@ -15,6 +15,7 @@ fn composition(root: &Path, script: &str) -> Composition {
         encoding: Encoding::default(),
         audio_only: true,
         growth: Growth::Follow,
+        progress: Arc::default(),
     }
 }
 

@@ -126,12 +126,14 @@ impl Program {
         body["recordings"].as_array().unwrap().clone()
     }
 
-    /// Waits until a recording has a status.
+    /// Waits until a recording has a status, and has not to be stored any more.
     pub(crate) async fn until_status(&self, name: &str, wanted: &str) -> Value {
         let began = Instant::now();
         loop {
             let all = self.list(&[]).await;
-            if let Some(found) = all.iter().find(|r| r["name"] == name && r["status"] == wanted) {
+            if let Some(found) =
+                all.iter().find(|r| r["name"] == name && r["status"] == wanted && r["upload"].is_null())
+            {
                 return found.clone();
             }
             assert!(began.elapsed() < Duration::from_secs(30), "{name} is not {wanted}: {all:?}");

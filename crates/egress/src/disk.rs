@@ -1,0 +1,200 @@
+//! Guards the disk that takes are written to: a part of it is left alone, so that what was begun can be finished.
+//!
+//! ```text
+//!  free bytes, twice a second ─► Forecast (pure) ─► Space: plenty, low (so long), full
+//!                                                     low: the recordings say so   full: they end, and none begins
+//! ```
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::egress::{Shared, remove_dir, unix_ns};
+
+const TICK: Duration = Duration::from_millis(500);
+/// How far back the forecast looks.
+const WINDOW: Duration = Duration::from_secs(30);
+/// Too short a look says nothing.
+const MIN_WINDOW: Duration = Duration::from_secs(5);
+/// With less time than this left the disk is low.
+const LOW: Duration = Duration::from_secs(15 * 60);
+/// How often takes that were kept long enough are looked for.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// How much room there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    Plenty,
+    /// At the present pace recordings have to end in so many minutes.
+    Low {
+        minutes: u64,
+    },
+    /// No more than the reserve is left.
+    Full {
+        free_bytes: u64,
+        reserve_bytes: u64,
+    },
+}
+
+impl Space {
+    /// Why no recording can begin.
+    pub(crate) fn refusal(self) -> Option<String> {
+        match self {
+            Self::Full { free_bytes, reserve_bytes } => Some(format!(
+                "the recorder's disk has {} MB left, and {} MB of it are kept free (disk_reserve): delete something first",
+                free_bytes / 1_000_000,
+                reserve_bytes / 1_000_000
+            )),
+            _ => None,
+        }
+    }
+
+    /// What a running recording has to say of it.
+    pub(crate) fn warning(self) -> Option<String> {
+        match self {
+            Self::Low { minutes } => Some(format!("the recorder's disk is full in about {minutes} minutes")),
+            _ => None,
+        }
+    }
+}
+
+/// Looks ahead from how much was free and when. Pure.
+#[derive(Default)]
+pub(crate) struct Forecast {
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Forecast {
+    pub(crate) fn look(&mut self, now: Instant, free_bytes: u64, reserve_bytes: u64) -> Space {
+        self.samples.push_back((now, free_bytes));
+        while self.samples.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > WINDOW) {
+            self.samples.pop_front();
+        }
+        if free_bytes <= reserve_bytes {
+            return Space::Full { free_bytes, reserve_bytes };
+        }
+        let Some((since, before)) = self.samples.front().copied() else { return Space::Plenty };
+        let passed = now.saturating_duration_since(since);
+        let used = before.saturating_sub(free_bytes);
+        if passed < MIN_WINDOW || used == 0 {
+            return Space::Plenty;
+        }
+        let left_s = (free_bytes - reserve_bytes) as f64 / (used as f64 / passed.as_secs_f64());
+        if left_s < LOW.as_secs_f64() {
+            Space::Low { minutes: (left_s / 60.0).ceil() as u64 }
+        } else {
+            Space::Plenty
+        }
+    }
+}
+
+/// Watches until the recorder stops.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    let mut forecast = Forecast::default();
+    let mut ticks = tokio::time::interval(TICK);
+    let mut swept: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shared.stopping.cancelled() => return,
+        }
+        let now = Instant::now();
+        if let Some(free_bytes) = free_bytes(&shared.config.data_dir) {
+            let space = forecast.look(now, free_bytes, shared.config.disk_reserve_bytes);
+            shared.disk.send_if_modified(|known| {
+                let is_new = *known != space;
+                if std::mem::discriminant(known) != std::mem::discriminant(&space) {
+                    tell(space);
+                }
+                *known = space;
+                is_new
+            });
+        }
+        if swept.is_none_or(|at| now.saturating_duration_since(at) >= SWEEP) {
+            swept = Some(now);
+            sweep(&shared).await;
+        }
+    }
+}
+
+fn tell(space: Space) {
+    match space {
+        Space::Plenty => tracing::info!("the disk has room for recordings again"),
+        Space::Low { minutes } => {
+            tracing::warn!(minutes, "at this pace the disk is full soon: recordings will end")
+        }
+        Space::Full { free_bytes, reserve_bytes } => {
+            tracing::warn!(free_bytes, reserve_bytes, "the disk is full: recordings end, and none begins");
+        }
+    }
+}
+
+/// Deletes takes that were kept long enough.
+async fn sweep(shared: &Shared) {
+    let Ok(mut entries) = tokio::fs::read_dir(shared.kept()).await else { return };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        let Ok(metadata) = entry.metadata().await else { continue };
+        let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        if age.is_some_and(|age| age > shared.config.keep_takes) {
+            tracing::info!(take = %entry.path().display(), "a take was kept long enough and is deleted");
+            remove_dir(&entry.path()).await;
+        }
+    }
+}
+
+/// What a user of this program may still write.
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let space = rustix::fs::statvfs(dir).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Says it in the job, for as long as it is so.
+pub(crate) fn warn(shared: &Shared, id: &reelroom_protocol::ids::EgressId, said: &mut Option<String>) {
+    let warning = shared.disk.borrow().warning();
+    if *said == warning {
+        return;
+    }
+    if let Some(old) = said.take() {
+        shared.update(id, |job| {
+            job.trouble_over(&old);
+            None
+        });
+    }
+    if let Some(text) = &warning {
+        shared.update(id, |job| job.trouble(unix_ns(), text));
+    }
+    *said = warning;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GB: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_disk_that_fills_up_is_low_and_then_full() {
+        let began = Instant::now();
+        let at = |seconds: u64| began + Duration::from_secs(seconds);
+        let mut forecast = Forecast::default();
+        assert_eq!(forecast.look(at(0), 10 * GB, GB), Space::Plenty);
+        assert_eq!(forecast.look(at(1), 9 * GB, GB), Space::Plenty, "a moment says nothing");
+        assert_eq!(forecast.look(at(10), 9 * GB, GB), Space::Low { minutes: 2 });
+        assert_eq!(forecast.look(at(41), 9 * GB, GB), Space::Plenty, "nothing is written any more");
+        let full = forecast.look(at(42), GB, GB);
+        assert_eq!(full, Space::Full { free_bytes: GB, reserve_bytes: GB });
+        assert!(full.refusal().unwrap().contains("1000 MB"));
+        assert_eq!(forecast.look(at(80), 5 * GB, GB), Space::Plenty);
+    }
+
+    #[test]
+    fn slow_writing_on_a_large_disk_is_no_trouble() {
+        let began = Instant::now();
+        let mut forecast = Forecast::default();
+        for second in 0..100 {
+            let free = 100 * GB - second * 1_000_000;
+            assert_eq!(forecast.look(began + Duration::from_secs(second), free, GB), Space::Plenty);
+        }
+    }
+}
