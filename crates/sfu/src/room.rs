@@ -438,7 +438,7 @@ impl Room {
             self.outputs.push_back(Output::Fact(Fact::TrackMuted { track: sid.clone(), muted }));
         }
         if muted && !track.is_video() {
-            self.speakers.remove(&publisher);
+            self.speakers.silence(&publisher);
         }
         self.announce(&publisher, Audience::All);
     }

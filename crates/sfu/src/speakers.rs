@@ -44,6 +44,14 @@ impl Speakers {
         }
     }
 
+    /// What it said in this window does not count: the window's end finds it silent.
+    pub(crate) fn silence(&mut self, speaker: &ParticipantSid) {
+        if let Some(meter) = self.meters.get_mut(speaker) {
+            (meter.loud, meter.all, meter.loudest) = (0, 0, None);
+        }
+    }
+
+    /// It is not there any more; everybody is told so otherwise.
     pub(crate) fn remove(&mut self, speaker: &ParticipantSid) {
         self.meters.remove(speaker);
     }
@@ -108,6 +116,18 @@ mod tests {
         let changes = speakers.take_changes(start + 2 * WINDOW);
         assert_eq!(changes, [(ada, 0.0)]);
         assert_eq!(speakers.next_window(), None, "a silent room needs no timer");
+    }
+
+    #[test]
+    fn who_is_muted_while_speaking_becomes_silent() {
+        let start = Instant::now();
+        let ada = ParticipantSid::from("PA_ada");
+        let mut speakers = Speakers::default();
+        speakers.level(&ada, 20, start);
+        assert_eq!(speakers.take_changes(start + WINDOW).len(), 1);
+        speakers.level(&ada, 20, start + WINDOW);
+        speakers.silence(&ada);
+        assert_eq!(speakers.take_changes(start + 2 * WINDOW), [(ada, 0.0)]);
     }
 
     #[test]
