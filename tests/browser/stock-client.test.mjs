@@ -1,16 +1,36 @@
 // The stock livekit-client in Chromium against the media server: what any LiveKit app does.
 
 import assert from 'node:assert/strict';
-import { createReadStream } from 'node:fs';
+import { createReadStream, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AccessToken } from 'livekit-server-sdk';
-import { KEY, Reelroom, SECRET, browser, until } from '../harness.mjs';
+import { KEY, Reelroom, SECRET, browser, temporaryFolder, until } from '../harness.mjs';
 
 const clientScript = join(dirname(createRequire(import.meta.url).resolve('livekit-client')), 'livekit-client.umd.js');
 const page = '<!doctype html><title>stock client</title><script src="/client.js"></script>';
+
+/** A WAV file of one second of 400 Hz, which browsers repeat, so that it never falls silent. */
+function tone() {
+  const rate = 48_000;
+  const header = Buffer.alloc(44);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(36 + rate * 2, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(16, 16);
+  header.writeUInt16LE(1, 20);
+  header.writeUInt16LE(1, 22);
+  header.writeUInt32LE(rate, 24);
+  header.writeUInt32LE(rate * 2, 28);
+  header.writeUInt16LE(2, 32);
+  header.writeUInt16LE(16, 34);
+  header.write('data', 36);
+  header.writeUInt32LE(rate * 2, 40);
+  const samples = Int16Array.from({ length: rate }, (_, n) => 8_000 * Math.sin((2 * Math.PI * 400 * n) / rate));
+  return Buffer.concat([header, Buffer.from(samples.buffer)]);
+}
 
 let media;
 let site;
@@ -28,7 +48,9 @@ before(async () => {
     }
   });
   await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
-  chrome = await browser();
+  const microphone = join(temporaryFolder(), 'tone.wav');
+  writeFileSync(microphone, tone());
+  chrome = await browser([`--use-file-for-fake-audio-capture=${microphone}`]);
 });
 
 after(async () => {
@@ -91,16 +113,61 @@ test('two browsers see each other, a third that comes late sees both within two 
   await Promise.all([leave(ada), leave(bob), leave(carol)]);
 });
 
-test('simulcast: a small tile gets a small picture', async () => {
-  const [ada, bob] = await Promise.all([join_('ada', 'simulcast'), join_('bob', 'simulcast')]);
-  await publish(ada, { videoCodec: 'vp8', simulcast: true });
-  await until(async () => (await playing(bob))[0]?.[0] === 1280, 'the full layer', 30);
-  await bob.evaluate(() => {
+/** The layers of a tab's camera that it sends now: width and codec of each. */
+const sending = (tab) =>
+  tab.evaluate(async () => {
+    const camera = window.room.localParticipant.getTrackPublication(window.LivekitClient.Track.Source.Camera);
+    const stats = await camera.track.sender.getStats();
+    return [...stats.values()]
+      .filter((one) => one.type === 'outbound-rtp' && one.framesPerSecond > 0)
+      .map((one) => ({ width: one.frameWidth, codec: stats.get(one.codecId)?.mimeType }));
+  });
+
+/** The codec in which the first video arrives at a tab. */
+const receivedCodec = (tab) =>
+  tab.evaluate(async () => {
+    const [publication] = window.room.remoteParticipants.values().next().value.videoTrackPublications.values();
+    const stats = await publication.track.receiver.getStats();
+    const inbound = [...stats.values()].find((one) => one.type === 'inbound-rtp');
+    return stats.get(inbound.codecId)?.mimeType;
+  });
+
+const askQuality = (tab, quality) =>
+  tab.evaluate((wanted) => {
     for (const participant of window.room.remoteParticipants.values())
       for (const publication of participant.videoTrackPublications.values())
-        publication.setVideoQuality(window.LivekitClient.VideoQuality.LOW);
+        publication.setVideoQuality(window.LivekitClient.VideoQuality[wanted]);
+  }, quality);
+
+for (const codec of ['VP8', 'H264'])
+  test(`simulcast in ${codec}: a small tile gets a small picture`, async () => {
+    const room = `simulcast ${codec}`;
+    const [ada, bob] = await Promise.all([join_('ada', room), join_('bob', room)]);
+    await publish(ada, { videoCodec: codec.toLowerCase(), simulcast: true });
+    // A browser on a busy machine holds its full layer back until its own estimate allows it: that is not for us to judge.
+    const sendsFull = async () => (await sending(ada)).some((layer) => layer.width === 1280);
+    await until(sendsFull, 'the browser sending the full layer', 60);
+    const receives = async (width) => (await playing(bob))[0]?.[0] === width;
+    await until(() => receives(1280), 'the full layer', 30);
+    await askQuality(bob, 'LOW');
+    await until(() => receives(320), 'the small layer');
+    await askQuality(bob, 'HIGH');
+    await until(() => receives(1280), 'the full layer again', 30);
+    // The microphone was negotiated after the camera: that must not have changed what the camera sends.
+    for (const layer of await sending(ada)) assert.equal(layer.codec, `video/${codec}`);
+    assert.equal(await receivedCodec(bob), `video/${codec}`);
+    await Promise.all([leave(ada), leave(bob)]);
   });
-  await until(async () => (await playing(bob))[0]?.[0] === 320, 'the small layer', 20);
+
+test('who makes a sound is an active speaker', async () => {
+  const [ada, bob] = await Promise.all([join_('ada', 'speakers'), join_('bob', 'speakers')]);
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const speakers = () => bob.evaluate(() => window.room.activeSpeakers.map((speaker) => speaker.identity));
+  await ada.evaluate((options) => window.room.localParticipant.setMicrophoneEnabled(true, options), plain);
+  await until(async () => (await speakers()).includes('ada'), 'ada being heard');
+  assert.ok((await bob.evaluate(() => window.room.activeSpeakers[0].audioLevel)) > 0.05);
+  await ada.evaluate(() => window.room.localParticipant.setMicrophoneEnabled(false));
+  await until(async () => (await speakers()).length === 0, 'ada being silent');
   await Promise.all([leave(ada), leave(bob)]);
 });
 
@@ -122,6 +189,37 @@ test('mute, screen share, unpublish, publish again, data', async () => {
   await ada.evaluate(() => window.room.localParticipant.publishData(new TextEncoder().encode('hello'), { reliable: true }));
   await until(() => bob.evaluate(() => window.seen.data.includes('hello')), 'data');
   await Promise.all([leave(ada), leave(bob)]);
+});
+
+test('who subscribes again, or to another, gets the picture in the place of the old one', async () => {
+  const [ada, bob] = await Promise.all([join_('ada', 'again'), join_('bob', 'again')]);
+  await publish(ada);
+  await until(async () => (await playing(bob)).length === 1, 'the picture');
+  const sections = () =>
+    bob.evaluate(() => window.room.engine.pcManager.subscriber.getRemoteDescription().sdp.match(/^m=/gm).length);
+  const before = await sections();
+  for (const subscribed of [false, true, false, true]) {
+    await bob.evaluate((wanted) => {
+      for (const participant of window.room.remoteParticipants.values())
+        for (const publication of participant.trackPublications.values()) publication.setSubscribed(wanted);
+    }, subscribed);
+    await until(async () => (await playing(bob)).length === Number(subscribed), `subscribed: ${subscribed}`);
+  }
+  assert.equal(await sections(), before);
+  await leave(ada);
+  await until(async () => (await playing(bob)).length === 0, 'ada being gone');
+  const carol = await join_('carol', 'again');
+  await publish(carol);
+  await until(async () => (await playing(bob)).length === 1, 'carol');
+  const heard = () =>
+    bob.evaluate(async () => {
+      const [publication] = window.room.remoteParticipants.values().next().value.audioTrackPublications.values();
+      const stats = await publication?.track?.receiver.getStats();
+      return [...(stats?.values() ?? [])].some((one) => one.type === 'inbound-rtp' && one.totalAudioEnergy > 0);
+    });
+  await until(heard, 'carol being heard');
+  assert.equal(await sections(), before);
+  await Promise.all([leave(bob), leave(carol)]);
 });
 
 test('a deleted room tells everybody', async () => {
