@@ -23,6 +23,7 @@ mod info;
 mod layers;
 mod output;
 mod participant;
+mod publish;
 mod room;
 mod signal;
 mod speakers;

@@ -9,6 +9,7 @@ use reelroom_protocol::token::VideoGrants;
 use super::*;
 use crate::output::{DataKind, DownTrackSpec};
 use crate::subscribe::PublishedPacket;
+use crate::track::Section;
 
 const KEY: &[u8] = &[0x10, 0x00, 0, 0];
 const KEY_H264: &[u8] = &[0x67, 1, 2];

@@ -1,0 +1,220 @@
+//! Publishing: from an announcement and a section of the SDP to a track whose media arrives, and its end.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
+
+use crate::codec::{Codec, is_keyframe};
+use crate::info::Audience;
+use crate::layers::Layers;
+use crate::output::{Fact, Output};
+use crate::room::{Now, Room};
+use crate::subscribe::PublishedPacket;
+use crate::track::{Section, Track};
+
+/// After a change of codec, packets of the old one may still be on their way for so long.
+const CODEC_SETTLES: Duration = Duration::from_secs(1);
+
+impl Room {
+    /// What the publisher's SDP carries after an answer: sections are matched to announced tracks, and tracks whose
+    /// section sends no more are unpublished (there is no message for that).
+    pub fn sections(&mut self, sid: &ParticipantSid, sections: &[Section]) {
+        let Some(participant) = self.participants.get(sid) else { return };
+        let gone: Vec<_> = participant
+            .published
+            .iter()
+            .filter(|track| {
+                self.tracks.get(*track).is_some_and(|track| {
+                    sections.iter().any(|section| section.mid == track.mid && !section.sends)
+                })
+            })
+            .cloned()
+            .collect();
+        for track in gone {
+            self.unpublish(&track);
+        }
+        for section in sections.iter().filter(|section| section.sends) {
+            self.match_section(sid, section);
+        }
+    }
+
+    fn match_section(&mut self, sid: &ParticipantSid, section: &Section) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        let bound = participant
+            .published
+            .iter()
+            .find(|track| self.tracks.get(*track).is_some_and(|track| track.mid == section.mid));
+        let by_cid = participant.pending.iter().position(|pending| pending.request.cid == section.track_id);
+        // A replaced track keeps its section but changes its id; a section without announced track waits for one.
+        let by_kind =
+            || participant.pending.iter().position(|pending| pending.info.r#type == i32::from(section.kind));
+        let position = match (bound, by_cid) {
+            (Some(_), None) => None,
+            (_, Some(position)) => Some(position),
+            (None, None) => by_kind(),
+        };
+        let Some(position) = position else { return };
+        let bound = bound.cloned();
+        let pending = participant.pending.remove(position);
+        let announced_codec = pending.announced_codec();
+        let track = TrackSid::from(pending.info.sid.as_str());
+        participant.published.push(track.clone());
+        if let Some(old) = bound {
+            self.unpublish(&old);
+        }
+        let mut info = pending.info;
+        info.mid.clone_from(&section.mid);
+        info.simulcast = section.simulcast;
+        self.tracks.insert(
+            track,
+            Track {
+                info,
+                publisher: sid.clone(),
+                mid: section.mid.clone(),
+                announced_codec,
+                codec: None,
+                codec_since: None,
+                layers: Layers::default(),
+                down: BTreeMap::new(),
+            },
+        );
+    }
+
+    /// The track that a publisher sends on a section.
+    pub fn track_on(&self, sid: &ParticipantSid, mid: &str) -> Option<TrackSid> {
+        let participant = self.participants.get(sid)?;
+        participant
+            .published
+            .iter()
+            .find(|track| self.tracks.get(*track).is_some_and(|t| t.mid == mid))
+            .cloned()
+    }
+
+    /// The codec that a section of a publisher is to be encoded with: every answer has to name it, not only the one
+    /// that begins the track, or the publisher changes its codec whenever anything else is negotiated.
+    pub fn publish_codec(&self, sid: &ParticipantSid, section: &Section) -> Option<Codec> {
+        let participant = self.participants.get(sid)?;
+        let pending = participant.pending.iter().find(|pending| pending.request.cid == section.track_id);
+        match pending {
+            Some(pending) => pending.announced_codec(),
+            None => {
+                let track = self.tracks.get(&self.track_on(sid, &section.mid)?)?;
+                track.codec.or(track.announced_codec)
+            }
+        }
+    }
+
+    /// The section and publisher of a track.
+    pub fn source_of(&self, track: &TrackSid) -> Option<(ParticipantSid, String)> {
+        self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
+    }
+
+    /// What is known of an announced track.
+    pub fn track_info(&self, track: &TrackSid) -> Option<(TrackInfo, Codec)> {
+        let track = self.tracks.get(track)?;
+        Some((track.info.clone(), track.codec?))
+    }
+
+    /// A packet of a track, before [`Room::forward`]. With the first one the track is announced, subscribed to, and told to
+    /// recorders.
+    pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
+        let Some(track) = self.tracks.get(sid) else { return };
+        if track.is_video() == (packet.codec == Codec::Opus) {
+            return;
+        }
+        match track.codec {
+            None => self.first_packet(sid, packet.codec, now),
+            Some(codec) if codec == packet.codec => {}
+            Some(_) => self.other_codec(sid, packet, now),
+        }
+    }
+
+    fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        track.set_codec(codec);
+        let (publisher, info, fact) = (track.publisher.clone(), track.info.clone(), track.published_fact());
+        self.announce(&publisher, Audience::All);
+        self.track_webhook("track_published", &publisher, info);
+        self.outputs.extend(fact.map(Output::Fact));
+        let others: Vec<_> = self.participants.keys().filter(|other| **other != publisher).cloned().collect();
+        for other in others {
+            self.subscribe_by_default(&other, sid, now);
+        }
+    }
+
+    /// A publisher whose encoder fails goes on with another codec, as browsers do. Subscribers have negotiated all of them and
+    /// follow at the first keyframe; to recorders it is another track of the same name.
+    fn other_codec(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        let passed = |since: Instant| now.at.saturating_duration_since(since) >= CODEC_SETTLES;
+        if !track.codec_since.is_none_or(passed) {
+            return;
+        }
+        if !is_keyframe(packet.codec, packet.payload) {
+            return self.ask_keyframe(sid, packet.layer, now);
+        }
+        track.set_codec(packet.codec);
+        track.codec_since = Some(now.at);
+        for down in track.down.values_mut() {
+            down.track.change_codec(packet.codec);
+        }
+        let (publisher, fact) = (track.publisher.clone(), track.published_fact());
+        self.announce(&publisher, Audience::All);
+        self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
+        self.outputs.extend(fact.map(Output::Fact));
+    }
+
+    pub(crate) fn unpublish(&mut self, sid: &TrackSid) {
+        let Some(subscribers) =
+            self.tracks.get(sid).map(|track| track.down.keys().cloned().collect::<Vec<_>>())
+        else {
+            return;
+        };
+        for subscriber in subscribers {
+            self.unsubscribe(&subscriber, sid);
+        }
+        let Some(track) = self.tracks.remove(sid) else { return };
+        if let Some(participant) = self.participants.get_mut(&track.publisher) {
+            participant.published.retain(|published| published != sid);
+        }
+        if track.codec.is_some() {
+            self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
+            self.announce(&track.publisher, Audience::All);
+            self.track_webhook("track_unpublished", &track.publisher, track.info);
+        }
+    }
+
+    /// Track webhooks name room and participant only by their ids.
+    fn track_webhook(&mut self, event: &str, publisher: &ParticipantSid, info: TrackInfo) {
+        let identity = self.participants.get(publisher).map(|p| p.identity.to_string()).unwrap_or_default();
+        let participant = ParticipantInfo { sid: publisher.to_string(), identity, ..Default::default() };
+        self.webhook(event, |room, hook| {
+            hook.room = Some(proto::Room {
+                sid: room.base.sid.clone(),
+                name: room.base.name.clone(),
+                ..Default::default()
+            });
+            hook.participant = Some(participant);
+            hook.track = Some(info);
+        });
+    }
+
+    /// Sets a track's muted state and tells everybody.
+    pub(crate) fn set_muted(&mut self, sid: &TrackSid, muted: bool) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        if track.info.muted == muted {
+            return;
+        }
+        track.info.muted = muted;
+        let publisher = track.publisher.clone();
+        if track.codec.is_some() {
+            self.outputs.push_back(Output::Fact(Fact::TrackMuted { track: sid.clone(), muted }));
+        }
+        if muted && !track.is_video() {
+            self.speakers.silence(&publisher);
+        }
+        self.announce(&publisher, Audience::All);
+    }
+}
