@@ -1,90 +1,119 @@
-//! What composing costs beside the decoding and encoding it cannot do without: `cargo run --example cost [SECONDS] [OUT.mp4]`.
+//! What composing costs beside the decoding and encoding it cannot do without:
+//! `cargo run --release --example cost [SECONDS] [PEOPLE,PEOPLE,...] [WIDTHxHEIGHT]`, by default 10 seconds of 1, 4, 9 and 16 people with
+//! cameras of 640x360.
 //!
-//! Builds a take of four people (640x360 VP8, Opus), composes it, then decodes the same frames and packets and encodes the same
-//! pictures and sound with nothing in between. Processor time of the whole process, user and system.
+//! Builds takes (VP8, Opus), composes them, then decodes the same frames and packets and encodes the very same pictures and sound
+//! with the same elements and nothing in between: no resampling, no drawing, no copies, no file. Processor time of the whole
+//! process, user and system; each number is the least of three runs.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use common::{S, add_packets, add_pictures, coded_pictures, packets, tone};
+use gstreamer as gst;
+use gstreamer::prelude::*;
 use reelroom_composer::{
-    ComposeOptions, Preset, Size,
+    ComposeOptions, Observer, Preset,
     canvas::Canvas,
-    compose,
-    encode::{AudioEncoder, VideoEncoder},
+    compose, compose_observed,
+    encode::{aac_filter, h264_filter},
+    filter::Filter,
     video::VideoDecoder,
-    voice::Voice,
 };
 use reelroom_take::{
-    Codec, Moment, SegmentOpened, TakeEvent, TakeFrame, TakeItem, TakeReader, TrackSource,
+    Codec, SegmentId, SegmentOpened, TakeEvent, TakeFrame, TakeItem, TakeReader, TrackSource,
     testing::SyntheticTake,
 };
 
-const SIZE: [u32; 2] = [640, 360];
-const PEOPLE: [(&str, &str, f32); 4] = [
-    ("ann", "Ann Example", 220.0),
-    ("bob", "Björn Ångström", 330.0),
-    ("cat", "مريم العلي", 440.0),
-    ("dan", "Δημήτρης", 550.0),
-];
+const RUNS: usize = 3;
+/// Cameras of so many people are encoded once and shared in turn: encoding them would take longer than measuring.
+const FACES: u64 = 4;
 
 fn main() {
-    let seconds: u64 = std::env::args().nth(1).map_or(10, |text| text.parse().unwrap());
-    let dir = tempfile::tempdir().unwrap();
-    let take = dir.path().join("take");
-    build(seconds).write(&take, seconds * S).unwrap();
-    let out = std::env::args().nth(2).map_or(dir.path().join("out.mp4"), PathBuf::from);
-
-    let before = processor_ms();
-    compose(&take, &out, &ComposeOptions::default(), &mut |_| {}).unwrap();
-    let composing = processor_ms() - before;
-
-    let (segments, frames) = frames(&take);
-    let before = processor_ms();
-    let mut last = None;
-    for (segment, frames) in &frames {
-        let opened = &segments[segment];
-        if opened.codec == Codec::Opus {
-            let mut voice = Voice::new(opened).unwrap().unwrap();
-            for frame in frames {
-                voice.push(frame.data.clone(), frame.rtp, Moment { at_ns: frame.at_ns, late: false });
-            }
-        } else {
-            let mut decoder = VideoDecoder::new(opened).unwrap().unwrap();
-            for frame in frames {
-                last = decoder.decode(frame.data.clone(), frame.keyframe).or(last);
-            }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let seconds: u64 = arguments.first().map_or(10, |text| text.parse().unwrap());
+    let people: Vec<u64> = arguments
+        .get(1)
+        .map_or(vec![1, 4, 9, 16], |text| text.split(',').map(|count| count.parse().unwrap()).collect());
+    let size = arguments.get(2).map_or([640, 360], |text| {
+        let (width, height) = text.split_once('x').unwrap();
+        [width.parse().unwrap(), height.parse().unwrap()]
+    });
+    let faces: Vec<_> = (0..FACES)
+        .map(|person| coded_pictures(Codec::Vp8, size, seconds * 30, |frame| face(size, person, frame)))
+        .collect();
+    println!(
+        "people  composing  wall x   decoding  encoding  ratio   (cores; cameras {}x{})",
+        size[0], size[1]
+    );
+    for count in people {
+        let dir = tempfile::tempdir().unwrap();
+        let (take, out) = (dir.path().join("take"), dir.path().join("out.mp4"));
+        build(count, seconds, size, &faces).write(&take, seconds * S).unwrap();
+        let options = ComposeOptions::default();
+        let mut pictures = Pictures::default();
+        compose_observed(&take, &out, &options, &mut pictures).unwrap();
+        let frames = frames(&take);
+        let (mut composing, mut decoding, mut encoding, mut wall) = (u64::MAX, u64::MAX, u64::MAX, f64::MAX);
+        for _ in 0..RUNS {
+            let begun = Instant::now();
+            composing = composing.min(processor_ms(|| {
+                compose(&take, &out, &options, &mut |_| {}).unwrap();
+            }));
+            wall = wall.min(begun.elapsed().as_secs_f64());
+            decoding = decoding.min(processor_ms(|| decode_alone(&frames)));
+            encoding = encoding.min(processor_ms(|| encode_alone(&pictures.0, options.preset)));
         }
+        let cores = |ms: u64| ms as f64 / 1000.0 / seconds as f64;
+        println!(
+            "{count:6}  {:9.3}  {:6.1}  {:9.3}  {:8.3}  {:5.2}",
+            cores(composing),
+            seconds as f64 / wall,
+            cores(decoding),
+            cores(encoding),
+            composing as f64 / (decoding + encoding) as f64
+        );
     }
-    let decoding = processor_ms() - before;
-    drop(last);
-    let encoding = encode_alone(&out, seconds);
-    let cores = |ms: u64| ms as f64 / 1000.0 / seconds as f64;
-    println!("composing        {:.3} cores", cores(composing));
-    println!("decoding alone   {:.3} cores", cores(decoding));
-    println!("encoding alone   {:.3} cores", cores(encoding));
-    println!("ratio            {:.2}", composing as f64 / (decoding + encoding) as f64);
 }
 
-fn build(seconds: u64) -> SyntheticTake {
+/// Everything that went into the encoder.
+#[derive(Default)]
+struct Pictures(Vec<gst::Buffer>);
+
+impl Observer for Pictures {
+    fn picture(&mut self, _number: u64, canvas: &Canvas) {
+        let mut bytes = Vec::new();
+        for plane in 0..3 {
+            let (rows, stride) = canvas.plane(plane);
+            let width = canvas.size().width as usize >> usize::from(plane > 0);
+            rows.chunks(stride).for_each(|row| bytes.extend_from_slice(&row[..width]));
+        }
+        self.0.push(gst::Buffer::from_slice(bytes));
+    }
+}
+
+fn build(count: u64, seconds: u64, size: [u32; 2], faces: &[Vec<common::Coded>]) -> SyntheticTake {
     let mut take = SyntheticTake::new("Cost");
-    for (number, (identity, name, hz)) in PEOPLE.into_iter().enumerate() {
-        let participant = take.join(0, identity, name);
+    for number in 0..count {
+        let (identity, name) = (format!("p{number}"), format!("Person {number} مريم"));
+        let participant = take.join(0, &identity, &name);
         let camera = take.publish(0, &participant, TrackSource::Camera);
         let microphone = take.publish(0, &participant, TrackSource::Microphone);
-        let coded = coded_pictures(Codec::Vp8, SIZE, seconds * 30, |frame| face(number as u64, frame));
-        add_pictures(&mut take, &camera, Codec::Vp8, SIZE, 0, coded);
+        let coded = faces[(number % FACES) as usize].clone();
+        add_pictures(&mut take, &camera, Codec::Vp8, size, 0, coded);
+        let hz = 200.0 + 40.0 * number as f32;
         add_packets(&mut take, &microphone, 0, packets(&tone(hz, seconds as f32)), |_| false);
     }
     take
 }
 
 /// Something like a person before a wall with a noisy camera, I420.
-fn face(person: u64, frame: u64) -> Vec<u8> {
-    let [width, height] = SIZE.map(|side| side as f32);
+fn face([width, height]: [u32; 2], person: u64, frame: u64) -> Vec<u8> {
+    let (width, height) = (width as f32, height as f32);
+    let scale = 360.0 / height;
     let sway = ((frame + person * 40) as f32 / 23.0).sin() * 24.0;
     let mut noise = 0x9e37_79b9_u32.wrapping_mul((frame * 7 + person + 1) as u32);
     let mut planes = Vec::new();
@@ -93,7 +122,8 @@ fn face(person: u64, frame: u64) -> Vec<u8> {
         for y in 0..(height / step) as u32 {
             for x in 0..(width / step) as u32 {
                 noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let (px, py) = (x as f32 * step - width / 2.0 - sway, y as f32 * step - height / 2.0);
+                let px = (x as f32 * step - width / 2.0) * scale - sway;
+                let py = (y as f32 * step - height / 2.0) * scale;
                 let head = (px / 70.0).powi(2) + ((py + 20.0) / 95.0).powi(2) < 1.0;
                 let body = (px / 150.0).powi(2) + ((py - 190.0) / 130.0).powi(2) < 1.0;
                 let wall = 95.0 + 50.0 * (x as f32 * step / width) + 12.0 * (y as f32 * step / 9.0).sin();
@@ -114,56 +144,79 @@ fn face(person: u64, frame: u64) -> Vec<u8> {
     planes
 }
 
-type Frames = BTreeMap<reelroom_take::SegmentId, Vec<TakeFrame>>;
+type Frames = Vec<(SegmentOpened, Vec<TakeFrame>)>;
 
-fn frames(take: &std::path::Path) -> (BTreeMap<reelroom_take::SegmentId, SegmentOpened>, Frames) {
+fn frames(take: &Path) -> Frames {
     let mut reader = TakeReader::open(take).unwrap();
-    let (mut segments, mut frames) = (BTreeMap::new(), Frames::new());
+    let mut segments: BTreeMap<SegmentId, (SegmentOpened, Vec<TakeFrame>)> = BTreeMap::new();
     while reader.ended().is_none() {
         for item in reader.poll().unwrap() {
             match item {
                 TakeItem::Event { event: TakeEvent::SegmentOpened(opened), .. } => {
-                    segments.insert(opened.segment, opened);
+                    segments.insert(opened.segment, (opened, Vec::new()));
                 }
                 TakeItem::Event { .. } => {}
-                TakeItem::Frame(frame) => frames.entry(frame.segment).or_default().push(frame),
+                TakeItem::Frame(frame) => segments.get_mut(&frame.segment).unwrap().1.push(frame),
             }
         }
     }
-    (segments, frames)
+    segments.into_values().collect()
 }
 
-/// Encodes the pictures and the length of the composed file; decoding them is not counted.
-fn encode_alone(file: &std::path::Path, seconds: u64) -> u64 {
-    let preset = Preset::default();
-    let Size { width, height } = preset.size;
-    let pictures = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(file)
-        .args(["-frames:v", "300", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-        .output()
-        .unwrap()
-        .stdout;
-    let bytes = (width * height * 3 / 2) as usize;
-    let count = (pictures.len() / bytes) as u64;
-    let mut video = VideoEncoder::new(&preset).unwrap();
-    let mut audio = AudioEncoder::new(preset.audio_kbps).unwrap();
-    let block: Vec<f32> = tone(440.0, 1600.0 / 48_000.0).iter().flat_map(|sample| [*sample; 2]).collect();
-    let mut canvas = Canvas::new(preset.size).unwrap();
-    let before = processor_ms();
-    for picture in pictures.chunks_exact(bytes) {
-        canvas.replace(picture);
-        video.push(&canvas, true).unwrap();
-        audio.push(&block).unwrap();
+fn decode_alone(segments: &Frames) {
+    for (opened, frames) in segments {
+        if opened.codec == Codec::Opus {
+            let wanted = gst::Caps::builder("audio/x-raw").field("rate", 48_000i32).build();
+            let mut decoder = Filter::new("opusdec", "", wanted, |_| {}).unwrap();
+            let caps = gst::Caps::builder("audio/x-opus")
+                .field("channel-mapping-family", 0i32)
+                .field("rate", 48_000i32)
+                .field("channels", 2i32)
+                .build();
+            for frame in frames {
+                decoder.push(gst::Buffer::from_slice(frame.data.clone()), &caps).unwrap();
+            }
+        } else {
+            let mut decoder = VideoDecoder::new(opened).unwrap().unwrap();
+            for frame in frames {
+                decoder.decode(frame.data.clone(), frame.keyframe);
+            }
+        }
+    }
+}
+
+fn encode_alone(pictures: &[gst::Buffer], preset: Preset) {
+    let (mut video, video_caps) = h264_filter(&preset).unwrap();
+    let (mut audio, audio_caps) = aac_filter(preset.audio_kbps).unwrap();
+    let per_second = u64::from(preset.frames_per_second);
+    let samples = 48_000 / per_second as usize;
+    let block: Vec<u8> = tone(440.0, samples as f32 / 48_000.0)
+        .iter()
+        .flat_map(|sample| [sample.to_le_bytes(); 2])
+        .flatten()
+        .collect();
+    for (number, picture) in (0u64..).zip(pictures) {
+        let stamped = |mut buffer: gst::Buffer| {
+            let timed = buffer.make_mut();
+            timed.set_pts(gst::ClockTime::SECOND.mul_div_round(number, per_second));
+            timed.set_duration(gst::ClockTime::SECOND.mul_div_round(1, per_second));
+            buffer
+        };
+        video.push(stamped(picture.copy()), &video_caps).unwrap();
+        audio.push(stamped(gst::Buffer::from_slice(block.clone())), &audio_caps).unwrap();
     }
     let _ = (video.finish(), audio.finish());
-    (processor_ms() - before) * seconds * 30 / count.max(1)
 }
 
-/// User and system time of this process so far.
-fn processor_ms() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // utime and stime, in hundredths of a second (proc_pid_stat(5)).
-    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+/// User and system time of this process during `work`.
+fn processor_ms(work: impl FnOnce()) -> u64 {
+    let now = || {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // utime and stime, in hundredths of a second (proc_pid_stat(5)).
+        (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+    };
+    let before = now();
+    work();
+    now() - before
 }

@@ -5,17 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use gstreamer as gst;
-use gstreamer_video::{self as gst_video, VideoFrame, VideoFrameExt, video_frame::Writable};
 use reelroom_take::TrackId;
 
 use crate::{
     error::ComposeError,
     layout::{Rect, Size, TileShape, Tone, arrange, fit},
+    scale::Scaler,
     sprite::{Colour, Sprite},
     theme::{self, Placed},
     timeline::{Scene, Tile},
-    video::{Picture, picture_info},
+    video::Picture,
 };
 
 /// A track's newest picture and its number (a new picture has a new number).
@@ -24,8 +23,8 @@ pub type Newest<'a> = dyn Fn(&TrackId) -> Option<(u64, &'a Picture)> + 'a;
 /// The picture being composed.
 pub struct Canvas {
     size: Size,
-    info: gst_video::VideoInfo,
-    frame: VideoFrame<Writable>,
+    /// Y, U, V, without space between rows.
+    planes: [Vec<u8>; 3],
     places: Vec<Place>,
     scene: Option<Scene>,
     placeholders: BTreeMap<SpriteKey, Sprite>,
@@ -45,7 +44,7 @@ struct Place {
     corners: Vec<Placed>,
     label: Option<Placed>,
     drawn: Drawn,
-    converter: Option<Converter>,
+    fitting: Option<Fitting>,
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]
@@ -55,62 +54,46 @@ enum Drawn {
     Picture(u64),
 }
 
-struct Converter {
+/// How pictures of one size come into a tile.
+struct Fitting {
     source: Size,
-    format: gst_video::VideoFormat,
+    crop: Rect,
+    /// On the canvas.
     target: Rect,
-    convert: gst_video::VideoConverter,
+    scalers: [Scaler; 3],
 }
 
 impl Canvas {
-    /// An empty canvas.
-    pub fn new(size: Size) -> Result<Self, ComposeError> {
-        let fail = |reason: &str| ComposeError::element("canvas", reason);
-        crate::filter::start()?;
-        let info = picture_info(gst_video::VideoFormat::I420, size).ok_or_else(|| fail("impossible size"))?;
-        let buffer = gst::Buffer::with_size(info.size()).map_err(|_| fail("out of memory"))?;
-        let frame = VideoFrame::from_buffer_writable(buffer, &info).map_err(|_| fail("not writable"))?;
+    /// An empty canvas; its sides must be even.
+    #[must_use]
+    pub fn new(size: Size) -> Self {
+        let luma = size.width as usize * size.height as usize;
         let mut canvas = Self {
             size,
-            info,
-            frame,
+            planes: [luma, luma / 4, luma / 4].map(|length| vec![0; length]),
             places: Vec::new(),
             scene: None,
             placeholders: BTreeMap::new(),
             labels: BTreeMap::new(),
         };
         canvas.clear(Tone::Dark);
-        Ok(canvas)
+        canvas
     }
 
-    /// What the canvas is.
+    /// Pixels.
     #[must_use]
-    pub fn info(&self) -> &gst_video::VideoInfo {
-        &self.info
+    pub fn size(&self) -> Size {
+        self.size
     }
 
-    /// Plane `plane` (0 = Y, 1 = U, 2 = V) with its stride.
+    /// Rows of plane 0 (Y), 1 (U) or 2 (V), and the bytes from one to the next.
     #[must_use]
-    pub fn plane(&self, plane: u32) -> (&[u8], usize) {
-        let data = self.frame.plane_data(plane).expect("I420 has three planes");
-        (data, self.frame.plane_stride()[plane as usize] as usize)
+    pub fn plane(&self, plane: usize) -> (&[u8], usize) {
+        (&self.planes[plane], self.stride(plane))
     }
 
-    /// Replaces the whole picture by a packed I420 one of the canvas's size; the next scene is drawn anew. For measuring encoders.
-    pub fn replace(&mut self, picture: &[u8]) {
-        self.scene = None;
-        self.places.clear();
-        let mut rest = picture;
-        for plane in 0..3u32 {
-            let shift = usize::from(plane > 0);
-            let (width, height) = (self.size.width as usize >> shift, self.size.height as usize >> shift);
-            let stride = self.frame.plane_stride()[plane as usize] as usize;
-            let data = self.frame.plane_data_mut(plane).expect("I420 has three planes");
-            for (to, from) in data.chunks_mut(stride).zip(rest.chunks_exact(width)).take(height) {
-                to[..width].copy_from_slice(from);
-            }
-            rest = rest.get(width * height..).unwrap_or_default();
-        }
+    fn stride(&self, plane: usize) -> usize {
+        self.size.width as usize >> usize::from(plane > 0)
     }
 
     /// Draws what differs from the last time; says whether anything did.
@@ -127,15 +110,9 @@ impl Canvas {
             if wanted == place.drawn {
                 continue;
             }
-            let drawn = picture.is_some_and(|(_, picture)| match self.draw_picture(place, picture) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, track = ?place.tile.track, "a picture cannot be drawn");
-                    false
-                }
-            });
-            if !drawn {
-                self.draw_placeholder(place)?;
+            match picture {
+                Some((_, picture)) => self.draw_picture(place, picture),
+                None => self.draw_placeholder(place)?,
             }
             for placed in place.corners.iter().chain(&place.label) {
                 self.blend(
@@ -182,7 +159,7 @@ impl Canvas {
                     corners: theme::corners(rect.size(), tone),
                     label: self.label(tile, rect.size(), tone)?,
                     drawn: Drawn::Nothing,
-                    converter: None,
+                    fitting: None,
                 },
             };
             if !same_places {
@@ -207,19 +184,25 @@ impl Canvas {
         Ok(label)
     }
 
-    fn draw_picture(&mut self, place: &mut Place, picture: &Picture) -> Result<(), ComposeError> {
-        let (source, format) = (picture.size(), picture.frame.format());
-        let known =
-            place.converter.as_ref().is_some_and(|known| known.source == source && known.format == format);
-        if !known {
-            place.converter = Some(converter(&self.info, picture, place.rect, place.tile.screen)?);
+    fn draw_picture(&mut self, place: &mut Place, picture: &Picture) {
+        let source = picture.size();
+        if place.fitting.as_ref().is_none_or(|known| known.source != source) {
+            place.fitting = Some(Fitting::new(source, place.rect, place.tile.screen));
         }
-        let converter = place.converter.as_ref().expect("it was just made");
-        if converter.target != place.rect {
+        let fitting = place.fitting.as_mut().expect("it was just made");
+        // The bars too: labels and corners are blended onto them.
+        if fitting.target != place.rect {
             self.fill(place.rect, theme::palette(self.tone()).bars);
         }
-        converter.convert.frame(&picture.frame, &mut self.frame);
-        Ok(())
+        for (plane, scaler) in fitting.scalers.iter_mut().enumerate() {
+            let shift = usize::from(plane > 0);
+            let (data, from_stride) = picture.plane(plane);
+            let at =
+                |rect: Rect, stride: usize| (rect.y as usize >> shift) * stride + (rect.x as usize >> shift);
+            let stride = self.stride(plane);
+            let (from, to) = (at(fitting.crop, from_stride), at(fitting.target, stride));
+            scaler.run(&data[from..], from_stride, &mut self.planes[plane][to..], stride);
+        }
     }
 
     fn draw_placeholder(&mut self, place: &Place) -> Result<(), ComposeError> {
@@ -239,49 +222,34 @@ impl Canvas {
     }
 
     fn blend(&mut self, sprite: &Sprite, left: usize, top: usize) {
-        for plane in 0..3u32 {
-            let stride = self.frame.plane_stride()[plane as usize] as usize;
-            let data = self.frame.plane_data_mut(plane).expect("I420 has three planes");
-            sprite.blend(plane as usize, data, stride, left, top);
+        for plane in 0..3 {
+            let stride = self.stride(plane);
+            sprite.blend(plane, &mut self.planes[plane], stride, left, top);
         }
     }
 
     fn fill(&mut self, rect: Rect, colour: Colour) {
-        for (plane, value) in (0u32..).zip(colour.yuv()) {
+        for (plane, value) in colour.yuv().into_iter().enumerate() {
             let shift = u32::from(plane > 0);
-            let stride = self.frame.plane_stride()[plane as usize] as usize;
-            let data = self.frame.plane_data_mut(plane).expect("I420 has three planes");
+            let stride = self.stride(plane);
             let (x, width) = ((rect.x >> shift) as usize, (rect.width >> shift) as usize);
             for y in (rect.y >> shift) as usize..((rect.y + rect.height) >> shift) as usize {
-                data[y * stride + x..y * stride + x + width].fill(value);
+                self.planes[plane][y * stride + x..][..width].fill(value);
             }
         }
     }
 }
 
-fn converter(
-    canvas: &gst_video::VideoInfo,
-    picture: &Picture,
-    rect: Rect,
-    whole: bool,
-) -> Result<Converter, ComposeError> {
-    let (source, format) = (picture.size(), picture.frame.format());
-    let fit = fit(source, rect.size(), whole);
-    let target = Rect { x: rect.x + fit.target.x, y: rect.y + fit.target.y, ..fit.target };
-    let mut config = gst_video::VideoConverterConfig::new();
-    config.set_src_x(fit.source.x as i32);
-    config.set_src_y(fit.source.y as i32);
-    config.set_src_width(Some(fit.source.width as i32));
-    config.set_src_height(Some(fit.source.height as i32));
-    config.set_dest_x(target.x as i32);
-    config.set_dest_y(target.y as i32);
-    config.set_dest_width(Some(target.width as i32));
-    config.set_dest_height(Some(target.height as i32));
-    config.set_fill_border(false);
-    config.set_resampler_method(gst_video::VideoResamplerMethod::Linear);
-    // A second thread only burns processor time at these sizes.
-    config.set_threads(1);
-    let convert = gst_video::VideoConverter::new(picture.frame.info(), canvas, Some(config))
-        .map_err(|error| ComposeError::element("VideoConverter", error))?;
-    Ok(Converter { source, format, target, convert })
+impl Fitting {
+    fn new(source: Size, rect: Rect, whole: bool) -> Self {
+        let fit = fit(source, rect.size(), whole);
+        let target = Rect { x: rect.x + fit.target.x, y: rect.y + fit.target.y, ..fit.target };
+        let scaler = |shift: u32| {
+            // A picture with an odd side has a chroma sample for half a pixel too.
+            let halved = |side: u32| ((side + shift) >> shift) as usize;
+            let [from, to] = [fit.source, target].map(|rect| [halved(rect.width), halved(rect.height)]);
+            Scaler::new(from, to)
+        };
+        Self { source, crop: fit.source, target, scalers: [scaler(0), scaler(1), scaler(1)] }
+    }
 }

@@ -189,7 +189,7 @@ impl Composer {
             None
         } else {
             let encoder = VideoEncoder::new(&preset)?;
-            Some((Canvas::new(preset.size)?, encoder))
+            Some((Canvas::new(preset.size), encoder))
         };
         Ok(Self {
             source,

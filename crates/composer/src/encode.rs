@@ -141,10 +141,10 @@ impl VideoEncoder {
             buffer.set_pts(start);
             buffer.set_duration(time(self.pushed + 1).map(|end| end - start));
             let mut map = buffer.map_writable().map_err(|_| fail("picture memory is not writable"))?;
-            for plane in 0..3u32 {
+            for plane in 0..3 {
                 let (from, from_stride) = canvas.plane(plane);
-                let offset = self.info.offset()[plane as usize];
-                let stride = self.info.stride()[plane as usize] as usize;
+                let offset = self.info.offset()[plane];
+                let stride = self.info.stride()[plane] as usize;
                 for (from, to) in from.chunks(from_stride).zip(map[offset..].chunks_mut(stride)) {
                     let length = from.len().min(to.len());
                     to[..length].copy_from_slice(&from[..length]);

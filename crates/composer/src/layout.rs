@@ -122,11 +122,10 @@ pub struct Fit {
 /// A camera may lose this part of its picture to fill its tile; above that it gets bars.
 const MAX_CROP: f64 = 0.4;
 
-/// A picture within this part of an exact 1:1, 2:1 or 3:1 scale is cropped to it: exact scales are sharper and almost free.
+/// A picture within this part of a simple scale is cropped to it: those are sharper and almost free.
 const SNAP: f64 = 0.05;
-
-/// Crops begin at multiples of this.
-const CROP_STEP_PX: u32 = 16;
+/// The simple scales.
+const SIMPLE: [f64; 6] = [2.0, 1.0, 2.0 / 3.0, 0.5, 1.0 / 3.0, 0.25];
 
 /// Lays a `source` picture into a `tile`. `whole` pictures (shared screens) are never cropped.
 #[must_use]
@@ -149,16 +148,13 @@ pub fn fit(source: Size, tile: Size, whole: bool) -> Fit {
             },
         };
     }
-    let scale = [1.0, 0.5, 1.0 / 3.0]
-        .into_iter()
-        .find(|nice| *nice >= cover && *nice <= cover * (1.0 + SNAP))
-        .unwrap_or(cover);
+    let scale =
+        SIMPLE.into_iter().find(|nice| *nice >= cover && *nice <= cover * (1.0 + SNAP)).unwrap_or(cover);
     let width = even((tw / scale).round() as u32).clamp(2, source.width.max(2));
     let height = even((th / scale).round() as u32).clamp(2, source.height.max(2));
     Fit {
         source: Rect {
-            // GStreamer's vector code reads whole vectors: a crop must begin on one, in the chroma planes too.
-            x: source.width.saturating_sub(width) / 2 / CROP_STEP_PX * CROP_STEP_PX,
+            x: even(source.width.saturating_sub(width) / 2),
             y: even(source.height.saturating_sub(height) / 2),
             width,
             height,

@@ -22,6 +22,8 @@ pub mod mp4;
 mod output;
 pub mod pacer;
 pub mod preset;
+pub mod resample;
+pub mod scale;
 mod source;
 pub mod speaker;
 pub mod sprite;

@@ -4,7 +4,10 @@
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer_video::{self as gst_video, VideoFrame, VideoFrameExt, video_frame::Readable};
+use gstreamer_video::{
+    self as gst_video, VideoFrame, VideoFrameExt,
+    video_frame::{Readable, Writable},
+};
 use reelroom_take::{Codec, SegmentOpened};
 
 use crate::{
@@ -36,9 +39,9 @@ pub(crate) fn picture_info(format: gst_video::VideoFormat, size: Size) -> Option
 /// Sides of pictures that are drawn. Damaged headers claim others.
 const SIDE_PX: std::ops::RangeInclusive<u32> = 16..=8192;
 
-/// A decoded picture.
+/// A decoded picture, I420.
 pub struct Picture {
-    pub(crate) frame: VideoFrame<Readable>,
+    frame: VideoFrame<Readable>,
 }
 
 impl Picture {
@@ -49,7 +52,8 @@ impl Picture {
             return None;
         }
         let info = picture_info(info.format(), size)?;
-        Some(Self { frame: VideoFrame::from_buffer_readable(caught.buffer, &info).ok()? })
+        let frame = VideoFrame::from_buffer_readable(caught.buffer, &info).ok()?;
+        if info.format() == gst_video::VideoFormat::I420 { Some(Self { frame }) } else { converted(&frame) }
     }
 
     /// Pixels.
@@ -58,10 +62,17 @@ impl Picture {
         Size { width: self.frame.width(), height: self.frame.height() }
     }
 
-    /// The picture turned clockwise by 90, 180 or 270 degrees; itself for anything else, or if it is no 4:2:0 picture.
+    /// Rows of plane 0 (Y), 1 (U) or 2 (V), and the bytes from one to the next.
+    #[must_use]
+    pub fn plane(&self, plane: usize) -> (&[u8], usize) {
+        let data = self.frame.plane_data(plane as u32).expect("I420 has three planes");
+        (data, self.frame.plane_stride()[plane] as usize)
+    }
+
+    /// The picture turned clockwise by 90, 180 or 270 degrees; itself for anything else.
     #[must_use]
     pub fn turned(self, degrees: u16) -> Self {
-        if !matches!(degrees, 90 | 180 | 270) || self.frame.format() != gst_video::VideoFormat::I420 {
+        if !matches!(degrees, 90 | 180 | 270) {
             return self;
         }
         self.try_turned(degrees).unwrap_or(self)
@@ -70,21 +81,35 @@ impl Picture {
     fn try_turned(&self, degrees: u16) -> Option<Self> {
         let Size { width, height } = self.size();
         let size = if degrees == 180 { self.size() } else { Size { width: height, height: width } };
-        let info = picture_info(gst_video::VideoFormat::I420, size)?;
-        let buffer = gst::Buffer::with_size(info.size()).ok()?;
-        let mut turned = VideoFrame::from_buffer_writable(buffer, &info).ok()?;
-        for plane in 0..3u32 {
-            let (width, height) =
-                if plane == 0 { (width, height) } else { (width.div_ceil(2), height.div_ceil(2)) };
-            let (width, height) = (width as usize, height as usize);
-            let from_stride = self.frame.plane_stride()[plane as usize] as usize;
-            let to_stride = turned.plane_stride()[plane as usize] as usize;
-            let from = self.frame.plane_data(plane).ok()?;
-            let to = turned.plane_data_mut(plane).ok()?;
-            turn(degrees, [width, height], (from, from_stride), (to, to_stride));
+        let mut turned = blank(size)?;
+        for plane in 0..3 {
+            let halved = |side: u32| if plane == 0 { side as usize } else { side.div_ceil(2) as usize };
+            let stride = turned.plane_stride()[plane] as usize;
+            let to = turned.plane_data_mut(plane as u32).ok()?;
+            turn(degrees, [halved(width), halved(height)], self.plane(plane), (to, stride));
         }
-        Some(Self { frame: VideoFrame::from_buffer_readable(turned.into_buffer(), &info).ok()? })
+        readable(turned)
     }
+}
+
+/// A picture to be drawn on.
+fn blank(size: Size) -> Option<VideoFrame<Writable>> {
+    let info = picture_info(gst_video::VideoFormat::I420, size)?;
+    let buffer = gst::Buffer::with_size(info.size()).ok()?;
+    VideoFrame::from_buffer_writable(buffer, &info).ok()
+}
+
+fn readable(frame: VideoFrame<Writable>) -> Option<Picture> {
+    let info = frame.info().clone();
+    Some(Picture { frame: VideoFrame::from_buffer_readable(frame.into_buffer(), &info).ok()? })
+}
+
+/// I420 of a picture in another format: more colour or depth than calls usually have.
+fn converted(frame: &VideoFrame<Readable>) -> Option<Picture> {
+    let mut target = blank(Size { width: frame.width(), height: frame.height() })?;
+    let converter = gst_video::VideoConverter::new(frame.info(), target.info(), None).ok()?;
+    converter.frame(frame, &mut target);
+    readable(target)
 }
 
 /// Turns one plane clockwise. In blocks: one of the two pictures is walked down its columns, and a cache holds only some rows.

@@ -71,7 +71,7 @@ impl Voice {
             caps,
             next_rtp: None,
             fed: 0,
-            pacer: Pacer::new()?,
+            pacer: Pacer::new(),
             ring: Ring::default(),
             packets: 0,
             broken: 0,
@@ -129,14 +129,14 @@ impl Voice {
     }
 
     fn place(&mut self, position: i64) {
-        for piece in self.pacer.restart(position) {
+        if let Some(piece) = self.pacer.restart(position) {
             self.ring.put(piece.position, &piece.samples);
         }
     }
 
     fn play(&mut self, samples: &[f32]) {
         self.fed += (samples.len() / STEREO) as u64;
-        for piece in self.pacer.push(samples) {
+        if let Some(piece) = self.pacer.push(samples) {
             self.ring.put(piece.position, &piece.samples);
         }
     }

@@ -129,18 +129,3 @@ proptest! {
         prop_assert!(fit.target.width >= 2 && fit.target.height >= 2);
     }
 }
-
-#[test]
-fn a_crop_begins_where_vector_code_can_read() {
-    for (width, height) in
-        [(320, 180), (640, 360), (640, 480), (1280, 720), (360, 640), (318, 240), (961, 541)]
-    {
-        for tiles in 1..=25 {
-            for tile in arrange(Size { width: 1280, height: 720 }, &vec![TileShape { large: false }; tiles]) {
-                let source = fit(Size { width, height }, tile.size(), false).source;
-                assert_eq!(source.x % 16, 0, "{width}x{height} in {tiles} tiles");
-                assert!(source.x + source.width <= width && source.y + source.height <= height);
-            }
-        }
-    }
-}

@@ -22,6 +22,7 @@ pub const GREEN: [u8; 3] = [30, 170, 60];
 pub const BLUE: [u8; 3] = [30, 60, 200];
 
 /// A coded frame.
+#[derive(Clone)]
 pub struct Coded {
     pub data: Vec<u8>,
     pub keyframe: bool,
