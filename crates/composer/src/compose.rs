@@ -24,7 +24,7 @@ use crate::{
     encode::{AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
     error::ComposeError,
     layout::Layout,
-    limit::Limiter,
+    limit::{LOOK_AHEAD_FRAMES, Limiter},
     output::Output,
     preset::Preset,
     source::{Due, Source},
@@ -175,6 +175,8 @@ struct Composer {
     pictures: Option<(Canvas, VideoEncoder)>,
     sound: AudioEncoder,
     limiter: Limiter,
+    /// Sound is mixed up to this sample.
+    mixed: u64,
     output: Output,
     numbers: u64,
 }
@@ -204,6 +206,7 @@ impl Composer {
             pictures,
             sound: AudioEncoder::new(preset.audio_kbps)?,
             limiter: Limiter::default(),
+            mixed: 0,
             output: Output::new(out, &preset, !audio_only)?,
             numbers: 0,
         })
@@ -212,6 +215,12 @@ impl Composer {
     /// When picture number `frame` begins, nanoseconds.
     fn time_ns(&self, frame: u64) -> u64 {
         (u128::from(frame) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64
+    }
+
+    /// Sound up to here goes into picture number `frame`'s block: the limiter looks ahead.
+    fn heard_ns(&self, frame: u64) -> u64 {
+        let ahead_ns = LOOK_AHEAD_FRAMES as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE_HZ);
+        self.time_ns(frame + 1) + ahead_ns
     }
 
     /// Number of pictures of an ended take; at least one: a file without samples is no file.
@@ -230,7 +239,7 @@ impl Composer {
 
     /// Waits until picture number `frame` can be composed; `false` if there is none.
     fn await_picture(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<bool, ComposeError> {
-        let to_ns = self.time_ns(frame + 1);
+        let to_ns = self.heard_ns(frame);
         let mut waited = Duration::ZERO;
         while !self.source.read_to(to_ns)? {
             std::thread::sleep(POLL_INTERVAL);
@@ -245,11 +254,12 @@ impl Composer {
     /// Composes picture number `frame` and the sound beside it.
     fn picture(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<(), ComposeError> {
         let (from_ns, to_ns) = (self.time_ns(frame), self.time_ns(frame + 1));
+        let heard_ns = self.heard_ns(frame);
         // What belongs to the first half of a picture's time is nearer to it than to the next one.
         let shown_ns = from_ns.midpoint(to_ns);
         self.apply_facts(shown_ns);
         for track in self.source.tracks() {
-            self.decode(&track, shown_ns, to_ns)?;
+            self.decode(&track, shown_ns, heard_ns)?;
         }
         if let Some((canvas, encoder)) = &mut self.pictures {
             let tracks = &self.tracks;
@@ -264,16 +274,20 @@ impl Composer {
         self.mix(frame)
     }
 
+    /// Mixes the sound beside picture number `frame`, and what the limiter looks ahead.
     fn mix(&mut self, frame: u64) -> Result<(), ComposeError> {
         let samples = u64::from(SAMPLE_RATE_HZ / self.preset.frames_per_second);
-        let mut block = vec![0f32; (samples * u64::from(CHANNELS)) as usize];
+        let to = (frame + 1) * samples + LOOK_AHEAD_FRAMES as u64;
+        let mut block = vec![0f32; ((to - self.mixed) * u64::from(CHANNELS)) as usize];
         for (id, track) in &mut self.tracks {
             if let Some(voice) = &mut track.voice {
-                voice.mix(frame * samples, &mut block, self.timeline.audible(id));
+                voice.mix(self.mixed, &mut block, self.timeline.audible(id));
             }
         }
-        self.limiter.apply(&mut block);
-        for sound in self.sound.push(&block)? {
+        self.mixed = to;
+        let mut limited = Vec::with_capacity(block.len());
+        self.limiter.push(&block, &mut limited);
+        for sound in self.sound.push(&limited)? {
             self.output.sound(sound)?;
         }
         Ok(())

@@ -123,7 +123,7 @@ pub struct Fit {
 const MAX_CROP: f64 = 0.4;
 
 /// A picture within this part of a simple scale is cropped to it: those are sharper and almost free.
-const SNAP: f64 = 0.05;
+const SNAP: f64 = 0.06;
 /// The simple scales.
 const SIMPLE: [f64; 6] = [2.0, 1.0, 2.0 / 3.0, 0.5, 1.0 / 3.0, 0.25];
 

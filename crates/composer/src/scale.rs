@@ -114,17 +114,21 @@ fn places(from: usize, to: usize) -> Vec<(usize, u16)> {
 
 /// One row between two, with a last column twice for who looks one further.
 fn blend(upper: &[u8], lower: &[u8], weight: u16, out: &mut Vec<u8>) {
-    out.clear();
+    let width = upper.len();
+    out.resize(width + 1, 0);
     match weight {
-        0 => out.extend_from_slice(upper),
-        ONE => out.extend_from_slice(lower),
-        _ => out.extend(upper.iter().zip(lower).map(|(upper, lower)| mixed(*upper, *lower, weight))),
+        0 => out[..width].copy_from_slice(upper),
+        ONE => out[..width].copy_from_slice(lower),
+        _ => {
+            for ((out, upper), lower) in out[..width].iter_mut().zip(upper).zip(&lower[..width]) {
+                *out = mixed(*upper, *lower, weight);
+            }
+        }
     }
-    if let Some(last) = out.last().copied() {
-        out.push(last);
-    }
+    out[width] = out[width - 1];
 }
 
+#[inline(always)]
 fn mixed(first: u8, second: u8, weight: u16) -> u8 {
     ((u16::from(first) * (ONE - weight) + u16::from(second) * weight + ONE / 2) >> 7) as u8
 }
@@ -138,15 +142,10 @@ fn average(
     width: usize,
     out: &mut Vec<u8>,
 ) {
-    out.clear();
+    out.resize(width, 0);
     let row = |index: usize| &from[(number * down + index) * stride..][..width * across];
     if (across, down) == (2, 2) {
-        let pairs = row(0).chunks_exact(2).zip(row(1).chunks_exact(2));
-        out.extend(pairs.map(|(upper, lower)| {
-            let sum = u16::from(upper[0]) + u16::from(upper[1]) + u16::from(lower[0]) + u16::from(lower[1]);
-            ((sum + 2) >> 2) as u8
-        }));
-        return;
+        return halve(row(0), row(1), out);
     }
     let mut sums: Vec<u16> = row(0).iter().map(|value| u16::from(*value)).collect();
     for index in 1..down {
@@ -156,10 +155,57 @@ fn average(
     }
     let area = (across * down) as u32;
     let share = 65_536 / area;
-    out.extend(sums.chunks_exact(across).map(|sums| {
+    for (out, sums) in out.iter_mut().zip(sums.chunks_exact(across)) {
         let sum: u32 = sums.iter().map(|sum| u32::from(*sum)).sum();
-        ((sum * share + 32_768) >> 16).min(255) as u8
-    }));
+        *out = ((sum * share + 32_768) >> 16).min(255) as u8;
+    }
+}
+
+/// The averages of two by two pixels, four at a time in the lanes of a word.
+fn halve(upper: &[u8], lower: &[u8], out: &mut [u8]) {
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
+    let (mut words, mut fours) = (upper.chunks_exact(8).zip(lower.chunks_exact(8)), out.chunks_exact_mut(4));
+    for ((upper, lower), out) in (&mut words).zip(&mut fours) {
+        let (upper, lower) = (word(upper), word(lower));
+        let sum = (upper & EVEN) + (upper >> 8 & EVEN) + (lower & EVEN) + (lower >> 8 & EVEN);
+        let lanes = (sum + 0x0002_0002_0002_0002) >> 2 & EVEN;
+        out.copy_from_slice(&packed(lanes).to_le_bytes());
+    }
+    let done = out.len() / 4 * 4;
+    for (index, out) in out.iter_mut().enumerate().skip(done) {
+        let [a, b, c, d] = [upper[2 * index], upper[2 * index + 1], lower[2 * index], lower[2 * index + 1]];
+        *out = ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) >> 2) as u8;
+    }
+}
+
+/// Two columns out of three, four out of six at a time in the lanes of a word.
+fn two_thirds(row: &[u8], out: &mut [u8]) {
+    let mut done = 0;
+    // A word has two bytes more than are used.
+    let words = row.windows(8).step_by(6);
+    for (out, word) in out.chunks_exact_mut(4).zip(words) {
+        let word = u64::from_le_bytes(word.try_into().expect("windows of eight"));
+        let outer = word & 0xff_00ff | (word & 0xff00_0000) << 8 | (word & 0xff00_0000_0000) << 8;
+        let middle =
+            word >> 8 & 0xff | (word & 0xff00) << 8 | word & 0xff_0000_0000 | (word & 0xff_0000_0000) << 16;
+        let lanes = (3 * outer + middle + 0x0002_0002_0002_0002) >> 2 & EVEN;
+        out.copy_from_slice(&packed(lanes).to_le_bytes());
+        done += 4;
+    }
+    let rest = out[done..].chunks_exact_mut(2).zip(row[done / 2 * 3..].chunks_exact(3));
+    for (pair, three) in rest {
+        pair[0] = mixed(three[0], three[1], 32);
+        pair[1] = mixed(three[1], three[2], 96);
+    }
+}
+
+/// Every other byte of a word.
+const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+
+/// The even bytes, side by side.
+fn packed(lanes: u64) -> u32 {
+    let pairs = (lanes | lanes >> 8) & 0x0000_ffff_0000_ffff;
+    (pairs | pairs >> 16) as u32
 }
 
 impl Columns {
@@ -176,12 +222,7 @@ impl Columns {
                     pair[1] = mixed(*here, *after, 32);
                 }
             }
-            Self::TwoThirds => {
-                for (pair, three) in out.chunks_exact_mut(2).zip(row.chunks_exact(3)) {
-                    pair[0] = mixed(three[0], three[1], 32);
-                    pair[1] = mixed(three[1], three[2], 96);
-                }
-            }
+            Self::TwoThirds => two_thirds(row, out),
             Self::Any(places) => {
                 for (out, (index, weight)) in out.iter_mut().zip(places) {
                     let index = *index as usize;
@@ -214,6 +255,16 @@ mod tests {
     #[test]
     fn half_is_the_average_of_four() {
         assert_eq!(scaled(&[0, 10, 200, 100, 20, 30, 0, 101], [4, 2], [2, 1]), [15, 100]);
+        // Also where several are done at once.
+        let from: Vec<u8> = (0..2 * 26u32).map(|i| (i * 91 % 256) as u8).collect();
+        let wanted: Vec<u8> = (0..13)
+            .map(|x| {
+                let sum: u32 =
+                    [2 * x, 2 * x + 1, 26 + 2 * x, 27 + 2 * x].iter().map(|i| u32::from(from[*i])).sum();
+                ((sum + 2) / 4) as u8
+            })
+            .collect();
+        assert_eq!(scaled(&from, [26, 2], [13, 1]), wanted);
     }
 
     #[test]
@@ -230,7 +281,9 @@ mod tests {
     #[test]
     fn the_loops_of_their_own_do_what_the_general_one_does() {
         let from: Vec<u8> = (0..90u32).map(|i| (i * 37 % 256) as u8).collect();
-        for (source, target) in [([9, 10], [6, 10]), ([9, 10], [18, 10])] {
+        for (source, target) in
+            [([9, 10], [6, 10]), ([9, 10], [18, 10]), ([45, 2], [30, 2]), ([42, 2], [28, 2])]
+        {
             let mut general = Scaler::new(source, target);
             general.columns = Columns::Any(
                 places(source[0], target[0]).into_iter().map(|(i, weight)| (i as u32, weight)).collect(),

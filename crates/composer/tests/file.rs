@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use common::{BLUE, RED, S, Shot, person, probe};
+use common::{BLUE, GREEN, MS, Person, RED, S, Shot, add_pictures, person, pictures, probe};
 use reelroom_composer::{ComposeArgs, ComposeOptions, Follow, Layout, Preset, Size, compose, run};
-use reelroom_take::{Codec, testing::SyntheticTake};
+use reelroom_take::{Codec, EndReason, SegmentId, Speaker, TakeEvent, TrackSource, testing::SyntheticTake};
 
 /// Set for the child of `a_killed_composer_leaves_a_file_that_plays`: the take and the file.
 const CHILD: &str = "REELROOM_TEST_COMPOSE";
@@ -83,6 +83,77 @@ fn a_growing_take_gives_the_same_file_as_a_finished_one() {
     });
     assert_eq!(tailed, composed);
     assert!(fs::read(&live).unwrap() == fs::read(&after).unwrap(), "the files differ");
+}
+
+/// A call in which everything happens that a take knows.
+fn eventful() -> SyntheticTake {
+    let mut take = SyntheticTake::new("Test Room");
+    let ann = person(&mut take, ["ann", "Ann"], (RED, 440.0), 0, 5, Codec::Vp8);
+    let bob = person(&mut take, ["bob", "בוב"], (BLUE, 1000.0), S, 3, Codec::Vp9);
+    let screen = take.publish(3 * S, &ann.participant, TrackSource::ScreenShare);
+    let size = [320, 240];
+    let shared = pictures(Codec::H264, size, 45, |_| GREEN);
+    add_pictures(&mut take, &screen, Codec::H264, size, 3 * S, shared);
+    let speaks = |who: &Person, level| vec![Speaker { participant: who.participant.clone(), level }];
+    for (at_ms, event) in [
+        (300, TakeEvent::Speakers { speakers: speaks(&ann, 0.5) }),
+        (1200, TakeEvent::Layout { layout: "speaker-light".into() }),
+        (1900, TakeEvent::Speakers { speakers: speaks(&bob, 0.4) }),
+        (2300, TakeEvent::Orientation { track: bob.camera.clone(), degrees: 270 }),
+        (2400, TakeEvent::TrackMuted { track: ann.microphone.clone(), muted: true }),
+        (2900, TakeEvent::TrackMuted { track: ann.microphone.clone(), muted: false }),
+        (3700, TakeEvent::Layout { layout: "grid".into() }),
+        (4000, TakeEvent::ParticipantLeft { participant: bob.participant.clone() }),
+        (4200, TakeEvent::ParticipantNamed { participant: ann.participant.clone(), name: "Anna".into() }),
+        (4500, TakeEvent::Layout { layout: "single-speaker".into() }),
+    ] {
+        take.event(at_ms * MS, event);
+    }
+    // Ann's clock says that her pictures are 60 ms older than they seem.
+    for second in 0..5 {
+        for (track, segment, rate, first, late_ms) in
+            [(&ann.camera, 0, 90, 7_000_000_000, 60), (&ann.microphone, 1, 48, 90_000, 0)]
+        {
+            let media_ms = 500 + second * 1000;
+            let ntp = ((5_000_000 + media_ms - late_ms) << 32) / 1000;
+            let (segment, rtp) = (SegmentId(segment), first + media_ms * rate);
+            let event = TakeEvent::SenderReport { track: track.clone(), segment, ntp, rtp };
+            take.event((media_ms + 35) * MS, event);
+        }
+    }
+    take
+}
+
+#[test]
+fn the_encoders_get_the_same_while_the_take_grows_and_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let (take, live, after) =
+        (dir.path().join("take"), dir.path().join("live.mp4"), dir.path().join("after.mp4"));
+    let options = ComposeOptions { follow: Follow::Live, ..ComposeOptions::default() };
+    let (is_there, waits) = std::sync::mpsc::channel();
+    let tailed = thread::scope(|scope| {
+        let (take, live, options) = (&take, &live, &options);
+        let composer = scope.spawn(move || {
+            waits.recv().unwrap();
+            compose(take, live, options, &mut |_| {}).unwrap()
+        });
+        let pace = |at_ns: u64| {
+            if at_ns == 0 {
+                is_there.send(()).unwrap();
+            }
+            thread::sleep(Duration::from_millis(25 + at_ns / MS % 7 * 10));
+        };
+        eventful().write_growing(take, 5 * S, EndReason::Stopped, pace).unwrap();
+        composer.join().unwrap()
+    });
+    let composed = compose(&take, &after, &ComposeOptions::default(), &mut |_| {}).unwrap();
+    assert_eq!(tailed, composed, "pictures_hash and sound_hash are of what went into the encoders");
+    assert!(fs::read(&live).unwrap() == fs::read(&after).unwrap(), "the files differ");
+    // Another picture has another hash.
+    let grid = ComposeOptions { layout: Some(Layout::GRID), ..ComposeOptions::default() };
+    let other = compose(&take, &after, &grid, &mut |_| {}).unwrap();
+    assert_ne!(other.pictures_hash, composed.pictures_hash);
+    assert_eq!(other.sound_hash, composed.sound_hash);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! ```text
 //!  offset = at - rtp/rate   . .:  .   .  . .        moment(frame) = rtp/rate + applied offset
 //!                          .  .  : . .  .  :
-//!  applied  ---------------------------------       applied follows the target slowly (2 % at most), so sound is never cut
+//!  applied  ---------------------------------       applied follows the target; that of sound slowly (2 % at most): it is never cut
 //! ```
 //!
 //! For every frame it counts only what was observed up to [`HINDSIGHT_NS`] after it: the answer is the same live and later.
@@ -33,8 +33,10 @@ const ENVELOPE_NS: u64 = 10_000_000_000;
 const SPAN_NS: u64 = 250_000_000;
 /// Differences below this are left alone.
 const DEAD_BAND_NS: i64 = 3_000_000;
-/// The applied offset moves by at most 1/50 of the time passed.
-const MAX_SLEW: i64 = 50;
+/// The applied offset of sound moves by at most 1/50 of the time passed.
+const SOUND_SLEW: i64 = 50;
+/// That of pictures by at most a quarter: nobody sees them hurry, but everybody sees lips that do not fit.
+const PICTURE_SLEW: i64 = 4;
 /// Larger errors are no drift: the mapping jumps.
 const JUMP_NS: i64 = 400_000_000;
 /// Wall clock and arrival may disagree so much about lip sync before the reports are disbelieved.
@@ -68,6 +70,8 @@ struct TrackFacts {
 #[derive(Debug)]
 struct SegmentClock {
     track: TrackId,
+    /// The offset moves by at most one part in so many of the time passed.
+    slew: i64,
     rate: u64,
     first_rtp: u64,
     first_at_ns: u64,
@@ -132,6 +136,10 @@ impl TakeClock {
                     opened.segment,
                     SegmentClock {
                         track: opened.track.clone(),
+                        slew: match opened.codec.kind() {
+                            TrackKind::Audio => SOUND_SLEW,
+                            TrackKind::Video => PICTURE_SLEW,
+                        },
                         rate: u64::from(opened.clock_rate_hz.max(1)),
                         first_rtp: opened.first_rtp,
                         first_at_ns: opened.first_at_ns,
@@ -217,7 +225,7 @@ impl SegmentClock {
         let applied_ns = match self.applied_ns {
             Some(applied) if !settling && (target_ns - applied).abs() < JUMP_NS => {
                 let error_ns = target_ns - applied;
-                let most_ns = i64::try_from(passed_ns).unwrap_or(i64::MAX) / MAX_SLEW;
+                let most_ns = i64::try_from(passed_ns).unwrap_or(i64::MAX) / self.slew;
                 if error_ns.abs() <= DEAD_BAND_NS {
                     applied
                 } else {

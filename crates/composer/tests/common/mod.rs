@@ -1,15 +1,17 @@
 //! Takes made of real coded media, and eyes and ears for the files composed from them.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use reelroom_composer::filter::Filter;
+use reelroom_composer::{
+    ComposeOptions, Composed, Observer, Size, canvas::Canvas, compose_observed, filter::Filter,
+};
 use reelroom_take::{
     Codec, Frame, ParticipantId, SegmentSpec, TrackId, TrackSource,
-    testing::{SyntheticTake, opus_spec, vp8_spec},
+    testing::{SyntheticTake, opus_spec, video_spec},
 };
 
 pub const MS: u64 = 1_000_000;
@@ -35,21 +37,58 @@ fn yuv([r, g, b]: [u8; 3]) -> [u8; 3] {
 
 /// `count` pictures of one colour each.
 pub fn pictures(codec: Codec, size: [u32; 2], count: u64, colour: impl Fn(u64) -> [u8; 3]) -> Vec<Coded> {
-    coded_pictures(codec, size, count, |number| {
-        let [y, u, v] = yuv(colour(number));
-        let luma = (size[0] * size[1]) as usize;
-        let mut data = vec![y; luma];
-        data.resize(luma * 5 / 4, u);
-        data.resize(luma * 3 / 2, v);
-        data
-    })
+    coded_pictures(codec, size, count, |number| flat(size, colour(number)))
 }
 
-/// `count` pictures, given as I420.
+/// `count` pictures, given as I420, a keyframe every three seconds.
 pub fn coded_pictures(
+    codec: Codec,
+    size: [u32; 2],
+    count: u64,
+    picture: impl Fn(u64) -> Vec<u8>,
+) -> Vec<Coded> {
+    coded_with(codec, size, count, 90, picture)
+}
+
+/// `count` pictures of one colour each, a keyframe every `keyframe_every`.
+pub fn keyed_pictures(
+    codec: Codec,
+    size: [u32; 2],
+    count: u64,
+    keyframe_every: u32,
+    colour: impl Fn(u64) -> [u8; 3],
+) -> Vec<Coded> {
+    coded_with(codec, size, count, keyframe_every, |number| flat(size, colour(number)))
+}
+
+/// One colour, I420.
+pub fn flat([width, height]: [u32; 2], colour: [u8; 3]) -> Vec<u8> {
+    let [y, u, v] = yuv(colour);
+    let luma = (width * height) as usize;
+    let mut data = vec![y; luma];
+    data.resize(luma * 5 / 4, u);
+    data.resize(luma * 3 / 2, v);
+    data
+}
+
+/// One colour on the left, another on the right, I420.
+pub fn halves([width, height]: [u32; 2], left: [u8; 3], right: [u8; 3]) -> Vec<u8> {
+    let (left, right) = (yuv(left), yuv(right));
+    (0..3)
+        .flat_map(|plane| {
+            let shift = u32::from(plane > 0);
+            let row = (0..width >> shift)
+                .map(move |x| if x < width >> shift >> 1 { left[plane] } else { right[plane] });
+            (0..height >> shift).flat_map(move |_| row.clone())
+        })
+        .collect()
+}
+
+fn coded_with(
     codec: Codec,
     [width, height]: [u32; 2],
     count: u64,
+    keyframe_every: u32,
     picture: impl Fn(u64) -> Vec<u8>,
 ) -> Vec<Coded> {
     gst::init().unwrap();
@@ -59,15 +98,25 @@ pub fn coded_pictures(
         .field("height", height as i32)
         .field("framerate", gst::Fraction::new(30, 1))
         .build();
+    let vpx = |element: &gst::Element| {
+        element.set_property("deadline", 1i64);
+        element.set_property("cpu-used", 8i32);
+        element.set_property("target-bitrate", 500_000i32);
+        element.set_property("keyframe-max-dist", keyframe_every as i32);
+        element.set_property("lag-in-frames", 0i32);
+    };
     let mut encoder = match codec {
-        Codec::Vp8 => {
-            let wanted = gst::Caps::builder("video/x-vp8").build();
-            Filter::new("vp8enc", "", wanted, |element| {
-                element.set_property("deadline", 1i64);
-                element.set_property("cpu-used", 8i32);
-                element.set_property("target-bitrate", 500_000i32);
-                element.set_property("keyframe-max-dist", 90i32);
-                element.set_property("lag-in-frames", 0i32);
+        Codec::Vp8 => Filter::new("vp8enc", "", gst::Caps::builder("video/x-vp8").build(), vpx),
+        Codec::Vp9 => Filter::new("vp9enc", "", gst::Caps::builder("video/x-vp9").build(), vpx),
+        Codec::Av1 => {
+            let wanted = gst::Caps::builder("video/x-av1").build();
+            Filter::new("av1enc", "", wanted, |element| {
+                element.set_property_from_str("usage-profile", "realtime");
+                element.set_property_from_str("cpu-used", "8");
+                element.set_property_from_str("max-quantizer", "56");
+                element.set_property_from_str("target-bitrate", "500");
+                element.set_property_from_str("threads", "1");
+                element.set_property_from_str("keyframe-max-dist", &keyframe_every.to_string());
             })
         }
         _ => {
@@ -79,7 +128,7 @@ pub fn coded_pictures(
             Filter::new("x264enc", "", wanted, |element| {
                 element.set_property_from_str("speed-preset", "ultrafast");
                 element.set_property_from_str("tune", "zerolatency");
-                element.set_property("key-int-max", 90u32);
+                element.set_property("key-int-max", keyframe_every);
             })
         }
     }
@@ -145,10 +194,9 @@ pub fn add_pictures(
     coded: Vec<Coded>,
 ) {
     let first_rtp = 7_000_000_000;
-    let mut spec = vp8_spec(first_rtp, from_ns + DELAY_NS, width, height);
-    if codec == Codec::H264 {
-        spec = SegmentSpec { codec, codec_private: coded[0].config.clone(), ..spec };
-    }
+    let codec_private = if codec == Codec::H264 { coded[0].config.clone() } else { Vec::new() };
+    let spec = video_spec(codec, first_rtp, from_ns + DELAY_NS, width, height);
+    let spec = SegmentSpec { codec_private, ..spec };
     let segment = take.segment(track, spec);
     for (number, frame) in (0u64..).zip(coded) {
         let jitter = [0, 3, 1, 7, 2][number as usize % 5] * MS;
@@ -227,6 +275,99 @@ pub fn person(
     Person { participant, camera, microphone }
 }
 
+/// A picture as it went into the encoder.
+pub struct View {
+    size: Size,
+    planes: [Vec<u8>; 3],
+}
+
+impl View {
+    /// Y, U, V.
+    pub fn yuv(&self, [x, y]: [usize; 2]) -> [u8; 3] {
+        let width = self.size.width as usize;
+        let chroma = (y / 2) * (width / 2) + x / 2;
+        [self.planes[0][y * width + x], self.planes[1][chroma], self.planes[2][chroma]]
+    }
+
+    /// Whether the pixel at x, y has nearly that colour.
+    #[track_caller]
+    pub fn assert_colour(&self, at: [usize; 2], wanted: [u8; 3]) {
+        let (found, wanted) = (self.yuv(at), yuv(wanted));
+        let far = found.iter().zip(wanted).any(|(a, b)| a.abs_diff(b) > 8);
+        assert!(!far, "at {at:?}: {found:?} instead of {wanted:?}");
+    }
+
+    /// Luma inside a rectangle, row by row.
+    pub fn luma(&self, [x, y, width, height]: [usize; 4]) -> Vec<u8> {
+        let stride = self.size.width as usize;
+        (y..y + height).flat_map(|row| self.planes[0][row * stride + x..][..width].to_vec()).collect()
+    }
+}
+
+/// Looks at the pictures that go into the encoder, at some milliseconds.
+pub struct Eyes {
+    wanted: Vec<(u64, u64)>,
+    seen: BTreeMap<u64, View>,
+}
+
+impl Eyes {
+    pub fn at(options: &ComposeOptions, ms: &[u64]) -> Self {
+        let rate = u64::from(options.preset.frames_per_second);
+        Self { wanted: ms.iter().map(|ms| (*ms, ms * rate / 1000)).collect(), seen: BTreeMap::new() }
+    }
+
+    /// What was seen at `ms`.
+    pub fn saw(&self, ms: u64) -> &View {
+        &self.seen[&ms]
+    }
+}
+
+impl Observer for Eyes {
+    fn picture(&mut self, number: u64, canvas: &Canvas) {
+        for (ms, _) in self.wanted.iter().filter(|(_, wanted)| *wanted == number) {
+            let planes = [0, 1, 2].map(|plane| canvas.plane(plane).0.to_vec());
+            self.seen.insert(*ms, View { size: canvas.size(), planes });
+        }
+    }
+}
+
+/// Writes the take, and composes it under the eyes of somebody who looks at some milliseconds.
+pub fn watched(
+    take: SyntheticTake,
+    dir: &Path,
+    end_ns: u64,
+    options: &ComposeOptions,
+    ms: &[u64],
+) -> (Eyes, Composed) {
+    if !dir.join("take").exists() {
+        take.write(&dir.join("take"), end_ns).unwrap();
+    }
+    rewatched(dir, options, ms)
+}
+
+/// Composes the take written before once more.
+pub fn rewatched(dir: &Path, options: &ComposeOptions, ms: &[u64]) -> (Eyes, Composed) {
+    let mut eyes = Eyes::at(options, ms);
+    let composed = compose_observed(&dir.join("take"), &dir.join("out.mp4"), options, &mut eyes).unwrap();
+    (eyes, composed)
+}
+
+/// Luma of one place in every picture of a file.
+pub fn luma_track(file: &Path, [x, y]: [usize; 2]) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-vf", &format!("crop=2:2:{x}:{y},format=gray"), "-f", "rawvideo", "-"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout.chunks_exact(4).map(|pixels| pixels[0]).collect()
+}
+
 /// A decoded picture of a file.
 pub struct Shot {
     pub width: usize,
@@ -273,12 +414,12 @@ impl Shot {
     }
 }
 
-/// The mono sound of a file at 48 kHz.
+/// The left channel of a file's sound at 48 kHz.
 pub fn sound(file: &Path) -> Vec<f32> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
-        .args(["-vn", "-f", "f32le", "-ac", "1", "-ar", "48000", "-"])
+        .args(["-vn", "-f", "f32le", "-af", "pan=mono|c0=c0", "-ar", "48000", "-"])
         .output()
         .unwrap();
     assert!(

@@ -199,3 +199,34 @@ fn two_hours_of_a_clock_200_ppm_off_end_as_they_began() {
         assert!(astray <= 20, "sound {astray} ms off at {sound_rate} and {clock_rate}");
     }
 }
+
+#[test]
+fn pictures_are_beside_their_sound_soon_after_the_first_reports() {
+    let mut clock = TakeClock::new();
+    for item in [
+        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
+        published("TR_cam", TrackKind::Video, TrackSource::Camera),
+        opened(SOUND, "TR_mic", opus_spec(0, 30 * MS)),
+        opened(PICTURE, "TR_cam", vp8_spec(0, 230 * MS, 2, 2)),
+    ] {
+        clock.observe(&item);
+    }
+    let wall = |ms: u64| 1_000_000 * MS + ms * MS;
+    let mut moments = Vec::new();
+    for n in 0..200u64 {
+        let ms = n * 20;
+        clock.observe(&TakeItem::Frame(frame(SOUND, n * 960, (30 + ms) * MS)));
+        let picture = frame(PICTURE, n * 1_800, (230 + ms) * MS);
+        clock.observe(&TakeItem::Frame(picture.clone()));
+        if n == 50 {
+            clock.observe(&report(SOUND, (30 + ms) * MS, wall(ms), n * 960));
+            clock.observe(&report(PICTURE, (30 + ms) * MS, wall(ms), n * 1_800));
+        }
+        moments.push((ms, clock.moment(&picture).at_ns / MS));
+    }
+    let late =
+        |ms: u64| moments.iter().find(|(at, _)| *at == ms).map(|(at, moment)| moment - at - 30).unwrap();
+    assert_eq!(late(900), 200, "by arrival");
+    assert!(late(2_000) <= 5, "{} ms a second after the reports", late(2_000));
+    assert!(moments.windows(2).all(|pair| pair[1].1 > pair[0].1), "pictures hurry, and keep their order");
+}
