@@ -1,11 +1,12 @@
 # make run    builds and starts Reelroom, and prints its address
 # make test   every test, the browsers' and the SDKs' included
 # make check  formatting, lints, types, generated files
+# make bench  measures a release build with stock clients, and prints what it finds against what is wanted
 # Each installs what it needs first; see scripts/setup.
 
 export PATH := $(PATH):$(CURDIR)/.tools/python/bin
 
-.PHONY: run build test check page
+.PHONY: run build test check bench page
 
 run: build
 	@exec ./target/release/reelroom
@@ -26,6 +27,12 @@ test:
 	cd web && npm test --silent
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
+
+bench: page
+	@scripts/setup test
+	cargo build --release --quiet --package reelroom --bin reelroom
+	cargo build --release --quiet --package reelroom-composer --example cost
+	REELROOM_BIN=$(CURDIR)/target/release/reelroom .tools/python/bin/python bench/figures.py
 
 check:
 	@scripts/setup check

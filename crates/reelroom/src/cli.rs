@@ -83,7 +83,9 @@ fn announce(app: &App) -> anyhow::Result<()> {
 }
 
 fn log_to_stderr(directives: &str) {
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    // str0m warns of every codec that a browser offers and nobody here uses.
+    let directives = format!("str0m=error,{directives}");
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("str0m=error,info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
