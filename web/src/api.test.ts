@@ -24,6 +24,18 @@ describe('api', () => {
     ).toMatchObject({ id: 'a.mp4', status: 'complete', progress: 1, size: null, startedAt: 0 });
   });
 
+  it('reads what waits to be stored and what a crash cost', () => {
+    const waiting = { name: 'a.mp4', upload: { progress: 0.5, attempts: 2, lastError: 'no disk' } };
+    expect(readRecording(waiting)).toMatchObject({
+      upload: { progress: 0.5, lastError: 'no disk' },
+      lostSeconds: null,
+    });
+    expect(readRecording({ name: 'a.mp4', recovered: true, lostSeconds: 0.4 })).toMatchObject({
+      upload: null,
+      lostSeconds: 0.4,
+    });
+  });
+
   it('encodes names into one path segment', async () => {
     const spy = answer(200, { message: 'ok' });
     await deleteRecording('../a b?#<x>.mp4');

@@ -21,8 +21,18 @@ export interface Recording {
   status: RecordingStatus;
   /** While finishing: 0 to 1. */
   progress: number | null;
-  /** Why it failed. */
+  /** Why it failed, or what troubles it. */
   error: string | null;
+  /** While it waits to be stored: it plays all the same, and cannot be deleted yet. */
+  upload: Upload | null;
+  /** Seconds that a crash may have cost at its end; null when nothing happened. */
+  lostSeconds: number | null;
+}
+
+export interface Upload {
+  /** 0 to 1; 0 while it waits for another try. */
+  progress: number;
+  lastError: string | null;
 }
 
 export interface RecordingPage {
@@ -85,6 +95,11 @@ async function call(
   return { body: answer, headers: response.headers };
 }
 
+function readUpload(value: unknown): Upload | null {
+  if (!isObject(value)) return null;
+  return { progress: Math.min(1, amount(value.progress) ?? 0), lastError: text(value.lastError) };
+}
+
 /** A recording as the server tells it, or null when it is not one. */
 export function readRecording(value: unknown): Recording | null {
   if (!isObject(value)) return null;
@@ -103,11 +118,17 @@ export function readRecording(value: unknown): Recording | null {
     status,
     progress: progress === null ? null : Math.min(1, progress),
     error: text(value.error),
+    upload: readUpload(value.upload),
+    lostSeconds: value.recovered === true ? (amount(value.lostSeconds) ?? 0) : null,
   };
 }
 
 export const isUnfinished = (recording: Recording): boolean =>
   recording.status !== 'complete' && recording.status !== 'failed';
+
+/** Whether it will look different in a moment without anybody doing anything. */
+export const isChanging = (recording: Recording): boolean =>
+  isUnfinished(recording) || recording.upload !== null;
 
 export async function requestToken(roomName: string, participantName: string): Promise<string> {
   const { body } = await call('POST', '/token', { roomName, participantName });
@@ -166,6 +187,11 @@ export async function playbackUrl(name: string): Promise<string> {
 
 export async function deleteRecording(name: string): Promise<void> {
   await call('DELETE', fileUrl(name));
+}
+
+/** Has a recording that waits to be stored tried again at once. */
+export async function retryUpload(name: string): Promise<void> {
+  await call('POST', `${fileUrl(name)}/retry`);
 }
 
 /** What to tell a person about anything thrown. */

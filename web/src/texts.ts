@@ -123,6 +123,15 @@ export const texts = {
     complete: 'Ready',
     failed: 'Failed',
   },
+  upload: {
+    running: (percent: number) => `Being stored: ${percent} %`,
+    waiting: (reason: string) => `Waits to be stored: ${reason}`,
+    retry: 'Store it now',
+  },
+  recovered: (seconds: number) =>
+    seconds < 0.05
+      ? 'The server stopped while it recorded; nothing is missing.'
+      : `The server stopped while it recorded; at most ${seconds.toFixed(1)} s are missing at the end.`,
   failedUnknown: 'Something went wrong while recording.',
   player: {
     close: 'Close',

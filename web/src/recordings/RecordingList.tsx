@@ -1,5 +1,13 @@
 import { useEffect, useState } from 'react';
-import { deleteRecording, fileUrl, isUnfinished, messageOf, type Recording } from '../api';
+import {
+  deleteRecording,
+  fileUrl,
+  isUnfinished,
+  messageOf,
+  type Recording,
+  retryUpload,
+  type Upload,
+} from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
@@ -53,6 +61,7 @@ export function RecordingList(props: Props) {
               clockOffset={props.clockOffset}
               onPlay={() => setPlaying(recording)}
               onRemove={() => setRemoving(recording)}
+              onProblem={props.onProblem}
             />
           ))}
         </ul>
@@ -75,9 +84,10 @@ interface ItemProps {
   clockOffset: number;
   onPlay: () => void;
   onRemove: () => void;
+  onProblem: (text: string) => void;
 }
 
-function Item({ recording, clockOffset, onPlay, onRemove }: ItemProps) {
+function Item({ recording, clockOffset, onPlay, onRemove, onProblem }: ItemProps) {
   const { name, status, startedAt, size } = recording;
   const ready = status === 'complete';
   const title = recording.roomName || name;
@@ -107,6 +117,13 @@ function Item({ recording, clockOffset, onPlay, onRemove }: ItemProps) {
         </progress>
       )}
       {status === 'failed' && <p className="recording__error">{recording.error ?? texts.failedUnknown}</p>}
+      {isUnfinished(recording) && recording.error !== null && (
+        <p className="recording__error">{recording.error}</p>
+      )}
+      {ready && recording.lostSeconds !== null && (
+        <p className="recording__note">{texts.recovered(recording.lostSeconds)}</p>
+      )}
+      {recording.upload && <UploadNote name={name} upload={recording.upload} onProblem={onProblem} />}
       {!isUnfinished(recording) && (
         <div className="recording__actions">
           {ready && (
@@ -130,18 +147,44 @@ function Item({ recording, clockOffset, onPlay, onRemove }: ItemProps) {
               </a>
             </>
           )}
-          <button
-            type="button"
-            className="button button--icon button--remove"
-            aria-label={texts.list.removeNamed(name)}
-            title={texts.list.remove}
-            onClick={onRemove}
-          >
-            <Icon name="trash" size={20} />
-          </button>
+          {!recording.upload && (
+            <button
+              type="button"
+              className="button button--icon button--remove"
+              aria-label={texts.list.removeNamed(name)}
+              title={texts.list.remove}
+              onClick={onRemove}
+            >
+              <Icon name="trash" size={20} />
+            </button>
+          )}
         </div>
       )}
     </li>
+  );
+}
+
+interface UploadProps {
+  name: string;
+  upload: Upload;
+  onProblem: (text: string) => void;
+}
+
+/** A recording that plays from the server's disk until the store has it. */
+function UploadNote({ name, upload, onProblem }: UploadProps) {
+  if (upload.lastError === null) {
+    return <p className="recording__note">{texts.upload.running(Math.floor(upload.progress * 100))}</p>;
+  }
+  const retry = () => {
+    retryUpload(name).catch((error: unknown) => onProblem(messageOf(error)));
+  };
+  return (
+    <div className="recording__error">
+      <p>{texts.upload.waiting(upload.lastError)}</p>
+      <button type="button" className="button" onClick={retry}>
+        {texts.upload.retry}
+      </button>
+    </div>
   );
 }
 

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { isUnfinished, listRecordings, messageOf, type Recording, type Sort } from '../api';
+import { isChanging, listRecordings, messageOf, type Recording, type Sort } from '../api';
 
 const PAGE = 24;
 const TYPING_MS = 250;
@@ -63,7 +63,7 @@ export function useLibrary(filter: Filter) {
     };
   }, [roomName, q, sort, round]);
 
-  const busy = recordings?.some(isUnfinished) ?? false;
+  const busy = recordings?.some(isChanging) ?? false;
   useEffect(() => {
     if (!busy) return;
     const abort = new AbortController();

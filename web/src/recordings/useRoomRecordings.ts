@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { isUnfinished, listRecordings, messageOf, type Recording } from '../api';
+import { isChanging, listRecordings, messageOf, type Recording } from '../api';
 
 const BUSY_MS = 1000;
 const IDLE_MS = 15_000;
@@ -40,7 +40,7 @@ export function useRoomRecordings(roomName: string, active: boolean): RoomRecord
         setRecordings(page.recordings);
         setClockOffset(page.clockOffset);
         setError(null);
-        busy = page.recordings.some(isUnfinished);
+        busy = page.recordings.some(isChanging);
       } catch (error) {
         if (abort.signal.aborted) return;
         setError(messageOf(error));
