@@ -220,6 +220,7 @@ pub(crate) fn api() -> OpenApiRouter<WebApp> {
         .routes(routes!(play::file, recordings::delete))
         .routes(routes!(play::url))
         .routes(routes!(recordings::retry))
+        .routes(routes!(recordings::report))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -291,6 +291,20 @@ pub(crate) async fn delete(
     Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
 }
 
+/// Tells what is known of a recording's making: its times, its hash, what a crash cost, and what happened to each track.
+#[utoipa::path(get, path = "/recordings/{name}/report", params(("name" = String, Path)), responses(
+    (status = 200, description = "The sidecar that stands beside the file", content_type = "application/json"),
+    (status = 404, description = "There is no such recording, or nothing was written about it", body = ErrorBody),
+    (status = 409, description = "It is not finished yet", body = ErrorBody),
+    (status = 503, description = "The store fails", body = ErrorBody),
+))]
+pub(crate) async fn report(
+    State(app): State<WebApp>,
+    Path(name): Path<String>,
+) -> Result<axum::Json<serde_json::Value>, ApiError> {
+    Ok(axum::Json(app.library().report(&name).await?))
+}
+
 /// Tries at once to store a recording that waits for it.
 #[utoipa::path(post, path = "/recordings/{name}/retry", params(("name" = String, Path)), responses(
     (status = 200, body = MessageAnswer),

@@ -56,10 +56,13 @@ pub(crate) enum Growth {
 }
 
 /// A finished MP4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Composed {
     pub(crate) duration_ns: u64,
     pub(crate) size_bytes: u64,
+    /// What the composer says happened to each track.
+    #[serde(default)]
+    pub(crate) report: serde_json::Value,
 }
 
 /// A line of `reelroom compose --progress`.
@@ -72,6 +75,8 @@ enum Line {
     },
     Done {
         duration_ns: u64,
+        #[serde(default)]
+        report: serde_json::Value,
     },
     #[serde(other)]
     Other,
@@ -107,8 +112,7 @@ impl Composition {
         let stdout = child.stdout.take().expect("standard output is a pipe");
         let stderr = child.stderr.take().expect("standard error is a pipe");
         // A composer that hangs keeps its standard error open: the first error ends both, and drops the child.
-        let (duration_ns, last_words) =
-            tokio::try_join!(self.listen(stdout), async { Ok(self.log(stderr).await) })?;
+        let (done, last_words) = tokio::try_join!(self.listen(stdout), async { Ok(self.log(stderr).await) })?;
         let status = child.wait().await.map_err(|error| format!("the composer is lost: {error}"))?;
         if !status.success() {
             return Err(format!("the composer ended with {status}: {last_words}"));
@@ -118,8 +122,8 @@ impl Composition {
             Ok(_) => return Err("the composer wrote an empty file".into()),
             Err(error) => return Err(format!("the composer wrote no file: {error}")),
         };
-        let duration_ns = duration_ns.ok_or("the composer did not say how long the file is")?;
-        Ok(Composed { duration_ns, size_bytes })
+        let (duration_ns, report) = done.ok_or("the composer did not say how long the file is")?;
+        Ok(Composed { duration_ns, size_bytes, report })
     }
 
     fn command(&self) -> Result<Command, String> {
@@ -154,14 +158,17 @@ impl Composition {
         Ok(command)
     }
 
-    /// The length it told at last, when its output ends.
-    async fn listen(&self, stdout: impl AsyncRead + Unpin) -> Result<Option<u64>, String> {
+    /// The length and the report it told at last, when its output ends.
+    async fn listen(
+        &self,
+        stdout: impl AsyncRead + Unpin,
+    ) -> Result<Option<(u64, serde_json::Value)>, String> {
         let mut lines = BufReader::new(stdout).lines();
-        let mut duration = None;
+        let mut done = None;
         loop {
             let line = match tokio::time::timeout(SILENCE, lines.next_line()).await {
                 Ok(Ok(Some(line))) => line,
-                Ok(_) => return Ok(duration),
+                Ok(_) => return Ok(done),
                 Err(_) => return Err("the composer hangs".into()),
             };
             match serde_json::from_str(&line) {
@@ -171,7 +178,7 @@ impl Composition {
                     let lag_ms = available_ns.saturating_sub(position_ns) / 1_000_000;
                     tracing::trace!(egress = %self.egress, position_ns, lag_ms, "composing");
                 }
-                Ok(Line::Done { duration_ns }) => duration = Some(duration_ns),
+                Ok(Line::Done { duration_ns, report }) => done = Some((duration_ns, report)),
                 Ok(Line::Other) => {}
                 Err(_) => tracing::debug!(egress = %self.egress, line, "the composer says"),
             }

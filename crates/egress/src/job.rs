@@ -236,12 +236,12 @@ impl Job {
 
     /// The file is made, and has to be stored.
     pub(crate) fn composed(&mut self, composed: Composed) {
-        self.composed = Some(composed);
         self.progress(composed.duration_ns, composed.duration_ns);
+        self.composed = Some(composed);
     }
 
     pub(crate) fn is_composed(&self) -> Option<Composed> {
-        self.composed
+        self.composed.clone()
     }
 
     /// The file is in its place.

@@ -165,11 +165,11 @@ async fn compose_and_publish(
     drop(turn);
     // What is composed and waits for its store is not composed again after a restart.
     shared.update(id, |job| {
-        job.composed(composed);
+        job.composed(composed.clone());
         None
     });
     shared.keep(id);
-    let Some(published) = publish(shared, id, composed).await else { return };
+    let Some(published) = publish(shared, id, &composed).await else { return };
     let outcome = Outcome {
         duration_ns: composed.duration_ns,
         size_bytes: composed.size_bytes,
@@ -203,7 +203,7 @@ async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> 
 }
 
 /// Tries until it works: the file stays until then.
-async fn publish(shared: &Shared, id: &EgressId, composed: Composed) -> Option<Published> {
+async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<Published> {
     let file = shared.composed_file(id);
     let mut backoff = shared.config.upload_backoff;
     let mut trouble: Option<String> = None;
@@ -222,6 +222,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: Composed) -> Option<P
             size_bytes: composed.size_bytes,
             recovered,
             lost_ns,
+            report: &composed.report,
             manifest: job.plan().manifest,
         };
         match shared.shelf.publish(&recording).await {

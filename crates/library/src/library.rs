@@ -64,6 +64,8 @@ pub struct Publication<'a> {
     pub recovered: bool,
     /// At most so much is missing at the end.
     pub lost_ns: u64,
+    /// What happened to each track, as JSON; null where it is not known.
+    pub report: &'a serde_json::Value,
 }
 
 /// Where a recording stands now.
@@ -526,6 +528,19 @@ impl Library {
             Place::Store(object) => self.shared.store.stream(object, range).await,
             Place::Disk(path) => read_local(&file.name, path, range).await,
         }
+    }
+
+    /// What is known of a recording's making: its sidecar, as JSON.
+    ///
+    /// # Errors
+    /// As [`Library::file`]; [`LibraryError::NotFound`] too for one that nothing was written about.
+    pub async fn report(&self, name: &str) -> Result<serde_json::Value, LibraryError> {
+        let recording = self.find(name).await?;
+        if recording.status.is_active() || recording.upload.is_some() {
+            return Err(LibraryError::NotFinished(name.to_owned()));
+        }
+        let bytes = self.shared.store.read(&sidecar::own(name)).await?;
+        serde_json::from_slice(&bytes).map_err(|_| LibraryError::NotFound(name.to_owned()))
     }
 
     /// A link to a finished recording on this server, for whoever holds it.

@@ -76,6 +76,9 @@ pub(crate) struct Sidecar {
     pub(crate) lost_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// What happened to each track.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) tracks: serde_json::Value,
 }
 
 /// LiveKit's `files[]`.
@@ -144,6 +147,7 @@ impl Sidecar {
             recovered: Some(publication.recovered),
             lost_ns: Some(publication.lost_ns),
             error: None,
+            tracks: publication.report.clone(),
         }
     }
 

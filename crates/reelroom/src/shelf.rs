@@ -22,6 +22,7 @@ impl Shelf for LibraryShelf {
             duration_ns: recording.duration_ns,
             recovered: recording.recovered,
             lost_ns: recording.lost_ns,
+            report: recording.report,
         };
         let published = self.0.publish(&publication).await.map_err(|error| ShelfError(error.to_string()))?;
         // The library's own description is always there; others are told of it only when they asked for one.

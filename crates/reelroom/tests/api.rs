@@ -171,11 +171,19 @@ async fn a_room_is_recorded_once_and_listed_played_and_deleted_under_any_name() 
     program.refusal(program.get(&format!("{path}?expires=99999999999")), 403).await;
     program.refusal(program.get(&format!("{path}?expires=soon&signature=x")), 400).await;
 
+    let (_, report) = program.answer(program.get(&format!("{path}/report"))).await;
+    assert_eq!(report["sha256"], sha256(&bytes));
+    assert!(report["tracks"].is_object() && report["status"] == "complete", "{report}");
+    program.refusal(program.request(Method::POST, &format!("{path}/retry")), 409).await;
+
     let (status, body) = program.answer(program.request(Method::DELETE, &path)).await;
     assert_eq!((status, body), (StatusCode::OK, json!({ "message": "Recording deleted" })));
     program.refusal(program.request(Method::DELETE, &path), 404).await;
     program.refusal(program.get(&path), 404).await;
-    program.refusal(program.get(&format!("{path}/url")), 404).await;
+    for part in ["url", "report"] {
+        program.refusal(program.get(&format!("{path}/{part}")), 404).await;
+    }
+    program.refusal(program.request(Method::POST, &format!("{path}/retry")), 404).await;
     assert!(program.list(&[]).await.is_empty());
     program.stop();
     let left: Vec<_> = ["recordings", "takes", "composed"]
@@ -350,6 +358,11 @@ async fn the_page_is_there_and_loads_nothing_from_outside() {
         assert!(script.headers()["cache-control"].to_str().unwrap().contains("immutable"));
     }
     program.stop();
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn urlencode(text: &str) -> String {

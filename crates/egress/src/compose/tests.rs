@@ -35,7 +35,7 @@ async fn it_is_told_what_to_make_and_is_nice() {
     let root = tempfile::tempdir().unwrap();
     let script = r#"echo "$@" > "$1.arguments"; nice > "$1.nice"; printf x > "$3"; echo '{"state":"done","duration_ns":7}'"#;
     let composed = composition(root.path(), script).run().await.unwrap();
-    assert_eq!(composed, Composed { duration_ns: 7, size_bytes: 1 });
+    assert_eq!(composed, Composed { duration_ns: 7, size_bytes: 1, report: serde_json::Value::Null });
     let arguments = appears(&root.path().join("take.arguments")).await;
     let (take, out) = (root.path().join("take"), root.path().join("out.mp4"));
     let expected = format!(

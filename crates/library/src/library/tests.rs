@@ -37,6 +37,7 @@ impl Fixture {
             duration_ns: 5_500_000_000,
             recovered: true,
             lost_ns: 250_000_000,
+            report: &serde_json::json!({ "TR_1": { "frames": 7 } }),
         };
         self.library.publish(&publication).await.unwrap()
     }
@@ -89,6 +90,8 @@ async fn a_published_recording_is_listed_at_once_and_found_again_without_the_ind
     let at_once = fixture.library.find("räume & 1.mp4").await.unwrap();
     assert_eq!((at_once.id.as_str(), at_once.duration_ms, at_once.lost_ms), ("EG_1", Some(5500), 250));
     assert_eq!(at_once.sha256.as_deref().map(str::len), Some(64));
+    let report = fixture.library.report("räume & 1.mp4").await.unwrap();
+    assert_eq!((&report["tracks"]["TR_1"]["frames"], &report["recovered"]), (&7.into(), &true.into()));
 
     std::fs::remove_file(fixture.folder.path().join("index.db")).unwrap();
     let again = open(fixture.folder.path());
@@ -214,6 +217,7 @@ async fn a_recording_may_stand_outside_the_prefix_and_is_then_not_listed() {
         duration_ns: 1,
         recovered: false,
         lost_ns: 0,
+        report: &serde_json::Value::Null,
     };
     let published = fixture.library.publish(&publication).await.unwrap();
     assert!(published.location.ends_with("/elsewhere/a.mp4"));
@@ -250,6 +254,7 @@ async fn a_recording_is_listed_and_played_while_its_store_refuses_it() {
         duration_ns: 1_000_000,
         recovered: false,
         lost_ns: 0,
+        report: &serde_json::Value::Null,
     };
     for attempt in 1..=2 {
         fixture.library.publish(&publication).await.unwrap_err();
