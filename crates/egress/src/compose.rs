@@ -143,6 +143,7 @@ impl Composition {
             ("--fps", encoding.frames_per_second),
             ("--video-kbps", encoding.video_kbps),
             ("--audio-kbps", encoding.audio_kbps),
+            ("--keyframe-ms", encoding.keyframe_ms),
         ] {
             command.arg(name).arg(value.to_string());
         }

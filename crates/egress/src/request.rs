@@ -17,6 +17,8 @@ const MAX_FRAMES_PER_SECOND: i32 = 60;
 const SAMPLE_RATE_HZ: i32 = 48_000;
 const MAX_VIDEO_KBPS: i32 = 50_000;
 const MAX_AUDIO_KBPS: i32 = 512;
+/// Seconds between keyframes; longer ones make seeking slow.
+const KEYFRAME_INTERVAL_S: std::ops::RangeInclusive<f64> = 0.1..=10.0;
 
 /// How a recording is made, and what it is called. Kept in the take's header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +41,26 @@ pub(crate) struct Encoding {
     pub(crate) frames_per_second: u32,
     pub(crate) video_kbps: u32,
     pub(crate) audio_kbps: u32,
+    /// A keyframe comes at least this often. Takes of before it was kept have the default.
+    #[serde(default = "default_keyframe_ms")]
+    pub(crate) keyframe_ms: u32,
+}
+
+fn default_keyframe_ms() -> u32 {
+    2000
 }
 
 impl Default for Encoding {
     /// `H264_720P_30`, whatever the comments in LiveKit's protocol say.
     fn default() -> Self {
-        Self { width: 1280, height: 720, frames_per_second: 30, video_kbps: 3000, audio_kbps: 128 }
+        Self {
+            width: 1280,
+            height: 720,
+            frames_per_second: 30,
+            video_kbps: 3000,
+            audio_kbps: 128,
+            keyframe_ms: default_keyframe_ms(),
+        }
     }
 }
 
@@ -172,6 +188,11 @@ fn from_advanced(options: &EncodingOptions) -> Result<Encoding, TwirpError> {
             MAX_AUDIO_KBPS,
             "audio_bitrate",
         )?,
+        keyframe_ms: match options.key_frame_interval {
+            0.0 => base.keyframe_ms,
+            seconds if KEYFRAME_INTERVAL_S.contains(&seconds) => (seconds * 1000.0).round() as u32,
+            _ => return Err(invalid("key_frame_interval")),
+        },
     })
 }
 
@@ -248,6 +269,8 @@ mod tests {
             (EncodingOptions { framerate: -30, ..Default::default() }, "framerate"),
             (EncodingOptions { depth: 12, ..Default::default() }, "depth"),
             (EncodingOptions { video_bitrate: -1, ..Default::default() }, "video_bitrate"),
+            (EncodingOptions { key_frame_interval: 60.0, ..Default::default() }, "key_frame_interval"),
+            (EncodingOptions { key_frame_interval: f64::NAN, ..Default::default() }, "key_frame_interval"),
         ] {
             let request =
                 RoomCompositeEgressRequest { options: Some(Options::Advanced(options)), ..request() };
@@ -285,9 +308,29 @@ mod tests {
         let encoding =
             checked(&RoomCompositeEgressRequest { options: Some(preset), ..request() }).unwrap().encoding;
         assert_eq!((encoding.width, encoding.height, encoding.video_kbps), (1080, 1920, 4500));
-        let advanced = Options::Advanced(EncodingOptions { width: 640, framerate: 15, ..Default::default() });
+        let advanced = Options::Advanced(EncodingOptions {
+            width: 640,
+            framerate: 15,
+            key_frame_interval: 4.0,
+            ..Default::default()
+        });
         let encoding =
             checked(&RoomCompositeEgressRequest { options: Some(advanced), ..request() }).unwrap().encoding;
         assert_eq!((encoding.width, encoding.height, encoding.frames_per_second), (640, 720, 15));
+        assert_eq!(encoding.keyframe_ms, 4000);
+    }
+
+    #[test]
+    fn a_layout_is_kept_as_it_was_named() {
+        for layout in ["", "speaker", "single-speaker-light", "grid-dark"] {
+            let request = RoomCompositeEgressRequest { layout: layout.into(), ..request() };
+            assert_eq!(checked(&request).unwrap().layout, layout);
+        }
+    }
+
+    #[test]
+    fn a_plan_of_before_keyframes_were_kept_is_still_read() {
+        let old = r#"{"width":1280,"height":720,"frames_per_second":30,"video_kbps":3000,"audio_kbps":128}"#;
+        assert_eq!(serde_json::from_str::<Encoding>(old).unwrap(), Encoding::default());
     }
 }

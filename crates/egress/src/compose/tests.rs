@@ -39,7 +39,7 @@ async fn it_is_told_what_to_make_and_is_nice() {
     let arguments = appears(&root.path().join("take.arguments")).await;
     let (take, out) = (root.path().join("take"), root.path().join("out.mp4"));
     let expected = format!(
-        "{} -o {} --progress --follow --audio-only --width 1280 --height 720 --fps 30 --video-kbps 3000 --audio-kbps 128",
+        "{} -o {} --progress --follow --audio-only --width 1280 --height 720 --fps 30 --video-kbps 3000 --audio-kbps 128 --keyframe-ms 2000",
         take.display(),
         out.display()
     );
