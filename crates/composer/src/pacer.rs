@@ -5,7 +5,7 @@
 //!  sound                           copied            bent  copied      bent
 //! ```
 //!
-//! A sound further from where the take's clock wants it than [`BEGIN_FRAMES`] is bent until it is closer than [`END_FRAMES`], at
+//! A sound further from where the take's clock wants it than `BEGIN_FRAMES` is bent until it is closer than `END_FRAMES`, at
 //! a pace nobody hears and without a seam: any drift is held to a few milliseconds, and a sound that does not drift is copied as it
 //! is. Positions are sample numbers at 48 kHz since the take began.
 

@@ -1,7 +1,7 @@
 //! A resampler for ratios near 1 that can stop resampling. Pure.
 //!
 //! Every output frame is a windowed sinc over the input around its position; positions advance by a step near 1. Between two input
-//! frames that costs [`TAPS`] multiplications, on an input frame nothing: the frame itself comes out, bit by bit. So sound that
+//! frames that costs 32 multiplications, on an input frame nothing: the frame itself comes out, bit by bit. So sound that
 //! needs no bending is made to lie on its frames ([`Resampler::settle`]) and is then copied.
 
 const STEREO: usize = 2;

@@ -26,6 +26,7 @@ pub struct Scaler {
     /// The last two rows made of boxes, with their numbers.
     boxed: [(usize, Vec<u8>); 2],
     blended: Vec<u8>,
+    sums: Vec<u16>,
 }
 
 /// How target columns come out of inner ones.
@@ -60,6 +61,7 @@ impl Scaler {
             rows: places(inner[1], target[1]),
             boxed: [(usize::MAX, Vec::new()), (usize::MAX, Vec::new())],
             blended: Vec::new(),
+            sums: Vec::new(),
         }
     }
 
@@ -83,7 +85,7 @@ impl Scaler {
                     let (known, row) = &mut self.boxed[number % 2];
                     if *known != number {
                         *known = number;
-                        average(from, from_stride, number, self.boxes, inner_width, row);
+                        average(from, from_stride, number, self.boxes, inner_width, &mut self.sums, row);
                     }
                 }
                 blend(&self.boxed[upper % 2].1, &self.boxed[lower % 2].1, weight, &mut self.blended);
@@ -140,6 +142,7 @@ fn average(
     number: usize,
     [across, down]: [usize; 2],
     width: usize,
+    sums: &mut Vec<u16>,
     out: &mut Vec<u8>,
 ) {
     out.resize(width, 0);
@@ -147,18 +150,37 @@ fn average(
     if (across, down) == (2, 2) {
         return halve(row(0), row(1), out);
     }
-    let mut sums: Vec<u16> = row(0).iter().map(|value| u16::from(*value)).collect();
-    for index in 1..down {
+    sums.clear();
+    sums.resize(width * across, 0);
+    for index in 0..down {
         for (sum, value) in sums.iter_mut().zip(row(index)) {
             *sum += u16::from(*value);
         }
     }
-    let area = (across * down) as u32;
-    let share = 65_536 / area;
-    for (out, sums) in out.iter_mut().zip(sums.chunks_exact(across)) {
-        let sum: u32 = sums.iter().map(|sum| u32::from(*sum)).sum();
-        *out = ((sum * share + 32_768) >> 16).min(255) as u8;
+    let share = 65_536 / (across * down) as u32;
+    match across {
+        1 => gather::<1>(sums, share, out),
+        2 => gather::<2>(sums, share, out),
+        3 => gather::<3>(sums, share, out),
+        4 => gather::<4>(sums, share, out),
+        _ => {
+            for (out, sums) in out.iter_mut().zip(sums.chunks_exact(across)) {
+                *out = part(sums.iter().map(|sum| u32::from(*sum)).sum(), share);
+            }
+        }
     }
+}
+
+/// Averages of `N` neighbours each.
+fn gather<const N: usize>(sums: &[u16], share: u32, out: &mut [u8]) {
+    for (out, sums) in out.iter_mut().zip(sums.as_chunks::<N>().0) {
+        *out = part(sums.iter().map(|sum| u32::from(*sum)).sum(), share);
+    }
+}
+
+/// A sum's part of one pixel, in 65536ths.
+fn part(sum: u32, share: u32) -> u8 {
+    ((sum * share + 32_768) >> 16).min(255) as u8
 }
 
 /// The averages of two by two pixels, four at a time in the lanes of a word.
