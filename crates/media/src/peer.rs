@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::mux::{LocalAddresses, SessionId};
 use crate::room_task::Signals;
-use crate::session::{self, Changes, NewMedia, Packet, SendSection, Session, SessionError, sdp};
+use crate::session::{Changes, NewMedia, Packet, Session, SessionError, sdp};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +52,6 @@ pub(crate) struct Peer {
     pub(crate) sections: Vec<Section>,
     down: BTreeMap<TrackSid, DownLine>,
     changes: Changes,
-    /// Sections that the awaited answer stops.
-    stopping: Vec<SendSection>,
-    /// Stopped sections: tracks to come take their place, so that the SDP of a long call does not grow with each change.
-    idle: Vec<SendSection>,
     offer_id: u32,
     pub(crate) signal_lost: Option<Instant>,
     pub(crate) media_lost: Option<Instant>,
@@ -74,8 +70,6 @@ impl Peer {
             down: BTreeMap::new(),
             // With the data channels in it, the first offer has something to connect for.
             changes: Changes { channels: subscribes, ..Changes::default() },
-            stopping: Vec::new(),
-            idle: Vec::new(),
             offer_id: 0,
             signal_lost: None,
             media_lost: None,
@@ -155,8 +149,8 @@ impl Peer {
     }
 
     pub(crate) fn remove_down_track(&mut self, track: &TrackSid) {
-        if let Some(DownLine { codec, mid: Some(mid), .. }) = self.down.remove(track) {
-            self.changes.stop.push(SendSection { mid, kind: session::kind(codec) });
+        if let Some(mid) = self.down.remove(track).and_then(|line| line.mid) {
+            self.changes.stop.push(mid);
         }
     }
 
@@ -172,10 +166,10 @@ impl Peer {
         let mut changes = std::mem::take(&mut self.changes);
         changes.add = new
             .iter()
-            .map(|(_, line)| {
-                let kind = session::kind(line.codec);
-                let idle = self.idle.iter().position(|section| section.kind == kind);
-                NewMedia { kind, into: idle.map(|at| self.idle.swap_remove(at)) }
+            .map(|(track, line)| NewMedia {
+                codec: line.codec,
+                stream_id: line.stream_id.clone(),
+                track_id: track.to_string(),
             })
             .collect();
         self.subscriber.dirty = true;
@@ -183,25 +177,15 @@ impl Peer {
         for ((_, line), mid) in new.into_iter().zip(mids) {
             line.mid = Some(mid);
         }
-        self.stopping.append(&mut changes.stop);
         self.offer_id += 1;
         let mid_to_track_id = self
             .down
             .iter()
             .filter_map(|(track, line)| Some((line.mid.clone()?, track.to_string())))
             .collect();
-        let names: Vec<_> = self
-            .down
-            .iter()
-            .filter_map(|(track, line)| {
-                let (mid, stream_id) = (line.mid.as_deref()?, &line.stream_id);
-                Some(sdp::TrackName { mid, stream_id, track_id: track.as_str() })
-            })
-            .collect();
-        let sdp = sdp::with_names(&sdp, &names);
         self.say(signal_response::Message::Offer(SessionDescription {
             r#type: "offer".to_owned(),
-            sdp,
+            sdp: sdp::without_idle_tracks(&sdp),
             id: self.offer_id,
             mid_to_track_id,
         }));
@@ -217,9 +201,6 @@ impl Peer {
         }
         self.subscriber.session.accept_answer(&answer.sdp)?;
         self.subscriber.dirty = true;
-        let is_usable =
-            |section: &SendSection| !self.subscriber.session.payload_types(&section.mid).is_empty();
-        self.idle.extend(self.stopping.drain(..).filter(is_usable));
         let mut ready = Vec::new();
         for (track, line) in &mut self.down {
             let Some(mid) = line.mid.as_ref().filter(|_| line.payload_types.is_empty()) else { continue };

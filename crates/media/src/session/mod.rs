@@ -207,9 +207,6 @@ impl Session {
         if self.pending.is_some() {
             return None;
         }
-        for section in changes.add.iter().filter_map(|media| media.into.as_ref()) {
-            self.renew_stream(Mid::from(section.mid.as_str()));
-        }
         let mut api = self.rtc.sdp_api();
         if changes.channels {
             let lossy = Reliability::MaxRetransmits { retransmits: 0 };
@@ -223,19 +220,19 @@ impl Session {
             self.lossy = Some(api.add_channel_with_config(channel(LOSSY, lossy)));
             api.add_channel_with_config(channel(DATA_TRACK, lossy));
         }
-        for section in &changes.stop {
-            api.set_direction(Mid::from(section.mid.as_str()), Direction::Inactive);
+        for mid in &changes.stop {
+            api.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
         }
         let mut mids = Vec::new();
         for media in &changes.add {
-            let mid = match &media.into {
-                Some(section) => {
-                    let mid = Mid::from(section.mid.as_str());
-                    api.set_direction(mid, Direction::SendOnly);
-                    mid
-                }
-                None => api.add_media(media.kind, Direction::SendOnly, None, None, None),
-            };
+            let kind = if media.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video };
+            let mid = api.add_media(
+                kind,
+                Direction::SendOnly,
+                Some(media.stream_id.clone()),
+                Some(media.track_id.clone()),
+                None,
+            );
             mids.push(mid.to_string());
         }
         let applied = api.apply();
@@ -243,19 +240,6 @@ impl Session {
         let (offer, pending) = applied?;
         self.pending = Some(pending);
         Some((offer.to_sdp_string(), mids))
-    }
-
-    /// Another track begins on a section. It is a stream of its own, with numbers that begin anew: the receiver would take
-    /// low sequence numbers in the old stream for packets that it has had (RFC 3711 3.3.2).
-    fn renew_stream(&mut self, mid: Mid) {
-        let mut direct = self.rtc.direct_api();
-        let Some((ssrc, rtx)) = direct.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx())) else {
-            return;
-        };
-        let (new, new_rtx) = (direct.new_ssrc(), rtx.map(|_| direct.new_ssrc()));
-        direct.remove_stream_tx(ssrc);
-        direct.declare_stream_tx(new, new_rtx, mid, None);
-        self.drain();
     }
 
     pub(crate) fn awaits_answer(&self) -> bool {
@@ -505,7 +489,7 @@ pub(crate) struct Changes {
     /// Open the data channels.
     pub(crate) channels: bool,
     /// Sections to stop.
-    pub(crate) stop: Vec<SendSection>,
+    pub(crate) stop: Vec<String>,
     /// Sections to add.
     pub(crate) add: Vec<NewMedia>,
 }
@@ -516,24 +500,13 @@ impl Changes {
     }
 }
 
-/// A section of ours to send on.
-#[derive(Debug)]
-pub(crate) struct SendSection {
-    pub(crate) mid: String,
-    pub(crate) kind: MediaKind,
-}
-
-/// A track to send.
+/// A section to add.
 #[derive(Debug)]
 pub(crate) struct NewMedia {
-    pub(crate) kind: MediaKind,
-    /// A stopped section to begin again, instead of a new one.
-    pub(crate) into: Option<SendSection>,
-}
-
-/// Audio or video.
-pub(crate) fn kind(codec: Codec) -> MediaKind {
-    if codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video }
+    pub(crate) codec: Codec,
+    /// `PA_…|TR_…`: how clients know whose track it is.
+    pub(crate) stream_id: String,
+    pub(crate) track_id: String,
 }
 
 fn protocol(transport: Transport) -> Protocol {
@@ -560,6 +533,3 @@ fn ntp_time(time: SystemTime) -> NtpTime {
     let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
     NtpTime(((unix.as_secs() + NTP_UNIX_OFFSET_S) << 32) | fraction)
 }
-
-#[cfg(test)]
-mod tests;

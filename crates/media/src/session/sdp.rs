@@ -120,38 +120,16 @@ fn mid(lines: &str) -> Option<&str> {
     lines.lines().find_map(|line| line.strip_prefix("a=mid:")).map(str::trim)
 }
 
-/// The name of the track that a section carries: stream id and track id.
-pub(crate) struct TrackName<'a> {
-    pub(crate) mid: &'a str,
-    /// `PA_…|TR_…`: how clients know whose track it is.
-    pub(crate) stream_id: &'a str,
-    pub(crate) track_id: &'a str,
-}
-
-/// `sdp` in which each section names the track that it carries now, and none where it carries none: str0m names the track
-/// that a section began with, and browsers refuse an offer in which two sections carry the same one.
-pub(crate) fn with_names(sdp: &str, names: &[TrackName<'_>]) -> String {
+/// `sdp` without the names of the tracks that inactive sections once carried: browsers refuse an offer in which two
+/// sections carry the same track, as after unsubscribing and subscribing again.
+pub(crate) fn without_idle_tracks(sdp: &str) -> String {
+    let names_track = |line: &str| line.starts_with("a=msid:") || line.starts_with("a=ssrc");
     split(sdp)
         .flat_map(|lines| {
-            let name = names.iter().find(|name| mid(lines) == Some(name.mid));
-            lines.split_inclusive('\n').filter_map(move |line| named(line, name))
+            let is_idle = lines.starts_with("m=") && lines.lines().any(|line| line == "a=inactive");
+            lines.split_inclusive('\n').filter(move |line| !(is_idle && names_track(line)))
         })
         .collect()
-}
-
-fn named(line: &str, name: Option<&TrackName<'_>>) -> Option<String> {
-    let is_stream = line.starts_with("a=ssrc:") || line.starts_with("a=ssrc-group:");
-    let of_stream = is_stream.then(|| line.split_once(" msid:")).flatten();
-    match name {
-        None => (!is_stream && !line.starts_with("a=msid:")).then(|| line.to_owned()),
-        Some(TrackName { stream_id, track_id, .. }) if line.starts_with("a=msid:") => {
-            Some(format!("a=msid:{stream_id} {track_id}\r\n"))
-        }
-        Some(TrackName { stream_id, track_id, .. }) => Some(match of_stream {
-            Some((stream, _)) => format!("{stream} msid:{stream_id} {track_id}\r\n"),
-            None => line.to_owned(),
-        }),
-    }
 }
 
 /// The session part, then each media section, line ends included.
@@ -182,15 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn sections_name_what_they_carry_now() {
-        let section = |mid: &str, names: &str| {
-            format!("m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{mid}\r\n{names}a=rtcp-mux\r\n")
-        };
-        let old = "a=msid:PA|TR TR\r\na=ssrc:1 cname:c\r\na=ssrc:1 msid:PA|TR TR\r\na=ssrc-group:FID 1 2\r\n";
-        let new = "a=msid:PB|TS TS\r\na=ssrc:1 cname:c\r\na=ssrc:1 msid:PB|TS TS\r\na=ssrc-group:FID 1 2\r\n";
-        let before = format!("v=0\r\n{}{}", section("x", old), section("y", old));
-        let names = [TrackName { mid: "x", stream_id: "PB|TS", track_id: "TS" }];
-        assert_eq!(with_names(&before, &names), format!("v=0\r\n{}{}", section("x", new), section("y", "")));
+    fn only_sections_in_use_name_their_track() {
+        let used = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=sendonly\r\na=ssrc:1 cname:c\r\n";
+        let idle = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=inactive\r\na=ssrc-group:FID 2 3\r\n\
+            a=ssrc:2 cname:c\r\na=mid:x\r\n";
+        let expected =
+            format!("v=0\r\n{used}m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=mid:x\r\n{used}");
+        assert_eq!(without_idle_tracks(&format!("v=0\r\n{used}{idle}{used}")), expected);
     }
 
     #[test]
