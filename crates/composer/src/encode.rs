@@ -146,14 +146,13 @@ impl VideoEncoder {
                 let offset = self.info.offset()[plane];
                 let stride = self.info.stride()[plane] as usize;
                 for (from, to) in from.chunks(from_stride).zip(map[offset..].chunks_mut(stride)) {
-                    let length = from.len().min(to.len());
-                    to[..length].copy_from_slice(&from[..length]);
+                    to[..from.len()].copy_from_slice(from);
+                    if changed {
+                        self.fingerprint.add(from);
+                    }
                 }
             }
-            if changed {
-                self.fingerprint.picture(&map);
-            }
-            self.fingerprint.repeat();
+            self.fingerprint.repeat(changed);
         }
         self.pushed += 1;
         let caught = self.filter.push(buffer, &self.caps).map_err(|refused| fail(&refused.to_string()))?;
@@ -186,8 +185,8 @@ impl AudioEncoder {
     /// Encodes the next samples (interleaved); gives back the AAC frames that are ready.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Encoded>, ComposeError> {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        self.fingerprint.picture(&bytes);
-        self.fingerprint.repeat();
+        self.fingerprint.add(&bytes);
+        self.fingerprint.repeat(true);
         let mut buffer = gst::Buffer::from_mut_slice(bytes);
         {
             let buffer = buffer.get_mut().expect("a new buffer has one owner");
@@ -212,32 +211,40 @@ impl AudioEncoder {
 }
 
 /// A running hash of what went into an encoder: equal inputs have equal ones. Not cryptographic.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Fingerprint {
+    lanes: [u64; 4],
     last: u64,
     whole: u64,
 }
 
+const PRIMES: [u64; 4] =
+    [0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63];
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self { lanes: PRIMES, last: 0, whole: 0 }
+    }
+}
+
 impl Fingerprint {
-    /// Notes a new picture, or block of samples.
-    fn picture(&mut self, bytes: &[u8]) {
-        const PRIMES: [u64; 4] =
-            [0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63];
-        let mut lanes = PRIMES;
-        let mut blocks = bytes.chunks_exact(32);
-        for block in &mut blocks {
-            for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
-                let word = u64::from_le_bytes(word.try_into().expect("chunks of eight bytes"));
-                *lane = (*lane ^ word).wrapping_mul(PRIMES[0]).rotate_left(29);
+    /// Notes a piece of a new picture, or of sound. The same bytes in other pieces have another hash.
+    fn add(&mut self, bytes: &[u8]) {
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        for block in blocks {
+            for (lane, word) in self.lanes.iter_mut().zip(block.as_chunks::<8>().0) {
+                *lane = (*lane ^ u64::from_le_bytes(*word)).wrapping_mul(PRIMES[0]).rotate_left(29);
             }
         }
-        let rest =
-            blocks.remainder().iter().fold(bytes.len() as u64, |hash, byte| mix(hash, u64::from(*byte)));
-        self.last = lanes.into_iter().fold(rest, mix);
+        let rest = rest.iter().fold(bytes.len() as u64, |hash, byte| mix(hash, u64::from(*byte)));
+        self.lanes[0] = mix(self.lanes[0], rest);
     }
 
-    /// Counts the newest picture once more.
-    fn repeat(&mut self) {
+    /// Counts the newest picture: the one just `added`, or once more the one before.
+    fn repeat(&mut self, added: bool) {
+        if added {
+            self.last = std::mem::replace(&mut self.lanes, PRIMES).into_iter().fold(0, mix);
+        }
         self.whole = mix(self.whole, self.last);
     }
 }
