@@ -57,8 +57,8 @@ fn main() {
         let (take, out) = (dir.path().join("take"), dir.path().join("out.mp4"));
         build(count, seconds, size, &faces).write(&take, seconds * S).unwrap();
         let options = ComposeOptions::default();
-        let mut pictures = Pictures::default();
-        compose_observed(&take, &out, &options, &mut pictures).unwrap();
+        let mut fed = Fed::default();
+        compose_observed(&take, &out, &options, &mut fed).unwrap();
         let frames = frames(&take);
         let (mut composing, mut decoding, mut encoding) = (u64::MAX, u64::MAX, u64::MAX);
         let (mut both, mut wall) = (u64::MAX, f64::MAX);
@@ -69,11 +69,11 @@ fn main() {
             }));
             wall = wall.min(begun.elapsed().as_secs_f64());
             decoding = decoding.min(processor_ms(|| decode_alone(&frames)));
-            encoding = encoding.min(processor_ms(|| encode_alone(&pictures.0, options.preset)));
+            encoding = encoding.min(processor_ms(|| encode_alone(&fed, options.preset)));
             both = both.min(processor_ms(|| {
                 std::thread::scope(|scope| {
                     scope.spawn(|| decode_alone(&frames));
-                    encode_alone(&pictures.0, options.preset);
+                    encode_alone(&fed, options.preset);
                 });
             }));
         }
@@ -91,11 +91,14 @@ fn main() {
     }
 }
 
-/// Everything that went into the encoder.
+/// Everything that went into the encoders.
 #[derive(Default)]
-struct Pictures(Vec<gst::Buffer>);
+struct Fed {
+    pictures: Vec<gst::Buffer>,
+    sounds: Vec<gst::Buffer>,
+}
 
-impl Observer for Pictures {
+impl Observer for Fed {
     fn picture(&mut self, _number: u64, canvas: &Canvas) {
         let mut bytes = Vec::new();
         for plane in 0..3 {
@@ -103,7 +106,12 @@ impl Observer for Pictures {
             let width = canvas.size().width as usize >> usize::from(plane > 0);
             rows.chunks(stride).for_each(|row| bytes.extend_from_slice(&row[..width]));
         }
-        self.0.push(gst::Buffer::from_slice(bytes));
+        self.pictures.push(gst::Buffer::from_slice(bytes));
+    }
+
+    fn sound(&mut self, samples: &[f32]) {
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        self.sounds.push(gst::Buffer::from_slice(bytes));
     }
 }
 
@@ -197,17 +205,11 @@ fn decode_alone(segments: &Frames) {
     }
 }
 
-fn encode_alone(pictures: &[gst::Buffer], preset: Preset) {
+fn encode_alone(fed: &Fed, preset: Preset) {
     let (mut video, video_caps) = h264_filter(&preset).unwrap();
     let (mut audio, audio_caps) = aac_filter(preset.audio_kbps).unwrap();
     let per_second = u64::from(preset.frames_per_second);
-    let samples = 48_000 / per_second as usize;
-    let block: Vec<u8> = tone(440.0, samples as f32 / 48_000.0)
-        .iter()
-        .flat_map(|sample| [sample.to_le_bytes(); 2])
-        .flatten()
-        .collect();
-    for (number, picture) in (0u64..).zip(pictures) {
+    for (number, (picture, sound)) in (0u64..).zip(fed.pictures.iter().zip(&fed.sounds)) {
         let stamped = |mut buffer: gst::Buffer| {
             let timed = buffer.make_mut();
             timed.set_pts(gst::ClockTime::SECOND.mul_div_round(number, per_second));
@@ -215,7 +217,7 @@ fn encode_alone(pictures: &[gst::Buffer], preset: Preset) {
             buffer
         };
         video.push(stamped(picture.copy()), &video_caps).unwrap();
-        audio.push(stamped(gst::Buffer::from_slice(block.clone())), &audio_caps).unwrap();
+        audio.push(stamped(sound.copy()), &audio_caps).unwrap();
     }
     let _ = (video.finish(), audio.finish());
 }

@@ -108,6 +108,9 @@ pub trait Observer {
 
     /// Called with every picture as it goes into the encoder, counted from 0.
     fn picture(&mut self, _number: u64, _canvas: &Canvas) {}
+
+    /// Called with all sound as it goes into the encoder, interleaved.
+    fn sound(&mut self, _samples: &[f32]) {}
 }
 
 impl<F: FnMut(Progress)> Observer for F {
@@ -271,11 +274,11 @@ impl Composer {
                 self.output.picture(picture)?;
             }
         }
-        self.mix(frame)
+        self.mix(frame, observer)
     }
 
     /// Mixes the sound beside picture number `frame`, and what the limiter looks ahead.
-    fn mix(&mut self, frame: u64) -> Result<(), ComposeError> {
+    fn mix(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<(), ComposeError> {
         let samples = u64::from(SAMPLE_RATE_HZ / self.preset.frames_per_second);
         let to = (frame + 1) * samples + LOOK_AHEAD_FRAMES as u64;
         let mut block = vec![0f32; ((to - self.mixed) * u64::from(CHANNELS)) as usize];
@@ -287,6 +290,7 @@ impl Composer {
         self.mixed = to;
         let mut limited = Vec::with_capacity(block.len());
         self.limiter.push(&block, &mut limited);
+        observer.sound(&limited);
         for sound in self.sound.push(&limited)? {
             self.output.sound(sound)?;
         }
