@@ -49,7 +49,7 @@ fn main() {
         .map(|person| coded_pictures(Codec::Vp8, size, seconds * 30, |frame| face(size, person, frame)))
         .collect();
     println!(
-        "people  composing  wall x   decoding  encoding  ratio   (cores; cameras {}x{})",
+        "people  composing  wall x   decoding  encoding   both  ratio  at once   (cores; cameras {}x{})",
         size[0], size[1]
     );
     for count in people {
