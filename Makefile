@@ -31,8 +31,10 @@ test:
 bench: page
 	@scripts/setup test
 	cargo build --release --quiet --package reelroom --bin reelroom
+	cargo build --release --quiet --package reelroom-load
 	cargo build --release --quiet --package reelroom-composer --example cost
-	REELROOM_BIN=$(CURDIR)/target/release/reelroom .tools/python/bin/python bench/figures.py
+	.tools/python/bin/python bench/figures.py
+	.tools/python/bin/python bench/load.py
 
 check:
 	@scripts/setup check
