@@ -237,7 +237,12 @@ impl Index {
             let mut connection = connection.lock().expect("no code panics while it holds the index");
             work(&mut connection)
         });
-        working.await.expect("work on the index does not panic").map_err(index_error)
+        match working.await {
+            Ok(done) => done.map_err(index_error),
+            // The runtime ends, and with it whoever waits here.
+            Err(error) if error.is_cancelled() => std::future::pending().await,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 

@@ -107,3 +107,21 @@ async fn a_damaged_index_is_made_again() {
     let index = Index::open(&file).unwrap();
     assert!(names(&index, ListQuery::default()).await.is_empty());
 }
+
+#[test]
+fn a_question_while_the_program_ends_is_no_panic() {
+    let (_folder, index) = index();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (ended, ends) = std::sync::mpsc::channel();
+    let asking = runtime.spawn(async move {
+        begun.send(()).unwrap();
+        ends.recv().unwrap();
+        index.counts().await
+    });
+    begins.recv().unwrap();
+    runtime.shutdown_background();
+    ended.send(()).unwrap();
+    let asked = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(asking);
+    assert!(asked.is_err_and(|error| error.is_cancelled()), "it is dropped like everything else");
+}
