@@ -9,10 +9,13 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    compose::{ComposeOptions, Composed, Follow, Progress, compose},
-    error::ComposeError,
+    canvas::Canvas,
+    compose::{ComposeOptions, Composed, Follow, Observer, Progress, compose_observed},
+    error::{Cause, ComposeError},
     layout::Layout,
     preset::Preset,
+    skip::Skip,
+    step::{Crumb, Step},
 };
 
 /// Progress is told no more often than this.
@@ -59,6 +62,13 @@ pub struct ComposeArgs {
     /// Print the progress, one JSON object per line
     #[arg(long)]
     pub progress: bool,
+    /// Leave out what a composer died of: frames of a track by their arrival, or without a track everything in a span. A JSON
+    /// object such as {"track":"TR_x","from_ns":1,"to_ns":2,"why":"it crashed"}; may be given several times
+    #[arg(long, value_name = "JSON")]
+    pub skip: Vec<Skip>,
+    /// Keep in this file what is about to be done, for whoever wants to know where a composer died
+    #[arg(long, value_name = "FILE")]
+    pub crumb: Option<PathBuf>,
 }
 
 impl ComposeArgs {
@@ -81,6 +91,7 @@ impl ComposeArgs {
             preset,
             follow: if self.follow { Follow::Live } else { Follow::ToEnd },
             audio_only: self.audio_only,
+            skips: self.skip.clone(),
         }
     }
 }
@@ -97,25 +108,79 @@ fn preset(name: &str) -> Result<Preset, String> {
 enum Line<'a> {
     Composing(Progress),
     Done(&'a Composed),
+    Failed { cause: Cause, reason: String },
 }
 
 /// Composes as the arguments say. With `--progress` writes lines such as
 /// `{"state":"composing","position_ns":1000000000,"available_ns":3200000000,"ended_ns":null}` and at last
-/// `{"state":"done","duration_ns":...,"size_bytes":...,...}` to `stdout`. Errors of `stdout` are ignored: a supervisor that went away
-/// must not end the composition.
+/// `{"state":"done","duration_ns":...,"size_bytes":...,...}` or `{"state":"failed","cause":"disk","reason":"the disk is full"}` to
+/// `stdout`. Errors of `stdout` are ignored: a supervisor that went away must not end the composition.
 pub fn run(args: &ComposeArgs, stdout: &mut dyn Write) -> Result<Composed, ComposeError> {
-    let mut told: Option<Instant> = None;
-    let mut progress = |progress: Progress| {
-        if args.progress && told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL) {
-            told = Some(Instant::now());
-            let _ = tell(stdout, &Line::Composing(progress));
-        }
-    };
-    let composed = compose(&args.take, &args.output, &args.options(), &mut progress)?;
+    run_observed(args, stdout, &mut |_: Progress| {})
+}
+
+/// [`run`] under the eyes of an observer.
+pub fn run_observed(
+    args: &ComposeArgs,
+    stdout: &mut dyn Write,
+    observer: &mut dyn Observer,
+) -> Result<Composed, ComposeError> {
+    let result = compose_told(args, stdout, observer);
     if args.progress {
-        let _ = tell(stdout, &Line::Done(&composed));
+        let _ = match &result {
+            Ok(composed) => tell(stdout, &Line::Done(composed)),
+            Err(error) => tell(stdout, &Line::Failed { cause: error.cause(), reason: error.reason() }),
+        };
     }
-    Ok(composed)
+    result
+}
+
+fn compose_told(
+    args: &ComposeArgs,
+    stdout: &mut dyn Write,
+    observer: &mut dyn Observer,
+) -> Result<Composed, ComposeError> {
+    let crumb = match &args.crumb {
+        Some(path) => Some(Crumb::create(path).map_err(ComposeError::output(path))?),
+        None => None,
+    };
+    let mut told = Told { crumb, stdout: args.progress.then_some(stdout), told: None, observer };
+    compose_observed(&args.take, &args.output, &args.options(), &mut told)
+}
+
+/// Tells the supervisor what happens, and then another observer.
+struct Told<'a> {
+    crumb: Option<Crumb>,
+    stdout: Option<&'a mut dyn Write>,
+    told: Option<Instant>,
+    observer: &'a mut dyn Observer,
+}
+
+impl Observer for Told<'_> {
+    fn progress(&mut self, progress: Progress) {
+        if let Some(stdout) = &mut self.stdout
+            && self.told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL)
+        {
+            self.told = Some(Instant::now());
+            let _ = tell(*stdout, &Line::Composing(progress));
+        }
+        self.observer.progress(progress);
+    }
+
+    fn begin(&mut self, step: &Step<'_>) {
+        if let Some(crumb) = &mut self.crumb {
+            crumb.leave(step);
+        }
+        self.observer.begin(step);
+    }
+
+    fn picture(&mut self, number: u64, canvas: &Canvas) {
+        self.observer.picture(number, canvas);
+    }
+
+    fn sound(&mut self, samples: &[f32]) {
+        self.observer.sound(samples);
+    }
 }
 
 fn tell(stdout: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {

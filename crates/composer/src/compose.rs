@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use reelroom_take::{SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
+use reelroom_take::{ParticipantId, SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
 use serde::Serialize;
 
 use crate::{
@@ -27,7 +27,9 @@ use crate::{
     limit::{LOOK_AHEAD_FRAMES, Limiter},
     output::Output,
     preset::Preset,
+    skip::{Skip, Skipped, Skips},
     source::{Due, Source},
+    step::Step,
     timeline::{Scene, Timeline},
     video::{Picture, VideoDecoder},
     voice::Voice,
@@ -58,6 +60,8 @@ pub struct ComposeOptions {
     pub follow: Follow,
     /// Sound only, whatever the take says.
     pub audio_only: bool,
+    /// What is left out.
+    pub skips: Vec<Skip>,
 }
 
 /// How far a composition is.
@@ -84,6 +88,8 @@ pub struct Composed {
     pub sound_hash: u64,
     /// What happened to the tracks that had media.
     pub report: BTreeMap<String, TrackReport>,
+    /// What was left out, and is there in the take.
+    pub skipped: Vec<Skipped>,
 }
 
 /// What happened to a track.
@@ -105,6 +111,9 @@ pub struct TrackReport {
 pub trait Observer {
     /// Called after every composed second, and while waiting.
     fn progress(&mut self, _progress: Progress) {}
+
+    /// Called before each thing that may kill the composer.
+    fn begin(&mut self, _step: &Step<'_>) {}
 
     /// Called with every picture as it goes into the encoder, counted from 0.
     fn picture(&mut self, _number: u64, _canvas: &Canvas) {}
@@ -150,6 +159,7 @@ pub fn compose_observed(
         }
     }
     observer.progress(composer.progress(frame));
+    observer.begin(&Step::Finish);
     composer.finish(frame)
 }
 
@@ -161,7 +171,19 @@ struct Track {
     picture: Option<Picture>,
     /// Number of `picture`.
     number: u64,
+    /// Frames or packets that were due so far, decoded or not.
+    due: u64,
     report: TrackReport,
+}
+
+/// What is due with a picture.
+struct DueTo {
+    /// Pictures up to here.
+    shown_ns: u64,
+    /// Sound up to here.
+    heard_ns: u64,
+    /// Nothing of it is to be touched.
+    is_skipped: bool,
 }
 
 struct Composer {
@@ -182,6 +204,10 @@ struct Composer {
     mixed: u64,
     output: Output,
     numbers: u64,
+    skips: Skips,
+    /// Whose a track is or was.
+    owners: BTreeMap<TrackId, ParticipantId>,
+    names: BTreeMap<ParticipantId, String>,
 }
 
 impl Composer {
@@ -212,6 +238,9 @@ impl Composer {
             mixed: 0,
             output: Output::new(out, &preset, !audio_only)?,
             numbers: 0,
+            skips: Skips::new(&options.skips),
+            owners: BTreeMap::new(),
+            names: BTreeMap::new(),
         })
     }
 
@@ -244,6 +273,9 @@ impl Composer {
     fn await_picture(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<bool, ComposeError> {
         let to_ns = self.heard_ns(frame);
         let mut waited = Duration::ZERO;
+        if !self.source.has(to_ns) {
+            observer.begin(&Step::Read { at_ns: to_ns });
+        }
         while !self.source.read_to(to_ns)? {
             std::thread::sleep(POLL_INTERVAL);
             waited += POLL_INTERVAL;
@@ -261,30 +293,36 @@ impl Composer {
         // What belongs to the first half of a picture's time is nearer to it than to the next one.
         let shown_ns = from_ns.midpoint(to_ns);
         self.apply_facts(shown_ns);
+        let is_skipped = self.skips.picture(from_ns, to_ns);
+        let due = DueTo { shown_ns, heard_ns, is_skipped };
         for track in self.source.tracks() {
-            self.decode(&track, shown_ns, heard_ns)?;
+            self.decode(&track, &due, observer)?;
         }
+        observer.begin(&match is_skipped {
+            false => Step::Picture { number: frame, at_ns: from_ns },
+            true => Step::Repeat { number: frame, at_ns: from_ns },
+        });
         if let Some((canvas, encoder)) = &mut self.pictures {
             let tracks = &self.tracks;
             let newest =
                 |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
-            let changed = canvas.draw(&self.scene, &newest)?;
+            let changed = !is_skipped && canvas.draw(&self.scene, &newest)?;
             observer.picture(frame, canvas);
             for picture in encoder.push(canvas, changed || frame == 0)? {
                 self.output.picture(picture)?;
             }
         }
-        self.mix(frame, observer)
+        self.mix(frame, is_skipped, observer)
     }
 
     /// Mixes the sound beside picture number `frame`, and what the limiter looks ahead.
-    fn mix(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<(), ComposeError> {
+    fn mix(&mut self, frame: u64, is_skipped: bool, observer: &mut dyn Observer) -> Result<(), ComposeError> {
         let samples = u64::from(SAMPLE_RATE_HZ / self.preset.frames_per_second);
         let to = (frame + 1) * samples + LOOK_AHEAD_FRAMES as u64;
         let mut block = vec![0f32; ((to - self.mixed) * u64::from(CHANNELS)) as usize];
         for (id, track) in &mut self.tracks {
             if let Some(voice) = &mut track.voice {
-                voice.mix(self.mixed, &mut block, self.timeline.audible(id));
+                voice.mix(self.mixed, &mut block, !is_skipped && self.timeline.audible(id));
             }
         }
         self.mixed = to;
@@ -305,8 +343,13 @@ impl Composer {
                     self.segments.insert(segment.segment, segment.clone());
                 }
                 TakeEvent::Layout { .. } if self.fixed_layout => continue,
-                TakeEvent::TrackPublished { track, .. } => {
+                TakeEvent::TrackPublished { track, participant, .. } => {
                     self.gone.remove(track);
+                    self.owners.insert(track.clone(), participant.clone());
+                }
+                TakeEvent::ParticipantJoined { participant, identity, name } => {
+                    let name = if name.is_empty() { identity } else { name };
+                    self.names.insert(participant.clone(), name.clone());
                 }
                 TakeEvent::TrackMuted { track, muted: true } => {
                     // What comes back after a mute is not the picture from before it.
@@ -318,7 +361,7 @@ impl Composer {
             }
             changed |= self.timeline.apply(at_ns, &fact);
             if let TakeEvent::TrackUnpublished { .. } | TakeEvent::ParticipantLeft { .. } = &fact {
-                self.forget_tracks(&fact);
+                self.forget_tracks(at_ns, &fact);
             }
         }
         if self.timeline.advance(to_ns) || changed {
@@ -326,7 +369,7 @@ impl Composer {
         }
     }
 
-    fn forget_tracks(&mut self, fact: &TakeEvent) {
+    fn forget_tracks(&mut self, at_ns: u64, fact: &TakeEvent) {
         let gone: Vec<TrackId> = match fact {
             TakeEvent::TrackUnpublished { track } => vec![track.clone()],
             _ => self.tracks.keys().filter(|track| self.timeline.forgot(track)).cloned().collect(),
@@ -335,12 +378,13 @@ impl Composer {
             if let Some(track) = self.tracks.remove(&id) {
                 self.reports.insert(id.to_string(), track.report());
             }
+            self.skips.recovered(&id, at_ns);
             self.gone.insert(id);
         }
     }
 
-    /// Decodes what is due of a track: pictures up to `shown_ns`, sound up to `heard_ns`.
-    fn decode(&mut self, id: &TrackId, shown_ns: u64, heard_ns: u64) -> Result<(), ComposeError> {
+    /// Decodes what is due of a track.
+    fn decode(&mut self, id: &TrackId, to: &DueTo, observer: &mut dyn Observer) -> Result<(), ComposeError> {
         loop {
             let Some(segment) = self.source.next_segment(id) else { return Ok(()) };
             let Some(opened) =
@@ -349,22 +393,31 @@ impl Composer {
                 return Ok(());
             };
             let sound = opened.codec.kind() == TrackKind::Audio;
-            let due = self.source.next_frame(id, if sound { heard_ns } else { shown_ns });
+            let due = self.source.next_frame(id, if sound { to.heard_ns } else { to.shown_ns });
             let Some(Due { frame, moment, degrees }) = due else { return Ok(()) };
             if self.gone.contains(id) || (!sound && self.pictures.is_none()) {
                 continue;
             }
             let numbers = &mut self.numbers;
             let track = self.tracks.entry(id.clone()).or_default();
+            let number = track.due;
+            track.due += 1;
+            if self.skips.frame(id, frame.at_ns, moment.at_ns) || to.is_skipped {
+                track.skip();
+                continue;
+            }
+            observer.begin(&Step::Decode { track: id, segment, frame: number, at_ns: frame.at_ns });
             track.report.frames += 1;
             if track.segment != Some(segment) {
                 track.open(&opened)?;
             }
             if let Some(voice) = &mut track.voice {
                 voice.push(frame.data, frame.rtp, moment);
+                self.skips.recovered(id, moment.at_ns);
             } else if let Some(decoder) = &mut track.decoder {
                 if let Some(picture) = decoder.decode(frame.data, frame.keyframe) {
                     *numbers += 1;
+                    self.skips.recovered(id, moment.at_ns);
                     track.report.pictures += 1;
                     track.picture = Some(picture.turned(degrees));
                     track.number = *numbers;
@@ -393,11 +446,24 @@ impl Composer {
         }
         let duration_ns = (u128::from(frames) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64;
         let size_bytes = self.output.finish(duration_ns)?;
-        Ok(Composed { duration_ns, size_bytes, pictures_hash, sound_hash, report: self.reports })
+        self.skips.ended(duration_ns);
+        let (owners, names) = (&self.owners, &self.names);
+        let skipped = self.skips.finish(|track| names.get(owners.get(track)?).cloned());
+        Ok(Composed { duration_ns, size_bytes, pictures_hash, sound_hash, report: self.reports, skipped })
     }
 }
 
 impl Track {
+    /// A frame is left out. What its decoder would make of the next ones without it nobody knows: they wait for a keyframe. Sound
+    /// goes on, its decoder conceals what is missing.
+    fn skip(&mut self) {
+        if self.voice.is_none() {
+            self.report = self.report();
+            self.decoder = None;
+            self.segment = None;
+        }
+    }
+
     fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
         self.report = self.report();
         self.decoder = None;

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use reelroom_take::TakeError;
+use serde::Serialize;
 
 /// An error of the composer.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,45 @@ pub enum ComposeError {
     Preset(&'static str),
 }
 
+/// Whom a failure is to be blamed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The take cannot be read.
+    Take,
+    /// The program or machine is not set up for it.
+    Setup,
+    /// The disk of the output.
+    Disk,
+    /// Media that an element did not stand.
+    Media,
+}
+
 impl ComposeError {
+    /// Whom it is to be blamed on.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Take(_) => Cause::Take,
+            Self::Output { .. } => Cause::Disk,
+            Self::Element { .. } => Cause::Media,
+            _ => Cause::Setup,
+        }
+    }
+
+    /// The reason, for people who neither know nor need to know where files are.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Take(error) => format!("what was recorded cannot be read: {}", error.reason()),
+            Self::Output { source, .. } if is_full(source) => "the disk is full".into(),
+            Self::Output { source, .. } => {
+                format!("the file cannot be written: {}", reelroom_take::said(source))
+            }
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn element(element: &str, reason: impl ToString) -> Self {
         Self::Element { element: element.to_owned(), reason: reason.to_string() }
     }
@@ -49,4 +88,8 @@ impl ComposeError {
         let path = path.into();
         move |source| Self::Output { path, source }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -24,18 +24,22 @@ pub mod pacer;
 pub mod preset;
 pub mod resample;
 pub mod scale;
+pub mod skip;
 mod source;
 pub mod speaker;
 pub mod sprite;
+pub mod step;
 pub mod theme;
 pub mod timeline;
 pub mod video;
 pub mod voice;
 
-pub use cli::{ComposeArgs, run};
+pub use cli::{ComposeArgs, run, run_observed};
 pub use compose::{
     ComposeOptions, Composed, Follow, Observer, Progress, TrackReport, compose, compose_observed,
 };
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
 pub use preset::Preset;
+pub use skip::{Skip, Skipped};
+pub use step::Step;

@@ -56,9 +56,14 @@ impl Source {
         })
     }
 
+    /// Whether everything up to `to_ns` is final and read.
+    pub(crate) fn has(&self, to_ns: u64) -> bool {
+        self.reader.presentable_to_ns() >= to_ns || self.end_ns.is_some()
+    }
+
     /// Reads until everything up to `to_ns` is final; `false` if that must be waited for.
     pub(crate) fn read_to(&mut self, to_ns: u64) -> Result<bool, ComposeError> {
-        while self.reader.presentable_to_ns() < to_ns && self.end_ns.is_none() {
+        while !self.has(to_ns) {
             let known_ns = self.reader.complete_to_ns();
             let items = self.reader.poll()?;
             // A portion of the take in which nothing happened has no items, and is not the end.

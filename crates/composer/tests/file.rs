@@ -175,6 +175,8 @@ fn a_finished_file_is_an_ordinary_mp4() {
         audio_kbps: None,
         keyframe_ms: None,
         progress: true,
+        skip: Vec::new(),
+        crumb: None,
     };
     run(&args, &mut lines).unwrap();
     let lines = String::from_utf8(lines).unwrap();

@@ -38,6 +38,20 @@ pub enum TakeError {
 }
 
 impl TakeError {
+    /// The reason, for people who neither know nor need to know where files are.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NotFound(_) => "it is not there".into(),
+            Self::AlreadyExists(_) => "there is one already".into(),
+            Self::TooNew { .. } => "it was recorded by a newer version of this program".into(),
+            Self::Damaged(_) => "it is damaged".into(),
+            Self::DiskFull => "the disk is full".into(),
+            Self::Failed(reason) => reason.clone(),
+            Self::Io { source, .. } => said(source),
+        }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| match source.kind() {
@@ -45,4 +59,11 @@ impl TakeError {
             _ => Self::Io { path, source },
         }
     }
+}
+
+/// What the system said, in words only: `Input/output error`.
+#[must_use]
+pub fn said(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -44,7 +44,7 @@ pub mod writer;
 
 pub use capture::{Capture, CaptureConfig, Packet, Wish};
 pub use clock::{Moment, TakeClock};
-pub use error::TakeError;
+pub use error::{TakeError, said};
 pub use export::export_track;
 pub use format::{
     Codec, EndReason, EventLine, SegmentOpened, Speaker, TakeEvent, TakeHeader, TrackKind, TrackSource,

@@ -58,7 +58,7 @@ fn run(mut writer: Writer, shared: &Shared) {
             if let Err(error) = recovery::end(&dir, reason, 0) {
                 tracing::warn!(take = %dir.display(), %error, "the end could not be written; the take will be recovered");
             }
-            TakeState::Failed { reason, message: error.to_string() }
+            TakeState::Failed { reason, message: error.reason() }
         }
     };
     let mut queue = shared.lock();
