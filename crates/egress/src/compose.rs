@@ -1,31 +1,37 @@
 //! Supervises a composer: a child process that makes the MP4 of a take.
 //!
-//! It runs at low priority and may crash on whatever media it is given: it is started again, from the take's beginning. It never
-//! outlives its supervisor: it is killed when the future is dropped, and by the kernel when this program dies.
+//! It runs at low priority and may crash on whatever media it is given: it is started again, from the take's beginning, and what
+//! it keeps dying of is skipped ([`deaths`]). It never outlives its supervisor: it is killed when the future is dropped, and by the
+//! kernel when this program dies.
+
+mod deaths;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::Arc;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reelroom_protocol::ids::EgressId;
 use rustix::process::{Signal, nice, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
+pub(crate) use self::deaths::Skip;
+use self::deaths::{Death, Deaths, How, Place, Verdict};
 use crate::request::Encoding;
 
-const RESTARTS: u32 = 3;
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const NICENESS: i32 = 10;
 /// A composer tells its progress several times a second, also while it waits; one that is silent for so long hangs.
-const SILENCE: Duration = Duration::from_secs(120);
+pub(crate) const SILENCE: Duration = Duration::from_secs(120);
 /// Of what it said on standard error, the last lines are told when it dies.
 const LAST_WORDS: usize = 5;
+/// Exit code of a panic.
+const PANICKED: i32 = 101;
 
 /// What is to be composed.
 #[derive(Clone, Debug)]
@@ -38,14 +44,34 @@ pub(crate) struct Composition {
     pub(crate) encoding: Encoding,
     pub(crate) audio_only: bool,
     pub(crate) growth: Growth,
+    /// As long as this it may say nothing.
+    pub(crate) silence: Duration,
     pub(crate) progress: Arc<Progress>,
 }
 
-/// How far a composer is, for others to look at.
+/// How far a composer is, for others to look at, and for the next one to know.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) composed_ns: AtomicU64,
     pub(crate) available_ns: AtomicU64,
+    skips: Mutex<Vec<Skip>>,
+}
+
+impl Progress {
+    /// Of a recording of which something is known to be skipped.
+    pub(crate) fn skipping(skips: Vec<Skip>) -> Self {
+        Self { skips: Mutex::new(skips), ..Self::default() }
+    }
+
+    /// What is not composed.
+    pub(crate) fn skips(&self) -> Vec<Skip> {
+        self.skips.lock().expect("no code panics while it holds the skips").clone()
+    }
+
+    fn keep(&self, deaths: &Deaths) {
+        let skips = deaths.skips().cloned().collect();
+        *self.skips.lock().expect("no code panics while it holds the skips") = skips;
+    }
 }
 
 /// Whether the take may still grow.
@@ -60,9 +86,27 @@ pub(crate) enum Growth {
 pub(crate) struct Composed {
     pub(crate) duration_ns: u64,
     pub(crate) size_bytes: u64,
-    /// What the composer says happened to each track.
+    /// What the composer says happened.
     #[serde(default)]
-    pub(crate) report: serde_json::Value,
+    pub(crate) report: Report,
+}
+
+/// What the composer says happened, in its own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// To each track.
+    #[serde(default, rename = "report")]
+    pub(crate) tracks: serde_json::Value,
+    /// What was skipped.
+    #[serde(default)]
+    pub(crate) skipped: Vec<serde_json::Value>,
+}
+
+impl Report {
+    /// As it stands in the recording's sidecar.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "tracks": self.tracks, "skipped": self.skipped })
+    }
 }
 
 /// A line of `reelroom compose --progress`.
@@ -75,58 +119,141 @@ enum Line {
     },
     Done {
         duration_ns: u64,
-        #[serde(default)]
-        report: serde_json::Value,
+        #[serde(flatten)]
+        report: Report,
+    },
+    Failed {
+        cause: Cause,
+        reason: String,
     },
     #[serde(other)]
     Other,
 }
 
+/// Whom the composer blames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Cause {
+    Media,
+    #[serde(other)]
+    Other,
+}
+
+/// What it said last on standard output.
+#[derive(Debug)]
+enum Said {
+    Nothing,
+    Done(u64, Report),
+    Failed(Cause, String),
+}
+
+/// It said nothing for too long.
+#[derive(Debug)]
+struct Hangs;
+
 impl Composition {
-    /// Composes, starting again what dies, up to three times.
+    /// Composes, starting again what dies, and skipping what it dies of.
     ///
     /// # Errors
-    /// Why it died the last time.
+    /// Why it died the last time, for people.
     pub(crate) async fn run(self) -> Result<Composed, String> {
-        let mut backoff = FIRST_BACKOFF;
-        for restart in 0.. {
-            match self.attempt().await {
+        let result = self.attempts().await;
+        let _ = tokio::fs::remove_file(self.crumb()).await;
+        result
+    }
+
+    async fn attempts(&self) -> Result<Composed, String> {
+        let mut deaths = Deaths::knowing(self.progress.skips());
+        loop {
+            let death = match self.attempt(&deaths).await {
                 Ok(composed) => return Ok(composed),
-                Err(error) if restart == RESTARTS => return Err(error),
-                Err(error) => {
-                    tracing::warn!(egress = %self.egress, error, restart, "the composer died and is started again");
-                    tokio::time::sleep(backoff).await;
-                    backoff *= 2;
+                Err(death) => death,
+            };
+            let Death { place, reason, .. } = &death;
+            let reached_ns = self.progress.composed_ns.load(Ordering::Relaxed);
+            match deaths.died(&death, reached_ns) {
+                Verdict::Again(pause) => {
+                    tracing::warn!(egress = %self.egress, reason, ?place, "the composer died and is started again");
+                    tokio::time::sleep(pause).await;
+                }
+                Verdict::Skip(skip) => {
+                    tracing::warn!(egress = %self.egress, reason, ?place, ?skip, "the composer keeps dying here: this is skipped");
+                    self.progress.keep(&deaths);
+                }
+                Verdict::GiveUp => {
+                    tracing::warn!(egress = %self.egress, reason, ?place, "the composer keeps dying");
+                    return Err(match death.how {
+                        How::Refused => death.reason,
+                        How::Died => format!("the composer died again and again: {}", death.reason),
+                    });
                 }
             }
         }
-        unreachable!("the last attempt returns")
     }
 
-    async fn attempt(&self) -> Result<Composed, String> {
+    async fn attempt(&self, deaths: &Deaths) -> Result<Composed, Death> {
+        let refused = |reason: String| Death { place: Place::Start, how: How::Refused, reason };
         // The store may know the file of a former attempt by another name: it is replaced, and not written over.
         let _ = tokio::fs::remove_file(&self.output).await;
-        let mut command = self.command()?;
-        let mut child =
-            command.spawn().map_err(|error| format!("the composer cannot be started: {error}"))?;
+        let _ = tokio::fs::remove_file(self.crumb()).await;
+        let mut command = self.command(deaths).map_err(refused)?;
+        let mut child = command.spawn().map_err(|error| {
+            refused(format!("the composer cannot be started: {}", reelroom_take::said(&error)))
+        })?;
         let stdout = child.stdout.take().expect("standard output is a pipe");
         let stderr = child.stderr.take().expect("standard error is a pipe");
-        // A composer that hangs keeps its standard error open: the first error ends both, and drops the child.
-        let (done, last_words) = tokio::try_join!(self.listen(stdout), async { Ok(self.log(stderr).await) })?;
-        let status = child.wait().await.map_err(|error| format!("the composer is lost: {error}"))?;
-        if !status.success() {
-            return Err(format!("the composer ended with {status}: {last_words}"));
-        }
-        let size_bytes = match tokio::fs::metadata(&self.output).await {
-            Ok(metadata) if metadata.len() > 0 => metadata.len(),
-            Ok(_) => return Err("the composer wrote an empty file".into()),
-            Err(error) => return Err(format!("the composer wrote no file: {error}")),
+        // A composer that hangs keeps its standard error open: the first error ends both.
+        let heard = tokio::try_join!(self.listen(stdout), async { Ok(self.log(stderr).await) });
+        let Ok((said, last_words)) = heard else {
+            // It is dead before the crumb is read.
+            let _ = child.kill().await;
+            let reason = format!("it said nothing for {} seconds", self.silence.as_secs());
+            return Err(Death { place: self.place().await, how: How::Died, reason });
         };
-        let (duration_ns, report) = done.ok_or("the composer did not say how long the file is")?;
-        Ok(Composed { duration_ns, size_bytes, report })
+        self.judge(&mut child, said, &last_words).await
     }
 
-    fn command(&self) -> Result<Command, String> {
+    /// What came of a composer that ended.
+    async fn judge(&self, child: &mut Child, said: Said, last_words: &str) -> Result<Composed, Death> {
+        let place = self.place().await;
+        let death = |how: How, reason: String| Death { place: place.clone(), how, reason };
+        let status = child
+            .wait()
+            .await
+            .map_err(|error| death(How::Refused, format!("the composer is lost: {error}")))?;
+        match said {
+            Said::Done(duration_ns, report) if status.success() => {
+                match tokio::fs::metadata(&self.output).await {
+                    Ok(metadata) if metadata.len() > 0 => {
+                        Ok(Composed { duration_ns, size_bytes: metadata.len(), report })
+                    }
+                    Ok(_) => Err(death(How::Refused, "the composer wrote an empty file".into())),
+                    Err(_) => Err(death(How::Refused, "the composer wrote no file".into())),
+                }
+            }
+            Said::Failed(Cause::Media, reason) => Err(death(How::Died, reason)),
+            Said::Failed(Cause::Other, reason) => Err(death(How::Refused, reason)),
+            _ if has_crashed(status) => {
+                tracing::debug!(egress = %self.egress, last_words, "the composer's last words");
+                Err(death(How::Died, crash(status)))
+            }
+            _ if status.success() => {
+                Err(death(How::Refused, "the composer did not say how long the file is".into()))
+            }
+            _ => Err(death(How::Refused, format!("the composer ended with {status}: {last_words}"))),
+        }
+    }
+
+    /// Where it keeps what it is about to do.
+    fn crumb(&self) -> PathBuf {
+        crumb_of(&self.output)
+    }
+
+    async fn place(&self) -> Place {
+        tokio::fs::read(self.crumb()).await.map(|crumb| Place::parse(&crumb)).unwrap_or_default()
+    }
+
+    fn command(&self, deaths: &Deaths) -> Result<Command, String> {
         let (program, first) = self.command.split_first().ok_or("the compose command is empty")?;
         let encoding = &self.encoding;
         let mut command = Command::new(program);
@@ -147,6 +274,11 @@ impl Composition {
         ] {
             command.arg(name).arg(value.to_string());
         }
+        command.arg("--crumb").arg(self.crumb());
+        for skip in deaths.skips() {
+            let json = serde_json::to_string(skip).expect("a skip has string keys and whole numbers only");
+            command.arg("--skip").arg(json);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let prepare = || {
             // Not dying with its parent, or not being nice, is no reason not to compose.
@@ -159,18 +291,15 @@ impl Composition {
         Ok(command)
     }
 
-    /// The length and the report it told at last, when its output ends.
-    async fn listen(
-        &self,
-        stdout: impl AsyncRead + Unpin,
-    ) -> Result<Option<(u64, serde_json::Value)>, String> {
+    /// What it told at last, when its output ends.
+    async fn listen(&self, stdout: impl AsyncRead + Unpin) -> Result<Said, Hangs> {
         let mut lines = BufReader::new(stdout).lines();
-        let mut done = None;
+        let mut said = Said::Nothing;
         loop {
-            let line = match tokio::time::timeout(SILENCE, lines.next_line()).await {
+            let line = match tokio::time::timeout(self.silence, lines.next_line()).await {
                 Ok(Ok(Some(line))) => line,
-                Ok(_) => return Ok(done),
-                Err(_) => return Err("the composer hangs".into()),
+                Ok(_) => return Ok(said),
+                Err(_) => return Err(Hangs),
             };
             match serde_json::from_str(&line) {
                 Ok(Line::Composing { position_ns, available_ns }) => {
@@ -179,7 +308,8 @@ impl Composition {
                     let lag_ms = available_ns.saturating_sub(position_ns) / 1_000_000;
                     tracing::trace!(egress = %self.egress, position_ns, lag_ms, "composing");
                 }
-                Ok(Line::Done { duration_ns, report }) => done = Some((duration_ns, report)),
+                Ok(Line::Done { duration_ns, report }) => said = Said::Done(duration_ns, report),
+                Ok(Line::Failed { cause, reason }) => said = Said::Failed(cause, reason),
                 Ok(Line::Other) => {}
                 Err(_) => tracing::debug!(egress = %self.egress, line, "the composer says"),
             }
@@ -200,5 +330,27 @@ impl Composition {
     }
 }
 
+/// The file beside an output in which its composer keeps what it is about to do.
+pub(crate) fn crumb_of(output: &Path) -> PathBuf {
+    output.with_extension("crumb")
+}
+
+fn has_crashed(status: ExitStatus) -> bool {
+    status.signal().is_some() || status.code() == Some(PANICKED)
+}
+
+fn crash(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => match Signal::from_named_raw(signal) {
+            Some(Signal::KILL) => "it was killed, or needed too much memory".into(),
+            Some(Signal::XCPU) => "it needed too much time".into(),
+            _ => format!("it crashed (signal {signal})"),
+        },
+        None => "it crashed (panic)".into(),
+    }
+}
+
+#[cfg(test)]
+mod real_tests;
 #[cfg(test)]
 mod tests;

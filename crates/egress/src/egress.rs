@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capture::{self, Capturing, Sink};
-use crate::compose::{Composition, Growth, Progress};
+use crate::compose::{Composition, Growth, Progress, SILENCE};
 use crate::disk::{self, Space};
 use crate::error::EgressError;
 use crate::job::{Job, Notice, Start};
@@ -49,6 +49,8 @@ pub struct EgressConfig {
     pub upload_backoff: Duration,
     /// How long takes are kept in `kept/` once their recording is stored; zero: not at all.
     pub keep_takes: Duration,
+    /// A composer that says nothing for so long hangs.
+    pub composer_silence: Duration,
     /// Free bytes of the disk that recording leaves alone: below them recordings are ended, and none begins.
     pub disk_reserve_bytes: u64,
 }
@@ -62,6 +64,7 @@ impl EgressConfig {
             finish_within: FINISH_WITHIN,
             upload_backoff: FIRST_UPLOAD_BACKOFF,
             keep_takes: Duration::ZERO,
+            composer_silence: SILENCE,
             disk_reserve_bytes: 0,
         }
     }
@@ -95,7 +98,8 @@ struct Entry {
 
 impl Entry {
     fn new(job: Job) -> Self {
-        Self { job, stop: Arc::default(), progress: Arc::default() }
+        let progress = Arc::new(Progress::skipping(job.skips().to_vec()));
+        Self { job, stop: Arc::default(), progress }
     }
 
     /// The job as it is told: with how far its composer is.
@@ -397,6 +401,11 @@ impl Shared {
         self.composed().join(format!("{id}.mp4"))
     }
 
+    /// How far a job's composer is, and what it leaves out.
+    pub(crate) fn progress(&self, id: &EgressId) -> Arc<Progress> {
+        self.lock().get(id).map(|entry| Arc::clone(&entry.progress)).unwrap_or_default()
+    }
+
     pub(crate) fn composition(&self, id: &EgressId, job: &Job, growth: Growth) -> Composition {
         Composition {
             egress: id.clone(),
@@ -406,7 +415,8 @@ impl Shared {
             encoding: job.plan().encoding,
             audio_only: job.plan().audio_only,
             growth,
-            progress: self.lock().get(id).map(|entry| Arc::clone(&entry.progress)).unwrap_or_default(),
+            silence: self.config.composer_silence,
+            progress: self.progress(id),
         }
     }
 }

@@ -14,7 +14,7 @@ use reelroom_protocol::proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::compose::Composed;
+use crate::compose::{Composed, Skip};
 use crate::request::Plan;
 
 /// How long finished jobs are listed.
@@ -75,6 +75,8 @@ pub(crate) struct Outcome {
     pub(crate) location: String,
     /// Empty where none was asked for.
     pub(crate) manifest_location: String,
+    /// So many places were damaged, and are left out.
+    pub(crate) skipped: usize,
 }
 
 /// A job, as it is kept on disk too.
@@ -91,6 +93,9 @@ pub(crate) struct Job {
     /// Its file is made and waits for its store.
     #[serde(default)]
     composed: Option<Composed>,
+    /// What its composers died of.
+    #[serde(default)]
+    skips: Vec<Skip>,
 }
 
 /// What a job begins with.
@@ -123,6 +128,7 @@ impl Job {
             recovered: false,
             lost_ns: 0,
             composed: None,
+            skips: Vec::new(),
         };
         let filename = job.plan.key.clone();
         job.set_file(FileInfo { filename, ..FileInfo::default() });
@@ -144,6 +150,16 @@ impl Job {
     /// Program death during the recording, and what it cost.
     pub(crate) fn recovered(&self) -> (bool, u64) {
         (self.recovered, self.lost_ns)
+    }
+
+    /// What is left out of its file.
+    pub(crate) fn skips(&self) -> &[Skip] {
+        &self.skips
+    }
+
+    /// This is left out from now on, also by the next run of the program.
+    pub(crate) fn skip(&mut self, skips: Vec<Skip>) {
+        self.skips = skips;
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -252,6 +268,10 @@ impl Job {
         self.set_status(EgressStatus::EgressComplete, now_ns);
         self.info.ended_at = now_ns;
         self.info.manifest_location = outcome.manifest_location;
+        if outcome.skipped > 0 {
+            let places = if outcome.skipped == 1 { "damaged place" } else { "damaged places" };
+            self.info.details.push_str(&format!("; {} {places} skipped", outcome.skipped));
+        }
         let started_at = self.info.started_at;
         self.change_file(|file| {
             file.started_at = started_at;

@@ -101,7 +101,7 @@ async fn finish(shared: Arc<Shared>, id: EgressId) {
         }
         Err(error) => {
             tracing::warn!(egress = %id, %error, "the take cannot be recovered; it is left alone");
-            let error = format!("what was recorded cannot be read: {error}");
+            let error = format!("what was recorded cannot be read: {}", error.reason());
             shared.update(&id, |job| job.fail(unix_ns(), &error, 500));
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, SemaphorePermit};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
-use crate::compose::{Composed, Growth};
+use crate::compose::{Composed, Growth, crumb_of};
 use crate::disk;
 use crate::egress::{Shared, remove_dir, unix_ns};
 use crate::job::{EndReason, Outcome};
@@ -71,7 +71,7 @@ pub(crate) async fn record(
     let failure = match (end, finished) {
         (End::WriterFailed(reason, message), _) => Some(writer_failure(reason, &message)),
         (_, Err(take::TakeError::DiskFull)) => Some(writer_failure(take::EndReason::DiskFull, "")),
-        (_, Err(error)) => Some(writer_failure(take::EndReason::WriteFailed, &error.to_string())),
+        (_, Err(error)) => Some(writer_failure(take::EndReason::WriteFailed, &error.reason())),
         (_, Ok(summary)) => {
             if summary.dropped > 0 {
                 tracing::warn!(egress = %id, frames = summary.dropped, "the disk could not follow: frames are missing");
@@ -158,11 +158,13 @@ async fn compose_and_publish(
             let error =
                 format!("the recording could not be composed and is tried again at the next start: {error}");
             tracing::warn!(egress = %id, error, "composing failed");
+            remember_skips(shared, id);
             shared.update(id, |job| job.fail(unix_ns(), &error, CODE_INTERNAL));
             return;
         }
     };
     drop(turn);
+    remember_skips(shared, id);
     // What is composed and waits for its store is not composed again after a restart.
     shared.update(id, |job| {
         job.composed(composed.clone());
@@ -175,11 +177,21 @@ async fn compose_and_publish(
         size_bytes: composed.size_bytes,
         location: published.location,
         manifest_location: published.manifest_location,
+        skipped: composed.report.skipped.len(),
     };
     shared.update(id, |job| job.complete(unix_ns(), outcome));
     // The take may go only when it is known for good that it is not needed.
     shared.store.flush().await;
     retire(shared, id).await;
+}
+
+/// What composers died of need kill no more of them.
+fn remember_skips(shared: &Shared, id: &EgressId) {
+    let skips = shared.progress(id).skips();
+    shared.update(id, |job| {
+        job.skip(skips);
+        None
+    });
 }
 
 async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> Result<Composed, String> {
@@ -210,6 +222,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
     loop {
         let job = shared.job(id)?;
         let info = job.info();
+        let report = composed.report.to_json();
         let (recovered, lost_ns) = job.recovered();
         let recording = Recording {
             file: &file,
@@ -222,7 +235,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
             size_bytes: composed.size_bytes,
             recovered,
             lost_ns,
-            report: &composed.report,
+            report: &report,
             manifest: job.plan().manifest,
         };
         match shared.shelf.publish(&recording).await {
@@ -250,7 +263,9 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
 /// Deletes what is not needed any more.
 pub(crate) async fn discard(shared: &Shared, id: &EgressId) {
     remove_dir(&shared.take(id)).await;
-    let _ = tokio::fs::remove_file(shared.composed_file(id)).await;
+    let composed = shared.composed_file(id);
+    let _ = tokio::fs::remove_file(crumb_of(&composed)).await;
+    let _ = tokio::fs::remove_file(composed).await;
 }
 
 /// The recording is in the store: its take is deleted, or put aside for as long as is wanted.

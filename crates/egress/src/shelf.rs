@@ -28,7 +28,7 @@ pub struct Recording<'a> {
     pub recovered: bool,
     /// At most so much is missing at the end, nanoseconds.
     pub lost_ns: u64,
-    /// What happened to each track, as JSON; null where it is not known.
+    /// What happened to each track (`tracks`) and what was left out (`skipped`), as JSON.
     pub report: &'a serde_json::Value,
     /// Whether other programs want a description beside the file (`disableManifest` was not set).
     pub manifest: bool,

@@ -79,6 +79,9 @@ pub(crate) struct Sidecar {
     /// What happened to each track.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub(crate) tracks: serde_json::Value,
+    /// What was left out because it is damaged.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) skipped: serde_json::Value,
 }
 
 /// LiveKit's `files[]`.
@@ -147,7 +150,8 @@ impl Sidecar {
             recovered: Some(publication.recovered),
             lost_ns: Some(publication.lost_ns),
             error: None,
-            tracks: publication.report.clone(),
+            tracks: publication.report["tracks"].clone(),
+            skipped: publication.report["skipped"].clone(),
         }
     }
 

@@ -15,6 +15,7 @@ fn composition(root: &Path, script: &str) -> Composition {
         encoding: Encoding::default(),
         audio_only: true,
         growth: Growth::Follow,
+        silence: SILENCE,
         progress: Arc::default(),
     }
 }
@@ -35,13 +36,14 @@ async fn it_is_told_what_to_make_and_is_nice() {
     let root = tempfile::tempdir().unwrap();
     let script = r#"echo "$@" > "$1.arguments"; nice > "$1.nice"; printf x > "$3"; echo '{"state":"done","duration_ns":7}'"#;
     let composed = composition(root.path(), script).run().await.unwrap();
-    assert_eq!(composed, Composed { duration_ns: 7, size_bytes: 1, report: serde_json::Value::Null });
+    assert_eq!(composed, Composed { duration_ns: 7, size_bytes: 1, report: Report::default() });
     let arguments = appears(&root.path().join("take.arguments")).await;
     let (take, out) = (root.path().join("take"), root.path().join("out.mp4"));
     let expected = format!(
-        "{} -o {} --progress --follow --audio-only --width 1280 --height 720 --fps 30 --video-kbps 3000 --audio-kbps 128 --keyframe-ms 2000",
+        "{} -o {} --progress --follow --audio-only --width 1280 --height 720 --fps 30 --video-kbps 3000 --audio-kbps 128 --keyframe-ms 2000 --crumb {}",
         take.display(),
-        out.display()
+        out.display(),
+        root.path().join("out.crumb").display()
     );
     assert_eq!(arguments, expected);
     let own: i32 = nice(0).unwrap();
@@ -66,14 +68,39 @@ async fn it_does_not_outlive_its_supervisor() {
     }
 }
 
+async fn death(root: &Path, script: &str) -> Death {
+    composition(root, script).attempt(&Deaths::default()).await.unwrap_err()
+}
+
 #[tokio::test]
-async fn what_it_said_last_is_told_when_it_fails() {
+async fn how_it_ended_is_told_in_words_for_people() {
     let root = tempfile::tempdir().unwrap();
-    let error = composition(root.path(), "echo one >&2; echo two >&2; exit 3").attempt().await.unwrap_err();
-    assert!(error.contains("one / two") && error.contains('3'), "{error}");
-    let error =
-        composition(root.path(), r#"echo '{"state":"done","duration_ns":7}'"#).attempt().await.unwrap_err();
-    assert!(error.contains("wrote no file"), "{error}");
+    let said = death(root.path(), "echo one >&2; echo two >&2; exit 3").await;
+    assert!(said.reason.contains("one / two") && said.reason.contains('3'), "{said:?}");
+    assert_eq!(said.how, How::Refused);
+    let said = death(root.path(), r#"echo '{"state":"done","duration_ns":7}'"#).await;
+    assert_eq!((said.how, said.reason.as_str()), (How::Refused, "the composer wrote no file"));
+    let full = r#"echo '{"state":"failed","cause":"disk","reason":"the disk is full"}'; exit 1"#;
+    let said = death(root.path(), full).await;
+    assert_eq!((said.how, said.reason.as_str()), (How::Refused, "the disk is full"));
+    let element = r#"echo '{"state":"failed","cause":"media","reason":"vp8dec: no"}'; exit 1"#;
+    let said = death(root.path(), element).await;
+    assert_eq!((said.how, said.reason.as_str()), (How::Died, "vp8dec: no"));
+    let crumb = r#"echo '{"doing":"picture","number":30,"at_ns":1000000000}' > "$(dirname $3)/out.crumb"; kill -6 $$"#;
+    let said = death(root.path(), crumb).await;
+    let place = Place::Picture { number: 30, at_ns: 1_000_000_000 };
+    assert_eq!(said, Death { place, how: How::Died, reason: "it crashed (signal 6)".into() });
     let gone = Composition { command: vec!["/nonexistent/composer".into()], ..composition(root.path(), "") };
-    assert!(gone.attempt().await.unwrap_err().contains("cannot be started"));
+    let said = gone.attempt(&Deaths::default()).await.unwrap_err();
+    assert_eq!(said.reason, "the composer cannot be started: No such file or directory");
+}
+
+#[tokio::test]
+async fn one_that_says_nothing_is_killed_and_its_place_is_known() {
+    let root = tempfile::tempdir().unwrap();
+    let script = r#"echo '{"doing":"read","at_ns":5}' > "$(dirname $3)/out.crumb"; exec sleep 600"#;
+    let silent = Composition { silence: Duration::from_millis(300), ..composition(root.path(), script) };
+    let said = silent.attempt(&Deaths::default()).await.unwrap_err();
+    assert_eq!((said.how, said.place), (How::Died, Place::Read { at_ns: 5 }));
+    assert!(said.reason.contains("said nothing"), "{}", said.reason);
 }

@@ -30,7 +30,18 @@ fn outcome() -> Outcome {
         size_bytes: 77,
         location: "/data/recordings/r.mp4".into(),
         manifest_location: "/data/recordings/EG_1.json".into(),
+        skipped: 0,
     }
+}
+
+#[test]
+fn what_was_skipped_stands_in_the_details_and_is_no_error() {
+    let mut job = job();
+    job.activate(START_NS);
+    job.end(START_NS, EndReason::StopCalled);
+    job.complete(START_NS, Outcome { skipped: 2, ..outcome() });
+    assert_eq!(job.info().details, "End reason: StopEgress API; 2 damaged places skipped");
+    assert!(job.info().error.is_empty() && job.status() == EgressStatus::EgressComplete);
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Fixture {
             duration_ns: 5_500_000_000,
             recovered: true,
             lost_ns: 250_000_000,
-            report: &serde_json::json!({ "TR_1": { "frames": 7 } }),
+            report: &serde_json::json!({ "tracks": { "TR_1": { "frames": 7 } }, "skipped": [{ "from_ns": 8 }] }),
         };
         self.library.publish(&publication).await.unwrap()
     }
@@ -92,6 +92,7 @@ async fn a_published_recording_is_listed_at_once_and_found_again_without_the_ind
     assert_eq!(at_once.sha256.as_deref().map(str::len), Some(64));
     let report = fixture.library.report("räume & 1.mp4").await.unwrap();
     assert_eq!((&report["tracks"]["TR_1"]["frames"], &report["recovered"]), (&7.into(), &true.into()));
+    assert_eq!(report["skipped"][0]["from_ns"], 8);
 
     std::fs::remove_file(fixture.folder.path().join("index.db")).unwrap();
     let again = open(fixture.folder.path());
