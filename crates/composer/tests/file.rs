@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use common::{BLUE, GREEN, MS, Person, RED, S, Shot, add_pictures, person, pictures, probe};
+use common::{
+    BLUE, GREEN, MS, Person, RED, S, Shot, YELLOW, add_packets, add_pictures, packets, person, pictures,
+    probe, tone,
+};
 use reelroom_composer::{ComposeArgs, ComposeOptions, Follow, Layout, Preset, Size, compose, run};
 use reelroom_take::{Codec, EndReason, SegmentId, Speaker, TakeEvent, TrackSource, testing::SyntheticTake};
 
@@ -85,11 +88,20 @@ fn a_growing_take_gives_the_same_file_as_a_finished_one() {
     assert!(fs::read(&live).unwrap() == fs::read(&after).unwrap(), "the files differ");
 }
 
-/// A call in which everything happens that a take knows.
+/// A call in which everything happens that a take knows: also another codec in the middle of a track, and reports that come late
+/// and change much.
 fn eventful() -> SyntheticTake {
     let mut take = SyntheticTake::new("Test Room");
-    let ann = person(&mut take, ["ann", "Ann"], (RED, 440.0), 0, 5, Codec::Vp8);
+    let participant = take.join(0, "ann", "Ann");
+    let camera = take.publish(0, &participant, TrackSource::Camera);
+    let microphone = take.publish(0, &participant, TrackSource::Microphone);
+    let size = [640, 360];
+    add_pictures(&mut take, &camera, Codec::Vp8, size, 0, pictures(Codec::Vp8, size, 78, |_| RED));
+    add_packets(&mut take, &microphone, 0, packets(&tone(440.0, 5.0)), |_| false);
+    let ann = Person { participant, camera, microphone };
     let bob = person(&mut take, ["bob", "בוב"], (BLUE, 1000.0), S, 3, Codec::Vp9);
+    let other = pictures(Codec::H264, size, 72, |_| YELLOW);
+    add_pictures(&mut take, &ann.camera, Codec::H264, size, 2600 * MS, other);
     let screen = take.publish(3 * S, &ann.participant, TrackSource::ScreenShare);
     let size = [320, 240];
     let shared = pictures(Codec::H264, size, 45, |_| GREEN);
@@ -109,16 +121,19 @@ fn eventful() -> SyntheticTake {
     ] {
         take.event(at_ms * MS, event);
     }
-    // Ann's clock says that her pictures are 60 ms older than they seem.
-    for second in 0..5 {
-        for (track, segment, rate, first, late_ms) in
-            [(&ann.camera, 0, 90, 7_000_000_000, 60), (&ann.microphone, 1, 48, 90_000, 0)]
-        {
-            let media_ms = 500 + second * 1000;
-            let ntp = ((5_000_000 + media_ms - late_ms) << 32) / 1000;
-            let (segment, rtp) = (SegmentId(segment), first + media_ms * rate);
+    // Ann's clock says that her pictures are older than they seem, those of the second codec still more. Her reports are long under
+    // way, and the first ones are lost. Segments are numbered as they begin.
+    for (segment, track, begin_ms, rate, first_rtp, late_ms) in [
+        (0, &ann.camera, 0, 90, 7_000_000_000, 60),
+        (1, &ann.microphone, 0, 48, 90_000, 0),
+        (4, &ann.camera, 2600, 90, 7_000_000_000, 170),
+    ] {
+        let end_ms = if segment == 0 { 2600 } else { 5000 };
+        for said_ms in (begin_ms + 900..end_ms).step_by(700) {
+            let ntp = ((5_000_000 + said_ms - late_ms) << 32) / 1000;
+            let (segment, rtp) = (SegmentId(segment), first_rtp + (said_ms - begin_ms) * rate);
             let event = TakeEvent::SenderReport { track: track.clone(), segment, ntp, rtp };
-            take.event((media_ms + 35) * MS, event);
+            take.event((said_ms + 450) * MS, event);
         }
     }
     take

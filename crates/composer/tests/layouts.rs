@@ -109,23 +109,49 @@ fn a_change_of_layout_shows_at_its_second() {
 }
 
 #[test]
-fn presets_have_their_size_and_rate() {
+fn every_preset_has_its_size_and_rate_and_every_layout_its_tiles() {
     let dir = tempfile::tempdir().unwrap();
     let mut take = SyntheticTake::new("Test Room");
-    person(&mut take, ["ann", "Ann"], (RED, 440.0), 0, 1, Codec::Vp8);
-    person(&mut take, ["bob", "Bob"], (BLUE, 700.0), 0, 1, Codec::Vp8);
-    take.write(&dir.path().join("take"), 1200 * MS).unwrap();
-    for (name, found, at) in [
-        ("PORTRAIT_H264_720P_30", "720,1280,30/1,36", [[360, 200], [360, 900]]),
-        ("H264_1080P_60", "1920,1080,60/1,72", [[480, 450], [1440, 450]]),
-        ("PORTRAIT_H264_1080P_60", "1080,1920,60/1,72", [[540, 300], [540, 1350]]),
-    ] {
-        let options = ComposeOptions { preset: Preset::named(name).unwrap(), ..ComposeOptions::default() };
-        let (eyes, _) = rewatched(dir.path(), &options, &[500]);
-        eyes.saw(500).assert_colour(at[0], RED);
-        eyes.saw(500).assert_colour(at[1], BLUE);
+    let size = [160, 90];
+    let everybody = [("ann", RED), ("bob", BLUE), ("cat", GREEN)];
+    for (identity, colour) in everybody {
+        let someone = take.join(0, identity, identity);
+        let camera = take.publish(0, &someone, TrackSource::Camera);
+        add_pictures(&mut take, &camera, Codec::Vp8, size, 0, pictures(Codec::Vp8, size, 5, |_| colour));
+    }
+    let speakers = vec![Speaker { participant: "PA_bob".into(), level: 0.5 }];
+    take.event(0, TakeEvent::Speakers { speakers });
+    take.write(&dir.path().join("take"), 200 * MS).unwrap();
+    let layouts =
+        [("grid", [false; 3]), ("speaker", [false, true, false]), ("single-speaker", [false, true, false])];
+    // Each size in both orientations with each layout, the tones in turn; the rate has no part in where things are.
+    for (number, name) in Preset::names().enumerate() {
+        let preset = Preset::named(name).unwrap();
+        let layouts = if preset.frames_per_second == 30 { &layouts[..] } else { &layouts[..1] };
+        for &(arrangement, large) in layouts {
+            let is_light = (number + arrangement.len()) % 2 == 0;
+            let layout = format!("{arrangement}{}", if is_light { "-light" } else { "" });
+            let options =
+                ComposeOptions { layout: Some(Layout::parse(&layout)), preset, ..ComposeOptions::default() };
+            let (eyes, _) = rewatched(dir.path(), &options, &[150]);
+            let view = eyes.saw(150);
+            if arrangement == "single-speaker" {
+                let Size { width, height } = preset.size;
+                let (width, height) = (width as usize, height as usize);
+                for at in [[width / 8, height / 2], [width / 2, height / 2], [width * 7 / 8, height / 2]] {
+                    view.assert_colour(at, BLUE);
+                }
+            } else {
+                for ((_, colour), at) in everybody.iter().zip(middles(preset.size, &large)) {
+                    view.assert_colour(at, *colour);
+                }
+            }
+            assert_eq!(view.yuv([2, 2])[0] > 200, is_light, "{name}, {layout}");
+        }
+        let (rate, Size { width, height }) = (preset.frames_per_second, preset.size);
         let said = probe(&dir.path().join("out.mp4"), "stream=width,height,r_frame_rate,nb_frames");
-        assert_eq!(said.lines().next(), Some(found));
+        let wanted = format!("{width},{height},{rate}/1,{}", rate / 5);
+        assert_eq!(said.lines().next(), Some(&*wanted), "{name}");
     }
 }
 
@@ -260,5 +286,96 @@ fn labels_say_the_names_of_those_above_them_in_any_script() {
                 }
             }
         }
+    }
+}
+
+/// White on black, drawn by ffmpeg (FriBidi and FreeType), without empty columns and rows.
+fn drawn_by_another(text: &str, letter_px: u32) -> (usize, Vec<u8>) {
+    const WIDTH: usize = 640;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("text");
+    std::fs::write(&file, text).unwrap();
+    let family = if text.chars().any(|c| ('\u{3000}'..'\u{a000}').contains(&c)) {
+        "Droid Sans Fallback"
+    } else {
+        "DejaVu Sans"
+    };
+    let drawing = format!(
+        "drawtext=font='{family}':textfile={}:fontsize={letter_px}:fontcolor=white:x=8:y=8",
+        file.display()
+    );
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", &format!("color=black:size={WIDTH}x64")])
+        .args(["-vf", &drawing, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    trimmed(WIDTH, &output.stdout)
+}
+
+/// Cuts off what is empty on all sides.
+fn trimmed(width: usize, coverage: &[u8]) -> (usize, Vec<u8>) {
+    let inked = |value: &u8| *value > 60;
+    let rows: Vec<&[u8]> = coverage.chunks_exact(width).skip_while(|row| !row.iter().any(inked)).collect();
+    let height = rows.iter().rposition(|row| row.iter().any(inked)).map_or(0, |last| last + 1);
+    let rows = &rows[..height];
+    let column = |x: &usize| rows.iter().any(|row| inked(&row[*x]));
+    let left = (0..width).find(column).unwrap_or(0);
+    let right = (0..width).rev().find(column).map_or(left, |x| x + 1);
+    (right - left, rows.iter().flat_map(|row| row[left..right].to_vec()).collect())
+}
+
+/// Likeness of two drawings of a line, allowing for a pixel or two of difference in spacing.
+fn likeness_of_lines((width_a, a): &(usize, Vec<u8>), (width_b, b): &(usize, Vec<u8>)) -> f64 {
+    let (width, height) = ((*width_a).max(*width_b), (a.len() / width_a).max(b.len() / width_b));
+    let placed = |width_own: usize, own: &[u8], dx: usize, dy: usize| {
+        let mut whole = vec![0u8; (width + 4) * (height + 4)];
+        for (y, row) in own.chunks_exact(width_own).enumerate() {
+            let at = (y + dy) * (width + 4) + dx;
+            whole[at..at + width_own].copy_from_slice(row);
+        }
+        whole
+    };
+    let middle = |own: usize| (width - own) / 2 + 2;
+    let wanted = placed(*width_a, a, middle(*width_a), 2);
+    let mut best = -1f64;
+    for dx in 0..5 {
+        for dy in 0..5 {
+            let found = placed(*width_b, b, middle(*width_b) + dx - 2, dy);
+            best = best.max(likeness(&wanted, &found));
+        }
+    }
+    best
+}
+
+#[test]
+fn names_are_written_as_another_program_writes_them() {
+    let size = Size { width: 1264, height: 704 };
+    let letter_px = 18;
+    let labelled = |name: &str| {
+        let label = theme::name_label(name, false, size, Tone::Dark).unwrap().unwrap();
+        let (width, height) = (label.sprite.width(), label.sprite.height());
+        let mut luma = vec![16; width * height];
+        label.sprite.blend(0, &mut luma, width, 0, 0);
+        trimmed(width, &luma)
+    };
+    for (name, plain) in [
+        ("Ann Example", "Ann Example"),
+        ("שרה כהן", "שרה כהן"),
+        ("مريم العلي", "مريم العلي"),
+        ("李小明", "李小明"),
+        ("Δημήτρης", "Δημήτρης"),
+        ("Dana שרה 42", "Dana שרה 42"),
+        // Without what has no letters.
+        ("Zoë 🎉 Müller", "Zoë Müller"),
+        ("🎉מרים", "מרים"),
+    ] {
+        let found = labelled(name);
+        let right = likeness_of_lines(&drawn_by_another(plain, letter_px), &found);
+        // What it would be if letters ran the wrong way.
+        let backwards: String = plain.chars().rev().collect();
+        let wrong = likeness_of_lines(&drawn_by_another(&backwards, letter_px), &found);
+        assert!(right > 0.8, "{name}: {right}, backwards {wrong}");
+        assert!(wrong < right - 0.25, "{name}: {right}, backwards {wrong}");
     }
 }

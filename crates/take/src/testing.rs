@@ -1,4 +1,6 @@
-//! Takes for tests, built from given frames.
+//! Takes for tests, built from given frames, and the RTP payloads of frames.
+
+pub mod rtp;
 
 use std::path::Path;
 

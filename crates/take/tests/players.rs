@@ -10,6 +10,7 @@ use std::{
 
 use reelroom_take::{
     CaptureConfig, Codec, EndReason, Packet, Take, TakeHeader, TakeRecorder, TrackId, export_track, recover,
+    testing::rtp,
 };
 
 const MS: u64 = 1_000_000;
@@ -89,93 +90,36 @@ fn ivf_frames(ivf: &[u8]) -> Vec<&[u8]> {
     frames
 }
 
-/// RTP payloads of 1000 bytes behind a descriptor made from whether it is the first and the last one of its frame.
-fn ivf_packets(ivf: &[u8], descriptor: impl Fn(bool, bool) -> Vec<u8>) -> Vec<(u64, bool, Vec<u8>)> {
+/// Payloads of frames that follow each other 3000 ticks apart, with their RTP time and marker.
+fn packets(frames: impl IntoIterator<Item = Vec<Vec<u8>>>) -> Vec<(u64, bool, Vec<u8>)> {
     let mut packets = Vec::new();
-    for (number, frame) in (0..).zip(ivf_frames(ivf)) {
-        let count = frame.len().div_ceil(1_000);
-        for (i, part) in frame.chunks(1_000).enumerate() {
-            let last = i + 1 == count;
-            packets.push((number * 3_000, last, [&descriptor(i == 0, last), part].concat()));
-        }
+    for (number, payloads) in (0..).zip(frames) {
+        let last = payloads.len() - 1;
+        packets.extend(payloads.into_iter().enumerate().map(|(i, data)| (number * 3_000, i == last, data)));
     }
     packets
 }
 
-fn vp8_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
-    ivf_packets(ivf, |first, _| vec![if first { 0x10 } else { 0 }])
-}
-
-fn vp9_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
-    ivf_packets(ivf, |first, last| {
-        vec![0x80 | if first { 8 } else { 0 } | if last { 4 } else { 0 }, 0x81, 0x23]
-    })
-}
-
-/// One unit (OBU) or fragment of one per packet, without sizes, as browsers send them.
-fn av1_packets(ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
-    let mut packets = Vec::new();
-    for (number, mut rest) in (0..).zip(ivf_frames(ivf)) {
-        let mut units = Vec::new();
-        while !rest.is_empty() {
-            let (header, mut len, mut shift, mut at) = (rest[0], 0usize, 0, 1);
-            assert_eq!(header & 6, 2, "units with sizes and without extensions");
-            loop {
-                len |= usize::from(rest[at] & 0x7f) << shift;
-                (shift, at) = (shift + 7, at + 1);
-                if rest[at - 1] & 0x80 == 0 {
-                    break;
-                }
-            }
-            units.push([&[header & !2], &rest[at..at + len]].concat());
-            rest = &rest[at + len..];
-        }
-        units.retain(|unit| unit[0] >> 3 & 15 != 2);
-        let begins_sequence = units[0][0] >> 3 & 15 == 1;
-        let count = units.len();
-        for (index, unit) in units.iter().enumerate() {
-            let parts: Vec<_> = unit.chunks(1_000).collect();
-            for (i, part) in parts.iter().enumerate() {
-                let flags = [
-                    (i > 0, 0x80),
-                    (i + 1 < parts.len(), 0x40),
-                    (true, 0x10),
-                    (begins_sequence && index == 0 && i == 0, 0x08),
-                ];
-                let header = flags.iter().filter(|(on, _)| *on).fold(0u8, |byte, (_, bit)| byte | bit);
-                let last = index + 1 == count && i + 1 == parts.len();
-                packets.push((number * 3_000, last, [&[header], *part].concat()));
-            }
-        }
-    }
-    packets
+fn ivf_packets(codec: Codec, ivf: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
+    packets(ivf_frames(ivf).into_iter().map(|frame| rtp::payloads(codec, frame)))
 }
 
 fn h264_packets(annex_b: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
     let mut starts: Vec<_> = (0..annex_b.len() - 3).filter(|i| annex_b[*i..*i + 3] == [0, 0, 1]).collect();
     starts.push(annex_b.len());
-    let (mut packets, mut number) = (Vec::new(), 0);
+    let (mut frames, mut units) = (Vec::new(), Vec::new());
     for pair in starts.windows(2) {
         let mut unit = &annex_b[pair[0] + 3..pair[1]];
         if pair[1] != annex_b.len() {
             unit = unit.strip_suffix(&[0]).unwrap_or(unit);
         }
+        units.push(unit);
         // One slice per picture: a slice ends its access unit.
-        let slice = matches!(unit[0] & 0x1f, 1 | 5);
-        let rtp = number * 3_000;
-        if unit.len() <= 1_000 {
-            packets.push((rtp, slice, unit.to_vec()));
-        } else {
-            let parts: Vec<_> = unit[1..].chunks(1_000).collect();
-            for (i, part) in parts.iter().enumerate() {
-                let flags = if i == 0 { 0x80 } else { 0 } | if i + 1 == parts.len() { 0x40 } else { 0 };
-                let head = [unit[0] & 0xe0 | 28, flags | unit[0] & 0x1f];
-                packets.push((rtp, slice && i + 1 == parts.len(), [&head, *part].concat()));
-            }
+        if matches!(unit[0] & 0x1f, 1 | 5) {
+            frames.push(rtp::h264(&std::mem::take(&mut units)));
         }
-        number += u64::from(slice);
     }
-    packets
+    packets(frames)
 }
 
 fn opus_packets(ogg: &[u8]) -> Vec<(u64, bool, Vec<u8>)> {
@@ -237,7 +181,7 @@ fn vp8_opens_in_ffmpeg() {
         [&PICTURE[..], &["-c:v", "libvpx", "-b:v", "500k", "-deadline", "realtime", "-auto-alt-ref", "0"]]
             .concat();
     if let Some(ivf) = encode(dir.path(), "x.ivf", &args) {
-        opens_everywhere(Codec::Vp8, "vp8,160,120", &vp8_packets(&ivf));
+        opens_everywhere(Codec::Vp8, "vp8,160,120", &ivf_packets(Codec::Vp8, &ivf));
     }
 }
 
@@ -247,7 +191,7 @@ fn vp9_opens_in_ffmpeg() {
     let vp9 = ["-c:v", "libvpx-vp9", "-b:v", "500k", "-deadline", "realtime", "-cpu-used", "8"];
     let args = [&PICTURE[..], &vp9, &["-auto-alt-ref", "0", "-lag-in-frames", "0"]].concat();
     if let Some(ivf) = encode(dir.path(), "x.ivf", &args) {
-        opens_everywhere(Codec::Vp9, "vp9,160,120", &vp9_packets(&ivf));
+        opens_everywhere(Codec::Vp9, "vp9,160,120", &ivf_packets(Codec::Vp9, &ivf));
     }
 }
 
@@ -257,7 +201,7 @@ fn av1_opens_in_ffmpeg() {
     let aom =
         ["-c:v", "libaom-av1", "-b:v", "300k", "-usage", "realtime", "-cpu-used", "8", "-pix_fmt", "yuv420p"];
     if let Some(ivf) = encode(dir.path(), "x.ivf", &[&PICTURE[..], &aom].concat()) {
-        opens_everywhere(Codec::Av1, "av1,160,120", &av1_packets(&ivf));
+        opens_everywhere(Codec::Av1, "av1,160,120", &ivf_packets(Codec::Av1, &ivf));
     }
 }
 

@@ -22,6 +22,7 @@ pub const DELAY_NS: u64 = 30 * MS;
 pub const RED: [u8; 3] = [200, 30, 40];
 pub const GREEN: [u8; 3] = [30, 170, 60];
 pub const BLUE: [u8; 3] = [30, 60, 200];
+pub const YELLOW: [u8; 3] = [200, 190, 40];
 
 /// A coded frame.
 #[derive(Clone)]
@@ -304,16 +305,19 @@ impl View {
     }
 }
 
-/// Looks at the pictures that go into the encoder, at some milliseconds.
+/// Looks at the pictures that go into the encoder, at some milliseconds, and hears all that goes into it.
 pub struct Eyes {
     wanted: Vec<(u64, u64)>,
     seen: BTreeMap<u64, View>,
+    /// The left channel.
+    pub heard: Vec<f32>,
 }
 
 impl Eyes {
     pub fn at(options: &ComposeOptions, ms: &[u64]) -> Self {
         let rate = u64::from(options.preset.frames_per_second);
-        Self { wanted: ms.iter().map(|ms| (*ms, ms * rate / 1000)).collect(), seen: BTreeMap::new() }
+        let wanted = ms.iter().map(|ms| (*ms, ms * rate / 1000)).collect();
+        Self { wanted, seen: BTreeMap::new(), heard: Vec::new() }
     }
 
     /// What was seen at `ms`.
@@ -328,6 +332,10 @@ impl Observer for Eyes {
             let planes = [0, 1, 2].map(|plane| canvas.plane(plane).0.to_vec());
             self.seen.insert(*ms, View { size: canvas.size(), planes });
         }
+    }
+
+    fn sound(&mut self, samples: &[f32]) {
+        self.heard.extend(samples.iter().step_by(2));
     }
 }
 
