@@ -12,6 +12,8 @@ import { chromium } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const binary = process.env.REELROOM_BIN ?? join(here, '../target/debug/reelroom');
+/** The folder of what was built. */
+export const binaries = dirname(binary);
 
 export const KEY = 'devkey';
 export const SECRET = 'secret';
@@ -43,7 +45,7 @@ export class S3 {
   static async start() {
     const s3 = new S3();
     s3.folder = temporaryFolder();
-    s3.process = spawn(join(dirname(binary), 'examples/s3'), [s3.folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    s3.process = spawn(join(binaries, 'examples/s3'), [s3.folder], { stdio: ['ignore', 'pipe', 'inherit'] });
     running.add(s3.process);
     s3.settings = {};
     for await (const line of createInterface({ input: s3.process.stdout })) {
