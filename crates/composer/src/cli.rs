@@ -14,6 +14,7 @@ use crate::{
     error::{Cause, ComposeError},
     layout::Layout,
     preset::Preset,
+    sandbox,
     skip::Skip,
     step::{Crumb, Step},
 };
@@ -69,6 +70,10 @@ pub struct ComposeArgs {
     /// Keep in this file what is about to be done, for whoever wants to know where a composer died
     #[arg(long, value_name = "FILE")]
     pub crumb: Option<PathBuf>,
+    /// Keep all rights of this user while composing. Without this the composer gives up, before it looks at any media, the
+    /// network, other programs and all files but the take, the output and the system's libraries and fonts
+    #[arg(long)]
+    pub no_sandbox: bool,
 }
 
 impl ComposeArgs {
@@ -115,6 +120,8 @@ enum Line<'a> {
 /// `{"state":"composing","position_ns":1000000000,"available_ns":3200000000,"ended_ns":null}` and at last
 /// `{"state":"done","duration_ns":...,"size_bytes":...,...}` or `{"state":"failed","cause":"disk","reason":"the disk is full"}` to
 /// `stdout`. Errors of `stdout` are ignored: a supervisor that went away must not end the composition.
+///
+/// Unless told otherwise, the calling thread and those it starts are in the [`sandbox`] afterwards.
 pub fn run(args: &ComposeArgs, stdout: &mut dyn Write) -> Result<Composed, ComposeError> {
     run_observed(args, stdout, &mut |_: Progress| {})
 }
@@ -144,6 +151,9 @@ fn compose_told(
         Some(path) => Some(Crumb::create(path).map_err(ComposeError::output(path))?),
         None => None,
     };
+    if !args.no_sandbox {
+        sandbox::enter(&args.take, &args.output)?;
+    }
     let mut told = Told { crumb, stdout: args.progress.then_some(stdout), told: None, observer };
     compose_observed(&args.take, &args.output, &args.options(), &mut told)
 }

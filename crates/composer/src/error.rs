@@ -36,6 +36,9 @@ pub enum ComposeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The composer cannot give up its rights, though the kernel offers it: look at what the system said, or compose without.
+    #[error("cannot enter the sandbox (--no-sandbox composes without it): {0}")]
+    Sandbox(String),
     /// The preset's numbers contradict each other.
     #[error("bad preset: {0}")]
     Preset(&'static str),

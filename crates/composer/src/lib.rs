@@ -23,6 +23,7 @@ mod output;
 pub mod pacer;
 pub mod preset;
 pub mod resample;
+pub mod sandbox;
 pub mod scale;
 pub mod skip;
 mod source;

@@ -192,6 +192,7 @@ fn a_finished_file_is_an_ordinary_mp4() {
         progress: true,
         skip: Vec::new(),
         crumb: None,
+        no_sandbox: true,
     };
     run(&args, &mut lines).unwrap();
     let lines = String::from_utf8(lines).unwrap();

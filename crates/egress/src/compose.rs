@@ -20,9 +20,11 @@ use rustix::process::{Signal, nice, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use self::deaths::Skip;
 use self::deaths::{Death, Deaths, How, Place, Verdict};
+use crate::bounds;
 use crate::request::Encoding;
 
 const NICENESS: i32 = 10;
@@ -200,6 +202,8 @@ impl Composition {
         let mut child = command.spawn().map_err(|error| {
             refused(format!("the composer cannot be started: {}", reelroom_take::said(&error)))
         })?;
+        let renewing = bounds::renew_time(child.id(), self.take.clone());
+        let _renewing = AbortOnDropHandle::new(tokio::spawn(renewing));
         let stdout = child.stdout.take().expect("standard output is a pipe");
         let stderr = child.stderr.take().expect("standard error is a pipe");
         // A composer that hangs keeps its standard error open: the first error ends both.
@@ -280,6 +284,7 @@ impl Composition {
             command.arg("--skip").arg(json);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        bounds::confine(&mut command, &self.output);
         let prepare = || {
             // Not dying with its parent, or not being nice, is no reason not to compose.
             let _ = set_parent_process_death_signal(Some(Signal::KILL));

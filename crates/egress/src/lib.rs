@@ -18,6 +18,7 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod bounds;
 mod capture;
 mod compose;
 mod disk;

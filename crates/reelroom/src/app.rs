@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
 use reelroom_app::{AppConfig, Playback, WebApp};
+use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Library, LibraryConfig, S3Config, StoreConfig};
 use reelroom_media::{MediaConfig, MediaServer};
@@ -150,6 +151,7 @@ impl Embedded {
             media.webhooks().add_url(webhook);
         }
         let compose = vec![own_program()?, OsString::from("compose")];
+        tell_sandbox(Support::of_this_kernel());
         let shelf = Arc::new(LibraryShelf(library.clone()));
         let egress_config = EgressConfig {
             keep_takes: DAY * config.keep_takes_days,
@@ -200,6 +202,15 @@ fn web_app(config: &Config, secrets: &Secrets, library: Library, address: Socket
         playback,
         portion_bytes: config.recording_file_portion_size,
     })
+}
+
+/// What keeps composers, which read the media of strangers, away from everything else.
+fn tell_sandbox(support: Support) {
+    if support.is_enough() {
+        tracing::info!(%support, "composers run in a sandbox");
+    } else {
+        tracing::warn!(%support, "this kernel does not confine composers, which read the media of strangers");
+    }
 }
 
 /// Composers are this very program.

@@ -1,0 +1,139 @@
+//! What a composer may use, as far as its supervisor has to say: it cannot be trusted with its own limits once it reads media.
+//!
+//! - **Environment and files**: it is given a few variables and no open file; the server's secrets are in both.
+//! - **Turn**: it is the last to get a processor or the disk. Calls go first.
+//! - **Processor time**: so much for each second of its take. The take grows, so the limit is renewed from here; the composer itself may
+//!   not change it. Its length is taken from the files' times, which the composer cannot change, and not from what it tells.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tokio::process::Command;
+
+/// Where libraries, plugins and fonts are; nothing of this server.
+const VARIABLES: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "LD_LIBRARY_PATH",
+    "FONTCONFIG_FILE",
+    "FONTCONFIG_PATH",
+    "GST_PLUGIN_PATH",
+    "GST_PLUGIN_PATH_1_0",
+    "GST_PLUGIN_SYSTEM_PATH",
+    "GST_PLUGIN_SYSTEM_PATH_1_0",
+    "GST_PLUGIN_SCANNER",
+];
+/// GStreamer's list of its plugins, beside the composed files: without one that can be written every composer begins a second later.
+const REGISTRY: &str = "gstreamer-registry.bin";
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// Loading, and a take that is just beginning.
+const FIRST_S: u64 = 120;
+/// 49 people in 1080p at 60 pictures a second need five processors; a slow one counts more.
+const PER_SECOND: u64 = 20;
+
+/// Takes from a composer that is about to be started what it does not need.
+pub(crate) fn confine(command: &mut Command, output: &Path) {
+    command.env_clear();
+    command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    if let Some(folder) = output.parent() {
+        command.env("GST_REGISTRY_1_0", folder.join(REGISTRY));
+    }
+    let prepare = || {
+        const FIRST_OTHER: libc::c_uint = 3;
+        const BEST_EFFORT_LAST: libc::c_int = (2 << 13) | 7;
+        const THIS_PROCESS: libc::c_int = 1;
+        let batch = libc::sched_param { sched_priority: 0 };
+        // SAFETY: three system calls about this process, with one structure that lives here. What a kernel does not know it refuses, and
+        // the composer runs all the same.
+        unsafe {
+            libc::syscall(libc::SYS_close_range, FIRST_OTHER, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const batch);
+            libc::syscall(libc::SYS_ioprio_set, THIS_PROCESS, 0, BEST_EFFORT_LAST);
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Lets the composer `pid` use more time as its take grows. Never returns: to be dropped with the composer.
+pub(crate) async fn renew_time(pid: Option<u32>, take: PathBuf) {
+    let Some(pid) = pid.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)) else { return };
+    loop {
+        limit_time(pid, FIRST_S + PER_SECOND * length_s(&take).await);
+        tokio::time::sleep(RENEW_EVERY).await;
+    }
+}
+
+/// From the take's first to its last file time.
+async fn length_s(take: &Path) -> u64 {
+    let modified =
+        async |name| tokio::fs::metadata(take.join(name)).await.and_then(|file| file.modified()).ok();
+    let (first, last) = (modified("take.json").await, modified("events.jsonl").await);
+    first.zip(last).and_then(|(first, last)| last.duration_since(first).ok()).unwrap_or_default().as_secs()
+}
+
+/// Beyond it the kernel ends the process with SIGXCPU.
+fn limit_time(pid: Pid, most_s: u64) {
+    let most = Rlimit { current: Some(most_s), maximum: None };
+    if let Err(error) = prlimit(Some(pid), Resource::Cpu, most) {
+        tracing::debug!(%error, "the composer's processor time cannot be limited");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Stdio;
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    #[tokio::test]
+    async fn a_composer_gets_no_secret_no_open_file_and_the_last_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        // As a program would inherit it that a shell started with a redirection.
+        let secret = std::fs::File::create(folder.path().join("secret")).unwrap();
+        rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
+        let mut command = shell(
+            "env; ls -l /proc/self/fd; cut -d')' -f2 /proc/self/stat | cut -d' ' -f40 | sed s/^/policy=/",
+        );
+        command.env("S3_SECRET_KEY", "very secret");
+        confine(&mut command, &folder.path().join("out.mp4"));
+        let said = command.output().await.unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(said.contains("PATH=") && said.contains("GST_REGISTRY_1_0="), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+        assert!(said.contains(&format!("policy={}", libc::SCHED_BATCH)), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_composer_that_turns_in_circles_is_ended() {
+        let mut child = shell("while :; do :; done").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+        limit_time(pid, 1);
+        let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.unwrap().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGXCPU));
+    }
+
+    #[tokio::test]
+    async fn a_longer_take_gives_more_time() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(length_s(folder.path()).await, 0);
+        let file = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
+        let began = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        file("take.json").set_modified(began).unwrap();
+        file("events.jsonl").set_modified(began + Duration::from_secs(3600)).unwrap();
+        assert_eq!(length_s(folder.path()).await, 3600);
+    }
+}
