@@ -171,7 +171,7 @@ impl Egress {
     ///
     /// # Errors
     /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `resource_exhausted` when the
-    /// disk is full.
+    /// disk is full; `already_exists` where the room is being recorded to the same place.
     pub(crate) async fn start_room_composite(
         &self,
         request: RoomCompositeEgressRequest,
@@ -192,7 +192,7 @@ impl Egress {
         let plan = request::plan(&request, &facts)?;
         let id = EgressId::generate(&mut rand::rng());
         let start = Start { id: &id, room: &room_name, room_id: &room.sid, request, plan, now_ns };
-        let (job, stop) = shared.reserve(start);
+        let (job, stop) = shared.reserve(start)?;
         let info = job.info().clone();
         match self.begin_capture(&id, &room_name, &job, began, now_ns).await {
             Ok((recorder, capturing)) => {
@@ -305,10 +305,19 @@ impl Shared {
         self.lock().insert(id, Entry::new(job));
     }
 
-    /// A job whose file name no other job has: two recordings of a room may begin in the same second.
-    fn reserve(&self, mut start: Start<'_>) -> (Job, Arc<Notify>) {
+    /// A job whose file name no other job has: two recordings of a room may begin in the same second. This is the only place
+    /// that makes jobs, and it does so under the lock: of any number of equal starts at once, one makes a recording.
+    ///
+    /// # Errors
+    /// `already_exists` where the room is being recorded to the same place.
+    fn reserve(&self, mut start: Start<'_>) -> Result<(Job, Arc<Notify>), TwirpError> {
         let id = start.id.clone();
         let mut jobs = self.lock();
+        if let Some(twin) = jobs.values().find(|entry| entry.job.does_what(start.room_id, &start.request)) {
+            let twin = &twin.job.info().egress_id;
+            let text = format!("the room is being recorded to the same place already: {twin}");
+            return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
+        }
         let is_taken = |key: &str| {
             let mut others = jobs.values().map(|entry| &entry.job);
             others.any(|job| job.plan().key == key && job.status() != EgressStatus::EgressAborted)
@@ -323,7 +332,7 @@ impl Shared {
         let entry = Entry::new(job.clone());
         let stop = Arc::clone(&entry.stop);
         jobs.insert(id, entry);
-        (job, stop)
+        Ok((job, stop))
     }
 
     /// Changes a job; what came of it is written down and told.
