@@ -14,17 +14,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
 };
 
 use common::{GREEN, RED, S, add_packets, add_pictures, coded_pictures, halves, packets, person, tone};
-use reelroom_composer::{ComposeOptions, Follow, compose};
+use reelroom_composer::{ComposeOptions, Follow, Progress, compose};
 use reelroom_take::{Codec, TrackSource, testing::SyntheticTake};
 
 const SECONDS: u64 = 12;
 const SIZE: [u32; 2] = [640, 360];
-/// More than stands before a film's first second.
-const LEAST_BYTES: u64 = (1 << 20) + 50_000;
 
 fn main() {
     let dir = PathBuf::from(std::env::args_os().nth(1).expect("usage: golden DIR"));
@@ -66,18 +63,19 @@ fn killed(dir: &Path, take: &Path) {
     let (open, _end) = facts.trim_end().rsplit_once('\n').unwrap();
     fs::write(endless.join("events.jsonl"), format!("{open}\n")).unwrap();
     let options = ComposeOptions { follow: Follow::Live, ..ComposeOptions::default() };
+    let (rests, resting) = std::sync::mpsc::channel();
     thread::spawn({
         let (endless, growing) = (endless.clone(), growing.clone());
-        move || compose(&endless, &growing, &options, &mut |_| {})
+        let mut before = None;
+        // It tells the same position again when it waits for more.
+        let mut progress = move |progress: Progress| {
+            if before.replace(progress.position_ns) == Some(progress.position_ns) {
+                let _ = rests.send(());
+            }
+        };
+        move || compose(&endless, &growing, &options, &mut progress)
     });
-    // It has composed everything that is final when it writes nothing for a while.
-    let (mut size, mut rests) = (0, 0);
-    while rests < 10 {
-        thread::sleep(Duration::from_millis(100));
-        let now = fs::metadata(&growing).map_or(0, |file| file.len());
-        rests = if now == size && now > LEAST_BYTES { rests + 1 } else { 0 };
-        size = now;
-    }
+    resting.recv().unwrap();
     fs::rename(growing, dir.join("killed.mp4")).unwrap();
     fs::remove_dir_all(endless).unwrap();
 }
