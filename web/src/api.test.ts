@@ -25,9 +25,9 @@ describe('api', () => {
   });
 
   it('reads what waits to be stored and what a crash cost', () => {
-    const waiting = { name: 'a.mp4', upload: { progress: 0.5, attempts: 2, lastError: 'no disk' } };
+    const waiting = { name: 'a.mp4', upload: { state: 'uploading', progress: 0.5, attempts: 2, lastError: 'no disk' } };
     expect(readRecording(waiting)).toMatchObject({
-      upload: { progress: 0.5, lastError: 'no disk' },
+      upload: { state: 'uploading', progress: 0.5, attempts: 2, lastError: 'no disk', nextTryAt: null },
       lostSeconds: null,
     });
     expect(readRecording({ name: 'a.mp4', recovered: true, lostSeconds: 0.4 })).toMatchObject({

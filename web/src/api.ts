@@ -25,14 +25,22 @@ export interface Recording {
   error: string | null;
   /** While it waits to be stored: it plays all the same, and cannot be deleted yet. */
   upload: Upload | null;
+  /** It stands in the backup store until the first one takes it. */
+  inBackup: boolean;
   /** Seconds that a crash may have cost at its end; null when nothing happened. */
   lostSeconds: number | null;
 }
 
+export const UPLOAD_STATES = ['waiting', 'uploading', 'verifying'] as const;
+
 export interface Upload {
-  /** 0 to 1; 0 while it waits for another try. */
+  state: (typeof UPLOAD_STATES)[number];
+  /** 0 to 1, of being uploaded and again of being verified. */
   progress: number;
+  attempts: number;
   lastError: string | null;
+  /** While it waits: milliseconds since 1970, by the server's clock. */
+  nextTryAt: number | null;
 }
 
 export interface RecordingPage {
@@ -97,7 +105,13 @@ async function call(
 
 function readUpload(value: unknown): Upload | null {
   if (!isObject(value)) return null;
-  return { progress: Math.min(1, amount(value.progress) ?? 0), lastError: text(value.lastError) };
+  return {
+    state: UPLOAD_STATES.find((known) => known === value.state) ?? 'waiting',
+    progress: Math.min(1, amount(value.progress) ?? 0),
+    attempts: amount(value.attempts) ?? 0,
+    lastError: text(value.lastError),
+    nextTryAt: amount(value.nextTryAt),
+  };
 }
 
 /** A recording as the server tells it, or null when it is not one. */
@@ -119,6 +133,7 @@ export function readRecording(value: unknown): Recording | null {
     progress: progress === null ? null : Math.min(1, progress),
     error: text(value.error),
     upload: readUpload(value.upload),
+    inBackup: value.inBackup === true,
     lostSeconds: value.recovered === true ? (amount(value.lostSeconds) ?? 0) : null,
   };
 }

@@ -124,9 +124,14 @@ export const texts = {
     failed: 'Failed',
   },
   upload: {
-    running: (percent: number) => `Being stored: ${percent} %`,
-    waiting: (reason: string) => `Waits to be stored: ${reason}`,
+    uploading: (percent: number) => `Being stored: ${percent} %`,
+    verifying: (percent: number) => `Being checked in the store: ${percent} %`,
+    waiting: 'Waits to be stored',
+    failed: (reason: string) => `It plays, and waits to be stored: ${reason}`,
+    next: (attempts: number, seconds: number) =>
+      `Tried ${attempts === 1 ? 'once' : `${attempts} times`}, again ${seconds > 0 ? `in ${seconds} s` : 'now'}.`,
     retry: 'Store it now',
+    inBackup: 'It stands in the backup store until the first one takes it.',
   },
   recovered: (seconds: number) =>
     seconds < 0.05

@@ -122,6 +122,7 @@ impl From<LibraryError> for ApiError {
             LibraryError::Index(_)
             | LibraryError::Store(_)
             | LibraryError::Incomplete { .. }
+            | LibraryError::Different
             | LibraryError::Local { .. } => Self::Unavailable(error.to_string()),
         }
     }

@@ -71,6 +71,7 @@ impl Metrics {
             start_failures.clone(),
         );
         registry.register("store_up", "1 while the store of recordings can be read", store_up.clone());
+        registry.register("recordings_waiting", "Recordings that wait to be stored", waiting.clone());
         registry.register_with_unit(
             "resident_memory",
             "Memory of this process",

@@ -59,6 +59,9 @@ pub(crate) struct RecordingBody {
     /// SHA-256 of the file, in hexadecimal, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
+    /// It stands in the backup store until the first one takes it; it plays and can be deleted all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    in_backup: bool,
     /// While it waits to be stored, and plays from local disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<UploadBody>,
@@ -68,13 +71,18 @@ pub(crate) struct RecordingBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UploadBody {
-    /// 0 to 1; 0 while it waits for another try.
+    /// waiting, uploading, or verifying: it is read back, and stored when that gives the same bytes.
+    state: &'static str,
+    /// 0 to 1, of being uploaded and again of being verified; 0 while it waits for another try.
     progress: f64,
     /// Tries so far.
     attempts: u32,
     /// Why the last one failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    /// While it waits: when it is tried again, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<i64>,
 }
 
 impl From<Recording> for RecordingBody {
@@ -94,10 +102,13 @@ impl From<Recording> for RecordingBody {
             recovered: recording.recovered,
             lost_seconds: recording.recovered.then(|| seconds(recording.lost_ms)),
             sha256: recording.sha256,
+            in_backup: recording.in_backup,
             upload: recording.upload.map(|upload| UploadBody {
+                state: upload.state.as_str(),
                 progress: upload.progress,
                 attempts: upload.attempts,
                 last_error: upload.last_error,
+                next_try_at: upload.next_try_at_ms,
             }),
         }
     }

@@ -24,14 +24,17 @@ pub enum LibraryError {
     /// The store does not do what it should: look at it, and try again.
     #[error("the store of recordings fails: {0}")]
     Store(String),
-    /// What was stored is not what was sent.
-    #[error("{stored} bytes are stored of {sent}")]
+    /// Not all of it is stored: it is sent again.
+    #[error("the store has {stored} bytes of {sent}")]
     Incomplete {
         /// By the store's account.
         stored: u64,
         /// By ours.
         sent: u64,
     },
+    /// What was read back is not what was sent: it is sent again.
+    #[error("the store gives back other bytes than it was sent")]
+    Different,
     /// A local file cannot be read.
     #[error("cannot read {path}: {source}")]
     Local {

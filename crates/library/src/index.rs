@@ -4,20 +4,24 @@
 //!
 //! - One row per name. A row says which objects it was read from, so that it is read again when they change.
 //! - What is being recorded is known only as long as the program runs: such rows are forgotten when the index is opened.
+//! - What waits to be stored, and which uploads are under way, is known nowhere else: these tables outlive the others.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::error::LibraryError;
+use crate::outbox::Waiting;
 use crate::query::{ListQuery, Page, Position, SortKey, Value};
 use crate::recording::{Recording, Status};
 
 /// Raised when the table changes: an older index is thrown away and read again from the store.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS recordings;
@@ -26,7 +30,7 @@ const SCHEMA: &str = "
         started_at_ms INTEGER NOT NULL, status TEXT NOT NULL, duration_ms INTEGER NOT NULL, size INTEGER NOT NULL,
         progress REAL, error TEXT, recovered INTEGER NOT NULL, lost_ms INTEGER NOT NULL, sha256 TEXT,
         room_key TEXT NOT NULL, search TEXT NOT NULL,
-        source TEXT NOT NULL, generation INTEGER NOT NULL
+        source TEXT NOT NULL, generation INTEGER NOT NULL, in_backup INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX by_start ON recordings (started_at_ms, name);
     CREATE INDEX by_duration ON recordings (duration_ms, name);
@@ -37,10 +41,17 @@ const SCHEMA: &str = "
     CREATE INDEX by_id ON recordings (id);
     CREATE INDEX by_status ON recordings (status, started_at_ms, name);
     CREATE TABLE IF NOT EXISTS dismissed (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS outbox (
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, size INTEGER NOT NULL, attempts INTEGER NOT NULL,
+        last_error TEXT, failing_since_ms INTEGER, next_try_at_ms INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS multipart_uploads (
+        place TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (place, id)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 const COLUMNS: &str = "name, id, room_name, room_id, started_at_ms, status, duration_ms, size, progress, error, \
-                       recovered, lost_ms, sha256";
+                       recovered, lost_ms, sha256, in_backup";
 
 /// The open index.
 #[derive(Clone)]
@@ -56,6 +67,7 @@ pub(crate) struct Origin {
     /// The scan during which it was written.
     pub(crate) generation: i64,
     pub(crate) status: Status,
+    pub(crate) in_backup: bool,
 }
 
 impl Index {
@@ -140,9 +152,122 @@ impl Index {
         .await
     }
 
+    /// Those that stand in the backup store.
+    pub(crate) async fn in_backup(&self) -> Result<Vec<Recording>, LibraryError> {
+        self.run(|db| {
+            db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM recordings WHERE in_backup ORDER BY started_at_ms"
+            ))?
+            .query_map([], recording)?
+            .collect()
+        })
+        .await
+    }
+
+    /// What waits to be stored.
+    pub(crate) fn outbox(&self) -> Result<Vec<Waiting>, LibraryError> {
+        let db = self.connection.lock().expect("no code panics while it holds the index");
+        let read = || {
+            db.prepare_cached(
+                "SELECT key, file, size, attempts, last_error, failing_since_ms, next_try_at_ms FROM outbox",
+            )?
+            .query_map([], |row| {
+                Ok(Waiting {
+                    key: row.get(0)?,
+                    file: PathBuf::from(OsString::from_vec(row.get(1)?)),
+                    size: row.get::<_, i64>(2)?.unsigned_abs(),
+                    attempts: row.get(3)?,
+                    last_error: row.get(4)?,
+                    failing_since_ms: row.get(5)?,
+                    next_try_at_ms: row.get(6)?,
+                })
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(index_error)
+    }
+
+    /// Writes down what waits to be stored.
+    pub(crate) async fn keep_waiting(&self, waiting: Waiting) -> Result<(), LibraryError> {
+        self.run(move |db| {
+            db.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
+                params![
+                    waiting.key,
+                    waiting.file.as_os_str().as_bytes(),
+                    stored(Some(waiting.size)),
+                    waiting.attempts,
+                    waiting.last_error,
+                    waiting.failing_since_ms,
+                    waiting.next_try_at_ms,
+                ],
+            )
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// It waits no longer.
+    pub(crate) async fn forget_waiting(&self, key: &str) -> Result<(), LibraryError> {
+        let key = key.to_owned();
+        self.run(move |db| db.execute("DELETE FROM outbox WHERE key = ?1", params![key])).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn add_multipart(
+        &self,
+        place: &'static str,
+        key: &str,
+        id: &str,
+    ) -> Result<(), LibraryError> {
+        let (key, id) = (key.to_owned(), id.to_owned());
+        self.run(move |db| {
+            db.execute(
+                "INSERT OR REPLACE INTO multipart_uploads (place, id, key) VALUES (?1, ?2, ?3)",
+                params![place, id, key],
+            )
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn remove_multipart(&self, place: &'static str, id: &str) -> Result<(), LibraryError> {
+        let id = id.to_owned();
+        self.run(move |db| {
+            db.execute("DELETE FROM multipart_uploads WHERE place = ?1 AND id = ?2", params![place, id])
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Keys and ids of the uploads that are under way, or were left.
+    pub(crate) async fn multiparts(
+        &self,
+        place: &'static str,
+    ) -> Result<Vec<(String, String)>, LibraryError> {
+        self.run(move |db| {
+            db.prepare_cached("SELECT key, id FROM multipart_uploads WHERE place = ?1")?
+                .query_map(params![place], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .await
+    }
+
     pub(crate) async fn remove(&self, name: &str) -> Result<(), LibraryError> {
         let name = name.to_owned();
         self.run(move |db| db.execute("DELETE FROM recordings WHERE name = ?1", params![name])).await?;
+        Ok(())
+    }
+
+    /// Removes a row, unless it was written during a later scan than `generation`, or during it.
+    pub(crate) async fn remove_as_of(&self, name: &str, generation: i64) -> Result<(), LibraryError> {
+        let name = name.to_owned();
+        self.run(move |db| {
+            db.execute(
+                "DELETE FROM recordings WHERE name = ?1 AND generation < ?2",
+                params![name, generation],
+            )
+        })
+        .await?;
         Ok(())
     }
 
@@ -180,10 +305,14 @@ impl Index {
     /// Every row's origin, by name.
     pub(crate) async fn origins(&self) -> Result<HashMap<String, Origin>, LibraryError> {
         self.run(|db| {
-            db.prepare_cached("SELECT name, source, generation, status FROM recordings")?
+            db.prepare_cached("SELECT name, source, generation, status, in_backup FROM recordings")?
                 .query_map([], |row| {
-                    let origin =
-                        Origin { source: row.get(1)?, generation: row.get(2)?, status: status(row, 3)? };
+                    let origin = Origin {
+                        source: row.get(1)?,
+                        generation: row.get(2)?,
+                        status: status(row, 3)?,
+                        in_backup: row.get(4)?,
+                    };
                     Ok((row.get(0)?, origin))
                 })?
                 .collect()
@@ -297,8 +426,8 @@ fn put(db: &Connection, recording: &Recording, source: &str, generation: i64) ->
     .execute(params![recording.id, recording.name])?;
     db.prepare_cached(
         "INSERT OR REPLACE INTO recordings (name, id, room_name, room_id, started_at_ms, status, duration_ms, size, \
-         progress, error, recovered, lost_ms, sha256, room_key, search, source, generation) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+         progress, error, recovered, lost_ms, sha256, room_key, search, source, generation, in_backup) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?
     .execute(params![
         recording.name,
@@ -318,6 +447,7 @@ fn put(db: &Connection, recording: &Recording, source: &str, generation: i64) ->
         folded(&format!("{}\n{}", recording.room_name, recording.name)),
         source,
         generation,
+        recording.in_backup,
     ])?;
     Ok(())
 }
@@ -347,6 +477,7 @@ fn recording(row: &Row<'_>) -> rusqlite::Result<Recording> {
         recovered: row.get(10)?,
         lost_ms: number(11)?.unwrap_or(0),
         sha256: row.get(12)?,
+        in_backup: row.get(13)?,
         upload: None,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   publish ─► outbox ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
+//!                 └────► backup store, when that refuses ─────►│
 //!   note ──────── what is being recorded ──────────────────►│
 //!   a player's Range ─► range ─► store      link: signed URLs
 //! ```
@@ -26,9 +27,9 @@ mod sidecar;
 mod store;
 
 pub use error::LibraryError;
-pub use library::{File, Library, LibraryConfig, Publication, Published};
+pub use library::{Backup, File, Library, LibraryConfig, Publication, Published};
 pub use link::{LinkError, LinkKey, path};
-pub use outbox::Upload;
+pub use outbox::{Upload, UploadState};
 pub use query::{ListQuery, Page, Sort, SortKey, UnknownSort};
 pub use recording::{Recording, Status, UnknownStatus};
-pub use store::{Object, S3Config, Store, StoreConfig};
+pub use store::{Limits, Object, S3Config, Store, StoreConfig};

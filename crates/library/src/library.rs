@@ -1,10 +1,10 @@
 //! The library itself: publishes, lists, finds, reads and deletes recordings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,18 +15,22 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use crate::error::LibraryError;
-use crate::index::Index;
+use crate::index::{Index, Origin};
 use crate::link::LinkKey;
 use crate::outbox::Outbox;
 use crate::query::{ListQuery, Page};
 use crate::recording::{Recording, Status};
 use crate::scan::{self, Evidence, KnownManifests, Listing};
 use crate::sidecar::{self, Sidecar};
-use crate::store::{Object, Store, StoreConfig};
+use crate::store::{Journal, Limits, Object, Progress, Proof, Source, Store, StoreConfig};
+
+mod tend;
 
 /// Recordings described at once.
 const CONCURRENTLY: usize = 16;
 const READ_BYTES: usize = 256 * 1024;
+/// Whoever lists waits so long for the store's first answer while there is something else to show.
+const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// How a library is set up.
 #[derive(Clone)]
@@ -41,6 +45,20 @@ pub struct LibraryConfig {
     pub link_key: LinkKey,
     /// What others put into the store or take from it is seen after this.
     pub refresh_every: Duration,
+    /// How long the stores may take.
+    pub limits: Limits,
+    /// Where recordings go that the store refuses.
+    pub backup: Option<Backup>,
+}
+
+/// A second store. A recording that the first one has refused for a while is stored there: then its local copy may go, and it
+/// is listed, played and deleted like any other. It is moved to the first store when that takes it.
+#[derive(Clone)]
+pub struct Backup {
+    /// Which.
+    pub store: StoreConfig,
+    /// For how long the first one has to refuse a recording; zero: once.
+    pub after: Duration,
 }
 
 /// A finished recording to be stored.
@@ -94,17 +112,18 @@ pub struct File {
 #[derive(Clone, Debug)]
 enum Place {
     Store(Object),
+    Backup(Object),
     Disk(PathBuf),
 }
 
 impl File {
-    fn stored(object: Object) -> Self {
+    fn stored(object: Object, place: impl FnOnce(Object) -> Place) -> Self {
         Self {
             name: object.name.clone(),
             size: object.size,
             etag: object.etag.clone(),
             modified_ms: object.modified_ms,
-            place: Place::Store(object),
+            place: place(object),
         }
     }
 
@@ -133,6 +152,8 @@ struct Shared {
     store: Store,
     /// The same store from its root on: whoever records chooses the path.
     root: Store,
+    journal: Journal,
+    backup: Option<BackupStore>,
     prefix: String,
     index: Index,
     outbox: Outbox,
@@ -143,6 +164,14 @@ struct Shared {
     scan: tokio::sync::Mutex<KnownManifests>,
     is_refreshing: AtomicBool,
     state: Mutex<State>,
+}
+
+struct BackupStore {
+    store: Store,
+    root: Store,
+    journal: Journal,
+    after: Duration,
+    known_manifests: tokio::sync::Mutex<KnownManifests>,
 }
 
 #[derive(Default)]
@@ -161,14 +190,29 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Store`], [`LibraryError::Local`], [`LibraryError::Index`]: settings or folders that cannot be used.
     pub fn open(config: LibraryConfig) -> Result<Self, LibraryError> {
-        let root = Store::open(&config.store, "")?;
+        let root = Store::open(&config.store, "", config.limits)?;
         let plain = config.prefix.trim_matches('/');
+        let index = Index::open(&config.index)?;
+        let backup = config.backup.map(|backup| {
+            let root = Store::open(&backup.store, "", config.limits)?;
+            Ok::<_, LibraryError>(BackupStore {
+                store: root.at(plain)?,
+                root,
+                journal: Journal::new(index.clone(), "backup"),
+                after: backup.after,
+                known_manifests: tokio::sync::Mutex::default(),
+            })
+        });
+        // What is not on local disk any more cannot be waiting there.
+        let left = index.outbox()?.into_iter().filter(|waiting| waiting.file.is_file()).collect();
         let shared = Shared {
             store: root.at(plain)?,
             root,
+            journal: Journal::new(index.clone(), "store"),
+            backup: backup.transpose()?,
             prefix: if plain.is_empty() { String::new() } else { format!("{plain}/") },
-            index: Index::open(&config.index)?,
-            outbox: Outbox::default(),
+            index,
+            outbox: Outbox::new(left),
             link_key: config.link_key,
             refresh_every: config.refresh_every,
             generation: AtomicI64::new(1),
@@ -179,37 +223,44 @@ impl Library {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Stores a finished recording with its sidecar. It is listed, and played from local disk, before the store has it and
-    /// also when this fails; publishing again is another try, and replaces what there is.
+    /// Stores a finished recording with its sidecar, and makes sure that the store gives back the same bytes. It is listed, and
+    /// played from local disk, before the store has it and also when this fails; publishing again is another try, and replaces
+    /// what there is. After a restart it first waits until that is due.
     ///
     /// # Errors
-    /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`].
+    /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`],
+    /// [`LibraryError::Different`].
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
-        let shared = &self.shared;
-        let location = shared.root.location(publication.key)?;
+        let (shared, key) = (&self.shared, publication.key);
+        let location = shared.root.location(key)?;
         let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
         let size = tokio::fs::metadata(publication.file).await.map_err(local)?.len();
-        let mut sidecar = Sidecar::of(publication, location.clone(), size);
-        let name = self.name_of(publication.key).filter(|name| sidecar::is_recording(name));
-        let sent = match name {
-            Some(name) => {
-                let sent = shared.outbox.begin(name, publication.file.to_owned(), size);
-                shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
-                sent
-            }
-            None => Arc::default(),
-        };
-        let stored = self.store(publication, &mut sidecar, &sent).await;
-        let Some(name) = name else { return stored.map(|(published, _)| published) };
-        match stored {
-            Ok((published, object)) => {
-                // The next scan compares it with what is listed, and finds it changed once.
-                shared.index.put(sidecar.to_recording(name), object.etag, shared.generation()).await?;
-                shared.outbox.done(name);
-                Ok(published)
+        let mut sidecar = Sidecar::of(publication, location, size);
+        let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
+        let known = shared.outbox.add(key, publication.file.to_owned(), size);
+        if let Some(name) = name {
+            shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
+        }
+        if known.next_try_at_ms.is_some_and(|due_ms| due_ms > unix_ms()) {
+            shared.outbox.pause(key, Duration::ZERO, unix_ms()).await;
+        }
+        let (waiting, progress) = shared.outbox.begin(key).expect("it was added, and only this removes it");
+        shared.index.keep_waiting(waiting).await?;
+        match self.store(publication, &mut sidecar, &progress).await {
+            Ok(stored) => {
+                if let Some(name) = name {
+                    let recording = Recording { in_backup: stored.in_backup, ..sidecar.to_recording(name) };
+                    // The next scan compares it with what is listed, and finds it changed once.
+                    shared.index.put(recording, stored.object.etag, shared.generation()).await?;
+                }
+                shared.outbox.done(key);
+                shared.index.forget_waiting(key).await?;
+                Ok(stored.published)
             }
             Err(error) => {
-                shared.outbox.failed(name, error.to_string());
+                if let Some(waiting) = shared.outbox.failed(key, error.to_string(), unix_ms()) {
+                    shared.index.keep_waiting(waiting).await?;
+                }
                 Err(error)
             }
         }
@@ -219,21 +270,36 @@ impl Library {
         &self,
         publication: &Publication<'_>,
         sidecar: &mut Sidecar,
-        sent: &AtomicU64,
-    ) -> Result<(Published, Object), LibraryError> {
-        let root = &self.shared.root;
+        progress: &Progress,
+    ) -> Result<Stored, LibraryError> {
+        let (shared, key) = (&self.shared, publication.key);
+        let source = Source::File(publication.file);
         sidecar.sha256 = Some(sha256_of(publication.file).await?);
-        let object = root.upload(publication.key, publication.file, sent).await?;
-        let sidecar_key = sidecar::own(publication.key);
-        root.write(&sidecar_key, sidecar.to_json()).await?;
-        let location = root.location(publication.key)?;
-        let published = Published { location, sidecar_location: root.location(&sidecar_key)? };
-        Ok((published, object))
+        let refused = match put(&shared.root, &shared.journal, key, source, sidecar, progress).await {
+            Ok((published, object)) => return Ok(Stored { published, object, in_backup: false }),
+            Err(error) => shared.placed(error),
+        };
+        let is_listed = self.name_of(key).is_some_and(sidecar::is_recording);
+        let backup = shared.backup.as_ref().filter(|backup| {
+            // What this library does not list it would not move back either.
+            is_listed && shared.outbox.failing_for(key, unix_ms()) >= backup.after
+        });
+        let Some(backup) = backup else { return Err(refused) };
+        let again = put(&backup.root, &backup.journal, key, source, sidecar, progress).await;
+        let (published, object) = again.map_err(|error| {
+            let place = backup.root.base();
+            LibraryError::Store(format!("{refused}; and so does the backup store {place}: {error}"))
+        })?;
+        tracing::warn!(recording = key, reason = %refused, "the recording is stored in the backup store");
+        Ok(Stored { published, object, in_backup: true })
     }
 
-    /// Waits before another try to publish, or until [`Library::retry`] asks for it.
+    /// Waits before another try to publish: for `pause`, or longer after many failures, or until [`Library::retry`] asks for
+    /// it.
     pub async fn pause(&self, key: &str, pause: Duration) {
-        self.shared.outbox.pause(self.name_of(key).unwrap_or_default(), pause).await;
+        if !self.shared.outbox.pause(key, pause, unix_ms()).await {
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Has a recording that waits to be stored tried again at once.
@@ -241,7 +307,7 @@ impl Library {
     /// # Errors
     /// [`LibraryError::NotFound`] without such a recording, [`LibraryError::NotWaiting`] for one that is stored.
     pub async fn retry(&self, name: &str) -> Result<(), LibraryError> {
-        if self.shared.outbox.retry(name) {
+        if self.shared.outbox.retry(&self.shared.key_of(name)) {
             return Ok(());
         }
         self.find(name).await?;
@@ -317,7 +383,14 @@ impl Library {
         let refreshed_at = shared.state().refreshed_at;
         match refreshed_at {
             None => {
-                if let Err(error) = self.refresh().await
+                let reading = tokio::spawn({
+                    let library = self.clone();
+                    async move { library.refresh().await }
+                });
+                // A store that hangs keeps nobody from seeing what is known.
+                let is_something_known = !shared.index.counts().await?.is_empty();
+                let limit = if is_something_known { FIRST_ANSWER_WITHIN } else { Duration::MAX };
+                if let Ok(Ok(Err(error))) = tokio::time::timeout(limit, reading).await
                     && shared.index.counts().await?.is_empty()
                 {
                     return Err(error);
@@ -337,7 +410,7 @@ impl Library {
         }
         let mut page = shared.index.page(query).await?;
         for recording in &mut page.recordings {
-            recording.upload = shared.outbox.get(&recording.name).map(|waiting| waiting.upload());
+            recording.upload = shared.outbox.upload(&shared.key_of(&recording.name));
         }
         Ok(page)
     }
@@ -399,27 +472,70 @@ impl Library {
     async fn scan(&self, manifests: &mut KnownManifests) -> Result<(), LibraryError> {
         let shared = &self.shared;
         let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        let listing = Listing::read(&shared.store, manifests).await?;
         let known = shared.index.origins().await?;
+        let mut elsewhere: HashSet<String> =
+            known.iter().filter(|(_, origin)| origin.in_backup).map(|(name, _)| name.clone()).collect();
+        if let Some(backup) = &shared.backup {
+            let mut manifests = backup.known_manifests.lock().await;
+            match Listing::read(&backup.store, &mut manifests).await {
+                Ok(listing) => {
+                    let scan = Scan { listing: &listing, known: &known, generation, in_backup: true };
+                    self.take_in(&backup.store, &scan, &HashSet::new()).await?;
+                    elsewhere = listing.recordings().map(|object| object.name.clone()).collect();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, store = backup.root.base(), "the backup store cannot be listed")
+                }
+            }
+        }
+        let listing = Listing::read(&shared.store, manifests).await?;
+        let scan = Scan { listing: &listing, known: &known, generation, in_backup: false };
+        self.take_in(&shared.store, &scan, &elsewhere).await?;
+        for (name, object) in listing.lone_sidecars() {
+            let source = &object.etag;
+            let is_known =
+                known.get(name).is_some_and(|origin| origin.source == *source || origin.status.is_active());
+            if !is_known
+                && !elsewhere.contains(name)
+                && let Some(recording) = scan::failed(&shared.store, name, object).await?
+            {
+                shared.index.put(recording, source.clone(), generation).await?;
+            }
+        }
+        shared.state().deleted.retain(|_, during| *during >= generation);
+        Ok(())
+    }
+
+    /// Describes what a store has, except for what stands `elsewhere`, and forgets what it has not any more.
+    async fn take_in(
+        &self,
+        store: &Store,
+        scan: &Scan<'_>,
+        elsewhere: &HashSet<String>,
+    ) -> Result<(), LibraryError> {
+        let (shared, generation) = (&self.shared, scan.generation);
         let mut changed = Vec::new();
-        for object in listing.recordings() {
-            let evidence = listing.evidence(object);
-            let is_known = known
-                .get(&object.name)
-                .is_some_and(|origin| origin.status == Status::Complete && origin.source == evidence.source);
+        for object in scan.listing.recordings().filter(|object| !elsewhere.contains(&object.name)) {
+            let evidence = scan.listing.evidence(object);
+            let is_known = scan.known.get(&object.name).is_some_and(|origin| {
+                origin.status == Status::Complete
+                    && origin.source == evidence.source
+                    && origin.in_backup == scan.in_backup
+            });
             if !is_known {
                 changed.push((object.clone(), evidence));
             }
         }
         let mut describing = stream::iter(changed)
             .map(|(object, evidence)| async move {
-                let described = scan::describe(&shared.store, &object, &evidence).await;
+                let described = scan::describe(store, &object, &evidence).await;
                 (object, evidence, described)
             })
             .buffer_unordered(CONCURRENTLY);
         while let Some((object, evidence, described)) = describing.next().await {
             match described {
                 Ok(recording) if !shared.was_deleted(&recording.name, generation) => {
+                    let recording = Recording { in_backup: scan.in_backup, ..recording };
                     shared.index.put(recording, evidence.source, generation).await?;
                 }
                 Ok(_) | Err(LibraryError::NotFound(_)) => {}
@@ -432,26 +548,18 @@ impl Library {
                 }
             }
         }
-        for (name, object) in listing.lone_sidecars() {
-            let source = &object.etag;
-            let is_known =
-                known.get(name).is_some_and(|origin| origin.source == *source || origin.status.is_active());
-            if !is_known && let Some(recording) = scan::failed(&shared.store, name, object).await? {
-                shared.index.put(recording, source.clone(), generation).await?;
-            }
-        }
-        for (name, origin) in &known {
+        for (name, origin) in scan.known.iter().filter(|(_, origin)| origin.in_backup == scan.in_backup) {
             let is_gone = match origin.status {
-                Status::Complete => !listing.contains(name),
+                Status::Complete => !scan.listing.contains(name),
                 // Without a sidecar it is known to this index only, and stays until somebody deletes it.
-                Status::Failed => !origin.source.is_empty() && !listing.contains(&sidecar::own(name)),
+                Status::Failed => !origin.source.is_empty() && !scan.listing.contains(&sidecar::own(name)),
                 _ => false,
             };
-            if is_gone && origin.generation < generation && shared.outbox.get(name).is_none() {
-                shared.index.remove(name).await?;
+            let waits = shared.outbox.file(&shared.key_of(name)).is_some();
+            if is_gone && origin.generation < generation && !waits {
+                shared.index.remove_as_of(name, generation).await?;
             }
         }
-        shared.state().deleted.retain(|_, during| *during >= generation);
         Ok(())
     }
 
@@ -462,7 +570,7 @@ impl Library {
     pub async fn find(&self, name: &str) -> Result<Recording, LibraryError> {
         match self.shared.index.by_name(name).await? {
             Some(mut recording) => {
-                recording.upload = self.shared.outbox.get(name).map(|waiting| waiting.upload());
+                recording.upload = self.shared.outbox.upload(&self.shared.key_of(name));
                 Ok(recording)
             }
             None => self.look_for(name, None).await,
@@ -478,9 +586,22 @@ impl Library {
             return Err(LibraryError::NotFound(name.to_owned()));
         }
         let shared = &self.shared;
+        if let Some(recording) = shared.index.by_name(name).await?
+            && recording.status == Status::Complete
+        {
+            return Ok(recording);
+        }
         let generation = shared.generation();
-        let object = shared.store.head(name).await?;
-        let mut recording = scan::describe(&shared.store, &object, &Evidence::guess(&object, id)).await?;
+        let (store, object, in_backup) = match (shared.store.head(name).await, &shared.backup) {
+            (Ok(object), _) => (&shared.store, object, false),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(backup)) => match backup.store.head(name).await {
+                Ok(object) => (&backup.store, object, true),
+                Err(_) => return Err(error),
+            },
+        };
+        let mut recording = scan::describe(store, &object, &Evidence::guess(&object, id)).await?;
+        recording.in_backup = in_backup;
         if let Some(id) = id.filter(|_| recording.id == recording.name) {
             id.clone_into(&mut recording.id);
         }
@@ -496,22 +617,29 @@ impl Library {
         if !sidecar::is_recording(name) {
             return Err(LibraryError::NotFound(name.to_owned()));
         }
-        if let Some(waiting) = self.shared.outbox.get(name)
-            && let Some(file) = File::local(name, waiting.file).await
+        let shared = &self.shared;
+        if let Some(path) = shared.outbox.file(&shared.key_of(name))
+            && let Some(file) = File::local(name, path).await
         {
             return Ok(file);
         }
-        if let Some(recording) = self.shared.index.by_name(name).await?
-            && recording.status.is_active()
-        {
+        let known = shared.index.by_name(name).await?;
+        if known.as_ref().is_some_and(|recording| recording.status.is_active()) {
             return Err(LibraryError::NotFinished(name.to_owned()));
         }
-        match self.shared.store.head(name).await {
+        if let Some(backup) = shared.backup.as_ref().filter(|_| known.is_some_and(|known| known.in_backup)) {
+            match backup.store.head(name).await {
+                // It has been moved to the first store since.
+                Err(LibraryError::NotFound(_)) => {}
+                answer => return answer.map(|object| File::stored(object, Place::Backup)),
+            }
+        }
+        match shared.store.head(name).await {
             Err(LibraryError::NotFound(name)) => {
-                self.shared.index.remove_complete(&name).await?;
+                shared.index.remove_complete(&name).await?;
                 Err(LibraryError::NotFound(name))
             }
-            answer => answer.map(File::stored),
+            answer => answer.map(|object| File::stored(object, Place::Store)),
         }
     }
 
@@ -526,6 +654,7 @@ impl Library {
     ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
         match &file.place {
             Place::Store(object) => self.shared.store.stream(object, range).await,
+            Place::Backup(object) => self.shared.backup_store()?.stream(object, range).await,
             Place::Disk(path) => read_local(&file.name, path, range).await,
         }
     }
@@ -539,7 +668,7 @@ impl Library {
         if recording.status.is_active() || recording.upload.is_some() {
             return Err(LibraryError::NotFinished(name.to_owned()));
         }
-        let bytes = self.shared.store.read(&sidecar::own(name)).await?;
+        let bytes = self.shared.store_of(&recording)?.read(&sidecar::own(name)).await?;
         serde_json::from_slice(&bytes).map_err(|_| LibraryError::NotFound(name.to_owned()))
     }
 
@@ -559,7 +688,8 @@ impl Library {
     pub async fn presigned_url(&self, name: &str, valid: Duration) -> Result<Option<String>, LibraryError> {
         match self.file(name).await?.place {
             Place::Store(object) => self.shared.store.presign(&object.name, valid).await,
-            Place::Disk(_) => Ok(None),
+            // The page may load media from the first store only.
+            Place::Backup(_) | Place::Disk(_) => Ok(None),
         }
     }
 
@@ -590,8 +720,13 @@ impl Library {
 
     /// The file first: what is left of an attempt that fails after it is no recording.
     async fn delete_objects(&self, recording: &Recording) -> Result<(), LibraryError> {
-        let store = &self.shared.store;
         let name = &recording.name;
+        if recording.in_backup {
+            let backup = self.shared.backup_store()?;
+            backup.delete(name).await?;
+            return backup.delete(&sidecar::own(name)).await;
+        }
+        let store = &self.shared.store;
         store.delete(name).await?;
         store.delete(&sidecar::own(name)).await?;
         match store.delete(&sidecar::advanced(name)).await {
@@ -623,6 +758,20 @@ impl Shared {
         }
     }
 
+    fn key_of(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn backup_store(&self) -> Result<&Store, LibraryError> {
+        let backup = self.backup.as_ref().map(|backup| &backup.store);
+        backup.ok_or_else(|| LibraryError::Store("the backup store is not set up any more".into()))
+    }
+
+    /// Where a finished recording stands.
+    fn store_of(&self, recording: &Recording) -> Result<&Store, LibraryError> {
+        if recording.in_backup { self.backup_store() } else { Ok(&self.store) }
+    }
+
     fn generation(&self) -> i64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -630,6 +779,41 @@ impl Shared {
     fn was_deleted(&self, name: &str, during: i64) -> bool {
         self.state().deleted.get(name).is_some_and(|generation| *generation >= during)
     }
+}
+
+/// A recording that is where it belongs.
+struct Stored {
+    published: Published,
+    object: Object,
+    in_backup: bool,
+}
+
+/// What one store has, to be compared with what is known.
+struct Scan<'a> {
+    listing: &'a Listing,
+    known: &'a HashMap<String, Origin>,
+    generation: i64,
+    in_backup: bool,
+}
+
+/// Stores a recording and its sidecar, of which the hash has to be known.
+async fn put(
+    root: &Store,
+    journal: &Journal,
+    key: &str,
+    source: Source<'_>,
+    sidecar: &mut Sidecar,
+    progress: &Progress,
+) -> Result<(Published, Object), LibraryError> {
+    let location = root.location(key)?;
+    for file in &mut sidecar.files {
+        file.location.clone_from(&location);
+    }
+    let (size, sha256) = (sidecar.size.unwrap_or_default(), sidecar.sha256.clone().unwrap_or_default());
+    let object = root.put_file(key, source, Proof { size, sha256: &sha256 }, journal, progress).await?;
+    let sidecar_key = sidecar::own(key);
+    root.write_verified(&sidecar_key, sidecar.to_json()).await?;
+    Ok((Published { location, sidecar_location: root.location(&sidecar_key)? }, object))
 }
 
 async fn read_local(
@@ -654,6 +838,11 @@ async fn sha256_of(file: &Path) -> Result<String, LibraryError> {
         Ok(hex::encode(hash.finalize()))
     });
     hashing.await.expect("hashing does not panic")
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
 fn unix_s() -> u64 {

@@ -1,105 +1,216 @@
-//! What waits to be stored: it is listed and played from local disk until the store has it.
+//! What waits to be stored: it is listed and played from local disk until the store has it. What a restart must not
+//! forget of it stands in the index.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::store::Progress;
+
+const FIRST_PAUSE_MS: i64 = 1000;
+const LONGEST_PAUSE_MS: i64 = 60_000;
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    /// Nothing, until the next try.
+    Waiting,
+    /// It is sent.
+    Uploading,
+    /// It is read back.
+    Verifying,
+}
+
+impl UploadState {
+    /// As the API says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Uploading => "uploading",
+            Self::Verifying => "verifying",
+        }
+    }
+}
+
 /// How far a recording's way into the store is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upload {
-    /// 0 to 1; 0 while it waits for another try.
+    /// What is being done.
+    pub state: UploadState,
+    /// 0 to 1, of being sent and again of being read back; 0 while it waits for another try.
     pub progress: f64,
-    /// Tries so far, the running one included.
+    /// Tries so far, the running one and those of former runs included.
     pub attempts: u32,
     /// Why the last one failed.
     pub last_error: Option<String>,
+    /// Unix milliseconds of the next try, while it waits for one.
+    pub next_try_at_ms: Option<i64>,
 }
 
-/// A file that is not in the store yet.
-#[derive(Clone)]
+/// A file that is not in the store yet, as it is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {
+    /// Where it is to stand, from the root of the store.
+    pub(crate) key: String,
     pub(crate) file: PathBuf,
-    size: u64,
-    sent: Arc<AtomicU64>,
-    attempts: u32,
-    last_error: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) attempts: u32,
+    pub(crate) last_error: Option<String>,
+    /// Unix milliseconds of the first failure.
+    pub(crate) failing_since_ms: Option<i64>,
+    /// Unix milliseconds.
+    pub(crate) next_try_at_ms: Option<i64>,
+}
+
+struct Entry {
+    waiting: Waiting,
+    progress: Arc<Progress>,
+    is_running: bool,
     again: Arc<Notify>,
 }
 
-/// All of them, by name.
+impl Entry {
+    fn new(waiting: Waiting) -> Self {
+        Self { waiting, progress: Arc::default(), is_running: false, again: Arc::default() }
+    }
+}
+
+/// All of them, by key.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    waiting: Mutex<HashMap<String, Waiting>>,
+    entries: Mutex<HashMap<String, Entry>>,
 }
 
 impl Outbox {
-    /// Another try begins; gives where to count the bytes that are sent.
-    pub(crate) fn begin(&self, name: &str, file: PathBuf, size: u64) -> Arc<AtomicU64> {
+    /// With what a former run left.
+    pub(crate) fn new(left: Vec<Waiting>) -> Self {
+        let entries = left.into_iter().map(|waiting| (waiting.key.clone(), Entry::new(waiting))).collect();
+        Self { entries: Mutex::new(entries) }
+    }
+
+    /// A file is to be stored; what is known of it from before is kept.
+    pub(crate) fn add(&self, key: &str, file: PathBuf, size: u64) -> Waiting {
         let mut all = self.lock();
-        let waiting = all.entry(name.to_owned()).or_insert_with(|| Waiting {
-            file: file.clone(),
-            size,
-            sent: Arc::default(),
-            attempts: 0,
-            last_error: None,
-            again: Arc::default(),
+        let entry = all.entry(key.to_owned()).or_insert_with(|| {
+            Entry::new(Waiting {
+                key: key.to_owned(),
+                file: file.clone(),
+                size,
+                attempts: 0,
+                last_error: None,
+                failing_since_ms: None,
+                next_try_at_ms: None,
+            })
         });
-        waiting.file = file;
-        waiting.size = size;
-        waiting.attempts += 1;
-        waiting.sent.store(0, Ordering::Relaxed);
-        Arc::clone(&waiting.sent)
+        entry.waiting.file = file;
+        entry.waiting.size = size;
+        entry.waiting.clone()
     }
 
-    pub(crate) fn failed(&self, name: &str, error: String) {
-        if let Some(waiting) = self.lock().get_mut(name) {
-            waiting.sent.store(0, Ordering::Relaxed);
-            waiting.last_error = Some(error);
-        }
+    /// Another try begins.
+    pub(crate) fn begin(&self, key: &str) -> Option<(Waiting, Arc<Progress>)> {
+        let mut all = self.lock();
+        let entry = all.get_mut(key)?;
+        entry.waiting.attempts = entry.waiting.attempts.saturating_add(1);
+        entry.waiting.next_try_at_ms = None;
+        entry.is_running = true;
+        entry.progress.reset();
+        Some((entry.waiting.clone(), Arc::clone(&entry.progress)))
     }
 
-    pub(crate) fn done(&self, name: &str) {
-        self.lock().remove(name);
+    /// The try is over, and the file is not stored.
+    pub(crate) fn failed(&self, key: &str, error: String, now_ms: i64) -> Option<Waiting> {
+        let mut all = self.lock();
+        let entry = all.get_mut(key)?;
+        entry.is_running = false;
+        entry.waiting.last_error = Some(error);
+        entry.waiting.failing_since_ms.get_or_insert(now_ms);
+        entry.waiting.next_try_at_ms = Some(now_ms + backoff_ms(entry.waiting.attempts));
+        Some(entry.waiting.clone())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Waiting> {
-        self.lock().get(name).cloned()
+    /// How long the store has refused it.
+    pub(crate) fn failing_for(&self, key: &str, now_ms: i64) -> Duration {
+        let since_ms =
+            self.lock().get(key).and_then(|entry| entry.waiting.failing_since_ms).unwrap_or(now_ms);
+        Duration::from_millis(now_ms.saturating_sub(since_ms).max(0).unsigned_abs())
+    }
+
+    pub(crate) fn done(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
+    /// Where the file is.
+    pub(crate) fn file(&self, key: &str) -> Option<PathBuf> {
+        self.lock().get(key).map(|entry| entry.waiting.file.clone())
+    }
+
+    pub(crate) fn upload(&self, key: &str) -> Option<Upload> {
+        self.lock().get(key).map(Entry::upload)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Waits for `pause`, or until somebody asks for another try.
-    pub(crate) async fn pause(&self, name: &str, pause: Duration) {
-        let again = self.lock().get(name).map(|waiting| Arc::clone(&waiting.again));
-        match again {
-            Some(again) => drop(tokio::time::timeout(pause, again.notified()).await),
-            None => tokio::time::sleep(pause).await,
+    /// Waits until the next try is due, and at least for `pause`, or until somebody asks for it. False when nothing of that key
+    /// waits.
+    pub(crate) async fn pause(&self, key: &str, pause: Duration, now_ms: i64) -> bool {
+        let (again, pause) = {
+            let mut all = self.lock();
+            let Some(entry) = all.get_mut(key) else { return false };
+            let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            // A clock that was set back must not make it wait for ever.
+            let due_ms = entry.waiting.next_try_at_ms.unwrap_or(now_ms).min(now_ms + LONGEST_PAUSE_MS);
+            let due_ms = due_ms.max(now_ms.saturating_add(pause_ms));
+            entry.waiting.next_try_at_ms = Some(due_ms);
+            let pause = Duration::from_millis(due_ms.saturating_sub(now_ms).unsigned_abs());
+            (Arc::clone(&entry.again), pause)
+        };
+        let _ = tokio::time::timeout(pause, again.notified()).await;
+        if let Some(entry) = self.lock().get_mut(key) {
+            entry.waiting.next_try_at_ms = None;
         }
+        true
     }
 
-    /// Asks for another try at once; false when nothing of that name waits.
-    pub(crate) fn retry(&self, name: &str) -> bool {
-        self.lock().get(name).is_some_and(|waiting| {
-            waiting.again.notify_one();
+    /// Asks for another try at once; false when nothing of that key waits.
+    pub(crate) fn retry(&self, key: &str) -> bool {
+        self.lock().get(key).is_some_and(|entry| {
+            entry.again.notify_one();
             true
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
-        self.waiting.lock().expect("no code panics while it holds the outbox")
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().expect("no code panics while it holds the outbox")
     }
 }
 
-impl Waiting {
-    pub(crate) fn upload(&self) -> Upload {
-        let sent = self.sent.load(Ordering::Relaxed);
-        let progress = if self.size == 0 { 0.0 } else { (sent as f64 / self.size as f64).min(1.0) };
-        Upload { progress, attempts: self.attempts, last_error: self.last_error.clone() }
+impl Entry {
+    fn upload(&self) -> Upload {
+        let sent = self.progress.bytes.load(Ordering::Relaxed);
+        let size = self.waiting.size;
+        let progress = if size == 0 || !self.is_running { 0.0 } else { (sent as f64 / size as f64).min(1.0) };
+        let state = match (self.is_running, self.progress.is_verifying.load(Ordering::Relaxed)) {
+            (false, _) => UploadState::Waiting,
+            (true, false) => UploadState::Uploading,
+            (true, true) => UploadState::Verifying,
+        };
+        Upload {
+            state,
+            progress,
+            attempts: self.waiting.attempts,
+            last_error: self.waiting.last_error.clone(),
+            next_try_at_ms: self.waiting.next_try_at_ms.filter(|_| !self.is_running),
+        }
     }
+}
+
+fn backoff_ms(attempts: u32) -> i64 {
+    FIRST_PAUSE_MS.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE_MS)
 }

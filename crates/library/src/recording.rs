@@ -93,6 +93,8 @@ pub struct Recording {
     pub lost_ms: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: Option<String>,
+    /// It stands in the backup store until the first one works again.
+    pub in_backup: bool,
     /// While the store does not have it yet: it is played from local disk.
     pub upload: Option<Upload>,
 }
@@ -115,6 +117,7 @@ impl Recording {
             recovered: false,
             lost_ms: 0,
             sha256: None,
+            in_backup: false,
             upload: None,
         }
     }

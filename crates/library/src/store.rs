@@ -2,11 +2,19 @@
 //!
 //! A name is data: any Unicode text, in folders where it has `/`, and never a way out of them. Everything stands below
 //! one prefix, which may be empty.
+//!
+//! # Invariants
+//!
+//! - No call takes for ever: each has its time by [`Limits`], and a store that hangs is a store that fails.
+//! - What [`Store::put_file`] says is stored has been read back, and is byte for byte what was sent. No store is believed:
+//!   neither its size nor its checksum tells what it will give back.
+
+mod limits;
+mod upload;
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,19 +24,17 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::Signer as _;
 use object_store::{
-    ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    RetryConfig,
+    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig,
 };
-use tokio::io::AsyncReadExt as _;
 
 use crate::error::LibraryError;
+pub use limits::Limits;
+use limits::within;
+pub(crate) use upload::{Journal, Progress, Proof, Source};
 
 /// A person waits for it, no longer than this while the store fails.
 const RETRY_WITHIN: Duration = Duration::from_secs(5);
 const RETRIES: usize = 2;
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Parts of a multipart upload; S3 wants 5 MiB at least.
-const PART_BYTES: usize = 8 * 1024 * 1024;
 /// S3 takes keys of 1024 bytes, file systems names of 255; while a file is written its name is a little longer.
 const MAX_KEY_BYTES: usize = 1000;
 const MAX_SEGMENT_BYTES: usize = 240;
@@ -71,6 +77,7 @@ pub struct Store {
     prefix: Path,
     /// What locations begin with: the folder, or the bucket's URL.
     base: String,
+    limits: Limits,
 }
 
 /// An object as listed.
@@ -93,7 +100,7 @@ impl Store {
     ///
     /// # Errors
     /// [`LibraryError::Store`] when the folder or the settings cannot be used. S3 itself is not asked yet.
-    pub fn open(config: &StoreConfig, prefix: &str) -> Result<Self, LibraryError> {
+    pub fn open(config: &StoreConfig, prefix: &str, limits: Limits) -> Result<Self, LibraryError> {
         let prefix = Path::parse(prefix.trim_matches('/')).map_err(store_error)?;
         match config {
             StoreConfig::Local { root } => {
@@ -102,13 +109,13 @@ impl Store {
                 let objects = LocalFileSystem::new_with_prefix(root).map_err(store_error)?.with_fsync(true);
                 let root = root.canonicalize().unwrap_or_else(|_| root.clone());
                 let base = root.display().to_string();
-                Ok(Self { objects: Arc::new(objects), s3: None, root: Some(root), prefix, base })
+                Ok(Self { objects: Arc::new(objects), s3: None, root: Some(root), prefix, base, limits })
             }
             StoreConfig::S3(config) => {
-                let s3 = Arc::new(s3(config)?);
+                let s3 = Arc::new(s3(config, limits)?);
                 let base = format!("{}/{}", endpoint_url(config), config.bucket);
                 let objects = Arc::clone(&s3) as Arc<dyn ObjectStore>;
-                Ok(Self { objects, s3: Some(s3), root: None, prefix, base })
+                Ok(Self { objects, s3: Some(s3), root: None, prefix, base, limits })
             }
         }
     }
@@ -154,7 +161,7 @@ impl Store {
     pub async fn list(&self) -> Result<Vec<Object>, LibraryError> {
         let mut listed = self.objects.list(Some(&self.prefix));
         let mut all = Vec::new();
-        while let Some(meta) = listed.next().await {
+        while let Some(meta) = self.call(listed.next()).await? {
             match meta {
                 Ok(meta) => all.extend(self.object(&meta)),
                 Err(object_store::Error::InvalidPath { source }) => {
@@ -171,7 +178,7 @@ impl Store {
     /// # Errors
     /// [`LibraryError::Store`].
     pub async fn check(&self) -> Result<(), LibraryError> {
-        match self.objects.list(Some(&self.prefix)).next().await {
+        match self.call(self.objects.list(Some(&self.prefix)).next()).await? {
             None | Some(Ok(_) | Err(object_store::Error::InvalidPath { .. })) => Ok(()),
             Some(Err(error)) => Err(store_error(error)),
         }
@@ -182,7 +189,8 @@ impl Store {
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn head(&self, name: &str) -> Result<Object, LibraryError> {
-        let meta = self.objects.head(&self.path(name)?).await.map_err(|error| of(name, error))?;
+        let path = self.path(name)?;
+        let meta = self.call(self.objects.head(&path)).await?.map_err(|error| of(name, error))?;
         self.object(&meta).ok_or_else(|| LibraryError::BadName(name.to_owned()))
     }
 
@@ -191,8 +199,9 @@ impl Store {
     /// # Errors
     /// As [`Store::head`].
     pub async fn read(&self, name: &str) -> Result<Bytes, LibraryError> {
-        let got = self.objects.get(&self.path(name)?).await.map_err(|error| of(name, error))?;
-        got.bytes().await.map_err(store_error)
+        let path = self.path(name)?;
+        let reading = async { self.objects.get(&path).await?.bytes().await };
+        self.call(reading).await?.map_err(|error| of(name, error))
     }
 
     /// A few bytes of an object; fewer at its end.
@@ -200,7 +209,8 @@ impl Store {
     /// # Errors
     /// As [`Store::head`].
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, LibraryError> {
-        self.objects.get_range(&self.path(name)?, range).await.map_err(|error| of(name, error))
+        let path = self.path(name)?;
+        self.call(self.objects.get_range(&path, range)).await?.map_err(|error| of(name, error))
     }
 
     /// Bytes of an object, as they come. The range has to lie within it.
@@ -221,8 +231,14 @@ impl Store {
             if_match: object.has_etag.then(|| format!("\"{}\"", object.etag)),
             ..GetOptions::default()
         };
-        let got = self.objects.get_opts(&self.path(name)?, options).await.map_err(|error| of(name, error))?;
-        Ok(got.into_stream().map(|bytes| bytes.map_err(store_error)).boxed())
+        let path = self.path(name)?;
+        let got = self.call(self.objects.get_opts(&path, options)).await?.map_err(|error| of(name, error))?;
+        let stall = self.limits.stall;
+        let bytes = futures::stream::try_unfold(got.into_stream(), move |mut bytes| async move {
+            let next = within(stall, bytes.next()).await?.transpose().map_err(store_error)?;
+            Ok(next.map(|next| (next, bytes)))
+        });
+        Ok(bytes.boxed())
     }
 
     /// Stores a small object, replacing what has its name.
@@ -230,65 +246,23 @@ impl Store {
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn write(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
-        self.objects.put(&self.path(name)?, bytes.into().into()).await.map_err(store_error)?;
+        let (path, bytes) = (self.path(name)?, bytes.into());
+        let limit = self.limits.transfer(bytes.len());
+        within(limit, self.objects.put(&path, bytes.into())).await?.map_err(store_error)?;
         Ok(())
     }
 
-    /// Stores a file, in parts where it is large, and makes sure that all of it is there. `sent` counts bytes. On the same
-    /// disk nothing is copied: the file then has two names, and whoever changes it has to write a new one.
+    /// Stores a small object, and makes sure that it is there as it was given.
     ///
     /// # Errors
-    /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Store`]. What was there before may then be
-    /// gone, the file is not.
-    pub async fn upload(
-        &self,
-        name: &str,
-        file: &std::path::Path,
-        sent: &AtomicU64,
-    ) -> Result<Object, LibraryError> {
-        sent.store(0, Ordering::Relaxed);
-        if let Some(size) = self.link(name, file).await? {
-            sent.store(size, Ordering::Relaxed);
-            return self.head(name).await;
+    /// As [`Store::write`]; [`LibraryError::Different`].
+    pub async fn write_verified(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
+        let bytes = bytes.into();
+        self.write(name, bytes.clone()).await?;
+        match self.read(name).await? == bytes {
+            true => Ok(()),
+            false => Err(LibraryError::Different),
         }
-        let local = |source| LibraryError::Local { path: file.display().to_string(), source };
-        let from = tokio::fs::File::open(file).await.map_err(local)?;
-        let mut parts = Parts { from, file, counter: sent };
-        let path = self.path(name)?;
-        let first = parts.next().await?;
-        if first.len() < PART_BYTES {
-            self.objects.put(&path, first.into()).await.map_err(store_error)?;
-        } else {
-            let mut upload = self.objects.put_multipart(&path).await.map_err(store_error)?;
-            let put = parts.put_all(first, &mut *upload).await;
-            if let Err(error) = put {
-                // Parts that belong to nothing would be kept, and paid for, without ever being seen.
-                let _ = upload.abort().await;
-                return Err(error);
-            }
-        }
-        let sent = sent.load(Ordering::Relaxed);
-        let stored = self.head(name).await?;
-        if stored.size == sent {
-            Ok(stored)
-        } else {
-            Err(LibraryError::Incomplete { stored: stored.size, sent })
-        }
-    }
-
-    /// On the same disk a file is stored by giving it another name. Its bytes, or `None` where that cannot be done.
-    async fn link(&self, name: &str, file: &std::path::Path) -> Result<Option<u64>, LibraryError> {
-        let Some(root) = &self.root else { return Ok(None) };
-        let target = root.join(self.path(name)?.as_ref());
-        let file = file.to_owned();
-        let linking = tokio::task::spawn_blocking(move || {
-            let local = |source| LibraryError::Local { path: file.display().to_string(), source };
-            let synced = std::fs::File::open(&file).map_err(local)?;
-            synced.sync_all().map_err(local)?;
-            let size = synced.metadata().map_err(local)?.len();
-            Ok(link(&file, &target).is_ok().then_some(size))
-        });
-        linking.await.expect("linking does not panic")
     }
 
     /// Deletes an object; one that is not there is deleted already.
@@ -296,7 +270,8 @@ impl Store {
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
-        match self.objects.delete(&self.path(name)?).await {
+        let path = self.path(name)?;
+        match self.call(self.objects.delete(&path)).await? {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(store_error(error)),
         }
@@ -310,6 +285,11 @@ impl Store {
         let Some(s3) = &self.s3 else { return Ok(None) };
         let url = s3.signed_url(http_get(), &self.path(name)?, valid).await.map_err(store_error)?;
         Ok(Some(url.to_string()))
+    }
+
+    /// A call with little to carry.
+    async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, LibraryError> {
+        within(self.limits.call, call).await
     }
 
     fn path(&self, name: &str) -> Result<Path, LibraryError> {
@@ -346,55 +326,14 @@ impl Store {
     }
 }
 
-/// Replaces `target` in one step. A name that ends in "#" and a number is one of a file in the making.
-fn link(file: &std::path::Path, target: &std::path::Path) -> std::io::Result<()> {
-    let folder = target.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-    std::fs::create_dir_all(folder)?;
-    let mut staging = target.as_os_str().to_owned();
-    staging.push("#0");
-    let _ = std::fs::remove_file(&staging);
-    std::fs::hard_link(file, &staging)?;
-    std::fs::rename(&staging, target)?;
-    std::fs::File::open(folder)?.sync_all()
-}
-
-/// A file, cut up.
-struct Parts<'a> {
-    from: tokio::fs::File,
-    file: &'a std::path::Path,
-    counter: &'a AtomicU64,
-}
-
-impl Parts<'_> {
-    /// The next part; a shorter one is the last.
-    async fn next(&mut self) -> Result<Vec<u8>, LibraryError> {
-        let mut part = Vec::with_capacity(PART_BYTES);
-        let read = (&mut self.from).take(PART_BYTES as u64).read_to_end(&mut part).await;
-        read.map_err(|source| LibraryError::Local { path: self.file.display().to_string(), source })?;
-        self.counter.fetch_add(part.len() as u64, Ordering::Relaxed);
-        Ok(part)
-    }
-
-    async fn put_all(
-        &mut self,
-        first: Vec<u8>,
-        upload: &mut dyn MultipartUpload,
-    ) -> Result<(), LibraryError> {
-        let mut part = first;
-        while !part.is_empty() {
-            let is_last = part.len() < PART_BYTES;
-            upload.put_part(part.into()).await.map_err(store_error)?;
-            part = if is_last { Vec::new() } else { self.next().await? };
-        }
-        upload.complete().await.map_err(store_error)?;
-        Ok(())
-    }
-}
-
-fn s3(config: &S3Config) -> Result<AmazonS3, LibraryError> {
+fn s3(config: &S3Config, limits: Limits) -> Result<AmazonS3, LibraryError> {
     // Where the server knows the header it refuses parts that arrive damaged.
     let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_WITHIN, ..RetryConfig::default() };
-    let client = ClientOptions::new().with_allow_http(true).with_connect_timeout(CONNECT_WITHIN);
+    // How long a request may take depends on what it carries: see `Limits`.
+    let client = ClientOptions::new()
+        .with_allow_http(true)
+        .with_connect_timeout(limits.connect)
+        .with_timeout_disabled();
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&config.bucket)
         .with_region(&config.region)

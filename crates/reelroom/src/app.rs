@@ -12,7 +12,7 @@ use axum::routing::get;
 use reelroom_app::{AppConfig, Playback, WebApp};
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
-use reelroom_library::{Library, LibraryConfig, S3Config, StoreConfig};
+use reelroom_library::{Backup, Library, LibraryConfig, Limits, S3Config, StoreConfig};
 use reelroom_media::{MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,7 @@ pub struct App {
     router: Router,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
+    library: Library,
     _data_dir: data_dir::Lock,
 }
 
@@ -85,13 +86,13 @@ impl App {
             router = router.merge(parts.media.router()).merge(parts.egress.router());
             embedded = Some(parts);
         }
-        let web = (role == Role::Everything).then(|| web_app(&config, &secrets, library, address));
+        let web = (role == Role::Everything).then(|| web_app(&config, &secrets, library.clone(), address));
         router = match &web {
             Some(web) => router.fallback_service(web.router()),
             // Clients ask the root whether a server is there at all.
             None => router.route("/", get(async || "OK")).layer(reelroom_media::cors()),
         };
-        Ok(Self { listener, address, router, embedded, web, _data_dir: lock })
+        Ok(Self { listener, address, router, embedded, web, library, _data_dir: lock })
     }
 
     /// Where it is reached.
@@ -111,6 +112,10 @@ impl App {
         if let Some(web) = &self.web {
             web.watch();
         }
+        let tending = tokio::spawn({
+            let (library, stop) = (self.library, stop.clone());
+            async move { library.tend(stop).await }
+        });
         shutdown.await;
         // The recorder's and the rooms' last webhooks still reach this very server.
         if let Some(embedded) = self.embedded {
@@ -121,6 +126,7 @@ impl App {
             web.shutdown().await;
         }
         stop.cancel();
+        let _ = tending.await;
         if let Ok(served) = tokio::time::timeout(CLOSE_WITHIN, serving).await {
             served??;
         }
@@ -180,8 +186,25 @@ fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
         index: index_file(&config.data_dir),
         link_key: secrets.link_key.clone(),
         refresh_every: REFRESH_EVERY,
+        limits: Limits::default(),
+        backup: backup(config),
     })
     .context("the library of recordings cannot be opened")
+}
+
+fn backup(config: &Config) -> Option<Backup> {
+    let folder = || config.backup_path.as_ref().map(|root| StoreConfig::Local { root: root.clone() });
+    let bucket = config.backup_s3_bucket.as_ref().map(|bucket| {
+        StoreConfig::S3(S3Config {
+            endpoint: config.backup_s3_endpoint.clone(),
+            access_key: config.backup_s3_access_key.clone(),
+            secret_key: config.backup_s3_secret_key.clone(),
+            region: config.backup_aws_region.clone(),
+            bucket: bucket.clone(),
+        })
+    });
+    let store = bucket.or_else(folder)?;
+    Some(Backup { store, after: Duration::from_secs(config.backup_after) })
 }
 
 fn index_file(data_dir: &Path) -> std::path::PathBuf {

@@ -90,6 +90,36 @@ pub struct Config {
     )]
     pub recordings_path: String,
 
+    /// A second folder for recordings, best on another disk: those that the store refuses for `backup_after` are stored there,
+    /// listed and played from there, and moved to the store when it takes them. Unset: they wait in the data folder.
+    #[config(env = "BACKUP_PATH")]
+    pub backup_path: Option<PathBuf>,
+
+    /// A second bucket for recordings, instead of `backup_path`.
+    #[config(env = "BACKUP_S3_BUCKET")]
+    pub backup_s3_bucket: Option<String>,
+
+    /// The URL of the second bucket's S3 server. Unset: Amazon's for the region.
+    #[config(env = "BACKUP_S3_ENDPOINT")]
+    pub backup_s3_endpoint: Option<String>,
+
+    /// The access key of the second bucket's S3 server.
+    #[config(env = "BACKUP_S3_ACCESS_KEY")]
+    pub backup_s3_access_key: Option<String>,
+
+    /// The secret key of the second bucket's S3 server.
+    #[config(env = "BACKUP_S3_SECRET_KEY")]
+    pub backup_s3_secret_key: Option<String>,
+
+    /// The region of the second bucket's S3 server.
+    #[config(env = "BACKUP_AWS_REGION", default = "us-east-1")]
+    pub backup_aws_region: String,
+
+    /// For how many seconds the store has to refuse a recording before it is stored in the backup store. 0: it has to refuse
+    /// it once.
+    #[config(env = "BACKUP_AFTER", default = 300)]
+    pub backup_after: u64,
+
     /// For how many days what was recorded is kept as a take beside the finished recording, to be composed again: 0 for not
     /// at all, 100000 for good.
     #[config(env = "KEEP_TAKES_DAYS", default = 0)]
@@ -172,10 +202,17 @@ impl Config {
             &mut self.s3_endpoint,
             &mut self.s3_access_key,
             &mut self.s3_secret_key,
+            &mut self.backup_s3_bucket,
+            &mut self.backup_s3_endpoint,
+            &mut self.backup_s3_access_key,
+            &mut self.backup_s3_secret_key,
         ] {
             if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
                 *value = None;
             }
+        }
+        if self.backup_path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            self.backup_path = None;
         }
     }
 
@@ -201,6 +238,29 @@ impl Config {
         }
         if self.s3_bucket.is_some() && self.s3_access_key.is_some() != self.s3_secret_key.is_some() {
             anyhow::bail!("s3_access_key and s3_secret_key are a pair: set both or neither");
+        }
+        if self.backup_s3_bucket.is_none()
+            && (self.backup_s3_endpoint.is_some()
+                || self.backup_s3_access_key.is_some()
+                || self.backup_s3_secret_key.is_some())
+        {
+            anyhow::bail!(
+                "settings of a second S3 server are given but backup_s3_bucket (BACKUP_S3_BUCKET) is not: name the \
+                 bucket, or remove them"
+            );
+        }
+        if self.backup_s3_access_key.is_some() != self.backup_s3_secret_key.is_some() {
+            anyhow::bail!("backup_s3_access_key and backup_s3_secret_key are a pair: set both or neither");
+        }
+        if self.backup_path.is_some() && self.backup_s3_bucket.is_some() {
+            anyhow::bail!("backup_path and backup_s3_bucket are two backup stores: set one of them");
+        }
+        let is_same_bucket = self.backup_s3_bucket.is_some()
+            && self.backup_s3_bucket == self.s3_bucket
+            && self.backup_s3_endpoint == self.s3_endpoint;
+        let is_same_folder = self.s3_bucket.is_none() && self.backup_path.as_ref() == Some(&self.data_dir);
+        if is_same_bucket || is_same_folder {
+            anyhow::bail!("the backup store is the store itself: choose another one, or none");
         }
         if self.recording_playback_strategy == PlaybackStrategy::S3 && self.s3_bucket.is_none() {
             anyhow::bail!("recording_playback_strategy = \"S3\" needs s3_bucket (S3_BUCKET)");

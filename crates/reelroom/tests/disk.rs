@@ -53,3 +53,92 @@ async fn takes_are_kept_when_they_are_wanted() {
     assert_eq!(program.list(&[]).await.len(), 1);
     program.stop();
 }
+
+/// A file where the store's folder has to be: nothing can be stored until it is gone.
+fn obstruct(data: &std::path::Path) -> std::path::PathBuf {
+    let obstacle = data.join("recordings");
+    std::fs::write(&obstacle, "in the way").unwrap();
+    obstacle
+}
+
+async fn record(program: &Program) -> String {
+    program.make_room("a").await;
+    let recording = program.start_recording("a").await;
+    let name = recording["name"].as_str().unwrap().to_owned();
+    program.until_status(&name, "recording").await;
+    program.stop_recording("a").await;
+    name
+}
+
+async fn until(
+    program: &Program,
+    name: &str,
+    wanted: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
+    let began = std::time::Instant::now();
+    loop {
+        let all = program.list(&[]).await;
+        if let Some(found) = all.iter().find(|recording| recording["name"] == name && wanted(recording)) {
+            return found.clone();
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{name} does not become what it should: {all:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn plays(program: &Program, name: &str) {
+    let answer = program.get(&format!("/recordings/{name}")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.bytes().await.unwrap().windows(4).any(|four| four == b"moov"));
+}
+
+#[tokio::test]
+async fn what_the_disk_refuses_plays_waits_over_a_restart_and_is_stored_when_it_can_be() {
+    let data = tempfile::tempdir().unwrap();
+    let obstacle = obstruct(data.path());
+    let program = Program::start(&[], data.path(), &[]);
+    let name = record(&program).await;
+    let waiting =
+        until(&program, &name, |recording| recording["upload"]["attempts"].as_u64() >= Some(2)).await;
+    let upload = &waiting["upload"];
+    assert!(upload["lastError"].as_str().is_some_and(|error| error.contains("os error")), "{upload}");
+    plays(&program, &name).await;
+    assert!(
+        program.get("/metrics").send().await.unwrap().text().await.unwrap().contains("recordings_waiting 1")
+    );
+    program.stop();
+
+    let program = Program::start(&[], data.path(), &[]);
+    let waiting = until(&program, &name, |recording| !recording["upload"].is_null()).await;
+    assert!(
+        waiting["upload"]["attempts"].as_u64() >= upload["attempts"].as_u64(),
+        "{waiting} after {upload}"
+    );
+    plays(&program, &name).await;
+    std::fs::remove_file(obstacle).unwrap();
+    let retried = program.answer(program.post(&format!("/recordings/{name}/retry"), &json!({}))).await;
+    assert_eq!(retried.0, 200, "{}", retried.1);
+    program.until_status(&name, "complete").await;
+    plays(&program, &name).await;
+    program.stop();
+    let left = |folder: &str| std::fs::read_dir(data.path().join(folder)).unwrap().count();
+    assert_eq!((left("composed"), left("takes"), left("recordings")), (0, 0, 2));
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_goes_to_the_backup_folder_and_back() {
+    let (data, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let obstacle = obstruct(data.path());
+    let settings = [("BACKUP_PATH", backup.path().to_str().unwrap()), ("BACKUP_AFTER", "0")];
+    let program = Program::start(&[], data.path(), &settings);
+    let name = record(&program).await;
+    until(&program, &name, |recording| recording["inBackup"] == true && recording["upload"].is_null()).await;
+    plays(&program, &name).await;
+    assert!(backup.path().join("recordings").join(&name).exists());
+    std::fs::remove_file(obstacle).unwrap();
+    until(&program, &name, |recording| recording["inBackup"].is_null()).await;
+    plays(&program, &name).await;
+    assert!(data.path().join("recordings").join(&name).exists());
+    assert_eq!(std::fs::read_dir(backup.path().join("recordings")).unwrap().count(), 0);
+    program.stop();
+}

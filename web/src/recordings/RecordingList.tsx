@@ -123,7 +123,10 @@ function Item({ recording, clockOffset, onPlay, onRemove, onProblem }: ItemProps
       {ready && recording.lostSeconds !== null && (
         <p className="recording__note">{texts.recovered(recording.lostSeconds)}</p>
       )}
-      {recording.upload && <UploadNote name={name} upload={recording.upload} onProblem={onProblem} />}
+      {recording.upload && (
+        <UploadNote name={name} upload={recording.upload} clockOffset={clockOffset} onProblem={onProblem} />
+      )}
+      {recording.inBackup && <p className="recording__note">{texts.upload.inBackup}</p>}
       {!isUnfinished(recording) && (
         <div className="recording__actions">
           {ready && (
@@ -167,20 +170,28 @@ function Item({ recording, clockOffset, onPlay, onRemove, onProblem }: ItemProps
 interface UploadProps {
   name: string;
   upload: Upload;
+  clockOffset: number;
   onProblem: (text: string) => void;
 }
 
 /** A recording that plays from the server's disk until the store has it. */
-function UploadNote({ name, upload, onProblem }: UploadProps) {
-  if (upload.lastError === null) {
-    return <p className="recording__note">{texts.upload.running(Math.floor(upload.progress * 100))}</p>;
+function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
+  const percent = Math.floor(upload.progress * 100);
+  if (upload.state === 'uploading' || upload.state === 'verifying') {
+    return <p className="recording__note">{texts.upload[upload.state](percent)}</p>;
   }
+  if (upload.lastError === null) {
+    return <p className="recording__note">{texts.upload.waiting}</p>;
+  }
+  const secondsLeft =
+    upload.nextTryAt === null ? 0 : Math.ceil((upload.nextTryAt - Date.now() - clockOffset) / 1000);
   const retry = () => {
     retryUpload(name).catch((error: unknown) => onProblem(messageOf(error)));
   };
   return (
     <div className="recording__error">
-      <p>{texts.upload.waiting(upload.lastError)}</p>
+      <p>{texts.upload.failed(upload.lastError)}</p>
+      <p>{texts.upload.next(upload.attempts, secondsLeft)}</p>
       <button type="button" className="button" onClick={retry}>
         {texts.upload.retry}
       </button>

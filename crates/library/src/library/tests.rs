@@ -1,5 +1,11 @@
 use super::*;
 use crate::Sort;
+use crate::outbox::UploadState;
+use crate::store::S3Config;
+use s3_server::{Fault, Kind, S3Server};
+
+#[path = "../../tests/common/s3.rs"]
+mod s3_server;
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -68,6 +74,8 @@ fn open(folder: &Path) -> Library {
         index: folder.join("index.db"),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::ZERO,
+        limits: Limits::default(),
+        backup: None,
     };
     Library::open(config).unwrap()
 }
@@ -288,7 +296,7 @@ async fn a_recording_is_listed_and_played_while_its_store_refuses_it() {
 async fn a_store_that_fails_is_told_and_what_was_known_is_still_listed() {
     let fixture = Fixture::new();
     let config = LibraryConfig {
-        store: StoreConfig::S3(crate::S3Config {
+        store: StoreConfig::S3(S3Config {
             endpoint: Some("http://127.0.0.1:9".into()),
             access_key: Some("a".into()),
             secret_key: Some("b".into()),
@@ -299,10 +307,241 @@ async fn a_store_that_fails_is_told_and_what_was_known_is_still_listed() {
         index: fixture.folder.path().join("other.db"),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::from_secs(60),
+        limits: Limits::default(),
+        backup: None,
     };
     let library = Library::open(config).unwrap();
     assert!(matches!(library.list(&ListQuery::default()).await, Err(LibraryError::Store(_))));
     assert!(library.trouble().is_some());
     library.note(making("EG_1", "a.mp4", Status::Recording)).await.unwrap();
     assert_eq!(library.list(&ListQuery::default()).await.unwrap().recordings.len(), 1);
+}
+
+/// A library in a bucket that fails on demand, with or without a second store.
+struct Bucket {
+    server: S3Server,
+    folder: tempfile::TempDir,
+}
+
+const CONTENT: &[u8] = b"what was recorded";
+
+impl Bucket {
+    async fn new() -> Self {
+        Self { server: S3Server::start().await, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn backup(&self) -> Backup {
+        let store = StoreConfig::Local { root: self.folder.path().join("backup") };
+        Backup { store, after: Duration::ZERO }
+    }
+
+    fn open(&self, backup: Option<Backup>) -> Library {
+        let config = LibraryConfig {
+            store: StoreConfig::S3(S3Config {
+                endpoint: Some(self.server.endpoint.clone()),
+                access_key: Some(s3_server::ACCESS_KEY.into()),
+                secret_key: Some(s3_server::SECRET_KEY.into()),
+                region: "us-east-1".into(),
+                bucket: s3_server::BUCKET.into(),
+            }),
+            prefix: "recordings/".into(),
+            index: self.folder.path().join("index.db"),
+            link_key: LinkKey::new([7; 32]),
+            refresh_every: Duration::ZERO,
+            limits: Limits {
+                connect: Duration::from_millis(500),
+                call: Duration::from_millis(500),
+                stall: Duration::from_millis(500),
+            },
+            backup,
+        };
+        Library::open(config).unwrap()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        let file = self.folder.path().join(format!("made of {name}"));
+        std::fs::write(&file, CONTENT).unwrap();
+        file
+    }
+
+    async fn publish(&self, library: &Library, name: &str) -> Result<Published, LibraryError> {
+        let (file, key) = (self.file(name), format!("recordings/{name}"));
+        let publication = Publication {
+            file: &file,
+            key: &key,
+            egress_id: name.trim_end_matches(".mp4"),
+            room_name: "r",
+            room_id: "RM_1",
+            started_at_ns: 1_000_000_000,
+            duration_ns: 1_000_000,
+            recovered: false,
+            lost_ns: 0,
+            report: &serde_json::Value::Null,
+        };
+        library.publish(&publication).await
+    }
+}
+
+async fn plays(library: &Library, name: &str) {
+    let file = library.file(name).await.unwrap();
+    let bytes = library.stream(&file, 0..file.size).await.unwrap().collect::<Vec<_>>().await;
+    let bytes = bytes.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat();
+    assert!(bytes == CONTENT, "{name} plays something else");
+}
+
+async fn listed(library: &Library) -> Vec<Recording> {
+    library.list(&ListQuery::default()).await.unwrap().recordings
+}
+
+#[tokio::test]
+async fn under_every_fault_a_recording_is_listed_and_plays_and_is_stored_once_it_is_over() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    bucket.publish(&library, "EG_before.mp4").await.unwrap();
+    let faults =
+        [Kind::Error, Kind::Hang, Kind::Cut, Kind::Stall, Kind::LieSize, Kind::Truncate, Kind::Corrupt];
+    for (number, kind) in faults.into_iter().enumerate() {
+        let name = format!("EG_{number}.mp4");
+        bucket.server.faults.set(kind);
+        let began = Instant::now();
+        let error = bucket.publish(&library, &name).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(10), "{kind:?} took {:?}", began.elapsed());
+        let upload = library.find(&name).await.unwrap().upload.unwrap();
+        assert_eq!((upload.state, upload.attempts), (UploadState::Waiting, 1), "{kind:?}");
+        assert!(
+            error.to_string().contains(upload.last_error.as_ref().unwrap().trim()),
+            "{kind:?}: {upload:?}"
+        );
+        assert!(upload.next_try_at_ms.unwrap() > unix_ms() - 10_000);
+        let began = Instant::now();
+        assert_eq!(listed(&library).await.len(), number + 2, "{kind:?}");
+        plays(&library, &name).await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{kind:?}: nobody waits for the store");
+        bucket.server.faults.set(Kind::None);
+        bucket.publish(&library, &name).await.unwrap();
+        std::fs::remove_file(bucket.file(&name)).unwrap();
+        plays(&library, &name).await;
+    }
+    assert_eq!(library.waiting(), 0);
+    library.refresh().await.unwrap();
+    assert!(
+        listed(&library)
+            .await
+            .iter()
+            .all(|recording| recording.upload.is_none() && recording.sha256.is_some())
+    );
+    assert_eq!(bucket.server.objects().len(), 2 * (faults.len() + 1), "{:?}", bucket.server.objects());
+    assert!(bucket.server.unfinished().is_empty());
+    for recording in listed(&library).await {
+        library.delete(&recording.name).await.unwrap();
+    }
+    assert!(bucket.server.objects().is_empty());
+}
+
+#[tokio::test]
+async fn after_a_restart_what_waits_is_listed_and_plays_before_anything_is_tried_and_its_tries_are_remembered()
+ {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    bucket.publish(&library, "EG_0.mp4").await.unwrap();
+    bucket.server.faults.set(Kind::Error);
+    bucket.publish(&library, "EG_1.mp4").await.unwrap_err();
+    drop(library);
+
+    bucket.server.faults.set(Kind::Hang);
+    let library = bucket.open(None);
+    let began = Instant::now();
+    let all = listed(&library).await;
+    assert!(began.elapsed() < Duration::from_secs(3), "a store that hangs keeps nobody from the list");
+    assert_eq!(all.len(), 2);
+    let upload = library.find("EG_1.mp4").await.unwrap().upload.unwrap();
+    assert_eq!((upload.state, upload.attempts, upload.last_error.is_some()), (UploadState::Waiting, 1, true));
+    plays(&library, "EG_1.mp4").await;
+    bucket.server.faults.set(Kind::None);
+    // What the store does not have yet is not forgotten when the store is read.
+    library.refresh().await.unwrap();
+    assert_eq!(listed(&library).await.len(), 2);
+    let due_ms = upload.next_try_at_ms.unwrap();
+    bucket.publish(&library, "EG_1.mp4").await.unwrap();
+    assert!(unix_ms() >= due_ms, "not before it is due");
+    assert!(library.find("EG_1.mp4").await.unwrap().upload.is_none());
+    drop(library);
+    assert_eq!(bucket.open(None).waiting(), 0);
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_goes_into_the_backup_store_and_is_moved_when_it_takes_it() {
+    let bucket = Bucket::new().await;
+    let patient = Backup { after: Duration::from_secs(3600), ..bucket.backup() };
+    let library = bucket.open(Some(patient));
+    bucket.server.faults.set(Kind::Error);
+    bucket.publish(&library, "EG_0.mp4").await.unwrap_err();
+    drop(library);
+
+    let library = bucket.open(Some(bucket.backup()));
+    let published = bucket.publish(&library, "EG_0.mp4").await.unwrap();
+    assert!(published.location.starts_with(bucket.folder.path().to_str().unwrap()));
+    std::fs::remove_file(bucket.file("EG_0.mp4")).unwrap();
+    let kept = library.find("EG_0.mp4").await.unwrap();
+    assert!(kept.in_backup && kept.upload.is_none());
+    plays(&library, "EG_0.mp4").await;
+    assert!(library.report("EG_0.mp4").await.is_ok());
+    library.put_right().await.unwrap_err();
+    assert!(library.refresh().await.is_err());
+    assert_eq!(listed(&library).await.len(), 1);
+    drop(library);
+
+    // The index is not needed to know it.
+    std::fs::remove_file(bucket.folder.path().join("index.db")).unwrap();
+    let library = bucket.open(Some(bucket.backup()));
+    assert!(library.refresh().await.is_err());
+    let again = listed(&library).await;
+    assert_eq!(again, std::slice::from_ref(&kept));
+    plays(&library, "EG_0.mp4").await;
+
+    for kind in [Kind::Corrupt, Kind::Truncate, Kind::LieSize] {
+        bucket.server.faults.set(Fault { kind, times: Some(1), ..Fault::default() });
+        library.put_right().await.unwrap_err();
+        assert!(bucket.server.objects().is_empty());
+        plays(&library, "EG_0.mp4").await;
+    }
+    bucket.server.faults.set(Kind::None);
+    library.put_right().await.unwrap();
+    library.refresh().await.unwrap();
+    assert_eq!(listed(&library).await, [Recording { in_backup: false, ..kept }]);
+    plays(&library, "EG_0.mp4").await;
+    assert!(bucket.server.object("recordings/EG_0.mp4") == CONTENT);
+    let left = std::fs::read_dir(bucket.folder.path().join("backup/recordings")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left in the backup store");
+    let sidecar: serde_json::Value =
+        serde_json::from_slice(&bucket.server.object("recordings/EG_0.mp4.json")).unwrap();
+    assert!(sidecar["files"][0]["location"].as_str().unwrap().starts_with(&bucket.server.endpoint));
+}
+
+#[tokio::test]
+async fn a_recording_in_the_backup_store_can_be_deleted_and_stays_deleted() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(Some(bucket.backup()));
+    bucket.server.faults.set(Kind::Error);
+    bucket.publish(&library, "EG_0.mp4").await.unwrap();
+    library.delete("EG_0.mp4").await.unwrap();
+    bucket.server.faults.set(Kind::None);
+    library.put_right().await.unwrap();
+    library.refresh().await.unwrap();
+    assert!(listed(&library).await.is_empty());
+    assert!(bucket.server.objects().is_empty());
+}
+
+#[tokio::test]
+async fn two_stores_that_refuse_a_recording_are_both_told() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(Some(bucket.backup()));
+    let obstacle = bucket.folder.path().join("backup/recordings");
+    std::fs::write(&obstacle, "a file where a folder has to be").unwrap();
+    bucket.server.faults.set(Kind::Error);
+    let error = bucket.publish(&library, "EG_0.mp4").await.unwrap_err().to_string();
+    assert!(error.contains(&bucket.server.endpoint) && error.contains("backup store"), "{error}");
+    plays(&library, "EG_0.mp4").await;
+    std::fs::remove_file(obstacle).unwrap();
+    bucket.publish(&library, "EG_0.mp4").await.unwrap();
 }

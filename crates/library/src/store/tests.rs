@@ -1,6 +1,12 @@
 //! One suite for every store.
 
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest as _, Sha256};
+
 use super::*;
+use crate::index::Index;
+use s3_server::{Fault, Kind};
 
 #[path = "../../tests/common/s3.rs"]
 mod s3_server;
@@ -14,13 +20,56 @@ const NAMES: [&str; 5] = [
     ".hidden.mp4",
 ];
 
+/// Uploads as the library does.
+struct Uploader {
+    journal: Journal,
+    progress: Progress,
+    _folder: tempfile::TempDir,
+}
+
+impl Uploader {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.db")).unwrap();
+        Self { journal: Journal::new(index, "store"), progress: Progress::default(), _folder: folder }
+    }
+
+    async fn upload(
+        &self,
+        store: &Store,
+        name: &str,
+        file: &std::path::Path,
+    ) -> Result<Object, LibraryError> {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let proof = Proof { size: bytes.len() as u64, sha256: &sha256 };
+        store.put_file(name, Source::File(file), proof, &self.journal, &self.progress).await
+    }
+}
+
+fn s3_config(server: &s3_server::S3Server) -> StoreConfig {
+    StoreConfig::S3(S3Config {
+        endpoint: Some(server.endpoint.clone()),
+        access_key: Some(s3_server::ACCESS_KEY.into()),
+        secret_key: Some(s3_server::SECRET_KEY.into()),
+        region: "us-east-1".into(),
+        bucket: s3_server::BUCKET.into(),
+    })
+}
+
+/// Large enough for several parts.
+fn large_content() -> Vec<u8> {
+    (0..upload::PART_BYTES + 12_345).map(|at| (at % 251) as u8).collect()
+}
+
 async fn conforms(store: &Store) {
+    let uploader = Uploader::new();
     assert!(store.list().await.unwrap().is_empty());
     let folder = tempfile::tempdir().unwrap();
     for name in NAMES {
         let file = folder.path().join("made.mp4");
         std::fs::write(&file, name.repeat(10)).unwrap();
-        let stored = store.upload(name, &file, &AtomicU64::default()).await.unwrap();
+        let stored = uploader.upload(store, name, &file).await.unwrap();
         assert_eq!((stored.name.as_str(), stored.size), (name, name.len() as u64 * 10));
         assert_eq!(store.head(name).await.unwrap(), stored);
         assert_eq!(store.read(name).await.unwrap(), name.repeat(10).as_bytes());
@@ -72,14 +121,13 @@ async fn conforms(store: &Store) {
     }
 
     let large = folder.path().join("large.mp4");
-    let content: Vec<u8> = (0..PART_BYTES + 12_345).map(|at| (at % 251) as u8).collect();
+    let content = large_content();
     std::fs::write(&large, &content).unwrap();
-    let sent = AtomicU64::default();
-    store.upload("large.mp4", &large, &sent).await.unwrap();
-    assert_eq!(sent.into_inner(), content.len() as u64);
+    uploader.upload(store, "large.mp4", &large).await.unwrap();
+    assert_eq!(uploader.progress.bytes.load(Ordering::Relaxed), content.len() as u64);
     assert!(store.read("large.mp4").await.unwrap() == content, "parts are put together in order");
     assert!(matches!(
-        store.upload("x.mp4", &folder.path().join("none"), &AtomicU64::default()).await,
+        uploader.upload(store, "x.mp4", &folder.path().join("none")).await,
         Err(LibraryError::Local { .. })
     ));
 }
@@ -87,14 +135,8 @@ async fn conforms(store: &Store) {
 #[tokio::test]
 async fn an_s3_server_conforms() {
     let server = s3_server::S3Server::start().await;
-    let config = StoreConfig::S3(S3Config {
-        endpoint: Some(server.endpoint.clone()),
-        access_key: Some(s3_server::ACCESS_KEY.into()),
-        secret_key: Some(s3_server::SECRET_KEY.into()),
-        region: "us-east-1".into(),
-        bucket: s3_server::BUCKET.into(),
-    });
-    let store = Store::open(&config, "recordings/").unwrap();
+    let config = s3_config(&server);
+    let store = Store::open(&config, "recordings/", Limits::default()).unwrap();
     conforms(&store).await;
     assert!(store.is_s3());
     assert_eq!(store.origin().as_deref(), Some(server.endpoint.as_str()));
@@ -103,7 +145,7 @@ async fn an_s3_server_conforms() {
     assert_eq!(store.location("a.mp4").unwrap(), location);
     let url = store.presign("large.mp4", Duration::from_secs(60)).await.unwrap().unwrap();
     assert!(url.starts_with(&location.replace("a.mp4", "large.mp4?")) && url.contains("X-Amz-Signature="));
-    conforms(&Store::open(&config, "").unwrap().at("deep/er").unwrap()).await;
+    conforms(&Store::open(&config, "", Limits::default()).unwrap().at("deep/er").unwrap()).await;
 }
 
 #[tokio::test]
@@ -122,7 +164,7 @@ async fn an_s3_server_that_is_not_there_or_refuses_us_is_an_error_in_words() {
         ..config.clone()
     };
     for config in [config, no_bucket] {
-        let store = Store::open(&StoreConfig::S3(config), "").unwrap();
+        let store = Store::open(&StoreConfig::S3(config), "", Limits::default()).unwrap();
         assert!(matches!(store.list().await, Err(LibraryError::Store(_))));
         assert!(matches!(store.check().await, Err(LibraryError::Store(_))));
     }
@@ -132,8 +174,8 @@ async fn an_s3_server_that_is_not_there_or_refuses_us_is_an_error_in_words() {
 async fn a_whole_folder_is_a_store_and_foreign_names_in_it_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let config = StoreConfig::Local { root: folder.path().to_owned() };
-    conforms(&Store::open(&config, "").unwrap().at("a/b/").unwrap()).await;
-    let store = Store::open(&config, "").unwrap();
+    conforms(&Store::open(&config, "", Limits::default()).unwrap().at("a/b/").unwrap()).await;
+    let store = Store::open(&config, "", Limits::default()).unwrap();
     std::fs::write(folder.path().join("line\nbreak.mp4"), "x").unwrap();
     store.write("fine.mp4", "x").await.unwrap();
     let names: Vec<_> = store.list().await.unwrap().into_iter().map(|object| object.name).collect();
@@ -146,7 +188,8 @@ async fn a_whole_folder_is_a_store_and_foreign_names_in_it_are_left_out() {
 #[tokio::test]
 async fn an_object_that_was_replaced_is_not_mixed_with_its_successor() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&StoreConfig::Local { root: folder.path().to_owned() }, "").unwrap();
+    let store =
+        Store::open(&StoreConfig::Local { root: folder.path().to_owned() }, "", Limits::default()).unwrap();
     store.write("a.mp4", "first").await.unwrap();
     let first = store.head("a.mp4").await.unwrap();
     store.write("a.mp4", "second one").await.unwrap();
@@ -157,7 +200,8 @@ async fn an_object_that_was_replaced_is_not_mixed_with_its_successor() {
 async fn local_disk_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("data");
-    let store = Store::open(&StoreConfig::Local { root: root.clone() }, "recordings/").unwrap();
+    let store =
+        Store::open(&StoreConfig::Local { root: root.clone() }, "recordings/", Limits::default()).unwrap();
     conforms(&store).await;
     assert!(!store.is_s3());
     assert!(store.location("a.mp4").unwrap().ends_with("/data/recordings/a.mp4"));
@@ -173,4 +217,142 @@ fn endpoints_are_taken_with_and_without_a_scheme() {
     assert_eq!(url(Some("http://localhost:9000/")), "http://localhost:9000");
     assert_eq!(url(Some("s3.example.org")), "https://s3.example.org");
     assert_eq!(url(None), "https://s3.eu-west-1.amazonaws.com");
+}
+
+/// A server, a store that gives up quickly, and a file for it.
+struct Faulty {
+    server: s3_server::S3Server,
+    store: Store,
+    uploader: Uploader,
+    folder: tempfile::TempDir,
+}
+
+impl Faulty {
+    async fn new() -> Self {
+        let server = s3_server::S3Server::start().await;
+        let short = Duration::from_millis(400);
+        let limits = Limits { connect: short, call: short, stall: short };
+        let store = Store::open(&s3_config(&server), "recordings/", limits).unwrap();
+        Self { server, store, uploader: Uploader::new(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    async fn upload(&self, content: &[u8]) -> Result<Object, LibraryError> {
+        let file = self.folder.path().join("made.mp4");
+        std::fs::write(&file, content).unwrap();
+        self.uploader.upload(&self.store, "a.mp4", &file).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_store_does_not_give_back_as_it_was_sent_is_not_stored() {
+    let faulty = Faulty::new().await;
+    let large = large_content();
+    let all = [Kind::LieSize, Kind::Truncate, Kind::Corrupt];
+    for (content, kinds) in [(&b"a small file"[..], &all[..]), (&large, &all[2..])] {
+        let size = content.len() as u64;
+        for &kind in kinds {
+            faulty.server.faults.set(Fault { kind, times: Some(1), ..Fault::default() });
+            let error = faulty.upload(content).await.unwrap_err();
+            match kind {
+                Kind::LieSize => assert!(
+                    matches!(error, LibraryError::Incomplete { stored, sent } if sent == size && stored + 1 == size)
+                ),
+                Kind::Truncate => assert!(
+                    matches!(error, LibraryError::Incomplete { stored, sent } if sent == size && stored == size / 2)
+                ),
+                _ => assert!(matches!(error, LibraryError::Different), "{error}"),
+            }
+            assert_eq!(faulty.server.faults.current().struck, 1);
+            assert!(faulty.server.objects().is_empty(), "it would be listed: {kind:?}");
+            faulty.upload(content).await.unwrap();
+            assert!(faulty.server.object("recordings/a.mp4") == content);
+            faulty.store.delete("a.mp4").await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_stalls_or_cuts_off_fails_in_time_and_keeps_nothing_of_an_upload() {
+    let faulty = Faulty::new().await;
+    let large = large_content();
+    faulty.upload(&large).await.unwrap();
+    let object = faulty.store.head("a.mp4").await.unwrap();
+    for kind in [Kind::Hang, Kind::Cut, Kind::Error] {
+        let began = std::time::Instant::now();
+        faulty.server.faults.set(kind);
+        assert!(matches!(faulty.store.list().await, Err(LibraryError::Store(_))), "{kind:?}");
+        assert!(matches!(faulty.store.check().await, Err(LibraryError::Store(_))));
+        assert!(matches!(faulty.store.head("a.mp4").await, Err(LibraryError::Store(_))));
+        assert!(matches!(faulty.store.read("a.mp4").await, Err(LibraryError::Store(_))));
+        assert!(matches!(faulty.store.delete("a.mp4").await, Err(LibraryError::Store(_))));
+        assert!(matches!(faulty.store.write("b.json", "{}").await, Err(LibraryError::Store(_))));
+        assert!(matches!(faulty.upload(b"small").await, Err(LibraryError::Store(_))));
+        assert!(began.elapsed() < Duration::from_secs(20), "{kind:?} took {:?}", began.elapsed());
+        faulty.server.faults.set(Kind::None);
+    }
+    for kind in [Kind::Stall, Kind::Cut] {
+        faulty.server.faults.set(kind);
+        let began = std::time::Instant::now();
+        let failed = match faulty.store.stream(&object, 0..object.size).await {
+            Err(_) => true,
+            Ok(bytes) => bytes.any(|bytes| async move { bytes.is_err() }).await,
+        };
+        assert!(failed && began.elapsed() < Duration::from_secs(10), "{kind:?} took {:?}", began.elapsed());
+    }
+    faulty.server.faults.set(Kind::None);
+    faulty.store.delete("a.mp4").await.unwrap();
+
+    // Its parts cannot be sent, and while it fails nothing can be aborted.
+    faulty.server.faults.set(Fault { kind: Kind::Error, method: Some("PUT".into()), ..Fault::default() });
+    faulty.upload(&large).await.unwrap_err();
+    assert!(faulty.server.unfinished().is_empty() && faulty.server.objects().is_empty());
+    faulty.server.faults.set(Kind::None);
+}
+
+#[tokio::test]
+async fn an_upload_that_a_killed_program_left_is_aborted_by_the_next() {
+    let faulty = Faulty::new().await;
+    let file = faulty.folder.path().join("made.mp4");
+    std::fs::write(&file, large_content()).unwrap();
+    // The first part hangs, and the program ends.
+    faulty.server.faults.set(Fault { kind: Kind::Hang, method: Some("PUT".into()), ..Fault::default() });
+    let hangs = async {
+        while faulty.server.faults.current().struck == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        uploaded = faulty.uploader.upload(&faulty.store, "a.mp4", &file) => panic!("{uploaded:?}"),
+        () = hangs => {}
+    }
+    assert!(!faulty.server.unfinished().is_empty());
+    faulty.server.faults.set(Kind::Error);
+    faulty.store.abort(&faulty.uploader.journal).await.unwrap_err();
+    faulty.server.faults.set(Kind::None);
+    faulty.store.abort(&faulty.uploader.journal).await.unwrap();
+    assert!(faulty.server.unfinished().is_empty());
+    // Nothing is left to be done.
+    faulty.server.faults.set(Kind::Error);
+    faulty.store.abort(&faulty.uploader.journal).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_stored_by_copying_on_local_disk_is_read_back_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig::Local { root: folder.path().join("store") };
+    let store = Store::open(&config, "", Limits::default()).unwrap();
+    let other = Store::open(&StoreConfig::Local { root: folder.path().join("other") }, "", Limits::default())
+        .unwrap();
+    other.write("a.mp4", "bytes").await.unwrap();
+    let (object, uploader) = (other.head("a.mp4").await.unwrap(), Uploader::new());
+    let source = Source::Object(&other, &object);
+    let sha256 = hex::encode(Sha256::digest("bytes"));
+    let put = |sha256| {
+        let proof = Proof { size: 5, sha256 };
+        store.put_file("a.mp4", source, proof, &uploader.journal, &uploader.progress)
+    };
+    assert!(matches!(put("0123").await, Err(LibraryError::Different)));
+    assert!(store.list().await.unwrap().is_empty());
+    put(&sha256).await.unwrap();
+    assert_eq!(store.read("a.mp4").await.unwrap(), "bytes");
 }

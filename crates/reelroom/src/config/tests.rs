@@ -69,6 +69,14 @@ fn half_a_pair_and_impossible_values_are_refused() {
     assert!(refusal("livekit_api_key = \"k\"").contains("livekit_api_secret"));
     assert!(refusal("s3_endpoint = \"http://localhost:9000\"").contains("s3_bucket"));
     assert!(refusal("s3_bucket = \"b\"\ns3_access_key = \"a\"").contains("s3_secret_key"));
+    assert!(refusal("backup_s3_endpoint = \"http://localhost:9000\"").contains("backup_s3_bucket"));
+    assert!(
+        refusal("backup_s3_bucket = \"b\"\nbackup_s3_secret_key = \"s\"").contains("backup_s3_access_key")
+    );
+    assert!(refusal("backup_s3_bucket = \"b\"\nbackup_path = \"/b\"").contains("set one of them"));
+    assert!(refusal("backup_s3_bucket = \"b\"\ns3_bucket = \"b\"").contains("the store itself"));
+    assert!(refusal("backup_path = \"./data\"").contains("the store itself"));
+    from_toml("backup_path = \"./data\"\ns3_bucket = \"b\"").unwrap();
     assert!(refusal("recording_playback_strategy = \"S3\"").contains("s3_bucket"));
     assert!(refusal("recording_playback_strategy = \"proxy\"").contains("recording_playback_strategy"));
     assert!(refusal("recordings_path = \"../up/\"").contains("recordings_path"));

@@ -1,0 +1,98 @@
+//! What has to be put right in the stores without anybody asking: uploads that did not end are aborted, and recordings in
+//! the backup store are moved to the first one.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Library, put, unix_ms};
+use crate::error::LibraryError;
+use crate::recording::Recording;
+use crate::sidecar::{self, Sidecar};
+use crate::store::{Progress, Source};
+
+/// With nothing to do it costs two questions to the index.
+const EVERY: Duration = Duration::from_secs(5);
+/// While a store fails.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Library {
+    /// Puts the stores right, again and again until it is told to stop.
+    pub async fn tend(&self, stop: CancellationToken) {
+        let work = async {
+            let mut pause = EVERY;
+            let mut trouble: Option<String> = None;
+            loop {
+                match self.put_right().await {
+                    Ok(()) => (pause, trouble) = (EVERY, None),
+                    Err(error) => {
+                        let text = error.to_string();
+                        if trouble.as_ref() != Some(&text) {
+                            tracing::warn!("the stores cannot be put right: {text}");
+                            trouble = Some(text);
+                        }
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
+                }
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Puts the stores right once.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`], [`LibraryError::Index`]: what is left is done by the next call.
+    pub async fn put_right(&self) -> Result<(), LibraryError> {
+        let shared = &self.shared;
+        let aborted = shared.root.abort(&shared.journal).await.map_err(|error| shared.placed(error));
+        if let Some(backup) = &shared.backup {
+            backup.root.abort(&backup.journal).await?;
+            for recording in shared.index.in_backup().await? {
+                self.move_home(&recording).await.map_err(|error| shared.placed(error))?;
+            }
+        }
+        aborted
+    }
+
+    /// From the backup store to the first one.
+    async fn move_home(&self, recording: &Recording) -> Result<(), LibraryError> {
+        let (shared, name) = (&self.shared, recording.name.as_str());
+        let Some(backup) = &shared.backup else { return Ok(()) };
+        let sidecar_name = sidecar::own(name);
+        let object = match backup.store.head(name).await {
+            // Somebody took it away: the next scan says so.
+            Err(LibraryError::NotFound(_)) => return Ok(()),
+            object => object?,
+        };
+        let sidecar = backup.store.read(&sidecar_name).await.map(|json| Sidecar::parse(&json));
+        let Some(mut sidecar) = sidecar?.filter(|sidecar| sidecar.sha256.is_some()) else {
+            tracing::warn!(
+                recording = name,
+                "it stays in the backup store: nothing tells what its bytes have to be"
+            );
+            return Ok(());
+        };
+        sidecar.size = Some(object.size);
+        let began_ms = unix_ms();
+        let source = Source::Object(&backup.store, &object);
+        let (_, moved) =
+            put(&shared.store, &shared.journal, name, source, &mut sidecar, &Progress::default()).await?;
+        if shared.index.by_name(name).await?.is_none() {
+            // It was deleted in the meantime.
+            shared.store.delete(name).await?;
+            return shared.store.delete(&sidecar_name).await;
+        }
+        let recording = sidecar.to_recording(name);
+        shared.index.put(recording, moved.etag, shared.generation()).await?;
+        backup.store.delete(name).await?;
+        backup.store.delete(&sidecar_name).await?;
+        let took_ms = unix_ms() - began_ms;
+        tracing::info!(recording = name, took_ms, "moved from the backup store to the first one");
+        Ok(())
+    }
+}

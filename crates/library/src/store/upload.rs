@@ -1,0 +1,321 @@
+//! A file's way into the store: sent in parts, then read back.
+//!
+//! ```text
+//!  file, or another store ─► parts ─► the store ─► read back, hashed ─► stored
+//!                             │                         └─ different: deleted, and an error
+//!                             └─ the journal knows a multipart upload before its first part is sent
+//! ```
+//!
+//! # Invariants
+//!
+//! - A multipart upload that this or a former run left is known to the journal, and aborted by [`Store::abort`].
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream::{StreamExt as _, TryStreamExt as _};
+use object_store::multipart::{MultipartStore as _, PartId};
+use object_store::{MultipartUpload as _, ObjectStoreExt as _, PutPayload};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio_util::io::StreamReader;
+
+use super::limits::within;
+use super::{Object, Store, store_error};
+use crate::error::LibraryError;
+use crate::index::Index;
+
+/// Parts of a multipart upload; S3 wants 5 MiB at least.
+pub(super) const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Where the bytes come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// A file on local disk.
+    File(&'a Path),
+    /// An object of another store.
+    Object(&'a Store, &'a Object),
+}
+
+/// What the stored bytes have to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Proof<'a> {
+    pub(crate) size: u64,
+    /// In hexadecimal.
+    pub(crate) sha256: &'a str,
+}
+
+/// How far it is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Of the present step.
+    pub(crate) bytes: AtomicU64,
+    /// All was sent, and is read back.
+    pub(crate) is_verifying: AtomicBool,
+}
+
+impl Progress {
+    pub(crate) fn reset(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+        self.is_verifying.store(false, Ordering::Relaxed);
+    }
+
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Which multipart uploads there are, on disk: the store keeps their parts, and has them paid for, until somebody aborts them.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    index: Index,
+    /// Which store.
+    place: &'static str,
+    /// Those that this run is about.
+    live: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Journal {
+    pub(crate) fn new(index: Index, place: &'static str) -> Self {
+        Self { index, place, live: Arc::default() }
+    }
+
+    async fn begin(&self, key: &str, id: &str) -> Result<Live, LibraryError> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        let live = Live { id: id.to_owned(), of: Arc::clone(&self.live) };
+        self.index.add_multipart(self.place, key, id).await?;
+        Ok(live)
+    }
+
+    async fn end(&self, id: &str) -> Result<(), LibraryError> {
+        self.index.remove_multipart(self.place, id).await
+    }
+
+    /// Keys and ids of those that nobody is about.
+    async fn left(&self) -> Result<Vec<(String, String)>, LibraryError> {
+        let all = self.index.multiparts(self.place).await?;
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(all.into_iter().filter(|(_, id)| !live.contains(id)).collect())
+    }
+}
+
+/// An upload that somebody is about; dropped when they are not any more.
+struct Live {
+    id: String,
+    of: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+impl Store {
+    /// Stores a file, in parts where it is large, and makes sure that it is there byte for byte. On the same disk nothing is
+    /// copied: the file then has two names, and whoever changes it has to write a new one.
+    ///
+    /// # Errors
+    /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Different`], [`LibraryError::Store`]. What was
+    /// there before may then be gone, the file is not.
+    pub(crate) async fn put_file(
+        &self,
+        name: &str,
+        source: Source<'_>,
+        proof: Proof<'_>,
+        journal: &Journal,
+        progress: &Progress,
+    ) -> Result<Object, LibraryError> {
+        progress.reset();
+        if let Source::File(file) = source
+            && let Some(size) = self.link(name, file).await?
+        {
+            progress.bytes.store(size, Ordering::Relaxed);
+            return self.has_size(name, proof.size).await;
+        }
+        self.send(name, source, journal, progress).await?;
+        progress.bytes.store(0, Ordering::Relaxed);
+        progress.is_verifying.store(true, Ordering::Relaxed);
+        let verified = self.verify(name, proof, progress).await;
+        if let Err(LibraryError::Incomplete { .. } | LibraryError::Different) = &verified {
+            // It would be listed, and not play, if our own copy were lost too.
+            let _ = self.delete(name).await;
+        }
+        verified
+    }
+
+    async fn send(
+        &self,
+        name: &str,
+        source: Source<'_>,
+        journal: &Journal,
+        progress: &Progress,
+    ) -> Result<(), LibraryError> {
+        let path = self.path(name)?;
+        let mut parts = Parts::open(source).await?;
+        let first = parts.next().await?;
+        let limit = self.limits.transfer(PART_BYTES);
+        if first.len() < PART_BYTES {
+            let (limit, len) = (self.limits.transfer(first.len()), first.len());
+            within(limit, self.objects.put(&path, first.into())).await?.map_err(store_error)?;
+            progress.add(len);
+            return Ok(());
+        }
+        let Some(s3) = &self.s3 else {
+            let mut upload = self.call(self.objects.put_multipart(&path)).await?.map_err(store_error)?;
+            let mut part = first;
+            while !part.is_empty() {
+                let len = part.len();
+                within(limit, upload.put_part(part.into())).await?.map_err(store_error)?;
+                progress.add(len);
+                part = if len < PART_BYTES { Bytes::new() } else { parts.next().await? };
+            }
+            within(limit, upload.complete()).await?.map_err(store_error)?;
+            return Ok(());
+        };
+        let id = self.call(s3.create_multipart(&path)).await?.map_err(store_error)?;
+        let _live = journal.begin(path.as_ref(), &id).await?;
+        let sending = async {
+            let (mut part, mut sent): (_, Vec<PartId>) = (first, Vec::new());
+            while !part.is_empty() {
+                let len = part.len();
+                let putting = s3.put_part(&path, &id, sent.len(), PutPayload::from(part));
+                sent.push(within(limit, putting).await?.map_err(store_error)?);
+                progress.add(len);
+                part = if len < PART_BYTES { Bytes::new() } else { parts.next().await? };
+            }
+            within(limit, s3.complete_multipart(&path, &id, sent)).await?.map_err(store_error)?;
+            Ok(())
+        };
+        let sent: Result<(), LibraryError> = sending.await;
+        match &sent {
+            Ok(()) => journal.end(&id).await?,
+            Err(_) => {
+                if matches!(self.call(s3.abort_multipart(&path, &id)).await, Ok(Ok(()))) {
+                    journal.end(&id).await?;
+                }
+            }
+        }
+        sent
+    }
+
+    /// Aborts the multipart uploads that a former run, or a store that did not answer, has left.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`], [`LibraryError::Index`]: they are tried again by the next call.
+    pub(crate) async fn abort(&self, journal: &Journal) -> Result<(), LibraryError> {
+        for (key, id) in journal.left().await? {
+            let path = object_store::path::Path::parse(&key).map_err(store_error)?;
+            let aborted = match &self.s3 {
+                Some(s3) => self.call(s3.abort_multipart(&path, &id)).await?,
+                // It was one of an S3 server that is not used any more.
+                None => Ok(()),
+            };
+            match aborted {
+                Ok(())
+                | Err(object_store::Error::NotFound { .. } | object_store::Error::PermissionDenied { .. }) => {
+                }
+                Err(error) => return Err(store_error(error)),
+            }
+            journal.end(&id).await?;
+            tracing::info!(key, "what was left of an upload that did not end is removed from the store");
+        }
+        Ok(())
+    }
+
+    async fn has_size(&self, name: &str, size: u64) -> Result<Object, LibraryError> {
+        let stored = self.head(name).await?;
+        if stored.size == size {
+            Ok(stored)
+        } else {
+            Err(LibraryError::Incomplete { stored: stored.size, sent: size })
+        }
+    }
+
+    /// Reads an object back.
+    async fn verify(
+        &self,
+        name: &str,
+        proof: Proof<'_>,
+        progress: &Progress,
+    ) -> Result<Object, LibraryError> {
+        let stored = match self.has_size(name, proof.size).await {
+            Err(LibraryError::NotFound(_)) => {
+                return Err(LibraryError::Incomplete { stored: 0, sent: proof.size });
+            }
+            stored => stored?,
+        };
+        let mut bytes = self.stream(&stored, 0..stored.size).await?;
+        let mut hash = Sha256::new();
+        while let Some(some) = bytes.next().await {
+            let some = some?;
+            hash.update(&some);
+            progress.add(some.len());
+        }
+        if hex::encode(hash.finalize()) == proof.sha256 { Ok(stored) } else { Err(LibraryError::Different) }
+    }
+
+    /// On the same disk a file is stored by giving it another name. Its bytes, or `None` where that cannot be done.
+    async fn link(&self, name: &str, file: &Path) -> Result<Option<u64>, LibraryError> {
+        let Some(root) = &self.root else { return Ok(None) };
+        let target = root.join(self.path(name)?.as_ref());
+        let file = file.to_owned();
+        let linking = tokio::task::spawn_blocking(move || {
+            let local = |source| LibraryError::Local { path: file.display().to_string(), source };
+            let synced = std::fs::File::open(&file).map_err(local)?;
+            synced.sync_all().map_err(local)?;
+            let size = synced.metadata().map_err(local)?.len();
+            Ok(link(&file, &target).is_ok().then_some(size))
+        });
+        self.call(linking).await?.expect("linking does not panic")
+    }
+}
+
+/// Replaces `target` in one step. A name that ends in "#" and a number is one of a file in the making.
+fn link(file: &Path, target: &Path) -> std::io::Result<()> {
+    let folder = target.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+    std::fs::create_dir_all(folder)?;
+    let mut staging = target.as_os_str().to_owned();
+    staging.push("#0");
+    let _ = std::fs::remove_file(&staging);
+    std::fs::hard_link(file, &staging)?;
+    std::fs::rename(&staging, target).inspect_err(|_| {
+        let _ = std::fs::remove_file(&staging);
+    })?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// A source, cut up.
+struct Parts {
+    from: Box<dyn AsyncRead + Send + Unpin>,
+    what: String,
+}
+
+impl Parts {
+    async fn open(source: Source<'_>) -> Result<Self, LibraryError> {
+        match source {
+            Source::File(file) => {
+                let what = file.display().to_string();
+                let opened = tokio::fs::File::open(file).await;
+                let from = opened.map_err(|source| LibraryError::Local { path: what.clone(), source })?;
+                Ok(Self { from: Box::new(from), what })
+            }
+            Source::Object(store, object) => {
+                let bytes = store.stream(object, 0..object.size).await?;
+                let from = StreamReader::new(bytes.map_err(std::io::Error::other));
+                Ok(Self { from: Box::new(from), what: store.location(&object.name)? })
+            }
+        }
+    }
+
+    /// The next part; a shorter one is the last.
+    async fn next(&mut self) -> Result<Bytes, LibraryError> {
+        let mut part = Vec::new();
+        let read = (&mut self.from).take(PART_BYTES as u64).read_to_end(&mut part).await;
+        read.map_err(|source| LibraryError::Local { path: self.what.clone(), source })?;
+        Ok(part.into())
+    }
+}
