@@ -48,7 +48,7 @@ pub(crate) struct RecordingBody {
     /// While it is being finished, 0 to 1, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<f64>,
-    /// Why it failed, or what troubles it.
+    /// Why it failed or ended early, or what troubles it.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// The program died while it recorded; what it had is kept.

@@ -6,9 +6,13 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::egress::{Shared, remove_dir, unix_ns};
 
@@ -21,6 +25,8 @@ const MIN_WINDOW: Duration = Duration::from_secs(5);
 const LOW: Duration = Duration::from_secs(15 * 60);
 /// How often takes that were kept long enough are looked for.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
+/// A composer cannot even begin with less.
+const PROBE_BYTES: usize = 256 * 1024;
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +155,48 @@ fn free_bytes(dir: &Path) -> Option<u64> {
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// Whether somebody had to wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    No,
+    Long,
+}
+
+/// Waits for as long as no file can be written where composers write, and says so in the job.
+pub(crate) async fn wait_until_writable(shared: &Shared, id: &reelroom_protocol::ids::EgressId) -> Waited {
+    let mut said = None;
+    while let Err(error) = try_to_write(&shared.composed()) {
+        let text =
+            format!("the recorder's disk takes nothing ({error}): the file is made as soon as it does");
+        if said.as_ref() != Some(&text) {
+            tracing::warn!(egress = %id, %error, "the disk takes nothing; composing waits for it");
+            shared.update(id, |job| job.trouble(unix_ns(), &text));
+            said = Some(text);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+    let Some(text) = said else { return Waited::No };
+    shared.update(id, |job| {
+        job.trouble_over(&text);
+        None
+    });
+    Waited::Long
+}
+
+/// Writes a file without a name, which is gone when it is closed. File systems that know no such files are trusted.
+fn try_to_write(dir: &Path) -> std::io::Result<()> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => {
+            let mut file = std::fs::File::from(file);
+            file.write_all(&[0; PROBE_BYTES])?;
+            file.sync_all()
+        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Says it in the job, for as long as it is so.
 pub(crate) fn warn(shared: &Shared, id: &reelroom_protocol::ids::EgressId, said: &mut Option<String>) {
     let warning = shared.disk.borrow().warning();
@@ -186,6 +234,13 @@ mod tests {
         assert_eq!(full, Space::Full { free_bytes: GB, reserve_bytes: GB });
         assert!(full.refusal().unwrap().contains("1000 MB"));
         assert_eq!(forecast.look(at(80), 5 * GB, GB), Space::Plenty);
+    }
+
+    #[test]
+    fn a_folder_that_takes_a_file_keeps_nothing_of_the_try() {
+        let folder = tempfile::tempdir().unwrap();
+        try_to_write(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -85,6 +85,9 @@ pub(crate) struct Outcome {
 pub(crate) struct Job {
     info: EgressInfo,
     plan: Plan,
+    /// Why it ended before somebody stopped it.
+    #[serde(default)]
+    ended_early: Option<String>,
     /// The program died while it recorded.
     #[serde(default)]
     recovered: bool,
@@ -126,6 +129,7 @@ impl Job {
                 ..EgressInfo::default()
             },
             plan: start.plan,
+            ended_early: None,
             recovered: false,
             lost_ns: 0,
             composed: None,
@@ -146,6 +150,11 @@ impl Job {
 
     pub(crate) fn status(&self) -> EgressStatus {
         self.info.status()
+    }
+
+    /// Why it ended before somebody stopped it.
+    pub(crate) fn ended_early(&self) -> Option<&str> {
+        self.ended_early.as_deref()
     }
 
     /// Program death during the recording, and what it cost.
@@ -228,7 +237,14 @@ impl Job {
         Some(Notice::Ended)
     }
 
-    /// Something that does not end the job, or ended the recording early.
+    /// The recording ended before somebody stopped it; what there is of it becomes its file.
+    pub(crate) fn end_early(&mut self, now_ns: i64, why: &str) -> Option<Notice> {
+        let notice = self.trouble(now_ns, why)?;
+        self.ended_early = Some(why.to_owned());
+        Some(notice)
+    }
+
+    /// Something that does not end the job.
     pub(crate) fn trouble(&mut self, now_ns: i64, error: &str) -> Option<Notice> {
         if !self.is_active() || self.info.error == error {
             return None;
@@ -241,7 +257,7 @@ impl Job {
     /// The trouble is over.
     pub(crate) fn trouble_over(&mut self, error: &str) {
         if self.info.error == error {
-            self.info.error.clear();
+            self.info.error = self.ended_early.clone().unwrap_or_default();
         }
     }
 

@@ -80,7 +80,7 @@ pub(crate) async fn record(
         }
     };
     if let Some(failure) = failure {
-        shared.update(&id, |job| job.trouble(unix_ns(), &failure));
+        shared.update(&id, |job| job.end_early(unix_ns(), &failure));
     }
     if shared.job(&id).is_none_or(|job| !job.is_active()) {
         drop(composer);
@@ -152,7 +152,7 @@ async fn compose_and_publish(
     composer: Option<Composer>,
     turn: Option<SemaphorePermit<'_>>,
 ) {
-    let composed = match compose(shared, id, composer).await {
+    let composed = match compose_when_possible(shared, id, composer).await {
         Ok(composed) => composed,
         Err(error) => {
             let error =
@@ -214,6 +214,20 @@ async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> 
     shared.composition(id, &job, Growth::Ended).run().await
 }
 
+/// A disk that takes nothing is not the take's fault, and not for ever.
+async fn compose_when_possible(
+    shared: &Shared,
+    id: &EgressId,
+    mut composer: Option<Composer>,
+) -> Result<Composed, String> {
+    loop {
+        match compose(shared, id, composer.take()).await {
+            Err(_) if disk::wait_until_writable(shared, id).await == disk::Waited::Long => {}
+            result => return result,
+        }
+    }
+}
+
 /// Tries until it works: the file stays until then.
 async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<Published> {
     let file = shared.composed_file(id);
@@ -230,6 +244,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
             egress_id: &info.egress_id,
             room_name: &info.room_name,
             room_id: &info.room_id,
+            ended_early: job.ended_early(),
             started_at_ns: info.started_at,
             duration_ns: composed.duration_ns,
             size_bytes: composed.size_bytes,

@@ -22,6 +22,8 @@ pub struct Recording<'a> {
     pub started_at_ns: i64,
     /// Length, nanoseconds.
     pub duration_ns: u64,
+    /// Why it ended before somebody stopped it.
+    pub ended_early: Option<&'a str>,
     /// Size of the file.
     pub size_bytes: u64,
     /// The program died while it recorded.

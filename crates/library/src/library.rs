@@ -78,6 +78,8 @@ pub struct Publication<'a> {
     pub started_at_ns: i64,
     /// Nanoseconds.
     pub duration_ns: u64,
+    /// Why it ended before somebody stopped it.
+    pub ended_early: Option<&'a str>,
     /// The program died while it recorded.
     pub recovered: bool,
     /// At most so much is missing at the end.

@@ -85,7 +85,7 @@ pub struct Recording {
     pub size: Option<u64>,
     /// While it is being finished: 0 to 1, where known.
     pub progress: Option<f64>,
-    /// Why it failed, or what troubles it.
+    /// Why it failed or ended early, or what troubles it.
     pub error: Option<String>,
     /// The program died while it recorded.
     pub recovered: bool,

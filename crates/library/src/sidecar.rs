@@ -149,7 +149,7 @@ impl Sidecar {
             sha256: None,
             recovered: Some(publication.recovered),
             lost_ns: Some(publication.lost_ns),
-            error: None,
+            error: publication.ended_early.map(str::to_owned),
             tracks: publication.report["tracks"].clone(),
             skipped: publication.report["skipped"].clone(),
         }

@@ -20,6 +20,7 @@ impl Shelf for LibraryShelf {
             room_id: recording.room_id,
             started_at_ns: recording.started_at_ns,
             duration_ns: recording.duration_ns,
+            ended_early: recording.ended_early,
             recovered: recording.recovered,
             lost_ns: recording.lost_ns,
             report: recording.report,

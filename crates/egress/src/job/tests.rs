@@ -165,3 +165,20 @@ fn a_job_survives_its_file() {
     let json = serde_json::to_vec(&job).unwrap();
     assert_eq!(serde_json::from_slice::<Job>(&json).unwrap(), job);
 }
+
+#[test]
+fn why_a_recording_ended_early_outlives_other_troubles() {
+    let mut job = job();
+    job.activate(START_NS);
+    assert_eq!(job.ended_early(), None);
+    job.end(START_NS + SECOND_NS, EndReason::Failure);
+    assert_eq!(job.end_early(START_NS + SECOND_NS, "the disk is full"), Some(Notice::Updated));
+    assert_eq!(job.trouble(START_NS + 2 * SECOND_NS, "the store is away"), Some(Notice::Updated));
+    job.trouble_over("the store is away");
+    assert_eq!(job.info().error, "the disk is full");
+    job.complete(START_NS + 3 * SECOND_NS, outcome());
+    assert_eq!(
+        (job.info().error.as_str(), job.ended_early()),
+        ("the disk is full", Some("the disk is full"))
+    );
+}

@@ -38,6 +38,7 @@ impl Fixture {
             key: &key,
             egress_id: id,
             room_name: "räume",
+            ended_early: Some("the disk is full"),
             room_id: "RM_1",
             started_at_ns: 1_767_262_210_123_000_000,
             duration_ns: 5_500_000_000,
@@ -96,6 +97,7 @@ async fn a_published_recording_is_listed_at_once_and_found_again_without_the_ind
     assert_eq!(sidecar["files"][0]["filename"], "recordings/räume & 1.mp4");
     assert_eq!(sidecar["ended_at"], 1_767_262_215_623_000_000_i64);
     let at_once = fixture.library.find("räume & 1.mp4").await.unwrap();
+    assert_eq!(at_once.error.as_deref(), Some("the disk is full"), "why it ended early");
     assert_eq!((at_once.id.as_str(), at_once.duration_ms, at_once.lost_ms), ("EG_1", Some(5500), 250));
     assert_eq!(at_once.sha256.as_deref().map(str::len), Some(64));
     let report = fixture.library.report("räume & 1.mp4").await.unwrap();
@@ -221,6 +223,7 @@ async fn a_recording_may_stand_outside_the_prefix_and_is_then_not_listed() {
         key: "elsewhere/a.mp4",
         egress_id: "EG_1",
         room_name: "r",
+        ended_early: None,
         room_id: "RM_1",
         started_at_ns: 1,
         duration_ns: 1,
@@ -258,6 +261,7 @@ async fn a_recording_is_listed_and_played_while_its_store_refuses_it() {
         key: "recordings/a.mp4",
         egress_id: "EG_1",
         room_name: "r",
+        ended_early: None,
         room_id: "RM_1",
         started_at_ns: 1,
         duration_ns: 1_000_000,
