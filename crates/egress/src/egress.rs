@@ -24,7 +24,7 @@ use crate::capture::{self, Capturing, Sink};
 use crate::compose::{Composition, Growth, Progress, SILENCE};
 use crate::disk::{self, Space};
 use crate::error::EgressError;
-use crate::job::{Job, Notice, Start};
+use crate::job::{Job, KEPT, Notice, Start};
 use crate::shelf::Shelf;
 use crate::store::JobStore;
 use crate::template::Facts;
@@ -94,12 +94,20 @@ struct Entry {
     job: Job,
     stop: Arc<Notify>,
     progress: Arc<Progress>,
+    /// Since when this run knows a job that it began itself.
+    began: Option<Instant>,
 }
 
 impl Entry {
     fn new(job: Job) -> Self {
         let progress = Arc::new(Progress::skipping(job.skips().to_vec()));
-        Self { job, stop: Arc::default(), progress }
+        Self { job, stop: Arc::default(), progress, began: None }
+    }
+
+    /// Over for long enough. A wall clock that jumps ahead makes nothing old that began a moment ago: while a job is known, no
+    /// other one gets its file's name.
+    fn is_forgotten(&self, now_ns: i64) -> bool {
+        self.job.is_forgotten(now_ns) && self.began.is_none_or(|at| at.elapsed() >= KEPT)
     }
 
     /// The job as it is told: with how far its composer is.
@@ -329,7 +337,7 @@ impl Shared {
             number += 1;
         }
         let job = Job::new(start);
-        let entry = Entry::new(job.clone());
+        let entry = Entry { began: Some(Instant::now()), ..Entry::new(job.clone()) };
         let stop = Arc::clone(&entry.stop);
         jobs.insert(id, entry);
         Ok((job, stop))
@@ -374,7 +382,7 @@ impl Shared {
     fn forget_old(&self) {
         let now_ns = unix_ns();
         self.lock().retain(|id, entry| {
-            let is_forgotten = entry.job.is_forgotten(now_ns);
+            let is_forgotten = entry.is_forgotten(now_ns);
             if is_forgotten {
                 self.store.remove(id);
             }

@@ -8,6 +8,8 @@
 //! LiveKit's recorder stays STARTING while nobody publishes and then records nothing. This one captures in the server itself, so
 //! a job is ACTIVE as soon as a track is published and after half a second in any case: an empty room is recorded as one.
 
+use std::time::Duration;
+
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::proto::room_composite_egress_request::Output;
 use reelroom_protocol::proto::{
@@ -19,7 +21,7 @@ use crate::compose::{Composed, Skip};
 use crate::request::Plan;
 
 /// How long finished jobs are listed.
-pub(crate) const KEPT_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Stopped before media.
 const CODE_ABORTED: i32 = 412;
 
@@ -179,7 +181,7 @@ impl Job {
 
     /// Over for so long that it is not listed any more.
     pub(crate) fn is_forgotten(&self, now_ns: i64) -> bool {
-        !self.is_active() && self.info.ended_at < now_ns - KEPT_NS
+        !self.is_active() && self.info.ended_at < now_ns.saturating_sub(KEPT.as_nanos() as i64)
     }
 
     /// Media is being written.

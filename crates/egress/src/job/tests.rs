@@ -151,10 +151,10 @@ fn trouble_is_told_once_and_forgotten_when_it_is_over() {
 #[test]
 fn finished_jobs_are_listed_for_a_day() {
     let mut job = job();
-    assert!(!job.is_forgotten(START_NS + 2 * KEPT_NS), "an active one always");
+    assert!(!job.is_forgotten(START_NS + 2 * KEPT.as_nanos() as i64), "an active one always");
     job.stop(START_NS).unwrap();
-    assert!(!job.is_forgotten(START_NS + KEPT_NS));
-    assert!(job.is_forgotten(START_NS + KEPT_NS + 1));
+    assert!(!job.is_forgotten(START_NS + (KEPT.as_nanos() as i64)));
+    assert!(job.is_forgotten(START_NS + (KEPT.as_nanos() as i64) + 1));
 }
 
 #[test]
