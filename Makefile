@@ -26,6 +26,7 @@ test:
 	scripts/test-full-disk
 	cd web && npm test --silent
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
+	scripts/torture --small --at-once 3
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
 
 bench: page
