@@ -4,7 +4,10 @@
 //!
 //! Builds takes (VP8, Opus), composes them, then decodes the same frames and packets and encodes the very same pictures and sound
 //! with the same elements and nothing in between: no resampling, no drawing, no copies, no file. Processor time of the whole
-//! process, user and system; each number is the least of three runs.
+//! process, user and system, in nanoseconds.
+//!
+//! The sides take turns, each for a whole take at a time, so that what else the machine does slows them down alike; each ratio is of
+//! neighbours in time. Printed is the median of the ratios, with the least and the greatest, and of each side.
 //!
 //! Decoding and encoding are measured one after the other, and at once: processors that share a core's units are slower while both
 //! are busy, as they are while composing. `ratio` is of their sum, `at once` of both together.
@@ -13,7 +16,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use common::{S, add_packets, add_pictures, coded_pictures, packets, tone};
 use gstreamer as gst;
@@ -30,8 +33,9 @@ use reelroom_take::{
     Codec, SegmentId, SegmentOpened, TakeEvent, TakeFrame, TakeItem, TakeReader, TrackSource,
     testing::SyntheticTake,
 };
+use rustix::time::{ClockId, clock_gettime};
 
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 /// Cameras of so many people are encoded once and shared in turn: encoding them would take longer than measuring.
 const FACES: u64 = 4;
 
@@ -49,7 +53,7 @@ fn main() {
         .map(|person| coded_pictures(Codec::Vp8, size, seconds * 30, |frame| face(size, person, frame)))
         .collect();
     println!(
-        "people  composing  wall x   decoding  encoding   both  ratio  at once   (cores; cameras {}x{})",
+        "people  composing  wall x   decoding  encoding   both  ratio  (least, greatest)  at once   (cores; cameras {}x{})",
         size[0], size[1]
     );
     for count in people {
@@ -60,33 +64,41 @@ fn main() {
         let mut fed = Fed::default();
         compose_observed(&take, &out, &options, &mut fed).unwrap();
         let frames = frames(&take);
-        let (mut composing, mut decoding, mut encoding) = (u64::MAX, u64::MAX, u64::MAX);
-        let (mut both, mut wall) = (u64::MAX, f64::MAX);
+        let mut runs = Vec::new();
         for _ in 0..RUNS {
             let begun = Instant::now();
-            composing = composing.min(processor_ms(|| {
+            let composing = processor_s(|| {
                 compose(&take, &out, &options, &mut |_| {}).unwrap();
-            }));
-            wall = wall.min(begun.elapsed().as_secs_f64());
-            decoding = decoding.min(processor_ms(|| decode_alone(&frames)));
-            encoding = encoding.min(processor_ms(|| encode_alone(&fed, options.preset)));
-            both = both.min(processor_ms(|| {
+            });
+            let wall = begun.elapsed().as_secs_f64();
+            let decoding = processor_s(|| decode_alone(&frames));
+            let encoding = processor_s(|| encode_alone(&fed, options.preset));
+            let both = processor_s(|| {
                 std::thread::scope(|scope| {
                     scope.spawn(|| decode_alone(&frames));
                     encode_alone(&fed, options.preset);
                 });
-            }));
+            });
+            let ratio = composing / (decoding + encoding);
+            runs.push([composing, wall, decoding, encoding, both, ratio, composing / both]);
         }
-        let cores = |ms: u64| ms as f64 / 1000.0 / seconds as f64;
+        let sorted: [Vec<f64>; 7] = std::array::from_fn(|column| {
+            let mut values: Vec<f64> = runs.iter().map(|run| run[column]).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        });
+        let [composing, wall, decoding, encoding, both, ratio, at_once] =
+            sorted.each_ref().map(|values| values[RUNS / 2]);
+        let cores = |processor_s: f64| processor_s / seconds as f64;
         println!(
-            "{count:6}  {:9.3}  {:6.1}  {:9.3}  {:8.3}  {:5.3}  {:5.2}  {:7.2}",
+            "{count:6}  {:9.3}  {:6.1}  {:9.3}  {:8.3}  {:5.3}  {ratio:5.2}       ({:4.2}, {:4.2})  {at_once:7.2}",
             cores(composing),
             seconds as f64 / wall,
             cores(decoding),
             cores(encoding),
             cores(both),
-            composing as f64 / (decoding + encoding) as f64,
-            composing as f64 / both as f64
+            sorted[5][0],
+            sorted[5][RUNS - 1],
         );
     }
 }
@@ -223,12 +235,10 @@ fn encode_alone(fed: &Fed, preset: Preset) {
 }
 
 /// User and system time of this process during `work`.
-fn processor_ms(work: impl FnOnce()) -> u64 {
+fn processor_s(work: impl FnOnce()) -> f64 {
     let now = || {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        // utime and stime, in hundredths of a second (proc_pid_stat(5)).
-        (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
     };
     let before = now();
     work();
