@@ -24,6 +24,7 @@ test:
 	cargo build --workspace --bins --examples
 	cargo test --workspace --quiet
 	scripts/test-full-disk
+	scripts/test-stuck-disk
 	cd web && npm test --silent
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	scripts/torture --small --at-once 3

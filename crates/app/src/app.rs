@@ -1,7 +1,7 @@
 //! The app: its settings, its routes, and what they share.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -34,6 +34,9 @@ use crate::{error, health, page, play, recordings, token, watch, webhook};
 /// More than any webhook of a LiveKit server.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// The index stands on a disk, which may be stuck: nobody who starts or stops a recording waits for it longer.
+const LEARN_WITHIN: Duration = Duration::from_secs(3);
+
 /// How the page plays a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Playback {
@@ -60,6 +63,25 @@ pub struct AppConfig {
     pub portion_bytes: u64,
     /// Where the page may load media from besides this server: the bucket's origin.
     pub media_origin: Option<String>,
+    /// The recorder inside this program; `None` where another server records.
+    pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+/// The recorder inside this program, for its operator. What the page does with recordings goes by LiveKit's API.
+pub trait Recorder: Send + Sync {
+    /// How it is doing.
+    fn figures(&self) -> RecorderFigures;
+}
+
+/// How a recorder is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecorderFigures {
+    /// How many more recordings could begin now.
+    pub more: u64,
+    /// Its disk has taken nothing for so long.
+    pub disk_stalled: Duration,
+    /// Why no recording can begin, when something is broken.
+    pub trouble: Option<String>,
 }
 
 /// A handle to the app.
@@ -83,10 +105,11 @@ impl WebApp {
     /// Makes the app; nothing runs yet.
     pub fn new(config: AppConfig) -> Self {
         let livekit = LiveKit::new(config.livekit_url.clone(), &config.keys);
+        let metrics = Metrics::new(config.recorder.is_some());
         let shared = Shared {
             config,
             livekit,
-            metrics: Metrics::new(),
+            metrics,
             identities: Identities::default(),
             turns: Turns::default(),
             began: Notify::new(),
@@ -158,8 +181,14 @@ impl WebApp {
     }
 
     pub(crate) async fn learn_or_warn(&self, info: &EgressInfo) {
-        if let Err(error) = self.learn(info).await {
-            tracing::warn!(%error, egress = info.egress_id, "the library cannot be kept up to date");
+        match tokio::time::timeout(LEARN_WITHIN, self.learn(info)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, egress = info.egress_id, "the library cannot be kept up to date");
+            }
+            Err(_) => {
+                tracing::warn!(egress = info.egress_id, "the library's index is stuck: the list is late");
+            }
         }
     }
 
@@ -177,6 +206,10 @@ impl WebApp {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    pub(crate) fn recorder(&self) -> Option<RecorderFigures> {
+        self.shared.config.recorder.as_ref().map(|recorder| recorder.figures())
     }
 
     pub(crate) fn identities(&self) -> &Identities {

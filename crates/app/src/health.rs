@@ -1,5 +1,7 @@
 //! `/healthz`, `/readyz`, `/metrics`, `/settings.json`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -8,6 +10,8 @@ use utoipa::ToSchema;
 
 use crate::app::WebApp;
 use crate::error::{ApiError, ErrorBody};
+
+const COUNT_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
@@ -29,12 +33,16 @@ pub(crate) async fn live() -> axum::Json<Health> {
     axum::Json(Health { status: "ok" })
 }
 
-/// Says whether calls and recordings work: whether the LiveKit server and the store answer.
+/// Says whether calls and recordings work: whether the LiveKit server and the store answer, and the recorder's disk takes something.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, body = Health),
     (status = 503, description = "One of them does not", body = ErrorBody),
 ))]
 pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health>, ApiError> {
+    // First: on a disk that is stuck the store may not answer either.
+    if let Some(trouble) = app.recorder().and_then(|recorder| recorder.trouble) {
+        return Err(ApiError::Unavailable(trouble));
+    }
     let (livekit, store) = tokio::join!(app.livekit().check(), app.library().check());
     livekit.map_err(|error| ApiError::Unavailable(error.to_string()))?;
     store?;
@@ -44,8 +52,9 @@ pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health
 /// Figures for Prometheus, in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoResponse, ApiError> {
-    let counts = app.library().counts().await?;
-    let text = app.metrics().encode(&counts, app.library());
+    // What the index does not tell in time stays as it was: that the disk is stuck has to be told all the same.
+    let counts = tokio::time::timeout(COUNT_WITHIN, app.library().counts()).await.ok().transpose()?;
+    let text = app.metrics().encode(counts.as_ref(), app.library(), app.recorder());
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 

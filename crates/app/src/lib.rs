@@ -31,7 +31,7 @@ mod token;
 mod watch;
 mod webhook;
 
-pub use app::{AppConfig, Playback, WebApp};
+pub use app::{AppConfig, Playback, Recorder, RecorderFigures, WebApp};
 
 #[cfg(test)]
 mod tests;

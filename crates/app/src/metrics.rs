@@ -13,6 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use reelroom_library::{Library, Status};
 
+use crate::app::RecorderFigures;
+
 /// From what nobody notices to what everybody does.
 const BUCKETS_S: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 
@@ -41,6 +43,8 @@ pub(crate) struct Metrics {
     store_up: Gauge<i64>,
     waiting: Gauge<i64>,
     resident: Gauge<u64, AtomicU64>,
+    capacity: Gauge<i64>,
+    disk_stalled: Gauge<f64, AtomicU64>,
     /// Recordings that were started by this program's API.
     pub(crate) started: Counter,
     /// Starts that were refused by the media server.
@@ -48,7 +52,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// `records`: the recorder is in this program.
+    pub(crate) fn new(records: bool) -> Self {
         let mut registry = Registry::with_prefix("reelroom");
         let requests = Family::default();
         let durations: Family<RouteLabels, Histogram> =
@@ -78,6 +83,20 @@ impl Metrics {
             Unit::Bytes,
             resident.clone(),
         );
+        let (capacity, disk_stalled) = (Gauge::default(), Gauge::default());
+        if records {
+            registry.register(
+                "recordings_capacity",
+                "How many more recordings this machine could begin to capture now",
+                capacity.clone(),
+            );
+            registry.register_with_unit(
+                "disk_stalled",
+                "For how long the disk of the recordings has taken nothing, 0 while it does",
+                Unit::Seconds,
+                disk_stalled.clone(),
+            );
+        }
         Self {
             registry,
             requests,
@@ -86,6 +105,8 @@ impl Metrics {
             store_up,
             waiting,
             resident,
+            capacity,
+            disk_stalled,
             started,
             start_failures,
         }
@@ -99,15 +120,26 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub(crate) fn encode(&self, counts: &HashMap<Status, u64>, library: &Library) -> String {
-        for status in Status::ALL {
-            let count = counts.get(&status).copied().unwrap_or(0);
-            let labels = StatusLabels { status: status.as_str() };
-            self.recordings.get_or_create(&labels).set(count.try_into().unwrap_or(i64::MAX));
+    pub(crate) fn encode(
+        &self,
+        counts: Option<&HashMap<Status, u64>>,
+        library: &Library,
+        recorder: Option<RecorderFigures>,
+    ) -> String {
+        if let Some(counts) = counts {
+            for status in Status::ALL {
+                let count = counts.get(&status).copied().unwrap_or(0);
+                let labels = StatusLabels { status: status.as_str() };
+                self.recordings.get_or_create(&labels).set(count.try_into().unwrap_or(i64::MAX));
+            }
         }
         self.store_up.set(library.trouble().is_none().into());
         self.waiting.set(library.waiting().try_into().unwrap_or(i64::MAX));
         self.resident.set(resident_bytes().unwrap_or(0));
+        if let Some(recorder) = recorder {
+            self.capacity.set(recorder.more.try_into().unwrap_or(i64::MAX));
+            self.disk_stalled.set(recorder.disk_stalled.as_secs_f64());
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string can be written to");
         text

@@ -2,18 +2,23 @@
 //!
 //! ```text
 //!  free bytes, twice a second ─► Forecast (pure) ─► Space: plenty, low (so long), full
+//!  Writers: how long each take's writer waits ──────────┘    │    or stuck
 //!                                                     low: the recordings say so   full: they end, and none begins
+//!                                                     stuck: they say so, and none begins; what comes waits in memory
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
+use reelroom_protocol::ids::EgressId;
+use reelroom_take::{DiskUse, TakeWatch};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::capacity::{Capacity, Sample, processor_time};
 use crate::egress::{Shared, remove_dir, unix_ns};
 
 const TICK: Duration = Duration::from_millis(500);
@@ -23,6 +28,10 @@ const WINDOW: Duration = Duration::from_secs(30);
 const MIN_WINDOW: Duration = Duration::from_secs(5);
 /// With less time than this left the disk is low.
 const LOW: Duration = Duration::from_secs(15 * 60);
+/// A disk that has taken nothing for so long is stuck. A slow one takes something now and then.
+const STUCK_AFTER: Duration = Duration::from_secs(3);
+/// A disk that does not even tell how full it is.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// How often takes that were kept long enough are looked for.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// A composer cannot even begin with less.
@@ -41,9 +50,16 @@ pub(crate) enum Space {
         free_bytes: u64,
         reserve_bytes: u64,
     },
+    /// It takes nothing at present.
+    Stuck,
 }
 
 impl Space {
+    /// Recordings have to end.
+    pub(crate) fn is_full(self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
     /// Why no recording can begin.
     pub(crate) fn refusal(self) -> Option<String> {
         match self {
@@ -52,7 +68,10 @@ impl Space {
                 free_bytes / 1_000_000,
                 reserve_bytes / 1_000_000
             )),
-            _ => None,
+            Self::Stuck => {
+                Some("the recorder's disk takes nothing at present: look at it, then try again".into())
+            }
+            Self::Plenty | Self::Low { .. } => None,
         }
     }
 
@@ -60,8 +79,75 @@ impl Space {
     pub(crate) fn warning(self) -> Option<String> {
         match self {
             Self::Low { minutes } => Some(format!("the recorder's disk is full in about {minutes} minutes")),
-            _ => None,
+            Self::Stuck => Some(
+                "the recorder's disk takes nothing at present: what comes is kept in memory for a while"
+                    .into(),
+            ),
+            Self::Plenty | Self::Full { .. } => None,
         }
+    }
+}
+
+/// Everybody who writes a take.
+#[derive(Default)]
+pub(crate) struct Writers {
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    writers: BTreeMap<EgressId, Writer>,
+    /// Of all there ever were.
+    total: DiskUse,
+}
+
+enum Writer {
+    /// Its take is being made since then.
+    Beginning(Instant),
+    Writing {
+        watch: TakeWatch,
+        /// As counted into the total.
+        counted: DiskUse,
+    },
+}
+
+impl Writers {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no code panics while it holds the writers")
+    }
+
+    pub(crate) fn begins(&self, id: &EgressId, now: Instant) {
+        self.lock().writers.insert(id.clone(), Writer::Beginning(now));
+    }
+
+    pub(crate) fn writes(&self, id: &EgressId, watch: TakeWatch) {
+        self.lock().writers.insert(id.clone(), Writer::Writing { watch, counted: DiskUse::default() });
+    }
+
+    pub(crate) fn ends(&self, id: &EgressId) {
+        self.lock().writers.remove(id);
+    }
+
+    /// What all have written, and how long one of them waits at most.
+    pub(crate) fn disk_use(&self, now: Instant) -> DiskUse {
+        let Known { writers, total } = &mut *self.lock();
+        total.stuck_for = Duration::ZERO;
+        writers.retain(|_, writer| match writer {
+            Writer::Beginning(since) => {
+                total.stuck_for = total.stuck_for.max(now.saturating_duration_since(*since));
+                true
+            }
+            Writer::Writing { watch, counted } => {
+                let Some(found) = watch.disk_use(now) else { return false };
+                total.stuck_for = total.stuck_for.max(found.stuck_for);
+                total.bytes += found.bytes - counted.bytes;
+                total.syncs += found.syncs - counted.syncs;
+                total.syncing += found.syncing.saturating_sub(counted.syncing);
+                *counted = found;
+                true
+            }
+        });
+        *total
     }
 }
 
@@ -98,6 +184,8 @@ impl Forecast {
 /// Watches until the recorder stops.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let mut forecast = Forecast::default();
+    let mut capacity = Capacity::default();
+    let mut space = Space::Plenty;
     let mut ticks = tokio::time::interval(TICK);
     let mut swept: Option<Instant> = None;
     loop {
@@ -106,17 +194,25 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             () = shared.stopping.cancelled() => return,
         }
         let now = Instant::now();
-        if let Some(free_bytes) = free_bytes(&shared.config.data_dir) {
-            let space = forecast.look(now, free_bytes, shared.config.disk_reserve_bytes);
-            shared.disk.send_if_modified(|known| {
-                let is_new = *known != space;
-                if std::mem::discriminant(known) != std::mem::discriminant(&space) {
-                    tell(space);
-                }
-                *known = space;
-                is_new
-            });
+        let reserve_bytes = shared.config.disk_reserve_bytes;
+        let free_bytes = free_bytes(shared.config.data_dir.clone()).await;
+        let disk_use = shared.writers.disk_use(now);
+        if let Some(free_bytes) = free_bytes {
+            space = forecast.look(now, free_bytes, reserve_bytes);
+            let running = shared.running() as u64;
+            let free_bytes = free_bytes.saturating_sub(reserve_bytes);
+            let sample = Sample { at: now, running, processor: processor_time(), disk_use, free_bytes };
+            shared.capacity.send_replace(capacity.look(sample));
         }
+        let space = if disk_use.stuck_for >= STUCK_AFTER { Space::Stuck } else { space };
+        shared.disk.send_if_modified(|known| {
+            let is_new = *known != space;
+            if std::mem::discriminant(known) != std::mem::discriminant(&space) {
+                tell(space);
+            }
+            *known = space;
+            is_new
+        });
         if swept.is_none_or(|at| now.saturating_duration_since(at) >= SWEEP) {
             swept = Some(now);
             sweep(&shared).await;
@@ -124,9 +220,17 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
     }
 }
 
+/// A wait that is worth telling.
+pub(crate) fn stall(waited: Duration) -> Duration {
+    if waited < Duration::from_secs(1) { Duration::ZERO } else { waited }
+}
+
 fn tell(space: Space) {
     match space {
-        Space::Plenty => tracing::info!("the disk has room for recordings again"),
+        Space::Plenty => tracing::info!("the disk takes recordings again"),
+        Space::Stuck => {
+            tracing::warn!("the disk takes nothing: what comes is kept in memory, and no recording begins")
+        }
         Space::Low { minutes } => {
             tracing::warn!(minutes, "at this pace the disk is full soon: recordings will end")
         }
@@ -149,9 +253,10 @@ async fn sweep(shared: &Shared) {
     }
 }
 
-/// What a user of this program may still write.
-fn free_bytes(dir: &Path) -> Option<u64> {
-    let space = rustix::fs::statvfs(dir).ok()?;
+/// What a user of this program may still write; `None` where the disk does not say.
+async fn free_bytes(dir: PathBuf) -> Option<u64> {
+    let asking = tokio::task::spawn_blocking(move || rustix::fs::statvfs(dir).ok());
+    let space = tokio::time::timeout(ANSWER_WITHIN, asking).await.ok()?.ok()??;
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 

@@ -14,15 +14,17 @@ use reelroom_protocol::proto::{
     EgressInfo, EgressStatus, ListEgressRequest, Room, RoomCompositeEgressRequest, WebhookEvent,
 };
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
-use reelroom_take::{Take, TakeError, TakeHeader};
+use reelroom_take::{Take, TakeError, TakeHandle, TakeHeader};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::capacity::Estimate;
 use crate::capture::{self, Capturing, Sink};
 use crate::compose::{Composition, Growth, Progress, SILENCE};
-use crate::disk::{self, Space};
+use crate::disk::{self, Space, Writers};
 use crate::error::EgressError;
 use crate::job::{Job, KEPT, Notice, Start};
 use crate::shelf::Shelf;
@@ -34,6 +36,8 @@ use crate::{recovery, request, runner, service, template};
 const FINISH_WITHIN: Duration = Duration::from_secs(8);
 /// For the take's last words and the job's, beyond that.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+/// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
+const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
 const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
 
 /// How the recorder is set up.
@@ -53,6 +57,21 @@ pub struct EgressConfig {
     pub composer_silence: Duration,
     /// Free bytes of the disk that recording leaves alone: below them recordings are ended, and none begins.
     pub disk_reserve_bytes: u64,
+    /// So many recordings at once and no more; 0: as many as this machine can capture.
+    pub max_recordings: u64,
+}
+
+/// How the recorder is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Recordings that capture.
+    pub running: u64,
+    /// How many more could begin now.
+    pub more: u64,
+    /// The disk has taken nothing for so long.
+    pub disk_stalled: Duration,
+    /// Why no recording can begin, if the disk is the reason.
+    pub trouble: Option<String>,
 }
 
 impl EgressConfig {
@@ -66,6 +85,7 @@ impl EgressConfig {
             keep_takes: Duration::ZERO,
             composer_silence: SILENCE,
             disk_reserve_bytes: 0,
+            max_recordings: 0,
         }
     }
 }
@@ -88,6 +108,10 @@ pub(crate) struct Shared {
     pub(crate) recoveries: Semaphore,
     /// How the disk is.
     pub(crate) disk: watch::Sender<Space>,
+    /// Who writes to it.
+    pub(crate) writers: Writers,
+    /// How many recordings fit.
+    pub(crate) capacity: watch::Sender<Estimate>,
 }
 
 struct Entry {
@@ -145,6 +169,8 @@ impl Egress {
             stopping: CancellationToken::new(),
             recoveries: Semaphore::new(1),
             disk: watch::Sender::new(Space::Plenty),
+            writers: Writers::default(),
+            capacity: watch::Sender::new(Estimate::UNKNOWN),
         });
         for folder in [shared.takes(), shared.composed(), shared.kept()] {
             std::fs::create_dir_all(&folder).map_err(EgressError::data_dir(&folder))?;
@@ -178,8 +204,8 @@ impl Egress {
     /// StartRoomCompositeEgress.
     ///
     /// # Errors
-    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `resource_exhausted` when the
-    /// disk is full; `already_exists` where the room is being recorded to the same place.
+    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `already_exists` where the room is
+    /// being recorded to the same place; `resource_exhausted` when this machine has no room for another recording.
     pub(crate) async fn start_room_composite(
         &self,
         request: RoomCompositeEgressRequest,
@@ -238,15 +264,8 @@ impl Egress {
             let dir = dir.clone();
             tokio::task::spawn_blocking(move || Take::create(&dir, header))
         };
-        let handle = create.await.expect("making a take does not panic").map_err(|error| match error {
-            TakeError::DiskFull => {
-                TwirpError::new(TwirpCode::ResourceExhausted, "the recorder's disk is full")
-            }
-            error => {
-                tracing::warn!(egress = %id, %error, "a take cannot be made");
-                TwirpError::new(TwirpCode::Internal, "the recorder cannot write to its disk")
-            }
-        })?;
+        let handle = self.make_take(id, create).await?;
+        self.shared.writers.writes(id, handle.watch());
         let (capturing, sink): (Capturing, Sink) = capture::capture(handle, began);
         match self.shared.media.attach_recorder(room, id.clone(), Box::new(sink)).await {
             Ok(recorder) => Ok((recorder, capturing)),
@@ -256,6 +275,48 @@ impl Egress {
                 Err(error.into())
             }
         }
+    }
+
+    /// Waits for a take that is being made, but not for ever.
+    async fn make_take(
+        &self,
+        id: &EgressId,
+        mut making: JoinHandle<Result<TakeHandle, TakeError>>,
+    ) -> Result<TakeHandle, TwirpError> {
+        let shared = &self.shared;
+        shared.writers.begins(id, Instant::now());
+        let Ok(made) = tokio::time::timeout(MAKE_TAKE_WITHIN, &mut making).await else {
+            tracing::warn!(egress = %id, "the disk takes nothing: a recording cannot begin");
+            let (shared, id) = (Arc::clone(shared), id.clone());
+            self.shared.tasks.spawn(async move {
+                let _ = making.await;
+                shared.writers.ends(&id);
+                remove_dir(&shared.take(&id)).await;
+            });
+            let refusal = Space::Stuck.refusal().expect("a stuck disk refuses");
+            return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
+        };
+        shared.writers.ends(id);
+        made.expect("making a take does not panic").map_err(|error| match error {
+            TakeError::DiskFull => {
+                TwirpError::new(TwirpCode::ResourceExhausted, "the recorder's disk is full")
+            }
+            error => {
+                tracing::warn!(egress = %id, %error, "a take cannot be made");
+                TwirpError::new(TwirpCode::Internal, "the recorder cannot write to its disk")
+            }
+        })
+    }
+
+    /// How the recorder is doing.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let shared = &self.shared;
+        let running = shared.running() as u64;
+        let trouble = shared.disk.borrow().refusal();
+        let more = if trouble.is_some() { 0 } else { shared.estimate().total.saturating_sub(running) };
+        let disk_stalled = disk::stall(shared.writers.disk_use(Instant::now()).stuck_for);
+        Figures { running, more, disk_stalled, trouble }
     }
 
     /// StopEgress: returns at once; what follows is told by webhooks and ListEgress.
@@ -299,6 +360,11 @@ impl Egress {
     }
 }
 
+/// What is only composed lags, and takes no room from others.
+fn captures(job: &Job) -> bool {
+    matches!(job.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
+}
+
 fn no_such_egress() -> TwirpError {
     TwirpError::new(TwirpCode::NotFound, "egress does not exist")
 }
@@ -313,11 +379,11 @@ impl Shared {
         self.lock().insert(id, Entry::new(job));
     }
 
-    /// A job whose file name no other job has: two recordings of a room may begin in the same second. This is the only place
-    /// that makes jobs, and it does so under the lock: of any number of equal starts at once, one makes a recording.
+    /// A job, if there is room for it, whose file name no other job has: two recordings of a room may begin in the same second. This
+    /// is the only place that makes jobs, and it does so under the lock: of any number of equal starts at once, one makes a recording.
     ///
     /// # Errors
-    /// `already_exists` where the room is being recorded to the same place.
+    /// `already_exists` where the room is being recorded to the same place; `resource_exhausted`.
     fn reserve(&self, mut start: Start<'_>) -> Result<(Job, Arc<Notify>), TwirpError> {
         let id = start.id.clone();
         let mut jobs = self.lock();
@@ -325,6 +391,11 @@ impl Shared {
             let twin = &twin.job.info().egress_id;
             let text = format!("the room is being recorded to the same place already: {twin}");
             return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
+        }
+        let running = jobs.values().filter(|entry| captures(&entry.job)).count() as u64;
+        if let Some(refusal) = self.estimate().refusal(running) {
+            tracing::warn!(running, refusal, "a recording was refused");
+            return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
         }
         let is_taken = |key: &str| {
             let mut others = jobs.values().map(|entry| &entry.job);
@@ -341,6 +412,16 @@ impl Shared {
         let stop = Arc::clone(&entry.stop);
         jobs.insert(id, entry);
         Ok((job, stop))
+    }
+
+    /// How many recordings may run at once.
+    fn estimate(&self) -> Estimate {
+        self.capacity.borrow().at_most(self.config.max_recordings)
+    }
+
+    /// Recordings that capture.
+    pub(crate) fn running(&self) -> usize {
+        self.lock().values().filter(|entry| captures(&entry.job)).count()
     }
 
     /// Changes a job; what came of it is written down and told.

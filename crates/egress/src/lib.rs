@@ -19,6 +19,7 @@
 #![allow(deprecated)]
 
 mod bounds;
+mod capacity;
 mod capture;
 mod compose;
 mod disk;
@@ -33,6 +34,6 @@ mod shelf;
 mod store;
 mod template;
 
-pub use egress::{Egress, EgressConfig};
+pub use egress::{Egress, EgressConfig, Figures};
 pub use error::EgressError;
 pub use shelf::{Published, Recording, Shelf, ShelfError};

@@ -109,7 +109,7 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
                 if let Some((reason, message)) = capturing.failure() {
                     return End::WriterFailed(reason, message);
                 }
-                if shared.disk.borrow().refusal().is_some() {
+                if shared.disk.borrow().is_full() {
                     return End::WriterFailed(take::EndReason::DiskFull, String::new());
                 }
                 disk::warn(shared, id, &mut disk_warning);

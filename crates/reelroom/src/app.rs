@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
-use reelroom_app::{AppConfig, Playback, WebApp};
+use reelroom_app::{AppConfig, Playback, Recorder, WebApp};
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, Library, LibraryConfig, Limits, S3Config, StoreConfig};
@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, PlaybackStrategy};
+use crate::recorder::EgressRecorder;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
 use crate::{data_dir, urls};
@@ -86,7 +87,10 @@ impl App {
             router = router.merge(parts.media.router()).merge(parts.egress.router());
             embedded = Some(parts);
         }
-        let web = (role == Role::Everything).then(|| web_app(&config, &secrets, library.clone(), address));
+        let web = (role == Role::Everything).then(|| {
+            let egress = embedded.as_ref().map(|parts| parts.egress.clone());
+            web_app(&config, &secrets, library.clone(), address, egress)
+        });
         router = match &web {
             Some(web) => router.fallback_service(web.router()),
             // Clients ask the root whether a server is there at all.
@@ -162,6 +166,7 @@ impl Embedded {
         let egress_config = EgressConfig {
             keep_takes: DAY * config.keep_takes_days,
             disk_reserve_bytes: config.disk_reserve,
+            max_recordings: config.max_recordings.into(),
             ..EgressConfig::new(&config.data_dir, compose)
         };
         let egress = Egress::start(egress_config, media.clone(), shelf).await?;
@@ -211,7 +216,13 @@ fn index_file(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("index.db")
 }
 
-fn web_app(config: &Config, secrets: &Secrets, library: Library, address: SocketAddr) -> WebApp {
+fn web_app(
+    config: &Config,
+    secrets: &Secrets,
+    library: Library,
+    address: SocketAddr,
+    egress: Option<Egress>,
+) -> WebApp {
     let playback = match config.recording_playback_strategy {
         PlaybackStrategy::Proxy => Playback::Proxy,
         PlaybackStrategy::S3 => Playback::S3,
@@ -224,6 +235,7 @@ fn web_app(config: &Config, secrets: &Secrets, library: Library, address: Socket
         library,
         playback,
         portion_bytes: config.recording_file_portion_size,
+        recorder: egress.map(|egress| Arc::new(EgressRecorder(egress)) as Arc<dyn Recorder>),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -10,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{App, Role};
 use crate::config::Config;
 use crate::signals;
+
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Self-hosted video calls whose recordings cannot be lost. Without a command it runs everything: the page, the REST
 /// API, the media server and the recorder.
@@ -65,12 +68,15 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     log_to_stderr(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
         let app = App::load(config, role).await?;
         announce(&app)?;
         app.run(shutdown).await
-    })
+    });
+    // Whoever still waits for a disk that is stuck is not waited for.
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    result
 }
 
 /// The one line that people and scripts wait for.

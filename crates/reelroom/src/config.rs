@@ -129,6 +129,10 @@ pub struct Config {
     #[config(env = "DISK_RESERVE", default = 1_000_000_000)]
     pub disk_reserve: u64,
 
+    /// How many recordings may run at once. 0: as many as this machine can capture, by what those that run cost.
+    #[config(env = "MAX_RECORDINGS", default = 0)]
+    pub max_recordings: u32,
+
     /// The most bytes of a recording that one open-ended range request is answered with.
     #[config(env = "RECORDING_FILE_PORTION_SIZE", default = 5_242_880,
         validate(*recording_file_portion_size > 0, "must be more than 0"))]

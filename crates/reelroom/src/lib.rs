@@ -16,6 +16,7 @@ mod app;
 pub mod cli;
 pub mod config;
 mod data_dir;
+mod recorder;
 mod secrets;
 mod shelf;
 mod signals;

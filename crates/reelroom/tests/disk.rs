@@ -23,6 +23,50 @@ async fn with_less_than_the_reserve_left_no_recording_begins_and_it_says_why() {
     program.stop();
 }
 
+/// A figure of `/metrics`.
+async fn figure(program: &Program, name: &str) -> f64 {
+    let text = program.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_recording_too_many_is_refused_with_how_many_run_and_how_many_fit() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[("MAX_RECORDINGS", "1"), ("DISK_RESERVE", "1000000")]);
+    for room in ["a", "b"] {
+        program.make_room(room).await;
+    }
+    assert_eq!(figure(&program, "reelroom_recordings_capacity").await, 1.0);
+    let first = program.start_recording("a").await;
+    assert_eq!(figure(&program, "reelroom_recordings_capacity").await, 0.0);
+    let start = program.post("/recordings/start", &json!({ "roomName": "b" }));
+    let message = program.refusal(start, 503).await;
+    assert!(message.contains("1 recording is running, 0 more fit (max_recordings"), "{message}");
+    program.until_status(first["name"].as_str().unwrap(), "recording").await;
+    program.stop_recording("a").await;
+    // What is only composed takes no room.
+    program.start_recording("b").await;
+    program.stop_recording("b").await;
+    program.stop();
+}
+
+#[tokio::test]
+#[ignore = "needs an empty file system of 64 MB: SMALL_DISK=/its/mount/point"]
+async fn a_disk_too_small_for_a_recording_refuses_it() {
+    let disk = std::env::var("SMALL_DISK").expect("the test was asked for");
+    let data = std::path::Path::new(&disk).join("data");
+    std::fs::create_dir(&data).unwrap();
+    let program = Program::start(&[], &data, &[("DISK_RESERVE", "1000000")]);
+    program.make_room("a").await;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(figure(&program, "reelroom_recordings_capacity").await, 0.0);
+    let message = program.refusal(program.post("/recordings/start", &json!({ "roomName": "a" })), 503).await;
+    assert!(message.contains("0 recordings are running, 0 more fit") && message.contains("MB"), "{message}");
+    program.stop();
+    std::fs::remove_dir_all(data).unwrap();
+}
+
 #[tokio::test]
 async fn takes_are_kept_when_they_are_wanted() {
     let data = tempfile::tempdir().unwrap();

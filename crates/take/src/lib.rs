@@ -53,4 +53,6 @@ pub use ids::{ParticipantId, SegmentId, TrackId};
 pub use reader::{TakeEnd, TakeFrame, TakeItem, TakeReader};
 pub use recorder::TakeRecorder;
 pub use recovery::{Recovery, recover};
-pub use writer::{Frame, SegmentSpec, Sent, Take, TakeHandle, TakeOptions, TakeState, TakeSummary};
+pub use writer::{
+    DiskUse, Frame, SegmentSpec, Sent, Take, TakeHandle, TakeOptions, TakeState, TakeSummary, TakeWatch,
+};

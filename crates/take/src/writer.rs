@@ -12,6 +12,7 @@ use std::{
     io::Write,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -105,6 +106,19 @@ pub struct TakeSummary {
     pub dropped: u64,
 }
 
+/// How the disk follows a take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskUse {
+    /// The disk has taken nothing for so long, though there was something to write.
+    pub stuck_for: Duration,
+    /// Bytes written so far.
+    pub bytes: u64,
+    /// Syncs so far.
+    pub syncs: u64,
+    /// How long these took together.
+    pub syncing: Duration,
+}
+
 /// Creates takes.
 #[derive(Debug)]
 pub struct Take;
@@ -192,6 +206,10 @@ struct Queue {
     /// How the take ended; `None` while it is being written.
     end: Option<TakeState>,
     summary: TakeSummary,
+    /// Since when the thread waits for the disk.
+    busy_since: Option<Instant>,
+    syncs: u64,
+    syncing: Duration,
 }
 
 #[derive(Debug)]
@@ -299,6 +317,12 @@ impl TakeHandle {
         self.owner.shared.lock().end.clone().unwrap_or(TakeState::Recording)
     }
 
+    /// Looks at how the disk follows, without keeping the take open.
+    #[must_use]
+    pub fn watch(&self) -> TakeWatch {
+        TakeWatch { shared: Arc::clone(&self.owner.shared) }
+    }
+
     /// What has been written so far.
     #[must_use]
     pub fn summary(&self) -> TakeSummary {
@@ -325,6 +349,26 @@ impl TakeHandle {
                 None => queue = shared.ended.wait(queue).expect("nothing panics while holding the queue"),
             }
         }
+    }
+}
+
+/// Looks at a take's writer. Unlike a [`TakeHandle`] it does not keep the take open.
+#[derive(Debug, Clone)]
+pub struct TakeWatch {
+    shared: Arc<Shared>,
+}
+
+impl TakeWatch {
+    /// How the disk follows at `now`; `None` once nothing more is written.
+    #[must_use]
+    pub fn disk_use(&self, now: Instant) -> Option<DiskUse> {
+        let queue = self.shared.lock();
+        if queue.end.is_some() {
+            return None;
+        }
+        let stuck_for = queue.busy_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let (syncs, syncing) = (queue.syncs, queue.syncing);
+        Some(DiskUse { stuck_for, bytes: queue.summary.bytes, syncs, syncing })
     }
 }
 

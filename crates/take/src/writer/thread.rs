@@ -128,6 +128,7 @@ impl Writer {
         loop {
             let (mut drops, closed) = {
                 let mut queue = shared.lock();
+                queue.busy_since = None;
                 if queue.entries.is_empty() && !queue.closed {
                     let wait =
                         FLUSH_EVERY.saturating_sub(self.flushed.elapsed()).max(Duration::from_millis(1));
@@ -137,6 +138,7 @@ impl Writer {
                         .expect("nothing panics while holding the queue")
                         .0;
                 }
+                queue.busy_since = Some(Instant::now());
                 std::mem::swap(&mut batch, &mut queue.entries);
                 (std::mem::take(&mut queue.drops), queue.closed && batch.is_empty())
             };
@@ -155,7 +157,9 @@ impl Writer {
                             None => dropped += 1,
                         }
                         // Freed one by one: a batch that takes long to write must not look like an empty queue.
-                        shared.lock().bytes -= len;
+                        let mut queue = shared.lock();
+                        queue.bytes -= len;
+                        queue.busy_since = Some(Instant::now());
                     }
                     Entry::Event { at_ns, event } => self.event(at_ns, event)?,
                     Entry::Open { segment, track, spec } => written += self.open(segment, track, spec)?,
@@ -190,7 +194,11 @@ impl Writer {
                 return self.sync();
             }
             if self.synced.elapsed() >= SYNC_EVERY {
+                let began = Instant::now();
                 self.sync()?;
+                let mut queue = shared.lock();
+                queue.syncs += 1;
+                queue.syncing += began.elapsed();
             } else if self.flushed.elapsed() >= FLUSH_EVERY {
                 self.flush_media()?;
                 self.events.flush()?;

@@ -1,0 +1,290 @@
+//! How many recordings this machine can capture at once, from what those that run cost. Pure but for [`processor_time`].
+//!
+//! ```text
+//!  samples, twice a second ─► cost of one recording ─► how many of these fit ─► the least of the last seconds ─► Estimate
+//!                             processor, disk space, disk speed
+//! ```
+//!
+//! Composers do not count: they run when nobody else wants to, and lag. What the calls cost does count, as a recorded room has one. Before
+//! the first recording was measured a cost is assumed. Invariant: it falls at once and rises only when it was higher for a while, so
+//! that a refusal and a start do not alternate.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use reelroom_take::DiskUse;
+
+/// Costs are taken over so long.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Too short a look says nothing.
+const MIN_WINDOW: Duration = Duration::from_secs(3);
+/// Two people at 1.7 Mbit/s each.
+const ASSUMED_BYTES_PER_S: f64 = 430_000.0;
+/// Their call included.
+const ASSUMED_CORES: f64 = 0.05;
+/// A recording costs no less, however calm it is now: somebody may unmute.
+const LEAST_BYTES_PER_S: f64 = 50_000.0;
+const LEAST_CORES: f64 = 0.005;
+/// Beside the take its MP4 is made.
+const FILES: f64 = 2.0;
+/// One that is begun shall have room for so long, as have all others.
+const ROOM_FOR: Duration = Duration::from_secs(5 * 60);
+/// Of all processors, what this program may use without its calls suffering.
+const USABLE: f64 = 0.8;
+/// Syncs that take so long on average leave no time for others: each take has one in a second.
+const SLOW_SYNC: Duration = Duration::from_millis(500);
+
+/// What was seen at one moment. Counts are of all time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) at: Instant,
+    /// Recordings that capture.
+    pub(crate) running: u64,
+    /// Used by this program.
+    pub(crate) processor: Duration,
+    pub(crate) disk_use: DiskUse,
+    /// Beyond the reserve.
+    pub(crate) free_bytes: u64,
+}
+
+/// What there is too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Setting,
+    DiskSpace { free_mb: u64 },
+    DiskSpeed,
+    Processor,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting => write!(f, "max_recordings allows no more"),
+            Self::DiskSpace { free_mb } => write!(f, "its disk has {free_mb} MB for recordings left"),
+            Self::DiskSpeed => write!(f, "its disk cannot follow"),
+            Self::Processor => write!(f, "its processors are busy with calls"),
+        }
+    }
+}
+
+/// How many recordings may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Estimate {
+    pub(crate) total: u64,
+    pub(crate) bound: Bound,
+}
+
+impl Estimate {
+    /// Before anything is known.
+    pub(crate) const UNKNOWN: Self = Self { total: u64::MAX, bound: Bound::Processor };
+
+    /// With a limit from outside; 0 is none.
+    pub(crate) fn at_most(self, limit: u64) -> Self {
+        if limit > 0 && limit <= self.total { Self { total: limit, bound: Bound::Setting } } else { self }
+    }
+
+    /// Why another one is refused, when `running` run already.
+    pub(crate) fn refusal(self, running: u64) -> Option<String> {
+        let are = if running == 1 { "1 recording is" } else { &format!("{running} recordings are") };
+        (running >= self.total).then(|| {
+            format!(
+                "the recorder has no room for another recording: {are} running, 0 more fit ({})",
+                self.bound
+            )
+        })
+    }
+}
+
+/// Follows the samples.
+pub(crate) struct Capacity {
+    cores: f64,
+    samples: VecDeque<Sample>,
+    cores_each: Option<f64>,
+    bytes_each_per_s: Option<f64>,
+    /// What was found in the last seconds.
+    found: VecDeque<(Instant, Estimate)>,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self::of(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+impl Capacity {
+    fn of(cores: usize) -> Self {
+        Self {
+            cores: cores as f64,
+            samples: VecDeque::new(),
+            cores_each: None,
+            bytes_each_per_s: None,
+            found: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn look(&mut self, sample: Sample) -> Estimate {
+        let now = sample.at;
+        let is_old = |at: Instant| now.saturating_duration_since(at) > WINDOW;
+        self.samples.push_back(sample);
+        while self.samples.front().is_some_and(|sample| is_old(sample.at)) {
+            self.samples.pop_front();
+        }
+        let estimate = self.measure();
+        self.found.push_back((now, estimate));
+        while self.found.front().is_some_and(|(at, _)| is_old(*at)) {
+            self.found.pop_front();
+        }
+        let lowest = self.found.iter().map(|(_, estimate)| *estimate).min_by_key(|estimate| estimate.total);
+        // What runs fits: fewer than these would say nothing.
+        lowest.map_or(estimate, |lowest| Estimate { total: lowest.total.max(sample.running), ..lowest })
+    }
+
+    fn measure(&mut self) -> Estimate {
+        let (Some(first), Some(last)) = (self.samples.front().copied(), self.samples.back().copied()) else {
+            return Estimate::UNKNOWN;
+        };
+        let passed = last.at.saturating_duration_since(first.at);
+        let used =
+            last.processor.saturating_sub(first.processor).as_secs_f64() / passed.as_secs_f64().max(0.001);
+        let running = last.running as f64;
+        let is_measured = passed >= MIN_WINDOW && last.running > 0 && first.running == last.running;
+        if is_measured {
+            let written = (last.disk_use.bytes - first.disk_use.bytes) as f64 / passed.as_secs_f64();
+            self.cores_each = Some((used / running).max(LEAST_CORES));
+            self.bytes_each_per_s = Some((written / running).max(LEAST_BYTES_PER_S));
+        }
+        let bytes_each =
+            self.bytes_each_per_s.unwrap_or(ASSUMED_BYTES_PER_S) * FILES * ROOM_FOR.as_secs_f64();
+        let free_mb = last.free_bytes / 1_000_000;
+        let fit = |room: f64, each: f64| (room / each).max(0.0) as u64;
+        let by_space =
+            Estimate { total: fit(last.free_bytes as f64, bytes_each), bound: Bound::DiskSpace { free_mb } };
+        let left = self.cores * USABLE - if passed >= MIN_WINDOW { used } else { 0.0 };
+        let more = fit(left, self.cores_each.unwrap_or(ASSUMED_CORES));
+        // Capturing alone costs next to nothing: one is always tried.
+        let by_processor = Estimate { total: (last.running + more).max(1), bound: Bound::Processor };
+        let mut least = if by_space.total < by_processor.total { by_space } else { by_processor };
+        let syncs = last.disk_use.syncs - first.disk_use.syncs;
+        if is_measured && syncs > 0 {
+            let each = (last.disk_use.syncing - first.disk_use.syncing).as_secs_f64() / syncs as f64;
+            let slow = SLOW_SYNC.as_secs_f64();
+            let total =
+                if each < slow { fit(running * slow, each).max(last.running + 1) } else { last.running };
+            if total < least.total {
+                least = Estimate { total, bound: Bound::DiskSpeed };
+            }
+        }
+        least
+    }
+}
+
+/// What this program has used so far, its children not counted.
+pub(crate) fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes the structure it is given, which lives here.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GB: u64 = 1_000_000_000;
+
+    struct Machine {
+        capacity: Capacity,
+        sample: Sample,
+    }
+
+    impl Machine {
+        fn new(cores: usize) -> Self {
+            let sample = Sample {
+                at: Instant::now(),
+                running: 0,
+                processor: Duration::ZERO,
+                disk_use: DiskUse::default(),
+                free_bytes: 1000 * GB,
+            };
+            Self { capacity: Capacity::of(cores), sample }
+        }
+
+        /// `running` recordings for so long, each using so many cores, bytes and milliseconds of syncing a second.
+        fn runs(&mut self, seconds: u64, running: u64, cores: f64, bytes: u64, sync_ms: u64) -> Estimate {
+            self.sample.running = running;
+            let mut estimate = Estimate::UNKNOWN;
+            for _ in 0..seconds * 2 {
+                self.sample.at += Duration::from_millis(500);
+                self.sample.processor += Duration::from_secs_f64(cores * running as f64 / 2.0);
+                self.sample.disk_use.bytes += bytes * running / 2;
+                self.sample.disk_use.syncs += running;
+                self.sample.disk_use.syncing += Duration::from_millis(sync_ms * running);
+                estimate = self.capacity.look(self.sample);
+            }
+            estimate
+        }
+    }
+
+    #[test]
+    fn what_recordings_cost_says_how_many_fit() {
+        let mut machine = Machine::new(2);
+        let assumed = machine.runs(5, 0, 0.0, 0, 0);
+        assert_eq!(assumed, Estimate { total: 32, bound: Bound::Processor });
+        // 1.6 cores for 0.1 each.
+        let measured = machine.runs(60, 4, 0.1, 400_000, 2);
+        assert_eq!(measured, Estimate { total: 16, bound: Bound::Processor });
+        assert_eq!(machine.runs(60, 16, 0.1, 400_000, 2).refusal(15), None);
+        let refusal = machine.runs(60, 16, 0.1, 400_000, 2).refusal(16).unwrap();
+        assert!(
+            refusal.contains("16 recordings are running, 0 more fit") && refusal.contains("processors"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_small_disk_and_a_slow_one_bound_it() {
+        let mut machine = Machine::new(16);
+        machine.sample.free_bytes = GB;
+        // 500 kB/s, twice, for five minutes: 300 MB each.
+        let estimate = machine.runs(60, 1, 0.01, 500_000, 2);
+        assert_eq!(estimate, Estimate { total: 3, bound: Bound::DiskSpace { free_mb: 1000 } });
+        assert!(estimate.refusal(3).unwrap().contains("1000 MB"));
+        let mut machine = Machine::new(16);
+        assert_eq!(machine.runs(60, 2, 0.01, 500_000, 100), Estimate { total: 10, bound: Bound::DiskSpeed });
+        assert_eq!(machine.runs(60, 2, 0.01, 500_000, 900), Estimate { total: 2, bound: Bound::DiskSpeed });
+    }
+
+    #[test]
+    fn it_falls_at_once_and_rises_later() {
+        let mut machine = Machine::new(2);
+        assert_eq!(machine.runs(60, 2, 0.1, 400_000, 2).total, 16);
+        let space = machine.sample.free_bytes;
+        machine.sample.free_bytes = 0;
+        let fallen = machine.runs(1, 2, 0.1, 400_000, 2);
+        assert_eq!(fallen, Estimate { total: 2, bound: Bound::DiskSpace { free_mb: 0 } });
+        machine.sample.free_bytes = space;
+        assert_eq!(machine.runs(5, 2, 0.1, 400_000, 2).total, 2, "not yet");
+        assert_eq!(machine.runs(7, 2, 0.1, 400_000, 2).total, 16);
+    }
+
+    #[test]
+    fn a_setting_is_a_limit_and_none_is_none() {
+        let estimate = Estimate { total: 10, bound: Bound::Processor };
+        assert_eq!(estimate.at_most(0), estimate);
+        assert_eq!(estimate.at_most(20), estimate);
+        let limited = estimate.at_most(1);
+        assert_eq!(limited.refusal(0), None);
+        assert!(limited.refusal(1).unwrap().contains("1 recording is running, 0 more fit (max_recordings"));
+    }
+
+    #[test]
+    fn processor_time_passes_with_work() {
+        let before = processor_time();
+        let mut sum = 0u64;
+        while processor_time() < before + Duration::from_millis(5) {
+            sum = sum.wrapping_add(std::hint::black_box(1));
+        }
+        assert!(sum > 0);
+    }
+}
