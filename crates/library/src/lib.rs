@@ -14,6 +14,8 @@
 //! - Names are data: any Unicode text below the prefix, and never a way out of it.
 
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod library;
 mod link;

@@ -21,12 +21,14 @@ pub fn export_track(take: &Path, track: &TrackId, out: &Path) -> Result<Vec<Path
     let files =
         content.split(|byte| *byte == b'\n').filter_map(EventLine::parse).filter_map(|line| {
             match line.event {
-                TakeEvent::SegmentOpened(segment) if segment.track == *track => Some(segment.file),
+                TakeEvent::SegmentOpened(segment) if segment.track == *track => {
+                    segment.media_file().map(Path::to_owned)
+                }
                 _ => None,
             }
         });
     let mut written = Vec::new();
-    for file in files.filter(|file| Path::new(file).components().count() == 1) {
+    for file in files {
         let from = take.join(file);
         let to = numbered(out, written.len() + 1);
         let whole =

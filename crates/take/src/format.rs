@@ -4,6 +4,8 @@
 //! `at` being nanoseconds since the take began. Lines and fields a reader does not know are skipped, so a newer program may
 //! add facts without a new [`FORMAT_VERSION`]; the version changes only when old facts change their meaning.
 
+use std::path::{Component, Path};
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ParticipantId, SegmentId, TrackId};
@@ -165,6 +167,23 @@ pub struct SegmentOpened {
     /// Matroska `CodecPrivate`: avcC for H.264, av1C for AV1, OpusHead for Opus, empty for VP8 and VP9.
     #[serde(default, with = "hex_bytes", skip_serializing_if = "Vec::is_empty")]
     pub codec_private: Vec<u8>,
+}
+
+/// A file name is no longer on any file system of ours.
+const MAX_FILE_NAME_LEN: usize = 255;
+
+impl SegmentOpened {
+    /// The media file's name, if it can be one: it stays inside the take, and is not that of another of its files. A take may be
+    /// damaged, or come from elsewhere.
+    #[must_use]
+    pub fn media_file(&self) -> Option<&Path> {
+        let path = Path::new(&self.file);
+        let mut parts = path.components();
+        let is_plain =
+            matches!(parts.next(), Some(Component::Normal(name)) if name.len() <= MAX_FILE_NAME_LEN);
+        let is_media = path.extension().is_some_and(|extension| extension == "mkv");
+        (is_plain && is_media && parts.next().is_none() && !self.file.contains('\0')).then_some(path)
+    }
 }
 
 /// Why a take ended.

@@ -34,6 +34,8 @@ pub mod clock;
 pub mod error;
 pub mod export;
 pub mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 pub mod mkv;
 pub mod reader;

@@ -132,7 +132,7 @@ impl TakeReader {
     /// The `Complete` and `Ended` facts are not handed out: see [`Self::complete_to_ns`] and [`Self::ended`].
     pub fn poll(&mut self) -> Result<Vec<TakeItem>, TakeError> {
         let (mut items, begin_ns) = (Vec::new(), self.complete_to_ns);
-        while !self.finished && self.complete_to_ns < begin_ns.saturating_add(POLL_NS) {
+        while !self.finished && self.complete_to_ns - begin_ns < POLL_NS {
             let Some(EventLine { at, event }) = self.facts.next()? else { break };
             match event {
                 TakeEvent::Complete { to_ns } if to_ns > self.complete_to_ns => {

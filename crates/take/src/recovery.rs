@@ -57,7 +57,7 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
         whole = position;
         duration_ns = fact.at.max(duration_ns);
         match fact.event {
-            TakeEvent::SegmentOpened(segment) => segments.push(segment.file),
+            TakeEvent::SegmentOpened(segment) => segments.extend(segment.media_file().map(Path::to_owned)),
             TakeEvent::Ended { reason, lost_ns } => {
                 let was_ended = reason != EndReason::Recovered;
                 return Ok(Recovery { was_ended, duration_ns: fact.at, lost_ns, cut_bytes: 0 });
@@ -67,10 +67,6 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
     }
     let mut cut_bytes = (content.len() - whole) as u64;
     for file in segments {
-        // A take may come from elsewhere: its file names stay inside it.
-        if Path::new(&file).components().count() != 1 {
-            continue;
-        }
         let path = dir.join(file);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,

@@ -38,10 +38,10 @@ pub(super) struct SegmentReader {
 impl SegmentReader {
     /// `None` if there is nothing to be read: an unknown codec, a name that leaves the take, a file that is not there.
     pub(super) fn open(dir: &Path, opened: &SegmentOpened) -> Result<Option<Self>, TakeError> {
-        if opened.codec == Codec::Unknown || Path::new(&opened.file).components().count() != 1 {
+        let Some(name) = opened.media_file().filter(|_| opened.codec != Codec::Unknown) else {
             return Ok(None);
-        }
-        let path = dir.join(&opened.file);
+        };
+        let path = dir.join(name);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

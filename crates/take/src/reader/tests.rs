@@ -167,3 +167,18 @@ fn what_a_newer_program_wrote_is_skipped_or_refused() {
     assert!(matches!(TakeReader::open(&path), Err(TakeError::TooNew { found: 99 })));
     assert!(matches!(TakeReader::open(dir.path()), Err(TakeError::NotFound(_))));
 }
+
+#[test]
+fn a_mark_at_the_end_of_time_does_not_hide_the_end() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("take");
+    SyntheticTake::new("room").write(&dir, 5).unwrap();
+    let facts = fs::read_to_string(dir.join(EVENTS_FILE)).unwrap();
+    let mark = EventLine { at: u64::MAX, event: TakeEvent::Complete { to_ns: u64::MAX } }.to_line();
+    fs::write(dir.join(EVENTS_FILE), [&mark, facts.as_bytes()].concat()).unwrap();
+    let mut reader = TakeReader::open(&dir).unwrap();
+    for _ in 0..2 {
+        reader.poll().unwrap();
+    }
+    assert!(reader.ended().is_some());
+}

@@ -131,3 +131,29 @@ fn a_creation_that_crashed_is_no_take() {
     let again = Take::create(&root.path().join("take"), TakeHeader::new("EG", "r", "RM", 0));
     assert!(matches!(again, Err(TakeError::AlreadyExists(_))));
 }
+
+#[test]
+fn a_fact_that_names_no_media_file_of_the_take_harms_none_of_its_files() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, media) = take(root.path());
+    let facts = fs::read_to_string(dir.join(EVENTS_FILE)).unwrap();
+    let opened = facts.lines().find(|line| line.contains("segment_opened")).unwrap();
+    let ended = facts.lines().last().unwrap();
+    let long = "x".repeat(300) + ".mkv";
+    let mut damaged = facts.replace(&format!("{ended}\n"), "");
+    for name in [HEADER_FILE, EVENTS_FILE, "..", ".", "/", "../up.mkv", "nul\\u0000.mkv", &long] {
+        damaged += &format!("{}\n", opened.replace(&media, name));
+    }
+    fs::write(dir.join(EVENTS_FILE), &damaged).unwrap();
+    let header = fs::read(dir.join(HEADER_FILE)).unwrap();
+    let found = recover(&dir).unwrap();
+    assert_eq!((found.was_ended, found.cut_bytes), (false, 0));
+    assert_eq!(fs::read(dir.join(HEADER_FILE)).unwrap(), header);
+    assert!(fs::read_to_string(dir.join(EVENTS_FILE)).unwrap().starts_with(&damaged));
+    let mut reader = TakeReader::open(&dir).unwrap();
+    let mut frames = 0;
+    while reader.ended().is_none() {
+        frames += reader.poll().unwrap().iter().filter(|item| matches!(item, TakeItem::Frame(_))).count();
+    }
+    assert_eq!(frames, 20);
+}
