@@ -56,7 +56,8 @@ fn what_a_stuck_disk_does_not_take_is_a_gap_and_a_keyframe_is_asked_for() {
     let summary = recorder.finish(began.elapsed().as_nanos() as u64, EndReason::Stopped).unwrap();
     assert!(slowest < Duration::from_millis(200), "{slowest:?}");
     assert!(stuck > Duration::from_secs(4), "{stuck:?}");
-    assert!(summary.dropped > 50 && wishes > 0, "{summary:?}, {wishes} wishes");
+    // After one that is dropped, those that need it are not even handed over.
+    assert!(summary.dropped > 0 && summary.frames < 250 && wishes > 0, "{summary:?}, {wishes} wishes");
     assert_eq!(watch.disk_use(Instant::now()), None, "it has ended");
 
     let mut reader = TakeReader::open(&dir).unwrap();
@@ -75,7 +76,7 @@ fn what_a_stuck_disk_does_not_take_is_a_gap_and_a_keyframe_is_asked_for() {
             }
         }
     }
-    assert!(gaps > 50, "{gaps} of {summary:?}");
+    assert!(gaps > 0, "{gaps} of {summary:?}");
     assert_eq!(after, Some(true), "the first picture after the gap can be decoded");
     std::fs::remove_dir_all(dir).unwrap();
 }
