@@ -307,7 +307,7 @@ in its place. Data folders and bucket live over all rounds. After the last one t
 is deleted and has to come back the same, every recording is decoded again; no file may be left over in the data folders
 (`BELONGS` in `tests/torture/house.py`) and the bucket, no upload unfinished, no composer running, and no ERROR in the log.
 
-`make test` runs a small one of {small} rounds, always with the same seed.
+`make test` runs a small one of {small} rounds, always with the same seed. Load of the machine when this one ended: {load:.0f} on {cores} cores.
 
 """
 
@@ -329,6 +329,7 @@ def main():
     print("\n" + torture.report())
     if options.report:
         words = {"rounds": len(torture.rows), "seed": options.seed, "lost": film.LOST_S, "exact": film.EXACT_S, "small": len(SMALL)}
+        words |= {"load": os.getloadavg()[0], "cores": os.cpu_count()}
         options.report.write_text(INTRODUCTION.format(**words) + torture.report())
     for failure in torture.failures:
         print(f"FAILED: {failure[:1500]}", file=sys.stderr)
