@@ -56,12 +56,22 @@ class Disk:
         subprocess.run(["mount", *map(str, arguments)], check=True)
 
     def fill(self, left_bytes):
-        free = os.statvfs(self.folder)
-        wanted = free.f_bavail * free.f_frsize - max(left_bytes, 1_000_000)
         with open(self.ballast, "wb", buffering=0) as file:
-            os.posix_fallocate(file.fileno(), 0, wanted)
+            while not self.reserve(file, left_bytes):
+                pass
             if left_bytes == 0:
                 self.fill_up(file)
+
+    def reserve(self, file, left_bytes):
+        """Takes nearly all there is; False when the recorder has taken some of it in the same moment."""
+        space = os.statvfs(self.folder)
+        wanted = space.f_bavail * space.f_frsize - max(left_bytes, 1_000_000)
+        try:
+            os.posix_fallocate(file.fileno(), 0, max(wanted, 1))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+            return False
+        return True
 
     def fill_up(self, file):
         file.seek(0, os.SEEK_END)
