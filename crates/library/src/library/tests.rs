@@ -379,6 +379,7 @@ impl Bucket {
             started_at_ns: 1_000_000_000,
             duration_ns: 1_000_000,
             recovered: false,
+            ended_early: None,
             lost_ns: 0,
             report: &serde_json::Value::Null,
         };
