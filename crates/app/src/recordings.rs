@@ -337,7 +337,7 @@ pub(crate) async fn delete(
 
 /// Tells what is known of a recording's making: its times, its hash, what a crash cost, and what happened to each track.
 #[utoipa::path(get, path = "/recordings/{name}/report", params(("name" = String, Path)), responses(
-    (status = 200, description = "The sidecar that stands beside the file", content_type = "application/json"),
+    (status = 200, description = "The sidecar that stands beside the file: docs/report.md says what each field means", content_type = "application/json"),
     (status = 404, description = "There is no such recording, or nothing was written about it", body = ErrorBody),
     (status = 409, description = "It is not finished yet", body = ErrorBody),
     (status = 503, description = "The store fails", body = ErrorBody),

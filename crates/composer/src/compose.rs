@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use reelroom_take::{ParticipantId, SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
+use reelroom_take::{SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
 use serde::Serialize;
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     limit::{LOOK_AHEAD_FRAMES, Limiter},
     output::Output,
     preset::Preset,
+    report::{Reporter, TrackReport},
     skip::{Skip, Skipped, Skips},
     source::{Due, Source},
     step::Step,
@@ -86,25 +87,12 @@ pub struct Composed {
     pub pictures_hash: u64,
     /// Hash of all sound that went into the encoder.
     pub sound_hash: u64,
-    /// What happened to the tracks that had media.
+    /// What happened to each track that was published.
     pub report: BTreeMap<String, TrackReport>,
     /// What was left out, and is there in the take.
     pub skipped: Vec<Skipped>,
-}
-
-/// What happened to a track.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct TrackReport {
-    /// Frames or packets of it.
-    pub frames: u64,
-    /// Pictures decoded.
-    pub pictures: u64,
-    /// Frames or packets the decoder refused.
-    pub broken: u64,
-    /// Samples made up for lost packets.
-    pub concealed_samples: u64,
-    /// Frames of a codec that cannot be decoded here.
-    pub unknown_codec: u64,
+    /// Frames of all tracks that were dropped because the disk could not follow.
+    pub dropped_frames: u64,
 }
 
 /// Looks on while a take is composed.
@@ -173,7 +161,6 @@ struct Track {
     number: u64,
     /// Frames or packets that were due so far, decoded or not.
     due: u64,
-    report: TrackReport,
 }
 
 /// What is due with a picture.
@@ -196,7 +183,7 @@ struct Composer {
     segments: BTreeMap<SegmentId, SegmentOpened>,
     tracks: BTreeMap<TrackId, Track>,
     gone: BTreeSet<TrackId>,
-    reports: BTreeMap<String, TrackReport>,
+    reporter: Reporter,
     pictures: Option<(Canvas, VideoEncoder)>,
     sound: AudioEncoder,
     limiter: Limiter,
@@ -205,9 +192,6 @@ struct Composer {
     output: Output,
     numbers: u64,
     skips: Skips,
-    /// Whose a track is or was.
-    owners: BTreeMap<TrackId, ParticipantId>,
-    names: BTreeMap<ParticipantId, String>,
 }
 
 impl Composer {
@@ -231,7 +215,7 @@ impl Composer {
             segments: BTreeMap::new(),
             tracks: BTreeMap::new(),
             gone: BTreeSet::new(),
-            reports: BTreeMap::new(),
+            reporter: Reporter::new(!audio_only),
             pictures,
             sound: AudioEncoder::new(preset.audio_kbps)?,
             limiter: Limiter::default(),
@@ -239,8 +223,6 @@ impl Composer {
             output: Output::new(out, &preset, !audio_only)?,
             numbers: 0,
             skips: Skips::new(&options.skips),
-            owners: BTreeMap::new(),
-            names: BTreeMap::new(),
         })
     }
 
@@ -338,18 +320,14 @@ impl Composer {
     fn apply_facts(&mut self, to_ns: u64) {
         let mut changed = false;
         while let Some((at_ns, fact)) = self.source.next_fact(to_ns) {
+            self.reporter.fact(at_ns, &fact);
             match &fact {
                 TakeEvent::SegmentOpened(segment) => {
                     self.segments.insert(segment.segment, segment.clone());
                 }
                 TakeEvent::Layout { .. } if self.fixed_layout => continue,
-                TakeEvent::TrackPublished { track, participant, .. } => {
+                TakeEvent::TrackPublished { track, .. } => {
                     self.gone.remove(track);
-                    self.owners.insert(track.clone(), participant.clone());
-                }
-                TakeEvent::ParticipantJoined { participant, identity, name } => {
-                    let name = if name.is_empty() { identity } else { name };
-                    self.names.insert(participant.clone(), name.clone());
                 }
                 TakeEvent::TrackMuted { track, muted: true } => {
                     // What comes back after a mute is not the picture from before it.
@@ -375,8 +353,8 @@ impl Composer {
             _ => self.tracks.keys().filter(|track| self.timeline.forgot(track)).cloned().collect(),
         };
         for id in gone {
-            if let Some(track) = self.tracks.remove(&id) {
-                self.reports.insert(id.to_string(), track.report());
+            if let Some(mut track) = self.tracks.remove(&id) {
+                track.close(self.reporter.report(&id));
             }
             self.skips.recovered(&id, at_ns);
             self.gone.insert(id);
@@ -403,13 +381,14 @@ impl Composer {
             let number = track.due;
             track.due += 1;
             if self.skips.frame(id, frame.at_ns, moment.at_ns) || to.is_skipped {
-                track.skip();
+                track.skip(self.reporter.report(id));
                 continue;
             }
             observer.begin(&Step::Decode { track: id, segment, frame: number, at_ns: frame.at_ns });
-            track.report.frames += 1;
+            let report = self.reporter.report(id);
+            report.frames += 1;
             if track.segment != Some(segment) {
-                track.open(&opened)?;
+                track.open(&opened, report)?;
             }
             if let Some(voice) = &mut track.voice {
                 voice.push(frame.data, frame.rtp, moment);
@@ -418,12 +397,12 @@ impl Composer {
                 if let Some(picture) = decoder.decode(frame.data, frame.keyframe) {
                     *numbers += 1;
                     self.skips.recovered(id, moment.at_ns);
-                    track.report.pictures += 1;
+                    self.reporter.picture(id, moment.at_ns);
                     track.picture = Some(picture.turned(degrees));
                     track.number = *numbers;
                 }
             } else {
-                track.report.unknown_codec += 1;
+                report.unknown_codec += 1;
             }
         }
     }
@@ -441,33 +420,35 @@ impl Composer {
         for sound in rest {
             self.output.sound(sound)?;
         }
-        for (id, track) in &self.tracks {
-            self.reports.insert(id.to_string(), track.report());
-        }
         let duration_ns = (u128::from(frames) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64;
         let size_bytes = self.output.finish(duration_ns)?;
+        for (id, mut track) in self.tracks {
+            track.close(self.reporter.report(&id));
+        }
+        // What belongs behind the last picture is told of all the same.
+        while let Some((at_ns, fact)) = self.source.next_fact(u64::MAX) {
+            self.reporter.fact(at_ns, &fact);
+        }
         self.skips.ended(duration_ns);
-        let (owners, names) = (&self.owners, &self.names);
-        let skipped = self.skips.finish(|track| names.get(owners.get(track)?).cloned());
-        Ok(Composed { duration_ns, size_bytes, pictures_hash, sound_hash, report: self.reports, skipped })
+        let skipped = self.skips.finish(|track| self.reporter.owner(track));
+        let end_ns = self.source.end_ns().unwrap_or(duration_ns);
+        let report = self.reporter.finish(end_ns, |track| self.source.sync(track));
+        let dropped_frames = report.values().map(|track| track.dropped_frames).sum();
+        Ok(Composed { duration_ns, size_bytes, pictures_hash, sound_hash, report, skipped, dropped_frames })
     }
 }
 
 impl Track {
     /// A frame is left out. What its decoder would make of the next ones without it nobody knows: they wait for a keyframe. Sound
     /// goes on, its decoder conceals what is missing.
-    fn skip(&mut self) {
+    fn skip(&mut self, report: &mut TrackReport) {
         if self.voice.is_none() {
-            self.report = self.report();
-            self.decoder = None;
-            self.segment = None;
+            self.close(report);
         }
     }
 
-    fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
-        self.report = self.report();
-        self.decoder = None;
-        self.voice = None;
+    fn open(&mut self, segment: &SegmentOpened, report: &mut TrackReport) -> Result<(), ComposeError> {
+        self.close(report);
         self.segment = Some(segment.segment);
         match segment.codec.kind() {
             TrackKind::Audio => self.voice = Voice::new(segment)?,
@@ -479,12 +460,15 @@ impl Track {
         Ok(())
     }
 
-    /// The report, with what the present decoder has to add.
-    fn report(&self) -> TrackReport {
-        let mut report = self.report;
-        report.broken += self.decoder.as_ref().map_or(0, VideoDecoder::broken);
-        report.broken += self.voice.as_ref().map_or(0, Voice::broken);
-        report.concealed_samples += self.voice.as_ref().map_or(0, Voice::concealed);
-        report
+    /// Ends the present decoder; the report gets what it has to add.
+    fn close(&mut self, report: &mut TrackReport) {
+        self.segment = None;
+        if let Some(decoder) = self.decoder.take() {
+            report.broken += decoder.broken();
+        }
+        if let Some(voice) = self.voice.take() {
+            report.broken += voice.broken();
+            report.concealed_samples += voice.concealed();
+        }
     }
 }

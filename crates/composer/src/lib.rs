@@ -22,6 +22,7 @@ pub mod mp4;
 mod output;
 pub mod pacer;
 pub mod preset;
+pub mod report;
 pub mod resample;
 pub mod sandbox;
 pub mod scale;
@@ -36,11 +37,10 @@ pub mod video;
 pub mod voice;
 
 pub use cli::{ComposeArgs, run, run_observed};
-pub use compose::{
-    ComposeOptions, Composed, Follow, Observer, Progress, TrackReport, compose, compose_observed,
-};
+pub use compose::{ComposeOptions, Composed, Follow, Observer, Progress, compose, compose_observed};
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
 pub use preset::Preset;
+pub use report::TrackReport;
 pub use skip::{Skip, Skipped};
 pub use step::Step;

@@ -7,7 +7,7 @@ use std::{
 
 use reelroom_take::{
     Moment, SegmentId, SegmentOpened, TakeClock, TakeEvent, TakeFrame, TakeHeader, TakeItem, TakeReader,
-    TrackId,
+    TrackId, TrackSync,
     clock::{HINDSIGHT_NS, LATENESS_NS},
 };
 
@@ -123,6 +123,11 @@ impl Source {
 
     pub(crate) fn header(&self) -> &TakeHeader {
         self.reader.header()
+    }
+
+    /// What is known of a track's clock.
+    pub(crate) fn sync(&self, track: &TrackId) -> Option<TrackSync> {
+        self.clock.sync(track)
     }
 
     /// The take is on disk up to here.

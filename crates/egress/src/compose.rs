@@ -102,12 +102,19 @@ pub(crate) struct Report {
     /// What was skipped.
     #[serde(default)]
     pub(crate) skipped: Vec<serde_json::Value>,
+    /// Frames that the take lacks because the disk could not follow.
+    #[serde(default)]
+    pub(crate) dropped_frames: u64,
 }
 
 impl Report {
     /// As it stands in the recording's sidecar.
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "tracks": self.tracks, "skipped": self.skipped })
+        serde_json::json!({
+            "tracks": self.tracks,
+            "skipped": self.skipped,
+            "dropped_frames": self.dropped_frames,
+        })
     }
 }
 

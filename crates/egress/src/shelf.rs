@@ -30,7 +30,8 @@ pub struct Recording<'a> {
     pub recovered: bool,
     /// At most so much is missing at the end, nanoseconds.
     pub lost_ns: u64,
-    /// What happened to each track (`tracks`) and what was left out (`skipped`), as JSON.
+    /// What happened to each track (`tracks`), what was left out (`skipped`) and what the disk did not take
+    /// (`dropped_frames`), as JSON.
     pub report: &'a serde_json::Value,
     /// Whether other programs want a description beside the file (`disableManifest` was not set).
     pub manifest: bool,

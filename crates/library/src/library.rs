@@ -84,7 +84,8 @@ pub struct Publication<'a> {
     pub recovered: bool,
     /// At most so much is missing at the end.
     pub lost_ns: u64,
-    /// What happened to each track (`tracks`) and what was left out (`skipped`), as JSON; null where it is not known.
+    /// What happened to each track (`tracks`), what was left out (`skipped`) and what the disk did not take
+    /// (`dropped_frames`), as JSON; null where it is not known.
     pub report: &'a serde_json::Value,
 }
 

@@ -82,6 +82,9 @@ pub(crate) struct Sidecar {
     /// What was left out because it is damaged.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub(crate) skipped: serde_json::Value,
+    /// Frames that are missing because the disk could not follow.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) dropped_frames: serde_json::Value,
 }
 
 /// LiveKit's `files[]`.
@@ -152,6 +155,7 @@ impl Sidecar {
             error: publication.ended_early.map(str::to_owned),
             tracks: publication.report["tracks"].clone(),
             skipped: publication.report["skipped"].clone(),
+            dropped_frames: publication.report["dropped_frames"].clone(),
         }
     }
 

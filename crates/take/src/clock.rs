@@ -16,6 +16,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use serde::Serialize;
+
 use crate::{
     format::{TakeEvent, TrackKind, TrackSource},
     ids::{ParticipantId, SegmentId, TrackId},
@@ -39,6 +41,10 @@ const SOUND_SLEW: i64 = 50;
 const PICTURE_SLEW: i64 = 4;
 /// Larger errors are no drift: the mapping jumps.
 const JUMP_NS: i64 = 400_000_000;
+/// Pictures and sound have so long to find together before their distance counts.
+const SETTLE_NS: u64 = 2_000_000_000;
+/// Over less time jitter hides a drift.
+const MIN_DRIFT_NS: u64 = 120_000_000_000;
 /// Wall clock and arrival may disagree so much about lip sync before the reports are disbelieved.
 const MAX_REPORT_ERROR_NS: i64 = 1_000_000_000;
 
@@ -49,6 +55,42 @@ pub struct Moment {
     pub at_ns: u64,
     /// The frame came too late for its true moment: `at_ns` was moved later. Draw late pictures; drop late sound.
     pub late: bool,
+}
+
+/// What is known of a track's clock, and what was made of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TrackSync {
+    /// Sender reports that were read.
+    pub sender_reports: u64,
+    /// How far pictures are from the sound of their participant by the sender's wall clock, in the middle; absent for sound, and
+    /// where only one of the two has reports. Without the first two seconds, in which they find together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_offset_ns: Option<u64>,
+    /// The same where it was worst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_offset_ns: Option<u64>,
+    /// By how much pictures were moved at last from where they seemed to belong by their arrival; positive: later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correction_ns: Option<i64>,
+    /// By how much the sender's media clock is faster than ours, and was corrected; absent for less than two minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_ppm: Option<i64>,
+}
+
+/// What adds up to a [`TrackSync`].
+#[derive(Debug, Default)]
+struct SyncStats {
+    reports: u64,
+    /// Since when pictures can be put beside their sound.
+    known_ns: Option<u64>,
+    measured_ns: u64,
+    /// Distance times time.
+    area: u128,
+    worst_ns: u64,
+    correction_ns: Option<i64>,
+    /// Least offset of the first [`ENVELOPE_NS`].
+    early_ns: Option<i64>,
+    last_at_ns: u64,
 }
 
 /// The clocks of all tracks of one take.
@@ -83,6 +125,7 @@ struct SegmentClock {
     updated_ns: u64,
     /// The applied offset from an observation time on, oldest first.
     history: VecDeque<(u64, i64)>,
+    stats: SyncStats,
 }
 
 impl TakeClock {
@@ -125,6 +168,30 @@ impl TakeClock {
         Moment { at_ns: true_ns.clamp(earliest_ns, latest_ns), late: true_ns < earliest_ns }
     }
 
+    /// What is known of a track's clock so far; `None` where its sender told nothing.
+    #[must_use]
+    pub fn sync(&self, track: &TrackId) -> Option<TrackSync> {
+        let mut sync = TrackSync::default();
+        let (mut measured_ns, mut area, mut longest_ns) = (0, 0, 0);
+        for segment in self.segments.values().filter(|segment| segment.track == *track) {
+            let stats = &segment.stats;
+            sync.sender_reports += stats.reports;
+            measured_ns += stats.measured_ns;
+            area += stats.area;
+            if stats.measured_ns > 0 {
+                sync.worst_offset_ns = Some(sync.worst_offset_ns.unwrap_or(0).max(stats.worst_ns));
+            }
+            sync.correction_ns = stats.correction_ns.or(sync.correction_ns);
+            let length_ns = stats.last_at_ns.saturating_sub(segment.first_at_ns);
+            if length_ns > longest_ns {
+                longest_ns = length_ns;
+                sync.drift_ppm = segment.drift_ppm();
+            }
+        }
+        sync.mean_offset_ns = area.checked_div(u128::from(measured_ns)).and_then(|mean| mean.try_into().ok());
+        (sync.sender_reports > 0).then_some(sync)
+    }
+
     fn observe_event(&mut self, at_ns: u64, event: &TakeEvent) {
         match event {
             TakeEvent::TrackPublished { track, participant, kind, source, .. } => {
@@ -148,6 +215,7 @@ impl TakeClock {
                         applied_ns: None,
                         updated_ns: opened.first_at_ns,
                         history: VecDeque::new(),
+                        stats: SyncStats::default(),
                     },
                 );
                 if let Some(facts) = self.tracks.get(&opened.track)
@@ -163,6 +231,7 @@ impl TakeClock {
                 let Some(segment) = self.segments.get_mut(id) else { return };
                 let wall_ns = (i128::from(*ntp) * 1_000_000_000) >> 32;
                 segment.wall_offset_ns = Some(wall_ns - segment.media_ns(*rtp));
+                segment.stats.reports += 1;
                 self.update(*id, at_ns);
             }
             TakeEvent::TrackUnpublished { track } => {
@@ -203,6 +272,10 @@ impl SegmentClock {
     }
 
     fn sample(&mut self, at_ns: u64, offset_ns: i64) {
+        self.stats.last_at_ns = self.stats.last_at_ns.max(at_ns);
+        if at_ns < self.first_at_ns.saturating_add(ENVELOPE_NS) {
+            self.stats.early_ns = Some(self.stats.early_ns.map_or(offset_ns, |least| least.min(offset_ns)));
+        }
         let span = at_ns / SPAN_NS;
         match self.envelope.back_mut() {
             Some((newest, least)) if *newest >= span => *least = offset_ns.min(*least),
@@ -213,6 +286,36 @@ impl SegmentClock {
         }
     }
 
+    /// How far the offset that was applied up to now is from what the wall clock wants.
+    fn measure(&mut self, now_ns: u64, passed_ns: u64, by_wall_clock: Option<i64>, envelope_ns: i64) {
+        let believed = |offset: &i64| (offset - envelope_ns).abs() <= MAX_REPORT_ERROR_NS;
+        let Some(wanted_ns) = by_wall_clock.filter(believed) else {
+            self.stats.known_ns = None;
+            return;
+        };
+        let known_ns = *self.stats.known_ns.get_or_insert(now_ns);
+        self.stats.correction_ns = Some(wanted_ns - envelope_ns);
+        if now_ns > known_ns.saturating_add(SETTLE_NS)
+            && let Some(applied_ns) = self.applied_ns
+        {
+            let distance_ns = wanted_ns.abs_diff(applied_ns);
+            self.stats.measured_ns += passed_ns;
+            self.stats.area += u128::from(distance_ns) * u128::from(passed_ns);
+            self.stats.worst_ns = self.stats.worst_ns.max(distance_ns);
+        }
+    }
+
+    /// From the least offset of the first seconds and that of the last ones.
+    fn drift_ppm(&self) -> Option<i64> {
+        let length_ns = self.stats.last_at_ns.saturating_sub(self.first_at_ns);
+        let late_ns = self.envelope.iter().map(|(_, least)| *least).min()?;
+        let passed_ns = i64::try_from(length_ns.checked_sub(ENVELOPE_NS)?).ok()?;
+        let moved_ns = self.stats.early_ns?.saturating_sub(late_ns);
+        (length_ns >= MIN_DRIFT_NS).then(|| {
+            (i128::from(moved_ns) * 1_000_000 / i128::from(passed_ns)).try_into().unwrap_or(i64::MAX)
+        })
+    }
+
     fn update(&mut self, now_ns: u64, by_wall_clock: Option<i64>) {
         let Some(envelope_ns) = self.envelope.iter().map(|(_, least)| *least).min() else { return };
         let target_ns = match by_wall_clock {
@@ -220,6 +323,7 @@ impl SegmentClock {
             _ => envelope_ns,
         };
         let passed_ns = now_ns.saturating_sub(self.updated_ns);
+        self.measure(now_ns, passed_ns, by_wall_clock, envelope_ns);
         self.updated_ns = self.updated_ns.max(now_ns);
         let settling = now_ns <= self.first_at_ns.saturating_add(HINDSIGHT_NS);
         let applied_ns = match self.applied_ns {

@@ -210,6 +210,18 @@ pub enum EndReason {
     Other,
 }
 
+/// Why media are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// The disk could not follow.
+    Disk,
+    /// Lost on the way from the sender; also what takes say that know no causes.
+    #[default]
+    #[serde(other)]
+    Network,
+}
+
 /// A fact of the take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -320,6 +332,9 @@ pub enum TakeEvent {
         /// Packets (network) or frames (disk) missing, if known.
         #[serde(default)]
         missing: u64,
+        /// Which of the two.
+        #[serde(default)]
+        cause: GapCause,
     },
     /// From here on nothing is to be seen in the composed view, until [`TakeEvent::Resume`].
     Pause,

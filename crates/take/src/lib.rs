@@ -45,11 +45,12 @@ pub mod testing;
 pub mod writer;
 
 pub use capture::{Capture, CaptureConfig, Packet, Wish};
-pub use clock::{Moment, TakeClock};
+pub use clock::{Moment, TakeClock, TrackSync};
 pub use error::{TakeError, said};
 pub use export::export_track;
 pub use format::{
-    Codec, EndReason, EventLine, SegmentOpened, Speaker, TakeEvent, TakeHeader, TrackKind, TrackSource,
+    Codec, EndReason, EventLine, GapCause, SegmentOpened, Speaker, TakeEvent, TakeHeader, TrackKind,
+    TrackSource,
 };
 pub use ids::{ParticipantId, SegmentId, TrackId};
 pub use reader::{TakeEnd, TakeFrame, TakeItem, TakeReader};

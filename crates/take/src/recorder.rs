@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::{
     capture::{Capture, CaptureConfig, Output, Packet, Wish},
     error::TakeError,
-    format::{EndReason, TakeEvent},
+    format::{EndReason, GapCause, TakeEvent},
     ids::{SegmentId, TrackId},
     writer::{Sent, TakeHandle, TakeSummary},
 };
@@ -148,7 +148,8 @@ impl Track {
                     }
                 }
                 Output::Gap { from_ns, to_ns, missing } => {
-                    handle.event(now_ns, TakeEvent::Gap { track: track.clone(), from_ns, to_ns, missing });
+                    let (track, cause) = (track.clone(), GapCause::Network);
+                    handle.event(now_ns, TakeEvent::Gap { track, from_ns, to_ns, missing, cause });
                 }
                 Output::Dimensions { width, height } => {
                     handle.event(now_ns, TakeEvent::Dimensions { track: track.clone(), width, height });

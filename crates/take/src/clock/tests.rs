@@ -230,3 +230,42 @@ fn pictures_are_beside_their_sound_soon_after_the_first_reports() {
     assert!(late(2_000) <= 5, "{} ms a second after the reports", late(2_000));
     assert!(moments.windows(2).all(|pair| pair[1].1 > pair[0].1), "pictures hurry, and keep their order");
 }
+
+#[test]
+fn what_reports_say_of_lip_sync_and_drift_is_told() {
+    let mut clock = TakeClock::new();
+    let (sound, picture) = (TrackId::from("TR_mic"), TrackId::from("TR_cam"));
+    for item in [
+        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
+        published("TR_cam", TrackKind::Video, TrackSource::Camera),
+        opened(SOUND, "TR_mic", opus_spec(0, 50 * MS)),
+        opened(PICTURE, "TR_cam", vp8_spec(0, 50 * MS, 2, 2)),
+    ] {
+        clock.observe(&item);
+    }
+    // Five minutes of a sender that is 200 ppm fast, whose pictures arrive 120 ms later than their sound.
+    for n in 0..15_000u64 {
+        let media_ns = n * 20 * MS;
+        let arrival_ns = 50 * MS + media_ns - media_ns / 5_000;
+        clock.observe(&TakeItem::Frame(frame(SOUND, n * 960, arrival_ns + jitter(n) / 8)));
+        clock.observe(&TakeItem::Frame(frame(PICTURE, n * 1_800, arrival_ns + 120 * MS + jitter(n))));
+        if n == 0 {
+            assert_eq!((clock.sync(&sound), clock.sync(&picture)), (None, None), "nobody told anything");
+        }
+        if n % 250 == 0 {
+            clock.observe(&report(SOUND, arrival_ns, 1_000_000 * MS + media_ns, n * 960));
+            clock.observe(&report(PICTURE, arrival_ns, 1_000_000 * MS + media_ns, n * 1_800));
+        }
+    }
+    let (sound, picture) = (clock.sync(&sound).unwrap(), clock.sync(&picture).unwrap());
+    assert_eq!((sound.sender_reports, picture.sender_reports), (60, 60));
+    assert_eq!((sound.mean_offset_ns, sound.worst_offset_ns, sound.correction_ns), (None, None, None));
+    for sync in [sound, picture] {
+        assert!(sync.drift_ppm.unwrap().abs_diff(200) <= 20, "{sync:?}");
+    }
+    assert!(
+        picture.mean_offset_ns.unwrap() < 4 * MS && picture.worst_offset_ns.unwrap() < 20 * MS,
+        "{picture:?}"
+    );
+    assert!(picture.correction_ns.unwrap().abs_diff(-120 * MS as i64) < 10 * MS, "{picture:?}");
+}

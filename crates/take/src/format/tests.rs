@@ -69,3 +69,12 @@ fn damaged_lines_are_no_facts() {
         assert_eq!(EventLine::parse(line), None);
     }
 }
+
+#[test]
+fn a_gap_of_a_take_that_knew_no_causes_is_one_of_the_network() {
+    let old = br#"{"at":9,"event":"gap","track":"TR_a","from_ns":1,"to_ns":2,"missing":3}"#;
+    let gap = |cause| TakeEvent::Gap { track: "TR_a".into(), from_ns: 1, to_ns: 2, missing: 3, cause };
+    assert_eq!(EventLine::parse(old), Some(EventLine { at: 9, event: gap(GapCause::Network) }));
+    let new = EventLine { at: 9, event: gap(GapCause::Disk) };
+    assert_eq!(EventLine::parse(new.to_line().trim_ascii_end()), Some(new));
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::{TakeItem, TakeReader, testing::opus_spec};
+use crate::{GapCause, TakeItem, TakeReader, testing::opus_spec};
 
 fn header() -> TakeHeader {
     TakeHeader::new("EG_x", "Räume/..\u{1F3A5}", "RM_x", 1)
@@ -38,7 +38,8 @@ fn what_the_queue_cannot_take_is_dropped_counted_and_recorded_as_a_gap() {
     assert_eq!(handle.frame(segment, frame(2, 2_000)), Sent::Dropped);
     let summary = handle.finish(100_000_000, EndReason::Stopped).unwrap();
     assert_eq!((summary.frames, summary.dropped), (1, 2));
-    let gap = TakeEvent::Gap { track: "TR_a".into(), from_ns: 20_000_000, to_ns: 40_000_000, missing: 2 };
+    let (track, cause) = ("TR_a".into(), GapCause::Disk);
+    let gap = TakeEvent::Gap { track, from_ns: 20_000_000, to_ns: 40_000_000, missing: 2, cause };
     let items = read_all(&dir);
     assert!(
         items.iter().any(|item| matches!(item, TakeItem::Event { event, .. } if *event == gap)),

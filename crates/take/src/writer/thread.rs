@@ -12,7 +12,7 @@ use std::{
 use super::{Drops, Entry, Frame, SegmentSpec, Shared, TakeState};
 use crate::{
     error::TakeError,
-    format::{EVENTS_FILE, EndReason, EventLine, SegmentOpened, TakeEvent},
+    format::{EVENTS_FILE, EndReason, EventLine, GapCause, SegmentOpened, TakeEvent},
     ids::{SegmentId, TrackId},
     mkv::{MkvSpec, MkvWriter},
     recovery,
@@ -289,7 +289,8 @@ impl Writer {
         };
         tracing::warn!(take = %self.dir.display(), %track, frames = drops.missing, "frames could not be written in time");
         let Drops { from_ns, to_ns, missing } = drops;
-        self.line(self.last_at_ns.max(to_ns), TakeEvent::Gap { track, from_ns, to_ns, missing })
+        let cause = GapCause::Disk;
+        self.line(self.last_at_ns.max(to_ns), TakeEvent::Gap { track, from_ns, to_ns, missing, cause })
     }
 
     fn close_track(&mut self, track: &TrackId) -> Result<(), TakeError> {
