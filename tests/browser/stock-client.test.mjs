@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AccessToken } from 'livekit-server-sdk';
+import { decodeAll, halves, probe } from './film.mjs';
 import { KEY, Reelroom, SECRET, browser, temporaryFolder, until } from '../harness.mjs';
 
 const clientScript = join(dirname(createRequire(import.meta.url).resolve('livekit-client')), 'livekit-client.umd.js');
@@ -37,7 +38,7 @@ let site;
 let chrome;
 
 before(async () => {
-  media = await Reelroom.start(['media']);
+  media = await Reelroom.start();
   site = createServer((request, response) => {
     if (request.url === '/client.js') {
       response.setHeader('content-type', 'text/javascript');
@@ -156,6 +157,62 @@ for (const codec of ['VP8', 'H264'])
     // The microphone was negotiated after the camera: that must not have changed what the camera sends.
     for (const layer of await sending(ada)) assert.equal(layer.codec, `video/${codec}`);
     assert.equal(await receivedCodec(bob), `video/${codec}`);
+    await Promise.all([leave(ada), leave(bob)]);
+  });
+
+/** Publishes a camera of one colour, in which a small white square moves along the upper edge. */
+const publishColour = (tab, colour, options) =>
+  tab.evaluate(
+    async ([fill, publishOptions]) => {
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [640, 360];
+      const context = canvas.getContext('2d');
+      let at = 0;
+      setInterval(() => {
+        context.fillStyle = fill;
+        context.fillRect(0, 0, 640, 360);
+        context.fillStyle = '#fff';
+        context.fillRect((at += 8) % 600, 0, 40, 40);
+      }, 60);
+      const [track] = canvas.captureStream(15).getVideoTracks();
+      const { Camera } = window.LivekitClient.Track.Source;
+      await window.room.localParticipant.publishTrack(track, { source: Camera, ...publishOptions });
+    },
+    [colour, options],
+  );
+
+async function record(path, roomName) {
+  const body = JSON.stringify({ roomName });
+  const answer = await fetch(`${media.url}/recordings/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  const { recording, errorMessage } = await answer.json();
+  assert.equal(answer.status, 200, errorMessage);
+  return recording;
+}
+
+for (const codec of ['VP9', 'AV1'])
+  test(`scalable video in ${codec} is seen by others and in the recording`, async () => {
+    const room = `scalable ${codec}`;
+    const [ada, bob] = await Promise.all([join_('ada', room), join_('bob', room)]);
+    await publishColour(ada, '#e00000', { videoCodec: codec.toLowerCase() });
+    await until(async () => (await playing(bob))[0]?.[0] === 640, 'the full picture', 30);
+    assert.equal(await receivedCodec(bob), `video/${codec}`);
+    const { name } = await record('start', room);
+    const shown = () => bob.evaluate(() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames);
+    const before = await shown();
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    assert.ok((await shown()) - before > 30, 'the picture moves');
+    await record('stop', room);
+    const listed = async () => (await (await fetch(`${media.url}/recordings`)).json()).recordings.find((one) => one.name === name);
+    await until(async () => (await listed())?.status === 'complete', 'the file', 60);
+    const file = join(temporaryFolder(), 'recording.mp4');
+    writeFileSync(file, Buffer.from(await (await fetch(`${media.url}/recordings/${encodeURIComponent(name)}`)).arrayBuffer()));
+    assert.ok(probe(file).duration > 4);
+    decodeAll(file);
+    const { left, right } = halves(file);
+    const isRed = ([red, green, blue]) => red > 140 && green < 90 && blue < 90;
+    // The first keyframe may take a moment; from the second second on, ada is in her tile without a break.
+    const whole = [left, right].some((tile) => tile.slice(75, 200).every(isRed));
+    assert.ok(whole, `no tile stays red: ${JSON.stringify([left[100], right[100]])}`);
     await Promise.all([leave(ada), leave(bob)]);
   });
 

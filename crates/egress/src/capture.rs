@@ -214,6 +214,8 @@ fn take_codec(codec: Codec) -> take::Codec {
         Codec::Opus => take::Codec::Opus,
         Codec::Vp8 => take::Codec::Vp8,
         Codec::H264 => take::Codec::H264,
+        Codec::Vp9 => take::Codec::Vp9,
+        Codec::Av1 => take::Codec::Av1,
     }
 }
 

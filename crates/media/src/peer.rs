@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use reelroom_protocol::ids::TrackSid;
-use reelroom_protocol::proto::{SessionDescription, signal_response};
+use reelroom_protocol::proto::{
+    SessionDescription, SubscriptionError, SubscriptionResponse, signal_response,
+};
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DownTrackSpec, Section};
 use serde::Deserialize;
@@ -202,14 +204,22 @@ impl Peer {
         self.subscriber.session.accept_answer(&answer.sdp)?;
         self.subscriber.dirty = true;
         let mut ready = Vec::new();
+        let mut refused = Vec::new();
         for (track, line) in &mut self.down {
             let Some(mid) = line.mid.as_ref().filter(|_| line.payload_types.is_empty()) else { continue };
             line.payload_types = self.subscriber.session.payload_types(mid);
             if line.payload_type(line.codec).is_some() {
                 ready.push(track.clone());
             } else {
-                tracing::info!(%track, "a subscriber cannot decode a track");
+                tracing::info!(%track, codec = ?line.codec, "a subscriber cannot decode a track");
+                refused.push(track.clone());
             }
+        }
+        for track in refused {
+            self.say(signal_response::Message::SubscriptionResponse(SubscriptionResponse {
+                track_sid: track.to_string(),
+                err: SubscriptionError::SeCodecUnsupported.into(),
+            }));
         }
         Ok(ready)
     }

@@ -7,33 +7,43 @@ pub enum Codec {
     Opus,
     Vp8,
     H264,
+    Vp9,
+    Av1,
 }
 
 impl Codec {
+    /// All of them. Clients whose own choice is not here take the first one of its kind.
+    pub const ALL: [Self; 5] = [Self::Opus, Self::Vp8, Self::H264, Self::Vp9, Self::Av1];
+
     /// As in `TrackInfo.mimeType`.
     pub fn mime(self) -> &'static str {
         match self {
             Self::Opus => "audio/opus",
             Self::Vp8 => "video/VP8",
             Self::H264 => "video/H264",
+            Self::Vp9 => "video/VP9",
+            Self::Av1 => "video/AV1",
         }
     }
 
     /// From a MIME type or a bare codec name, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        let name = name.rsplit('/').next().unwrap_or(name);
-        [("opus", Self::Opus), ("vp8", Self::Vp8), ("h264", Self::H264)]
-            .into_iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, codec)| codec)
+        let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        Self::ALL.into_iter().find(|codec| bare(codec.mime()) == bare(name))
     }
 
     /// RTP clock ticks per second.
     pub fn clock_rate_hz(self) -> u32 {
         match self {
             Self::Opus => 48_000,
-            Self::Vp8 | Self::H264 => 90_000,
+            Self::Vp8 | Self::H264 | Self::Vp9 | Self::Av1 => 90_000,
         }
+    }
+
+    /// Whether publishers send its layers in one stream, told apart by the AV1 dependency descriptor (a header extension
+    /// of VP9 too) instead of one stream for each.
+    pub fn is_scalable(self) -> bool {
+        matches!(self, Self::Vp9 | Self::Av1)
     }
 }
 
@@ -43,6 +53,8 @@ pub fn is_keyframe(codec: Codec, payload: &[u8]) -> bool {
         Codec::Opus => true,
         Codec::Vp8 => vp8_starts_keyframe(payload),
         Codec::H264 => h264_starts_keyframe(payload),
+        Codec::Vp9 => vp9_starts_keyframe(payload),
+        Codec::Av1 => av1_starts_sequence(payload),
     }
 }
 
@@ -95,6 +107,32 @@ fn h264_starts_keyframe(payload: &[u8]) -> bool {
     }
 }
 
+/// RFC 9628 4.2: B set, P clear, and, where layers are told, the lowest spatial one: the higher layers of a keyframe
+/// are predicted from it.
+fn vp9_starts_keyframe(payload: &[u8]) -> bool {
+    let Some(&flags) = payload.first() else { return false };
+    let (has_id, inter, has_layers, begins) =
+        (flags & 0x80 != 0, flags & 0x40 != 0, flags & 0x20 != 0, flags & 0x08 != 0);
+    let layers_at = match (has_id, payload.get(1)) {
+        (true, Some(id)) => {
+            if id & 0x80 != 0 {
+                3
+            } else {
+                2
+            }
+        }
+        (true, None) => return false,
+        (false, _) => 1,
+    };
+    let lowest = !has_layers || payload.get(layers_at).is_some_and(|layers| layers >> 1 & 7 == 0);
+    begins && !inter && lowest
+}
+
+/// AOM's "RTP Payload Format For AV1" 4.4: N, "the packet is the first packet of a coded video sequence", and Z clear.
+fn av1_starts_sequence(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|header| header & 0x88 == 0x08)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -120,10 +158,37 @@ mod tests {
         assert!(!h264_starts_keyframe(&[0x7c, 0x05, 1]), "a later fragment");
     }
 
+    #[test]
+    fn vp9_keyframes_begin_with_their_lowest_layer() {
+        assert!(vp9_starts_keyframe(&[0x08, 0x82]), "no layers, no picture id");
+        assert!(vp9_starts_keyframe(&[0xa8, 0x81, 0x23, 0x00, 0x00, 0x82]), "a long picture id");
+        assert!(!vp9_starts_keyframe(&[0xa8, 0x05, 0x03, 0x00, 0x82]), "a higher layer, predicted from it");
+        assert!(!vp9_starts_keyframe(&[0xe8, 0x05, 0x00, 0x00, 0x86]), "a delta frame");
+        assert!(!vp9_starts_keyframe(&[0xa0, 0x05, 0x00, 0x00, 0x82]), "a later packet of the frame");
+        assert!(!vp9_starts_keyframe(&[0x88]) && !vp9_starts_keyframe(&[0xa8, 0x05]), "cut short");
+    }
+
+    #[test]
+    fn av1_keyframes_begin_a_coded_video_sequence() {
+        assert!(av1_starts_sequence(&[0x18, 0x0a]));
+        assert!(av1_starts_sequence(&[0x48, 0x0a]), "its last unit goes on in the next packet");
+        assert!(!av1_starts_sequence(&[0x10, 0x32]), "a delta frame");
+        assert!(!av1_starts_sequence(&[0x98, 0x32]), "goes on with a unit of the packet before");
+    }
+
+    #[test]
+    fn codecs_are_known_by_mime_type_and_name_in_any_case() {
+        for codec in Codec::ALL {
+            assert_eq!(Codec::parse(codec.mime()), Some(codec));
+        }
+        assert_eq!((Codec::parse("av1"), Codec::parse("Video/vp9")), (Some(Codec::Av1), Some(Codec::Vp9)));
+        assert_eq!((Codec::parse("h265"), Codec::parse("")), (None, None));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_judged_without_a_panic(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
-            for codec in [Codec::Opus, Codec::Vp8, Codec::H264] {
+            for codec in Codec::ALL {
                 is_keyframe(codec, &payload);
             }
         }

@@ -96,9 +96,7 @@ impl Room {
             subscriber_primary: grants.is_some_and(|grants| grants.may_subscribe()),
             ping_interval: PING_INTERVAL_S,
             ping_timeout: PING_TIMEOUT_S,
-            enabled_publish_codecs: [Codec::Opus, Codec::Vp8, Codec::H264]
-                .map(|known| codec(known.mime()))
-                .into(),
+            enabled_publish_codecs: Codec::ALL.map(|known| codec(known.mime())).into(),
             fast_publish: grants.is_some_and(|grants| grants.may_publish()),
             ..Default::default()
         }

@@ -92,7 +92,7 @@ impl Room {
             creation_time: now.unix_ms / 1000,
             creation_time_ms: now.unix_ms,
             metadata: options.metadata,
-            enabled_codecs: [Codec::Opus, Codec::Vp8, Codec::H264]
+            enabled_codecs: Codec::ALL
                 .map(|codec| proto::Codec { mime: codec.mime().to_owned(), ..Default::default() })
                 .into(),
             ..Default::default()

@@ -4,6 +4,7 @@
 //! Every method here that changes anything therefore ends in [`Session::drain`]; what came out waits for
 //! [`Session::take`].
 
+mod descriptor;
 pub(crate) mod sdp;
 
 use std::net::SocketAddr;
@@ -13,17 +14,22 @@ use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind, Layer};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::format::Codec::Vp9;
+use str0m::format::FormatParams;
 use str0m::ice::StunMessage;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite, VideoOrientation, Vp8Descriptor};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
 use crate::mux::{LocalAddresses, Transport};
 use crate::record::NtpTime;
+use descriptor::DependencyDescriptor;
 
 const RELIABLE: &str = "_reliable";
 const LOSSY: &str = "_lossy";
+/// In our own offers; in answers it is the client's.
+const DEPENDENCY_DESCRIPTOR_ID: u8 = 12;
 const DATA_TRACK: &str = "_data_track";
 /// So much may wait in SCTP before a participant's data is held back here.
 const SCTP_BUFFER_BYTES: usize = 1024 * 1024;
@@ -151,6 +157,12 @@ impl Session {
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES);
         // Constrained baseline is what every browser and hardware encoder has; one entry keeps the choice simple.
         config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x0042_e01f);
+        // Profile 0 alone: whoever sends another one is shown by nobody who has no decoder for it.
+        let vp9 = FormatParams { profile_id: Some(0), ..FormatParams::default() };
+        let (vp9_pt, vp9_rtx) = (98.into(), Some(99.into()));
+        config.codec_config().add_config(vp9_pt, vp9_rtx, Vp9, Frequency::NINETY_KHZ, None, vp9);
+        config.codec_config().enable_av1(true);
+        config.extension_map().set(DEPENDENCY_DESCRIPTOR_ID, descriptor::extension());
         let mut rtc = config.build(now);
         for address in &addresses.udp {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
@@ -317,6 +329,12 @@ impl Session {
         ext_vals.audio_level = packet.inner.header.ext_vals.audio_level;
         ext_vals.voice_activity = packet.inner.header.ext_vals.voice_activity;
         ext_vals.video_orientation = packet.inner.header.ext_vals.video_orientation;
+        // Simulcast layers count their frames each for itself, so theirs cannot be passed on.
+        if packet.codec.is_scalable()
+            && let Some(value) = packet.inner.header.ext_vals.user_values.get_arc::<DependencyDescriptor>()
+        {
+            ext_vals.user_values.set_arc(value);
+        }
         let mut write = RtpWrite::new(
             Pt::from(payload_type),
             rewrite.seq.into(),
@@ -521,6 +539,8 @@ fn codec(codec: str0m::format::Codec) -> Option<Codec> {
         str0m::format::Codec::Opus => Some(Codec::Opus),
         str0m::format::Codec::Vp8 => Some(Codec::Vp8),
         str0m::format::Codec::H264 => Some(Codec::H264),
+        str0m::format::Codec::Vp9 => Some(Codec::Vp9),
+        str0m::format::Codec::Av1 => Some(Codec::Av1),
         _ => None,
     }
 }
