@@ -60,9 +60,11 @@ impl RoomRecorder {
         if switches {
             followed.current = Some((layer, packet.ssrc()));
         }
-        if followed.current.is_none_or(|(current, _)| current != layer) {
-            return best.filter(|best| followed.current.is_none_or(|(current, _)| current != *best));
-        }
+        let Some((_, ssrc)) = followed.current.as_mut().filter(|(current, _)| *current == layer) else {
+            return best.filter(|best| current != Some(*best));
+        };
+        // A layer may go on in another stream; its sender reports are then the ones that count.
+        *ssrc = packet.ssrc();
         let wish = self.sink.packet(
             packet.received(),
             &RecordPacket {
