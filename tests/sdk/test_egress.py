@@ -107,20 +107,6 @@ async def test_a_recording_ends_with_its_room(media, livekit):
     camera.stop()
 
 
-async def test_a_room_is_recorded_once_to_the_same_place(media, livekit):
-    await livekit.room.create_room(api.CreateRoomRequest(name="once"))
-    start = livekit.egress.start_room_composite_egress
-    first = await start(composite("once"))
-    assert await refusal(start(composite("once", layout="speaker"))) == (409, "already_exists")
-    elsewhere = await start(composite("once", file_outputs=[api.EncodedFileOutput(filepath="recordings/other")]))
-    for info in (first, elsewhere):
-        await livekit.egress.stop_egress(api.StopEgressRequest(egress_id=info.egress_id))
-    again = await start(composite("once"))
-    assert again.egress_id != first.egress_id
-    await livekit.egress.stop_egress(api.StopEgressRequest(egress_id=again.egress_id))
-    await livekit.room.delete_room(api.DeleteRoomRequest(room="once"))
-
-
 async def test_a_recording_of_nothing_is_aborted(media, livekit):
     await livekit.room.create_room(api.CreateRoomRequest(name="silent"))
     started = await livekit.egress.start_room_composite_egress(composite("silent"))

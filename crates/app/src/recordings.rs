@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
 use reelroom_library::{ListQuery, Recording, Status};
-use reelroom_protocol::proto::EgressInfo;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 use utoipa::{IntoParams, ToSchema};
@@ -193,7 +192,7 @@ pub(crate) async fn start(
     }
     let _turn = app.turns().take(&room_name).await;
     if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
-        return Err(already_started());
+        return Err(ApiError::Conflict("Recording already started for this room".into()));
     }
     let filepath = format!("{}{FILE_NAME}", app.library().prefix());
     let audio_only = request.audio_only.unwrap_or(false);
@@ -202,44 +201,12 @@ pub(crate) async fn start(
         app.metrics().start_failures.inc();
         match error {
             LiveKitError::NotFound(_) => ApiError::NotFound("Room not found".into()),
-            // Another program beside this one was first.
-            LiveKitError::NotNow(_) => already_started(),
             error => error.into(),
         }
     })?;
-    yield_to_the_first(&app, &info).await?;
     app.metrics().started.inc();
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording started")
-}
-
-fn already_started() -> ApiError {
-    ApiError::Conflict("Recording already started for this room".into())
-}
-
-/// A LiveKit cluster lets several programs record a room at once. Of those that began between each other's question and start, the
-/// first stays, and every one knows by itself which that is. This program's own server refuses the others already.
-async fn yield_to_the_first(app: &WebApp, own: &EgressInfo) -> Result<(), ApiError> {
-    let order = |info: &EgressInfo| (info.started_at, info.egress_id.clone());
-    let prefix = app.library().prefix();
-    let active = match app.livekit().active_recordings(&own.room_name).await {
-        Ok(active) => active,
-        Err(error) => {
-            tracing::warn!(%error, "whether others record the room too is not known");
-            return Ok(());
-        }
-    };
-    let is_first = active
-        .iter()
-        .filter(|info| egress::is_recording(info) && egress::in_the_making(info, prefix).is_some())
-        .all(|info| order(info) >= order(own));
-    if is_first {
-        return Ok(());
-    }
-    if let Err(error) = app.livekit().stop_recording(&own.egress_id).await {
-        tracing::warn!(egress = own.egress_id, %error, "a second recording of a room could not be stopped");
-    }
-    Err(already_started())
 }
 
 /// Stops recording a room.
@@ -269,7 +236,7 @@ pub(crate) async fn stop(
 
 fn answer(
     app: &WebApp,
-    info: &EgressInfo,
+    info: &reelroom_protocol::proto::EgressInfo,
     message: &'static str,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let recording = egress::in_the_making(info, app.library().prefix()).ok_or_else(|| {

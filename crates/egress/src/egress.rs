@@ -204,8 +204,8 @@ impl Egress {
     /// StartRoomCompositeEgress.
     ///
     /// # Errors
-    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `already_exists` where the room is
-    /// being recorded to the same place; `resource_exhausted` when this machine has no room for another recording.
+    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `resource_exhausted` when this
+    /// machine has no room for another recording.
     pub(crate) async fn start_room_composite(
         &self,
         request: RoomCompositeEgressRequest,
@@ -379,19 +379,10 @@ impl Shared {
         self.lock().insert(id, Entry::new(job));
     }
 
-    /// A job, if there is room for it, whose file name no other job has: two recordings of a room may begin in the same second. This
-    /// is the only place that makes jobs, and it does so under the lock: of any number of equal starts at once, one makes a recording.
-    ///
-    /// # Errors
-    /// `already_exists` where the room is being recorded to the same place; `resource_exhausted`.
+    /// A job, if there is room for it, whose file name no other job has: two recordings of a room may begin in the same second.
     fn reserve(&self, mut start: Start<'_>) -> Result<(Job, Arc<Notify>), TwirpError> {
         let id = start.id.clone();
         let mut jobs = self.lock();
-        if let Some(twin) = jobs.values().find(|entry| entry.job.does_what(start.room_id, &start.request)) {
-            let twin = &twin.job.info().egress_id;
-            let text = format!("the room is being recorded to the same place already: {twin}");
-            return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
-        }
         let running = jobs.values().filter(|entry| captures(&entry.job)).count() as u64;
         if let Some(refusal) = self.estimate().refusal(running) {
             tracing::warn!(running, refusal, "a recording was refused");

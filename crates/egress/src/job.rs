@@ -11,7 +11,6 @@
 use std::time::Duration;
 
 use reelroom_protocol::ids::{EgressId, RoomName};
-use reelroom_protocol::proto::room_composite_egress_request::Output;
 use reelroom_protocol::proto::{
     EgressInfo, EgressSourceType, EgressStatus, FileInfo, RoomCompositeEgressRequest, egress_info,
 };
@@ -208,14 +207,6 @@ impl Job {
         }
     }
 
-    /// Whether it already does what a new request asks for: records that room to that place. LiveKit lets a room be recorded
-    /// any number of times, and so does this recorder, to different places.
-    pub(crate) fn does_what(&self, room_id: &str, request: &RoomCompositeEgressRequest) -> bool {
-        let is_recording = matches!(self.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive);
-        let Some(egress_info::Request::RoomComposite(own)) = &self.info.request else { return false };
-        is_recording && self.info.room_id == room_id && filepath(own) == filepath(request)
-    }
-
     /// Nothing more is captured; the file is being finished.
     pub(crate) fn end(&mut self, now_ns: i64, reason: EndReason) -> Option<Notice> {
         if self.status() != EgressStatus::EgressActive {
@@ -365,14 +356,6 @@ impl Job {
     fn set_file(&mut self, file: FileInfo) {
         self.info.file_results = vec![file.clone()];
         self.info.result = Some(egress_info::Result::File(file));
-    }
-}
-
-/// Where a request wants its file, templates unresolved.
-fn filepath(request: &RoomCompositeEgressRequest) -> Option<&str> {
-    match (request.file_outputs.as_slice(), &request.output) {
-        ([file], _) | ([], Some(Output::File(file))) => Some(&file.filepath),
-        _ => None,
     }
 }
 

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use reelroom_protocol::proto::EncodedFileOutput;
-
 use super::*;
 use crate::request::Encoding;
 
@@ -20,15 +18,10 @@ fn job() -> Job {
         id: &"EG_1".into(),
         room: &"r".into(),
         room_id: "RM_1",
-        request: RoomCompositeEgressRequest { room_name: "r".into(), ..to("{room_name}") },
+        request: RoomCompositeEgressRequest { room_name: "r".into(), ..Default::default() },
         plan,
         now_ns: START_NS,
     })
-}
-
-fn to(filepath: &str) -> RoomCompositeEgressRequest {
-    let file = EncodedFileOutput { filepath: filepath.into(), ..Default::default() };
-    RoomCompositeEgressRequest { file_outputs: vec![file], ..Default::default() }
 }
 
 fn outcome() -> Outcome {
@@ -61,21 +54,6 @@ fn the_start_names_the_file_already_in_both_places() {
         matches!(&info.result, Some(egress_info::Result::File(file)) if file.filename == "recordings/r.mp4")
     );
     assert_eq!((info.room_id.as_str(), info.started_at), ("RM_1", START_NS));
-}
-
-#[test]
-fn a_room_is_recorded_once_to_a_place_until_that_is_over() {
-    let mut job = job();
-    assert!(job.does_what("RM_1", &to("{room_name}")));
-    assert!(!job.does_what("RM_1", &to("elsewhere/{room_name}")), "as often as wanted to other places");
-    assert!(!job.does_what("RM_2", &to("{room_name}")), "the room is another one");
-    job.activate(START_NS);
-    assert!(job.does_what("RM_1", &to("{room_name}")));
-    job.end(START_NS + SECOND_NS, EndReason::StopCalled);
-    assert!(
-        !job.does_what("RM_1", &to("{room_name}")),
-        "what is only being finished keeps nobody from recording"
-    );
 }
 
 #[test]
