@@ -1,9 +1,11 @@
 """The Egress API through PyPI `livekit-api`: a call is recorded, and the file holds it."""
 
 import asyncio
+import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from livekit import api
@@ -89,6 +91,47 @@ async def test_a_call_is_recorded(media, livekit, receiver):
     assert [event.egress_info.status for event in told if event.event == "egress_updated"][:1] == [ACTIVE]
     assert told[-1].event == "egress_ended" and told[-1].egress_info.status == COMPLETE
     assert told[-1].egress_info.file_results[0].size == file.size
+    camera.stop()
+    await ada.disconnect()
+
+
+def colours(file, seconds):
+    """The colours of the corner, which no tile covers, and of the middle of the picture at a time."""
+    command = ["ffmpeg", "-v", "error", "-ss", str(seconds), "-i", file, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    picture = np.frombuffer(raw, dtype=np.uint8).reshape(720, 1280, 3)
+    return picture[1:4, 1:4].mean(axis=(0, 1)), picture[340:380, 620:660].mean(axis=(0, 1))
+
+
+async def test_the_picture_changes_when_the_layout_is_updated(media, livekit, receiver):
+    ada = await join(media, "ada", "layouts")
+    camera = Camera((255, 0, 0, 255), 440)
+    await camera.publish(ada)
+    started = await livekit.egress.start_room_composite_egress(composite("layouts", layout="grid"))
+    update = livekit.egress.update_layout
+    unknown = api.UpdateLayoutRequest(egress_id="EG_none", layout="speaker")
+    assert await refusal(update(unknown)) == (404, "not_found")
+    await reaches(livekit, started.egress_id, ACTIVE, 15)
+    spiral = api.UpdateLayoutRequest(egress_id=started.egress_id, layout="spiral")
+    assert await refusal(update(spiral)) == (400, "invalid_argument")
+    await asyncio.sleep(3)
+    light = api.UpdateLayoutRequest(egress_id=started.egress_id, layout="grid-light")
+    before = time.time()
+    info = await update(light)
+    changed_at = (before + time.time()) / 2 - started.started_at / 1e9
+    assert info.room_composite.layout == "grid-light" and info.status == ACTIVE
+    await asyncio.sleep(3)
+    await livekit.egress.stop_egress(api.StopEgressRequest(egress_id=started.egress_id))
+    assert await refusal(update(light)) == (412, "failed_precondition")
+    done = await reaches(livekit, started.egress_id, COMPLETE, 60)
+    assert done.room_composite.layout == "grid-light"
+    file = done.file_results[0].location
+    for at, is_light in ((changed_at - 1, False), (changed_at - 0.3, False), (changed_at + 0.3, True), (changed_at + 1, True)):
+        corner, middle = colours(file, at)
+        assert (corner.min() > 150) == is_light, (at, changed_at, corner)
+        assert middle[0] > 150 and middle[1] < 90, (at, middle)
+    layouts = [event.egress_info.room_composite.layout for event in receiver.of_room("layouts") if event.event == "egress_updated"]
+    assert layouts == ["grid", "grid-light", "grid-light"], "active, changed, ending"
     camera.stop()
     await ada.disconnect()
 

@@ -190,9 +190,10 @@ pub(crate) async fn start(
     if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
         return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
     }
+    let already = || ApiError::Conflict("Recording already started for this room".into());
     let _turn = app.turns().take(&room_name).await;
     if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
-        return Err(ApiError::Conflict("Recording already started for this room".into()));
+        return Err(already());
     }
     let filepath = format!("{}{FILE_NAME}", app.library().prefix());
     let audio_only = request.audio_only.unwrap_or(false);
@@ -201,6 +202,8 @@ pub(crate) async fn start(
         app.metrics().start_failures.inc();
         match error {
             LiveKitError::NotFound(_) => ApiError::NotFound("Room not found".into()),
+            // Another program asked in the same moment.
+            LiveKitError::NotNow(_) => already(),
             error => error.into(),
         }
     })?;

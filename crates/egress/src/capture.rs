@@ -67,6 +67,11 @@ impl Capturing {
         }
     }
 
+    /// Whoever holds it can note what happens to the recording itself.
+    pub(crate) fn notes(&self) -> Notes {
+        Notes { began: self.began, recorder: Arc::clone(&self.recorder) }
+    }
+
     /// Why nothing can be written any more, if so.
     pub(crate) fn failure(&self) -> Option<(EndReason, String)> {
         match self.handle.state() {
@@ -85,6 +90,23 @@ impl Capturing {
             Some(recorder) => recorder.finish(since(self.began, at), reason),
             None => Ok(self.handle.summary()),
         }
+    }
+}
+
+/// Notes into a take what the API changes while it is recorded.
+#[derive(Clone)]
+pub(crate) struct Notes {
+    began: Instant,
+    recorder: Arc<Mutex<Option<TakeRecorder>>>,
+}
+
+impl Notes {
+    /// From now on the recording has this layout. `false` if the take has ended.
+    pub(crate) fn layout(&self, now: Instant, layout: &str) -> bool {
+        let mut recorder = lock(&self.recorder);
+        let Some(recorder) = recorder.as_mut() else { return false };
+        recorder.event(since(self.began, now), TakeEvent::Layout { layout: layout.to_owned() });
+        true
     }
 }
 

@@ -1,6 +1,6 @@
 //! The recorder of a server: all its jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -22,11 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capacity::Estimate;
-use crate::capture::{self, Capturing, Sink};
+use crate::capture::{self, Capturing, Notes, Sink};
 use crate::compose::{Composition, Growth, Progress, SILENCE};
 use crate::disk::{self, Space, Writers};
 use crate::error::EgressError;
-use crate::job::{Job, KEPT, Notice, Start};
+use crate::job::{Job, KEPT, NotActive, Notice, Start};
 use crate::shelf::Shelf;
 use crate::store::JobStore;
 use crate::template::Facts;
@@ -102,6 +102,8 @@ pub(crate) struct Shared {
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) store: JobStore,
     jobs: Mutex<BTreeMap<EgressId, Entry>>,
+    /// Who records what: a session of a room has one recorder for each path that was asked for. Locked after `jobs`.
+    recording: Mutex<BTreeMap<Place, EgressId>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
     /// What a crash left is composed one after the other: calls go first.
@@ -114,18 +116,23 @@ pub(crate) struct Shared {
     pub(crate) capacity: watch::Sender<Estimate>,
 }
 
+/// A session of a room, and the file path that was asked for, templates and all.
+type Place = (String, String);
+
 struct Entry {
     job: Job,
     stop: Arc<Notify>,
     progress: Arc<Progress>,
     /// Since when this run knows a job that it began itself.
     began: Option<Instant>,
+    /// Into the take that is being recorded.
+    notes: Option<Notes>,
 }
 
 impl Entry {
     fn new(job: Job) -> Self {
         let progress = Arc::new(Progress::skipping(job.skips().to_vec()));
-        Self { job, stop: Arc::default(), progress, began: None }
+        Self { job, stop: Arc::default(), progress, began: None, notes: None }
     }
 
     /// Over for long enough. A wall clock that jumps ahead makes nothing old that began a moment ago: while a job is known, no
@@ -165,6 +172,7 @@ impl Egress {
             shelf,
             store,
             jobs: Mutex::default(),
+            recording: Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             recoveries: Semaphore::new(1),
@@ -204,8 +212,8 @@ impl Egress {
     /// StartRoomCompositeEgress.
     ///
     /// # Errors
-    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `resource_exhausted` when this
-    /// machine has no room for another recording.
+    /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `already_exists` while the room is
+    /// being recorded to the same path; `resource_exhausted` when this machine has no room for another recording.
     pub(crate) async fn start_room_composite(
         &self,
         request: RoomCompositeEgressRequest,
@@ -230,7 +238,11 @@ impl Egress {
         let info = job.info().clone();
         match self.begin_capture(&id, &room_name, &job, began, now_ns).await {
             Ok((recorder, capturing)) => {
-                shared.update(&id, |_| Some(Notice::Started));
+                if let Some(entry) = shared.lock().get_mut(&id) {
+                    entry.notes = Some(capturing.notes());
+                }
+                // Who saw it in the list may have stopped it already.
+                shared.update(&id, |job| job.is_active().then_some(Notice::Started));
                 let recording = runner::record(Arc::clone(shared), id, recorder, capturing, stop);
                 shared.tasks.spawn(recording);
                 Ok(info)
@@ -338,6 +350,31 @@ impl Egress {
         Ok(entry.job.info().clone())
     }
 
+    /// UpdateLayout: the picture changes at this moment of the recording.
+    ///
+    /// # Errors
+    /// `not_found`; `invalid_argument` for a layout that there is not; `failed_precondition` for a job that is not being
+    /// recorded.
+    pub(crate) fn update_layout(&self, id: &str, layout: &str) -> Result<EgressInfo, TwirpError> {
+        let now = Instant::now();
+        let mut jobs = self.shared.lock();
+        let id = EgressId::from(id);
+        let entry = jobs.get_mut(&id).ok_or_else(no_such_egress)?;
+        let layout = request::known_layout(layout)?;
+        let refused = |error: NotActive| TwirpError::new(TwirpCode::FailedPrecondition, error.to_string());
+        let mut job = entry.job.clone();
+        let notice = job.change_layout(unix_ns(), layout).map_err(refused)?;
+        if let Some(notice) = notice {
+            let is_noted = entry.notes.as_ref().is_some_and(|notes| notes.layout(now, layout));
+            if !is_noted {
+                return Err(refused(NotActive(EgressStatus::EgressEnding)));
+            }
+            entry.job = job;
+            self.shared.tell(&id, &entry.job, notice);
+        }
+        Ok(entry.job.info().clone())
+    }
+
     /// ListEgress, oldest first.
     ///
     /// # Errors
@@ -380,14 +417,27 @@ impl Shared {
     }
 
     /// A job, if there is room for it, whose file name no other job has: two recordings of a room may begin in the same second.
+    /// Refused while another one records to the place that was asked for.
     fn reserve(&self, mut start: Start<'_>) -> Result<(Job, Arc<Notify>), TwirpError> {
         let id = start.id.clone();
         let mut jobs = self.lock();
-        let running = jobs.values().filter(|entry| captures(&entry.job)).count() as u64;
-        if let Some(refusal) = self.estimate().refusal(running) {
-            tracing::warn!(running, refusal, "a recording was refused");
-            return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
-        }
+        let mut recording = self.recording.lock().expect("no code panics while it holds the places");
+        recording.retain(|_, id| jobs.get(id).is_some_and(|entry| entry.job.is_recording()));
+        let place = (start.room_id.to_owned(), request::asked_path(&start.request).to_owned());
+        match recording.entry(place) {
+            btree_map::Entry::Vacant(place) => {
+                let running = jobs.values().filter(|entry| captures(&entry.job)).count() as u64;
+                if let Some(refusal) = self.estimate().refusal(running) {
+                    tracing::warn!(running, refusal, "a recording was refused");
+                    return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
+                }
+                place.insert(id.clone())
+            }
+            btree_map::Entry::Occupied(other) => {
+                let text = format!("egress {} records this room to this file already", other.get());
+                return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
+            }
+        };
         let is_taken = |key: &str| {
             let mut others = jobs.values().map(|entry| &entry.job);
             others.any(|job| job.plan().key == key && job.status() != EgressStatus::EgressAborted)

@@ -69,6 +69,11 @@ impl EndReason {
 #[error("egress with status {} cannot be stopped", .0.as_str_name())]
 pub(crate) struct AlreadyOver(pub(crate) EgressStatus);
 
+/// A change of something that is not being recorded (any more); the text names the status as LiveKit does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("egress with status {} cannot be updated", .0.as_str_name())]
+pub(crate) struct NotActive(pub(crate) EgressStatus);
+
 /// A finished file in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -178,6 +183,11 @@ impl Job {
         matches!(self.status(), S::EgressStarting | S::EgressActive | S::EgressEnding)
     }
 
+    /// It captures, or is about to: what is only being finished does not count.
+    pub(crate) fn is_recording(&self) -> bool {
+        matches!(self.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
+    }
+
     /// Over for so long that it is not listed any more.
     pub(crate) fn is_forgotten(&self, now_ns: i64) -> bool {
         !self.is_active() && self.info.ended_at < now_ns.saturating_sub(KEPT.as_nanos() as i64)
@@ -205,6 +215,22 @@ impl Job {
             EgressStatus::EgressEnding => Ok(None),
             over => Err(AlreadyOver(over)),
         }
+    }
+
+    /// UpdateLayout. `Ok(None)` if it is the layout already. The plan keeps the layout that the take began with.
+    pub(crate) fn change_layout(&mut self, now_ns: i64, layout: &str) -> Result<Option<Notice>, NotActive> {
+        if self.status() != EgressStatus::EgressActive {
+            return Err(NotActive(self.status()));
+        }
+        let Some(egress_info::Request::RoomComposite(request)) = &mut self.info.request else {
+            return Err(NotActive(self.status()));
+        };
+        if request.layout == layout {
+            return Ok(None);
+        }
+        layout.clone_into(&mut request.layout);
+        self.info.updated_at = now_ns;
+        Ok(Some(Notice::Updated))
     }
 
     /// Nothing more is captured; the file is being finished.

@@ -111,6 +111,14 @@ pub(crate) fn plan(request: &RoomCompositeEgressRequest, facts: &Facts<'_>) -> R
     })
 }
 
+/// The file path of a request that has a [`plan`], as it was written.
+pub(crate) fn asked_path(request: &RoomCompositeEgressRequest) -> &str {
+    match (request.file_outputs.first(), &request.output) {
+        (Some(file), _) | (None, Some(Output::File(file))) => &file.filepath,
+        _ => "",
+    }
+}
+
 fn key(file: &EncodedFileOutput, facts: &Facts<'_>) -> Result<String, TwirpError> {
     if file.output.is_some() {
         return Err(unsupported(
@@ -198,6 +206,16 @@ fn from_advanced(options: &EncodingOptions) -> Result<Encoding, TwirpError> {
 
 fn within(value: i32, least: i32, most: i32, field: &str) -> Result<u32, TwirpError> {
     u32::try_from(value).ok().filter(|_| (least..=most).contains(&value)).ok_or_else(|| invalid(field))
+}
+
+/// LiveKit's layouts, as UpdateLayout takes them; empty is the default one.
+///
+/// # Errors
+/// `invalid_argument`: with a request to start, an unknown name is a layout of another server and recorded as a grid; a change of
+/// a running recording is made by somebody who wants to see it.
+pub(crate) fn known_layout(name: &str) -> Result<&str, TwirpError> {
+    let bare = name.strip_suffix("-light").or_else(|| name.strip_suffix("-dark")).unwrap_or(name);
+    if matches!(bare, "" | "grid" | "speaker" | "single-speaker") { Ok(name) } else { Err(invalid("layout")) }
 }
 
 /// LiveKit's answer to a bad request.
@@ -325,6 +343,16 @@ mod tests {
         for layout in ["", "speaker", "single-speaker-light", "grid-dark"] {
             let request = RoomCompositeEgressRequest { layout: layout.into(), ..request() };
             assert_eq!(checked(&request).unwrap().layout, layout);
+        }
+    }
+
+    #[test]
+    fn only_layouts_that_there_are_can_be_changed_to() {
+        for layout in ["", "grid", "speaker-dark", "single-speaker-light"] {
+            assert_eq!(known_layout(layout).unwrap(), layout);
+        }
+        for layout in ["spiral", "Grid", "grid-pink", "light"] {
+            assert_eq!(known_layout(layout).unwrap_err().code, TwirpCode::InvalidArgument);
         }
     }
 

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use reelroom_protocol::proto::{
-    ListEgressRequest, ListEgressResponse, RoomCompositeEgressRequest, StopEgressRequest,
+    ListEgressRequest, ListEgressResponse, RoomCompositeEgressRequest, StopEgressRequest, UpdateLayoutRequest,
 };
 use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
 
@@ -15,13 +15,12 @@ use crate::request::invalid;
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// LiveKit's other methods.
-const UNSUPPORTED: [&str; 7] = [
+const UNSUPPORTED: [&str; 6] = [
     "StartEgress",
     "StartWebEgress",
     "StartParticipantEgress",
     "StartTrackCompositeEgress",
     "StartTrackEgress",
-    "UpdateLayout",
     "UpdateStream",
 ];
 
@@ -32,6 +31,7 @@ pub(crate) fn router() -> Router<Egress> {
         .route("/twirp/livekit.Egress/StartRoomCompositeEgress", post(start_room_composite))
         .route("/twirp/livekit.Egress/ListEgress", post(list))
         .route("/twirp/livekit.Egress/StopEgress", post(stop))
+        .route("/twirp/livekit.Egress/UpdateLayout", post(update_layout))
         .route("/twirp/livekit.Egress/{method}", post(other))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
@@ -77,6 +77,16 @@ async fn stop(
 ) -> Answer {
     authorize(&egress, &headers)?;
     Ok(respond(request.encoding, &egress.stop(&request.message.egress_id)?))
+}
+
+async fn update_layout(
+    State(egress): State<Egress>,
+    headers: HeaderMap,
+    request: Request<UpdateLayoutRequest>,
+) -> Answer {
+    authorize(&egress, &headers)?;
+    let info = egress.update_layout(&request.message.egress_id, &request.message.layout)?;
+    Ok(respond(request.encoding, &info))
 }
 
 async fn other(State(egress): State<Egress>, headers: HeaderMap, Path(method): Path<String>) -> TwirpError {

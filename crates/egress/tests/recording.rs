@@ -235,6 +235,37 @@ async fn a_recording_is_started_stopped_and_stored() {
     assert_eq!(told, expected.map(|(name, status)| (name.to_owned(), status.to_owned())));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_layout_is_changed_while_it_is_recorded() {
+    let bench = Bench::new(GOOD).await;
+    let (hook, events) = webhooks().await;
+    bench.media.webhooks().add_url(hook);
+    let info = bench.record().await;
+    let change =
+        |layout: &str| bench.call("UpdateLayout", json!({ "egress_id": id(&info), "layout": layout }));
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    let changed = change("speaker-light").await.unwrap();
+    let layout = |info: &Value| info["roomComposite"]["layout"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(layout(&changed), "speaker-light");
+    let refused = change("spiral").await.unwrap_err();
+    assert_eq!((refused.0, &refused.1["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_argument")));
+    let unknown =
+        bench.call("UpdateLayout", json!({ "egressId": "EG_none", "layout": "grid" })).await.unwrap_err();
+    assert_eq!((unknown.0, &unknown.1["msg"]), (StatusCode::NOT_FOUND, &json!("egress does not exist")));
+    bench.stop(&id(&info)).await;
+    let refused = change("grid").await.unwrap_err();
+    assert_eq!(
+        (refused.0, &refused.1["code"]),
+        (StatusCode::PRECONDITION_FAILED, &json!("failed_precondition"))
+    );
+    let done = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(layout(&done), "speaker-light");
+    bench.egress.shutdown().await;
+    bench.media.webhooks().flush(Duration::from_secs(5)).await;
+    let updates = events.lock().unwrap().iter().filter(|(name, _)| name == "egress_updated").count();
+    assert_eq!(updates, 3, "active, the layout, ending");
+}
+
 type Told = Arc<Mutex<Vec<(String, String)>>>;
 
 /// A receiver of webhooks that verifies them.
@@ -289,21 +320,36 @@ async fn stopped_before_it_began_nothing_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_recordings_of_a_room_get_two_files() {
+async fn a_room_is_recorded_once_to_each_path_however_many_ask_at_once() {
     let bench = Bench::new(GOOD).await;
-    let (first, second) = (bench.record().await, bench.record().await);
     let name = |info: &Value| info["fileResults"][0]["filename"].as_str().unwrap().to_owned();
-    assert_ne!(name(&first), name(&second));
-    until(&bench.egress, &id(&second), "EGRESS_ACTIVE").await;
-    until(&bench.egress, &id(&first), "EGRESS_ACTIVE").await;
+    let starts =
+        futures::future::join_all((0..8).map(|_| bench.call("StartRoomCompositeEgress", start_request())));
+    let (started, refused): (Vec<_>, Vec<_>) = starts.await.into_iter().partition(Result::is_ok);
+    assert_eq!((started.len(), refused.len()), (1, 7));
+    for refusal in refused.into_iter().map(Result::unwrap_err) {
+        assert_eq!((refusal.0, &refusal.1["code"]), (StatusCode::CONFLICT, &json!("already_exists")));
+    }
+    let first = started.into_iter().next().unwrap().unwrap();
+    let elsewhere =
+        json!({ "roomName": ROOM, "fileOutputs": [{ "filepath": "mine/{room_name}", "fileType": "MP4" }] });
+    let other = bench.call("StartRoomCompositeEgress", elsewhere).await.unwrap();
+    for info in [&first, &other] {
+        until(&bench.egress, &id(info), "EGRESS_ACTIVE").await;
+    }
     bench.stop(&id(&first)).await;
+    // What is only being finished is in nobody's way, and its file in nobody's place.
+    let second = bench.record().await;
+    assert_ne!(name(&first), name(&second));
     until(&bench.egress, &id(&first), "EGRESS_COMPLETE").await;
-    assert!(bench.is_recorded().await, "the other one goes on");
-    let list = bench.call("ListEgress", json!({ "roomName": ROOM, "active": true })).await.unwrap();
-    assert_eq!(list["items"].as_array().unwrap().len(), 1);
-    bench.stop(&id(&second)).await;
-    until(&bench.egress, &id(&second), "EGRESS_COMPLETE").await;
-    assert_eq!(bench.shelf.stored().len(), 2);
+    assert!(bench.is_recorded().await, "the others go on");
+    until(&bench.egress, &id(&second), "EGRESS_ACTIVE").await;
+    for info in [&second, &other] {
+        bench.stop(&id(info)).await;
+        until(&bench.egress, &id(info), "EGRESS_COMPLETE").await;
+    }
+    assert_eq!(bench.shelf.stored().len(), 3);
+    assert!(!bench.is_recorded().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -179,3 +179,22 @@ fn a_track_that_comes_again_in_another_codec_has_a_file_for_each() {
         .collect();
     assert_eq!(codecs, [take::Codec::H264, take::Codec::Vp8]);
 }
+
+#[test]
+fn a_change_of_layout_stands_in_the_take_until_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, _sink, began) = begin(&dir);
+    let notes = capturing.notes();
+    assert!(notes.layout(began + Duration::from_millis(1_500), "speaker-light"));
+    capturing.finish(began + Duration::from_secs(2), EndReason::Stopped).unwrap();
+    assert!(!notes.layout(began + Duration::from_secs(3), "grid"));
+    let changes: Vec<_> = items(&dir)
+        .into_iter()
+        .filter_map(|item| match item {
+            TakeItem::Event { at_ns, event: TakeEvent::Layout { layout } } => Some((at_ns, layout)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes, [(1_500_000_000, "speaker-light".to_owned())]);
+}

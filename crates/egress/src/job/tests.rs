@@ -160,3 +160,21 @@ fn why_a_recording_ended_early_outlives_other_troubles() {
         ("the disk is full", Some("the disk is full"))
     );
 }
+
+#[test]
+fn the_layout_changes_while_it_is_recorded_and_not_before_or_after() {
+    let mut job = job();
+    let layout = |job: &Job| match &job.info().request {
+        Some(egress_info::Request::RoomComposite(request)) => request.layout.clone(),
+        other => panic!("{other:?}"),
+    };
+    let refused = job.change_layout(START_NS, "speaker").unwrap_err();
+    assert_eq!(refused.to_string(), "egress with status EGRESS_STARTING cannot be updated");
+    job.activate(START_NS + 1);
+    assert_eq!(job.change_layout(START_NS + 2, "speaker"), Ok(Some(Notice::Updated)));
+    assert_eq!((layout(&job).as_str(), job.info().updated_at), ("speaker", START_NS + 2));
+    assert_eq!(job.change_layout(START_NS + 3, "speaker"), Ok(None), "it is that one");
+    assert_eq!(job.plan().layout, "grid", "what the take began with");
+    job.stop(START_NS + 4).unwrap();
+    assert_eq!(job.change_layout(START_NS + 5, "grid"), Err(NotActive(EgressStatus::EgressEnding)));
+}
