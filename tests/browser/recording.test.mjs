@@ -30,7 +30,7 @@ async function meet(t, server, store) {
   const atMost = (Date.now() - asked) / 1000;
   for (const person of [ada, bob]) {
     await person.page.getByText('Room is being recorded').waitFor({ state: 'detached' });
-    await person.page.locator('[data-recording][data-status=complete]').waitFor({ timeout: 20_000 });
+    await person.page.locator('[data-recording][data-status=complete]').waitFor({ timeout: 60_000 });
   }
   const name = await ada.recordings().getAttribute('data-recording');
   t.diagnostic(`recorded ${recorded.toFixed(2)} s as ${name}`);

@@ -25,6 +25,7 @@ BELONGS = [
     r"lock",
     r"index\.db(-wal|-shm)?",
     r"secrets\.json",
+    r"gstreamer-registry\.bin",
     r"takes|composed|kept|egress|recordings",
     r"egress/EG_\w+\.json",
     r"recordings/[^#]+\.mp4(\.json)?",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
 use reelroom_library::{ListQuery, Recording, Status};
+use reelroom_protocol::proto::EgressInfo;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 use utoipa::{IntoParams, ToSchema};
@@ -190,7 +191,6 @@ pub(crate) async fn start(
     if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
         return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
     }
-    let already = || ApiError::Conflict("Recording already started for this room".into());
     let _turn = app.turns().take(&room_name).await;
     if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
         return Err(already());
@@ -207,9 +207,39 @@ pub(crate) async fn start(
             error => error.into(),
         }
     })?;
+    yield_to_the_first(&app, &info).await?;
     app.metrics().started.inc();
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording started")
+}
+
+fn already() -> ApiError {
+    ApiError::Conflict("Recording already started for this room".into())
+}
+
+/// A LiveKit cluster lets several programs record a room at once. Of those that began between each other's question and start, the
+/// first stays, and every one knows by itself which that is. This program's own media server refuses the others already.
+async fn yield_to_the_first(app: &WebApp, own: &EgressInfo) -> Result<(), ApiError> {
+    let order = |info: &EgressInfo| (info.started_at, info.egress_id.clone());
+    let prefix = app.library().prefix();
+    let active = match app.livekit().active_recordings(&own.room_name).await {
+        Ok(active) => active,
+        Err(error) => {
+            tracing::warn!(%error, "whether others record the room too is not known");
+            return Ok(());
+        }
+    };
+    let is_first = active
+        .iter()
+        .filter(|info| egress::is_recording(info) && egress::in_the_making(info, prefix).is_some())
+        .all(|info| order(info) >= order(own));
+    if is_first {
+        return Ok(());
+    }
+    if let Err(error) = app.livekit().stop_recording(&own.egress_id).await {
+        tracing::warn!(egress = own.egress_id, %error, "a second recording of a room could not be stopped");
+    }
+    Err(already())
 }
 
 /// Stops recording a room.
@@ -239,7 +269,7 @@ pub(crate) async fn stop(
 
 fn answer(
     app: &WebApp,
-    info: &reelroom_protocol::proto::EgressInfo,
+    info: &EgressInfo,
     message: &'static str,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let recording = egress::in_the_making(info, app.library().prefix()).ok_or_else(|| {

@@ -232,7 +232,7 @@ fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
     rules.insert(libc::SYS_open, when(1, MaskedEq(empties), flags(libc::O_TRUNC | libc::O_RDONLY))?);
     // Keys typed into the terminal it was started from.
     let mut keys = when(1, Eq, libc::TIOCSTI)?;
-    keys.extend(when(1, Eq, libc::TIOCLINUX as u64)?);
+    keys.extend(when(1, Eq, libc::TIOCLINUX)?);
     rules.insert(libc::SYS_ioctl, keys);
     Ok(rules)
 }

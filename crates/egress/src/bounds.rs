@@ -26,21 +26,18 @@ const VARIABLES: [&str; 12] = [
     "GST_PLUGIN_SYSTEM_PATH_1_0",
     "GST_PLUGIN_SCANNER",
 ];
-/// GStreamer's list of its plugins, beside the composed files: without one that can be written every composer begins a second later.
-const REGISTRY: &str = "gstreamer-registry.bin";
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Loading, and a take that is just beginning.
 const FIRST_S: u64 = 120;
 /// 49 people in 1080p at 60 pictures a second need five processors; a slow one counts more.
 const PER_SECOND: u64 = 20;
 
-/// Takes from a composer that is about to be started what it does not need.
-pub(crate) fn confine(command: &mut Command, output: &Path) {
+/// Takes from a composer that is about to be started what it does not need. `registry` is GStreamer's list of its plugins: without
+/// one that can be written every composer begins a second later.
+pub(crate) fn confine(command: &mut Command, registry: &Path) {
     command.env_clear();
     command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    if let Some(folder) = output.parent() {
-        command.env("GST_REGISTRY_1_0", folder.join(REGISTRY));
-    }
+    command.env("GST_REGISTRY_1_0", registry);
     let prepare = || {
         const FIRST_OTHER: libc::c_uint = 3;
         const BEST_EFFORT_LAST: libc::c_int = (2 << 13) | 7;
@@ -109,7 +106,7 @@ mod tests {
             "env; ls -l /proc/self/fd; cut -d')' -f2 /proc/self/stat | cut -d' ' -f40 | sed s/^/policy=/",
         );
         command.env("S3_SECRET_KEY", "very secret");
-        confine(&mut command, &folder.path().join("out.mp4"));
+        confine(&mut command, &folder.path().join("registry.bin"));
         let said = command.output().await.unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
         assert!(said.contains("PATH=") && said.contains("GST_REGISTRY_1_0="), "{said}");

@@ -43,6 +43,8 @@ pub(crate) struct Composition {
     pub(crate) command: Vec<OsString>,
     pub(crate) take: PathBuf,
     pub(crate) output: PathBuf,
+    /// GStreamer's list of its plugins.
+    pub(crate) registry: PathBuf,
     pub(crate) encoding: Encoding,
     pub(crate) audio_only: bool,
     pub(crate) growth: Growth,
@@ -291,7 +293,7 @@ impl Composition {
             command.arg("--skip").arg(json);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        bounds::confine(&mut command, &self.output);
+        bounds::confine(&mut command, &self.registry);
         let prepare = || {
             // Not dying with its parent, or not being nice, is no reason not to compose.
             let _ = set_parent_process_death_signal(Some(Signal::KILL));

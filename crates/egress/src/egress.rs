@@ -38,6 +38,8 @@ const FINISH_WITHIN: Duration = Duration::from_secs(8);
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
 /// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
 const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
+/// GStreamer's list of its plugins, for composers.
+const REGISTRY: &str = "gstreamer-registry.bin";
 const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
 
 /// How the recorder is set up.
@@ -551,6 +553,7 @@ impl Shared {
             command: self.config.compose_command.clone(),
             take: self.take(id),
             output: self.composed_file(id),
+            registry: self.config.data_dir.join(REGISTRY),
             encoding: job.plan().encoding,
             audio_only: job.plan().audio_only,
             growth,

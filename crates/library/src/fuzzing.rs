@@ -8,8 +8,11 @@ use crate::range::{self, Requested};
 use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};
 
+/// Its name, and what it does with any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 3] = [("sidecar", sidecar), ("mp4", mp4), ("range", range)];
+pub const TARGETS: [Target; 3] = [("sidecar", sidecar), ("mp4", mp4), ("range", range)];
 
 /// Whatever stands beside an MP4, and its name.
 fn sidecar(bytes: &[u8]) {

@@ -8,6 +8,7 @@
 //! TCP carries the same datagrams with a length in front (RFC 4571), for those whose UDP is blocked.
 
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ const MAX_DATAGRAM: usize = 2000;
 /// A second of a busy room; what does not fit is dropped, as a full network would.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 const TCP_QUEUE: usize = 1024;
+/// How often any free port is asked for anew where the one found is taken after all.
+const PORT_TRIES: u32 = 20;
 /// A TCP connection that says nothing of ICE for so long is closed.
 const TCP_IDLE: Duration = Duration::from_secs(60);
 
@@ -70,6 +73,26 @@ struct Routes {
     tcp: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
 }
 
+/// Each by the address that peers are told.
+type Sockets<S> = Vec<(SocketAddr, S)>;
+
+/// Sockets of one port at all addresses, and that port. With port 0 the first socket chooses; the others, and TCP, take the same one.
+async fn open(
+    binds: &[IpAddr],
+    told: &[IpAddr],
+    port: u16,
+) -> io::Result<(Sockets<UdpSocket>, Sockets<TcpListener>, u16)> {
+    let (mut udp, mut tcp, mut chosen) = (Vec::new(), Vec::new(), port);
+    for (bind, tell) in binds.iter().zip(told) {
+        let socket = udp_socket(SocketAddr::new(*bind, chosen))?;
+        chosen = socket.local_addr()?.port();
+        let listener = TcpListener::bind(SocketAddr::new(*bind, chosen)).await?;
+        udp.push((SocketAddr::new(*tell, chosen), socket));
+        tcp.push((SocketAddr::new(*tell, chosen), listener));
+    }
+    Ok((udp, tcp, chosen))
+}
+
 /// All media sockets.
 pub(crate) struct Mux {
     /// By the address that peers are told.
@@ -86,19 +109,17 @@ impl Mux {
         port: u16,
         advertise: &[IpAddr],
     ) -> Result<Arc<Self>, MediaError> {
-        let fail = |source| MediaError::Listen { port, source };
         let (binds, told) = plan(listen, advertise);
-        let mut udp = Vec::new();
-        let mut tcp = Vec::new();
-        let mut chosen = port;
-        for (bind, tell) in binds.iter().zip(&told) {
-            // The first socket may choose a port; the others, and TCP, take the same one.
-            let socket = udp_socket(SocketAddr::new(*bind, chosen)).map_err(fail)?;
-            chosen = socket.local_addr().map_err(fail)?.port();
-            let listener = TcpListener::bind(SocketAddr::new(*bind, chosen)).await.map_err(fail)?;
-            udp.push((SocketAddr::new(*tell, chosen), socket));
-            tcp.push((SocketAddr::new(*tell, chosen), listener));
-        }
+        let mut tries = 1..=PORT_TRIES;
+        let (udp, tcp, chosen) = loop {
+            match open(&binds, &told, port).await {
+                Ok(opened) => break opened,
+                // Free for UDP on one address, the port may be somebody's for TCP or on another one.
+                Err(error) if port == 0 && error.kind() == ErrorKind::AddrInUse && tries.next().is_some() => {
+                }
+                Err(source) => return Err(MediaError::Listen { port, source }),
+            }
+        };
         let mut addresses = LocalAddresses::default();
         for ip in &told {
             addresses.udp.push(SocketAddr::new(*ip, chosen));

@@ -12,8 +12,11 @@ use crate::mkv::{MkvParser, Step};
 use crate::reader::{TakeItem, TakeReader};
 use crate::recovery::recover;
 
+/// Its name, and what it does with any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [Target; 8] = [
     ("take", take),
     ("recover", recovery),
     ("mkv", mkv),

@@ -121,6 +121,7 @@ fn composition(root: &Path, dies: &str, growth: Growth) -> Composition {
         command: ["sh", "-c", &script, "composer"].map(OsString::from).to_vec(),
         take: root.join("take"),
         output: root.join("out.mp4"),
+        registry: root.join("registry.bin"),
         encoding: Encoding { width: 128, height: 128, ..Encoding::default() },
         audio_only: false,
         growth,

@@ -12,6 +12,7 @@ fn composition(root: &Path, script: &str) -> Composition {
         command: ["sh", "-c", script, "composer"].map(OsString::from).to_vec(),
         take: root.join("take"),
         output: root.join("out.mp4"),
+        registry: root.join("registry.bin"),
         encoding: Encoding::default(),
         audio_only: true,
         growth: Growth::Follow,

@@ -1,11 +1,8 @@
 use super::*;
 use crate::Sort;
 use crate::outbox::UploadState;
+use crate::s3_server::{self, Fault, Kind, S3Server};
 use crate::store::S3Config;
-use s3_server::{Fault, Kind, S3Server};
-
-#[path = "../../tests/common/s3.rs"]
-mod s3_server;
 
 struct Fixture {
     folder: tempfile::TempDir,

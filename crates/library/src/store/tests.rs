@@ -6,10 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::index::Index;
-use s3_server::{Fault, Kind};
-
-#[path = "../../tests/common/s3.rs"]
-mod s3_server;
+use crate::s3_server::{self, Fault, Kind};
 
 /// Names that people and attackers choose; each is one recording.
 const NAMES: [&str; 5] = [
