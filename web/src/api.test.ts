@@ -25,7 +25,10 @@ describe('api', () => {
   });
 
   it('reads what waits to be stored and what a crash cost', () => {
-    const waiting = { name: 'a.mp4', upload: { state: 'uploading', progress: 0.5, attempts: 2, lastError: 'no disk' } };
+    const waiting = {
+      name: 'a.mp4',
+      upload: { state: 'uploading', progress: 0.5, attempts: 2, lastError: 'no disk' },
+    };
     expect(readRecording(waiting)).toMatchObject({
       upload: { state: 'uploading', progress: 0.5, attempts: 2, lastError: 'no disk', nextTryAt: null },
       lostSeconds: null,
