@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Composers do not count: they run when nobody else wants to, and lag. What the calls cost does count, as a recorded room has one. Before
-//! the first recording was measured a cost is assumed. Invariant: it falls at once and rises only when it was higher for a while, so
-//! that a refusal and a start do not alternate.
+//! the first recording was measured a cost is assumed. Invariant: what processor and disk speed allow falls at once and rises only when
+//! it was higher for a while, so that a refusal and a start do not alternate. Space that was made counts at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -130,19 +130,21 @@ impl Capacity {
         while self.samples.front().is_some_and(|sample| is_old(sample.at)) {
             self.samples.pop_front();
         }
-        let estimate = self.measure();
-        self.found.push_back((now, estimate));
+        let (by_space, by_speed) = self.measure();
+        self.found.push_back((now, by_speed));
         while self.found.front().is_some_and(|(at, _)| is_old(*at)) {
             self.found.pop_front();
         }
-        let lowest = self.found.iter().map(|(_, estimate)| *estimate).min_by_key(|estimate| estimate.total);
+        let found = self.found.iter().map(|(_, estimate)| *estimate);
+        let lowest = found.chain([by_space]).min_by_key(|estimate| estimate.total).unwrap_or(by_space);
         // What runs fits: fewer than these would say nothing.
-        lowest.map_or(estimate, |lowest| Estimate { total: lowest.total.max(sample.running), ..lowest })
+        Estimate { total: lowest.total.max(sample.running), ..lowest }
     }
 
-    fn measure(&mut self) -> Estimate {
+    /// By the room on the disk, and by the speed of processors and disk.
+    fn measure(&mut self) -> (Estimate, Estimate) {
         let (Some(first), Some(last)) = (self.samples.front().copied(), self.samples.back().copied()) else {
-            return Estimate::UNKNOWN;
+            return (Estimate::UNKNOWN, Estimate::UNKNOWN);
         };
         let passed = last.at.saturating_duration_since(first.at);
         let used =
@@ -164,18 +166,18 @@ impl Capacity {
         let more = fit(left, self.cores_each.unwrap_or(ASSUMED_CORES));
         // Capturing alone costs next to nothing: one is always tried.
         let by_processor = Estimate { total: (last.running + more).max(1), bound: Bound::Processor };
-        let mut least = if by_space.total < by_processor.total { by_space } else { by_processor };
+        let mut by_speed = by_processor;
         let syncs = last.disk_use.syncs - first.disk_use.syncs;
         if is_measured && syncs > 0 {
             let each = (last.disk_use.syncing - first.disk_use.syncing).as_secs_f64() / syncs as f64;
             let slow = SLOW_SYNC.as_secs_f64();
             let total =
                 if each < slow { fit(running * slow, each).max(last.running + 1) } else { last.running };
-            if total < least.total {
-                least = Estimate { total, bound: Bound::DiskSpeed };
+            if total < by_speed.total {
+                by_speed = Estimate { total, bound: Bound::DiskSpeed };
             }
         }
-        least
+        (by_space, by_speed)
     }
 }
 
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn it_falls_at_once_and_rises_later() {
+    fn space_counts_at_once_and_speed_falls_at_once_and_rises_later() {
         let mut machine = Machine::new(2);
         assert_eq!(machine.runs(60, 2, 0.1, 400_000, 2).total, 16);
         let space = machine.sample.free_bytes;
@@ -264,8 +266,10 @@ mod tests {
         let fallen = machine.runs(1, 2, 0.1, 400_000, 2);
         assert_eq!(fallen, Estimate { total: 2, bound: Bound::DiskSpace { free_mb: 0 } });
         machine.sample.free_bytes = space;
+        assert_eq!(machine.runs(1, 2, 0.1, 400_000, 2).total, 16, "something was deleted");
+        assert_eq!(machine.runs(60, 2, 0.1, 400_000, 900).bound, Bound::DiskSpeed);
         assert_eq!(machine.runs(5, 2, 0.1, 400_000, 2).total, 2, "not yet");
-        assert_eq!(machine.runs(7, 2, 0.1, 400_000, 2).total, 16);
+        assert_eq!(machine.runs(30, 2, 0.1, 400_000, 2).total, 16);
     }
 
     #[test]
