@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Library, put, unix_ms};
+use super::{Library, publish::put, unix_ms};
 use crate::error::LibraryError;
 use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};

@@ -1,3 +1,7 @@
+use std::path::Path;
+
+use futures::StreamExt as _;
+
 use super::*;
 use crate::Sort;
 use crate::outbox::UploadState;

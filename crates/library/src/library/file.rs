@@ -1,0 +1,151 @@
+//! A recording's file, wherever it is.
+
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
+
+use super::{Library, unix_s};
+use crate::error::LibraryError;
+use crate::sidecar;
+use crate::store::Object;
+
+const READ_BYTES: usize = 256 * 1024;
+
+/// A recording's file: in the store, or still on local disk.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Of the recording.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Changes with the content.
+    pub etag: String,
+    /// Unix milliseconds.
+    pub modified_ms: i64,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Store(Object),
+    Backup(Object),
+    Disk(PathBuf),
+}
+
+impl File {
+    fn stored(object: Object, place: impl FnOnce(Object) -> Place) -> Self {
+        Self {
+            name: object.name.clone(),
+            size: object.size,
+            etag: object.etag.clone(),
+            modified_ms: object.modified_ms,
+            place: place(object),
+        }
+    }
+
+    /// `None` when it is not there any more: the store has it by now.
+    async fn local(name: &str, path: PathBuf) -> Option<Self> {
+        let metadata = tokio::fs::metadata(&path).await.ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self {
+            name: name.to_owned(),
+            size: metadata.len(),
+            // As a store on local disk says it: once the file has its place there it is still the same one.
+            etag: format!("{:x}-{:x}-{:x}", metadata.ino(), modified.as_micros(), metadata.len()),
+            modified_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
+            place: Place::Disk(path),
+        })
+    }
+}
+
+impl Library {
+    /// The file of a finished recording.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
+    pub async fn file(&self, name: &str) -> Result<File, LibraryError> {
+        if !sidecar::is_recording(name) {
+            return Err(LibraryError::NotFound(name.to_owned()));
+        }
+        let shared = &self.shared;
+        if let Some(path) = shared.outbox.file(&shared.key_of(name))
+            && let Some(file) = File::local(name, path).await
+        {
+            return Ok(file);
+        }
+        let known = shared.index.by_name(name).await?;
+        if known.as_ref().is_some_and(|recording| recording.status.is_active()) {
+            return Err(LibraryError::NotFinished(name.to_owned()));
+        }
+        if let Some(backup) = shared.backup.as_ref().filter(|_| known.is_some_and(|known| known.in_backup)) {
+            match backup.store.head(name).await {
+                // It has been moved to the first store since.
+                Err(LibraryError::NotFound(_)) => {}
+                answer => return answer.map(|object| File::stored(object, Place::Backup)),
+            }
+        }
+        match shared.store.head(name).await {
+            Err(LibraryError::NotFound(name)) => {
+                shared.index.remove_complete(&name).await?;
+                Err(LibraryError::NotFound(name))
+            }
+            answer => answer.map(|object| File::stored(object, Place::Store)),
+        }
+    }
+
+    /// Bytes of a file, as they come. The range has to lie within it.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`] when it has been deleted or replaced since; [`LibraryError::Store`].
+    pub async fn stream(
+        &self,
+        file: &File,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
+        match &file.place {
+            Place::Store(object) => self.shared.store.stream(object, range).await,
+            Place::Backup(object) => self.shared.backup_store()?.stream(object, range).await,
+            Place::Disk(path) => read_local(&file.name, path, range).await,
+        }
+    }
+
+    /// A link to a finished recording on this server, for whoever holds it.
+    ///
+    /// # Errors
+    /// As [`Library::file`].
+    pub async fn signed_link(&self, name: &str, valid: Duration) -> Result<String, LibraryError> {
+        let file = self.file(name).await?;
+        Ok(self.shared.link_key.link(&file.name, unix_s(), valid))
+    }
+
+    /// A URL of the store itself; `None` on local disk.
+    ///
+    /// # Errors
+    /// As [`Library::file`].
+    pub async fn presigned_url(&self, name: &str, valid: Duration) -> Result<Option<String>, LibraryError> {
+        match self.file(name).await?.place {
+            Place::Store(object) => self.shared.store.presign(&object.name, valid).await,
+            // The page may load media from the first store only.
+            Place::Backup(_) | Place::Disk(_) => Ok(None),
+        }
+    }
+}
+
+async fn read_local(
+    name: &str,
+    path: &Path,
+    range: Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
+    let mut file = tokio::fs::File::open(path).await.map_err(|_| LibraryError::NotFound(name.to_owned()))?;
+    let local = |path: &Path, source| LibraryError::Local { path: path.display().to_string(), source };
+    file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(|source| local(path, source))?;
+    let path = path.to_owned();
+    let bytes = ReaderStream::with_capacity(file.take(range.end - range.start), READ_BYTES);
+    Ok(bytes.map(move |bytes| bytes.map_err(|source| local(&path, source))).boxed())
+}

@@ -1,0 +1,185 @@
+//! How a finished recording comes into a store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Library, unix_ms};
+use crate::error::LibraryError;
+use crate::recording::Recording;
+use crate::sidecar::{self, Sidecar};
+use crate::store::{Journal, Object, Progress, Proof, Source, Store};
+
+/// A finished recording to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The MP4, on local disk.
+    pub file: &'a Path,
+    /// Where it goes, from the root of the store: `recordings/Test Room-RM_x-2026-01-01T101010.mp4`.
+    pub key: &'a str,
+    /// `EG_…`.
+    pub egress_id: &'a str,
+    /// The room's name.
+    pub room_name: &'a str,
+    /// `RM_…`.
+    pub room_id: &'a str,
+    /// Unix nanoseconds.
+    pub started_at_ns: i64,
+    /// Nanoseconds.
+    pub duration_ns: u64,
+    /// Why it ended before somebody stopped it.
+    pub ended_early: Option<&'a str>,
+    /// The program died while it recorded.
+    pub recovered: bool,
+    /// At most so much is missing at the end.
+    pub lost_ns: u64,
+    /// What happened to each track (`tracks`), what was left out (`skipped`) and what the disk did not take
+    /// (`dropped_frames`), as JSON; null where it is not known.
+    pub report: &'a serde_json::Value,
+}
+
+/// Where a recording stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// An absolute path, or a URL.
+    pub location: String,
+    /// The same of its sidecar.
+    pub sidecar_location: String,
+}
+
+/// A recording that is where it belongs.
+struct Stored {
+    published: Published,
+    object: Object,
+    in_backup: bool,
+}
+
+impl Library {
+    /// Stores a finished recording with its sidecar, and makes sure that the store gives back the same bytes. It is listed, and
+    /// played from local disk, before the store has it and also when this fails; publishing again is another try, and replaces
+    /// what there is. After a restart it first waits until that is due.
+    ///
+    /// # Errors
+    /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`],
+    /// [`LibraryError::Different`].
+    pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
+        let (shared, key) = (&self.shared, publication.key);
+        let location = shared.root.location(key)?;
+        let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
+        let size = tokio::fs::metadata(publication.file).await.map_err(local)?.len();
+        let mut sidecar = Sidecar::of(publication, location, size);
+        let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
+        let known = shared.outbox.add(key, publication.file.to_owned(), size);
+        if let Some(name) = name {
+            shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
+        }
+        if known.next_try_at_ms.is_some_and(|due_ms| due_ms > unix_ms()) {
+            shared.outbox.pause(key, Duration::ZERO, unix_ms()).await;
+        }
+        let (waiting, progress) = shared.outbox.begin(key).expect("it was added, and only this removes it");
+        shared.index.keep_waiting(waiting).await?;
+        match self.store(publication, &mut sidecar, &progress).await {
+            Ok(stored) => {
+                if let Some(name) = name {
+                    let recording = Recording { in_backup: stored.in_backup, ..sidecar.to_recording(name) };
+                    // The next scan compares it with what is listed, and finds it changed once.
+                    shared.index.put(recording, stored.object.etag, shared.generation()).await?;
+                }
+                shared.outbox.done(key);
+                shared.index.forget_waiting(key).await?;
+                Ok(stored.published)
+            }
+            Err(error) => {
+                if let Some(waiting) = shared.outbox.failed(key, error.to_string(), unix_ms()) {
+                    shared.index.keep_waiting(waiting).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        publication: &Publication<'_>,
+        sidecar: &mut Sidecar,
+        progress: &Progress,
+    ) -> Result<Stored, LibraryError> {
+        let (shared, key) = (&self.shared, publication.key);
+        let source = Source::File(publication.file);
+        sidecar.sha256 = Some(sha256_of(publication.file).await?);
+        let refused = match put(&shared.root, &shared.journal, key, source, sidecar, progress).await {
+            Ok((published, object)) => return Ok(Stored { published, object, in_backup: false }),
+            Err(error) => shared.placed(error),
+        };
+        let is_listed = self.name_of(key).is_some_and(sidecar::is_recording);
+        let backup = shared.backup.as_ref().filter(|backup| {
+            // What this library does not list it would not move back either.
+            is_listed && shared.outbox.failing_for(key, unix_ms()) >= backup.after
+        });
+        let Some(backup) = backup else { return Err(refused) };
+        let again = put(&backup.root, &backup.journal, key, source, sidecar, progress).await;
+        let (published, object) = again.map_err(|error| {
+            let place = backup.root.base();
+            LibraryError::Store(format!("{refused}; and so does the backup store {place}: {error}"))
+        })?;
+        tracing::warn!(recording = key, reason = %refused, "the recording is stored in the backup store");
+        Ok(Stored { published, object, in_backup: true })
+    }
+
+    /// Waits before another try to publish: for `pause`, or longer after many failures, or until [`Library::retry`] asks for
+    /// it.
+    pub async fn pause(&self, key: &str, pause: Duration) {
+        if !self.shared.outbox.pause(key, pause, unix_ms()).await {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Has a recording that waits to be stored tried again at once.
+    ///
+    /// # Errors
+    /// [`LibraryError::NotFound`] without such a recording, [`LibraryError::NotWaiting`] for one that is stored.
+    pub async fn retry(&self, name: &str) -> Result<(), LibraryError> {
+        if self.shared.outbox.retry(&self.shared.key_of(name)) {
+            return Ok(());
+        }
+        self.find(name).await?;
+        Err(LibraryError::NotWaiting(name.to_owned()))
+    }
+
+    /// How many recordings wait to be stored.
+    pub fn waiting(&self) -> usize {
+        self.shared.outbox.len()
+    }
+}
+
+/// Stores a recording and its sidecar, of which the hash has to be known.
+pub(super) async fn put(
+    root: &Store,
+    journal: &Journal,
+    key: &str,
+    source: Source<'_>,
+    sidecar: &mut Sidecar,
+    progress: &Progress,
+) -> Result<(Published, Object), LibraryError> {
+    let location = root.location(key)?;
+    for file in &mut sidecar.files {
+        file.location.clone_from(&location);
+    }
+    let (size, sha256) = (sidecar.size.unwrap_or_default(), sidecar.sha256.clone().unwrap_or_default());
+    let object = root.put_file(key, source, Proof { size, sha256: &sha256 }, journal, progress).await?;
+    let sidecar_key = sidecar::own(key);
+    root.write_verified(&sidecar_key, sidecar.to_json()).await?;
+    Ok((Published { location, sidecar_location: root.location(&sidecar_key)? }, object))
+}
+
+async fn sha256_of(file: &Path) -> Result<String, LibraryError> {
+    let file = file.to_owned();
+    let hashing = tokio::task::spawn_blocking(move || {
+        let local = |source| LibraryError::Local { path: file.display().to_string(), source };
+        let mut hash = Sha256::new();
+        std::io::copy(&mut std::fs::File::open(&file).map_err(local)?, &mut hash).map_err(local)?;
+        Ok(hex::encode(hash.finalize()))
+    });
+    hashing.await.expect("hashing does not panic")
+}
