@@ -6,9 +6,9 @@ use reelroom_protocol::proto::{UpdateTrackSettings, VideoLayer, VideoQuality};
 
 /// How long without a packet until a layer counts as not being sent.
 const LAYER_SILENT_AFTER: Duration = Duration::from_millis(1500);
-/// A keyframe of the lowest layer is small; those of the others are asked for less often.
-const KEYFRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(1000);
+/// A keyframe is asked for no more often than this, whoever wants it: it is many times as large as another frame. Twice within a
+/// second, so that one that gets lost does not cost more than that.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A simulcast layer, by rid: `q`, `h`, `f`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,9 +123,8 @@ impl Layers {
 
     /// Whether a keyframe may be asked for now; remembers that it was.
     pub(crate) fn may_request_keyframe(&mut self, layer: Layer, now: Instant) -> bool {
-        let interval = if layer == Layer::Low { KEYFRAME_INTERVAL_LOW } else { KEYFRAME_INTERVAL };
         let last = &mut self.last_keyframe_request[layer.index()];
-        if last.is_some_and(|at| now.saturating_duration_since(at) < interval) {
+        if last.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_INTERVAL) {
             return false;
         }
         *last = Some(now);
@@ -181,8 +180,8 @@ mod tests {
         let start = Instant::now();
         let mut state = Layers::default();
         assert!(state.may_request_keyframe(Layer::High, start));
-        assert!(!state.may_request_keyframe(Layer::High, start + Duration::from_millis(900)));
-        assert!(state.may_request_keyframe(Layer::High, start + Duration::from_millis(1000)));
+        assert!(!state.may_request_keyframe(Layer::High, start + Duration::from_millis(499)));
+        assert!(state.may_request_keyframe(Layer::High, start + Duration::from_millis(500)));
         assert!(state.may_request_keyframe(Layer::Low, start));
     }
 }

@@ -34,7 +34,11 @@ const MAX_HELD_PACKETS: usize = 4_096;
 const MAX_HELD_BYTES: usize = 8 << 20;
 /// Before the first packet is believed to be the first one, its elders get this long to overtake it.
 const START_HOLD_NS: u64 = 40_000_000;
-const KEYFRAME_WISH_EVERY_NS: u64 = 400_000_000;
+/// A wish is repeated so soon because whoever hears it may have a reason to wait: media servers ask publishers less often.
+const KEYFRAME_WISH_EVERY_NS: u64 = 250_000_000;
+/// A packet that is missing for so long was asked for again, and does not come: a keyframe is asked for while it is still waited
+/// for. So the pictures go on within a second, also where the keyframe gets lost and has to be asked for once more.
+const DOUBT_NS: u64 = 250_000_000;
 /// RTP time and arrival may differ so much before the sender is taken to have begun a new time line.
 const MAX_DRIFT_NS: u64 = 10_000_000_000;
 /// A track opens at most one segment in this time, so that a hostile sender cannot fill the disk with files.
@@ -398,9 +402,16 @@ impl Capture {
         }
     }
 
+    /// Whether pictures wait for a packet that will hardly come.
+    fn doubts(&self) -> bool {
+        let is_held_up = self.next_seq.is_some() && self.config.codec.kind() == TrackKind::Video;
+        let since_ns = self.held.values().map(|packet| packet.at_ns).min().filter(|_| is_held_up);
+        since_ns.is_some_and(|at_ns| self.now_ns.saturating_sub(at_ns) >= DOUBT_NS)
+    }
+
     fn wish(&mut self) -> Wish {
         let due = self.wished_at_ns.is_none_or(|at| self.now_ns >= at.saturating_add(KEYFRAME_WISH_EVERY_NS));
-        if self.need_keyframe && due {
+        if (self.need_keyframe || self.doubts()) && due {
             self.wished_at_ns = Some(self.now_ns);
             return Wish::Keyframe;
         }

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -122,6 +124,107 @@ fn a_retransmission_within_the_hold_closes_the_hole() {
     assert_eq!(frames(&out).len(), whole.len());
     assert!(!out.iter().any(|output| matches!(output, Output::Gap { .. })));
     assert_eq!(capture.complete_to_ns(), 510 * MS - 1);
+}
+
+/// A publisher of 30 VP8 pictures a second behind a line that loses packets, and a media server between it and the capture.
+struct Line {
+    /// In 65536 packets, also of those sent again.
+    loss: u64,
+    /// Frames of which nothing ever arrives, by their number and that of keyframes so far.
+    swallowed: fn(u64, u64) -> bool,
+    random: u64,
+}
+
+impl Line {
+    /// There and back.
+    const ROUND_NS: u64 = 80 * MS;
+
+    fn loses(&mut self) -> bool {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random >> 48 < self.loss
+    }
+
+    /// The longest gap in milliseconds, how many there were, and how many keyframes were sent.
+    fn record(mut self, frames: u64) -> (u64, usize, u64) {
+        let mut capture = capture(Codec::Vp8);
+        // Arrivals by time: sequence number, frame, and the packet.
+        let mut arriving: BTreeMap<(u64, u64), Rtp> = BTreeMap::new();
+        let (mut seq, mut keyframes) = (0, 0);
+        // When the server's request is at the publisher, and when it sent the last one.
+        let (mut asked_at, mut last_asked_at) = (None::<u64>, None::<u64>);
+        let mut outputs = Vec::new();
+        for number in 0..frames {
+            let sent_at = number * 100 * MS / 3;
+            let is_key = number == 0 || asked_at.is_some_and(|at| at <= sent_at);
+            let (packets, _) = vp8_frame(if is_key { 0 } else { 1 }, if is_key { 20 } else { 6 });
+            if is_key {
+                (asked_at, keyframes) = (None, keyframes + 1);
+            }
+            for mut packet in packets {
+                (packet.seq, packet.rtp) = (seq, number * 3_000);
+                seq += 1;
+                // What is missing is asked for when the next one is there, three times.
+                let mut at = sent_at + Self::ROUND_NS / 2;
+                let arrives = (0..4).any(|_| {
+                    let arrives = !self.loses();
+                    at += if arrives { 0 } else { Self::ROUND_NS + 20 * MS };
+                    arrives
+                });
+                if arrives && !(self.swallowed)(number, keyframes) {
+                    arriving.insert((at, packet.seq), packet);
+                }
+            }
+            let later = arriving.split_off(&(sent_at + 100 * MS / 3, 0));
+            for ((at, _), packet) in std::mem::replace(&mut arriving, later) {
+                if give(&mut capture, at, 1, &packet) == Wish::Keyframe
+                    && last_asked_at.is_none_or(|last| at >= last + 500 * MS)
+                {
+                    last_asked_at = Some(at);
+                    asked_at.get_or_insert(at + Self::ROUND_NS / 2);
+                }
+            }
+            capture.tick(sent_at + 100 * MS / 3);
+            outputs.extend(std::iter::from_fn(|| capture.poll_output()));
+        }
+        let gaps: Vec<_> = outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Gap { from_ns, to_ns, .. } => Some((to_ns - from_ns) / MS),
+                _ => None,
+            })
+            .collect();
+        (gaps.iter().copied().max().unwrap_or(0), gaps.len(), keyframes)
+    }
+}
+
+#[test]
+fn pictures_go_on_within_a_second_on_a_line_that_loses_a_tenth() {
+    for random in 1..=5 {
+        let line = Line { loss: 65_536 / 10, swallowed: |_, _| false, random };
+        let (longest_ms, gaps, keyframes) = line.record(30 * 120);
+        assert!(gaps > 0, "the line was too good");
+        assert!(longest_ms < 1_000, "seed {random}: {longest_ms} ms");
+        // Packets that get lost three times are doubted, and most come at last.
+        assert!((2..=30).contains(&keyframes), "{keyframes} keyframes in two minutes");
+    }
+}
+
+#[test]
+fn a_lost_keyframe_is_asked_for_again_within_a_second() {
+    // The first keyframe begins the track, and one is wished for before it is whole. The third answers the loss of frame 100.
+    let is_lost = |frame, keyframes| frame == 100 || (keyframes == 3 && frame < 115);
+    let (longest_ms, gaps, keyframes) = Line { loss: 0, swallowed: is_lost, random: 1 }.record(300);
+    assert_eq!((gaps, keyframes), (1, 4), "the first answer got lost, the second did not");
+    assert!(longest_ms < 1_000, "{longest_ms} ms");
+}
+
+#[test]
+fn a_packet_that_comes_soon_enough_costs_no_keyframe() {
+    // A fiftieth gets lost, and nothing more than twice.
+    let line = Line { loss: 65_536 / 50, swallowed: |_, _| false, random: 7 };
+    let (longest_ms, gaps, keyframes) = line.record(30 * 20);
+    assert_eq!((longest_ms, gaps, keyframes), (0, 0, 2), "those of the beginning");
 }
 
 #[test]
