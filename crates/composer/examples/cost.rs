@@ -35,7 +35,7 @@ use reelroom_take::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-const RUNS: usize = 5;
+const RUNS: usize = 9;
 /// Cameras of so many people are encoded once and shared in turn: encoding them would take longer than measuring.
 const FACES: u64 = 4;
 

@@ -123,7 +123,7 @@ pub struct Fit {
 const MAX_CROP: f64 = 0.4;
 
 /// A picture within this part of a simple scale is cropped to it: those are sharper and almost free.
-const SNAP: f64 = 0.06;
+const SNAP: f64 = 0.08;
 /// The simple scales.
 const SIMPLE: [f64; 6] = [2.0, 1.0, 2.0 / 3.0, 0.5, 1.0 / 3.0, 0.25];
 
@@ -227,7 +227,9 @@ fn even_grid(area: Rect, count: usize) -> Vec<Rect> {
         let max_width = area.width.saturating_sub(GAP_PX * (columns + 1)) / columns;
         let max_height = area.height.saturating_sub(GAP_PX * (rows + 1)) / rows;
         let width = max_width.min(max_height * 16 / 9);
-        Size { width: even(width).max(2), height: even(max_height.min(highest(width))).max(2) }
+        // Four pixels out of six and two out of three, in colour too: the simple scales are exact.
+        let width = (width & !3).max(4);
+        Size { width, height: even(max_height.min(highest(width))).max(2) }
     };
     let columns = (1..=count)
         .max_by_key(|columns| {

@@ -7,14 +7,46 @@
 //!
 //! Bilinear between pixel centres, after averaging whole boxes where the picture shrinks to half or less: nothing is skipped, so
 //! nothing flickers. Widths in the ratios 1, 2, 2/3, 1/2, 1/3 ... have loops of their own, in which the machine's vectors do the
-//! work; [`fit`](crate::layout::fit) prefers those.
+//! work; [`fit`](crate::layout::fit) prefers those. The three loops that nearly all pictures of a call go through are there twice:
+//! for every machine, and for those with wide vectors. Both give the same bytes.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
 
 /// Weights are 128ths.
 const ONE: u16 = 128;
 
+/// The innermost loops.
+#[derive(Debug, Clone, Copy)]
+struct Loops {
+    /// A row between two: the weight is the lower one's, neither 0 nor [`ONE`]. All rows have one length.
+    blend: fn(upper: &[u8], lower: &[u8], weight: u16, out: &mut [u8]),
+    /// The averages of two by two pixels: both rows are twice as long as the target.
+    halve: fn(upper: &[u8], lower: &[u8], out: &mut [u8]),
+    /// Two columns out of three: the row is at least half as long again as the target.
+    two_thirds: fn(row: &[u8], out: &mut [u8]),
+}
+
+impl Loops {
+    /// For every machine.
+    const PORTABLE: Self =
+        Self { blend: portable::blend, halve: portable::halve, two_thirds: portable::two_thirds };
+
+    /// The fastest this machine has.
+    fn of_this_machine() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(loops) = avx2::loops() {
+            return loops;
+        }
+        Self::PORTABLE
+    }
+}
+
 /// Scales one plane from one size to another, as often as wanted.
 #[derive(Debug, Clone)]
 pub struct Scaler {
+    loops: Loops,
     target: [usize; 2],
     /// Boxes of so many pixels become one, before anything else.
     boxes: [usize; 2],
@@ -54,6 +86,7 @@ impl Scaler {
             ),
         };
         Self {
+            loops: Loops::of_this_machine(),
             target,
             boxes,
             inner,
@@ -78,19 +111,27 @@ impl Scaler {
             let target = &mut to[y * to_stride..][..width];
             if self.boxes == [1, 1] {
                 let row = |number: usize| &from[number * from_stride..][..inner_width];
-                blend(row(upper), row(lower), weight, &mut self.blended);
+                blend(&self.loops, row(upper), row(lower), weight, &mut self.blended);
             } else {
                 for number in [upper, lower] {
                     // Rows are asked for in ascending order: of two neighbours each has its place.
                     let (known, row) = &mut self.boxed[number % 2];
                     if *known != number {
                         *known = number;
-                        average(from, from_stride, number, self.boxes, inner_width, &mut self.sums, row);
+                        row.resize(inner_width, 0);
+                        if self.boxes == [2, 2] {
+                            let [one, two] = [0, 1]
+                                .map(|index| &from[(2 * number + index) * from_stride..][..2 * inner_width]);
+                            (self.loops.halve)(one, two, row);
+                        } else {
+                            average(from, from_stride, number, self.boxes, &mut self.sums, row);
+                        }
                     }
                 }
-                blend(&self.boxed[upper % 2].1, &self.boxed[lower % 2].1, weight, &mut self.blended);
+                let [upper, lower] = [upper, lower].map(|number| &self.boxed[number % 2].1);
+                blend(&self.loops, upper, lower, weight, &mut self.blended);
             }
-            self.columns.stretch(&self.blended, target);
+            self.columns.stretch(&self.loops, &self.blended, target);
         }
     }
 }
@@ -115,17 +156,13 @@ fn places(from: usize, to: usize) -> Vec<(usize, u16)> {
 }
 
 /// One row between two, with a last column twice for who looks one further.
-fn blend(upper: &[u8], lower: &[u8], weight: u16, out: &mut Vec<u8>) {
+fn blend(loops: &Loops, upper: &[u8], lower: &[u8], weight: u16, out: &mut Vec<u8>) {
     let width = upper.len();
     out.resize(width + 1, 0);
     match weight {
         0 => out[..width].copy_from_slice(upper),
         ONE => out[..width].copy_from_slice(lower),
-        _ => {
-            for ((out, upper), lower) in out[..width].iter_mut().zip(upper).zip(&lower[..width]) {
-                *out = mixed(*upper, *lower, weight);
-            }
-        }
+        _ => (loops.blend)(upper, lower, weight, &mut out[..width]),
     }
     out[width] = out[width - 1];
 }
@@ -141,15 +178,11 @@ fn average(
     stride: usize,
     number: usize,
     [across, down]: [usize; 2],
-    width: usize,
     sums: &mut Vec<u16>,
-    out: &mut Vec<u8>,
+    out: &mut [u8],
 ) {
-    out.resize(width, 0);
+    let width = out.len();
     let row = |index: usize| &from[(number * down + index) * stride..][..width * across];
-    if (across, down) == (2, 2) {
-        return halve(row(0), row(1), out);
-    }
     sums.clear();
     sums.resize(width * across, 0);
     for index in 0..down {
@@ -183,23 +216,6 @@ fn part(sum: u32, share: u32) -> u8 {
     ((sum * share + 32_768) >> 16).min(255) as u8
 }
 
-/// The averages of two by two pixels, four at a time in the lanes of a word.
-fn halve(upper: &[u8], lower: &[u8], out: &mut [u8]) {
-    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
-    let (mut words, mut fours) = (upper.chunks_exact(8).zip(lower.chunks_exact(8)), out.chunks_exact_mut(4));
-    for ((upper, lower), out) in (&mut words).zip(&mut fours) {
-        let (upper, lower) = (word(upper), word(lower));
-        let sum = (upper & EVEN) + (upper >> 8 & EVEN) + (lower & EVEN) + (lower >> 8 & EVEN);
-        let lanes = (sum + 0x0002_0002_0002_0002) >> 2 & EVEN;
-        out.copy_from_slice(&packed(lanes).to_le_bytes());
-    }
-    let done = out.len() / 4 * 4;
-    for (index, out) in out.iter_mut().enumerate().skip(done) {
-        let [a, b, c, d] = [upper[2 * index], upper[2 * index + 1], lower[2 * index], lower[2 * index + 1]];
-        *out = ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) >> 2) as u8;
-    }
-}
-
 /// Two columns out of one, in blocks: first the left ones and the right ones, then both in turn.
 fn double(row: &[u8], out: &mut [u8]) {
     const BLOCK: usize = 128;
@@ -223,43 +239,13 @@ fn double(row: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Two columns out of three, four out of six at a time in the lanes of a word.
-fn two_thirds(row: &[u8], out: &mut [u8]) {
-    let mut done = 0;
-    // A word has two bytes more than are used.
-    let words = row.windows(8).step_by(6);
-    for (out, word) in out.chunks_exact_mut(4).zip(words) {
-        let word = u64::from_le_bytes(word.try_into().expect("windows of eight"));
-        let outer = word & 0xff_00ff | (word & 0xff00_0000) << 8 | (word & 0xff00_0000_0000) << 8;
-        let middle =
-            word >> 8 & 0xff | (word & 0xff00) << 8 | word & 0xff_0000_0000 | (word & 0xff_0000_0000) << 16;
-        let lanes = (3 * outer + middle + 0x0002_0002_0002_0002) >> 2 & EVEN;
-        out.copy_from_slice(&packed(lanes).to_le_bytes());
-        done += 4;
-    }
-    let rest = out[done..].chunks_exact_mut(2).zip(row[done / 2 * 3..].chunks_exact(3));
-    for (pair, three) in rest {
-        pair[0] = mixed(three[0], three[1], 32);
-        pair[1] = mixed(three[1], three[2], 96);
-    }
-}
-
-/// Every other byte of a word.
-const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-
-/// The even bytes, side by side.
-fn packed(lanes: u64) -> u32 {
-    let pairs = (lanes | lanes >> 8) & 0x0000_ffff_0000_ffff;
-    (pairs | pairs >> 16) as u32
-}
-
 impl Columns {
     /// `row` has one column more than there are.
-    fn stretch(&self, row: &[u8], out: &mut [u8]) {
+    fn stretch(&self, loops: &Loops, row: &[u8], out: &mut [u8]) {
         match self {
             Self::Same => out.copy_from_slice(&row[..out.len()]),
             Self::Double => double(row, out),
-            Self::TwoThirds => two_thirds(row, out),
+            Self::TwoThirds => (loops.two_thirds)(row, out),
             Self::Any(places) => {
                 for (out, (index, weight)) in out.iter_mut().zip(places) {
                     let index = *index as usize;
@@ -333,6 +319,40 @@ mod tests {
             general.run(&from, source[0], &mut to, target[0]);
             assert_eq!(scaled(&from, source, target), to);
         }
+    }
+
+    #[test]
+    fn every_machine_makes_the_same_of_a_picture() {
+        let noise = |count: usize, seed: usize| -> Vec<u8> {
+            (0..count).map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+        };
+        let machine = Loops::of_this_machine();
+        // Lengths on both sides of every whole vector.
+        for width in (0..140).chain([320, 426, 428, 640]) {
+            let (upper, lower) = (noise(2 * width + 1, width), noise(2 * width + 1, 7 * width + 3));
+            let made = |work: &dyn Fn(&Loops, &mut [u8])| {
+                [Loops::PORTABLE, machine].map(|loops| {
+                    let mut out = vec![0; width];
+                    work(&loops, &mut out);
+                    out
+                })
+            };
+            for weight in [1, 2, 32, 64, 96, 126, 127] {
+                let rows = made(&|loops, out| (loops.blend)(&upper[..width], &lower[..width], weight, out));
+                assert_eq!(rows[0], rows[1], "{width} blended by {weight}");
+            }
+            let rows = made(&|loops, out| (loops.halve)(&upper[..2 * width], &lower[..2 * width], out));
+            assert_eq!(rows[0], rows[1], "{width} halved");
+            let even = width / 2 * 2;
+            let rows = made(&|loops, out| (loops.two_thirds)(&upper[..even / 2 * 3 + 1], &mut out[..even]));
+            assert_eq!(rows[0], rows[1], "{even} out of three halves");
+        }
+        let white = [255; 200];
+        let mut out = [0; 100];
+        (machine.blend)(&white[..100], &white[..100], 1, &mut out);
+        assert_eq!(out, [255; 100], "nothing overflows");
+        (machine.halve)(&white, &white, &mut out);
+        assert_eq!(out, [255; 100], "nothing overflows");
     }
 
     proptest! {

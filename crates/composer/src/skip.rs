@@ -76,6 +76,11 @@ impl Skips {
         Self { wanted: wanted.to_vec(), done: vec![None; wanted.len()], open: Vec::new() }
     }
 
+    /// Nothing is to be skipped.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
     /// Whether a frame of `track` that arrived at `arrived_ns` and belongs to `at_ns` is skipped.
     pub(crate) fn frame(&mut self, track: &TrackId, arrived_ns: u64, at_ns: u64) -> bool {
         let wanted = |skip: &Skip| {

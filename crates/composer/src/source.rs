@@ -111,6 +111,11 @@ impl Source {
         self.facts.pop_front()
     }
 
+    /// When the next fact that was read is due.
+    pub(crate) fn next_fact_ns(&self) -> Option<u64> {
+        self.facts.front().map(|(at_ns, _)| *at_ns)
+    }
+
     /// The tracks of which there are frames.
     pub(crate) fn tracks(&self) -> Vec<TrackId> {
         self.frames.keys().cloned().collect()

@@ -62,6 +62,11 @@ impl Picture {
         Size { width: self.frame.width(), height: self.frame.height() }
     }
 
+    /// How much memory it needs.
+    pub(crate) fn bytes(&self) -> usize {
+        self.frame.info().size()
+    }
+
     /// Rows of plane 0 (Y), 1 (U) or 2 (V), and the bytes from one to the next.
     #[must_use]
     pub fn plane(&self, plane: usize) -> (&[u8], usize) {
