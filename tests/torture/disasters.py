@@ -242,6 +242,7 @@ store_fault("store hangs", "hang", "the S3 server answers nothing")
 store_fault("store cuts off", "cut", "the S3 server ends every connection in the middle")
 store_fault("store lies about size", "lie-size", "the S3 server tells another size than it stored")
 store_fault("store keeps half", "truncate", "the S3 server says 200 and keeps half of it")
+store_fault("store changes a byte", "corrupt", "the S3 server says 200 and changes a byte of it")
 
 
 async def jump(round, seconds):
