@@ -30,6 +30,7 @@ use crate::job::{Job, KEPT, NotActive, Notice, Start};
 use crate::shelf::Shelf;
 use crate::store::JobStore;
 use crate::template::Facts;
+use crate::turns::Turns;
 use crate::{recovery, request, runner, service, template};
 
 /// How long a stopping server waits for files to be finished; the next start finishes the others.
@@ -61,6 +62,8 @@ pub struct EgressConfig {
     pub disk_reserve_bytes: u64,
     /// So many recordings at once and no more; 0: as many as this machine can capture.
     pub max_recordings: u64,
+    /// So many recordings are composed while they run, and half as many more when they are over; 0: two for each processor.
+    pub max_composers: usize,
 }
 
 /// How the recorder is doing.
@@ -88,6 +91,7 @@ impl EgressConfig {
             composer_silence: SILENCE,
             disk_reserve_bytes: 0,
             max_recordings: 0,
+            max_composers: 0,
         }
     }
 }
@@ -108,6 +112,8 @@ pub(crate) struct Shared {
     recording: Mutex<BTreeMap<Place, EgressId>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    /// Whose composer runs.
+    pub(crate) turns: Turns,
     /// What a crash left is composed one after the other: calls go first.
     pub(crate) recoveries: Semaphore,
     /// How the disk is.
@@ -168,6 +174,7 @@ impl Egress {
             return Err(EgressError::NoComposeCommand);
         }
         let (store, known) = JobStore::open(&config.data_dir.join("egress"))?;
+        let turns = Turns::new(config.max_composers);
         let shared = Arc::new(Shared {
             config,
             media,
@@ -177,6 +184,7 @@ impl Egress {
             recording: Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            turns,
             recoveries: Semaphore::new(1),
             disk: watch::Sender::new(Space::Plenty),
             writers: Writers::default(),
@@ -317,7 +325,8 @@ impl Egress {
             }
             error => {
                 tracing::warn!(egress = %id, %error, "a take cannot be made");
-                TwirpError::new(TwirpCode::Internal, "the recorder cannot write to its disk")
+                let refusal = format!("the recorder cannot write to its disk: {}", error.reason());
+                TwirpError::new(TwirpCode::ResourceExhausted, refusal)
             }
         })
     }

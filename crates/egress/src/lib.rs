@@ -33,6 +33,7 @@ mod service;
 mod shelf;
 mod store;
 mod template;
+mod turns;
 
 pub use egress::{Egress, EgressConfig, Figures};
 pub use error::EgressError;

@@ -9,6 +9,7 @@ use reelroom_protocol::ids::EgressId;
 use reelroom_protocol::proto::EgressStatus;
 use reelroom_take as take;
 use tokio::sync::{Notify, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
@@ -25,7 +26,7 @@ const LONGEST_UPLOAD_BACKOFF: Duration = Duration::from_secs(60);
 /// HTTP status of a failure that is ours.
 const CODE_INTERNAL: i32 = 500;
 
-/// A composer that runs since the recording began.
+/// A composer that runs since the recording began, or since it was its turn.
 pub(crate) type Composer = AbortOnDropHandle<Result<Composed, String>>;
 
 /// Why a capture ends.
@@ -44,10 +45,9 @@ pub(crate) async fn record(
     mut capturing: Capturing,
     stop: Arc<Notify>,
 ) {
-    let composer = shared.job(&id).map(|job| {
-        let composition = shared.composition(&id, &job, Growth::Follow);
-        AbortOnDropHandle::new(tokio::spawn(composition.run()))
-    });
+    let ended = CancellationToken::new();
+    let following = compose_in_turn(Arc::clone(&shared), id.clone(), ended.clone());
+    let composer = Some(AbortOnDropHandle::new(tokio::spawn(following)));
     let end = capture(&shared, &id, &mut capturing, &stop).await;
     let at = Instant::now();
     recorder.detach().await;
@@ -68,6 +68,7 @@ pub(crate) async fn record(
     });
     let finishing = tokio::task::spawn_blocking(move || capturing.finish(at, take_reason));
     let finished = finishing.await.expect("ending a take does not panic");
+    ended.cancel();
     let failure = match (end, finished) {
         (End::WriterFailed(reason, message), _) => Some(writer_failure(reason, &message)),
         (_, Err(take::TakeError::DiskFull)) => Some(writer_failure(take::EndReason::DiskFull, "")),
@@ -192,6 +193,28 @@ fn remember_skips(shared: &Shared, id: &EgressId) {
         job.skip(skips);
         None
     });
+}
+
+/// Composes beside the recording, or once it is over, as there are places.
+async fn compose_in_turn(
+    shared: Arc<Shared>,
+    id: EgressId,
+    ended: CancellationToken,
+) -> Result<Composed, String> {
+    if shared.turns.is_full() {
+        tracing::info!(egress = %id, "as many composers run as may: this recording is composed later");
+    }
+    let over = async {
+        ended.cancelled().await;
+        shared.turns.finish().await
+    };
+    let (_turn, growth) = tokio::select! {
+        biased;
+        turn = shared.turns.follow() => (turn, Growth::Follow),
+        turn = over => (turn, Growth::Ended),
+    };
+    let job = shared.job(&id).ok_or("the job is gone")?;
+    shared.composition(&id, &job, growth).run().await
 }
 
 async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> Result<Composed, String> {

@@ -93,6 +93,10 @@ struct Bench {
 
 impl Bench {
     async fn new(composer: &str) -> Self {
+        Self::with(composer, |_| {}).await
+    }
+
+    async fn with(composer: &str, set: fn(&mut EgressConfig)) -> Self {
         let root = tempfile::tempdir().unwrap();
         let media = MediaServer::start(MediaConfig {
             keys: keys(),
@@ -105,7 +109,7 @@ impl Bench {
         .unwrap();
         media.rooms().create(&CreateRoomRequest { name: ROOM.into(), ..Default::default() }).await.unwrap();
         let shelf = Arc::new(TestShelf::default());
-        let egress = start(&root.path().join("data"), composer, &media, &shelf).await;
+        let egress = start_with(&root.path().join("data"), composer, &media, &shelf, set).await;
         Self { root, media, egress, shelf }
     }
 
@@ -136,12 +140,23 @@ impl Bench {
 
 /// A recorder with a script for a composer; `$1` is the take and `$3` the file.
 async fn start(data: &Path, composer: &str, media: &MediaServer, shelf: &Arc<TestShelf>) -> Egress {
+    start_with(data, composer, media, shelf, |_| {}).await
+}
+
+async fn start_with(
+    data: &Path,
+    composer: &str,
+    media: &MediaServer,
+    shelf: &Arc<TestShelf>,
+    set: fn(&mut EgressConfig),
+) -> Egress {
     let command = ["sh", "-c", composer, "composer"].map(OsString::from).to_vec();
-    let config = EgressConfig {
+    let mut config = EgressConfig {
         finish_within: Duration::from_millis(300),
         upload_backoff: Duration::from_millis(20),
         ..EgressConfig::new(data, command)
     };
+    set(&mut config);
     Egress::start(config, media.clone(), Arc::clone(shelf) as Arc<dyn Shelf>).await.unwrap()
 }
 
@@ -375,6 +390,39 @@ async fn a_composer_that_dies_is_started_again() {
     bench.stop(&id(&info)).await;
     until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
     assert_eq!(fs::read_to_string(bench.data().join("takes/tries")).unwrap().trim(), "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_finds_no_place_to_be_composed_waits_and_is_composed_when_it_is_over() {
+    // Each notes when it begins and ends, and whether it follows.
+    let noting = format!("echo \"begin $*\" >> \"$1/../notes\"\n{GOOD}\necho end >> \"$1/../notes\"");
+    let bench = Bench::with(&noting, |config| config.max_composers = 1).await;
+    let request =
+        |path: &str| json!({ "roomName": ROOM, "fileOutputs": [{ "filepath": path, "fileType": "MP4" }] });
+    let mut ids = Vec::new();
+    for path in ["recordings/one", "recordings/two", "recordings/three"] {
+        let info = bench.call("StartRoomCompositeEgress", request(path)).await.unwrap();
+        until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+        ids.push(id(&info));
+    }
+    let notes = || fs::read_to_string(bench.data().join("takes/notes")).unwrap_or_default();
+    let began = || notes().lines().filter(|line| line.starts_with("begin")).count();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while began() == 0 {
+        assert!(Instant::now() < deadline, "nothing is composed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The last of them is over: it does not wait for the first one, which goes on.
+    bench.stop(&ids[2]).await;
+    until(&bench.egress, &ids[2], "EGRESS_COMPLETE").await;
+    assert_eq!(began(), 2, "the second one waits: {}", notes());
+    for waits in [&ids[0], &ids[1]] {
+        bench.stop(waits).await;
+        until(&bench.egress, waits, "EGRESS_COMPLETE").await;
+    }
+    let following = notes().lines().filter(|line| line.contains("--follow")).count();
+    assert!((1..=2).contains(&following) && began() == 3, "{}", notes());
+    assert_eq!(bench.shelf.stored().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

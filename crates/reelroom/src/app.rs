@@ -167,6 +167,7 @@ impl Embedded {
             keep_takes: DAY * config.keep_takes_days,
             disk_reserve_bytes: config.disk_reserve,
             max_recordings: config.max_recordings.into(),
+            max_composers: config.max_composers.into(),
             ..EgressConfig::new(&config.data_dir, compose)
         };
         let egress = Egress::start(egress_config, media.clone(), shelf).await?;

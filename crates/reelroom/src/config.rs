@@ -133,6 +133,11 @@ pub struct Config {
     #[config(env = "MAX_RECORDINGS", default = 0)]
     pub max_recordings: u32,
 
+    /// How many recordings are composed while they run; half as many more are when they are over, and the others wait. 0: two for
+    /// each processor.
+    #[config(env = "MAX_COMPOSERS", default = 0)]
+    pub max_composers: u16,
+
     /// The most bytes of a recording that one open-ended range request is answered with.
     #[config(env = "RECORDING_FILE_PORTION_SIZE", default = 5_242_880,
         validate(*recording_file_portion_size > 0, "must be more than 0"))]
