@@ -4,9 +4,10 @@ import http.server
 import json
 import threading
 
+import pytest
 from livekit import api
 
-from conftest import KEY, SECRET
+from conftest import KEY, SECRET, Reelroom
 
 
 class Receiver:
@@ -55,3 +56,18 @@ class Receiver:
         self.server.shutdown()
         self.server.server_close()
         assert not self.problems, self.problems
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture(scope="module")
+def media(receiver):
+    """A media server that tells `receiver` everything."""
+    server = Reelroom("media", WEBHOOK_URLS=receiver.url)
+    yield server
+    server.stop()

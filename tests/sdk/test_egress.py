@@ -13,24 +13,10 @@ from livekit.protocol import models
 
 from clients import Camera, join, until
 from conftest import KEY, SECRET, Reelroom
-from hooks import Receiver
+from hooks import media, receiver  # noqa: F401: fixtures
 from recordings import ACTIVE, COMPLETE, ENDING, STARTING, composite, info_of, reaches, streams
 
 pytestmark = pytest.mark.asyncio
-
-@pytest.fixture(scope="module")
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.stop()
-
-
-@pytest.fixture(scope="module")
-def media(receiver):
-    server = Reelroom("media", WEBHOOK_URLS=receiver.url)
-    yield server
-    server.stop()
-
 
 @pytest_asyncio.fixture
 async def livekit(media):

@@ -9,23 +9,9 @@ from livekit.protocol import models
 
 from clients import Camera, join, until
 from conftest import KEY, SECRET, Reelroom
-from hooks import Receiver
+from hooks import Receiver, media, receiver  # noqa: F401: fixtures
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.stop()
-
-
-@pytest.fixture(scope="module")
-def media(receiver):
-    server = Reelroom("media", WEBHOOK_URLS=receiver.url)
-    yield server
-    server.stop()
 
 
 async def test_a_call_is_told_from_its_start_to_its_end(media, receiver):

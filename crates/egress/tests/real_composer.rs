@@ -3,26 +3,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use axum::body::Body;
-use axum::http::{Request, header};
 use clap::Parser as _;
-use http_body_util::BodyExt as _;
+use common::{may_record, media};
 use reelroom_composer::ComposeArgs;
 use reelroom_egress::{Egress, EgressConfig, Published, Recording, Shelf, ShelfError};
-use reelroom_media::{MediaConfig, MediaServer};
-use reelroom_protocol::keys::ApiKeys;
-use reelroom_protocol::proto::CreateRoomRequest;
-use reelroom_protocol::token::{Claims, VideoGrants, mint};
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 const ARGUMENTS: &str = "REELROOM_TEST_COMPOSE";
 
@@ -38,10 +32,6 @@ fn composer_process() {
     let arguments = Arguments::parse_from(std::iter::once("compose").chain(arguments.lines()));
     // What tests print is captured unless it is written like this.
     reelroom_composer::run(&arguments.compose, &mut std::io::stdout()).unwrap();
-}
-
-fn keys() -> ApiKeys {
-    ApiKeys::new("key", "a secret that is long enough to be one")
 }
 
 /// Keeps the files in a folder.
@@ -60,17 +50,7 @@ impl Shelf for Folder {
 }
 
 async fn call(egress: &Egress, method: &str, body: Value) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let video = Some(VideoGrants { room_record: true, ..VideoGrants::default() });
-    let token = mint(&keys(), Claims { video, exp: (now + 60) as _, ..Claims::default() });
-    let request = Request::post(format!("/twirp/livekit.Egress/{method}"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {token}"))
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    let answer = egress.router().oneshot(request).await.unwrap();
-    assert!(answer.status().is_success(), "{method}: {}", answer.status());
-    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    common::call(egress, method, body, may_record()).await.unwrap()
 }
 
 fn probed_duration(file: &Path) -> f64 {
@@ -81,21 +61,6 @@ fn probed_duration(file: &Path) -> f64 {
         .unwrap();
     assert!(probe.stderr.is_empty(), "{}", String::from_utf8_lossy(&probe.stderr));
     String::from_utf8(probe.stdout).unwrap().trim().parse().unwrap()
-}
-
-/// A server with an open room.
-async fn media() -> MediaServer {
-    let media = MediaServer::start(MediaConfig {
-        keys: keys(),
-        listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        udp_port: 0,
-        advertise: Vec::new(),
-        webhook_urls: Vec::new(),
-    })
-    .await
-    .unwrap();
-    media.rooms().create(&CreateRoomRequest { name: "r".into(), ..Default::default() }).await.unwrap();
-    media
 }
 
 fn folder(path: &Path) -> Arc<Folder> {
@@ -144,7 +109,7 @@ async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
     let root = tempfile::tempdir().unwrap();
     let shelf = folder(root.path());
     let config = config(root.path(), &real_composer());
-    let egress = Egress::start(config, media().await, Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
+    let egress = Egress::start(config, media("r").await, Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
     let began = Instant::now();
     let id = record(&egress).await;
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -161,7 +126,7 @@ async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_composed_after_a_restart_is_as_long() {
     let root = tempfile::tempdir().unwrap();
-    let (media, shelf) = (media().await, folder(root.path()));
+    let (media, shelf) = (media("r").await, folder(root.path()));
     let first = config(root.path(), "exec sleep 60");
     let egress = Egress::start(first, media.clone(), Arc::clone(&shelf) as Arc<dyn Shelf>).await.unwrap();
     let began = Instant::now();

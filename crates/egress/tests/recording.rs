@@ -2,29 +2,27 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
-use http_body_util::BodyExt as _;
+use common::{call, keys, may_record, media, now_unix_s};
 use reelroom_egress::{Egress, EgressConfig, Published, Recording, Shelf, ShelfError};
-use reelroom_media::{MediaConfig, MediaServer};
-use reelroom_protocol::keys::ApiKeys;
-use reelroom_protocol::proto::CreateRoomRequest;
-use reelroom_protocol::token::{Claims, VideoGrants, mint};
+use reelroom_media::MediaServer;
+use reelroom_protocol::token::VideoGrants;
 use reelroom_protocol::webhook;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 const ROOM: &str = "Büro / 会議";
 /// Waits for the end of the take, as `--follow` does, and writes a file.
@@ -34,14 +32,6 @@ printf 'an mp4' > "$3"
 echo '{"state":"composing","position_ns":1,"available_ns":2,"ended_ns":null}'
 echo '{"state":"done","duration_ns":1234000000,"size_bytes":6}'
 "#;
-
-fn now_unix_s() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn keys() -> ApiKeys {
-    ApiKeys::new("key", "a secret that is long enough to be one")
-}
 
 /// A store in memory that refuses the first few.
 #[derive(Default)]
@@ -98,16 +88,7 @@ impl Bench {
 
     async fn with(composer: &str, set: fn(&mut EgressConfig)) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let media = MediaServer::start(MediaConfig {
-            keys: keys(),
-            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            udp_port: 0,
-            advertise: Vec::new(),
-            webhook_urls: Vec::new(),
-        })
-        .await
-        .unwrap();
-        media.rooms().create(&CreateRoomRequest { name: ROOM.into(), ..Default::default() }).await.unwrap();
+        let media = media(ROOM).await;
         let shelf = Arc::new(TestShelf::default());
         let egress = start_with(&root.path().join("data"), composer, &media, &shelf, set).await;
         Self { root, media, egress, shelf }
@@ -122,7 +103,7 @@ impl Bench {
     }
 
     async fn call(&self, method: &str, body: Value) -> Result<Value, (StatusCode, Value)> {
-        call(&self.egress, method, body, VideoGrants { room_record: true, ..VideoGrants::default() }).await
+        call(&self.egress, method, body, may_record()).await
     }
 
     async fn record(&self) -> Value {
@@ -164,26 +145,6 @@ fn start_request() -> Value {
     json!({ "roomName": ROOM, "fileOutputs": [{ "filepath": "recordings/{room_name}-{room_id}", "fileType": "MP4" }] })
 }
 
-async fn call(
-    egress: &Egress,
-    method: &str,
-    body: Value,
-    grants: VideoGrants,
-) -> Result<Value, (StatusCode, Value)> {
-    let now = now_unix_s();
-    let claims = Claims { video: Some(grants), exp: (now + 60) as _, ..Claims::default() };
-    let request = Request::post(format!("/twirp/livekit.Egress/{method}"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {}", mint(&keys(), claims)))
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    let answer = egress.router().oneshot(request).await.unwrap();
-    let status = answer.status();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    let body = serde_json::from_slice(&body).unwrap();
-    if status.is_success() { Ok(body) } else { Err((status, body)) }
-}
-
 fn id(info: &Value) -> String {
     info["egressId"].as_str().unwrap().to_owned()
 }
@@ -196,7 +157,7 @@ fn status(info: &Value) -> &str {
 async fn until(egress: &Egress, id: &str, wanted: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let grants = VideoGrants { room_record: true, ..VideoGrants::default() };
+        let grants = may_record();
         let list = call(egress, "ListEgress", json!({ "egressId": id }), grants).await.unwrap();
         let info = list["items"][0].clone();
         if status(&info) == wanted {

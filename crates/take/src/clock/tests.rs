@@ -44,6 +44,20 @@ fn report(segment: SegmentId, at_ns: u64, wall_ns: u64, rtp: u64) -> TakeItem {
     TakeItem::Event { at_ns, event: TakeEvent::SenderReport { track: "TR_x".into(), segment, ntp, rtp } }
 }
 
+/// The clock of somebody with a microphone and a camera, which begin after so many milliseconds.
+fn somebody(sound_ms: u64, picture_ms: u64) -> TakeClock {
+    let mut clock = TakeClock::new();
+    for item in [
+        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
+        published("TR_cam", TrackKind::Video, TrackSource::Camera),
+        opened(SOUND, "TR_mic", opus_spec(0, sound_ms * MS)),
+        opened(PICTURE, "TR_cam", vp8_spec(0, picture_ms * MS, 2, 2)),
+    ] {
+        clock.observe(&item);
+    }
+    clock
+}
+
 /// Jitter of 0 to 40 ms, the same every time.
 fn jitter(n: u64) -> u64 {
     (n * 7_919 % 41) * MS
@@ -81,15 +95,7 @@ fn a_clock_that_drifts_is_followed() {
 
 #[test]
 fn sender_reports_put_pictures_beside_their_sound() {
-    let mut clock = TakeClock::new();
-    for item in [
-        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
-        published("TR_cam", TrackKind::Video, TrackSource::Camera),
-        opened(SOUND, "TR_mic", opus_spec(0, 50 * MS)),
-        opened(PICTURE, "TR_cam", vp8_spec(0, 50 * MS, 2, 2)),
-    ] {
-        clock.observe(&item);
-    }
+    let mut clock = somebody(50, 50);
     // Sound takes 50 ms to us, pictures 130; both media clocks are zero at the sender's second 1000.
     let wall = |ms: u64| 1_000_000 * MS + ms * MS;
     let mut sound = frame(SOUND, 0, 0);
@@ -148,15 +154,7 @@ fn the_answer_is_the_same_live_and_later() {
 /// sound device and of its computer's clock. Gives back the largest distance between sound and picture of the same moment, and
 /// of the sound from its true place, milliseconds.
 fn two_hours(sound_rate: f64, clock_rate: f64) -> (u64, u64) {
-    let mut clock = TakeClock::new();
-    for item in [
-        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
-        published("TR_cam", TrackKind::Video, TrackSource::Camera),
-        opened(SOUND, "TR_mic", opus_spec(0, 40 * MS)),
-        opened(PICTURE, "TR_cam", vp8_spec(0, 120 * MS, 2, 2)),
-    ] {
-        clock.observe(&item);
-    }
+    let mut clock = somebody(40, 120);
     let (mut apart, mut astray) = (0, 0);
     let mut sounds = VecDeque::new();
     let scaled = |ms: u64, per_ms: u64, rate: f64| (ms as f64 * per_ms as f64 * rate).round() as u64;
@@ -202,15 +200,7 @@ fn two_hours_of_a_clock_200_ppm_off_end_as_they_began() {
 
 #[test]
 fn pictures_are_beside_their_sound_soon_after_the_first_reports() {
-    let mut clock = TakeClock::new();
-    for item in [
-        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
-        published("TR_cam", TrackKind::Video, TrackSource::Camera),
-        opened(SOUND, "TR_mic", opus_spec(0, 30 * MS)),
-        opened(PICTURE, "TR_cam", vp8_spec(0, 230 * MS, 2, 2)),
-    ] {
-        clock.observe(&item);
-    }
+    let mut clock = somebody(30, 230);
     let wall = |ms: u64| 1_000_000 * MS + ms * MS;
     let mut moments = Vec::new();
     for n in 0..200u64 {
@@ -233,16 +223,8 @@ fn pictures_are_beside_their_sound_soon_after_the_first_reports() {
 
 #[test]
 fn what_reports_say_of_lip_sync_and_drift_is_told() {
-    let mut clock = TakeClock::new();
+    let mut clock = somebody(50, 50);
     let (sound, picture) = (TrackId::from("TR_mic"), TrackId::from("TR_cam"));
-    for item in [
-        published("TR_mic", TrackKind::Audio, TrackSource::Microphone),
-        published("TR_cam", TrackKind::Video, TrackSource::Camera),
-        opened(SOUND, "TR_mic", opus_spec(0, 50 * MS)),
-        opened(PICTURE, "TR_cam", vp8_spec(0, 50 * MS, 2, 2)),
-    ] {
-        clock.observe(&item);
-    }
     // Five minutes of a sender that is 200 ppm fast, whose pictures arrive 120 ms later than their sound.
     for n in 0..15_000u64 {
         let media_ns = n * 20 * MS;
