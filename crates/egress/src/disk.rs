@@ -200,8 +200,11 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         if let Some(free_bytes) = free_bytes {
             space = forecast.look(now, free_bytes, reserve_bytes);
             let running = shared.running() as u64;
+            let rooms = shared.media.rooms().list(&[]).await;
+            let calls = rooms.iter().filter(|room| room.num_publishers > 0).count() as u64;
             let free_bytes = free_bytes.saturating_sub(reserve_bytes);
-            let sample = Sample { at: now, running, processor: processor_time(), disk_use, free_bytes };
+            let sample =
+                Sample { at: now, running, calls, processor: processor_time(), disk_use, free_bytes };
             shared.capacity.send_replace(capacity.look(sample));
         }
         let space = if disk_use.stuck_for >= STUCK_AFTER { Space::Stuck } else { space };

@@ -115,3 +115,39 @@ async fn what_is_not_safe_or_cannot_work_is_refused_with_what_to_do() {
     assert!(refusal(&[], &[]).contains("another Reelroom uses the data folder"));
     first.stop();
 }
+
+#[tokio::test]
+async fn a_media_server_that_is_killed_and_comes_back_leaves_no_room_recording() {
+    let (media_data, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = free.port().to_string();
+    let settings = [("WEBHOOK_URLS", ""), ("SERVER_PORT", port.as_str())];
+    let media = Program::start(&["media"], media_data.path(), &settings);
+    let url = media.url.replace("http://", "ws://");
+    let program = Program::start(&[], data.path(), &[("LIVEKIT_URL", &url)]);
+    media.make_room("far").await;
+    let recording = program.start_recording("far").await;
+    let name = recording["name"].as_str().unwrap();
+    program.until_status(name, "recording").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+
+    // Dropped programs are killed.
+    drop(media);
+    program.refusal(program.post("/recordings/start", &json!({ "roomName": "far" })), 502).await;
+    assert_eq!(program.list(&[]).await.len(), 1, "it is known all the same");
+
+    let media = Program::start(&["media"], media_data.path(), &settings);
+    let began = std::time::Instant::now();
+    while !program.list(&[]).await.is_empty() {
+        assert!(began.elapsed().as_secs() < 20, "it stands in another store: it is not listed for ever");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let report = std::fs::read(media_data.path().join("recordings").join(format!("{name}.json"))).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["recovered"], true, "{report}");
+    media.make_room("far").await;
+    program.start_recording("far").await;
+    program.stop_recording("far").await;
+    program.stop();
+    media.stop();
+}
