@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import urllib.error
 from pathlib import Path
 
 from server import Server, cpu_seconds, p95, until_playable
@@ -77,6 +78,17 @@ def freeze(server, number):
         os.kill(pid, number)
 
 
+def record_all(server, rooms):
+    """Why the server records no more, if it does not record them all."""
+    for room in range(rooms):
+        try:
+            server.call("/recordings/start", {"roomName": f"load-{room}"})
+        except urllib.error.HTTPError as error:
+            return json.load(error)["errorMessage"]
+        freeze(server, signal.SIGSTOP)
+    return None
+
+
 def gaps(server):
     """What the captures missed, by what they wrote themselves."""
     missed = 0
@@ -98,9 +110,11 @@ def capture(path, options):
             crowd = Crowd(server, path, rooms, core=1)
             time.sleep(4 + rooms / 8)
             calling, _ = cores_over([server.process.pid, crowd.process.pid], options.seconds)
-            for room in range(rooms):
-                server.call("/recordings/start", {"roomName": f"load-{room}"})
-                freeze(server, signal.SIGSTOP)
+            refusal = record_all(server, rooms)
+            if refusal:
+                crowd.report()
+                print(f"{rooms:<18}{calling:>9.3f}  refused: {refusal}")
+                break
             time.sleep(2)
             freeze(server, signal.SIGSTOP)
             early = gaps(server)

@@ -160,16 +160,22 @@ for (const codec of ['VP8', 'H264'])
     await Promise.all([leave(ada), leave(bob)]);
   });
 
-/** Publishes a camera of one colour, in which a small white square moves along the upper edge. */
+const setColour = (tab, colour) =>
+  tab.evaluate((fill) => {
+    window.fill = fill;
+  }, colour);
+
+/** Publishes a camera of one colour, which can be changed, in which a small white square moves along the upper edge. */
 const publishColour = (tab, colour, options) =>
   tab.evaluate(
     async ([fill, publishOptions]) => {
+      window.fill = fill;
       const canvas = document.createElement('canvas');
       [canvas.width, canvas.height] = [640, 360];
       const context = canvas.getContext('2d');
       let at = 0;
       setInterval(() => {
-        context.fillStyle = fill;
+        context.fillStyle = window.fill;
         context.fillRect(0, 0, 640, 360);
         context.fillStyle = '#fff';
         context.fillRect((at += 8) % 600, 0, 40, 40);
@@ -189,6 +195,17 @@ async function record(path, roomName) {
   return recording;
 }
 
+/** Waits for a recording, and gives it as a file. */
+async function downloaded(name) {
+  const listed = async () => (await (await fetch(`${media.url}/recordings`)).json()).recordings.find((one) => one.name === name);
+  await until(async () => (await listed())?.status === 'complete', 'the file', 60);
+  const file = join(temporaryFolder(), 'recording.mp4');
+  writeFileSync(file, Buffer.from(await (await fetch(`${media.url}/recordings/${encodeURIComponent(name)}`)).arrayBuffer()));
+  return file;
+}
+
+const seconds = (count) => new Promise((resolve) => setTimeout(resolve, 1000 * count));
+
 for (const codec of ['VP9', 'AV1'])
   test(`scalable video in ${codec} is seen by others and in the recording`, async () => {
     const room = `scalable ${codec}`;
@@ -199,13 +216,10 @@ for (const codec of ['VP9', 'AV1'])
     const { name } = await record('start', room);
     const shown = () => bob.evaluate(() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames);
     const before = await shown();
-    await new Promise((resolve) => setTimeout(resolve, 5000));
+    await seconds(5);
     assert.ok((await shown()) - before > 30, 'the picture moves');
     await record('stop', room);
-    const listed = async () => (await (await fetch(`${media.url}/recordings`)).json()).recordings.find((one) => one.name === name);
-    await until(async () => (await listed())?.status === 'complete', 'the file', 60);
-    const file = join(temporaryFolder(), 'recording.mp4');
-    writeFileSync(file, Buffer.from(await (await fetch(`${media.url}/recordings/${encodeURIComponent(name)}`)).arrayBuffer()));
+    const file = await downloaded(name);
     assert.ok(probe(file).duration > 4);
     decodeAll(file);
     const { left, right } = halves(file);
@@ -215,6 +229,88 @@ for (const codec of ['VP9', 'AV1'])
     assert.ok(whole, `no tile stays red: ${JSON.stringify([left[100], right[100]])}`);
     await Promise.all([leave(ada), leave(bob)]);
   });
+
+/** What happens to somebody while they are recorded, and the colour of their camera from then on. */
+const WEATHER = [
+  ['nothing', '#e00000', async () => {}],
+  [
+    'their best layer ends',
+    '#00c000',
+    (tab) =>
+      tab.evaluate(async () => {
+        const { sender } = window.room.localParticipant.getTrackPublication(window.LivekitClient.Track.Source.Camera).track;
+        const parameters = sender.getParameters();
+        parameters.encodings.at(-1).active = false;
+        await sender.setParameters(parameters);
+      }),
+  ],
+  ['their signalling breaks off', '#0000e0', (tab) => reconnected(tab, 'signal-reconnect')],
+  ['they have to connect anew', '#d0d000', (tab) => reconnected(tab, 'full-reconnect')],
+  [
+    'their camera comes again, larger and in another codec',
+    '#d000d0',
+    (tab) =>
+      tab.evaluate(async () => {
+        const local = window.room.localParticipant;
+        const { track } = local.getTrackPublication(window.LivekitClient.Track.Source.Camera);
+        const { Camera } = window.LivekitClient.Track.Source;
+        await local.unpublishTrack(track, false);
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [960, 540];
+        const context = canvas.getContext('2d');
+        setInterval(() => {
+          context.fillStyle = window.fill;
+          context.fillRect(0, 0, 960, 540);
+        }, 60);
+        await local.publishTrack(canvas.captureStream(15).getVideoTracks()[0], { source: Camera, videoCodec: 'h264', simulcast: false });
+      }),
+  ],
+];
+
+async function reconnected(tab, scenario) {
+  await tab.evaluate(async (name) => {
+    const { RoomEvent } = window.LivekitClient;
+    const back = new Promise((resolve) => window.room.once(RoomEvent.Reconnected, resolve));
+    await window.room.simulateScenario(name);
+    await back;
+  }, scenario);
+}
+
+test('a recording goes on whatever happens to those in the call', async () => {
+  const room = 'weather';
+  const ada = await join_('ada', room);
+  await publishColour(ada, WEATHER[0][1], { videoCodec: 'vp8', simulcast: true });
+  await until(async () => (await sending(ada)).length === 2, 'both layers being sent', 30);
+  const { name } = await record('start', room);
+  const began = Date.now();
+  for (const [what, colour, happens] of WEATHER) {
+    await happens(ada);
+    await setColour(ada, colour);
+    await seconds(3);
+    process.env.LOG && console.log(what, (Date.now() - began) / 1000);
+  }
+  const took = (Date.now() - began) / 1000;
+  await record('stop', room);
+  const file = await downloaded(name);
+  const { duration } = probe(file);
+  assert.ok(Math.abs(duration - took) < 1, `${took} s were recorded as ${duration}`);
+  decodeAll(file);
+  const { left, right } = halves(file);
+  const wanted = WEATHER.map(([what, hex]) => [what, [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16))]);
+  const shows = (rgb) => ([, colour]) => colour.every((value, channel) => Math.abs(value - rgb[channel]) < 70);
+  // Each half of the picture is of the one camera, whoever else there is none.
+  for (const half of [left, right]) {
+    const stages = half.map((rgb) => wanted.findIndex(shows(rgb)));
+    const known = stages.filter((stage) => stage >= 0);
+    assert.deepEqual(known, known.toSorted((a, b) => a - b), 'one after the other');
+    for (const [stage, [what]] of wanted.entries()) {
+      const shown = known.filter((one) => one === stage).length / 50;
+      assert.ok(shown > 1.9, `three seconds after this are seen for ${shown} s: ${what}`);
+    }
+    assert.ok(stages.length - known.length < 2.5 * 50, `${stages.length - known.length} pictures show nobody`);
+  }
+  await leave(ada);
+});
 
 test('who makes a sound is an active speaker', async () => {
   const [ada, bob] = await Promise.all([join_('ada', 'speakers'), join_('bob', 'speakers')]);
