@@ -12,15 +12,11 @@ use common::Program;
 async fn a_signal_in_mid_recording_loses_nothing() {
     let data = tempfile::tempdir().unwrap();
     let program = Program::start(&[], data.path(), &[]);
-    program.make_room("a").await;
-    let recording = program.start_recording("a").await;
-    let name = recording["name"].as_str().unwrap();
-    program.until_status(name, "recording").await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let name = program.record_for("a", Duration::from_millis(1500)).await;
     let log = program.stop();
     assert!(log.contains("stopped"), "{log}");
     let program = Program::start(&[], data.path(), &[]);
-    let complete = program.until_status(name, "complete").await;
+    let complete = program.until_status(&name, "complete").await;
     assert!(complete["duration"].as_f64().unwrap() >= 1.4, "{complete}");
     assert_eq!(complete["recovered"], false, "it was ended in order: {complete}");
     program.stop();
@@ -30,14 +26,10 @@ async fn a_signal_in_mid_recording_loses_nothing() {
 async fn a_kill_in_mid_recording_loses_less_than_a_second_and_says_so() {
     let data = tempfile::tempdir().unwrap();
     let program = Program::start(&[], data.path(), &[]);
-    program.make_room("a").await;
-    let recording = program.start_recording("a").await;
-    let name = recording["name"].as_str().unwrap();
-    program.until_status(name, "recording").await;
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let name = program.record_for("a", Duration::from_millis(2500)).await;
     drop(program);
     let program = Program::start(&[], data.path(), &[]);
-    let complete = program.until_status(name, "complete").await;
+    let complete = program.until_status(&name, "complete").await;
     assert!(complete["duration"].as_f64().unwrap() >= 1.5, "{complete}");
     assert_eq!(complete["recovered"], true);
     assert!(complete["lostSeconds"].as_f64().unwrap() <= 1.0, "{complete}");

@@ -113,6 +113,16 @@ impl Program {
         body["recording"].clone()
     }
 
+    /// Makes a room and records it for so long; gives the recording's name.
+    pub(crate) async fn record_for(&self, room: &str, time: Duration) -> String {
+        self.make_room(room).await;
+        let recording = self.start_recording(room).await;
+        let name = recording["name"].as_str().unwrap();
+        self.until_status(name, "recording").await;
+        tokio::time::sleep(time).await;
+        name.to_owned()
+    }
+
     pub(crate) async fn stop_recording(&self, room: &str) -> Value {
         let (status, body) = self.answer(self.post("/recordings/stop", &json!({ "roomName": room }))).await;
         assert_eq!(status, StatusCode::OK, "{body}");
