@@ -6,9 +6,20 @@ use reelroom_protocol::proto::{UpdateTrackSettings, VideoLayer, VideoQuality};
 
 /// How long without a packet until a layer counts as not being sent.
 const LAYER_SILENT_AFTER: Duration = Duration::from_millis(1500);
-/// A keyframe is asked for no more often than this, whoever wants it: it is many times as large as another frame. Twice within a
-/// second, so that one that gets lost does not cost more than that.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// A keyframe of the lowest layer is small; those of the others are asked for less often, ...
+const KEYFRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(1000);
+/// ... except for a recorder: where a keyframe gets lost on its way to it, pictures shall be back within a second.
+const KEYFRAME_INTERVAL_RECORDER: Duration = Duration::from_millis(500);
+
+/// Who needs a keyframe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyframeFor {
+    /// Of many: one with a bad line must not cost all others their picture's quality.
+    Subscriber,
+    /// It receives all that the publisher sends.
+    Recorder,
+}
 
 /// A simulcast layer, by rid: `q`, `h`, `f`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,9 +133,14 @@ impl Layers {
     }
 
     /// Whether a keyframe may be asked for now; remembers that it was.
-    pub(crate) fn may_request_keyframe(&mut self, layer: Layer, now: Instant) -> bool {
+    pub(crate) fn may_request_keyframe(&mut self, layer: Layer, whom: KeyframeFor, now: Instant) -> bool {
+        let interval = match (whom, layer) {
+            (KeyframeFor::Recorder, _) => KEYFRAME_INTERVAL_RECORDER,
+            (KeyframeFor::Subscriber, Layer::Low) => KEYFRAME_INTERVAL_LOW,
+            (KeyframeFor::Subscriber, _) => KEYFRAME_INTERVAL,
+        };
         let last = &mut self.last_keyframe_request[layer.index()];
-        if last.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_INTERVAL) {
+        if last.is_some_and(|at| now.saturating_duration_since(at) < interval) {
             return false;
         }
         *last = Some(now);
@@ -179,9 +195,14 @@ mod tests {
     fn keyframes_are_not_asked_for_too_often() {
         let start = Instant::now();
         let mut state = Layers::default();
-        assert!(state.may_request_keyframe(Layer::High, start));
-        assert!(!state.may_request_keyframe(Layer::High, start + Duration::from_millis(499)));
-        assert!(state.may_request_keyframe(Layer::High, start + Duration::from_millis(500)));
-        assert!(state.may_request_keyframe(Layer::Low, start));
+        let (subscriber, recorder) = (KeyframeFor::Subscriber, KeyframeFor::Recorder);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!(state.may_request_keyframe(Layer::High, subscriber, at(0)));
+        assert!(!state.may_request_keyframe(Layer::High, subscriber, at(900)));
+        assert!(!state.may_request_keyframe(Layer::High, recorder, at(499)));
+        assert!(state.may_request_keyframe(Layer::High, recorder, at(500)));
+        assert!(!state.may_request_keyframe(Layer::High, subscriber, at(1499)));
+        assert!(state.may_request_keyframe(Layer::High, subscriber, at(1500)));
+        assert!(state.may_request_keyframe(Layer::Low, subscriber, at(0)));
     }
 }

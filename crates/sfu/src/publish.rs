@@ -8,7 +8,7 @@ use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
 
 use crate::codec::{Codec, is_keyframe};
 use crate::info::Audience;
-use crate::layers::Layers;
+use crate::layers::{KeyframeFor, Layers};
 use crate::output::{Fact, Output};
 use crate::room::{Now, Room};
 use crate::subscribe::PublishedPacket;
@@ -153,7 +153,7 @@ impl Room {
             return;
         }
         if !is_keyframe(packet.codec, packet.payload) {
-            return self.ask_keyframe(sid, packet.layer, now);
+            return self.ask_keyframe(sid, packet.layer, KeyframeFor::Subscriber, now);
         }
         track.set_codec(packet.codec);
         track.codec_since = Some(now.at);

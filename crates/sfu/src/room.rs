@@ -14,7 +14,7 @@ use reelroom_protocol::proto::{
 
 use crate::codec::Codec;
 use crate::info::Audience;
-use crate::layers::Layer;
+use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
 use crate::participant::{Joining, Participant, Refusal};
 use crate::speakers::Speakers;
@@ -355,9 +355,9 @@ impl Room {
     }
 
     /// The layers that are not being sent but wanted, with the time passed to throttle: see `subscribe`.
-    pub(crate) fn ask_keyframe(&mut self, track: &TrackSid, layer: Layer, now: Now) {
+    pub(crate) fn ask_keyframe(&mut self, track: &TrackSid, layer: Layer, whom: KeyframeFor, now: Now) {
         let Some(state) = self.tracks.get_mut(track) else { return };
-        if state.is_video() && state.layers.may_request_keyframe(layer, now.at) {
+        if state.is_video() && state.layers.may_request_keyframe(layer, whom, now.at) {
             let layer = state.info.simulcast.then_some(layer);
             self.outputs.push_back(Output::RequestKeyframe { track: track.clone(), layer });
         }

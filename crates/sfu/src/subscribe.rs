@@ -8,7 +8,7 @@ use reelroom_protocol::proto::{
 
 use crate::codec::{Codec, is_keyframe};
 use crate::forward::{DownTrack, Incoming, Rewrite};
-use crate::layers::{Layer, TrackSettings};
+use crate::layers::{KeyframeFor, Layer, TrackSettings};
 use crate::output::{DownTrackSpec, Output};
 use crate::participant::Subscription;
 use crate::room::{Now, Room};
@@ -161,13 +161,13 @@ impl Room {
     pub fn keyframe_requested(&mut self, subscriber: &ParticipantSid, track: &TrackSid, now: Now) {
         let Some(down) = self.tracks.get(track).and_then(|track| track.down.get(subscriber)) else { return };
         if let Some(layer) = down.track.wants_keyframe().or_else(|| down.track.current()) {
-            self.ask_keyframe(track, layer, now);
+            self.ask_keyframe(track, layer, KeyframeFor::Subscriber, now);
         }
     }
 
     /// A recorder needs a keyframe of what it gets.
     pub fn keyframe_wished(&mut self, track: &TrackSid, layer: Layer, now: Now) {
-        self.ask_keyframe(track, layer, now);
+        self.ask_keyframe(track, layer, KeyframeFor::Recorder, now);
     }
 
     /// Chooses the layer of every subscriber anew and asks for the keyframes that are missing.
@@ -194,7 +194,7 @@ impl Room {
         missing.sort_unstable();
         missing.dedup();
         for layer in missing {
-            self.ask_keyframe(sid, layer, now);
+            self.ask_keyframe(sid, layer, KeyframeFor::Subscriber, now);
         }
     }
 
