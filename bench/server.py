@@ -60,11 +60,17 @@ class Server:
         return 0
 
     def composers(self):
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = set()
-        for task in children.parent.parent.iterdir():
-            pids.update((task / "children").read_text().split())
-        return sorted(int(pid) for pid in pids)
+        """Its child processes, as soon as they are that: one that is stopped before would keep its parent waiting."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        pids = {int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+        return sorted(pid for pid in pids if self.is_composer(pid))
+
+    @staticmethod
+    def is_composer(pid):
+        try:
+            return b"\0compose\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
 
     def stop(self):
         self.process.terminate()

@@ -1,5 +1,5 @@
 //! What composing costs beside the decoding and encoding it cannot do without:
-//! `cargo run --release --example cost [SECONDS] [PEOPLE,PEOPLE,...] [WIDTHxHEIGHT]`, by default 5 seconds of 1, 4, 9 and 16 people with
+//! `cargo run --release --example cost [SECONDS] [PEOPLE,PEOPLE,...] [WIDTHxHEIGHT]`, by default 8 seconds of 1, 4, 9 and 16 people with
 //! cameras of 640x360.
 //!
 //! Builds takes (VP8, Opus), composes them, then decodes the same frames and packets and encodes the very same pictures and sound
@@ -41,7 +41,7 @@ const FACES: u64 = 4;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let seconds: u64 = arguments.first().map_or(5, |text| text.parse().unwrap());
+    let seconds: u64 = arguments.first().map_or(8, |text| text.parse().unwrap());
     let people: Vec<u64> = arguments
         .get(1)
         .map_or(vec![1, 4, 9, 16], |text| text.split(',').map(|count| count.parse().unwrap()).collect());

@@ -102,6 +102,9 @@ impl Scaler {
     pub fn run(&mut self, from: &[u8], from_stride: usize, to: &mut [u8], to_stride: usize) {
         let [width, height] = self.target;
         let [inner_width, inner_height] = self.inner;
+        if self.inner == self.target && matches!(self.boxes, [1, 1] | [2, 2]) {
+            return self.whole(from, from_stride, to, to_stride);
+        }
         for row in &mut self.boxed {
             row.0 = usize::MAX;
         }
@@ -132,6 +135,22 @@ impl Scaler {
                 blend(&self.loops, upper, lower, weight, &mut self.blended);
             }
             self.columns.stretch(&self.loops, &self.blended, target);
+        }
+    }
+}
+
+impl Scaler {
+    /// Where every target row is one source row, or made of two, nothing is kept in between.
+    fn whole(&self, from: &[u8], from_stride: usize, to: &mut [u8], to_stride: usize) {
+        let [width, height] = self.target;
+        for y in 0..height {
+            let target = &mut to[y * to_stride..][..width];
+            if self.boxes == [1, 1] {
+                target.copy_from_slice(&from[y * from_stride..][..width]);
+            } else {
+                let [upper, lower] = [2 * y, 2 * y + 1].map(|row| &from[row * from_stride..][..2 * width]);
+                (self.loops.halve)(upper, lower, target);
+            }
         }
     }
 }
