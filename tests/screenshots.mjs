@@ -113,9 +113,13 @@ for (const [size, viewport] of sizes) {
     await until(() => ada.locator('dialog video, [role=dialog] video').evaluate((v) => v.currentTime > 1), 'playing');
     await shot(ada, '7-player');
     await ada.keyboard.press('Escape');
+    await ada.locator('[data-recording]').first().getByRole('button', { name: 'Details of' }).click();
+    await ada.getByRole('dialog').getByText('SHA-256').waitFor();
+    await shot(ada, '8-report');
+    await ada.keyboard.press('Escape');
     await ada.locator('[data-recording]').first().getByRole('button', { name: 'Delete' }).click();
     await pause(300);
-    await shot(ada, '8-delete');
+    await shot(ada, '9-delete');
     await ada.context().close();
   }
 }

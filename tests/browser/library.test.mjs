@@ -1,6 +1,7 @@
 // The page of all recordings, with names that try to be HTML.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { Reelroom, freePort, until } from '../harness.mjs';
 import { Person } from './people.mjs';
@@ -38,6 +39,22 @@ test('all recordings are found, filtered, searched and deleted; names stay text'
   await page.locator('[data-recording]').getByRole('button', { name: 'Play' }).click();
   await page.getByRole('dialog').getByText(HOSTILE, { exact: true }).waitFor();
   await page.keyboard.press('Escape');
+
+  // Details: whose tracks, what was lost, and a hash that the file has.
+  const name = await page.locator('[data-recording]').getAttribute('data-recording');
+  const file = `${server.url}/recordings/${encodeURIComponent(name)}`;
+  const hash = await until(async () => (await (await fetch(`${file}/report`)).json()).sha256, 'hashed');
+  assert.equal(hash, createHash('sha256').update(new Uint8Array(await (await fetch(file)).arrayBuffer())).digest('hex'));
+  await page.getByRole('button', { name: `Details of ${name}` }).click();
+  const report = page.getByRole('dialog');
+  await report.getByText('Everything that reached the server is in the file.').waitFor();
+  await report.getByText(hash).waitFor();
+  for (const source of ['Camera', 'Microphone']) {
+    const track = report.getByRole('listitem').filter({ hasText: source });
+    await track.getByText('<b>Ada</b>', { exact: true }).waitFor();
+  }
+  await page.keyboard.press('Escape');
+  await report.waitFor({ state: 'detached' });
 
   // By keyboard alone: the dialog takes the focus, Escape keeps the recording.
   const remove = page.locator('[data-recording]').getByRole('button', { name: 'Delete' });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ApiError, deleteRecording, listRecordings, readRecording, requestToken } from './api';
+import { ApiError, deleteRecording, listRecordings, readRecording, readReport, requestToken } from './api';
 
 const answer = (status: number, body: unknown) => {
   const spy = vi.fn(async (_path: string, _options: RequestInit) => Response.json(body, { status }));
@@ -37,6 +37,51 @@ describe('api', () => {
       upload: null,
       lostSeconds: 0.4,
     });
+  });
+
+  it('reads a report, by person and source, and does not trust it either', () => {
+    const report = readReport({
+      sha256: 'ab',
+      skipped: [{ participant: 'Ann', from_ns: 1_333_000_000, to_ns: 2e9, why: 'it crashed' }, 7],
+      tracks: {
+        TR_b: { name: 'Bob', source: 'microphone', codecs: ['opus', 1], frames: 9, concealed_samples: 960 },
+        TR_c: {
+          identity: 'ann',
+          source: 'camera',
+          codecs: ['vp8'],
+          frames: 30,
+          gaps: { count: 2, total_ns: 400_000_000, longest: [] },
+          lost_packets: 12,
+          freezes: { count: 1, total_ns: 2e9 },
+          sizes: {
+            changes: 1,
+            first: [
+              { width: 640, height: 360 },
+              { width: 1280, height: 720 },
+            ],
+          },
+          sync: { worst_offset_ns: 12_000_000, drift_ppm: -40 },
+        },
+        TR_a: { identity: 'ann', source: 'telepathy', from_ns: 'soon' },
+        TR_x: null,
+      },
+    });
+    expect(report).toMatchObject({ sha256: 'ab', droppedFrames: 0 });
+    expect(report.skipped).toEqual([
+      { participant: 'Ann', fromSeconds: 1.333, toSeconds: 2, why: 'it crashed' },
+    ]);
+    expect(report.tracks?.map((track) => track.id)).toEqual(['TR_c', 'TR_a', 'TR_b']);
+    expect(report.tracks?.[0]).toMatchObject({
+      whose: 'ann',
+      gaps: { count: 2, seconds: 0.4 },
+      freezes: { count: 1, seconds: 2 },
+      size: { width: 1280, height: 720 },
+      worstOffsetMs: 12,
+      driftPpm: -40,
+    });
+    expect(report.tracks?.[1]).toMatchObject({ source: null, fromSeconds: 0, frames: 0, size: null });
+    expect(report.tracks?.[2]).toMatchObject({ codecs: ['opus'], concealedSeconds: 0.02 });
+    expect(readReport({ egress_id: 'EG_1' })).toMatchObject({ sha256: null, tracks: null, skipped: [] });
   });
 
   it('encodes names into one path segment', async () => {

@@ -43,6 +43,58 @@ export interface Upload {
   nextTryAt: number | null;
 }
 
+/** What a recording tells about itself; docs/report.md says what the fields of the server's answer mean. */
+export interface Report {
+  /** Of the file; null until it is computed. */
+  sha256: string | null;
+  /** Frames that are missing because the server's disk could not follow. */
+  droppedFrames: number;
+  skipped: Skip[];
+  /** By person, then camera, microphone, screen; null for a recording made elsewhere, which tells nothing of them. */
+  tracks: TrackReport[] | null;
+}
+
+/** A damaged place that is left out. */
+export interface Skip {
+  /** Null: all of the picture stands still and is silent. */
+  participant: string | null;
+  fromSeconds: number;
+  toSeconds: number;
+  why: string | null;
+}
+
+export const SOURCES = ['camera', 'microphone', 'screen_share', 'screen_share_audio'] as const;
+
+/** How often, and how long together. */
+export interface Spans {
+  count: number;
+  seconds: number;
+}
+
+export interface TrackReport {
+  id: string;
+  /** Name, or identity where there is none. */
+  whose: string;
+  source: (typeof SOURCES)[number] | null;
+  codecs: string[];
+  /** The last size of its picture. */
+  size: { width: number; height: number } | null;
+  fromSeconds: number;
+  toSeconds: number;
+  frames: number;
+  gaps: Spans;
+  lostPackets: number;
+  droppedFrames: number;
+  freezes: Spans;
+  /** Sound that was made up for lost packets. */
+  concealedSeconds: number;
+  /** Frames that no decoder could read. */
+  broken: number;
+  /** How far its picture was from its sound where that was worst, in ms. */
+  worstOffsetMs: number | null;
+  driftPpm: number | null;
+}
+
 export interface RecordingPage {
   recordings: Recording[];
   nextCursor: string | null;
@@ -138,6 +190,64 @@ export function readRecording(value: unknown): Recording | null {
   };
 }
 
+const seconds = (ns: unknown): number => (amount(ns) ?? 0) / 1e9;
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const spans = (value: unknown): Spans =>
+  isObject(value)
+    ? { count: amount(value.count) ?? 0, seconds: seconds(value.total_ns) }
+    : { count: 0, seconds: 0 };
+
+function readTrack(id: string, track: Json): TrackReport {
+  const sizes = isObject(track.sizes) ? list(track.sizes.first).filter(isObject) : [];
+  const [width, height] = [amount(sizes.at(-1)?.width), amount(sizes.at(-1)?.height)];
+  const sync = isObject(track.sync) ? track.sync : {};
+  const offsetNs = amount(sync.worst_offset_ns);
+  return {
+    id,
+    whose: text(track.name) ?? text(track.identity) ?? id,
+    source: SOURCES.find((known) => known === track.source) ?? null,
+    codecs: list(track.codecs)
+      .map(text)
+      .filter((codec) => codec !== null),
+    size: width && height ? { width, height } : null,
+    fromSeconds: seconds(track.from_ns),
+    toSeconds: seconds(track.to_ns),
+    frames: amount(track.frames) ?? 0,
+    gaps: spans(track.gaps),
+    lostPackets: amount(track.lost_packets) ?? 0,
+    droppedFrames: amount(track.dropped_frames) ?? 0,
+    freezes: spans(track.freezes),
+    concealedSeconds: (amount(track.concealed_samples) ?? 0) / 48_000,
+    broken: amount(track.broken) ?? 0,
+    worstOffsetMs: offsetNs === null ? null : offsetNs / 1e6,
+    driftPpm: typeof sync.drift_ppm === 'number' ? sync.drift_ppm : null,
+  };
+}
+
+/** A report as the server tells it; what is not there happened to nobody. */
+export function readReport(value: Json): Report {
+  const told = isObject(value.tracks) ? Object.entries(value.tracks) : null;
+  const tracks = told?.flatMap(([id, track]) => (isObject(track) ? [readTrack(id, track)] : [])) ?? null;
+  const order = (track: TrackReport) =>
+    track.source === null ? SOURCES.length : SOURCES.indexOf(track.source);
+  tracks?.sort(
+    (a, b) => a.whose.localeCompare(b.whose) || order(a) - order(b) || a.fromSeconds - b.fromSeconds,
+  );
+  return {
+    sha256: text(value.sha256),
+    droppedFrames: amount(value.dropped_frames) ?? 0,
+    skipped: list(value.skipped)
+      .filter(isObject)
+      .map((skip) => ({
+        participant: text(skip.participant),
+        fromSeconds: seconds(skip.from_ns),
+        toSeconds: seconds(skip.to_ns),
+        why: text(skip.why),
+      })),
+    tracks,
+  };
+}
+
 export const isUnfinished = (recording: Recording): boolean =>
   recording.status !== 'complete' && recording.status !== 'failed';
 
@@ -202,6 +312,11 @@ export async function playbackUrl(name: string): Promise<string> {
 
 export async function deleteRecording(name: string): Promise<void> {
   await call('DELETE', fileUrl(name));
+}
+
+export async function recordingReport(name: string, signal?: AbortSignal): Promise<Report> {
+  const { body } = await call('GET', `${fileUrl(name)}/report`, undefined, signal);
+  return readReport(body);
 }
 
 /** Has a recording that waits to be stored tried again at once. */

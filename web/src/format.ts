@@ -25,6 +25,9 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeSty
 
 export const date = (unixMs: number): string => moment.format(unixMs);
 
+/** Codecs as they write themselves: `VP8`, `H264`, `Opus`. */
+export const codec = (name: string): string => (name === 'opus' ? 'Opus' : name.toUpperCase());
+
 /** One or two letters for a picture of somebody without a camera. */
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/u).filter(Boolean);

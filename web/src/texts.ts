@@ -106,6 +106,8 @@ export const texts = {
     playNamed: (name: string) => `Play ${name}`,
     download: 'Download',
     downloadNamed: (name: string) => `Download ${name}`,
+    report: 'Details',
+    reportNamed: (name: string) => `Details of ${name}`,
     remove: 'Delete',
     removeNamed: (name: string) => `Delete ${name}`,
   },
@@ -137,6 +139,38 @@ export const texts = {
     seconds < 0.05
       ? 'The server stopped while it recorded; nothing is missing.'
       : `The server stopped while it recorded; at most ${seconds.toFixed(1)} s are missing at the end.`,
+  report: {
+    title: 'Details',
+    loading: 'Loading…',
+    failed: 'The details could not be loaded',
+    unknown: 'It was made elsewhere: nothing more is known of it.',
+    whole: 'Everything that reached the server is in the file.',
+    dropped: (frames: number) =>
+      `${frames} ${frames === 1 ? 'frame is' : 'frames are'} missing because the server's disk could not follow.`,
+    skipped: (whose: string | null, from: string, to: string, why: string | null) =>
+      `From ${from} to ${to} ${whose === null ? 'all of it' : `what came from ${whose}`} is damaged and was left out${why === null ? '' : `: ${why}`}.`,
+    nobody: 'Nobody sent picture or sound.',
+    source: {
+      camera: 'Camera',
+      microphone: 'Microphone',
+      screen_share: 'Screen',
+      screen_share_audio: 'Sound of the screen',
+    },
+    unknownSource: 'Track',
+    span: (from: string, to: string) => `${from} to ${to}`,
+    nothing: 'Nothing of it arrived.',
+    gaps: (count: number, seconds: number, packets: number) =>
+      `The network lost ${packets} ${packets === 1 ? 'packet' : 'packets'}: ${seconds.toFixed(1)} s in ${count} ${count === 1 ? 'place' : 'places'}.`,
+    frozen: (count: number, seconds: number) =>
+      `The picture stood still ${count === 1 ? 'once' : `${count} times`}, ${seconds.toFixed(1)} s in all.`,
+    concealed: (seconds: number) => `${seconds.toFixed(2)} s of sound were made up for what was lost.`,
+    broken: (frames: number) => `${frames} ${frames === 1 ? 'frame' : 'frames'} could not be read.`,
+    offset: (ms: number) => `Within ${Math.max(1, Math.ceil(ms))} ms of its sound.`,
+    drift: (ppm: number) =>
+      `Its clock was ${Math.abs(ppm)} millionths too ${ppm > 0 ? 'fast' : 'slow'}, which is corrected.`,
+    fine: 'Nothing was lost.',
+    hash: 'SHA-256 of the file',
+  },
   failedUnknown: 'Something went wrong while recording.',
   player: {
     close: 'Close',

@@ -13,6 +13,7 @@ import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
 import { Player } from './Player';
+import { ReportDialog } from './ReportDialog';
 
 interface Props {
   /** null: not loaded yet. */
@@ -30,6 +31,7 @@ interface Props {
 export function RecordingList(props: Props) {
   const { recordings, error, empty, showRoom } = props;
   const [playing, setPlaying] = useState<Recording | null>(null);
+  const [asking, setAsking] = useState<Recording | null>(null);
   const [removing, setRemoving] = useState<Recording | null>(null);
 
   return (
@@ -60,6 +62,7 @@ export function RecordingList(props: Props) {
               recording={recording}
               clockOffset={props.clockOffset}
               onPlay={() => setPlaying(recording)}
+              onReport={() => setAsking(recording)}
               onRemove={() => setRemoving(recording)}
               onProblem={props.onProblem}
             />
@@ -67,6 +70,7 @@ export function RecordingList(props: Props) {
         </ul>
       )}
       {playing && <Player recording={playing} onClose={() => setPlaying(null)} />}
+      {asking && <ReportDialog recording={asking} onClose={() => setAsking(null)} />}
       {removing && (
         <RemoveDialog
           recording={removing}
@@ -83,11 +87,12 @@ interface ItemProps {
   recording: Recording;
   clockOffset: number;
   onPlay: () => void;
+  onReport: () => void;
   onRemove: () => void;
   onProblem: (text: string) => void;
 }
 
-function Item({ recording, clockOffset, onPlay, onRemove, onProblem }: ItemProps) {
+function Item({ recording, clockOffset, onPlay, onReport, onRemove, onProblem }: ItemProps) {
   const { name, status, startedAt, size } = recording;
   const ready = status === 'complete';
   const title = recording.roomName || name;
@@ -151,15 +156,26 @@ function Item({ recording, clockOffset, onPlay, onRemove, onProblem }: ItemProps
             </>
           )}
           {!recording.upload && (
-            <button
-              type="button"
-              className="button button--icon button--remove"
-              aria-label={texts.list.removeNamed(name)}
-              title={texts.list.remove}
-              onClick={onRemove}
-            >
-              <Icon name="trash" size={20} />
-            </button>
+            <>
+              <button
+                type="button"
+                className="button button--icon"
+                aria-label={texts.list.reportNamed(name)}
+                title={texts.list.report}
+                onClick={onReport}
+              >
+                <Icon name="info" size={20} />
+              </button>
+              <button
+                type="button"
+                className="button button--icon button--remove"
+                aria-label={texts.list.removeNamed(name)}
+                title={texts.list.remove}
+                onClick={onRemove}
+              >
+                <Icon name="trash" size={20} />
+              </button>
+            </>
           )}
         </div>
       )}

@@ -1,0 +1,127 @@
+import { useEffect, useState } from 'react';
+import { messageOf, type Recording, type Report, recordingReport, type TrackReport } from '../api';
+import * as format from '../format';
+import { texts } from '../texts';
+import { Dialog } from '../ui/Dialog';
+
+interface Props {
+  recording: Recording;
+  onClose: () => void;
+}
+
+/** What a recording tells about itself: what was lost, what was mended, and the hash it can be checked by. */
+export function ReportDialog({ recording, onClose }: Props) {
+  const { name } = recording;
+  const [report, setReport] = useState<Report | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+
+  useEffect(() => {
+    const gone = new AbortController();
+    recordingReport(name, gone.signal)
+      .then(setReport)
+      .catch((error: unknown) => !gone.signal.aborted && setProblem(messageOf(error)));
+    return () => gone.abort();
+  }, [name]);
+
+  return (
+    <Dialog title={texts.report.title} className="dialog--report" onClose={onClose}>
+      <p className="dialog__name">
+        <bdi>{name}</bdi>
+      </p>
+      {problem !== null && (
+        <p role="alert">
+          {texts.report.failed}: {problem}
+        </p>
+      )}
+      {report === null && problem === null && <p>{texts.report.loading}</p>}
+      {report !== null && <Told recording={recording} report={report} />}
+    </Dialog>
+  );
+}
+
+function Told({ recording, report }: { recording: Recording; report: Report }) {
+  const { tracks, skipped, droppedFrames, sha256 } = report;
+  const costs = [
+    recording.error,
+    recording.lostSeconds === null ? null : texts.recovered(recording.lostSeconds),
+    droppedFrames === 0 ? null : texts.report.dropped(droppedFrames),
+    ...skipped.map(({ participant, fromSeconds, toSeconds, why }) =>
+      texts.report.skipped(participant, format.duration(fromSeconds), format.duration(toSeconds), why),
+    ),
+  ].filter((cost) => cost !== null);
+  const complete = recording.status === 'complete';
+  return (
+    <>
+      {costs.length > 0 && (
+        <ul className="report__costs">
+          {costs.map((cost) => (
+            <li key={cost}>{cost}</li>
+          ))}
+        </ul>
+      )}
+      {costs.length === 0 && tracks !== null && complete && (
+        <p className="report__whole">{texts.report.whole}</p>
+      )}
+      {tracks === null && complete && <p>{texts.report.unknown}</p>}
+      {tracks?.length === 0 && complete && <p>{texts.report.nobody}</p>}
+      {tracks !== null && tracks.length > 0 && (
+        <ul className="report__tracks">
+          {tracks.map((track) => (
+            <Track key={track.id} track={track} />
+          ))}
+        </ul>
+      )}
+      {sha256 !== null && (
+        <p className="report__hash">
+          {texts.report.hash}
+          <code>{sha256}</code>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** What is worth telling of a track. */
+function troubles(track: TrackReport): string[] {
+  const { gaps, freezes, lostPackets, droppedFrames, concealedSeconds, broken } = track;
+  if (track.frames === 0) return [texts.report.nothing];
+  return [
+    lostPackets > 0 && texts.report.gaps(gaps.count, gaps.seconds, lostPackets),
+    droppedFrames > 0 && texts.report.dropped(droppedFrames),
+    freezes.count > 0 && texts.report.frozen(freezes.count, freezes.seconds),
+    concealedSeconds >= 0.005 && texts.report.concealed(concealedSeconds),
+    broken > 0 && texts.report.broken(broken),
+  ].filter((trouble) => trouble !== false);
+}
+
+function Track({ track }: { track: TrackReport }) {
+  const { source, codecs, size, worstOffsetMs, driftPpm } = track;
+  const told = troubles(track);
+  return (
+    <li className="report__track">
+      <p className="report__whose">
+        <bdi>{track.whose}</bdi>{' '}
+        <span>{source === null ? texts.report.unknownSource : texts.report.source[source]}</span>
+      </p>
+      <p className="recording__facts">
+        <span>{texts.report.span(format.duration(track.fromSeconds), format.duration(track.toSeconds))}</span>
+        {codecs.length > 0 && <span>{codecs.map(format.codec).join(', ')}</span>}
+        {size !== null && (
+          <span>
+            {size.width} × {size.height}
+          </span>
+        )}
+      </p>
+      {told.length === 0 && <p className="report__fine">{texts.report.fine}</p>}
+      {told.map((trouble) => (
+        <p key={trouble} className="report__trouble">
+          {trouble}
+        </p>
+      ))}
+      {worstOffsetMs !== null && <p className="report__fine">{texts.report.offset(worstOffsetMs)}</p>}
+      {driftPpm !== null && Math.abs(driftPpm) >= 10 && (
+        <p className="report__fine">{texts.report.drift(driftPpm)}</p>
+      )}
+    </li>
+  );
+}
