@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// As often as this a composer may die at a place.
 const PATIENCE: u32 = 3;
-/// As often as this it may fail in order, or where there is nothing to skip.
+/// As often as this it may fail in order, or die at a place where there is nothing to skip.
 const FRUITLESS: u32 = 4;
 /// As often as this it may die at all without getting further.
 const MAX_DEATHS: u32 = 100;
@@ -111,8 +111,8 @@ pub(crate) struct Deaths {
     skips: Vec<Damage>,
     /// Deaths since there was progress.
     deaths: u32,
-    /// Those of them for which nothing can be skipped.
-    fruitless: u32,
+    /// Those of them for which nothing can be skipped. Who fails in order does so wherever it is.
+    fruitless: BTreeMap<Option<Place>, u32>,
     furthest_ns: u64,
 }
 
@@ -138,7 +138,8 @@ impl Deaths {
     pub(crate) fn died(&mut self, death: &Death, reached_ns: u64) -> Verdict {
         if reached_ns >= self.furthest_ns.saturating_add(PROGRESS_NS) {
             self.furthest_ns = reached_ns;
-            (self.deaths, self.fruitless) = (0, 0);
+            self.deaths = 0;
+            self.fruitless.clear();
         }
         self.deaths += 1;
         if self.deaths >= MAX_DEATHS {
@@ -150,8 +151,10 @@ impl Deaths {
             _ => None,
         };
         let Some((track, at_ns)) = damage else {
-            self.fruitless += 1;
-            return match self.fruitless {
+            let place = (death.how == How::Died).then(|| death.place.clone());
+            let times = self.fruitless.entry(place).or_default();
+            *times += 1;
+            return match *times {
                 FRUITLESS.. => Verdict::GiveUp,
                 times => Verdict::Again(pause(times)),
             };
@@ -288,6 +291,19 @@ what a longer line left"#;
             };
             assert!(matches!(deaths.died(&at(place), kill * 3 * S), Verdict::Again(_)));
         }
+    }
+
+    #[test]
+    fn kills_from_outside_while_it_waits_for_a_call_that_goes_on_end_nothing() {
+        let mut deaths = Deaths::default();
+        for kill in 0..20u64 {
+            let waiting = at(Place::Read { at_ns: kill * S / 25 });
+            assert!(matches!(deaths.died(&waiting, kill * S / 25), Verdict::Again(_)), "{kill}");
+        }
+        // Who says itself that it cannot go on says so everywhere.
+        let refusals = (0..4).map(|n| Death { how: How::Refused, ..at(Place::Read { at_ns: S + n }) });
+        let verdicts: Vec<_> = refusals.map(|death| deaths.died(&death, S)).collect();
+        assert_eq!(verdicts[3], Verdict::GiveUp, "{verdicts:?}");
     }
 
     #[test]

@@ -247,7 +247,8 @@ async fn composers_that_are_killed_while_the_call_goes_on_end_with_the_whole_fil
         let pids = fs::read_to_string(root.path().join("pids")).unwrap_or_default();
         let pids: Vec<&str> = pids.lines().collect();
         // Whoever dies again and again before the first step is given up: there is nothing to skip.
-        let has_begun = crumb_of(&root.path().join("out.mp4")).exists();
+        let crumb = fs::read(crumb_of(&root.path().join("out.mp4"))).unwrap_or_default();
+        let has_begun = Place::parse(&crumb) != Place::Start;
         if pids.len() > known
             && has_begun
             && let Some(pid) = pids.last().and_then(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?))
