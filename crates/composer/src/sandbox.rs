@@ -224,7 +224,15 @@ fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
     // `abort` is for this process only.
     rules.insert(libc::SYS_tgkill, when(0, Ne, pid)?);
     rules.insert(libc::SYS_prlimit64, when_of(SeccompCmpArgLen::Qword, 2, Ne, 0)?);
-    rules.insert(libc::SYS_setpriority, when(1, Ne, 0)?);
+    // Its own threads may be scheduled as they like, and nobody else's.
+    for call in [
+        libc::SYS_sched_setscheduler,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setaffinity,
+    ] {
+        rules.insert(call, when(0, Ne, 0)?);
+    }
     // Before its version 3 landlock lets a file be emptied that may only be read.
     let empties = flags(libc::O_TRUNC | libc::O_ACCMODE);
     rules.insert(libc::SYS_openat, when(2, MaskedEq(empties), flags(libc::O_TRUNC | libc::O_RDONLY))?);
@@ -265,6 +273,8 @@ const REFUSED: &[i64] = &[
     libc::SYS_process_vm_writev,
     libc::SYS_process_madvise,
     libc::SYS_kcmp,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
     libc::SYS_perf_event_open,
     libc::SYS_shmget,
     libc::SYS_shmat,

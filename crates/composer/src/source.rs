@@ -72,7 +72,6 @@ impl Source {
                 self.keep(items);
             } else if let Some(end) = self.reader.ended() {
                 self.end_ns = Some(end.at_ns);
-                prioritise();
             } else if self.follow == Follow::ToEnd {
                 self.end_ns = Some(self.reader.complete_to_ns());
             } else {
@@ -174,12 +173,5 @@ impl Source {
         let next_ns = queue.front().map(|unit| unit.frame.at_ns);
         let degrees = self.degrees(track, frame.at_ns, next_ns);
         Some(Due { frame, moment, degrees })
-    }
-}
-
-/// Somebody waits for the file now: give it the ordinary priority back, if this process may.
-fn prioritise() {
-    if let Err(error) = rustix::process::setpriority_process(None, 0) {
-        tracing::debug!(%error, "the priority stays low");
     }
 }

@@ -101,7 +101,10 @@ fn attempts(place: &Place, tcp: &str, parent: i32) -> Vec<(&'static str, io::Res
     let nothing = std::ptr::null::<libc::c_void>();
     let abstract_name = SocketAddr::from_abstract_name(format!("reelroom-test-{parent}")).unwrap();
     // SAFETY: these calls read no memory of ours before they are refused; unconfined, they are given arguments that change nothing.
-    let (limit, ring, trace, kill) = unsafe {
+    let (limit, ring, trace, kill, slow, bind) = unsafe {
+        let mut processors: libc::cpu_set_t = std::mem::zeroed();
+        let size = size_of_val(&processors);
+        libc::sched_getaffinity(parent, size, &raw mut processors);
         (
             libc::setrlimit(
                 libc::RLIMIT_CPU,
@@ -109,10 +112,19 @@ fn attempts(place: &Place, tcp: &str, parent: i32) -> Vec<(&'static str, io::Res
             ),
             libc::syscall(libc::SYS_io_uring_setup, 0, nothing),
             libc::ptrace(libc::PTRACE_ATTACH, 0, nothing, nothing),
-            libc::kill(parent, 0),
+            call(libc::kill(parent, 0).into()),
+            call(
+                libc::setpriority(
+                    libc::PRIO_PROCESS,
+                    parent.unsigned_abs(),
+                    libc::getpriority(libc::PRIO_PROCESS, parent.unsigned_abs()),
+                )
+                .into(),
+            ),
+            call(libc::sched_setaffinity(parent, size, &raw const processors).into()),
         )
     };
-    let (limit, trace, kill) = (call(limit.into()), call(trace), call(kill.into()));
+    let (limit, trace) = (call(limit.into()), call(trace));
     vec![
         ("read the take", fs::read(place.take.join("take.json")).map(drop)),
         ("write the output", own_file.and_then(|mut file| file.write_all(b"x"))),
@@ -133,6 +145,8 @@ fn attempts(place: &Place, tcp: &str, parent: i32) -> Vec<(&'static str, io::Res
         ("an abstract Unix socket", UnixStream::connect_addr(&abstract_name).map(drop)),
         ("run a program", Command::new("/bin/true").status().map(drop)),
         ("signal the supervisor", kill),
+        ("slow the supervisor down", slow),
+        ("bind the supervisor to a processor", bind),
         ("change its limits", limit),
         ("4 GiB of memory", memory),
         ("ptrace", trace),

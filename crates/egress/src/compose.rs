@@ -1,6 +1,6 @@
 //! Supervises a composer: a child process that makes the MP4 of a take.
 //!
-//! It runs at low priority and may crash on whatever media it is given: it is started again, from the take's beginning, and what
+//! It runs at low priority until somebody waits for its file ([`priority`]), and may crash on whatever media it is given: it is started again, from the take's beginning, and what
 //! it keeps dying of is skipped ([`deaths`]). It never outlives its supervisor: it is killed when the future is dropped, and by the
 //! kernel when this program dies.
 
@@ -16,18 +16,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reelroom_protocol::ids::EgressId;
-use rustix::process::{Signal, nice, set_parent_process_death_signal};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use self::deaths::Skip;
 use self::deaths::{Death, Deaths, How, Place, Verdict};
 use crate::bounds;
+use crate::priority;
 use crate::request::Encoding;
 
-const NICENESS: i32 = 10;
 /// A composer tells its progress several times a second, also while it waits; one that is silent for so long hangs.
 pub(crate) const SILENCE: Duration = Duration::from_secs(120);
 /// Of what it said on standard error, the last lines are told when it dies.
@@ -51,6 +52,8 @@ pub(crate) struct Composition {
     /// As long as this it may say nothing.
     pub(crate) silence: Duration,
     pub(crate) progress: Arc<Progress>,
+    /// Cancelled when somebody waits for the file.
+    pub(crate) wanted: CancellationToken,
 }
 
 /// How far a composer is, for others to look at, and for the next one to know.
@@ -213,6 +216,8 @@ impl Composition {
         })?;
         let renewing = bounds::renew_time(child.id(), self.take.clone());
         let _renewing = AbortOnDropHandle::new(tokio::spawn(renewing));
+        let hurrying = priority::hurry(child.id(), self.wanted.clone());
+        let _hurrying = AbortOnDropHandle::new(tokio::spawn(hurrying));
         let stdout = child.stdout.take().expect("standard output is a pipe");
         let stderr = child.stderr.take().expect("standard error is a pipe");
         // A composer that hangs keeps its standard error open: the first error ends both.
@@ -294,13 +299,13 @@ impl Composition {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         bounds::confine(&mut command, &self.registry);
+        priority::lower(&mut command);
         let prepare = || {
-            // Not dying with its parent, or not being nice, is no reason not to compose.
+            // Not dying with its parent is no reason not to compose.
             let _ = set_parent_process_death_signal(Some(Signal::KILL));
-            let _ = nice(NICENESS);
             Ok(())
         };
-        // SAFETY: between fork and exec only two system calls are made; nothing is allocated and no lock is taken.
+        // SAFETY: between fork and exec only a system call is made; nothing is allocated and no lock is taken.
         unsafe { command.pre_exec(prepare) };
         Ok(command)
     }

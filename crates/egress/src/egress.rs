@@ -556,6 +556,7 @@ impl Shared {
         self.lock().get(id).map(|entry| Arc::clone(&entry.progress)).unwrap_or_default()
     }
 
+    /// Of a recording; nobody waits for its file yet.
     pub(crate) fn composition(&self, id: &EgressId, job: &Job, growth: Growth) -> Composition {
         Composition {
             egress: id.clone(),
@@ -568,6 +569,7 @@ impl Shared {
             growth,
             silence: self.config.composer_silence,
             progress: self.progress(id),
+            wanted: CancellationToken::new(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod disk;
 mod egress;
 mod error;
 mod job;
+mod priority;
 mod recovery;
 mod request;
 mod runner;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
-use crate::compose::{Composed, Growth, crumb_of};
+use crate::compose::{Composed, Composition, Growth, crumb_of};
 use crate::disk;
 use crate::egress::{Shared, remove_dir, unix_ns};
 use crate::job::{EndReason, Outcome};
@@ -214,7 +214,8 @@ async fn compose_in_turn(
         turn = over => (turn, Growth::Ended),
     };
     let job = shared.job(&id).ok_or("the job is gone")?;
-    shared.composition(&id, &job, growth).run().await
+    let composition = shared.composition(&id, &job, growth);
+    Composition { wanted: ended, ..composition }.run().await
 }
 
 async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> Result<Composed, String> {

@@ -18,6 +18,7 @@ use reelroom_take::{EndReason, Frame, TrackSource};
 use serde_json::Value;
 
 use super::*;
+use crate::priority::NICENESS;
 
 const ARGUMENTS: &str = "REELROOM_TEST_COMPOSE";
 const DIES: &str = "REELROOM_TEST_DIES";
@@ -127,6 +128,7 @@ fn composition(root: &Path, dies: &str, growth: Growth) -> Composition {
         growth,
         silence: Duration::from_secs(60),
         progress: Arc::default(),
+        wanted: CancellationToken::new(),
     }
 }
 
@@ -263,4 +265,56 @@ async fn composers_that_are_killed_while_the_call_goes_on_end_with_the_whole_fil
     assert_eq!(composed.duration_ns, 6 * S);
     assert!(composed.report.skipped.is_empty() && progress.skips().is_empty());
     assert_eq!(played(root.path()).0, 180);
+}
+
+/// Of each thread of a process.
+fn niceness(pid: &str) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    // The nineteenth field; the second one is a name in brackets, of any letters.
+    let nice = |stat: String| stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse();
+    stats.map(|stat| nice(stat).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_threads_of_a_composer_hurry_when_somebody_waits() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("take");
+    let (there, is_there) = std::sync::mpsc::channel();
+    let (end, may_end) = std::sync::mpsc::channel::<()>();
+    let recording = std::thread::spawn(move || {
+        call(4).write_growing(&dir, 4 * S, EndReason::Stopped, |now_ns| {
+            let _ = there.send(());
+            if now_ns >= 3 * S {
+                let _ = may_end.recv();
+            }
+        })
+    });
+    is_there.recv().unwrap();
+    let wanted = CancellationToken::new();
+    let composition = Composition { wanted: wanted.clone(), ..composition(root.path(), "", Growth::Follow) };
+    let progress = Arc::clone(&composition.progress);
+    let composing = tokio::spawn(composition.run());
+    let until = async |what: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !what() {
+            assert!(Instant::now() < deadline, "not within half a minute");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    until(&|| progress.composed_ns.load(Ordering::Relaxed) > 0).await;
+    let pid = fs::read_to_string(root.path().join("pids")).unwrap().trim().to_owned();
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let threads = niceness(&pid);
+    assert!(threads.len() > 4, "the encoder has threads of its own: {threads:?}");
+    assert!(threads.iter().all(|nice| *nice == (own + NICENESS).min(19)), "{threads:?}");
+    wanted.cancel();
+    if rustix::process::geteuid().is_root() {
+        until(&|| niceness(&pid).iter().all(|nice| *nice == own)).await;
+    } else {
+        eprintln!("only root may give priority back: that was not tested");
+    }
+    drop(end);
+    recording.join().unwrap().unwrap();
+    assert_eq!(composing.await.unwrap().unwrap().duration_ns, 4 * S);
 }

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use rustix::process::nice;
+
 use super::*;
+use crate::priority::NICENESS;
 
 fn composition(root: &Path, script: &str) -> Composition {
     Composition {
@@ -18,6 +21,7 @@ fn composition(root: &Path, script: &str) -> Composition {
         growth: Growth::Follow,
         silence: SILENCE,
         progress: Arc::default(),
+        wanted: CancellationToken::new(),
     }
 }
 
