@@ -148,7 +148,7 @@ export const texts = {
     dropped: (frames: number) =>
       `${frames} ${frames === 1 ? 'frame is' : 'frames are'} missing because the server's disk could not follow.`,
     skipped: (whose: string | null, from: string, to: string, why: string | null) =>
-      `From ${from} to ${to} ${whose === null ? 'all of it' : `what came from ${whose}`} is damaged and was left out${why === null ? '' : `: ${why}`}.`,
+      `From ${from} to ${to} ${whose === null ? 'all of it' : `what came from ${whose}`} is damaged and was left out.${why === null ? '' : ` Composing it failed: ${why}.`}`,
     nobody: 'Nobody sent picture or sound.',
     source: {
       camera: 'Camera',
