@@ -1,10 +1,10 @@
 # make run    builds and starts Reelroom, and prints its address
 # make test   every test, the browsers' and the SDKs' included
-# make check  formatting, lints, types, generated files
+# make check  formatting, lints, unused dependencies, types, generated files
 # make bench  measures a release build with stock clients, and prints what it finds against what is wanted
 # Each installs what it needs first; see scripts/setup.
 
-export PATH := $(PATH):$(CURDIR)/.tools/python/bin
+export PATH := $(PATH):$(CURDIR)/.tools/python/bin:$(CURDIR)/.tools/cargo/bin
 
 .PHONY: run build test check bench page
 
@@ -42,6 +42,7 @@ check:
 	@scripts/setup check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@cargo machete >/dev/null || { echo "these dependencies are not used:"; cargo machete; exit 1; }
 	cd web && npm run --silent check
 	@for file in tests/*.mjs tests/*/*.mjs; do node --check $$file || exit 1; done
 	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; \

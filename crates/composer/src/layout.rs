@@ -49,9 +49,6 @@ pub enum Tone {
 }
 
 impl Layout {
-    /// The dark grid.
-    pub const GRID: Self = Self { arrangement: Arrangement::Grid, tone: Tone::Dark };
-
     /// The layout of that LiveKit name: `grid`, `speaker` or `single-speaker`, also with a `-light` or `-dark` ending. An unknown or
     /// empty name is the grid (light if it ends so), so that a recording asked for with a layout of another server still comes out.
     #[must_use]

@@ -165,7 +165,7 @@ fn the_encoders_get_the_same_while_the_take_grows_and_afterwards() {
     assert_eq!(tailed, composed, "pictures_hash and sound_hash are of what went into the encoders");
     assert!(fs::read(&live).unwrap() == fs::read(&after).unwrap(), "the files differ");
     // Another picture has another hash.
-    let grid = ComposeOptions { layout: Some(Layout::GRID), ..ComposeOptions::default() };
+    let grid = ComposeOptions { layout: Some(Layout::default()), ..ComposeOptions::default() };
     let other = compose(&take, &after, &grid, &mut |_| {}).unwrap();
     assert_ne!(other.pictures_hash, composed.pictures_hash);
     assert_eq!(other.sound_hash, composed.sound_hash);
@@ -268,7 +268,7 @@ fn a_take_without_an_end_is_composed_as_far_as_it_goes() {
     let out = dir.path().join("out.mp4");
     let preset =
         Preset { size: Size { width: 640, height: 360 }, frames_per_second: 15, ..Preset::default() };
-    let options = ComposeOptions { preset, layout: Some(Layout::GRID), ..ComposeOptions::default() };
+    let options = ComposeOptions { preset, layout: Some(Layout::default()), ..ComposeOptions::default() };
     let composed = compose(&copy, &out, &options, &mut |_| {}).unwrap();
     assert!(composed.duration_ns > 2 * S && composed.duration_ns < 4 * S, "{}", composed.duration_ns);
     decodes(&out);

@@ -120,11 +120,6 @@ impl Store {
         }
     }
 
-    /// Whether presigned URLs can be made.
-    pub fn is_s3(&self) -> bool {
-        self.s3.is_some()
-    }
-
     /// The folder, or the bucket's URL.
     pub fn base(&self) -> &str {
         &self.base

@@ -111,12 +111,6 @@ impl Room {
         self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
     }
 
-    /// What is known of an announced track.
-    pub fn track_info(&self, track: &TrackSid) -> Option<(TrackInfo, Codec)> {
-        let track = self.tracks.get(track)?;
-        Some((track.info.clone(), track.codec?))
-    }
-
     /// A packet of a track, before [`Room::forward`]. With the first one the track is announced, subscribed to, and told to
     /// recorders.
     pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
