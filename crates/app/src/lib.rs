@@ -14,10 +14,12 @@
 //! - What is being recorded is what the LiveKit server says; the library only lists it.
 //! - A token reaches one room, and never beyond what its bearer does there.
 
+#![forbid(unsafe_code)]
 // Fields that LiveKit's protocol calls deprecated are still what its servers write.
 #![allow(deprecated)]
 
 mod app;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod egress;
 mod error;
 mod extract;

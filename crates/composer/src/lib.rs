@@ -9,8 +9,12 @@
 //! [`compose()`] is a function of the take: no clock, no randomness, no number taken from the machine enters it. GStreamer elements
 //! are used as plain functions ([`filter`]): there are no pipelines, and everything runs in the calling thread.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod canvas;
+#[allow(clippy::disallowed_methods, reason = "tells its progress at times")]
 pub mod cli;
+#[allow(clippy::disallowed_methods, reason = "waits for a take that grows")]
 pub mod compose;
 pub mod encode;
 pub mod error;
@@ -18,18 +22,22 @@ pub mod filter;
 pub mod label;
 pub mod layout;
 pub mod limit;
+#[allow(clippy::disallowed_methods, reason = "writes the file")]
 pub mod mp4;
+#[allow(clippy::disallowed_methods, reason = "writes the file")]
 mod output;
 pub mod pacer;
 pub mod preset;
 pub mod report;
 pub mod resample;
+#[allow(clippy::disallowed_methods, reason = "asks the system")]
 pub mod sandbox;
 pub mod scale;
 pub mod skip;
 mod source;
 pub mod speaker;
 pub mod sprite;
+#[allow(clippy::disallowed_methods, reason = "writes a file")]
 pub mod step;
 pub mod theme;
 pub mod timeline;

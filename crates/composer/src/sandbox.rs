@@ -81,6 +81,7 @@ pub struct Support {
 impl Support {
     /// Asks the kernel.
     #[must_use]
+    #[expect(unsafe_code, reason = "no crate asks the kernel these two questions")]
     pub fn of_this_kernel() -> Self {
         const VERSION: libc::c_uint = 1;
         let nothing = std::ptr::null::<libc::c_void>();

@@ -11,6 +11,7 @@
 //! for every machine, and for those with wide vectors. Both give the same bytes.
 
 #[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vectors are loaded, stored and used on machines that have them")]
 mod avx2;
 mod portable;
 

@@ -1,6 +1,7 @@
 //! What a composer that was taken over can still do, tried with real system calls. This test program is its own composer
 //! process: a test that does nothing unless it is called by another one.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![expect(unsafe_code, reason = "what is tried are system calls that no safe crate would make")]
 
 mod common;
 

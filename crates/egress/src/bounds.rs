@@ -34,6 +34,7 @@ const PER_SECOND: u64 = 20;
 
 /// Takes from a composer that is about to be started what it does not need. `registry` is GStreamer's list of its plugins: without
 /// one that can be written every composer begins a second later.
+#[expect(unsafe_code, reason = "what happens between fork and exec is unsafe to say in Rust")]
 pub(crate) fn confine(command: &mut Command, registry: &Path) {
     command.env_clear();
     command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));

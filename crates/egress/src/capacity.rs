@@ -15,6 +15,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use reelroom_take::DiskUse;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Costs are taken over so long.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -200,9 +201,7 @@ impl Capacity {
 
 /// What this program has used so far, its children not counted.
 pub(crate) fn processor_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes the structure it is given, which lives here.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 

@@ -271,6 +271,7 @@ impl Composition {
         tokio::fs::read(self.crumb()).await.map(|crumb| Place::parse(&crumb)).unwrap_or_default()
     }
 
+    #[expect(unsafe_code, reason = "what happens between fork and exec is unsafe to say in Rust")]
     fn command(&self, deaths: &Deaths) -> Result<Command, String> {
         let (program, first) = self.command.split_first().ok_or("the compose command is empty")?;
         let encoding = &self.encoding;

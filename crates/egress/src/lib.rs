@@ -19,6 +19,7 @@
 #![allow(deprecated)]
 
 mod bounds;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod capacity;
 mod capture;
 mod compose;
@@ -26,15 +27,18 @@ mod disk;
 mod egress;
 mod error;
 mod job;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod priority;
 mod recovery;
 mod request;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod runner;
 mod service;
 mod shelf;
 mod store;
 mod template;
 mod turns;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub use egress::{Egress, EgressConfig, Figures};
 pub use error::EgressError;

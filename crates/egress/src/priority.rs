@@ -21,6 +21,7 @@ const NICEST: i32 = 19;
 const HURRY: Duration = Duration::from_secs(30);
 
 /// Begins a composer behind everything else.
+#[expect(unsafe_code, reason = "what happens between fork and exec is unsafe to say in Rust")]
 pub(crate) fn lower(command: &mut Command) {
     command.process_group(0);
     let prepare = || {

@@ -13,18 +13,25 @@
 //!   stands beside it allows.
 //! - Names are data: any Unicode text below the prefix, and never a way out of it.
 
+#![forbid(unsafe_code)]
+
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
 mod library;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod link;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod mp4;
 mod outbox;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod query;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod range;
 mod recording;
 mod scan;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod sidecar;
 mod store;
 

@@ -9,6 +9,7 @@
 //!
 //! One task per room owns the room and its peer connections; nothing else touches them.
 
+#![forbid(unsafe_code)]
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 

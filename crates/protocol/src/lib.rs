@@ -3,6 +3,9 @@
 //!
 //! Everything here is a function of its arguments: the time and the source of randomness are passed in.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod ids;
 pub mod keys;
 pub mod token;

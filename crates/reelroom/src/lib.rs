@@ -12,6 +12,8 @@
 //! Everything below is a library; this crate only decides which parts run, with which settings, and in which
 //! order they stop. Tests boot the same [`App`] on port 0.
 
+#![forbid(unsafe_code)]
+
 mod app;
 pub mod cli;
 pub mod config;

@@ -13,6 +13,8 @@
 //! Call order: any input method, then [`Room::poll_output`] until it is empty. No clock, socket, task or randomness is
 //! used: time comes in as [`Now`], ids from a seed.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 

@@ -28,21 +28,28 @@
 //! - `format`, `mkv`, `capture` and `clock` are pure: no files, clocks or threads.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod capture;
 pub mod clock;
 pub mod error;
+#[allow(clippy::disallowed_methods, reason = "reads and writes files")]
 pub mod export;
 pub mod format;
 #[doc(hidden)]
+#[allow(clippy::disallowed_methods, reason = "writes files for the reader")]
 pub mod fuzzing;
 pub mod ids;
 pub mod mkv;
 pub mod reader;
+#[allow(clippy::disallowed_methods, reason = "reads files")]
 pub mod recorder;
 pub mod recovery;
+#[allow(clippy::disallowed_methods, reason = "reads and cuts files")]
 pub mod testing;
+#[allow(clippy::disallowed_methods, reason = "makes takes on disk")]
 pub mod writer;
+#[allow(clippy::disallowed_methods, reason = "a thread, its files, and how long the disk takes")]
 
 pub use capture::{Capture, CaptureConfig, Packet, Wish};
 pub use clock::{Moment, TakeClock, TrackSync};
