@@ -13,6 +13,7 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod calls;
 mod error;
 mod mux;
 mod peer;

@@ -21,6 +21,7 @@ use reelroom_protocol::token::VideoGrants;
 use reelroom_sfu::{Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::calls::CountedRoom;
 use crate::mux::{Incoming, Mux, SessionId};
 use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
@@ -86,6 +87,7 @@ pub(crate) struct RoomTask {
     sessions: BTreeMap<SessionId, (ParticipantSid, Target)>,
     mux: Arc<Mux>,
     webhooks: Webhooks,
+    counted: CountedRoom,
     inbox: mpsc::Sender<Incoming>,
 }
 
@@ -102,6 +104,7 @@ impl RoomTask {
         sid: RoomSid,
         mux: Arc<Mux>,
         webhooks: Webhooks,
+        counted: CountedRoom,
         ended: impl FnOnce() + Send + 'static,
     ) -> RoomHandle {
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
@@ -113,6 +116,7 @@ impl RoomTask {
             sessions: BTreeMap::new(),
             mux,
             webhooks,
+            counted,
             inbox,
         };
         tokio::spawn(async move {
@@ -355,9 +359,10 @@ impl RoomTask {
                 self.event(&sid, target, event, now);
             }
             if !worked {
-                return;
+                break;
             }
         }
+        self.counted.set(self.room.is_call());
     }
 
     fn outputs(&mut self, now: Now) {

@@ -9,6 +9,7 @@ use reelroom_protocol::proto;
 use reelroom_sfu::{Joining, Now, Refusal, Room, RoomEnd, RoomOptions};
 use tokio::sync::oneshot;
 
+use crate::calls::Calls;
 use crate::error::MediaError;
 use crate::mux::Mux;
 use crate::record::RecordSink;
@@ -28,6 +29,7 @@ struct Shared {
     rooms: Mutex<HashMap<RoomName, RoomHandle>>,
     mux: Arc<Mux>,
     webhooks: Webhooks,
+    calls: Calls,
 }
 
 /// A joined participant: what it says goes to `commands`.
@@ -37,7 +39,8 @@ pub(crate) struct Joined {
 
 impl Rooms {
     pub(crate) fn new(mux: Arc<Mux>, webhooks: Webhooks) -> Self {
-        Self { shared: Arc::new(Shared { rooms: Mutex::default(), mux, webhooks }) }
+        let calls = Calls::default();
+        Self { shared: Arc::new(Shared { rooms: Mutex::default(), mux, webhooks, calls }) }
     }
 
     /// CreateRoom: a room of that name that is open is returned as it is.
@@ -70,6 +73,11 @@ impl Rooms {
             infos.extend(handle.call(|room, _| room.info()).await);
         }
         infos
+    }
+
+    /// How many rooms are calls: somebody publishes in them. Asks no room.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.count()
     }
 
     /// Whether a room is open.
@@ -167,6 +175,7 @@ impl Rooms {
             sid,
             Arc::clone(&self.shared.mux),
             self.shared.webhooks.clone(),
+            self.shared.calls.room(),
             move || {
                 tracing::info!(room = %ended_name, sid = %ended_sid, "room closed");
                 this.forget(&ended_name, &ended_sid);

@@ -8,7 +8,7 @@ use reelroom_protocol::proto::{
 
 use crate::codec::Codec;
 use crate::output::{Fact, Output};
-use crate::participant::Participant;
+use crate::participant::{Audience, Participant};
 use crate::room::Room;
 use crate::track::Track;
 
@@ -39,6 +39,12 @@ impl Room {
             active_recording: self.participants.values().any(|participant| participant.is_recorder()),
             ..self.base.clone()
         }
+    }
+
+    /// Whether a participant publishes; recorders and agents do not count.
+    pub fn is_call(&self) -> bool {
+        let mut others = self.participants.values().filter(|participant| !participant.is_dependent());
+        others.any(|participant| !participant.published.is_empty())
     }
 
     /// Everybody, hidden ones and recorders included.
@@ -140,13 +146,4 @@ impl Room {
         fill(self, &mut hook);
         self.outputs.push_back(Output::Webhook(Box::new(hook)));
     }
-}
-
-/// Who is told of a change of a participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// Everybody else.
-    Others,
-    /// Itself too.
-    All,
 }

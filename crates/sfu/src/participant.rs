@@ -186,3 +186,12 @@ impl Participant {
         })
     }
 }
+
+/// Which clients hear of a change of a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Everybody else.
+    Others,
+    /// Itself too.
+    All,
+}

@@ -7,9 +7,9 @@ use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
 
 use crate::codec::{Codec, is_keyframe};
-use crate::info::Audience;
 use crate::layers::{KeyframeFor, Layers};
 use crate::output::{Fact, Output};
+use crate::participant::Audience;
 use crate::room::{Now, Room};
 use crate::subscribe::PublishedPacket;
 use crate::track::{Section, Track};

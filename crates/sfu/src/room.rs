@@ -13,10 +13,9 @@ use reelroom_protocol::proto::{
 };
 
 use crate::codec::Codec;
-use crate::info::Audience;
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
-use crate::participant::{Joining, Participant, Refusal};
+use crate::participant::{Audience, Joining, Participant, Refusal};
 use crate::speakers::Speakers;
 use crate::track::{Track, source_of};
 

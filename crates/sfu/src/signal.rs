@@ -6,8 +6,7 @@ use reelroom_protocol::proto::{
     TrackType, UpdateParticipantMetadata, request_response, signal_request, signal_response,
 };
 
-use crate::info::Audience;
-use crate::participant::PendingTrack;
+use crate::participant::{Audience, PendingTrack};
 use crate::room::{Now, Room};
 use crate::track::info_of;
 
