@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use crate::{
     format::{Codec, TrackKind},
-    writer::{Frame, SegmentSpec},
+    item::{Frame, SegmentSpec},
 };
 pub(crate) use assemble::OPUS_HEAD;
 use assemble::{Assembler, RawFrame};

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::{
     format::{TakeEvent, TrackKind, TrackSource},
     ids::{ParticipantId, SegmentId, TrackId},
-    reader::{TakeFrame, TakeItem},
+    item::{TakeFrame, TakeItem},
 };
 
 /// A frame that arrives later than this after its moment is late: it is moved (pictures) or to be dropped (sound).

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::capture::{Capture, CaptureConfig, Output, Packet};
 use crate::clock::TakeClock;
 use crate::format::{Codec, EVENTS_FILE, HEADER_FILE, TakeHeader};
+use crate::item::TakeItem;
 use crate::mkv::{MkvParser, Step};
-use crate::reader::{TakeItem, TakeReader};
+use crate::reader::TakeReader;
 use crate::recovery::recover;
 
 /// Its name, and what it does with any bytes.

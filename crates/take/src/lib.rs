@@ -40,16 +40,17 @@ pub mod format;
 #[allow(clippy::disallowed_methods, reason = "writes files for the reader")]
 pub mod fuzzing;
 pub mod ids;
+pub mod item;
 pub mod mkv;
-pub mod reader;
 #[allow(clippy::disallowed_methods, reason = "reads files")]
+pub mod reader;
 pub mod recorder;
-pub mod recovery;
 #[allow(clippy::disallowed_methods, reason = "reads and cuts files")]
-pub mod testing;
+pub mod recovery;
 #[allow(clippy::disallowed_methods, reason = "makes takes on disk")]
-pub mod writer;
+pub mod testing;
 #[allow(clippy::disallowed_methods, reason = "a thread, its files, and how long the disk takes")]
+pub mod writer;
 
 pub use capture::{Capture, CaptureConfig, Packet, Wish};
 pub use clock::{Moment, TakeClock, TrackSync};
@@ -60,9 +61,8 @@ pub use format::{
     TrackSource,
 };
 pub use ids::{ParticipantId, SegmentId, TrackId};
-pub use reader::{TakeEnd, TakeFrame, TakeItem, TakeReader};
+pub use item::{Frame, SegmentSpec, TakeEnd, TakeFrame, TakeItem};
+pub use reader::TakeReader;
 pub use recorder::TakeRecorder;
 pub use recovery::{Recovery, recover};
-pub use writer::{
-    DiskUse, Frame, SegmentSpec, Sent, Take, TakeHandle, TakeOptions, TakeState, TakeSummary, TakeWatch,
-};
+pub use writer::{DiskUse, Sent, Take, TakeHandle, TakeOptions, TakeState, TakeSummary, TakeWatch};

@@ -14,13 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
-
 use crate::{
     clock::{HINDSIGHT_NS, LATENESS_NS},
     error::TakeError,
-    format::{EVENTS_FILE, EndReason, EventLine, FORMAT_VERSION, HEADER_FILE, TakeEvent, TakeHeader},
-    ids::{SegmentId, TrackId},
+    format::{EVENTS_FILE, EventLine, FORMAT_VERSION, HEADER_FILE, TakeEvent, TakeHeader},
+    item::{TakeEnd, TakeItem},
 };
 use segment::SegmentReader;
 
@@ -29,48 +27,6 @@ const READ_LEN: usize = 64 << 10;
 const MAX_LINE_LEN: usize = 4 << 20;
 /// One `poll` hands out about so much of the take.
 const POLL_NS: u64 = 1_000_000_000;
-
-/// One frame of a track.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakeFrame {
-    /// The track.
-    pub track: TrackId,
-    /// The segment, whose [`crate::SegmentOpened`] was handed out before.
-    pub segment: SegmentId,
-    /// Extended RTP time, in ticks of the segment's clock rate.
-    pub rtp: u64,
-    /// Arrival of the frame's first packet, nanoseconds since the take began.
-    pub at_ns: u64,
-    /// Decodable without earlier frames (always true for audio).
-    pub keyframe: bool,
-    /// VP8 or VP9 picture, AVCC access unit (4-byte lengths), AV1 temporal unit or Opus packet.
-    pub data: Bytes,
-}
-
-/// What a take consists of.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TakeItem {
-    /// A fact.
-    Event {
-        /// Nanoseconds since the take began.
-        at_ns: u64,
-        /// The fact.
-        event: TakeEvent,
-    },
-    /// A frame.
-    Frame(TakeFrame),
-}
-
-/// How a take ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TakeEnd {
-    /// The take's length.
-    pub at_ns: u64,
-    /// Why it ended.
-    pub reason: EndReason,
-    /// At most so much is missing before the end (recovered takes).
-    pub lost_ns: u64,
-}
 
 /// Tails a take.
 #[derive(Debug)]

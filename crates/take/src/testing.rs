@@ -9,7 +9,8 @@ use crate::{
     error::TakeError,
     format::{Codec, EndReason, TakeEvent, TakeHeader, TrackKind, TrackSource},
     ids::{ParticipantId, SegmentId, TrackId},
-    writer::{Frame, SegmentSpec, Take, TakeOptions},
+    item::{Frame, SegmentSpec},
+    writer::{Take, TakeOptions},
 };
 
 const COMPLETE_EVERY_NS: u64 = 200_000_000;

@@ -4,6 +4,7 @@
 //! gap. The thread flushes every 200 ms, and at every complete mark *before* the mark's line; it syncs every 800 ms. If the
 //! disk fails, every file is cut at its last whole element, the reason is recorded, and [`TakeHandle::state`] tells it.
 
+mod meter;
 mod thread;
 
 use std::{
@@ -12,48 +13,17 @@ use std::{
     io::Write,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard},
-    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+pub use meter::{DiskUse, TakeWatch};
 
+use self::meter::Meter;
 use crate::{
     error::TakeError,
-    format::{Codec, EVENTS_FILE, EndReason, HEADER_FILE, TakeEvent, TakeHeader},
+    format::{EVENTS_FILE, EndReason, HEADER_FILE, TakeEvent, TakeHeader},
     ids::{SegmentId, TrackId},
+    item::{Frame, SegmentSpec},
 };
-
-/// A frame to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// Extended RTP time, not smaller than the segment's earlier frames'.
-    pub rtp: u64,
-    /// Arrival of the frame's first packet.
-    pub at_ns: u64,
-    /// Decodable without earlier frames.
-    pub keyframe: bool,
-    /// What [`crate::Codec`] says of the segment's codec.
-    pub data: Bytes,
-}
-
-/// A segment to be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentSpec {
-    /// Codec of all its frames.
-    pub codec: Codec,
-    /// RTP clock rate.
-    pub clock_rate_hz: u32,
-    /// Extended RTP time of the first frame.
-    pub first_rtp: u64,
-    /// Arrival of the first frame.
-    pub first_at_ns: u64,
-    /// Picture width, 0 if unknown or audio.
-    pub width: u32,
-    /// Picture height, 0 if unknown or audio.
-    pub height: u32,
-    /// Matroska `CodecPrivate`.
-    pub codec_private: Vec<u8>,
-}
 
 /// What became of something handed to the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,19 +76,6 @@ pub struct TakeSummary {
     pub dropped: u64,
 }
 
-/// How the disk follows a take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DiskUse {
-    /// The disk has taken nothing for so long, though there was something to write.
-    pub stuck_for: Duration,
-    /// Bytes written so far.
-    pub bytes: u64,
-    /// Syncs so far.
-    pub syncs: u64,
-    /// How long these took together.
-    pub syncing: Duration,
-}
-
 /// Creates takes.
 #[derive(Debug)]
 pub struct Take;
@@ -141,6 +98,7 @@ impl Take {
             queue: Mutex::default(),
             wake: Condvar::new(),
             ended: Condvar::new(),
+            meter: Arc::new(Meter::new()),
         });
         thread::spawn(dir, Arc::clone(&shared))?;
         Ok(TakeHandle { owner: Arc::new(Owner { shared }) })
@@ -206,10 +164,6 @@ struct Queue {
     /// How the take ended; `None` while it is being written.
     end: Option<TakeState>,
     summary: TakeSummary,
-    /// Since when the thread waits for the disk.
-    busy_since: Option<Instant>,
-    syncs: u64,
-    syncing: Duration,
 }
 
 #[derive(Debug)]
@@ -218,6 +172,7 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     ended: Condvar,
+    meter: Arc<Meter>,
 }
 
 impl Shared {
@@ -320,7 +275,7 @@ impl TakeHandle {
     /// Looks at how the disk follows, without keeping the take open.
     #[must_use]
     pub fn watch(&self) -> TakeWatch {
-        TakeWatch { shared: Arc::clone(&self.owner.shared) }
+        TakeWatch { meter: Arc::clone(&self.owner.shared.meter) }
     }
 
     /// What has been written so far.
@@ -349,26 +304,6 @@ impl TakeHandle {
                 None => queue = shared.ended.wait(queue).expect("nothing panics while holding the queue"),
             }
         }
-    }
-}
-
-/// Looks at a take's writer. Unlike a [`TakeHandle`] it does not keep the take open.
-#[derive(Debug, Clone)]
-pub struct TakeWatch {
-    shared: Arc<Shared>,
-}
-
-impl TakeWatch {
-    /// How the disk follows at `now`; `None` once nothing more is written.
-    #[must_use]
-    pub fn disk_use(&self, now: Instant) -> Option<DiskUse> {
-        let queue = self.shared.lock();
-        if queue.end.is_some() {
-            return None;
-        }
-        let stuck_for = queue.busy_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        let (syncs, syncing) = (queue.syncs, queue.syncing);
-        Some(DiskUse { stuck_for, bytes: queue.summary.bytes, syncs, syncing })
     }
 }
 

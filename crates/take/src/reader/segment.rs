@@ -8,11 +8,11 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::TakeFrame;
 use crate::{
     error::TakeError,
     format::{Codec, SegmentOpened},
     ids::{SegmentId, TrackId},
+    item::TakeFrame,
     mkv::{MkvParser, Step},
 };
 

@@ -2,9 +2,11 @@
 
 use std::{io::Write, time::Duration};
 
+use bytes::Bytes;
+
 use super::*;
 use crate::{
-    Codec, Frame, SegmentSpec, Take, TrackSource,
+    Codec, EndReason, Frame, SegmentId, SegmentSpec, Take, TakeFrame, TrackSource,
     testing::{SyntheticTake, opus_spec, vp8_spec},
 };
 

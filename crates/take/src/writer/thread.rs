@@ -9,11 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Drops, Entry, Frame, SegmentSpec, Shared, TakeState};
+use super::{Drops, Entry, Shared, TakeState};
 use crate::{
     error::TakeError,
     format::{EVENTS_FILE, EndReason, EventLine, GapCause, SegmentOpened, TakeEvent},
     ids::{SegmentId, TrackId},
+    item::{Frame, SegmentSpec},
     mkv::{MkvSpec, MkvWriter},
     recovery,
 };
@@ -67,6 +68,7 @@ fn run(mut writer: Writer, shared: &Shared) {
     queue.entries.clear();
     queue.bytes = 0;
     queue.end = Some(state);
+    shared.meter.end();
     drop(queue);
     shared.ended.notify_all();
 }
@@ -128,7 +130,7 @@ impl Writer {
         loop {
             let (mut drops, closed) = {
                 let mut queue = shared.lock();
-                queue.busy_since = None;
+                shared.meter.idle();
                 if queue.entries.is_empty() && !queue.closed {
                     let wait =
                         FLUSH_EVERY.saturating_sub(self.flushed.elapsed()).max(Duration::from_millis(1));
@@ -138,7 +140,7 @@ impl Writer {
                         .expect("nothing panics while holding the queue")
                         .0;
                 }
-                queue.busy_since = Some(Instant::now());
+                shared.meter.busy();
                 std::mem::swap(&mut batch, &mut queue.entries);
                 (std::mem::take(&mut queue.drops), queue.closed && batch.is_empty())
             };
@@ -157,9 +159,8 @@ impl Writer {
                             None => dropped += 1,
                         }
                         // Freed one by one: a batch that takes long to write must not look like an empty queue.
-                        let mut queue = shared.lock();
-                        queue.bytes -= len;
-                        queue.busy_since = Some(Instant::now());
+                        shared.lock().bytes -= len;
+                        shared.meter.busy();
                     }
                     Entry::Event { at_ns, event } => self.event(at_ns, event)?,
                     Entry::Open { segment, track, spec } => written += self.open(segment, track, spec)?,
@@ -190,15 +191,14 @@ impl Writer {
                 queue.summary.dropped += dropped;
                 queue.summary.bytes += written;
             }
+            shared.meter.wrote(written);
             if finished {
                 return self.sync();
             }
             if self.synced.elapsed() >= SYNC_EVERY {
                 let began = Instant::now();
                 self.sync()?;
-                let mut queue = shared.lock();
-                queue.syncs += 1;
-                queue.syncing += began.elapsed();
+                shared.meter.synced(began.elapsed());
             } else if self.flushed.elapsed() >= FLUSH_EVERY {
                 self.flush_media()?;
                 self.events.flush()?;
