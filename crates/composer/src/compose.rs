@@ -36,6 +36,8 @@ use crate::{
     voice::Voice,
 };
 
+pub use crate::source::Follow;
+
 /// How often a growing take is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A decoder that does several frames in a row finds its data still in the processor's caches: with many tracks that saves a
@@ -44,16 +46,6 @@ const MOST_AHEAD: u64 = 8;
 /// ... and as long as what was decoded ahead needs no more memory than this, bytes.
 const AHEAD_BYTES: usize = 32 << 20;
 const SECOND_NS: u128 = 1_000_000_000;
-
-/// What to do where the take has no end yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Follow {
-    /// Compose what is there.
-    #[default]
-    ToEnd,
-    /// Wait for more until the take has ended.
-    Live,
-}
 
 /// How to compose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

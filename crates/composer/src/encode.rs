@@ -15,8 +15,8 @@ use crate::{
     preset::Preset,
 };
 
-/// Sound is mixed and encoded at this rate, samples per second.
-pub const SAMPLE_RATE_HZ: u32 = 48_000;
+pub use crate::preset::SAMPLE_RATE_HZ;
+
 /// Sound has this many channels.
 pub const CHANNELS: u32 = 2;
 /// Samples in an AAC-LC frame (ISO/IEC 14496-3).

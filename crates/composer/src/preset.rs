@@ -1,6 +1,9 @@
 //! Presets: what the file shall be like, by LiveKit's names.
 
-use crate::{encode::SAMPLE_RATE_HZ, error::ComposeError, layout::Size};
+use crate::{error::ComposeError, layout::Size};
+
+/// Sound is mixed and encoded at this rate, samples per second.
+pub const SAMPLE_RATE_HZ: u32 = 48_000;
 
 /// What the file shall be like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

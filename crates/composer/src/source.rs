@@ -11,10 +11,20 @@ use reelroom_take::{
     clock::{HINDSIGHT_NS, LATENESS_NS},
 };
 
-use crate::{compose::Follow, error::ComposeError};
+use crate::error::ComposeError;
 
 /// A frame's orientation is waited for so long: what a due frame's clock was sure of has been read.
 const TURN_WAIT_NS: u64 = HINDSIGHT_NS - 50_000_000;
+
+/// What to do where the take has no end yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Follow {
+    /// Compose what is there.
+    #[default]
+    ToEnd,
+    /// Wait for more until the take has ended.
+    Live,
+}
 
 /// The take, read just far enough.
 pub(crate) struct Source {
