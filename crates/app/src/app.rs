@@ -1,88 +1,25 @@
-//! The app: its settings, its routes, and what they share.
+//! The app's state: what its routes share, and what it learns of recordings. It knows no route.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::X_CONTENT_TYPE_OPTIONS;
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::get;
 use reelroom_library::{Library, LibraryError};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::EgressInfo;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 use url::Url;
-use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use crate::config::{AppConfig, Playback, RecorderFigures};
 use crate::egress::{self, News};
+use crate::identities::Identities;
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
-use crate::recordings::Turns;
-use crate::token::Identities;
-use crate::{error, health, page, play, recordings, token, watch, webhook};
-
-/// More than any webhook of a LiveKit server.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+use crate::turns::Turns;
 
 /// The index stands on a disk, which may be stuck: nobody who starts or stops a recording waits for it longer.
 const LEARN_WITHIN: Duration = Duration::from_secs(3);
-
-/// How the page plays a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Playback {
-    /// Through this server.
-    Proxy,
-    /// From the bucket.
-    S3,
-}
-
-/// How the app is set up.
-#[derive(Clone)]
-pub struct AppConfig {
-    /// Where this program reaches the LiveKit server.
-    pub livekit_url: Url,
-    /// Where participants reach it; `None`: at the page's own address.
-    pub public_livekit_url: Option<Url>,
-    /// Of the LiveKit server.
-    pub keys: ApiKeys,
-    /// The recordings.
-    pub library: Library,
-    /// `RECORDING_PLAYBACK_STRATEGY`.
-    pub playback: Playback,
-    /// `RECORDING_FILE_PORTION_SIZE`.
-    pub portion_bytes: u64,
-    /// Where the page may load media from besides this server: the bucket's origin.
-    pub media_origin: Option<String>,
-    /// The recorder inside this program; `None` where another server records.
-    pub recorder: Option<Arc<dyn Recorder>>,
-}
-
-/// The recorder inside this program, for its operator. What the page does with recordings goes by LiveKit's API.
-pub trait Recorder: Send + Sync {
-    /// How it is doing.
-    fn figures(&self) -> RecorderFigures;
-}
-
-/// How a recorder is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecorderFigures {
-    /// How many more recordings could begin now.
-    pub more: u64,
-    /// Its disk has taken nothing for so long.
-    pub disk_stalled: Duration,
-    /// Why no recording can begin, when something is broken.
-    pub trouble: Option<String>,
-}
 
 /// A handle to the app.
 #[derive(Clone)]
@@ -119,9 +56,12 @@ impl WebApp {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Begins to follow what the LiveKit server records. Has to be called within a tokio runtime.
-    pub fn watch(&self) {
-        self.shared.tasks.spawn(watch::run(self.clone(), self.shared.stop.clone()));
+    /// Runs a task until the app stops; the task watches `stop` itself.
+    pub(crate) fn spawn<F>(&self, task: impl FnOnce(Self, CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.shared.tasks.spawn(task(self.clone(), self.shared.stop.clone()));
     }
 
     /// Stops following.
@@ -129,29 +69,6 @@ impl WebApp {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
-    }
-
-    /// The page and every route of the REST API. What comes before it in a router wins.
-    pub fn router(&self) -> Router {
-        let (api, document) = api().split_for_parts();
-        let document = document.to_pretty_json().expect("the description of the API is plain data");
-        let page = Router::new().fallback(page::serve).layer(CompressionLayer::new());
-        api.route(
-            "/openapi.json",
-            get(async || ([(axum::http::header::CONTENT_TYPE, "application/json")], document)),
-        )
-        .method_not_allowed_fallback(async || {
-            error::respond(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
-        })
-        .route_layer(middleware::from_fn_with_state(self.clone(), count))
-        .fallback_service(page.with_state::<()>(self.clone()))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(on_panic))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .with_state(self.clone())
     }
 
     /// Follows what the server says of a recording.
@@ -235,42 +152,4 @@ impl WebApp {
     pub(crate) fn media_origin(&self) -> Option<&str> {
         self.shared.config.media_origin.as_deref()
     }
-}
-
-/// The routes, each with its description.
-pub(crate) fn api() -> OpenApiRouter<WebApp> {
-    let info = InfoBuilder::new()
-        .title("Reelroom")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Calls and their recordings. Every refusal is {errorMessage}."))
-        .build();
-    OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build())
-        .routes(routes!(token::create))
-        .routes(routes!(webhook::receive))
-        .routes(routes!(recordings::start))
-        .routes(routes!(recordings::stop))
-        .routes(routes!(recordings::list))
-        .routes(routes!(play::file, recordings::delete))
-        .routes(routes!(play::url))
-        .routes(routes!(recordings::retry))
-        .routes(routes!(recordings::report))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
-        .routes(routes!(health::settings))
-}
-
-async fn count(State(app): State<WebApp>, path: MatchedPath, request: Request, next: Next) -> Response {
-    let method = request.method().as_str().to_owned();
-    let began = Instant::now();
-    let response = next.run(request).await;
-    app.metrics().request(&method, path.as_str(), response.status().as_u16(), began.elapsed());
-    response
-}
-
-fn on_panic(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!(panic = text.unwrap_or("of unknown kind"), "a request panicked");
-    error::respond(StatusCode::INTERNAL_SERVER_ERROR, "the server made a mistake; its log says which")
 }

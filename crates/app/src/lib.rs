@@ -19,21 +19,26 @@
 #![allow(deprecated)]
 
 mod app;
+mod config;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod egress;
 mod error;
 mod extract;
 mod health;
+mod identities;
 mod livekit;
 mod metrics;
 mod page;
 mod play;
 mod recordings;
+mod routes;
 mod token;
+mod turns;
 mod watch;
 mod webhook;
 
-pub use app::{AppConfig, Playback, Recorder, RecorderFigures, WebApp};
+pub use app::WebApp;
+pub use config::{AppConfig, Playback, Recorder, RecorderFigures};
 
 #[cfg(test)]
 mod tests;

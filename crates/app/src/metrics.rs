@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use reelroom_library::{Library, Status};
 
-use crate::app::RecorderFigures;
+use crate::config::RecorderFigures;
 
 /// From what nobody notices to what everybody does.
 const BUCKETS_S: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];

@@ -19,7 +19,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::app::{Playback, WebApp};
+use crate::app::WebApp;
+use crate::config::Playback;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Path, Query};
 

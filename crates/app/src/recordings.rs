@@ -1,13 +1,9 @@
 //! `/recordings`: start, stop, list, delete.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use axum::extract::State;
 use reelroom_library::{ListQuery, Recording, Status};
 use reelroom_protocol::proto::EgressInfo;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedMutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
@@ -361,21 +357,4 @@ pub(crate) async fn retry(
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     app.library().retry(&name).await?;
     Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
-}
-
-/// One start or stop of a room at a time: two at once make one recording.
-#[derive(Default)]
-pub(crate) struct Turns {
-    rooms: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-impl Turns {
-    async fn take(&self, room: &str) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-            rooms.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(rooms.entry(room.to_owned()).or_default())
-        };
-        turn.lock_owned().await
-    }
 }

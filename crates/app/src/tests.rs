@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use crate::app::api;
+use crate::routes::api;
 
 #[test]
 fn the_committed_description_of_the_api_is_the_one_that_is_served() {

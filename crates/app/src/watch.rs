@@ -14,8 +14,15 @@ const OFTEN: Duration = Duration::from_secs(2);
 /// Otherwise: somebody else may have started a recording.
 const SELDOM: Duration = Duration::from_secs(30);
 
-/// Runs until it is told to stop.
-pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
+impl WebApp {
+    /// Begins to follow what the LiveKit server records. Has to be called within a tokio runtime.
+    pub fn watch(&self) {
+        self.spawn(run);
+    }
+}
+
+/// Runs until `stop` is cancelled.
+async fn run(app: WebApp, stop: CancellationToken) {
     let work = async {
         // A store that fails is told in the log, and to whoever lists.
         let _ = app.library().refresh().await;

@@ -1,0 +1,55 @@
+//! How the app is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reelroom_library::Library;
+use reelroom_protocol::keys::ApiKeys;
+use url::Url;
+
+/// How the page plays a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Playback {
+    /// Through this server.
+    Proxy,
+    /// From the bucket.
+    S3,
+}
+
+/// How the app is set up.
+#[derive(Clone)]
+pub struct AppConfig {
+    /// Where this program reaches the LiveKit server.
+    pub livekit_url: Url,
+    /// Where participants reach it; `None`: at the page's own address.
+    pub public_livekit_url: Option<Url>,
+    /// Of the LiveKit server.
+    pub keys: ApiKeys,
+    /// The recordings.
+    pub library: Library,
+    /// `RECORDING_PLAYBACK_STRATEGY`.
+    pub playback: Playback,
+    /// `RECORDING_FILE_PORTION_SIZE`.
+    pub portion_bytes: u64,
+    /// Where the page may load media from besides this server: the bucket's origin.
+    pub media_origin: Option<String>,
+    /// The recorder inside this program; `None` where another server records.
+    pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+/// The recorder inside this program, for its operator. What the page does with recordings goes by LiveKit's API.
+pub trait Recorder: Send + Sync {
+    /// How it is doing.
+    fn figures(&self) -> RecorderFigures;
+}
+
+/// How a recorder is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecorderFigures {
+    /// How many more recordings could begin now.
+    pub more: u64,
+    /// For how long its disk has taken nothing.
+    pub disk_stalled: Duration,
+    /// Why no recording can begin, when something is broken.
+    pub trouble: Option<String>,
+}
