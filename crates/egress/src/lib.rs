@@ -42,4 +42,4 @@ mod turns;
 
 pub use egress::{Egress, EgressConfig, Figures};
 pub use error::EgressError;
-pub use shelf::{Published, Recording, Shelf, ShelfError};
+pub use shelf::{Shelf, ShelfError};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reelroom_library::{Publication, Published};
 use reelroom_media::Recorder;
 use reelroom_media::record::Detached;
 use reelroom_protocol::ids::EgressId;
@@ -17,7 +18,6 @@ use crate::compose::{Composed, Composition, Growth, crumb_of};
 use crate::disk;
 use crate::egress::{Shared, remove_dir, unix_ns};
 use crate::job::{EndReason, Outcome};
-use crate::shelf::{Published, Recording};
 
 const TICK: Duration = Duration::from_millis(100);
 /// With nobody publishing, an empty room is recorded after this.
@@ -173,11 +173,14 @@ async fn compose_and_publish(
     });
     shared.keep(id);
     let Some(published) = publish(shared, id, &composed).await else { return };
+    // Our own description always stands beside the file; others are told of it only when they asked for one.
+    let is_described = shared.job(id).is_some_and(|job| job.plan().manifest);
+    let manifest_location = if is_described { published.sidecar_location } else { String::new() };
     let outcome = Outcome {
         duration_ns: composed.duration_ns,
         size_bytes: composed.size_bytes,
         location: published.location,
-        manifest_location: published.manifest_location,
+        manifest_location,
         skipped: composed.report.skipped.len(),
     };
     shared.update(id, |job| job.complete(unix_ns(), outcome));
@@ -262,7 +265,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
         let info = job.info();
         let report = composed.report.to_json();
         let (recovered, lost_ns) = job.recovered();
-        let recording = Recording {
+        let publication = Publication {
             file: &file,
             key: &job.plan().key,
             egress_id: &info.egress_id,
@@ -271,13 +274,11 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
             ended_early: job.ended_early(),
             started_at_ns: info.started_at,
             duration_ns: composed.duration_ns,
-            size_bytes: composed.size_bytes,
             recovered,
             lost_ns,
             report: &report,
-            manifest: job.plan().manifest,
         };
-        match shared.shelf.publish(&recording).await {
+        match shared.shelf.publish(&publication).await {
             Ok(published) => {
                 if let Some(trouble) = trouble {
                     shared.update(id, |job| {

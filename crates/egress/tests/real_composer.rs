@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use clap::Parser as _;
 use common::{may_record, media};
 use reelroom_composer::ComposeArgs;
-use reelroom_egress::{Egress, EgressConfig, Published, Recording, Shelf, ShelfError};
+use reelroom_egress::{Egress, EgressConfig, Shelf, ShelfError};
+use reelroom_library::{Publication, Published};
 use serde_json::{Value, json};
 
 const ARGUMENTS: &str = "REELROOM_TEST_COMPOSE";
@@ -42,7 +43,7 @@ struct Folder {
 
 #[async_trait]
 impl Shelf for Folder {
-    async fn publish(&self, recording: &Recording<'_>) -> Result<Published, ShelfError> {
+    async fn publish(&self, recording: &Publication<'_>) -> Result<Published, ShelfError> {
         std::fs::copy(recording.file, self.path.join("out.mp4")).unwrap();
         self.durations_ns.lock().unwrap().push(recording.duration_ns);
         Ok(Published::default())

@@ -25,6 +25,7 @@ mod link;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod mp4;
 mod outbox;
+mod publication;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod query;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -36,9 +37,10 @@ mod sidecar;
 mod store;
 
 pub use error::LibraryError;
-pub use library::{Backup, File, Library, LibraryConfig, Publication, Published};
+pub use library::{Backup, File, Library, LibraryConfig};
 pub use link::{LinkError, LinkKey, path};
 pub use outbox::{Upload, UploadState};
+pub use publication::{Publication, Published};
 pub use query::{ListQuery, Page, Sort, SortKey, UnknownSort};
 pub use recording::{Recording, Status, UnknownStatus};
 pub use store::{Limits, Object, S3Config, Store, StoreConfig};

@@ -22,7 +22,6 @@ mod refresh;
 mod tend;
 
 pub use file::File;
-pub use publish::{Publication, Published};
 
 /// Whoever lists waits so long for the store's first answer while there is something else to show.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use crate::library::Publication;
+use crate::publication::Publication;
 use crate::recording::{Recording, Status};
 
 pub(crate) const EXTENSION: &str = ".mp4";

@@ -7,46 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Library, unix_ms};
 use crate::error::LibraryError;
+use crate::publication::{Publication, Published};
 use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Journal, Object, Progress, Proof, Source, Store};
-
-/// A finished recording to be stored.
-#[derive(Clone, Copy, Debug)]
-pub struct Publication<'a> {
-    /// The MP4, on local disk.
-    pub file: &'a Path,
-    /// Where it goes, from the root of the store: `recordings/Test Room-RM_x-2026-01-01T101010.mp4`.
-    pub key: &'a str,
-    /// `EG_…`.
-    pub egress_id: &'a str,
-    /// The room's name.
-    pub room_name: &'a str,
-    /// `RM_…`.
-    pub room_id: &'a str,
-    /// Unix nanoseconds.
-    pub started_at_ns: i64,
-    /// Nanoseconds.
-    pub duration_ns: u64,
-    /// Why it ended before somebody stopped it.
-    pub ended_early: Option<&'a str>,
-    /// The program died while it recorded.
-    pub recovered: bool,
-    /// At most so much is missing at the end.
-    pub lost_ns: u64,
-    /// What happened to each track (`tracks`), what was left out (`skipped`) and what the disk did not take
-    /// (`dropped_frames`), as JSON; null where it is not known.
-    pub report: &'a serde_json::Value,
-}
-
-/// Where a recording stands now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// An absolute path, or a URL.
-    pub location: String,
-    /// The same of its sidecar.
-    pub sidecar_location: String,
-}
 
 /// A recording that is where it belongs.
 struct Stored {

@@ -5,6 +5,7 @@ use futures::StreamExt as _;
 use super::*;
 use crate::Sort;
 use crate::outbox::UploadState;
+use crate::publication::{Publication, Published};
 use crate::s3_server::{self, Fault, Kind, S3Server};
 use crate::store::S3Config;
 
