@@ -23,23 +23,26 @@ mod bounds;
 mod capacity;
 mod capture;
 mod compose;
+mod config;
 mod disk;
 mod egress;
 mod error;
-mod job;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+mod job;
 mod priority;
 mod recovery;
-mod request;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+mod request;
 mod runner;
 mod service;
+mod shared;
 mod shelf;
 mod store;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod template;
 mod turns;
-#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
-pub use egress::{Egress, EgressConfig, Figures};
+pub use config::EgressConfig;
+pub use egress::{Egress, Figures};
 pub use error::EgressError;
 pub use shelf::{Shelf, ShelfError};

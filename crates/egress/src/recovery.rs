@@ -7,10 +7,10 @@ use reelroom_protocol::ids::EgressId;
 use reelroom_protocol::proto::EgressStatus;
 use reelroom_take::{Recovery, TakeReader, recover};
 
-use crate::egress::{Shared, unix_ns};
 use crate::error::EgressError;
 use crate::job::{EndReason, Job};
 use crate::runner;
+use crate::shared::{Shared, unix_ns};
 
 /// Begins to finish every take that is there. Jobs without a take, if not over, are failed.
 pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(), EgressError> {
@@ -54,7 +54,7 @@ fn know(shared: &Shared, id: &EgressId, dir: &Path) -> bool {
                 tracing::warn!(take = %dir.display(), "the take is another one's; it is left alone");
                 return false;
             }
-            shared.adopt(job);
+            shared.insert(job);
             true
         }
         Err(error) => {

@@ -15,9 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
 use crate::compose::{Composed, Composition, Growth, crumb_of};
-use crate::disk;
-use crate::egress::{Shared, remove_dir, unix_ns};
+use crate::disk::trouble;
 use crate::job::{EndReason, Outcome};
+use crate::shared::{Shared, remove_dir, unix_ns};
 
 const TICK: Duration = Duration::from_millis(100);
 /// With nobody publishing, an empty room is recorded after this.
@@ -113,7 +113,7 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
                 if shared.disk.borrow().is_full() {
                     return End::WriterFailed(take::EndReason::DiskFull, String::new());
                 }
-                disk::warn(shared, id, &mut disk_warning);
+                trouble::warn(shared, id, &mut disk_warning);
                 if tokio::time::Instant::now() >= active_at {
                     shared.update(id, |job| job.activate(unix_ns()));
                 }
@@ -249,7 +249,7 @@ async fn compose_when_possible(
 ) -> Result<Composed, String> {
     loop {
         match compose(shared, id, composer.take()).await {
-            Err(_) if disk::wait_until_writable(shared, id).await == disk::Waited::Long => {}
+            Err(_) if trouble::wait_until_writable(shared, id).await == trouble::Waited::Long => {}
             result => return result,
         }
     }

@@ -10,8 +10,9 @@ use reelroom_protocol::proto::{
 };
 use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
 
-use crate::egress::{Egress, unix_ns};
+use crate::egress::Egress;
 use crate::request::invalid;
+use crate::shared::unix_ns;
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// LiveKit's other methods.
@@ -26,14 +27,19 @@ const UNSUPPORTED: [&str; 6] = [
 
 type Answer = Result<Response, TwirpError>;
 
-pub(crate) fn router() -> Router<Egress> {
-    Router::new()
-        .route("/twirp/livekit.Egress/StartRoomCompositeEgress", post(start_room_composite))
-        .route("/twirp/livekit.Egress/ListEgress", post(list))
-        .route("/twirp/livekit.Egress/StopEgress", post(stop))
-        .route("/twirp/livekit.Egress/UpdateLayout", post(update_layout))
-        .route("/twirp/livekit.Egress/{method}", post(other))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+impl Egress {
+    /// `/twirp/livekit.Egress/…`, for any origin.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/twirp/livekit.Egress/StartRoomCompositeEgress", post(start_room_composite))
+            .route("/twirp/livekit.Egress/ListEgress", post(list))
+            .route("/twirp/livekit.Egress/StopEgress", post(stop))
+            .route("/twirp/livekit.Egress/UpdateLayout", post(update_layout))
+            .route("/twirp/livekit.Egress/{method}", post(other))
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(reelroom_media::cors())
+            .with_state(self.clone())
+    }
 }
 
 fn authorize(egress: &Egress, headers: &HeaderMap) -> Result<(), TwirpError> {

@@ -1,0 +1,51 @@
+//! How the recorder is set up.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::compose::SILENCE;
+
+/// How long a stopping server waits for files to be finished; the next start finishes the others.
+const FINISH_WITHIN: Duration = Duration::from_secs(8);
+const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How the recorder is set up.
+#[derive(Clone, Debug)]
+pub struct EgressConfig {
+    /// Has `takes/` (recordings in the making), `composed/` (their MP4s) and `egress/` (jobs).
+    pub data_dir: PathBuf,
+    /// Program and first arguments; followed by `TAKE -o OUT --progress …` as of `reelroom compose`.
+    pub compose_command: Vec<OsString>,
+    /// How long files may still be finished after [`Egress::shutdown`] was called.
+    pub finish_within: Duration,
+    /// The first pause after a failed upload; the next ones are longer.
+    pub upload_backoff: Duration,
+    /// How long takes are kept in `kept/` once their recording is stored; zero: not at all.
+    pub keep_takes: Duration,
+    /// A composer that says nothing for so long hangs.
+    pub composer_silence: Duration,
+    /// Free bytes of the disk that recording leaves alone: below them recordings are ended, and none begins.
+    pub disk_reserve_bytes: u64,
+    /// So many recordings at once and no more; 0: as many as this machine can capture.
+    pub max_recordings: u64,
+    /// So many recordings are composed while they run, and half as many more when they are over; 0: two for each processor.
+    pub max_composers: usize,
+}
+
+impl EgressConfig {
+    /// With the usual times.
+    pub fn new(data_dir: impl Into<PathBuf>, compose_command: Vec<OsString>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            compose_command,
+            finish_within: FINISH_WITHIN,
+            upload_backoff: FIRST_UPLOAD_BACKOFF,
+            keep_takes: Duration::ZERO,
+            composer_silence: SILENCE,
+            disk_reserve_bytes: 0,
+            max_recordings: 0,
+            max_composers: 0,
+        }
+    }
+}

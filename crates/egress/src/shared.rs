@@ -1,0 +1,296 @@
+//! What all of the recorder's tasks and routes share: the jobs, where their files are, and how the disk and the machine are.
+//!
+//! ```text
+//!   service ─► egress ─┐
+//!   runner, recovery ──┼──► Shared: jobs ─► store (on disk), webhooks
+//!   disk ──────────────┘            turns, writers, space, capacity
+//! ```
+//!
+//! Invariant: what stands here knows no route and no task; these know it.
+
+use std::collections::{BTreeMap, btree_map};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use reelroom_media::MediaServer;
+use reelroom_protocol::ids::EgressId;
+use reelroom_protocol::proto::{EgressInfo, EgressStatus, Room, WebhookEvent};
+use reelroom_protocol::twirp::{TwirpCode, TwirpError};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::capacity::Estimate;
+use crate::capture::Notes;
+use crate::compose::{Composition, Growth, Progress};
+use crate::config::EgressConfig;
+use crate::disk::space::Space;
+use crate::disk::writers::Writers;
+use crate::job::{Job, KEPT, Notice, Start};
+use crate::shelf::Shelf;
+use crate::store::JobStore;
+use crate::turns::Turns;
+use crate::{request, template};
+
+/// GStreamer's list of its plugins, for composers.
+const REGISTRY: &str = "gstreamer-registry.bin";
+
+pub(crate) struct Shared {
+    pub(crate) config: EgressConfig,
+    pub(crate) media: MediaServer,
+    pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) store: JobStore,
+    jobs: Mutex<BTreeMap<EgressId, Entry>>,
+    /// Who records what: a session of a room has one recorder for each path that was asked for. Locked after `jobs`.
+    recording: Mutex<BTreeMap<Place, EgressId>>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    /// Whose composer runs.
+    pub(crate) turns: Turns,
+    /// What a crash left is composed one after the other: calls go first.
+    pub(crate) recoveries: Semaphore,
+    /// How the disk is.
+    pub(crate) disk: watch::Sender<Space>,
+    /// Who writes to it.
+    pub(crate) writers: Writers,
+    /// How many recordings fit.
+    pub(crate) capacity: watch::Sender<Estimate>,
+}
+
+/// A session of a room, and the file path that was asked for, templates and all.
+type Place = (String, String);
+
+/// A job, and what this run of the program adds to it.
+pub(crate) struct Entry {
+    pub(crate) job: Job,
+    pub(crate) stop: Arc<Notify>,
+    progress: Arc<Progress>,
+    /// Since when this run knows a job that it began itself.
+    began: Option<Instant>,
+    /// Into the take that is being recorded.
+    pub(crate) notes: Option<Notes>,
+}
+
+impl Entry {
+    fn new(job: Job) -> Self {
+        let progress = Arc::new(Progress::skipping(job.skips().to_vec()));
+        Self { job, stop: Arc::default(), progress, began: None, notes: None }
+    }
+
+    /// Over for long enough. A wall clock that jumps ahead makes nothing old that began a moment ago: while a job is known, no
+    /// other one gets its file's name.
+    fn is_forgotten(&self, now_ns: i64) -> bool {
+        self.job.is_forgotten(now_ns) && self.began.is_none_or(|at| at.elapsed() >= KEPT)
+    }
+
+    /// The job as it is told: with how far its composer is.
+    pub(crate) fn info(&self) -> EgressInfo {
+        let mut job = self.job.clone();
+        let total_ns = self.progress.available_ns.load(Ordering::Relaxed);
+        if total_ns > 0 && job.is_composed().is_none() {
+            job.progress(self.progress.composed_ns.load(Ordering::Relaxed), total_ns);
+        }
+        job.info().clone()
+    }
+}
+
+/// What is only composed lags, and takes no room from others.
+fn captures(job: &Job) -> bool {
+    matches!(job.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
+}
+
+impl Shared {
+    /// A recorder that knows no job yet.
+    pub(crate) fn new(
+        config: EgressConfig,
+        media: MediaServer,
+        shelf: Arc<dyn Shelf>,
+        store: JobStore,
+    ) -> Self {
+        let turns = Turns::new(config.max_composers);
+        Self {
+            config,
+            media,
+            shelf,
+            store,
+            jobs: Mutex::default(),
+            recording: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            turns,
+            recoveries: Semaphore::new(1),
+            disk: watch::Sender::new(Space::Plenty),
+            writers: Writers::default(),
+            capacity: watch::Sender::new(Estimate::UNKNOWN),
+        }
+    }
+
+    /// All jobs, for as long as the guard is held.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<EgressId, Entry>> {
+        self.jobs.lock().expect("no code panics while it holds the jobs")
+    }
+
+    /// Knows a job of a former run.
+    pub(crate) fn insert(&self, job: Job) {
+        let id = EgressId::from(job.info().egress_id.as_str());
+        self.lock().insert(id, Entry::new(job));
+    }
+
+    /// A job, if there is room for it, whose file name no other job has: two recordings of a room may begin in the same second.
+    /// Refused while another one records to the place that was asked for.
+    pub(crate) fn reserve(&self, mut start: Start<'_>) -> Result<(Job, Arc<Notify>), TwirpError> {
+        let id = start.id.clone();
+        let mut jobs = self.lock();
+        let mut recording = self.recording.lock().expect("no code panics while it holds the places");
+        recording.retain(|_, id| jobs.get(id).is_some_and(|entry| entry.job.is_recording()));
+        let place = (start.room_id.to_owned(), request::asked_path(&start.request).to_owned());
+        match recording.entry(place) {
+            btree_map::Entry::Vacant(place) => {
+                let running = jobs.values().filter(|entry| captures(&entry.job)).count() as u64;
+                if let Some(refusal) = self.estimate().refusal(running) {
+                    tracing::warn!(running, refusal, "a recording was refused");
+                    return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
+                }
+                place.insert(id.clone())
+            }
+            btree_map::Entry::Occupied(other) => {
+                let text = format!("egress {} records this room to this file already", other.get());
+                return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
+            }
+        };
+        let is_taken = |key: &str| {
+            let mut others = jobs.values().map(|entry| &entry.job);
+            others.any(|job| job.plan().key == key && job.status() != EgressStatus::EgressAborted)
+        };
+        let wanted = start.plan.key.clone();
+        let mut number = 2;
+        while is_taken(&start.plan.key) {
+            start.plan.key = template::numbered(&wanted, number);
+            number += 1;
+        }
+        let job = Job::new(start);
+        let entry = Entry { began: Some(Instant::now()), ..Entry::new(job.clone()) };
+        let stop = Arc::clone(&entry.stop);
+        jobs.insert(id, entry);
+        Ok((job, stop))
+    }
+
+    /// How many recordings may run at once.
+    pub(crate) fn estimate(&self) -> Estimate {
+        self.capacity.borrow().at_most(self.config.max_recordings)
+    }
+
+    /// Recordings that capture.
+    pub(crate) fn running(&self) -> usize {
+        self.lock().values().filter(|entry| captures(&entry.job)).count()
+    }
+
+    /// Changes a job; what came of it is written down and told.
+    pub(crate) fn update(&self, id: &EgressId, change: impl FnOnce(&mut Job) -> Option<Notice>) {
+        let mut jobs = self.lock();
+        let Some(entry) = jobs.get_mut(id) else { return };
+        if let Some(notice) = change(&mut entry.job) {
+            self.tell(id, &entry.job, notice);
+        }
+    }
+
+    /// Under the lock, so that everything is told in its order.
+    pub(crate) fn tell(&self, id: &EgressId, job: &Job, notice: Notice) {
+        self.store.put(id, job);
+        let info = job.info();
+        let status = job.status().as_str_name();
+        tracing::info!(egress = %id, room = info.room_name, status, details = info.details, error = info.error, "egress");
+        self.media.webhooks().send(WebhookEvent {
+            event: notice.event().into(),
+            room: Some(Room { sid: info.room_id.clone(), name: info.room_name.clone(), ..Room::default() }),
+            egress_info: Some(info.clone()),
+            ..WebhookEvent::default()
+        });
+    }
+
+    pub(crate) fn job(&self, id: &EgressId) -> Option<Job> {
+        self.lock().get(id).map(|entry| entry.job.clone())
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.lock().values().map(|entry| entry.job.clone()).collect()
+    }
+
+    /// Forgets jobs that are over for long enough.
+    pub(crate) fn forget_old(&self) {
+        let now_ns = unix_ns();
+        self.lock().retain(|id, entry| {
+            let is_forgotten = entry.is_forgotten(now_ns);
+            if is_forgotten {
+                self.store.remove(id);
+            }
+            !is_forgotten
+        });
+    }
+
+    pub(crate) fn takes(&self) -> PathBuf {
+        self.config.data_dir.join("takes")
+    }
+
+    /// Takes of recordings that are stored, kept for a while.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.config.data_dir.join("kept")
+    }
+
+    /// Writes a job down without telling anybody.
+    pub(crate) fn keep(&self, id: &EgressId) {
+        if let Some(job) = self.job(id) {
+            self.store.put(id, &job);
+        }
+    }
+
+    pub(crate) fn composed(&self) -> PathBuf {
+        self.config.data_dir.join("composed")
+    }
+
+    pub(crate) fn take(&self, id: &EgressId) -> PathBuf {
+        self.takes().join(id.as_str())
+    }
+
+    pub(crate) fn composed_file(&self, id: &EgressId) -> PathBuf {
+        self.composed().join(format!("{id}.mp4"))
+    }
+
+    /// How far a job's composer is, and what it leaves out.
+    pub(crate) fn progress(&self, id: &EgressId) -> Arc<Progress> {
+        self.lock().get(id).map(|entry| Arc::clone(&entry.progress)).unwrap_or_default()
+    }
+
+    /// Of a recording; nobody waits for its file yet.
+    pub(crate) fn composition(&self, id: &EgressId, job: &Job, growth: Growth) -> Composition {
+        Composition {
+            egress: id.clone(),
+            command: self.config.compose_command.clone(),
+            take: self.take(id),
+            output: self.composed_file(id),
+            registry: self.config.data_dir.join(REGISTRY),
+            encoding: job.plan().encoding,
+            audio_only: job.plan().audio_only,
+            growth,
+            silence: self.config.composer_silence,
+            progress: self.progress(id),
+            wanted: CancellationToken::new(),
+        }
+    }
+}
+
+/// Now, Unix nanoseconds.
+pub(crate) fn unix_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos().try_into().unwrap_or(i64::MAX)
+}
+
+pub(crate) async fn remove_dir(dir: &std::path::Path) {
+    if let Err(error) = tokio::fs::remove_dir_all(dir).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %dir.display(), %error, "cannot be deleted");
+    }
+}
