@@ -99,3 +99,27 @@ impl TakeWatch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_sees_what_the_writer_counts_until_it_ends() {
+        let meter = Arc::new(Meter::new());
+        let watch = TakeWatch { meter: Arc::clone(&meter) };
+        assert_eq!(watch.disk_use(Instant::now()), Some(DiskUse::default()));
+        meter.busy();
+        meter.wrote(100);
+        meter.wrote(20);
+        meter.synced(Duration::from_millis(3));
+        meter.synced(Duration::from_millis(4));
+        let seen = watch.disk_use(Instant::now() + Duration::from_secs(60)).expect("it writes");
+        assert_eq!((seen.bytes, seen.syncs, seen.syncing), (120, 2, Duration::from_millis(7)));
+        assert!(seen.stuck_for >= Duration::from_secs(60), "{seen:?}");
+        meter.idle();
+        assert_eq!(watch.disk_use(Instant::now()).map(|seen| seen.stuck_for), Some(Duration::ZERO));
+        meter.end();
+        assert_eq!(watch.disk_use(Instant::now()), None);
+    }
+}
