@@ -2,7 +2,9 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createWebServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -38,6 +40,31 @@ export async function freePort() {
   const { port } = server.address();
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+const clientScript = join(dirname(createRequire(import.meta.url).resolve('livekit-client')), 'livekit-client.umd.js');
+const clientPage = '<!doctype html><title>stock client</title><script src="/client.js"></script>';
+
+/** A page with the stock livekit-client in it and nothing else. `answers` may answer a request itself, and then gives true. */
+export class ClientSite {
+  static async start(answers = async () => false) {
+    const site = new ClientSite();
+    site.server = createWebServer(async (request, response) => {
+      if (await answers(request, response)) return;
+      const isScript = request.url === '/client.js';
+      response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+      if (isScript) createReadStream(clientScript).pipe(response);
+      else response.end(clientPage);
+    });
+    await new Promise((resolve) => site.server.listen(0, '127.0.0.1', resolve));
+    site.port = site.server.address().port;
+    site.url = `http://localhost:${site.port}/`;
+    return site;
+  }
+
+  stop() {
+    this.server.close();
+  }
 }
 
 /** An S3 server over `folder`; `settings` are the program's for it. */

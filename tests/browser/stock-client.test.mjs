@@ -1,17 +1,12 @@
 // The stock livekit-client in Chromium against the media server: what any LiveKit app does.
 
 import assert from 'node:assert/strict';
-import { createReadStream, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AccessToken } from 'livekit-server-sdk';
 import { decodeAll, halves, probe } from './film.mjs';
-import { KEY, Reelroom, SECRET, browser, temporaryFolder, until } from '../harness.mjs';
-
-const clientScript = join(dirname(createRequire(import.meta.url).resolve('livekit-client')), 'livekit-client.umd.js');
-const page = '<!doctype html><title>stock client</title><script src="/client.js"></script>';
+import { ClientSite, KEY, Reelroom, SECRET, browser, temporaryFolder, until } from '../harness.mjs';
 
 /** A WAV file of one second of 400 Hz, which browsers repeat, so that it never falls silent. */
 function tone() {
@@ -39,16 +34,7 @@ let chrome;
 
 before(async () => {
   media = await Reelroom.start();
-  site = createServer((request, response) => {
-    if (request.url === '/client.js') {
-      response.setHeader('content-type', 'text/javascript');
-      createReadStream(clientScript).pipe(response);
-    } else {
-      response.setHeader('content-type', 'text/html');
-      response.end(page);
-    }
-  });
-  await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
+  site = await ClientSite.start();
   const microphone = join(temporaryFolder(), 'tone.wav');
   writeFileSync(microphone, tone());
   chrome = await browser([`--use-file-for-fake-audio-capture=${microphone}`]);
@@ -56,7 +42,7 @@ before(async () => {
 
 after(async () => {
   await chrome?.close();
-  site?.close();
+  site?.stop();
   await media?.stop();
 });
 
@@ -66,7 +52,7 @@ async function join_(identity, room, options = {}) {
   const context = await chrome.newContext({ permissions: ['camera', 'microphone'] });
   const tab = await context.newPage();
   tab.on('console', (message) => process.env.LOG && console.log(identity, message.text()));
-  await tab.goto(`http://localhost:${site.address().port}/`);
+  await tab.goto(site.url);
   await tab.evaluate(
     async ([url, jwt, roomOptions]) => {
       const { Room, RoomEvent } = window.LivekitClient;

@@ -1,15 +1,8 @@
 // A media server, a receiver of its webhooks, and stock clients in browser tabs: what the SDK tests work on.
 
 import assert from 'node:assert/strict';
-import { createReadStream } from 'node:fs';
-import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { AccessToken, WebhookReceiver } from 'livekit-server-sdk';
-import { KEY, Reelroom, SECRET, browser, until } from '../harness.mjs';
-
-const clientScript = join(dirname(createRequire(import.meta.url).resolve('livekit-client')), 'livekit-client.umd.js');
-const page = '<!doctype html><title>stock client</title><script src="/client.js"></script>';
+import { ClientSite, KEY, Reelroom, SECRET, browser, until } from '../harness.mjs';
 
 async function text(request) {
   const chunks = [];
@@ -23,21 +16,14 @@ export class Stage {
     const stage = new Stage();
     const receiver = new WebhookReceiver(KEY, SECRET);
     stage.hooks = [];
-    stage.site = createServer(async (request, response) => {
-      if (request.url === '/hook') {
-        const body = await text(request);
-        stage.hooks.push(await receiver.receive(body, request.headers.authorization).catch((error) => error));
-        response.end();
-      } else if (request.url === '/client.js') {
-        response.setHeader('content-type', 'text/javascript');
-        createReadStream(clientScript).pipe(response);
-      } else {
-        response.setHeader('content-type', 'text/html');
-        response.end(page);
-      }
+    stage.site = await ClientSite.start(async (request, response) => {
+      if (request.url !== '/hook') return false;
+      const body = await text(request);
+      stage.hooks.push(await receiver.receive(body, request.headers.authorization).catch((error) => error));
+      response.end();
+      return true;
     });
-    await new Promise((resolve) => stage.site.listen(0, '127.0.0.1', resolve));
-    const hook = `http://127.0.0.1:${stage.site.address().port}/hook`;
+    const hook = `${stage.site.url.replace('localhost', '127.0.0.1')}hook`;
     stage.media = await Reelroom.start(['media'], { WEBHOOK_URLS: hook });
     stage.url = stage.media.url;
     stage.chrome = await browser();
@@ -47,7 +33,7 @@ export class Stage {
   async stop() {
     await this.chrome.close();
     await this.media.stop();
-    this.site.close();
+    this.site.stop();
     assert.deepEqual(this.hooks.filter((hook) => hook instanceof Error), []);
   }
 
@@ -57,7 +43,7 @@ export class Stage {
     token.addGrant({ roomJoin: true, room });
     const context = await this.chrome.newContext({ permissions: ['camera', 'microphone'] });
     const tab = await context.newPage();
-    await tab.goto(`http://localhost:${this.site.address().port}/`);
+    await tab.goto(this.site.url);
     await tab.evaluate(
       async ([url, jwt]) => {
         const { Room, RoomEvent } = window.LivekitClient;
