@@ -1,4 +1,4 @@
-//! What everybody sends: VP8 pictures from an IVF file, over and over, and Opus packets of silence of a voice's size.
+//! What everybody shows: VP8 pictures from an IVF file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +7,6 @@ use anyhow::{Context as _, ensure};
 
 const FILE_HEADER_LEN: usize = 32;
 const FRAME_HEADER_LEN: usize = 12;
-/// A voice of 32 kbit/s in packets of 20 ms.
-const OPUS_PACKET_LEN: usize = 80;
 
 /// Coded pictures; the first is a keyframe.
 #[derive(Debug)]
@@ -46,16 +44,4 @@ impl Clip {
         );
         Ok(Self { width, height, frames })
     }
-}
-
-/// Silence, padded to the size of a voice (RFC 6716, 3.2.5: one frame, with padding).
-pub(crate) fn opus_packet() -> Arc<[u8]> {
-    const CELT_20_MS_MANY_FRAMES: u8 = 0xff;
-    const ONE_FRAME_AND_PADDING: u8 = 0x41;
-    const SILENCE: [u8; 2] = [0xff, 0xfe];
-    let padding = OPUS_PACKET_LEN - 3 - SILENCE.len();
-    let mut packet = vec![CELT_20_MS_MANY_FRAMES, ONE_FRAME_AND_PADDING, padding as u8];
-    packet.extend(SILENCE);
-    packet.resize(OPUS_PACKET_LEN, 0);
-    packet.into()
 }

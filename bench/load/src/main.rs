@@ -1,9 +1,13 @@
 //! `reelroom-load`: puts people into rooms of a LiveKit-compatible server, who all send the same clip, and prints what came of it as
 //! JSON. Nothing is encoded or decoded, so that a small machine can load a server beside it.
+//!
+//! With `--sound` it plays a clip once, and its sender reports may lie (`--lie`): no stock client does that on demand.
 
 mod clip;
+mod lie;
 mod peer;
 mod person;
+mod sound;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -17,7 +21,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clip::Clip;
-use crate::person::{Act, Seen, Stage, stay};
+use crate::lie::Lie;
+use crate::person::{Act, Play, Seen, Stage, stay};
+use crate::sound::Sound;
 
 /// Longer than any measurement.
 const TOKEN_FOR_S: u64 = 24 * 3600;
@@ -37,6 +43,16 @@ struct Args {
     /// VP8 in an IVF file, 30 pictures a second
     #[arg(long)]
     clip: PathBuf,
+    /// Opus in an Ogg file: clip and sound are then played once, from their beginning, and "playing" is printed when they begin. Without
+    /// it the clip is played over and over, with silence
+    #[arg(long)]
+    sound: Option<PathBuf>,
+    /// From a second of playing on, sender reports are wrong by so many seconds: sound:4:0.7, or pictures:4:0.7
+    #[arg(long)]
+    lie: Vec<Lie>,
+    /// One person joins, with this token
+    #[arg(long, conflicts_with_all = ["rooms", "people"])]
+    token: Option<String>,
     /// How many rooms; they are called load-0, load-1 and so on
     #[arg(long, default_value_t = 1)]
     rooms: usize,
@@ -73,14 +89,14 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     peer::install_crypto();
     let (acts, act) = watch::channel(Act::WarmUp);
-    let stage = Arc::new(Stage { clip: Clip::read(&args.clip)?, began: Instant::now(), act });
-    let mut people = Vec::new();
-    for room in 0..args.rooms {
-        for person in 0..args.people {
-            let url = joining(&args, &format!("load-{room}"), &format!("person-{person}"))?;
-            people.push(tokio::spawn(stay(Arc::clone(&stage), url)));
-        }
-    }
+    let (play, sound) = match &args.sound {
+        Some(path) => (Play::Once, Sound::read(path)?),
+        None => (Play::OverAndOver, Sound::silence()),
+    };
+    let (clip, lies) = (Clip::read(&args.clip)?, args.lie.clone());
+    let stage = Arc::new(Stage { clip, sound, play, lies, began: Instant::now(), act });
+    let people: Vec<_> =
+        addresses(&args)?.into_iter().map(|url| tokio::spawn(stay(Arc::clone(&stage), url))).collect();
     tokio::time::sleep(Duration::from_secs_f64(args.warm_up)).await;
     acts.send_replace(Act::Measure);
     let began = Instant::now();
@@ -99,8 +115,22 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The address a person joins at.
-fn joining(args: &Args, room: &str, identity: &str) -> anyhow::Result<url::Url> {
+/// The address each person joins at.
+fn addresses(args: &Args) -> anyhow::Result<Vec<url::Url>> {
+    if let Some(token) = &args.token {
+        return Ok(vec![address(args, token)?]);
+    }
+    let mut all = Vec::new();
+    for room in 0..args.rooms {
+        for person in 0..args.people {
+            let token = token(args, &format!("load-{room}"), &format!("person-{person}"))?;
+            all.push(address(args, &token)?);
+        }
+    }
+    Ok(all)
+}
+
+fn token(args: &Args, room: &str, identity: &str) -> anyhow::Result<String> {
     let grants = VideoGrants { room_join: true, room: room.into(), ..Default::default() };
     let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let claims = Claims {
@@ -110,10 +140,13 @@ fn joining(args: &Args, room: &str, identity: &str) -> anyhow::Result<url::Url> 
         video: Some(grants),
         ..Default::default()
     };
-    let token = mint(&ApiKeys::new(args.api_key.as_str(), args.api_secret.as_str()), claims);
+    Ok(mint(&ApiKeys::new(args.api_key.as_str(), args.api_secret.as_str()), claims))
+}
+
+fn address(args: &Args, token: &str) -> anyhow::Result<url::Url> {
     let mut url = args.url.join("/rtc")?;
     url.query_pairs_mut()
-        .append_pair("access_token", &token)
+        .append_pair("access_token", token)
         .append_pair("auto_subscribe", if args.subscribe { "1" } else { "0" })
         .append_pair("protocol", "15")
         .append_pair("sdk", "rust");

@@ -117,8 +117,15 @@ impl Peer {
         }
     }
 
-    /// Sends a picture or a packet of sound; `ticks` of its kind's clock since the beginning.
-    pub(crate) fn write(&mut self, section: Section, ticks: u64, data: Arc<[u8]>) -> anyhow::Result<()> {
+    /// Sends a picture or a packet of sound; `ticks` of its kind's clock since the beginning. Sender reports say that it was taken at
+    /// `taken`.
+    pub(crate) fn write(
+        &mut self,
+        section: Section,
+        taken: Instant,
+        ticks: u64,
+        data: Arc<[u8]>,
+    ) -> anyhow::Result<()> {
         let (codec, clock) = match section.kind {
             MediaKind::Video => (Codec::Vp8, Frequency::NINETY_KHZ),
             MediaKind::Audio => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ),
@@ -127,7 +134,7 @@ impl Peer {
         let payload_type: Option<Pt> =
             writer.payload_params().find(|params| params.spec().codec == codec).map(|params| params.pt());
         let payload_type = payload_type.context("the server takes no VP8 or no Opus")?;
-        writer.write(payload_type, Instant::now(), MediaTime::new(ticks, clock), data)?;
+        writer.write(payload_type, taken, MediaTime::new(ticks, clock), data)?;
         self.drain();
         Ok(())
     }

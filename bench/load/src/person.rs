@@ -4,6 +4,7 @@
 //! the last packet of the picture.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,10 @@ use tokio::time::Instant as Due;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::clip::{Clip, opus_packet};
+use crate::clip::Clip;
+use crate::lie::{About, Lie, told};
 use crate::peer::{Peer, PeerEvent, Section, Way};
+use crate::sound::Sound;
 
 const FPS: u64 = 30;
 const VIDEO_CLOCK_HZ: u64 = 90_000;
@@ -33,10 +36,23 @@ const DATAGRAM_LEN: usize = 2048;
 /// What all participants have in common.
 pub(crate) struct Stage {
     pub(crate) clip: Clip,
+    pub(crate) sound: Sound,
+    pub(crate) play: Play,
+    /// What sender reports say that is not so.
+    pub(crate) lies: Vec<Lie>,
     /// Times are counted from here.
     pub(crate) began: Instant,
     /// Where the run is.
     pub(crate) act: watch::Receiver<Act>,
+}
+
+/// How clip and sound are played.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Play {
+    /// From the first picture again at the end, and whenever somebody wants a keyframe.
+    OverAndOver,
+    /// From beginning to end; keyframes come as the clip has them.
+    Once,
 }
 
 /// The parts of a run.
@@ -94,7 +110,6 @@ struct Person {
     sounds: u64,
     /// Of the clip.
     next_picture: usize,
-    opus: Arc<[u8]>,
     seen: Seen,
 }
 
@@ -114,7 +129,6 @@ pub(crate) async fn stay(stage: Arc<Stage>, url: url::Url) -> anyhow::Result<See
         pictures: 0,
         sounds: 0,
         next_picture: 0,
-        opus: opus_packet(),
         seen: Seen::default(),
     };
     person.live().await?;
@@ -229,10 +243,17 @@ impl Person {
     fn happened(&mut self) -> anyhow::Result<()> {
         for event in self.publisher.run() {
             match event {
-                PeerEvent::Connected => self.began = Some(Instant::now()),
+                PeerEvent::Connected => {
+                    self.began = Some(Instant::now());
+                    if self.stage.play == Play::Once {
+                        writeln!(std::io::stdout(), "playing")?;
+                    }
+                }
                 PeerEvent::KeyframeRequest => {
                     self.seen.keyframe_requests += 1;
-                    self.next_picture = 0;
+                    if self.stage.play == Play::OverAndOver {
+                        self.next_picture = 0;
+                    }
                 }
                 PeerEvent::Packet { .. } => {}
                 PeerEvent::Closed => bail!("the way to the server is lost"),
@@ -263,21 +284,43 @@ impl Person {
     fn send(&mut self) -> anyhow::Result<()> {
         let (Some(began), Some([video, audio])) = (self.began, self.sections) else { return Ok(()) };
         let now = Instant::now();
+        let stage = Arc::clone(&self.stage);
+        let taken = |about| {
+            let lie = told(&stage.lies, about, now.saturating_duration_since(began));
+            now.checked_sub(lie).unwrap_or(now)
+        };
         while began + picture_at(self.pictures) <= now {
-            let frames = &self.stage.clip.frames;
-            let mut picture = frames[self.next_picture].to_vec();
-            self.next_picture = (self.next_picture + 1) % frames.len();
-            let at = self.stage.began.elapsed().as_nanos() as u64;
+            let number = self.pictures;
+            self.pictures += 1;
+            let Some(frame) = stage.clip.frames.get(self.next_picture) else { continue };
+            self.next_picture += 1;
+            if stage.play == Play::OverAndOver {
+                self.next_picture %= stage.clip.frames.len();
+            }
+            let mut picture = frame.to_vec();
+            let at = stage.began.elapsed().as_nanos() as u64;
             picture.extend(MARK);
             picture.extend(at.to_le_bytes());
             self.seen.pictures_sent += 1;
             self.seen.bytes_sent += picture.len() as u64;
-            self.publisher.write(video, self.pictures * VIDEO_CLOCK_HZ / FPS, picture.into())?;
-            self.pictures += 1;
+            self.publisher.write(
+                video,
+                taken(About::Pictures),
+                number * VIDEO_CLOCK_HZ / FPS,
+                picture.into(),
+            )?;
         }
         while began + SOUND_EVERY * self.sounds as u32 <= now {
-            self.publisher.write(audio, self.sounds * SOUND_TICKS, Arc::clone(&self.opus))?;
+            let number = self.sounds;
             self.sounds += 1;
+            let packets = &stage.sound.packets;
+            let packet = match stage.play {
+                Play::OverAndOver => packets.get(number as usize % packets.len()),
+                Play::Once => packets.get(number as usize),
+            };
+            if let Some(packet) = packet {
+                self.publisher.write(audio, taken(About::Sound), number * SOUND_TICKS, Arc::clone(packet))?;
+            }
         }
         Ok(())
     }
