@@ -8,19 +8,31 @@ import os
 import signal
 import time
 
+from far import FarPerson
 from house import Refused
+from liar import Liar
+from relay import Relay
+from sync import Event
 
 HOUR_S, DAY_S = 3600, 86400
 # Of the small disk: the guard's share, and what is left by a disk that fills up slowly.
 RESERVE_BYTES = 60_000_000
 LEFT_BYTES = 40_000_000
 
+# How long the relay takes to get to another delay.
+SLIDES_S = {"queue": 0.0, "overtake": 0.0, "slide": 2.0}
+
 DISASTERS = {}
 
 
-def disaster(name, houses, what):
+# What a kind needs beside its house.
+NEEDS = {}
+
+
+def disaster(name, houses, what, needs=None):
     def add(play):
         DISASTERS[name] = (play, houses, what)
+        NEEDS[name] = needs
         return play
 
     return add
@@ -317,3 +329,81 @@ async def same_second(round):
         await jump(round, 15 * DAY_S)
         await asyncio.sleep(2.5)
     await jump(round, 0)
+
+
+# Sound and pictures are to be in sync again so long after an event; the next one comes later.
+SETTLES_S = 3
+
+
+async def stall_process(round, asked, seconds):
+    before = round.person.clock()
+    round.person.signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        round.person.signal(signal.SIGCONT)
+    asked.events.append(Event("the client stands still", before, round.person.clock(), is_silent=True, is_still=True))
+
+
+async def stall_microphone(round, asked, seconds):
+    asked.events.append(Event("the microphone stands still", *round.person.silence(seconds), is_silent=True))
+    await asyncio.sleep(seconds)
+
+
+async def stall_and_burst(round, asked, seconds):
+    asked.events.append(Event("the sound comes in a burst", *round.person.burst(seconds), is_late=True))
+    await asyncio.sleep(seconds)
+
+
+@disaster("stall", ("s3", "disk"), "the client, its microphone alone, or what it hears stands still for 0.05 to 4 s, while its RTP goes on without a gap")
+async def stall(round):
+    round.newcomer = FarPerson
+    asked = await round.begin()
+    await round.pause(2, 3)
+    for _ in range(1 if round.is_brisk else round.rng.choice((1, 2, 3))):
+        how, most_s = round.rng.choice(((stall_process, 4), (stall_microphone, 4), (stall_and_burst, 0.8)))
+        if round.is_brisk:
+            most_s = min(most_s, 1.2)
+        # As many short ones as long ones.
+        await how(round, asked, 0.05 * (most_s / 0.05) ** round.rng.random())
+        await round.pause(SETTLES_S, SETTLES_S + 3)
+    await round.end()
+
+
+@disaster("delay step", ("s3", "disk"), "the network's delay rises by 100 to 350 ms for seconds, and falls again, while packets are under way", needs="network")
+async def delay_step(round):
+    media, http = round.house.ports()
+    relay = Relay(udp=[media], tcp=[http])
+    try:
+        round.newcomer = lambda: FarPerson(within=relay.within)
+        asked = await round.begin()
+        await round.pause(2, 3)
+        step_s = round.rng.uniform(0.1, 0.35)
+        for delay_s, change_s in ((step_s, step_s),) if round.is_brisk else ((step_s, step_s), (0.0, -step_s)):
+            how = round.rng.choice(("queue", "overtake", "slide"))
+            relay.delay(delay_s, how)
+            now = round.person.clock()
+            asked.events.append(Event(f"the delay is {delay_s:.2f} s, {how}", now, now + SLIDES_S[how], delay_s=change_s))
+            # What follows arrivals too slowly fails seconds later.
+            await asyncio.sleep(round.rng.uniform(12, 14) if round.is_brisk else round.rng.uniform(SETTLES_S, 16) + SLIDES_S[how])
+        await round.end()
+        await round.leave()
+    finally:
+        relay.end()
+
+
+@disaster("lying clock", ("s3", "disk"), "the client's sender reports are wrong by 0.4 to 20 s from some time on, about its sound or its pictures")
+async def lying_clock(round):
+    from_s = round.rng.uniform(3, 6)
+    lies = [(round.rng.choice(("sound", "pictures")), from_s, 0.4 * 50 ** round.rng.random())]
+    if not round.is_brisk:
+        # And the truth again, or another lie.
+        lies.append((lies[0][0], from_s + round.rng.uniform(4, 6), round.rng.choice((0.0, 0.8, 5.0))))
+    round.newcomer = lambda: Liar(round.folder.parent, lies)
+    asked = await round.begin()
+    # Nothing has to be seen or heard of a lie; it is noted for those who read of a failure.
+    asked.events = [Event(f"reports about {about} are wrong by {by_s:.2f} s", at, at) for about, at, by_s in lies]
+    await asyncio.sleep(lies[-1][1] - round.person.clock())
+    # Reports of sound are seconds apart.
+    await round.pause(SETTLES_S + 4, SETTLES_S + 8)
+    await round.end()

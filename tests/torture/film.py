@@ -40,6 +40,10 @@ class Found:
     duration_s: float
     lost_s: float
     still_s: float
+    # Measured by `sync.py`: the longest silence that nothing explains, and how far sound is from its picture.
+    is_fine: bool = False
+    hole_s: float = 0.0
+    off_s: float = 0.0
 
 
 def run(*command):
@@ -95,31 +99,39 @@ def look(path, expected, stalls):
 
     Raises [`Unplayable`] with what is wrong.
     """
+    shown, heard = ticks(path), tones(path)
+    duration = check_length(path, len(shown), expected)
+    excused = expected.holes + stalls
+    last = check_pictures(shown, expected, excused)
+    check_sound(heard, shown, last["lag"], expected, excused)
+    return Found(duration, lost_at_end(last["clock"], expected, excused), last["still"])
+
+
+def check_length(path, pictures, expected):
     info = probe(path)
     kinds = sorted(stream["codec_name"] for stream in info["streams"])
     if kinds != ["aac", "h264"]:
         raise Unplayable(f"its streams are {kinds}")
     duration = float(info["format"]["duration"])
-    shown, heard = ticks(path), tones(path)
-    if abs(len(shown) / FPS - duration) > 0.15:
-        raise Unplayable(f"{len(shown)} pictures in {duration:.2f} s")
+    if abs(pictures / FPS - duration) > 0.15:
+        raise Unplayable(f"{pictures} pictures in {duration:.2f} s")
     asked = (expected.ended[0] - expected.began[1], expected.ended[1] - expected.began[0])
     at_least = asked[0] - (LOST_S if expected.killed else EXACT_S)
     if not at_least <= duration <= asked[1] + EXACT_S:
         raise Unplayable(f"it lasts {duration:.2f} s, and {asked[0]:.2f} to {asked[1]:.2f} s were asked for")
-    excused = expected.holes + stalls
-    last = check_pictures(shown, expected, excused)
-    lag = last["lag"]
-    check_sound(heard, shown, lag, expected, excused)
+    return duration
+
+
+def lost_at_end(clock, expected, excused, delay_s=0.0):
+    """From the last picture, taken at `clock`, to the end of what was asked for; `delay_s` is the network's."""
     end = expected.ended[0]
     if inside(end, excused):
         # Its person itself, or a stopped program, had nothing to show at the end.
         end = max(start for start, stop in excused if start <= end <= stop)
-    lost = max(0.0, end - last["clock"])
-    allowed = LOST_S if expected.killed else EXACT_S
-    if lost > allowed:
+    lost = max(0.0, end - delay_s - clock)
+    if lost > (LOST_S if expected.killed else EXACT_S):
         raise Unplayable(f"its last picture was taken {lost:.2f} s before the end")
-    return Found(duration, lost, last["still"])
+    return lost
 
 
 def check_pictures(shown, expected, excused):

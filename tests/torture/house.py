@@ -216,6 +216,11 @@ class House:
     def log(self):
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
+    def ports(self):
+        """Of media and of HTTP, as long as it is not started again."""
+        media = re.findall(r"media is received port=(\d+)", self.log())
+        return int(media[-1]), urllib.parse.urlsplit(self.url).port
+
     def log_tail(self, lines):
         return "".join(self.log().splitlines(keepends=True)[-lines:])
 

@@ -5,6 +5,8 @@
  ├─┼─┼─┼─┼─┼─┼─┼─┤  bits 8..15                             the sound is TONES_HZ[second % 12]
  └─┴─┴─┴─┘#│ │#│ │  free for a name label; a mark by which the picture is known as one
 ```
+
+[`Person`] lives in the test's process. `far.py` runs one in a process of its own, which can be stopped and can stand behind a network.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ BLOCK = RATE // 100
 LATE_S = 0.15
 # Silence and stills of our own making, on a machine that has other things to do.
 STALL_S = 0.2
+QUEUE_MS = 200
 
 
 def picture(tick):
@@ -35,14 +38,28 @@ def picture(tick):
     return luma.astype(np.uint8).tobytes() + bytes([128]) * (WIDTH * HEIGHT // 2)
 
 
-class Person:
-    """Somebody in a room. `clock` is the person's own time in seconds, as their picture shows it."""
+def sound(at, count):
+    """`count` samples from sample `at` of the person's clock on."""
+    times = np.arange(at, at + count)
+    hertz = np.array(TONES_HZ)[times // RATE % len(TONES_HZ)]
+    return (np.sin(2 * np.pi * hertz * times / RATE) * 12000).astype(np.int16)
 
-    def __init__(self):
-        self.began = time.monotonic()
+
+class Person:
+    """Somebody in a room. `clock` is the person's own time in seconds, as their picture shows it.
+
+    With a queue of 0 ms the client sends sound in the moment in which it is given it, and nothing while it is given none: its RTP time
+    goes on without a gap then, as with any microphone that stands still.
+    """
+
+    def __init__(self, queue_ms=QUEUE_MS, began=None):
+        self.began = time.monotonic() if began is None else began
+        self.queue_ms = queue_ms
         self.stalls = []
         self.room = rtc.Room()
         self.tasks = []
+        # Until then the microphone is silent; until then it keeps what it hears, and then gives all of it at once.
+        self.silent_until_s = self.held_until_s = 0.0
 
     def clock(self):
         return time.monotonic() - self.began
@@ -50,7 +67,7 @@ class Person:
     async def join(self, url, token):
         await asyncio.wait_for(self.room.connect(url.replace("http", "ws"), token), 20)
         video = rtc.VideoSource(WIDTH, HEIGHT)
-        audio = rtc.AudioSource(RATE, 1, queue_size_ms=200)
+        audio = rtc.AudioSource(RATE, 1, queue_size_ms=self.queue_ms)
         self.tasks = [asyncio.create_task(self._show(video)), asyncio.create_task(self._sound(audio))]
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_CAMERA,
@@ -64,6 +81,18 @@ class Person:
         await self.room.local_participant.publish_track(microphone, options)
         # Until media flow: a recording is to begin in the middle of a call.
         await asyncio.sleep(1)
+
+    def silence(self, seconds):
+        """The microphone stands still from now on; gives when, in the person's clock."""
+        began = self.clock()
+        self.silent_until_s = began + seconds
+        return began, self.silent_until_s
+
+    def burst(self, seconds):
+        """What the microphone hears from now on comes late, and at once; gives from when until when."""
+        began = self.clock()
+        self.held_until_s = began + seconds
+        return began, self.held_until_s
 
     async def _show(self, source):
         last = self.clock()
@@ -79,14 +108,26 @@ class Person:
     async def _sound(self, source):
         at = 0
         while True:
+            if self.clock() < self.silent_until_s:
+                await asyncio.sleep(self.silent_until_s - self.clock())
+                at = int(self.clock() * RATE)
+            if self.clock() < self.held_until_s:
+                await asyncio.sleep(self.held_until_s - self.clock())
+                # All of it, however late.
+                while at / RATE < self.clock():
+                    await self._give(source, at)
+                    at += BLOCK
             if self.clock() - at / RATE > LATE_S:
                 self.stalls.append((at / RATE, self.clock()))
                 at = int(self.clock() * RATE)
-            hertz = TONES_HZ[at // RATE % len(TONES_HZ)]
-            times = np.arange(at, at + BLOCK) / RATE
-            samples = (np.sin(2 * np.pi * hertz * times) * 12000).astype(np.int16)
-            await source.capture_frame(rtc.AudioFrame(samples.tobytes(), RATE, 1, BLOCK))
+            if self.queue_ms == 0:
+                # Nobody else keeps the time.
+                await asyncio.sleep(max(0, (at + BLOCK) / RATE - self.clock()))
+            await self._give(source, at)
             at += BLOCK
+
+    async def _give(self, source, at):
+        await source.capture_frame(rtc.AudioFrame(sound(at, BLOCK).tobytes(), RATE, 1, BLOCK))
 
     async def leave(self):
         for task in self.tasks:

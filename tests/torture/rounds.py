@@ -5,6 +5,7 @@ import hashlib
 import time
 
 import film
+import sync
 from film import Expected, Unplayable
 from house import Refused
 from person import Person
@@ -19,6 +20,8 @@ class Asked:
     def __init__(self, name, person, began):
         self.name, self.person, self.began = name, person, began
         self.ended, self.killed, self.holes = None, False, []
+        # What happened, where it is known to a hundredth of a second ([`sync.Event`]).
+        self.events = []
         # True, False, or None where it may be either.
         self.recovered = False
 
@@ -37,6 +40,8 @@ class Round:
         # Recordings whose start nobody was told of: they may be there, and then have to play.
         self.may_have_more = False
         self.person = None
+        # Makes who joins next.
+        self.newcomer = Person
 
     def note(self, text):
         self.notes.append(text)
@@ -49,7 +54,7 @@ class Round:
     async def join(self):
         body = {"roomName": self.room, "participantName": "Ada"}
         token = (await self.house.acall("/token", body))["token"]
-        self.person = Person()
+        self.person = self.newcomer()
         await self.person.join(self.house.url, token)
 
     async def leave(self):
@@ -148,9 +153,15 @@ class Round:
                 raise AssertionError(f"recovered should be {asked.recovered}: {entry}")
             assert entry.get("lostSeconds", 0) <= film.LOST_S, entry
             try:
-                found = await asyncio.to_thread(film.look, str(path), asked.expected(), asked.person.stalls)
+                found = await asyncio.to_thread(self.look, path, asked)
             except Unplayable as problem:
-                raise Unplayable(f"{problem} ({path}, {asked.expected()}, stalls {asked.person.stalls[-8:]})") from None
+                what = f"{path}, {asked.expected()}, events {asked.events}, stalls {asked.person.stalls[-8:]}"
+                raise Unplayable(f"{problem} ({what})") from None
             assert abs(entry["duration"] - found.duration_s) < 0.1, (entry, found)
         path.unlink()
         return found
+
+    def look(self, path, asked):
+        if asked.events:
+            return sync.look(str(path), asked.expected(), asked.person.stalls, asked.events)
+        return film.look(str(path), asked.expected(), asked.person.stalls)

@@ -3,7 +3,7 @@
     REELROOM_BIN=target/debug/reelroom python tests/torture/torture.py [--rounds 100] [--seed 1] [--only KIND] [--small] [--report FILE]
 
 What has to come of every round stands in `rounds.py`, what can happen in `disasters.py`, what a file has to show in `film.py`.
-It wants a mount namespace of its own (`scripts/torture` gives it one), and libfaketime for the clock.
+It wants a mount namespace of its own (`scripts/torture` gives it one), libfaketime for the clock, and network namespaces for the network.
 """
 
 import argparse
@@ -22,7 +22,9 @@ import traceback
 from pathlib import Path
 
 import film
-from disasters import DISASTERS, RESERVE_BYTES
+import relay
+import sync
+from disasters import DISASTERS, NEEDS, RESERVE_BYTES
 from house import House, Store
 from rounds import Round
 
@@ -39,6 +41,9 @@ SMALL = [
     ("read-only disk", "disk"),
     ("store keeps half", "s3"),
     ("stop the program", "disk"),
+    ("stall", "clock"),
+    ("delay step", "clock"),
+    ("lying clock", "clock"),
 ]
 
 
@@ -163,13 +168,16 @@ class Torture:
                     plan.append((kind, houses[turn % len(houses)]))
                 turn += 1
             plan = plan[: self.options.rounds]
-        self.skipped = sorted({kind for kind, house in plan if house not in can})
-        return [(kind, house) for kind, house in plan if house in can]
+        if any(NEEDS[kind] == "network" for kind, _ in plan) and relay.is_possible():
+            can.add("network")
+        possible = [(kind, house) for kind, house in plan if house in can and NEEDS[kind] in (None, *can)]
+        self.skipped = sorted({kind for kind, _ in plan} - {kind for kind, _ in possible})
+        return possible
 
     async def run(self):
         plan = self.schedule()
         for kind in self.skipped:
-            print(f"not tried on this machine, which has no mount namespaces or no libfaketime: {kind}", file=sys.stderr)
+            print(f"not tried on this machine, which lacks mount namespaces, network namespaces or libfaketime: {kind}", file=sys.stderr)
         self.build({house for _, house in plan})
         try:
             for house in self.houses.values():
@@ -284,8 +292,9 @@ class Torture:
             shutil.rmtree(self.folder)
 
     def report(self):
-        lines = ["| kind | what happens | rounds | as it has to be | recordings listed and playable | most lost, s | longest still, s |"]
-        lines.append("|---|---|---|---|---|---|---|")
+        heads = ("kind", "what happens", "rounds", "as it has to be", "recordings listed and playable", "most lost, s", "longest still, s")
+        heads += ("longest silence, s", "most out of sync, s")
+        lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
         total = [0, 0, 0]
         for kind, (_, _, what) in DISASTERS.items():
             rounds = [(round, problem) for name, round, problem in self.rows if name == kind]
@@ -295,9 +304,10 @@ class Torture:
             found = [found for round, _ in rounds for found in round.found]
             lost = max((found.lost_s for found in found), default=0)
             still = max((found.still_s for found in found), default=0)
-            lines.append(f"| {kind} | {what} | {len(rounds)} | {good} | {len(found)} | {lost:.2f} | {still:.2f} |")
+            fine = [f"{max(figures):.2f}" if (figures := [getattr(one, name) for one in found if one.is_fine]) else "" for name in ("hole_s", "off_s")]
+            lines.append(f"| {kind} | {what} | {len(rounds)} | {good} | {len(found)} | {lost:.2f} | {still:.2f} | {fine[0]} | {fine[1]} |")
             total = [total[0] + len(rounds), total[1] + good, total[2] + len(found)]
-        lines.append(f"| **all** | | **{total[0]}** | **{total[1]}** | **{total[2]}** | | |")
+        lines.append(f"| **all** | | **{total[0]}** | **{total[1]}** | **{total[2]}** | | | | |")
         said = {}
         for kind, round, _ in self.rows:
             for note in round.notes:
@@ -313,7 +323,9 @@ INTRODUCTION = """# The torture test
 happen at a random moment, and then wants a complete recording in `GET /recordings` that decodes without a warning. The picture
 tells the time at which it was taken and the sound has a tone per second, so the file itself tells what was lost: at most
 {lost:.0f} s when the program was killed, {exact} s otherwise (that includes encoding and the way through the network), and everything
-in its place. Data folders and bucket live over all rounds. After the last one the list is compared with what was asked for, the index
+in its place. Where a client, its network or its reports misbehave (the last kinds) the file is measured to a hundredth of a second:
+beyond the event itself sound and picture are there again within {again} s and in sync within {in_sync:.0f} s, and what was said is
+heard. Data folders and bucket live over all rounds. After the last one the list is compared with what was asked for, the index
 is deleted and has to come back the same, every recording is decoded again; no file may be left over in the data folders
 (`BELONGS` in `tests/torture/house.py`) and the bucket, no upload unfinished, no composer running, and no ERROR in the log.
 
@@ -339,6 +351,7 @@ def main():
     print("\n" + torture.report())
     if options.report:
         words = {"rounds": len(torture.rows), "seed": options.seed, "lost": film.LOST_S, "exact": film.EXACT_S, "small": len(SMALL)}
+        words |= {"again": sync.AGAIN_S, "in_sync": sync.IN_SYNC_S}
         words |= {"load": os.getloadavg()[0], "cores": os.cpu_count()}
         options.report.write_text(INTRODUCTION.format(**words) + torture.report())
     for failure in torture.failures:
