@@ -7,7 +7,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ClientSite, Reelroom, browser, temporaryFolder } from '../harness.mjs';
-import { INTERRUPTIONS, clockOf, interrupt, join_, measured, python, recorded, seconds, torture } from './clockwork.mjs';
+import { INTERRUPTIONS, clockOf, interrupt, join_, measured, python, recorded, seconds, stallsOf, torture } from './clockwork.mjs';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const MUTED_FOR_GOOD_S = 15;
@@ -17,6 +17,18 @@ const SLOW_S = 14;
 const server = await Reelroom.start();
 const site = await ClientSite.start();
 
+// When the machine held the relay up, by its clock.
+const lates = [];
+
+/** The same by the tab's clock. */
+async function relayed(tab) {
+  // Both clocks are read within a moment.
+  const ahead = process.hrtime.bigint();
+  const now = await clockOf(tab);
+  const toClock = (monotonic) => monotonic - Number(ahead) / 1e9 + now;
+  return lates.map((late) => late.map(toClock)).filter(([, stop]) => stop > 0);
+}
+
 async function row(chrome, room, what, live) {
   const tab = await join_(chrome, site, server.url, room, { publishDefaults: { stopMicTrackOnMute: true } });
   await seconds(1);
@@ -25,8 +37,9 @@ async function row(chrome, room, what, live) {
     await seconds(3);
     await live(tab, events);
   });
-  const found = measured(file, events);
-  console.log(JSON.stringify({ client: `livekit-client in Chromium ${chrome.version()}`, what, events, ...found }));
+  const stalls = [...(await stallsOf(tab)), ...(await relayed(tab))];
+  const found = measured(file, events, stalls);
+  console.log(JSON.stringify({ client: `livekit-client in Chromium ${chrome.version()}`, what, events, stalls, ...found }));
   await tab.evaluate(() => window.room.disconnect());
 }
 
@@ -47,7 +60,9 @@ await near.close();
 const media = server.log.map((line) => line.match(/media is received port=(\d+)/)?.[1]).find(Boolean);
 const ports = ['--udp', media, '--tcp', new URL(server.url).port, String(site.port)];
 const relay = spawn(python, [join(torture, 'relay.py'), ...ports], { stdio: ['pipe', 'pipe', 'inherit'] });
-const [namespace] = await once(createInterface({ input: relay.stdout }), 'line');
+const said = createInterface({ input: relay.stdout });
+const [namespace] = await once(said, 'line');
+said.on('line', (line) => lates.push(line.split(' ').slice(1).map(Number)));
 const within = join(temporaryFolder(), 'chromium');
 writeFileSync(within, `#!/bin/sh\nexec nsenter --net=${namespace} ${CHROMIUM} "$@"\n`);
 chmodSync(within, 0o755);

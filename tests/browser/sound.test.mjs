@@ -3,7 +3,7 @@
 
 import { after, before, test } from 'node:test';
 import { ClientSite, Reelroom, browser } from '../harness.mjs';
-import { INTERRUPTIONS, interrupt, isRight, join_, recorded, seconds } from './clockwork.mjs';
+import { INTERRUPTIONS, interrupt, isRight, join_, recorded, seconds, stallsOf } from './clockwork.mjs';
 
 let server;
 let site;
@@ -32,6 +32,6 @@ test('a microphone that stood still is heard again at once', { timeout: 120_000 
       await seconds(4);
     }
   });
-  isRight(file, events, t);
+  isRight(file, events, await stallsOf(tab), t);
   await tab.evaluate(() => window.room.disconnect());
 });

@@ -388,6 +388,7 @@ async def delay_step(round):
             await asyncio.sleep(round.rng.uniform(12, 14) if round.is_brisk else round.rng.uniform(SETTLES_S, 16) + SLIDES_S[how])
         await round.end()
         await round.leave()
+        asked.person.stalls += relay.lates_since(asked.person.began)
     finally:
         relay.end()
 

@@ -57,7 +57,7 @@ async def steps(person, events, relay, seconds, how):
         await asyncio.sleep(slides_s + hold_s)
 
 
-async def record(house, folder, number, person, what, live):
+async def record(house, folder, number, person, what, live, relay=None):
     room = f"Live {number}"
     token = (await house.acall("/token", {"roomName": room, "participantName": "Ada"}))["token"]
     await person.join(house.url, token)
@@ -71,8 +71,9 @@ async def record(house, folder, number, person, what, live):
         await asyncio.sleep(0.1)
     path = folder / f"{number}.mp4"
     await house.download(name, path)
-    verdict = sync.judge(sync.measure(str(path)), events, person.stalls)
-    row = {"client": CLIENT, "what": what, "events": [asdict(event) for event in events], "stalls": person.stalls, **asdict(verdict)}
+    stalls = person.stalls + (relay.lates_since(person.began) if relay else [])
+    verdict = sync.judge(await asyncio.to_thread(sync.measure, str(path)), events, stalls)
+    row = {"client": CLIENT, "what": what, "events": [asdict(event) for event in events], "stalls": stalls, **asdict(verdict)}
     print(json.dumps(row), flush=True)
 
 
@@ -99,7 +100,7 @@ async def run():
         for number, (seconds, how) in enumerate(((s, h) for s in (0.15, 0.3) for h in words), len(scenes)):
             what = f"network's delay rises by {1000 * seconds:.0f} ms for {SLOW_S} s, and falls: {words[how]}"
             person = FarPerson(within=relay.within)
-            await record(house, folder, number, person, what, lambda who, events: steps(who, events, relay, seconds, how))
+            await record(house, folder, number, person, what, lambda who, events: steps(who, events, relay, seconds, how), relay)
         relay.end()
         await house.stop()
     finally:

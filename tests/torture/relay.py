@@ -15,7 +15,7 @@ outside. It prints the path of the namespace (for `nsenter --net=PATH`), and rea
                     `queue`: nobody overtakes, they come in one burst; `overtake`: later ones come first; `slide`: it gets there
                     within two seconds
 
-Only datagrams are delayed. As a module it is what tests work with: [`Relay`].
+Where the machine itself holds the relay up it prints `late FROM TO`, in seconds of the monotonic clock. Only datagrams are delayed. As a module it is what tests work with: [`Relay`].
 """
 
 import argparse
@@ -37,6 +37,9 @@ ADDRESS = "10.99.0.2/24"
 SLIDE_S = 2.0
 BUFFER_BYTES = 4 << 20
 READY_S = 15
+# It looks at the time so often, and says when it could not for so long.
+TURN_S = 0.02
+LATE_S = 0.12
 
 
 class Relay:
@@ -48,6 +51,16 @@ class Relay:
         path = self.process.stdout.readline().strip()
         assert path, "the relay does not start"
         self.within = ("nsenter", f"--net={path}")
+        # When the machine held it up, by the monotonic clock.
+        self.lates = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        for line in self.process.stdout:
+            self.lates.append(tuple(map(float, line.split()[1:])))
+
+    def lates_since(self, began):
+        return [(start - began, stop - began) for start, stop in self.lates if stop > began]
 
     def delay(self, seconds, how="queue"):
         self.process.stdin.write(f"{seconds} {how}\n")
@@ -126,9 +139,10 @@ class Line:
             pass
 
     def run(self):
+        last = time.monotonic()
         while True:
-            timeout = max(0.0, self.under_way[0][0] - time.monotonic()) if self.under_way else None
-            for key, _ in self.selector.select(timeout):
+            timeout = max(0.0, self.under_way[0][0] - time.monotonic()) if self.under_way else TURN_S
+            for key, _ in self.selector.select(min(timeout, TURN_S)):
                 key.data()
             while self.under_way and self.under_way[0][0] <= time.monotonic():
                 _, _, server, data = heapq.heappop(self.under_way)
@@ -136,6 +150,10 @@ class Line:
                     server.send(data)
                 except OSError:  # Its server is away.
                     pass
+            now = time.monotonic()
+            if now - last > LATE_S:
+                print(f"late {last} {now}", flush=True)
+            last = now
 
     def listen_to(self, file):
         """Commands come in the line's own turn."""

@@ -1,6 +1,8 @@
 """Measures a recording of a [`person.Person`] finely: which moment of the person's clock is heard and seen at which time of the file.
 
-    python tests/torture/sync.py FILE [EVENTS]       prints what it finds as JSON; EVENTS is a JSON list of [`Event`]s
+    python tests/torture/sync.py FILE [EVENTS [STALLS]]
+
+It prints what it finds as JSON. EVENTS is a JSON list of [`Event`]s; STALLS one of [from, to], when the person itself was held up.
 
 ```text
  file       ──────┬──────┬──────┬────────────┬──────►      delay of sound  = time of the file - clock, at each change of the tone
@@ -249,7 +251,8 @@ def check_sync(measured, events, excused, verdict):
 def main():
     measured = measure(sys.argv[1])
     events = [Event(**event) for event in json.loads(sys.argv[2])] if len(sys.argv) > 2 else []
-    verdict = judge(measured, events)
+    stalls = json.loads(sys.argv[3]) if len(sys.argv) > 3 else []
+    verdict = judge(measured, events, stalls)
     offsets = [(second, round(off, 3)) for second, off in measured.offsets()]
     tones = [(round(start, 2), round(end, 2), second) for start, end, second in measured.tones]
     told = {**asdict(verdict), "duration_s": measured.duration_s, "offsets": offsets, "tones": tones}
