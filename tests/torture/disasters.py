@@ -393,18 +393,23 @@ async def delay_step(round):
         relay.end()
 
 
-@disaster("lying clock", ("s3", "disk"), "the client's sender reports are wrong by 0.4 to 20 s from some time on, about its sound or its pictures")
+@disaster("lying clock", ("s3", "disk"), "the client's sender reports are wrong by 0.4 to 20 s, at once or by and by, about its sound or its pictures")
 async def lying_clock(round):
     from_s = round.rng.uniform(3, 6)
-    lies = [(round.rng.choice(("sound", "pictures")), from_s, 0.4 * 50 ** round.rng.random())]
+    about, by_s = round.rng.choice(("sound", "pictures")), 0.4 * 50 ** round.rng.random()
+    at_once = round.rng.random() < 0.7
+    lies = [(about, from_s, by_s)] if at_once else [(about, from_s + 0.2 * n, by_s * n / 20) for n in range(1, 21)]
+    # Nothing is to be seen or heard of a lie; it is noted for those who read of a failure.
+    events = [Event(f"reports about {about} are wrong by {by_s:.2f} s", from_s, lies[-1][1])]
+    # Reports of sound are seconds apart.
+    until_s = events[-1].to_s + round.rng.uniform(5, 6)
     if not round.is_brisk:
         # And the truth again, or another lie.
-        lies.append((lies[0][0], from_s + round.rng.uniform(4, 6), round.rng.choice((0.0, 0.8, 5.0))))
+        lies.append((about, until_s, round.rng.choice((0.0, 0.8, 5.0))))
+        events.append(Event(f"reports are wrong by {lies[-1][2]:.2f} s", until_s, until_s))
+        until_s += round.rng.uniform(5, 8)
     round.newcomer = lambda: Liar(round.folder.parent, lies)
     asked = await round.begin()
-    # Nothing has to be seen or heard of a lie; it is noted for those who read of a failure.
-    asked.events = [Event(f"reports about {about} are wrong by {by_s:.2f} s", at, at) for about, at, by_s in lies]
-    await asyncio.sleep(lies[-1][1] - round.person.clock())
-    # Reports of sound are seconds apart.
-    await round.pause(SETTLES_S + 4, SETTLES_S + 8)
+    asked.events = events
+    await asyncio.sleep(until_s - round.person.clock())
     await round.end()

@@ -40,10 +40,11 @@ class Found:
     duration_s: float
     lost_s: float
     still_s: float
-    # Measured by `sync.py`: the longest silence that nothing explains, and how far sound is from its picture.
+    # Measured by `sync.py`: the longest silence that nothing explains, how far sound is from its picture, and what is nowhere to be heard.
     is_fine: bool = False
     hole_s: float = 0.0
     off_s: float = 0.0
+    missing_s: float = 0.0
 
 
 def run(*command):

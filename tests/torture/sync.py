@@ -151,7 +151,7 @@ def look(path, expected, stalls, events):
     quiet = stalls + [(event.from_s, event.to_s) for event in events if event.is_still]
     delay_s = sum(event.delay_s for event in events)
     lost_s = film.lost_at_end(measured.pictures[-1][1], expected, quiet, max(0.0, delay_s))
-    return film.Found(duration, lost_s, verdict.still_s, True, verdict.hole_s, verdict.off_s)
+    return film.Found(duration, lost_s, verdict.still_s, True, verdict.hole_s, verdict.off_s, verdict.missing_s)
 
 
 def judge(measured, events, excused=()):
