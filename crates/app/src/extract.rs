@@ -1,4 +1,4 @@
-//! What requests carry; what is wrong with it is told as every other error.
+//! What requests carry. A mistake in it is answered like every other error.
 
 use axum::extract::{FromRequest, FromRequestParts};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
 
-/// For this long after its token was given somebody may still be on their way into the room.
+/// How long a participant may take from its token into the room.
 const ON_THE_WAY: Duration = Duration::from_secs(30);
 const SUFFIX_CHARS: usize = 4;
 
@@ -18,7 +18,7 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    /// The name itself where nobody has it, otherwise the name and something of its own.
+    /// The name itself while it is free in the room, otherwise the name and a random ending.
     pub(crate) fn reserve(&self, room: &str, name: &str, present: &[String], now: Instant) -> String {
         let mut given = self.given.lock().expect("no code panics while it holds the identities");
         given.retain(|_, at| now.saturating_duration_since(*at) < ON_THE_WAY);

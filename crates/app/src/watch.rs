@@ -1,4 +1,4 @@
-//! Keeps the list true when webhooks do not come: asks the server for what it records, and tells at the start whether
+//! Keeps the list true when webhooks do not come: asks the LiveKit server what it records, and logs at the start whether
 //! the servers that this program depends on are there.
 
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use crate::livekit::LiveKitError;
 
 /// While something is being recorded.
 const OFTEN: Duration = Duration::from_secs(2);
-/// Otherwise: somebody else may have started a recording.
+/// Otherwise: another program may have started a recording.
 const SELDOM: Duration = Duration::from_secs(30);
 
 impl WebApp {
@@ -24,7 +24,7 @@ impl WebApp {
 /// Runs until `stop` is cancelled.
 async fn run(app: WebApp, stop: CancellationToken) {
     let work = async {
-        // A store that fails is told in the log, and to whoever lists.
+        // A store that fails is in the log, and in the answer to a client that lists.
         let _ = app.library().refresh().await;
         let mut trouble = None;
         let mut is_first = true;

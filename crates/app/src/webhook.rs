@@ -1,4 +1,4 @@
-//! `POST /livekit/webhook`: what the LiveKit server tells.
+//! `POST /livekit/webhook`: the LiveKit server reports what happens.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

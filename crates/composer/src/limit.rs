@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 /// Peaks are held below this: the encoder overshoots a little.
 pub const CEILING: f32 = 0.89;
-/// So many frames are held back: 5 ms.
+/// How many frames are held back: 5 ms.
 pub const LOOK_AHEAD_FRAMES: usize = 240;
 /// Part of the way back to 1 per frame: about half a second.
 const RECOVERY: f64 = 1.0 / 24_000.0;

@@ -49,7 +49,7 @@ impl Loops {
 pub struct Scaler {
     loops: Loops,
     target: [usize; 2],
-    /// Boxes of so many pixels become one, before anything else.
+    /// Width and height, in pixels, of the boxes that become one pixel before anything else.
     boxes: [usize; 2],
     /// Size after the boxes.
     inner: [usize; 2],
@@ -175,7 +175,7 @@ fn places(from: usize, to: usize) -> Vec<(usize, u16)> {
         .collect()
 }
 
-/// One row between two, with a last column twice for who looks one further.
+/// One row between two. Its last column stands there twice, because `columns` reads one column further.
 fn blend(loops: &Loops, upper: &[u8], lower: &[u8], weight: u16, out: &mut Vec<u8>) {
     let width = upper.len();
     out.resize(width + 1, 0);

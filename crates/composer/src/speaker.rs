@@ -12,11 +12,11 @@
 
 use reelroom_take::{ParticipantId, Speaker};
 
-/// A rival of somebody silent is chosen after speaking for so long.
+/// How long a rival has to speak before it is chosen, while the chosen one is silent.
 pub const AFTER_SILENCE_NS: u64 = 600_000_000;
-/// A rival of somebody who speaks is chosen after being clearly louder for so long.
+/// How long a rival has to be clearly louder before it is chosen, while the chosen one speaks.
 pub const TALKING_OVER_NS: u64 = 2_000_000_000;
-/// Nobody is replaced earlier than this after being chosen.
+/// How long a participant stays chosen at least.
 pub const DWELL_NS: u64 = 2_000_000_000;
 /// Clearly louder: by this factor.
 const LOUDER: f32 = 1.5;
@@ -35,12 +35,12 @@ pub struct SpeakerChoice {
     /// The chosen one is audible now.
     speaking: bool,
     rival: Option<Rival>,
-    /// Everybody ever chosen who is still there, the latest last.
+    /// The participants that were chosen once and are still there, the latest last.
     history: Vec<ParticipantId>,
 }
 
 impl SpeakerChoice {
-    /// Who is to be seen: who was chosen last and is still there.
+    /// The participant to be seen: the one that was chosen last and is still there.
     #[must_use]
     pub fn chosen(&self) -> Option<&ParticipantId> {
         self.chosen.as_ref().or(self.history.last())
@@ -52,7 +52,8 @@ impl SpeakerChoice {
         self.history.iter().position(|known| known == participant).map_or(0, |index| index + 1)
     }
 
-    /// Takes the levels from `at_ns` on: everybody audible, who is not in the list is silent. Who is not `present` does not count.
+    /// Takes the levels from `at_ns` on. The list names all audible participants, the others are silent; those that are not `present` do
+    /// not count.
     pub fn levels(&mut self, at_ns: u64, speakers: &[Speaker], present: impl Fn(&ParticipantId) -> bool) {
         let level = |speaker: &&Speaker| if speaker.level.is_finite() { speaker.level } else { 0.0 };
         let audible =
@@ -68,7 +69,8 @@ impl SpeakerChoice {
             Some(rival)
                 if audible().any(|other| other.participant == rival.participant && other.level >= least) =>
             {
-                // Two rivals in turn are one conversation: who began it goes on, unless clearly outdone.
+                // Two rivals that take turns are one conversation: the one that began it stays the rival, unless the other is
+                // clearly louder.
                 let began = audible().find(|other| other.participant == rival.participant);
                 if began.is_some_and(|began| began.level * LOUDER >= speaker.level) {
                     rival

@@ -1,10 +1,10 @@
-//! What the composer is about to do, so that whoever started it knows where it died.
+//! What the composer is about to do, so that its supervisor knows where it died.
 //!
 //! ```text
 //!  compose ──begin(Step)──> Crumb ──one pwrite of a line──> file ──read after a death──> supervisor
 //! ```
 //!
-//! Invariants: a step is told before anything of it is touched; the same take has the same steps, whatever is skipped of it; the file
+//! Invariants: a step is written before anything of it is touched; the same take has the same steps, whatever is skipped of it; the file
 //! holds the newest step in its first line.
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};

@@ -1,9 +1,9 @@
-//! What a composer may use, as far as its supervisor has to say: it cannot be trusted with its own limits once it reads media.
+//! Limits that the supervisor sets for a composer, because a composer cannot be trusted with its own limits once it reads media.
 //!
-//! - **Environment and files**: it is given a few variables and no open file; the server's secrets are in both.
-//! - **Turn**: it is the last to get a processor or the disk. Calls go first.
-//! - **Processor time**: so much for each second of its take. The take grows, so the limit is renewed from here; the composer itself may
-//!   not change it. Its length is taken from the files' times, which the composer cannot change, and not from what it tells.
+//! - **Environment and files**: it gets a few variables and no open file; the server's secrets are in both.
+//! - **Priority**: it is the last to get a processor or the disk. Calls go first.
+//! - **Processor time**: the limit is a number of seconds for each second of its take. The take grows, so the supervisor renews the
+//!   limit; the composer may not change it. The take's length comes from its files' times, which the composer cannot change.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,8 +32,8 @@ const FIRST_S: u64 = 120;
 /// 49 people in 1080p at 60 pictures a second need five processors; a slow one counts more.
 const PER_SECOND: u64 = 20;
 
-/// Takes from a composer that is about to be started what it does not need. `registry` is GStreamer's list of its plugins: without
-/// one that can be written every composer begins a second later.
+/// Takes away what a composer that is about to start does not need. `registry` is the file of GStreamer's list of its plugins: if it
+/// cannot be written, every composer begins a second later.
 #[expect(unsafe_code, reason = "what happens between fork and exec is unsafe to say in Rust")]
 pub(crate) fn confine(command: &mut Command, registry: &Path) {
     command.env_clear();

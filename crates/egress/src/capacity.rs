@@ -5,10 +5,12 @@
 //!                             processor, disk space, disk speed
 //! ```
 //!
-//! Composers do not count: they run when nobody else wants to, and lag. What the calls cost does count, as a recorded room has one: from
-//! what all calls cost follows what recording those costs that go on, and what another one with its recording would. Before the first
-//! was measured a cost is assumed. Invariant: what processor and disk speed allow falls at once and rises only when
-//! it was higher for a while, so that a refusal and a start do not alternate. Space that was made counts at once.
+//! Composers do not count: they run at low priority and may lag. Calls do count, because every recorded room has one. The cost of all
+//! calls together gives two costs: that of recording a call that goes on already, and that of a new call with its recording. Until a
+//! call was measured a cost is assumed.
+//!
+//! Invariant: what processor and disk speed allow falls at once, and rises only when it was higher for a while, so that a refusal and
+//! a start do not alternate. Space that becomes free counts at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,9 +19,9 @@ use std::time::{Duration, Instant};
 use reelroom_take::DiskUse;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Costs are taken over so long.
+/// Costs are averages over this time.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Too short a look says nothing.
+/// Costs of a shorter time are not trusted.
 const MIN_WINDOW: Duration = Duration::from_secs(3);
 /// Two people at 1.7 Mbit/s each.
 const ASSUMED_BYTES_PER_S: f64 = 430_000.0;
@@ -27,16 +29,16 @@ const ASSUMED_BYTES_PER_S: f64 = 430_000.0;
 const ASSUMED_CORES: f64 = 0.05;
 /// What a recorded call costs beside one that is not; `bench/load.py` finds 1.3 to 1.5.
 const RECORDED: f64 = 1.5;
-/// A recording costs no less, however calm it is now: somebody may unmute.
+/// A recording counts at least this much, however calm it is now: a participant may unmute.
 const LEAST_BYTES_PER_S: f64 = 50_000.0;
 const LEAST_CORES: f64 = 0.005;
 /// Beside the take its MP4 is made.
 const FILES: f64 = 2.0;
-/// One that is begun shall have room for so long, as have all others.
+/// A recording begins only if it and all others have room for this long.
 const ROOM_FOR: Duration = Duration::from_secs(5 * 60);
 /// Of all processors, what this program may use without its calls suffering.
 const USABLE: f64 = 0.8;
-/// Syncs that take so long on average leave no time for others: each take has one in a second.
+/// Each take syncs once in a second. If a sync takes this long on average, there is no time for more of them.
 const SLOW_SYNC: Duration = Duration::from_millis(500);
 
 /// What was seen at one moment. Counts are of all time.
@@ -45,9 +47,9 @@ pub(crate) struct Sample {
     pub(crate) at: Instant,
     /// Recordings that capture.
     pub(crate) running: u64,
-    /// Rooms in which somebody publishes.
+    /// Rooms in which a participant publishes.
     pub(crate) calls: u64,
-    /// Used by this program.
+    /// Processor time that this program has used.
     pub(crate) processor: Duration,
     pub(crate) disk_use: DiskUse,
     /// Beyond the reserve.
@@ -229,7 +231,7 @@ mod tests {
             Self { capacity: Capacity::of(cores), sample }
         }
 
-        /// `running` recordings for so long, each using so many cores, bytes and milliseconds of syncing a second.
+        /// Lets `running` recordings run for `seconds`; each uses `cores`, and `bytes` and `sync_ms` in every second.
         fn runs(&mut self, seconds: u64, running: u64, cores: f64, bytes: u64, sync_ms: u64) -> Estimate {
             self.sample.running = running;
             self.sample.calls = self.sample.calls.max(running);

@@ -13,7 +13,7 @@ const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
 /// How the recorder is set up.
 #[derive(Clone, Debug)]
 pub struct EgressConfig {
-    /// Has `takes/` (recordings in the making), `composed/` (their MP4s) and `egress/` (jobs).
+    /// The folder of `takes/` (recordings in the making), `composed/` (their MP4s) and `egress/` (jobs).
     pub data_dir: PathBuf,
     /// Program and first arguments; followed by `TAKE -o OUT --progress …` as of `reelroom compose`.
     pub compose_command: Vec<OsString>,
@@ -23,13 +23,13 @@ pub struct EgressConfig {
     pub upload_backoff: Duration,
     /// How long takes are kept in `kept/` once their recording is stored; zero: not at all.
     pub keep_takes: Duration,
-    /// A composer that says nothing for so long hangs.
+    /// A composer that says nothing for this long hangs.
     pub composer_silence: Duration,
     /// Free bytes of the disk that recording leaves alone: below them recordings are ended, and none begins.
     pub disk_reserve_bytes: u64,
-    /// So many recordings at once and no more; 0: as many as this machine can capture.
+    /// How many recordings may run at once; 0: as many as this machine can capture.
     pub max_recordings: u64,
-    /// So many recordings are composed while they run, and half as many more when they are over; 0: two for each processor.
+    /// How many recordings are composed while they run, and half as many more when they are over; 0: two for each processor.
     pub max_composers: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Whose turn at the processors it is: calls go before composing, and a file that somebody waits for before one that still grows.
+//! Priorities of composers: calls go before composing, and a file that a client waits for goes before one that still grows.
 //!
 //! ```text
 //!  the call goes on, or a crash is recovered from ──► nice 10, as a batch job, last at the disk

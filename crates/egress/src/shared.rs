@@ -43,17 +43,17 @@ pub(crate) struct Shared {
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) store: JobStore,
     jobs: Mutex<BTreeMap<EgressId, Entry>>,
-    /// Who records what: a session of a room has one recorder for each path that was asked for. Locked after `jobs`.
+    /// Which job records to which place: a session of a room has one recorder for each path that was asked for. Locked after `jobs`.
     recording: Mutex<BTreeMap<Place, EgressId>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
-    /// Whose composer runs.
+    /// The places of composers.
     pub(crate) turns: Turns,
-    /// What a crash left is composed one after the other: calls go first.
+    /// Takes that a crash left are composed one after the other, because calls go first.
     pub(crate) recoveries: Semaphore,
     /// How the disk is.
     pub(crate) disk: watch::Sender<Space>,
-    /// Who writes to it.
+    /// The takes' writers, which write to it.
     pub(crate) writers: Writers,
     /// How many recordings fit.
     pub(crate) capacity: watch::Sender<Estimate>,
@@ -67,7 +67,7 @@ pub(crate) struct Entry {
     pub(crate) job: Job,
     pub(crate) stop: Arc<Notify>,
     progress: Arc<Progress>,
-    /// Since when this run knows a job that it began itself.
+    /// When this run began the job; `None` for a job of a former run.
     began: Option<Instant>,
     /// Into the take that is being recorded.
     pub(crate) notes: Option<Notes>,
@@ -79,13 +79,13 @@ impl Entry {
         Self { job, stop: Arc::default(), progress, began: None, notes: None }
     }
 
-    /// Over for long enough. A wall clock that jumps ahead makes nothing old that began a moment ago: while a job is known, no
-    /// other one gets its file's name.
+    /// Whether the job has been over for long enough. The wall clock may jump ahead, and must not make a job old that began a moment
+    /// ago: while a job is known, no other one gets its file's name.
     fn is_forgotten(&self, now_ns: i64) -> bool {
         self.job.is_forgotten(now_ns) && self.began.is_none_or(|at| at.elapsed() >= KEPT)
     }
 
-    /// The job as it is told: with how far its composer is.
+    /// The job as clients see it: with how far its composer is.
     pub(crate) fn info(&self) -> EgressInfo {
         let mut job = self.job.clone();
         let total_ns = self.progress.available_ns.load(Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Entry {
     }
 }
 
-/// What is only composed lags, and takes no room from others.
+/// Whether a job captures. A job that is only composed may lag, and takes no room from others.
 fn captures(job: &Job) -> bool {
     matches!(job.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
 }
@@ -187,7 +187,7 @@ impl Shared {
         self.lock().values().filter(|entry| captures(&entry.job)).count()
     }
 
-    /// Changes a job; what came of it is written down and told.
+    /// Changes a job, writes the change down and sends its webhook.
     pub(crate) fn update(&self, id: &EgressId, change: impl FnOnce(&mut Job) -> Option<Notice>) {
         let mut jobs = self.lock();
         let Some(entry) = jobs.get_mut(id) else { return };
@@ -196,7 +196,7 @@ impl Shared {
         }
     }
 
-    /// Under the lock, so that everything is told in its order.
+    /// Writes a change down and sends its webhook. To be called under the lock, so that changes are told in their order.
     pub(crate) fn tell(&self, id: &EgressId, job: &Job, notice: Notice) {
         self.store.put(id, job);
         let info = job.info();
@@ -263,7 +263,7 @@ impl Shared {
         self.lock().get(id).map(|entry| Arc::clone(&entry.progress)).unwrap_or_default()
     }
 
-    /// Of a recording; nobody waits for its file yet.
+    /// How a recording is composed. `wanted` is not cancelled yet: no client waits for the file.
     pub(crate) fn composition(&self, id: &EgressId, job: &Job, growth: Growth) -> Composition {
         Composition {
             egress: id.clone(),

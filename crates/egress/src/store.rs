@@ -1,6 +1,6 @@
 //! Jobs on disk: one JSON file each, replaced as a whole, so that ListEgress knows them after a restart.
 //!
-//! One thread writes, in the order of the changes; nobody waits for it who does not ask to.
+//! One thread writes, in the order of the changes. Only [`JobStore::flush`] waits for it.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! Whose composer runs: each needs memory and a good part of a processor, so only so many run at once.
+//! The places of composers: each composer needs memory and a good part of a processor, so their number is limited.
 //!
 //! ```text
 //!   a recording begins ──► follows, if a place is free ──────────► its composer runs until the file is finished
@@ -11,7 +11,7 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// So many composers follow their recordings for each processor: in real time one needs half of it.
+/// How many composers follow their recordings for each processor: one needs half of it to keep up.
 const FOLLOWING_PER_PROCESSOR: usize = 2;
 
 /// The right to run a composer.
@@ -46,7 +46,7 @@ impl Turns {
         self.finishing.acquire().await.expect("places are never closed")
     }
 
-    /// Whether somebody who wants to follow has to wait.
+    /// Whether a composer that wants to follow has to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.following.available_permits() == 0
     }

@@ -1,4 +1,4 @@
-//! Signed links: whoever holds one may play one recording until it expires. Pure.
+//! Signed links: a person who holds one may play one recording until it expires. Pure.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! How many rooms are calls, counted as it changes: whoever wants the number asks no room's task for it.
+//! How many rooms are calls. The rooms' tasks count as it changes, so that no task is asked for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The number of rooms in which somebody publishes.
+/// The number of rooms in which a participant publishes.
 #[derive(Clone, Default)]
 pub(crate) struct Calls {
     count: Arc<AtomicU64>,
@@ -14,7 +14,7 @@ impl Calls {
         self.count.load(Relaxed)
     }
 
-    /// A room, in which nobody publishes yet.
+    /// A new room, in which no participant publishes yet.
     pub(crate) fn room(&self) -> CountedRoom {
         CountedRoom { calls: self.clone(), is_call: false }
     }
@@ -27,7 +27,7 @@ pub(crate) struct CountedRoom {
 }
 
 impl CountedRoom {
-    /// Somebody publishes in the room, or nobody.
+    /// Whether a participant publishes in the room from now on.
     pub(crate) fn set(&mut self, is_call: bool) {
         match (self.is_call, is_call) {
             (false, true) => self.calls.count.fetch_add(1, Relaxed),

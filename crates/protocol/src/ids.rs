@@ -91,7 +91,7 @@ id!(/// A published track, `TR_…`; see [`TrackSid::generate`].
     TrackSid);
 
 impl TrackSid {
-    /// A new random id that tells kind and source, as LiveKit's does: `TR_VC…` is a camera.
+    /// A new random id that shows kind and source, as LiveKit's does: `TR_VC…` is a camera.
     pub fn generate(kind: TrackType, source: TrackSource, rng: &mut impl Rng) -> Self {
         let kind = match kind {
             TrackType::Audio => 'A',

@@ -157,7 +157,7 @@ impl VideoGrants {
         self.can_publish_sources.iter().filter_map(source).collect()
     }
 
-    /// The grants as clients are told them.
+    /// The grants as clients see them.
     #[allow(deprecated)]
     pub fn permission(&self) -> ParticipantPermission {
         ParticipantPermission {

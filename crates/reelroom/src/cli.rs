@@ -74,7 +74,7 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         announce(&app)?;
         app.run(shutdown).await
     });
-    // Whoever still waits for a disk that is stuck is not waited for.
+    // A task that still waits for a stuck disk is given up.
     runtime.shutdown_timeout(LEAVE_WITHIN);
     result
 }

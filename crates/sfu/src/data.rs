@@ -1,4 +1,4 @@
-//! Data packets: who a packet came from is written by the server, who it goes to is said by the sender.
+//! Data packets: the server writes whom a packet came from, the sender says whom it goes to.
 
 use bytes::Bytes;
 use reelroom_protocol::ids::ParticipantSid;

@@ -171,7 +171,8 @@ impl DownTrack {
     /// Makes `packet` the next one after all that was sent.
     fn switch(&mut self, packet: &Incoming<'_>) {
         let (seq, rtp, picture_id, tl0) = match self.last {
-            // The first number leaves room below for nothing: SRTP receivers start at rollover 0.
+            // The first packet gets number 1. SRTP receivers begin with rollover 0, so a packet before the first one, with a number that
+            // wraps below 0, could not be decrypted.
             None => (1, packet.rtp, None, None),
             Some(last) => {
                 let elapsed = packet.arrived.saturating_duration_since(last.arrived);

@@ -62,7 +62,7 @@ pub enum DataKind {
 /// A track on its way to a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownTrackSpec {
-    /// Who receives it.
+    /// The participant that receives it.
     pub subscriber: ParticipantSid,
     /// Whose it is.
     pub publisher: ParticipantSid,

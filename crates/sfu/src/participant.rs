@@ -33,7 +33,7 @@ pub struct Joining {
     pub auto_subscribe: bool,
 }
 
-/// Why somebody may not join.
+/// Why a client may not join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// `maxParticipants` are here.
@@ -134,17 +134,17 @@ impl Participant {
         self.kind == participant_info::Kind::Egress || self.grants.recorder
     }
 
-    /// Dependents keep no room open and are not counted.
+    /// Whether it is a recorder or an agent: these keep no room open and are not counted.
     pub(crate) fn is_dependent(&self) -> bool {
         self.is_recorder() || self.kind == participant_info::Kind::Agent || self.grants.agent
     }
 
-    /// Whether others are told of it.
+    /// Whether clients see it.
     pub(crate) fn is_visible(&self) -> bool {
         !self.grants.hidden
     }
 
-    /// What recorders are told when it is there.
+    /// The fact that recorders get when it is there.
     pub(crate) fn joined_fact(&self) -> Fact {
         Fact::ParticipantJoined {
             sid: self.sid.clone(),
@@ -153,7 +153,7 @@ impl Participant {
         }
     }
 
-    /// What everybody is told; `tracks` are its announced tracks.
+    /// The participant as clients see it; `tracks` are its announced tracks.
     pub(crate) fn info(&self, tracks: Vec<TrackInfo>) -> ParticipantInfo {
         ParticipantInfo {
             sid: self.sid.to_string(),

@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub struct Now {
     /// For everything that is compared.
     pub at: Instant,
-    /// Unix time in milliseconds, for what clients are told.
+    /// Unix time in milliseconds, for messages to clients.
     pub unix_ms: i64,
 }
 
@@ -40,9 +40,9 @@ pub struct RoomOptions {
     pub sid: RoomSid,
     /// Its name.
     pub name: RoomName,
-    /// Seconds that nobody may come before the room closes; 0 for LiveKit's 300.
+    /// Seconds after which a room closes to which no participant came; 0 for LiveKit's 300.
     pub empty_timeout_s: u32,
-    /// Seconds after the last one left; 0 for LiveKit's 20.
+    /// Seconds after which a room closes that its last participant left; 0 for LiveKit's 20.
     pub departure_timeout_s: u32,
     /// 0 for no limit.
     pub max_participants: u32,
@@ -55,7 +55,7 @@ pub struct RoomOptions {
 /// Why a room is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomEnd {
-    /// Nobody is there any more.
+    /// The last participant is gone.
     Empty,
     /// DeleteRoom.
     Deleted,
@@ -127,7 +127,7 @@ impl Room {
         self.end
     }
 
-    /// Somebody joins. The answer is the first message to send; what others are told is output.
+    /// A participant joins. The answer is the first message to send; messages to others are output.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -353,7 +353,7 @@ impl Room {
         }
     }
 
-    /// The layers that are not being sent but wanted, with the time passed to throttle: see `subscribe`.
+    /// Asks the publisher of a video track for a keyframe of `layer`, unless it was asked a moment ago.
     pub(crate) fn ask_keyframe(&mut self, track: &TrackSid, layer: Layer, whom: KeyframeFor, now: Now) {
         let Some(state) = self.tracks.get_mut(track) else { return };
         if state.is_video() && state.layers.may_request_keyframe(layer, whom, now.at) {

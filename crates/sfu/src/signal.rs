@@ -10,7 +10,7 @@ use crate::participant::{Audience, PendingTrack};
 use crate::room::{Now, Room};
 use crate::track::info_of;
 
-/// So many announced tracks may wait for their media.
+/// How many announced tracks of a participant may wait for their media.
 const MAX_PENDING_TRACKS: usize = 20;
 const MAX_METADATA_BYTES: usize = 512 * 1024;
 const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;

@@ -51,7 +51,7 @@ impl Speakers {
         }
     }
 
-    /// It is not there any more; everybody is told so otherwise.
+    /// Forgets a participant who left. Clients hear of that by other messages.
     pub(crate) fn remove(&mut self, speaker: &ParticipantSid) {
         self.meters.remove(speaker);
     }

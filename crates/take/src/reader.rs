@@ -25,7 +25,7 @@ use segment::SegmentReader;
 const READ_LEN: usize = 64 << 10;
 /// No line of ours is longer; a longer one is damage.
 const MAX_LINE_LEN: usize = 4 << 20;
-/// One `poll` hands out about so much of the take.
+/// How much of the take one `poll` hands out, about.
 const POLL_NS: u64 = 1_000_000_000;
 
 /// Tails a take.

@@ -15,7 +15,7 @@ use crate::{
     mkv::{MkvParser, Step},
 };
 
-/// The writer syncs at least so often.
+/// The writer syncs at least once in this time.
 const MAX_LOST_NS: u64 = 1_000_000_000;
 const READ_LEN: usize = 1 << 20;
 
@@ -26,7 +26,7 @@ pub struct Recovery {
     pub was_ended: bool,
     /// The take's length.
     pub duration_ns: u64,
-    /// At most so much was lost at the end (0 for a take that had ended).
+    /// How much was lost at the end at most (0 for a take that had ended).
     pub lost_ns: u64,
     /// Bytes of partial elements cut off, all files.
     pub cut_bytes: u64,

@@ -103,7 +103,7 @@ impl SyntheticTake {
     }
 
     /// [`SyntheticTake::write_ending`] that calls `pace` with the take's time once the (empty) take is there and after each complete
-    /// mark: whoever sleeps in it sees the take grow.
+    /// mark: a `pace` that sleeps makes the take grow slowly.
     pub fn write_growing(
         self,
         dir: &Path,

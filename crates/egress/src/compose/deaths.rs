@@ -5,8 +5,8 @@
 //!  death elsewhere ─────────────► again, for as long as it gets further now and then
 //! ```
 //!
-//! A place is a frame of a track, or where no track can be blamed a picture. Who kills composers from outside hits ever new places:
-//! that alone ends nothing, and what was reached in the meantime forgives it.
+//! A place is a frame of a track, or a picture where no track can be blamed. Somebody who kills composers from outside hits ever new
+//! places: deaths alone end nothing, and they are forgiven when the composer gets further.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use std::time::Duration;
 use reelroom_take::{SegmentId, TrackId};
 use serde::{Deserialize, Serialize};
 
-/// As often as this a composer may die at a place.
+/// How often a composer may die at a place.
 const PATIENCE: u32 = 3;
-/// As often as this it may fail in order, or die at a place where there is nothing to skip.
+/// How often it may end with an error, or die at a place where there is nothing to skip.
 const FRUITLESS: u32 = 4;
-/// As often as this it may die at all without getting further.
+/// How often it may die at all without getting further.
 const MAX_DEATHS: u32 = 100;
-/// Getting so much further is progress.
+/// A composer that gets this much further has made progress.
 const PROGRESS_NS: u64 = 1_000_000_000;
-/// Damage so near to what was skipped before is the same damage.
+/// Damage this near to what was skipped before is the same damage.
 const NEAR_NS: u64 = 30_000_000_000;
-/// How much is skipped of a track, the wider the oftener it had to be: a frame at first, and the rest of it at last.
+/// How much of a track is skipped: a frame at first, more each time the composer dies near it, and the rest of the track at last.
 const TRACK_WIDTHS_NS: [u64; 5] = [0, 1_000_000_000, 10_000_000_000, 100_000_000_000, u64::MAX];
 /// The same where no track can be blamed.
 const WHOLE_WIDTHS_NS: [u64; 4] = [500_000_000, 5_000_000_000, 50_000_000_000, u64::MAX];
@@ -111,7 +111,7 @@ pub(crate) struct Deaths {
     skips: Vec<Damage>,
     /// Deaths since there was progress.
     deaths: u32,
-    /// Those of them for which nothing can be skipped. Who fails in order does so wherever it is.
+    /// Deaths for which nothing can be skipped. A composer that ends with an error does so wherever it is.
     fruitless: BTreeMap<Option<Place>, u32>,
     furthest_ns: u64,
 }

@@ -15,7 +15,7 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 /// A composer cannot even begin with less.
 const PROBE_BYTES: usize = 256 * 1024;
 
-/// Whether somebody had to wait for the disk.
+/// Whether the composer had to wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     No,

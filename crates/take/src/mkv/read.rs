@@ -29,11 +29,11 @@ pub struct Block<'a> {
 /// One step through the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// The element is not all there yet: come back with at least so many bytes from the same place.
+    /// The element is not all there yet: come back with at least this many bytes from the same place.
     Need(usize),
-    /// An element without a frame; go on after so many bytes.
+    /// An element without a frame; go on after this many bytes.
     Skip(usize),
-    /// A frame; go on after so many bytes.
+    /// A frame; go on after this many bytes.
     Block(usize, Block<'a>),
 }
 

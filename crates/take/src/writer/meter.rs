@@ -1,4 +1,4 @@
-//! How the disk follows a take, counted by its writer without a lock, so that looking at it holds nobody up.
+//! How the disk follows a take. The writer counts without a lock, so that a look at the counts never waits for the writer.
 
 use std::{
     sync::{

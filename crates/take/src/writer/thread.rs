@@ -317,7 +317,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes the files, writing of what is buffered whatever the disk still takes.
+    /// Closes the files. The disk may still take a part of what is buffered.
     fn abandon(self) {
         let outs = self.segments.into_values().map(|segment| segment.out).chain([self.events]);
         for mut out in outs {
