@@ -31,7 +31,7 @@ use reelroom_take::{
 
 const PEOPLE: usize = 2;
 const SIZE: [u32; 2] = [640, 360];
-/// So much is recorded in its own time before Stop.
+/// How much is recorded in real time before Stop.
 const LAST_NS: u64 = 3 * S;
 const MARK_NS: u64 = 200 * MS;
 

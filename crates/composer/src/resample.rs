@@ -7,7 +7,7 @@
 const STEREO: usize = 2;
 /// Input frames that make one output frame.
 const TAPS: usize = 32;
-/// Kernels are tabulated for so many places between two frames, and interpolated between them.
+/// For how many places between two frames kernels are tabulated; between these places they are interpolated.
 const PHASES: usize = 128;
 
 /// Frames that must lie behind an output frame's position: what is held back of the input.

@@ -131,7 +131,7 @@ fn closed_microphone(drawing: &mut Drawing, [x, y]: [f32; 2], size: f32, colours
     drawing.line(slash[0], slash[1], thin, colours.muted, 1.0);
 }
 
-/// The tile of somebody who is not to be seen: initials on a disc.
+/// The tile of a participant without a picture: initials on a disc.
 pub fn placeholder(name: &str, tile: Size, tone: Tone) -> Result<Sprite, ComposeError> {
     let (width, height) = (tile.width as f32, tile.height as f32);
     let mut drawing = Drawing::new(tile.width as usize, tile.height as usize);

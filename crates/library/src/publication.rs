@@ -19,7 +19,7 @@ pub struct Publication<'a> {
     pub started_at_ns: i64,
     /// Length, nanoseconds.
     pub duration_ns: u64,
-    /// Why it ended before somebody stopped it.
+    /// Why it ended before a client stopped it; `None` where it did not.
     pub ended_early: Option<&'a str>,
     /// The program died while it recorded.
     pub recovered: bool,

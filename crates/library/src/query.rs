@@ -23,7 +23,7 @@ pub struct ListQuery {
     pub text: Option<String>,
     /// The order.
     pub sort: Sort,
-    /// At most so many, at least one.
+    /// How many at most; at least one.
     pub limit: usize,
     /// What the page before gave.
     pub cursor: Option<String>,

@@ -18,10 +18,10 @@ const QUEUE: usize = 200;
 const TRIES: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-/// An event that has waited so long for those before it is not delivered any more.
+/// An event that has waited longer than this for those before it is not delivered any more.
 const STALE_AFTER: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// A queue that has had nothing to do for so long ends its task.
+/// A queue that has had nothing to do for this long ends its task.
 const IDLE_AFTER: Duration = Duration::from_secs(60);
 
 /// A handle to the delivery of webhooks.

@@ -75,7 +75,7 @@ pub struct DownTrackSpec {
 /// What a recorder writes down beside the media.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// Somebody who may be seen or heard is here.
+    /// A participant who may be seen or heard is here.
     ParticipantJoined {
         /// The session.
         sid: ParticipantSid,
@@ -91,7 +91,7 @@ pub enum Fact {
         /// The new name.
         name: String,
     },
-    /// Somebody left.
+    /// A participant left.
     ParticipantLeft(ParticipantSid),
     /// Media of a track arrives from now on.
     TrackPublished {

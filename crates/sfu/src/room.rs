@@ -239,7 +239,7 @@ impl Room {
         }
     }
 
-    /// MutePublishedTrack: the publisher is told to mute and echoes it. `None` where there is no such track.
+    /// MutePublishedTrack: the server asks the publisher to mute, and the publisher echoes it. `None` where there is no such track.
     pub fn mute_by_admin(&mut self, sid: &TrackSid) -> Option<TrackInfo> {
         let publisher = self.tracks.get(sid)?.publisher.clone();
         self.set_muted(sid, true);

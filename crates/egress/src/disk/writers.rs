@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reelroom_protocol::ids::EgressId;
 use reelroom_take::{DiskUse, TakeWatch};
 
-/// A shorter wait for the disk is told to nobody.
+/// A shorter wait for the disk appears in no figure.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// All writers of takes.

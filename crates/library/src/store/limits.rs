@@ -29,7 +29,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a call that carries so many bytes.
+    /// How long a call that carries `bytes` may take.
     pub(crate) fn transfer(&self, bytes: usize) -> Duration {
         self.call + Duration::from_secs((bytes / SLOWEST_BYTES_PER_S) as u64)
     }
