@@ -22,6 +22,7 @@ mod recorder;
 mod room_service;
 mod room_task;
 mod rooms;
+mod routes;
 mod server;
 mod session;
 mod signal;
@@ -29,4 +30,5 @@ pub mod webhook;
 
 pub use error::MediaError;
 pub use rooms::{Recorder, Rooms};
-pub use server::{MediaConfig, MediaServer, cors};
+pub use routes::cors;
+pub use server::{MediaConfig, MediaServer};

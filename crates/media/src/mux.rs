@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MediaError;
-use crate::session::{self, Datagram};
+use crate::session::stun;
 
 /// A large datagram of WebRTC is below the usual MTU.
 const MAX_DATAGRAM: usize = 2000;
@@ -53,6 +53,14 @@ pub(crate) struct Incoming {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) bytes: Bytes,
+}
+
+/// A datagram to send.
+pub(crate) struct Datagram {
+    pub(crate) transport: Transport,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Where a room takes its datagrams.
@@ -206,7 +214,7 @@ impl Mux {
 
     fn route(&self, transport: Transport, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
         let received = Instant::now();
-        let ufrag = session::stun_local_ufrag(bytes);
+        let ufrag = stun::local_ufrag(bytes);
         let mut routes = self.routes();
         let found = match ufrag {
             // A known address may belong to a new session behind the same port: the ufrag decides.

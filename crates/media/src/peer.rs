@@ -10,9 +10,9 @@ use reelroom_protocol::proto::{
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DownTrackSpec, Section};
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 use crate::mux::{LocalAddresses, SessionId};
-use crate::room_task::Signals;
 use crate::session::{Changes, NewMedia, Packet, Session, SessionError, sdp};
 
 /// Which of the two.
@@ -21,6 +21,9 @@ pub(crate) enum Target {
     Publisher,
     Subscriber,
 }
+
+/// Messages to a participant go here.
+pub(crate) type Signals = mpsc::Sender<signal_response::Message>;
 
 /// A connection, and whether it has something to drain.
 pub(crate) struct Line {

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
 use crate::mux::{Incoming, Mux, SessionId};
-use crate::peer::{Peer, Target};
+use crate::peer::{Peer, Signals, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
 use crate::session::{Packet, SessionEvent};
@@ -41,8 +41,6 @@ const MEDIA_GRACE: Duration = Duration::from_secs(15);
 /// From joining to a connection that stands.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 
-/// A message to a participant.
-pub(crate) type Signals = mpsc::Sender<signal_response::Message>;
 type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 
 /// What a room's task is asked to do.

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use crate::calls::Calls;
 use crate::error::MediaError;
 use crate::mux::Mux;
+use crate::peer::Signals;
 use crate::record::RecordSink;
-use crate::room_task::{Command, RoomHandle, RoomTask, Signals, now};
+use crate::room_task::{Command, RoomHandle, RoomTask, now};
 use crate::webhook::Webhooks;
 
 /// How often a room may close under a join before that is given up.

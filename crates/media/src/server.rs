@@ -1,25 +1,20 @@
-//! The media server as a whole: its sockets, rooms, webhooks and routes.
+//! The media server as a whole: its sockets, rooms and webhooks. It knows no route.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::keys::ApiKeys;
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use url::Url;
 
 use crate::error::MediaError;
 use crate::mux::Mux;
 use crate::record::RecordSink;
 use crate::rooms::{Recorder, Rooms};
+use crate::session;
 use crate::webhook::Webhooks;
-use crate::{room_service, session, signal};
 
-const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 /// How long a stop waits for webhooks to be delivered.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
@@ -64,15 +59,6 @@ impl MediaServer {
         Ok(Self { shared: Arc::new(Shared { keys: config.keys, mux, rooms, webhooks }) })
     }
 
-    /// `/rtc…` and `/twirp/livekit.RoomService/…`, for any origin.
-    pub fn router(&self) -> Router {
-        signal::router()
-            .merge(room_service::router())
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(cors())
-            .with_state(self.clone())
-    }
-
     /// The rooms.
     pub fn rooms(&self) -> &Rooms {
         &self.shared.rooms
@@ -112,13 +98,4 @@ impl MediaServer {
         self.shared.webhooks.flush(FLUSH_WITHIN).await;
         self.shared.mux.stop();
     }
-}
-
-/// LiveKit's APIs may be called from any page: what protects them is the token.
-pub fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::mirror_request())
-        .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request())
-        .max_age(CORS_MAX_AGE)
 }

@@ -1,4 +1,4 @@
-//! One peer connection. The only module that names str0m.
+//! One peer connection. Only this module and those below it name str0m.
 //!
 //! str0m wants each change to be drained of its outputs before the next change, or packets are lost without a word.
 //! Every method here that changes anything therefore ends in [`Session::drain`]; what came out waits for
@@ -6,6 +6,7 @@
 
 mod descriptor;
 pub(crate) mod sdp;
+pub(crate) mod stun;
 
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
@@ -16,13 +17,12 @@ use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::format::Codec::Vp9;
 use str0m::format::FormatParams;
-use str0m::ice::StunMessage;
 use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite, VideoOrientation, Vp8Descriptor};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
-use crate::mux::{LocalAddresses, Transport};
+use crate::mux::{Datagram, LocalAddresses, Transport};
 use crate::record::NtpTime;
 use descriptor::DependencyDescriptor;
 
@@ -105,14 +105,6 @@ impl SessionError {
     }
 }
 
-/// A datagram to send.
-pub(crate) struct Datagram {
-    pub(crate) transport: Transport,
-    pub(crate) source: SocketAddr,
-    pub(crate) destination: SocketAddr,
-    pub(crate) bytes: Vec<u8>,
-}
-
 /// A session that is over has no timers.
 const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
 
@@ -133,15 +125,6 @@ pub(crate) struct Session {
 /// Installs the cryptography that sessions use. Safe to call again.
 pub(crate) fn install_crypto() {
     str0m::crypto::from_feature_flags().install_process_default();
-}
-
-/// The local ufrag that a STUN request is meant for.
-pub(crate) fn stun_local_ufrag(datagram: &[u8]) -> Option<String> {
-    if datagram.first().is_none_or(|byte| *byte > 1) {
-        return None;
-    }
-    let message = StunMessage::parse(datagram).ok()?;
-    message.split_username().map(|(local, _)| local.to_owned())
 }
 
 impl Session {
