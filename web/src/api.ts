@@ -304,6 +304,9 @@ export async function listRecordings(query: ListQuery, signal?: AbortSignal): Pr
 
 export const fileUrl = (name: string): string => `/recordings/${encodeURIComponent(name)}`;
 
+/** Of the file to keep: a download that was interrupted goes on to its end, where a player gets portions. */
+export const downloadUrl = (name: string): string => `${fileUrl(name)}?download`;
+
 /** Where a browser plays it from: this server or the object store, as the server is set up. */
 export async function playbackUrl(name: string): Promise<string> {
   const { body } = await call('GET', `${fileUrl(name)}/url`);

@@ -39,6 +39,9 @@ pub(crate) enum ApiError {
     /// Too large, of another type, …: as the framework found.
     #[error("{1}")]
     Refused(StatusCode, String),
+    /// 412: what the client goes on with is not there any more.
+    #[error("the recording's file is another one by now")]
+    Changed,
     /// 416: the file has only so many bytes.
     #[error("this range lies outside the recording, which has {0} bytes")]
     Range(u64),
@@ -59,6 +62,7 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Refused(status, _) => *status,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

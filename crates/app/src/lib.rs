@@ -30,6 +30,7 @@ mod livekit;
 mod metrics;
 mod page;
 mod play;
+mod precondition;
 mod recordings;
 mod routes;
 mod token;

@@ -1,4 +1,16 @@
 //! `GET /recordings/{name}`: the file, whole or in parts (RFC 9110 13 and 14), and links to it.
+//!
+//! ```text
+//!  who asks                                    an open range ("bytes=5-") gets
+//!  a player, or somebody who says no more      a portion: it asks again
+//!  a link with ?download                       the rest, as an attachment
+//!  a resumed download (If-Range, If-Match, …)  the rest
+//!  a program of TAKES_SHORT_FOR_ALL            the rest
+//! ```
+//!
+//! # Invariants
+//!
+//! - A body has as many bytes as its head says, or the connection ends with an error: never a short success.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,37 +18,72 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    LAST_MODIFIED, RANGE, USER_AGENT,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use futures::TryStreamExt as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reelroom_library::File;
-use reelroom_library::range::{self, Requested};
+use reelroom_library::range::{self, Open, Requested};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
 use crate::config::Playback;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Path, Query};
+use crate::precondition::{self, Validators, Verdict};
 
 /// How long a link to a recording holds.
 const LINK_VALID: Duration = Duration::from_secs(60 * 60);
-/// RFC 9110 5.6.7.
-const HTTP_DATE: &[BorrowedFormatItem<'_>] =
-    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+/// Programs, by the product in their `User-Agent`, that take the end of a 206 for the end of the file and say that all went well,
+/// or stop there: downloads that are gone on with, and players outside of browsers.
+const TAKES_SHORT_FOR_ALL: [&str; 13] = [
+    "curl",
+    "wget",
+    "wget2",
+    "aria2",
+    "axel",
+    "httpie",
+    "lavf",
+    "libmpv",
+    "mpv",
+    "vlc",
+    "libvlc",
+    "exoplayerlib",
+    "gstreamer",
+];
+/// RFC 8187 `attr-char`: what a name keeps as it is.
+const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct LinkParams {
+pub(crate) struct FileParams {
     /// Of a signed link: Unix seconds.
     expires: Option<u64>,
     /// Of a signed link.
     signature: Option<String>,
+    /// The file is to be kept: it comes as an attachment, and an open range gets all the rest. Any value but "0" and "false".
+    download: Option<String>,
+}
+
+impl FileParams {
+    fn is_download(&self) -> bool {
+        self.download.as_deref().is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -46,14 +93,17 @@ pub(crate) struct UrlAnswer {
     recording_url: String,
 }
 
-/// Gives a recording's file. An open range (`bytes=5-`) is answered with at most RECORDING_FILE_PORTION_SIZE bytes.
-#[utoipa::path(method(get, head), path = "/recordings/{name}", params(("name" = String, Path), LinkParams), responses(
+/// Gives a recording's file. An open range (`bytes=5-`) is answered with at most RECORDING_FILE_PORTION_SIZE bytes, and with all
+/// the rest for a download: with `download`, If-Range, If-Match or If-Unmodified-Since, or to a program that is known to take a
+/// portion for the whole.
+#[utoipa::path(method(get, head), path = "/recordings/{name}", params(("name" = String, Path), FileParams), responses(
     (status = 200, description = "The whole file", content_type = "video/mp4"),
     (status = 206, description = "The part asked for", content_type = "video/mp4"),
-    (status = 304, description = "Still what If-None-Match names"),
+    (status = 304, description = "Still what If-None-Match or If-Modified-Since names"),
     (status = 403, description = "The signed link does not hold", body = ErrorBody),
     (status = 404, description = "There is no such recording", body = ErrorBody),
     (status = 409, description = "It is not finished yet", body = ErrorBody),
+    (status = 412, description = "Not any more what If-Match or If-Unmodified-Since names", body = ErrorBody),
     (status = 416, description = "The range lies outside the file", body = ErrorBody),
     (status = 503, description = "The store fails", body = ErrorBody),
 ))]
@@ -61,23 +111,27 @@ pub(crate) async fn file(
     State(app): State<WebApp>,
     method: Method,
     Path(name): Path<String>,
-    Query(link): Query<LinkParams>,
+    Query(params): Query<FileParams>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    check_link(&app, &name, &link)?;
+    check_link(&app, &name, &params)?;
     let file = app.library().file(&name).await?;
-    let etag = format!("\"{}\"", file.etag);
-    let mut head = head(&file, &etag);
-    if text(&headers, IF_NONE_MATCH).is_some_and(|wanted| names(wanted, &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+    let validators = validators(&file);
+    let mut head = head(&validators);
+    match precondition::judge(&headers, &validators) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return Ok((StatusCode::NOT_MODIFIED, head).into_response()),
+        Verdict::Failed => return Err(ApiError::Changed),
     }
     head.insert(CONTENT_TYPE, HeaderValue::from_static("video/mp4"));
-    head.insert(CONTENT_DISPOSITION, disposition(&name));
-    let is_current = text(&headers, IF_RANGE).is_none_or(|wanted| {
-        wanted == etag || Some(wanted) == head.get(LAST_MODIFIED).and_then(|v| v.to_str().ok())
-    });
-    let wanted = text(&headers, RANGE).filter(|_| is_current && method == Method::GET);
-    let (status, range) = match range::parse(wanted, file.size, app.portion_bytes()) {
+    head.insert(CONTENT_DISPOSITION, disposition(&name, params.is_download()));
+    let open = if is_kept(&params, &headers) { Open::Rest } else { Open::Portion(app.portion_bytes()) };
+    let counts = method == Method::GET
+        && precondition::is_range_wanted(&headers, &validators, SystemTime::now())
+        // Two lines of it are no range.
+        && headers.get_all(RANGE).iter().count() == 1;
+    let wanted = text(&headers, RANGE).filter(|_| counts);
+    let (status, range) = match range::parse(wanted, file.size, open) {
         Requested::Whole => (StatusCode::OK, 0..file.size),
         Requested::Part(range) => {
             let value = format!("bytes {}-{}/{}", range.start, range.end - 1, file.size);
@@ -90,7 +144,10 @@ pub(crate) async fn file(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        Body::from_stream(app.library().stream(&file, range).await?)
+        let bytes = app.library().stream(&file, range).await?;
+        Body::from_stream(bytes.inspect_err(move |error| {
+            tracing::warn!(recording = name, %error, "a recording could not be sent to its end");
+        }))
     };
     Ok((status, head, body).into_response())
 }
@@ -118,7 +175,7 @@ pub(crate) async fn url(
     Ok(axum::Json(UrlAnswer { recording_url }))
 }
 
-fn check_link(app: &WebApp, name: &str, link: &LinkParams) -> Result<(), ApiError> {
+fn check_link(app: &WebApp, name: &str, link: &FileParams) -> Result<(), ApiError> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let forged = || ApiError::Forbidden(reelroom_library::LinkError::Forged.to_string());
     match (link.expires, &link.signature) {
@@ -132,24 +189,55 @@ fn check_link(app: &WebApp, name: &str, link: &LinkParams) -> Result<(), ApiErro
     }
 }
 
-fn head(file: &File, etag: &str) -> HeaderMap {
+/// Whether the file goes onto a disk, or to a player that does not ask again.
+fn is_kept(params: &FileParams, headers: &HeaderMap) -> bool {
+    let takes_short_for_all = || {
+        let products = text(headers, USER_AGENT).unwrap_or_default().split_ascii_whitespace();
+        let mut names = products.map(|product| product.split('/').next().unwrap_or(product));
+        names.any(|name| TAKES_SHORT_FOR_ALL.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    };
+    params.is_download() || precondition::goes_on(headers) || takes_short_for_all()
+}
+
+fn validators(file: &File) -> Validators {
+    let modified_s = u64::try_from(file.modified_ms / 1000).unwrap_or_default();
+    Validators {
+        etag: format!("\"{}\"", file.etag),
+        modified: UNIX_EPOCH.checked_add(Duration::from_secs(modified_s)).unwrap_or(UNIX_EPOCH),
+    }
+}
+
+fn head(validators: &Validators) -> HeaderMap {
     let mut head = HeaderMap::new();
     head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     head.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Ok(etag) = HeaderValue::try_from(etag) {
+    if let Ok(etag) = HeaderValue::try_from(&validators.etag) {
         head.insert(ETAG, etag);
     }
-    let modified = OffsetDateTime::from_unix_timestamp(file.modified_ms / 1000).ok();
-    if let Some(date) = modified.and_then(|at| at.format(HTTP_DATE).ok()) {
-        head.insert(LAST_MODIFIED, ascii(&date));
+    if validators.modified > UNIX_EPOCH {
+        head.insert(LAST_MODIFIED, ascii(&httpdate::fmt_http_date(validators.modified)));
     }
     head
 }
 
-/// RFC 6266, with the name in UTF-8 (RFC 8187).
-fn disposition(name: &str) -> HeaderValue {
+/// RFC 6266: the name in ASCII for those that know no other, and where it has more than that in UTF-8 (RFC 8187).
+fn disposition(name: &str, is_download: bool) -> HeaderValue {
+    let kind = if is_download { "attachment" } else { "inline" };
     let file = name.rsplit('/').next().unwrap_or(name);
-    ascii(&format!("inline; filename*=UTF-8''{}", utf8_percent_encode(file, NON_ALPHANUMERIC)))
+    // Some clients decode "%41" and unescape quotes in a plain name, others do not: such a name has neither.
+    let plain: String = file
+        .chars()
+        .map(|character| match character {
+            '"' | '\\' | '%' => '_',
+            ' '..='~' => character,
+            _ => '_',
+        })
+        .collect();
+    let mut value = format!("{kind}; filename=\"{plain}\"");
+    if plain != file {
+        value.push_str(&format!("; filename*=UTF-8''{}", utf8_percent_encode(file, NOT_ATTR_CHAR)));
+    }
+    ascii(&value)
 }
 
 fn ascii(text: &str) -> HeaderValue {
@@ -160,7 +248,63 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether `If-None-Match` names the tag; a weak tag will do (RFC 9110 13.1.2).
-fn names(wanted: &str, etag: &str) -> bool {
-    wanted.trim() == "*" || wanted.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_called_as_the_recording_is_in_every_client() {
+        for (name, expected) in [
+            ("Test Room-RM_x.mp4", r#"filename="Test Room-RM_x.mp4""#),
+            ("sub/folder/a.mp4", r#"filename="a.mp4""#),
+            ("räume.mp4", r#"filename="r_ume.mp4"; filename*=UTF-8''r%C3%A4ume.mp4"#),
+            ("50% \"a\\b\".mp4", r#"filename="50_ _a_b_.mp4"; filename*=UTF-8''50%25%20%22a%5Cb%22.mp4"#),
+            ("a;b=c,d'.mp4", r#"filename="a;b=c,d'.mp4""#),
+            ("💥'\n.mp4", r#"filename="_'_.mp4"; filename*=UTF-8''%F0%9F%92%A5%27%0A.mp4"#),
+        ] {
+            assert_eq!(disposition(name, true), format!("attachment; {expected}").as_str(), "{name:?}");
+            assert_eq!(disposition(name, false), format!("inline; {expected}").as_str(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn players_get_portions_and_what_is_kept_gets_all() {
+        let params = |download: Option<&str>| FileParams {
+            expires: None,
+            signature: None,
+            download: download.map(str::to_owned),
+        };
+        let of = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+            headers
+        };
+        for value in ["", "1", "true", "a.mp4"] {
+            assert!(is_kept(&params(Some(value)), &HeaderMap::new()), "{value:?}");
+        }
+        for value in [None, Some("0"), Some("false")] {
+            assert!(!is_kept(&params(value), &HeaderMap::new()), "{value:?}");
+        }
+        for (name, value) in [
+            ("if-range", "\"a\""),
+            ("if-match", "\"a\""),
+            ("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("user-agent", "curl/8.14.1"),
+            ("user-agent", "Wget/1.25.0"),
+            ("user-agent", "Lavf/61.7.100"),
+            ("user-agent", "libmpv"),
+            ("user-agent", "VLC/3.0.21 LibVLC/3.0.21"),
+            ("user-agent", "Demo/2.1 (Linux;Android 9) ExoPlayerLib/2.18.1"),
+        ] {
+            assert!(is_kept(&params(None), &of(name, value)), "{name}: {value}");
+        }
+        for agent in [
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "node",
+            "mycurl/1",
+        ] {
+            assert!(!is_kept(&params(None), &of("user-agent", agent)), "{agent}");
+        }
+    }
 }

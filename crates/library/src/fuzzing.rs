@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::mp4;
-use crate::range::{self, Requested};
+use crate::range::{self, Open, Requested};
 use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};
 
@@ -51,7 +51,9 @@ fn range(bytes: &[u8]) {
     let Some((size, rest)) = bytes.split_first_chunk::<8>() else { return };
     let Some((portion, wish)) = rest.split_first_chunk::<8>() else { return };
     let (size, portion) = (u64::from_le_bytes(*size), u64::from_le_bytes(*portion).max(1));
-    if let Requested::Part(part) = range::parse(std::str::from_utf8(wish).ok(), size, portion) {
-        assert!(part.start < part.end && part.end <= size, "{part:?} of {size}");
+    for open in [Open::Portion(portion), Open::Rest] {
+        if let Requested::Part(part) = range::parse(std::str::from_utf8(wish).ok(), size, open) {
+            assert!(part.start < part.end && part.end <= size, "{part:?} of {size}");
+        }
     }
 }

@@ -20,6 +20,7 @@ mod file;
 mod publish;
 mod refresh;
 mod tend;
+mod whole;
 
 pub use file::File;
 

@@ -150,8 +150,7 @@ async fn a_room_is_recorded_once_and_listed_played_and_deleted_under_any_name() 
     for (range, expected) in
         [("bytes=0-", 0..1000), ("bytes=10-19", 10..20), ("bytes=-5", size as usize - 5..size as usize)]
     {
-        let part =
-            program.get(&path).header("range", range).header("if-range", etag.clone()).send().await.unwrap();
+        let part = program.get(&path).header("range", range).send().await.unwrap();
         assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT, "{range}");
         let said = format!("bytes {}-{}/{size}", expected.start, expected.end - 1);
         assert_eq!(part.headers()["content-range"].to_str().unwrap(), said);

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { fileUrl, playbackUrl, type Recording } from '../api';
+import { downloadUrl, fileUrl, playbackUrl, type Recording } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
@@ -57,7 +57,7 @@ export function Player({ recording, onClose }: Props) {
           {duration !== null && <span>{format.duration(duration)}</span>}
           {size !== null && <span>{format.size(size)}</span>}
         </p>
-        <a className="button" href={fileUrl(name)} download={name}>
+        <a className="button" href={downloadUrl(name)} download={name}>
           <Icon name="download" size={18} /> {texts.list.download}
         </a>
       </footer>

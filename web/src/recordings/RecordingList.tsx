@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import {
   deleteRecording,
-  fileUrl,
+  downloadUrl,
   isUnfinished,
   messageOf,
   type Recording,
@@ -146,7 +146,7 @@ function Item({ recording, clockOffset, onPlay, onReport, onRemove, onProblem }:
               </button>
               <a
                 className="button button--icon"
-                href={fileUrl(name)}
+                href={downloadUrl(name)}
                 download={name}
                 aria-label={texts.list.downloadNamed(name)}
                 title={texts.list.download}

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use futures::future::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
+use super::whole::{Again, whole};
 use super::{Library, unix_s};
 use crate::error::LibraryError;
 use crate::sidecar;
@@ -99,7 +101,8 @@ impl Library {
         }
     }
 
-    /// Bytes of a file, as they come. The range has to lie within it.
+    /// Bytes of a file, as they come: all of them, or an error at the end. Where a store breaks off it is asked for the rest. The
+    /// range has to lie within the file.
     ///
     /// # Errors
     /// [`LibraryError::NotFound`] when it has been deleted or replaced since; [`LibraryError::Store`].
@@ -108,11 +111,25 @@ impl Library {
         file: &File,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, LibraryError>>, LibraryError> {
-        match &file.place {
-            Place::Store(object) => self.shared.store.stream(object, range).await,
-            Place::Backup(object) => self.shared.backup_store()?.stream(object, range).await,
-            Place::Disk(path) => read_local(&file.name, path, range).await,
-        }
+        let (store, object) = match &file.place {
+            Place::Store(object) => (self.shared.store.clone(), object.clone()),
+            Place::Backup(object) => (self.shared.backup_store()?.clone(), object.clone()),
+            Place::Disk(path) => {
+                let (name, path) = (file.name.clone(), path.clone());
+                let open = move |range| {
+                    let (name, path) = (name.clone(), path.clone());
+                    async move { read_local(&name, &path, range).await }.boxed()
+                };
+                return whole(range, Again::Never, open).await;
+            }
+        };
+        // Only a tag tells whether it is still the same file.
+        let again = if object.has_etag { Again::WhereItBrokeOff } else { Again::Never };
+        let open = move |range| {
+            let (store, object) = (store.clone(), object.clone());
+            async move { store.stream(&object, range).await }.boxed()
+        };
+        whole(range, again, open).await
     }
 
     /// A link to a finished recording on this server, for whoever holds it.
