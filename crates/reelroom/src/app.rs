@@ -21,7 +21,7 @@ use crate::config::{Config, PlaybackStrategy};
 use crate::recorder::EgressRecorder;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
-use crate::{data_dir, urls};
+use crate::{data_dir, listener, urls};
 
 /// The tutorial's port.
 const PAGE_PORT: u16 = 6080;
@@ -110,8 +110,8 @@ impl App {
     /// The listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
-        let server =
-            axum::serve(self.listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let listener = listener::letting_go(self.listener, listener::STALLED_READER);
+        let server = axum::serve(listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let serving = tokio::spawn(server.into_future());
         if let Some(web) = &self.web {
             web.watch();

@@ -18,6 +18,7 @@ mod app;
 pub mod cli;
 pub mod config;
 mod data_dir;
+mod listener;
 mod recorder;
 mod secrets;
 mod shelf;
