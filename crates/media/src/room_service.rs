@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::post;
 use reelroom_protocol::ids::{RoomName, TrackSid};
@@ -39,11 +39,20 @@ pub(crate) fn router() -> Router<MediaServer> {
         .route(&path("UpdateSubscriptions"), post(update_subscriptions))
         .route(&path("UpdateRoomMetadata"), post(update_room_metadata))
         .route(&path("SendData"), post(send_data))
-        .route("/twirp/livekit.RoomService/{method}", post(unknown_method))
+        .route(&path("ForwardParticipant"), post(unsupported))
+        .route(&path("MoveParticipant"), post(unsupported))
+        .route(&path("PerformRpc"), post(unsupported))
+        .method_not_allowed_fallback(twirp::no_route)
+        .merge(twirp::fallback())
 }
 
-async fn unknown_method() -> TwirpError {
-    TwirpError::new(TwirpCode::BadRoute, "no such method of livekit.RoomService")
+/// What LiveKit's servers have, and this one does not.
+async fn unsupported(State(server): State<MediaServer>, headers: HeaderMap, uri: Uri) -> TwirpError {
+    if let Err(refusal) = claims(&server, &headers) {
+        return refusal;
+    }
+    let method = uri.path().rsplit('/').next().unwrap_or_default();
+    TwirpError::new(TwirpCode::Unimplemented, format!("{method} is not supported by this server"))
 }
 
 fn claims(server: &MediaServer, headers: &HeaderMap) -> Result<Claims, TwirpError> {

@@ -1,11 +1,14 @@
 //! Twirp: protobuf or proto3-JSON by POST, errors always as JSON.
 //!
-//! `POST /twirp/livekit.RoomService/CreateRoom`; the answer comes in the kind of the request.
+//! `POST /twirp/livekit.RoomService/CreateRoom`; the answer comes in the kind of the request. Whatever else is asked for below
+//! `/twirp` is refused in Twirp's form too: clients read the code of an error, and not the page of a web server.
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request as HttpRequest};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,12 +63,24 @@ pub struct TwirpError {
     pub code: TwirpCode,
     /// For people; some clients compare it.
     pub message: String,
+    /// Of [`TwirpCode::BadRoute`]: what was asked for, as Twirp's own servers say it.
+    pub invalid_route: Option<String>,
 }
 
 impl TwirpError {
     /// A refusal with a code and a text.
     pub fn new(code: TwirpCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), invalid_route: None }
+    }
+
+    /// No method answers this.
+    pub fn bad_route(method: &Method, path: &str) -> Self {
+        let message = if method == Method::POST {
+            format!("no handler for path {path:?}")
+        } else {
+            format!("unsupported method {:?} (only POST is allowed)", method.as_str())
+        };
+        Self { invalid_route: Some(format!("{method} {path}")), ..Self::new(TwirpCode::BadRoute, message) }
     }
 
     /// The caller may not do this (LiveKit answers 401 for it).
@@ -80,12 +95,32 @@ impl IntoResponse for TwirpError {
         struct Body<'a> {
             code: &'a str,
             msg: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            meta: Option<Meta<'a>>,
+        }
+        #[derive(Serialize)]
+        struct Meta<'a> {
+            twirp_invalid_route: &'a str,
         }
         let (code, status) = self.code.wire();
-        let body = serde_json::to_vec(&Body { code, msg: &self.message }).expect("two texts make JSON");
+        let meta = self.invalid_route.as_deref().map(|route| Meta { twirp_invalid_route: route });
+        let body = serde_json::to_vec(&Body { code, msg: &self.message, meta }).expect("texts make JSON");
         // Clients compare the content type for equality.
         (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
+}
+
+/// Answers everything below `/twirp` that no other route of the router takes.
+pub fn fallback<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/twirp", any(no_route))
+        .route("/twirp/", any(no_route))
+        .route("/twirp/{*path}", any(no_route))
+}
+
+/// Refuses a call that no method answers.
+pub async fn no_route(method: Method, uri: Uri) -> TwirpError {
+    TwirpError::bad_route(&method, uri.path())
 }
 
 /// Which of the two encodings a caller speaks.
@@ -114,7 +149,7 @@ where
     type Rejection = TwirpError;
 
     async fn from_request(request: HttpRequest, state: &S) -> Result<Self, TwirpError> {
-        let encoding = encoding_of(request.headers())?;
+        let encoding = encoding_of(&request)?;
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|error| TwirpError::new(TwirpCode::Malformed, error.body_text()))?;
@@ -130,12 +165,16 @@ where
     }
 }
 
-fn encoding_of(headers: &HeaderMap) -> Result<Encoding, TwirpError> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+fn encoding_of(request: &HttpRequest) -> Result<Encoding, TwirpError> {
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Encoding::Json),
         "application/protobuf" => Ok(Encoding::Protobuf),
-        _ => Err(TwirpError::new(TwirpCode::BadRoute, format!("unexpected Content-Type: {content_type:?}"))),
+        _ => Err(TwirpError {
+            message: format!("unexpected Content-Type: {content_type:?}"),
+            ..TwirpError::bad_route(request.method(), request.uri().path())
+        }),
     }
 }
 
@@ -228,6 +267,36 @@ mod tests {
         let refused = decode("text/plain", "").await.unwrap_err().into_response();
         assert_eq!(refused.status(), StatusCode::NOT_FOUND);
         assert_eq!(refused.headers()[header::CONTENT_TYPE], "application/json");
+    }
+
+    #[tokio::test]
+    async fn what_no_method_answers_is_a_bad_route_in_json() {
+        use tower::ServiceExt as _;
+        let router: Router = Router::new()
+            .route("/twirp/livekit.Egress/ListEgress", axum::routing::post(async || "it"))
+            .method_not_allowed_fallback(no_route)
+            .merge(fallback());
+        for (method, path) in [
+            ("POST", "/twirp/livekit.Nothing/Do"),
+            ("POST", "/twirp/livekit.Egress"),
+            ("POST", "/twirp/livekit.Egress/ListEgress/"),
+            ("POST", "/twirp/"),
+            ("POST", "/twirp"),
+            ("GET", "/twirp/livekit.Egress/ListEgress"),
+            ("DELETE", "/twirp/a/b/c/d"),
+        ] {
+            let request = HttpRequest::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{method} {path}");
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
+            let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["code"], "bad_route");
+            assert!(body["msg"].as_str().is_some_and(|msg| !msg.is_empty()));
+            assert_eq!(body["meta"]["twirp_invalid_route"], format!("{method} {path}"));
+        }
+        let known = HttpRequest::post("/twirp/livekit.Egress/ListEgress").body(Body::empty()).unwrap();
+        assert_eq!(router.oneshot(known).await.unwrap().status(), StatusCode::OK);
     }
 
     #[test]

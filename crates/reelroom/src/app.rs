@@ -86,6 +86,8 @@ impl App {
             let parts = Embedded::start(&config, &secrets, &library, address, role).await?;
             router = router.merge(parts.media.router()).merge(parts.egress.router());
             embedded = Some(parts);
+        } else {
+            router = router.merge(reelroom_protocol::twirp::fallback());
         }
         let web = (role == Role::Everything).then(|| {
             let egress = embedded.as_ref().map(|parts| parts.egress.clone());
