@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(refusal(&none), field("output"));
         let two = RoomCompositeEgressRequest { file_outputs: vec![file("a"), file("b")], ..request() };
         assert_eq!(refusal(&two), field("file_outputs"));
-        let bad = RoomCompositeEgressRequest { file_outputs: vec![file("a/../b")], ..request() };
+        let bad = RoomCompositeEgressRequest { file_outputs: vec![file(&"x".repeat(300))], ..request() };
         assert_eq!(refusal(&bad), field("filepath"));
         for (options, name) in [
             (EncodingOptions { width: 1281, ..Default::default() }, "width"),

@@ -1,6 +1,6 @@
 //! File names from templates: `recordings/{room_name}-{room_id}-{time}`.
 //!
-//! The result is a path inside a store: relative, without `.` and `..` parts, its extension that of the file type. What is
+//! The result is a path inside a store: relative, without empty, `.` and `..` parts, its extension that of the file type. What is
 //! substituted comes from users: any Unicode stays, but it never separates folders and never controls a terminal.
 
 use time::OffsetDateTime;
@@ -33,27 +33,25 @@ pub(crate) struct Facts<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadPath;
 
-/// The path of a file of type `extension` (without dot). Empty, or a folder with `/` at its end, gets LiveKit's default
-/// name `{room_name}-{time}`; a leading `/` or `../` is dropped; an unknown template stays as it is.
+/// The path of a file of type `extension` (without dot), cleaned as LiveKit's Egress cleans it: `a//b`, `a/./b` and `x/../a/b` are
+/// `a/b`, and a leading `/` or `../` is dropped. Empty, or a folder with `/` at its end, gets LiveKit's default name
+/// `{room_name}-{time}`; an unknown template stays as it is.
+///
+/// # Errors
+/// [`BadPath`] for a path that is too long for stores.
 pub(crate) fn resolve(filepath: &str, extension: &str, facts: &Facts<'_>) -> Result<String, BadPath> {
-    let mut path = filepath;
-    while let Some(rest) = ["../", "./", "/"].iter().find_map(|prefix| path.strip_prefix(prefix)) {
-        path = rest;
+    let mut template = clean(filepath);
+    if template.is_empty() || filepath.ends_with('/') {
+        template.push(DEFAULT_NAME);
     }
-    let is_folder = path.is_empty() || path.ends_with('/');
-    let template = if is_folder { format!("{path}{DEFAULT_NAME}") } else { path.to_owned() };
-    if template.chars().any(char::is_control) {
-        return Err(BadPath);
-    }
-    let mut parts = Vec::new();
-    for part in template.split('/') {
-        if matches!(part, "" | "." | "..") {
-            return Err(BadPath);
-        }
-        let part = substitute(part, facts);
-        // A room may be called "..".
-        parts.push(if matches!(part.as_str(), "" | "." | "..") { "_".to_owned() } else { part });
-    }
+    let mut parts: Vec<_> = template
+        .into_iter()
+        .map(|part| {
+            let part = substitute(&visible(part), facts);
+            // A room may be called "..".
+            if matches!(part.as_str(), "" | "." | "..") { "_".to_owned() } else { part }
+        })
+        .collect();
     let name = parts.pop().ok_or(BadPath)?;
     let name = with_extension(&name, extension);
     parts.push(name);
@@ -62,6 +60,24 @@ pub(crate) fn resolve(filepath: &str, extension: &str, facts: &Facts<'_>) -> Res
         return Err(BadPath);
     }
     Ok(path)
+}
+
+/// The parts of a path, without those that are empty or lead nowhere else; `..` leads up, but not out of the store.
+fn clean(path: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts
+}
+
+/// What controls a terminal, or separates lines of a list, is no part of a name.
+fn visible(part: &str) -> String {
+    part.chars().map(|character| if character.is_control() { '_' } else { character }).collect()
 }
 
 /// The same path with `-n` before the extension.
@@ -101,12 +117,8 @@ fn format(at: OffsetDateTime, items: &[BorrowedFormatItem<'_>]) -> String {
 
 fn safe(value: &str) -> String {
     let mut out = String::new();
-    for character in value.chars() {
-        let character = match character {
-            '/' | '\\' => '-',
-            character if character.is_control() => '_',
-            character => character,
-        };
+    for character in visible(value).chars() {
+        let character = if matches!(character, '/' | '\\') { '-' } else { character };
         if out.len() + character.len_utf8() > MAX_VALUE_BYTES {
             break;
         }

@@ -47,13 +47,53 @@ fn a_long_room_name_still_gives_a_file_name_and_ends_at_a_character() {
 }
 
 #[test]
-fn paths_out_of_the_store_are_dropped_or_refused() {
-    assert_eq!(path("../../etc/x", "r").unwrap(), "etc/x.mp4");
-    assert_eq!(path("/abs/x", "r").unwrap(), "abs/x.mp4");
-    for bad in ["a/../../x", "a//b", "a/./b", "a\nb", "a/.."] {
-        assert_eq!(path(bad, "r"), Err(BadPath), "{bad:?}");
+fn paths_are_cleaned_as_livekit_cleans_them() {
+    for (given, cleaned) in [
+        // The basic tutorial's.
+        ("recordings//{room_name}-{time}-{room_id}", "recordings/r-2026-01-02T030405-RM_abc.mp4"),
+        ("a//b", "a/b.mp4"),
+        ("a///b//c.mp4", "a/b/c.mp4"),
+        ("//a", "a.mp4"),
+        ("/abs/x", "abs/x.mp4"),
+        ("./a/./b", "a/b.mp4"),
+        ("a/../b", "b.mp4"),
+        ("a/b/../../c", "c.mp4"),
+        ("a/../../x", "x.mp4"),
+        ("../../etc/x", "etc/x.mp4"),
+        ("/../x", "x.mp4"),
+        ("a/b/..", "a.mp4"),
+        ("a/..", "r-2026-01-02T030405.mp4"),
+        ("..", "r-2026-01-02T030405.mp4"),
+        (".", "r-2026-01-02T030405.mp4"),
+        ("//", "r-2026-01-02T030405.mp4"),
+        ("a//", "a/r-2026-01-02T030405.mp4"),
+        ("a/../", "r-2026-01-02T030405.mp4"),
+        ("../a/", "a/r-2026-01-02T030405.mp4"),
+        ("{room_name}/../x", "x.mp4"),
+        ("a\nb\tc", "a_b_c.mp4"),
+        ("...", "....mp4"),
+        ("a b/räume 会議", "a b/räume 会議.mp4"),
+    ] {
+        assert_eq!(path(given, "r").unwrap(), cleaned, "{given:?}");
     }
-    assert_eq!(path(&"x".repeat(300), "r"), Err(BadPath));
+    for long in ["x".repeat(300), "x/".repeat(600) + "y", format!("{}/{}", "x".repeat(240), "y")] {
+        assert_eq!(path(&long, "r"), Err(BadPath));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_asked_for_is_a_path_inside_of_the_store(
+        given in "([a./{} \n]|\\.\\.|\\{room_name\\}|//){0,20}",
+        room in "[./a\n]{1,6}",
+    ) {
+        let key = path(&given, &room).unwrap();
+        proptest::prop_assert!(key.ends_with(".mp4"), "{}", key);
+        for part in key.split('/') {
+            proptest::prop_assert!(!matches!(part, "" | "." | ".."), "{}", key);
+            proptest::prop_assert!(!part.chars().any(char::is_control), "{}", key);
+        }
+    }
 }
 
 #[test]
