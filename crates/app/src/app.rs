@@ -79,7 +79,11 @@ impl WebApp {
                 if recording.status.is_active() {
                     self.shared.began.notify_one();
                 }
-                library.note(*recording).await
+                if egress::stands_alone(info) {
+                    library.note_alone(*recording).await
+                } else {
+                    library.note(*recording).await
+                }
             }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
                 Ok(_) => Ok(()),

@@ -1,7 +1,8 @@
 //! A recording as LiveKit tells of it, and as the library knows it. Pure.
 
 use reelroom_library::{Recording, Status};
-use reelroom_protocol::proto::{EgressInfo, EgressStatus, FileInfo};
+use reelroom_protocol::proto::room_composite_egress_request::Output;
+use reelroom_protocol::proto::{EgressInfo, EgressStatus, FileInfo, egress_info};
 
 /// What an `EgressInfo` means for the library.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,16 @@ pub(crate) fn news(info: &EgressInfo, prefix: &str) -> News {
         S::EgressAborted => return News::Gone { id },
     };
     News::Note(Box::new(recording(info, name, status)))
+}
+
+/// Whether nothing is to stand beside its file (`disableManifest`).
+pub(crate) fn stands_alone(info: &EgressInfo) -> bool {
+    let Some(egress_info::Request::RoomComposite(request)) = &info.request else { return false };
+    let old = match &request.output {
+        Some(Output::File(file)) => Some(file),
+        _ => None,
+    };
+    request.file_outputs.iter().chain(old).any(|file| file.disable_manifest)
 }
 
 /// The recording that a call just started or stopped; `None` where it makes no file below the prefix.

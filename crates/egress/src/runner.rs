@@ -173,7 +173,6 @@ async fn compose_and_publish(
     });
     shared.keep(id);
     let Some(published) = publish(shared, id, &composed).await else { return };
-    // Our own description always stands beside the file; others are told of it only when they asked for one.
     let is_described = shared.job(id).is_some_and(|job| job.plan().manifest);
     let manifest_location = if is_described { published.sidecar_location } else { String::new() };
     let outcome = Outcome {
@@ -278,7 +277,11 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
             lost_ns,
             report: &report,
         };
-        match shared.shelf.publish(&publication).await {
+        let published = match job.plan().manifest {
+            true => shared.shelf.publish(&publication).await,
+            false => shared.shelf.publish_alone(&publication).await,
+        };
+        match published {
             Ok(published) => {
                 if let Some(trouble) = trouble {
                     shared.update(id, |job| {

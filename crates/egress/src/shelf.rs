@@ -20,6 +20,24 @@ pub trait Shelf: Send + Sync + 'static {
     /// Why it is not stored; the caller tries again later.
     async fn publish(&self, publication: &Publication<'_>) -> Result<Published, ShelfError>;
 
+    /// As [`Shelf::publish`], and nothing stands beside the file: `disableManifest` was set. A shelf that puts nothing there anyway
+    /// does not tell them apart.
+    ///
+    /// # Errors
+    /// As [`Shelf::publish`].
+    async fn publish_alone(&self, publication: &Publication<'_>) -> Result<Published, ShelfError> {
+        self.publish(publication).await
+    }
+
+    /// Whether something stands at `key` already.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    async fn has(&self, key: &str) -> Result<bool, ShelfError> {
+        let _ = key;
+        Ok(false)
+    }
+
     /// Waits before the recording at `key` is tried again; less than `pause` when somebody asks for it.
     async fn pause(&self, key: &str, pause: Duration) {
         let _ = key;

@@ -23,6 +23,7 @@ mod tend;
 mod whole;
 
 pub use file::File;
+use publish::Beside;
 
 /// Whoever lists waits so long for the store's first answer while there is something else to show.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -152,10 +153,22 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Index`].
     pub async fn note(&self, recording: Recording) -> Result<(), LibraryError> {
+        self.note_beside(recording, Beside::Sidecar).await
+    }
+
+    /// As [`Library::note`], for a recording beside which nothing is to stand: its failure is known to the index only.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub async fn note_alone(&self, recording: Recording) -> Result<(), LibraryError> {
+        self.note_beside(recording, Beside::Nothing).await
+    }
+
+    async fn note_beside(&self, recording: Recording, beside: Beside) -> Result<(), LibraryError> {
         let shared = &self.shared;
         let is_failed = recording.status == Status::Failed;
         let is_noted = shared.index.note(recording.clone(), String::new(), shared.generation()).await?;
-        if is_failed && is_noted && sidecar::is_recording(&recording.name) {
+        if is_failed && is_noted && beside == Beside::Sidecar && sidecar::is_recording(&recording.name) {
             let json = Sidecar::of_failed(&recording).to_json();
             if let Err(error) = shared.store.write(&sidecar::own(&recording.name), json).await {
                 tracing::warn!(%error, recording = recording.name, "a failed recording cannot be noted in the store");

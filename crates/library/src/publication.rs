@@ -35,6 +35,6 @@ pub struct Publication<'a> {
 pub struct Published {
     /// As in `FileInfo.location`: an absolute path, or a URL in S3.
     pub location: String,
-    /// The same of its sidecar, which is also LiveKit's manifest.
+    /// The same of its sidecar, which is also LiveKit's manifest; empty where none stands beside the file.
     pub sidecar_location: String,
 }

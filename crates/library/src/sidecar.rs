@@ -76,6 +76,9 @@ pub(crate) struct Sidecar {
     pub(crate) lost_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// This stands in the backup store only: nothing is to stand beside the file in the first one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) stands_alone: bool,
     /// What happened to each track.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub(crate) tracks: serde_json::Value,
@@ -153,6 +156,7 @@ impl Sidecar {
             recovered: Some(publication.recovered),
             lost_ns: Some(publication.lost_ns),
             error: publication.ended_early.map(str::to_owned),
+            stands_alone: false,
             tracks: publication.report["tracks"].clone(),
             skipped: publication.report["skipped"].clone(),
             dropped_frames: publication.report["dropped_frames"].clone(),
@@ -221,26 +225,40 @@ pub(crate) fn describe_advanced(bytes: &[u8], recording: &mut Recording) -> Opti
     Some(())
 }
 
-/// Adds what the name itself tells, if it was made from the tutorials' template `{room_name}-{room_id}-{time}`.
+/// Adds what the name itself tells, if it was made from a template of the tutorials: `{room_name}-{room_id}-{time}` or
+/// `{room_name}-{time}-{room_id}`, or from LiveKit's own `{room_name}-{time}`; a number may follow.
 pub(crate) fn describe_by_name(recording: &mut Recording) {
     let file = recording.name.rsplit('/').next().unwrap_or(&recording.name);
     let stem = file.get(..file.len().saturating_sub(EXTENSION.len())).unwrap_or(file);
-    let parsed = || {
-        let (rest, time) =
-            (stem.get(..stem.len().checked_sub(TIME_LEN)?)?, stem.get(stem.len() - TIME_LEN..)?);
-        let time = PrimitiveDateTime::parse(time, TIME).ok()?.assume_utc();
-        let rest = rest.strip_suffix('-')?;
-        let (room_name, room_id) = match rest.rsplit_once('-') {
-            Some((room, id)) if id.starts_with("RM_") => (room, id),
-            _ => (rest, ""),
-        };
-        Some((room_name.to_owned(), room_id.to_owned(), time.unix_timestamp() * 1000))
+    let without_number = || {
+        let (rest, number) = stem.rsplit_once('-')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(rest)
     };
-    if let Some((room_name, room_id, started_at_ms)) = parsed() {
-        recording.room_name = room_name;
-        recording.room_id = room_id;
-        recording.started_at_ms = started_at_ms;
-    }
+    let Some(told) = by_template(stem).or_else(|| by_template(without_number()?)) else { return };
+    recording.room_name = told.0.to_owned();
+    recording.room_id = told.1.to_owned();
+    recording.started_at_ms = told.2;
+}
+
+/// The room's name and id, and when it began in Unix milliseconds.
+fn by_template(stem: &str) -> Option<(&str, &str, i64)> {
+    let with_id = |text: &str| -> Option<(usize, usize)> {
+        let at = text.rfind('-')?;
+        text.get(at + 1..)?.starts_with("RM_").then_some((at, at + 1))
+    };
+    let (rest, id_behind) = match with_id(stem) {
+        Some((end, from)) => (&stem[..end], &stem[from..]),
+        None => (stem, ""),
+    };
+    let at = rest.len().checked_sub(TIME_LEN)?;
+    let (rest, time) = (rest.get(..at)?.strip_suffix('-')?, rest.get(at..)?);
+    let started_at_ms = PrimitiveDateTime::parse(time, TIME).ok()?.assume_utc().unix_timestamp() * 1000;
+    let (room_name, room_id) = match with_id(rest) {
+        Some((end, from)) if id_behind.is_empty() => (&rest[..end], &rest[from..]),
+        _ => (rest, id_behind),
+    };
+    Some((room_name, room_id, started_at_ms))
 }
 
 #[cfg(test)]

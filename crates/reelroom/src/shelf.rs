@@ -15,6 +15,14 @@ impl Shelf for LibraryShelf {
         self.0.publish(publication).await.map_err(|error| ShelfError(error.to_string()))
     }
 
+    async fn publish_alone(&self, publication: &Publication<'_>) -> Result<Published, ShelfError> {
+        self.0.publish_alone(publication).await.map_err(|error| ShelfError(error.to_string()))
+    }
+
+    async fn has(&self, key: &str) -> Result<bool, ShelfError> {
+        self.0.has(key).await.map_err(|error| ShelfError(error.to_string()))
+    }
+
     async fn pause(&self, key: &str, pause: Duration) {
         self.0.pause(key, pause).await;
     }

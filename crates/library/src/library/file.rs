@@ -166,3 +166,6 @@ async fn read_local(
     let bytes = ReaderStream::with_capacity(file.take(range.end - range.start), READ_BYTES);
     Ok(bytes.map(move |bytes| bytes.map_err(|source| local(&path, source))).boxed())
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,15 @@ use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Journal, Object, Progress, Proof, Source, Store};
 
+/// What stands beside a recording's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Its sidecar.
+    Sidecar,
+    /// Nothing: what is known of the recording beyond its name and its file is known to the index only.
+    Nothing,
+}
+
 /// A recording that is where it belongs.
 struct Stored {
     published: Published,
@@ -28,11 +37,29 @@ impl Library {
     /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`],
     /// [`LibraryError::Different`].
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
+        self.publish_beside(publication, Beside::Sidecar).await
+    }
+
+    /// Stores a finished recording as [`Library::publish`] does, and nothing beside it: the bucket is somebody else's, whose program
+    /// knows of no other files there than its own.
+    ///
+    /// # Errors
+    /// As [`Library::publish`].
+    pub async fn publish_alone(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
+        self.publish_beside(publication, Beside::Nothing).await
+    }
+
+    async fn publish_beside(
+        &self,
+        publication: &Publication<'_>,
+        beside: Beside,
+    ) -> Result<Published, LibraryError> {
         let (shared, key) = (&self.shared, publication.key);
         let location = shared.root.location(key)?;
         let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
         let size = tokio::fs::metadata(publication.file).await.map_err(local)?.len();
         let mut sidecar = Sidecar::of(publication, location, size);
+        sidecar.stands_alone = beside == Beside::Nothing;
         let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
         if let Some(name) = name {
@@ -72,7 +99,8 @@ impl Library {
         let (shared, key) = (&self.shared, publication.key);
         let source = Source::File(publication.file);
         sidecar.sha256 = Some(sha256_of(publication.file).await?);
-        let refused = match put(&shared.root, &shared.journal, key, source, sidecar, progress).await {
+        let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
+        let refused = match put(&shared.root, &shared.journal, key, source, sidecar, beside, progress).await {
             Ok((published, object)) => return Ok(Stored { published, object, in_backup: false }),
             Err(error) => shared.placed(error),
         };
@@ -82,13 +110,36 @@ impl Library {
             is_listed && shared.outbox.failing_for(key, unix_ms()) >= backup.after
         });
         let Some(backup) = backup else { return Err(refused) };
-        let again = put(&backup.root, &backup.journal, key, source, sidecar, progress).await;
+        // What moves it to the first store goes by its sidecar, which never comes there.
+        let beside = Beside::Sidecar;
+        let again = put(&backup.root, &backup.journal, key, source, sidecar, beside, progress).await;
         let (published, object) = again.map_err(|error| {
             let place = backup.root.base();
             LibraryError::Store(format!("{refused}; and so does the backup store {place}: {error}"))
         })?;
         tracing::warn!(recording = key, reason = %refused, "the recording is stored in the backup store");
         Ok(Stored { published, object, in_backup: true })
+    }
+
+    /// Whether something stands at `key` of the store, from its root on, or is on its way there.
+    ///
+    /// # Errors
+    /// [`LibraryError::Store`], [`LibraryError::BadName`].
+    pub async fn has(&self, key: &str) -> Result<bool, LibraryError> {
+        let shared = &self.shared;
+        if shared.outbox.file(key).is_some() {
+            return Ok(true);
+        }
+        for root in
+            [Some(&shared.root), shared.backup.as_ref().map(|backup| &backup.root)].into_iter().flatten()
+        {
+            match root.head(key).await {
+                Ok(_) => return Ok(true),
+                Err(LibraryError::NotFound(_)) => {}
+                Err(error) => return Err(shared.placed(error)),
+            }
+        }
+        Ok(false)
     }
 
     /// Waits before another try to publish: for `pause`, or longer after many failures, or until [`Library::retry`] asks for
@@ -117,13 +168,14 @@ impl Library {
     }
 }
 
-/// Stores a recording and its sidecar, of which the hash has to be known.
+/// Stores a recording and what is to stand beside it; the sidecar has to know the file's hash.
 pub(super) async fn put(
     root: &Store,
     journal: &Journal,
     key: &str,
     source: Source<'_>,
     sidecar: &mut Sidecar,
+    beside: Beside,
     progress: &Progress,
 ) -> Result<(Published, Object), LibraryError> {
     let location = root.location(key)?;
@@ -132,9 +184,21 @@ pub(super) async fn put(
     }
     let (size, sha256) = (sidecar.size.unwrap_or_default(), sidecar.sha256.clone().unwrap_or_default());
     let object = root.put_file(key, source, Proof { size, sha256: &sha256 }, journal, progress).await?;
-    let sidecar_key = sidecar::own(key);
-    root.write_verified(&sidecar_key, sidecar.to_json()).await?;
-    Ok((Published { location, sidecar_location: root.location(&sidecar_key)? }, object))
+    let sidecar_location = match beside {
+        Beside::Sidecar => {
+            let sidecar_key = sidecar::own(key);
+            root.write_verified(&sidecar_key, sidecar.to_json()).await?;
+            root.location(&sidecar_key)?
+        }
+        Beside::Nothing => {
+            // One of a file that had this name would tell of another recording.
+            if let Err(error) = root.delete(&sidecar::own(key)).await {
+                tracing::debug!(%error, key, "whether an old sidecar stands beside it is not known");
+            }
+            String::new()
+        }
+    };
+    Ok((Published { location, sidecar_location }, object))
 }
 
 async fn sha256_of(file: &Path) -> Result<String, LibraryError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Library, publish::put, unix_ms};
+use super::publish::{Beside, put};
+use super::{Library, unix_ms};
 use crate::error::LibraryError;
 use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};
@@ -80,8 +81,9 @@ impl Library {
         sidecar.size = Some(object.size);
         let began_ms = unix_ms();
         let source = Source::Object(&backup.store, &object);
-        let (_, moved) =
-            put(&shared.store, &shared.journal, name, source, &mut sidecar, &Progress::default()).await?;
+        let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
+        let (store, progress) = (&shared.store, Progress::default());
+        let (_, moved) = put(store, &shared.journal, name, source, &mut sidecar, beside, &progress).await?;
         if shared.index.by_name(name).await?.is_none() {
             // It was deleted in the meantime.
             shared.store.delete(name).await?;
