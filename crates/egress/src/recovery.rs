@@ -9,7 +9,7 @@ use reelroom_take::{Recovery, TakeReader, recover};
 
 use crate::error::EgressError;
 use crate::job::{EndReason, Job};
-use crate::runner;
+use crate::runner::{self, Following};
 use crate::shared::{Shared, unix_ns};
 
 /// Begins to finish every take that is there. Jobs without a take, if not over, are failed.
@@ -97,7 +97,7 @@ async fn finish(shared: Arc<Shared>, id: EgressId) {
                     None
                 });
             }
-            runner::finish(&shared, &id, None, Some(turn)).await;
+            runner::finish(&shared, &id, Following::default(), Some(turn)).await;
         }
         Err(error) => {
             tracing::warn!(egress = %id, %error, "the take cannot be recovered; it is left alone");

@@ -10,7 +10,8 @@ use reelroom_protocol::ids::EgressId;
 use reelroom_protocol::proto::EgressStatus;
 use reelroom_take as take;
 use tokio::sync::{Notify, SemaphorePermit};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
@@ -22,12 +23,22 @@ use crate::shared::{Shared, remove_dir, unix_ns};
 const TICK: Duration = Duration::from_millis(100);
 /// With nobody publishing, an empty room is recorded after this.
 const ACTIVE_AFTER: Duration = Duration::from_millis(500);
+/// A room is shown as being recorded no longer than this after its recording has ended: a file that takes longer is looked for later.
+const SHOWN_AT_MOST: Duration = Duration::from_secs(60);
 const LONGEST_UPLOAD_BACKOFF: Duration = Duration::from_secs(60);
 /// HTTP status of a failure that is ours.
 const CODE_INTERNAL: i32 = 500;
 
 /// A composer that runs since the recording began, or since it was its turn.
 pub(crate) type Composer = AbortOnDropHandle<Result<Composed, String>>;
+
+/// What a recording leaves to whoever finishes it; nothing where another run of the program recorded it.
+#[derive(Default)]
+pub(crate) struct Following {
+    /// It has followed the recording so far.
+    pub(crate) composer: Option<Composer>,
+    pub(crate) shown: Option<Shown>,
+}
 
 /// Why a capture ends.
 enum End {
@@ -50,7 +61,7 @@ pub(crate) async fn record(
     let composer = Some(AbortOnDropHandle::new(tokio::spawn(following)));
     let end = capture(&shared, &id, &mut capturing, &stop).await;
     let at = Instant::now();
-    recorder.detach().await;
+    let shown = leave(&shared, &id, recorder).await;
     let (job_reason, take_reason) = match &end {
         End::Stopped => (EndReason::StopCalled, take::EndReason::Stopped),
         End::RoomClosed => (EndReason::SourceClosed, take::EndReason::RoomClosed),
@@ -88,7 +99,39 @@ pub(crate) async fn record(
         discard(&shared, &id).await;
         return;
     }
-    finish(&shared, &id, composer, None).await;
+    finish(&shared, &id, Following { composer, shown }, None).await;
+}
+
+/// A room that is still shown as being recorded, until this is dropped or has ended.
+pub(crate) struct Shown {
+    stored: DropGuard,
+    leaving: JoinHandle<()>,
+}
+
+impl Shown {
+    /// Shows it no more. When this returns everybody is being told.
+    async fn end(self) {
+        drop(self.stored);
+        let _ = self.leaving.await;
+    }
+}
+
+/// Captures nothing more, and leaves the room: at once, or, where no manifest is wanted, when the file is stored. Whoever wants none
+/// has no other sign of a recording than its file, and looks for it when the room is not shown as being recorded any more: LiveKit's
+/// own recorder leaves some 20 s after the stop.
+async fn leave(shared: &Shared, id: &EgressId, recorder: Recorder) -> Option<Shown> {
+    if shared.job(id).is_none_or(|job| job.plan().manifest) {
+        recorder.detach().await;
+        return None;
+    }
+    recorder.release().await;
+    let stored = CancellationToken::new();
+    let told = stored.clone();
+    let leaving = shared.tasks.spawn(async move {
+        let _ = tokio::time::timeout(SHOWN_AT_MOST, told.cancelled()).await;
+        recorder.detach().await;
+    });
+    Some(Shown { stored: stored.drop_guard(), leaving })
 }
 
 fn writer_failure(reason: take::EndReason, message: &str) -> String {
@@ -134,7 +177,7 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
 pub(crate) async fn finish(
     shared: &Shared,
     id: &EgressId,
-    composer: Option<Composer>,
+    following: Following,
     turn: Option<SemaphorePermit<'_>>,
 ) {
     let too_late = async {
@@ -142,7 +185,7 @@ pub(crate) async fn finish(
         tokio::time::sleep(shared.config.finish_within).await;
     };
     tokio::select! {
-        () = compose_and_publish(shared, id, composer, turn) => {}
+        () = compose_and_publish(shared, id, following, turn) => {}
         () = too_late => tracing::info!(egress = %id, "the recording is kept as a take and is finished at the next start"),
     }
 }
@@ -150,10 +193,10 @@ pub(crate) async fn finish(
 async fn compose_and_publish(
     shared: &Shared,
     id: &EgressId,
-    composer: Option<Composer>,
+    following: Following,
     turn: Option<SemaphorePermit<'_>>,
 ) {
-    let composed = match compose_when_possible(shared, id, composer).await {
+    let composed = match compose_when_possible(shared, id, following.composer).await {
         Ok(composed) => composed,
         Err(error) => {
             let error =
@@ -173,6 +216,9 @@ async fn compose_and_publish(
     });
     shared.keep(id);
     let Some(published) = publish(shared, id, &composed).await else { return };
+    if let Some(shown) = following.shown {
+        shown.end().await;
+    }
     let is_described = shared.job(id).is_some_and(|job| job.plan().manifest);
     let manifest_location = if is_described { published.sidecar_location } else { String::new() };
     let outcome = Outcome {

@@ -63,6 +63,11 @@ pub(crate) enum Command {
         sink: Box<dyn RecordSink>,
         reply: oneshot::Sender<bool>,
     },
+    /// Nothing more for a recorder, which stays.
+    Release {
+        sid: ParticipantSid,
+        reply: oneshot::Sender<()>,
+    },
     Detach {
         sid: ParticipantSid,
         reply: oneshot::Sender<()>,
@@ -215,14 +220,22 @@ impl RoomTask {
             Command::Attach { sid, egress, sink, reply } => {
                 let _ = reply.send(self.attach(sid, &egress, sink, now));
             }
+            Command::Release { sid, reply } => {
+                self.release(&sid, now);
+                let _ = reply.send(());
+            }
             Command::Detach { sid, reply } => {
                 self.room.leave(&sid, DisconnectReason::ClientInitiated, now);
-                if let Some(recorder) = self.recorders.remove(&sid) {
-                    recorder.detach(now.at, Detached::Stopped);
-                }
+                self.release(&sid, now);
                 let _ = reply.send(());
             }
             Command::Close(end) => self.room.close(end, now),
+        }
+    }
+
+    fn release(&mut self, recorder: &ParticipantSid, now: Now) {
+        if let Some(recorder) = self.recorders.remove(recorder) {
+            recorder.detach(now.at, Detached::Stopped);
         }
     }
 

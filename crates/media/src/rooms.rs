@@ -224,6 +224,15 @@ impl Recorder {
         self.handle.call(|room, _| room.info()).await.ok()
     }
 
+    /// Hands nothing over any more, and stays in the room: it is shown as being recorded until [`Recorder::detach`]. When this returns
+    /// the sink has had its last call.
+    pub async fn release(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.handle.commands.send(Command::Release { sid: self.sid.clone(), reply }).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
     /// Leaves the room. When this returns everybody is being told, and the sink has had its last call.
     pub async fn detach(self) {
         let (reply, answer) = oneshot::channel();
