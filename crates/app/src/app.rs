@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::config::{AppConfig, Playback, RecorderFigures};
+use crate::config::{Access, AppConfig, Playback, RecorderFigures};
 use crate::egress::{self, News};
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
@@ -119,6 +119,13 @@ impl WebApp {
 
     pub(crate) fn library(&self) -> &Library {
         &self.shared.config.library
+    }
+
+    /// Whether participants may record their room with their own tokens.
+    pub(crate) fn lets_participants_record(&self) -> bool {
+        match self.shared.config.access {
+            Access::Open => true,
+        }
     }
 
     pub(crate) fn keys(&self) -> &ApiKeys {

@@ -16,9 +16,18 @@ pub enum Playback {
     S3,
 }
 
+/// Who may do what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever reaches the page may do everything, as with the tutorial.
+    Open,
+}
+
 /// How the app is set up.
 #[derive(Clone)]
 pub struct AppConfig {
+    /// Who may do what.
+    pub access: Access,
     /// Where this program reaches the LiveKit server.
     pub livekit_url: Url,
     /// Where participants reach it; `None`: at the page's own address.

@@ -12,7 +12,8 @@
 //!
 //! - Every answer that is no success is `{errorMessage}` with the right status, also for what no handler has seen.
 //! - What is being recorded is what the LiveKit server says; the library only lists it.
-//! - A token reaches one room, and never beyond what its bearer does there.
+//! - A token reaches one room, and never beyond what its bearer does there: what it may record is bounded by the recorder
+//!   (`egress/src/reach.rs`).
 
 #![forbid(unsafe_code)]
 // Fields that LiveKit's protocol calls deprecated are still what its servers write.
@@ -39,7 +40,7 @@ mod watch;
 mod webhook;
 
 pub use app::WebApp;
-pub use config::{AppConfig, Playback, Recorder, RecorderFigures};
+pub use config::{Access, AppConfig, Playback, Recorder, RecorderFigures};
 
 #[cfg(test)]
 mod tests;

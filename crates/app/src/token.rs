@@ -31,7 +31,7 @@ pub(crate) struct TokenAnswer {
     token: String,
 }
 
-/// Makes a token for one participant of one room.
+/// Makes a token for one participant of one room. Where access is open the bearer may record this room, and no other, too.
 #[utoipa::path(post, path = "/token", request_body = TokenRequest, responses(
     (status = 200, body = TokenAnswer),
     (status = 400, description = "roomName or participantName is missing", body = ErrorBody),
@@ -54,7 +54,12 @@ pub(crate) async fn create(
         name: participant_name,
         nbf: now_s,
         exp: now_s + VALID.as_secs(),
-        video: Some(VideoGrants { room_join: true, room: room_name, ..VideoGrants::default() }),
+        video: Some(VideoGrants {
+            room_join: true,
+            room: room_name,
+            room_record: app.lets_participants_record(),
+            ..VideoGrants::default()
+        }),
         ..Claims::default()
     };
     Ok(axum::Json(TokenAnswer { token: mint(app.keys(), claims) }))

@@ -31,6 +31,8 @@ pub struct EgressConfig {
     pub max_recordings: u64,
     /// How many recordings are composed while they run, and half as many more when they are over; 0: two for each processor.
     pub max_composers: usize,
+    /// Below which folder of the store participants may record with their own tokens: "recordings/", or empty for anywhere.
+    pub participants_folder: String,
 }
 
 impl EgressConfig {
@@ -46,6 +48,7 @@ impl EgressConfig {
             disk_reserve_bytes: 0,
             max_recordings: 0,
             max_composers: 0,
+            participants_folder: String::new(),
         }
     }
 }

@@ -17,16 +17,21 @@ use crate::disk::space::Space;
 use crate::disk::watch;
 use crate::error::EgressError;
 use crate::job::{Job, NotActive, Notice, Start};
+use crate::reach::Reach;
 use crate::shared::{Entry, Shared, remove_dir, unix_ns};
 use crate::shelf::Shelf;
 use crate::store::JobStore;
-use crate::template::Facts;
+use crate::template::{self, Facts};
 use crate::{recovery, request, runner};
 
 /// For the take's last words and the job's, beyond that.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
 /// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
 const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
+/// A store that has not said by then whether it has a file does not answer, and somebody waits.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// So many files of one path are told apart by a number.
+const MAX_NUMBER: u32 = 100;
 
 /// How the recorder is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +95,12 @@ impl Egress {
     ///
     /// # Errors
     /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `already_exists` while the room is
-    /// being recorded to the same path; `resource_exhausted` when this machine has no room for another recording.
+    /// being recorded to the same path; `resource_exhausted` when this machine has no room for another recording;
+    /// `permission_denied` for a file that the caller may not write, `unavailable` when the store cannot tell whether there is one.
     pub(crate) async fn start_room_composite(
         &self,
         request: RoomCompositeEgressRequest,
+        reach: &Reach,
     ) -> Result<EgressInfo, TwirpError> {
         let shared = &self.shared;
         if shared.stopping.is_cancelled() {
@@ -108,7 +115,11 @@ impl Egress {
         let at =
             OffsetDateTime::from_unix_timestamp_nanos(now_ns.into()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let facts = Facts { room_name: &request.room_name, room_id: &room.sid, at };
-        let plan = request::plan(&request, &facts)?;
+        let mut plan = request::plan(&request, &facts)?;
+        reach.check_path(&plan.key, &shared.config.participants_folder)?;
+        if *reach != Reach::Everything {
+            plan.key = self.unused(&plan.key).await?;
+        }
         let id = EgressId::generate(&mut rand::rng());
         let start = Start { id: &id, room: &room_name, room_id: &room.sid, request, plan, now_ns };
         let (job, stop) = shared.reserve(start)?;
@@ -129,6 +140,21 @@ impl Egress {
                 Err(error)
             }
         }
+    }
+
+    /// The path, or one like it that no file has: what a server's token replaces on purpose a participant's never does.
+    async fn unused(&self, key: &str) -> Result<String, TwirpError> {
+        let mut unused = key.to_owned();
+        for number in 2..=MAX_NUMBER {
+            let has = tokio::time::timeout(LOOK_WITHIN, self.shared.shelf.has(&unused)).await;
+            match has {
+                Ok(Ok(false)) => return Ok(unused),
+                Ok(Ok(true)) => unused = template::numbered(key, number),
+                Ok(Err(error)) => return Err(TwirpError::new(TwirpCode::Unavailable, error.to_string())),
+                Err(_) => return Err(TwirpError::new(TwirpCode::Unavailable, "the store does not answer")),
+            }
+        }
+        Err(TwirpError::new(TwirpCode::AlreadyExists, format!("{MAX_NUMBER} recordings are called {key:?}")))
     }
 
     async fn begin_capture(
@@ -213,10 +239,11 @@ impl Egress {
     ///
     /// # Errors
     /// `not_found`; `failed_precondition` for a job that is over.
-    pub(crate) fn stop(&self, id: &str) -> Result<EgressInfo, TwirpError> {
+    pub(crate) fn stop(&self, id: &str, reach: &Reach) -> Result<EgressInfo, TwirpError> {
         let mut jobs = self.shared.lock();
         let id = EgressId::from(id);
-        let entry = jobs.get_mut(&id).ok_or_else(no_such_egress)?;
+        let entry =
+            jobs.get_mut(&id).filter(|entry| reach.sees(entry.job.info())).ok_or_else(no_such_egress)?;
         let notice = entry
             .job
             .stop(unix_ns())
@@ -233,11 +260,17 @@ impl Egress {
     /// # Errors
     /// `not_found`; `invalid_argument` for a layout that there is not; `failed_precondition` for a job that is not being
     /// recorded.
-    pub(crate) fn update_layout(&self, id: &str, layout: &str) -> Result<EgressInfo, TwirpError> {
+    pub(crate) fn update_layout(
+        &self,
+        id: &str,
+        layout: &str,
+        reach: &Reach,
+    ) -> Result<EgressInfo, TwirpError> {
         let now = Instant::now();
         let mut jobs = self.shared.lock();
         let id = EgressId::from(id);
-        let entry = jobs.get_mut(&id).ok_or_else(no_such_egress)?;
+        let entry =
+            jobs.get_mut(&id).filter(|entry| reach.sees(entry.job.info())).ok_or_else(no_such_egress)?;
         let layout = request::known_layout(layout)?;
         let refused = |error: NotActive| TwirpError::new(TwirpCode::FailedPrecondition, error.to_string());
         let mut job = entry.job.clone();
@@ -257,13 +290,20 @@ impl Egress {
     ///
     /// # Errors
     /// `not_found` for an id that is not known.
-    pub(crate) fn list(&self, request: &ListEgressRequest) -> Result<Vec<EgressInfo>, TwirpError> {
+    pub(crate) fn list(
+        &self,
+        request: &ListEgressRequest,
+        reach: &Reach,
+    ) -> Result<Vec<EgressInfo>, TwirpError> {
         self.shared.forget_old();
         let jobs = self.shared.lock();
-        if !request.egress_id.is_empty() && !jobs.contains_key(request.egress_id.as_str()) {
+        let mut seen = jobs.values().filter(|entry| reach.sees(entry.job.info()));
+        if !request.egress_id.is_empty()
+            && !seen.clone().any(|entry| entry.job.info().egress_id == request.egress_id)
+        {
             return Err(no_such_egress());
         }
-        let wanted = jobs.values().filter(|entry| {
+        let wanted = seen.by_ref().filter(|entry| {
             let info = entry.job.info();
             (request.egress_id.is_empty() || info.egress_id == request.egress_id)
                 && (request.room_name.is_empty() || info.room_name == request.room_name)

@@ -30,6 +30,7 @@ mod error;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod job;
 mod priority;
+mod reach;
 mod recovery;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod request;

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use axum::routing::post;
 use reelroom_protocol::proto::{
@@ -11,6 +11,7 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
 
 use crate::egress::Egress;
+use crate::reach::Reach;
 use crate::request::invalid;
 use crate::shared::unix_ns;
 
@@ -36,16 +37,17 @@ impl Egress {
             .route("/twirp/livekit.Egress/StopEgress", post(stop))
             .route("/twirp/livekit.Egress/UpdateLayout", post(update_layout))
             .route("/twirp/livekit.Egress/{method}", post(other))
+            .method_not_allowed_fallback(twirp::no_route)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(reelroom_media::cors())
             .with_state(self.clone())
     }
 }
 
-fn authorize(egress: &Egress, headers: &HeaderMap) -> Result<(), TwirpError> {
+fn authorize(egress: &Egress, headers: &HeaderMap) -> Result<Reach, TwirpError> {
     let now_unix_s = u64::try_from(unix_ns() / 1_000_000_000).unwrap_or_default();
     let claims = twirp::authenticate(egress.shared.media.keys(), headers, now_unix_s)?;
-    twirp::require(&claims, |grants| grants.room_record)
+    claims.video.as_ref().and_then(Reach::of).ok_or_else(TwirpError::denied)
 }
 
 async fn start_room_composite(
@@ -53,14 +55,15 @@ async fn start_room_composite(
     headers: HeaderMap,
     request: Request<RoomCompositeEgressRequest>,
 ) -> Answer {
-    authorize(&egress, &headers)?;
+    let reach = authorize(&egress, &headers)?;
     if request.message.room_name.is_empty() {
         return Err(invalid("room_name"));
     }
+    reach.check(&request.message)?;
     // In a task of its own: a caller that hangs up must not leave a recording half begun.
     let starting = {
         let (egress, message) = (egress.clone(), request.message);
-        tokio::spawn(async move { egress.start_room_composite(message).await })
+        tokio::spawn(async move { egress.start_room_composite(message, &reach).await })
     };
     let info = starting.await.map_err(|_| TwirpError::new(TwirpCode::Internal, "the recorder failed"))??;
     Ok(respond(request.encoding, &info))
@@ -71,8 +74,8 @@ async fn list(
     headers: HeaderMap,
     request: Request<ListEgressRequest>,
 ) -> Answer {
-    authorize(&egress, &headers)?;
-    let items = egress.list(&request.message)?;
+    let reach = authorize(&egress, &headers)?;
+    let items = egress.list(&request.message, &reach)?;
     Ok(respond(request.encoding, &ListEgressResponse { items, ..ListEgressResponse::default() }))
 }
 
@@ -81,8 +84,8 @@ async fn stop(
     headers: HeaderMap,
     request: Request<StopEgressRequest>,
 ) -> Answer {
-    authorize(&egress, &headers)?;
-    Ok(respond(request.encoding, &egress.stop(&request.message.egress_id)?))
+    let reach = authorize(&egress, &headers)?;
+    Ok(respond(request.encoding, &egress.stop(&request.message.egress_id, &reach)?))
 }
 
 async fn update_layout(
@@ -90,14 +93,19 @@ async fn update_layout(
     headers: HeaderMap,
     request: Request<UpdateLayoutRequest>,
 ) -> Answer {
-    authorize(&egress, &headers)?;
-    let info = egress.update_layout(&request.message.egress_id, &request.message.layout)?;
+    let reach = authorize(&egress, &headers)?;
+    let info = egress.update_layout(&request.message.egress_id, &request.message.layout, &reach)?;
     Ok(respond(request.encoding, &info))
 }
 
-async fn other(State(egress): State<Egress>, headers: HeaderMap, Path(method): Path<String>) -> TwirpError {
+async fn other(
+    State(egress): State<Egress>,
+    headers: HeaderMap,
+    Path(method): Path<String>,
+    uri: Uri,
+) -> TwirpError {
     if !UNSUPPORTED.contains(&method.as_str()) {
-        return TwirpError::new(TwirpCode::BadRoute, "no such method of livekit.Egress");
+        return TwirpError::bad_route(&Method::POST, uri.path());
     }
     if let Err(refusal) = authorize(&egress, &headers) {
         return refusal;

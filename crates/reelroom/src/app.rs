@@ -17,7 +17,7 @@ use reelroom_media::{MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, PlaybackStrategy};
+use crate::config::{Access, Config, PlaybackStrategy};
 use crate::recorder::EgressRecorder;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
@@ -113,7 +113,8 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let listener = listener::letting_go(self.listener, listener::STALLED_READER);
-        let server = axum::serve(listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server =
+            axum::serve(listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let serving = tokio::spawn(server.into_future());
         if let Some(web) = &self.web {
             web.watch();
@@ -170,6 +171,7 @@ impl Embedded {
             disk_reserve_bytes: config.disk_reserve,
             max_recordings: config.max_recordings.into(),
             max_composers: config.max_composers.into(),
+            participants_folder: library.prefix().to_owned(),
             ..EgressConfig::new(&config.data_dir, compose)
         };
         let egress = Egress::start(egress_config, media.clone(), shelf).await?;
@@ -230,7 +232,11 @@ fn web_app(
         PlaybackStrategy::Proxy => Playback::Proxy,
         PlaybackStrategy::S3 => Playback::S3,
     };
+    let access = match config.access.unwrap_or(Access::Open) {
+        Access::Open => reelroom_app::Access::Open,
+    };
     WebApp::new(AppConfig {
+        access,
         livekit_url: config.livekit_url.clone().unwrap_or_else(|| urls::own(address)),
         public_livekit_url: config.livekit_url.clone(),
         keys: secrets.api_keys.clone(),

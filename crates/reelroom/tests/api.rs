@@ -79,7 +79,8 @@ async fn a_token_is_for_one_room_and_a_second_person_of_a_name_gets_an_identity_
                 .unwrap();
         let grants = claims.video.clone().unwrap();
         assert!(grants.room_join && grants.room == HOSTILE);
-        assert!(!grants.room_record && !grants.room_admin && !grants.room_create && !grants.room_list);
+        // As the tutorial's; what it reaches is bounded by the recorder.
+        assert!(grants.room_record && !grants.room_admin && !grants.room_create && !grants.room_list);
         assert_eq!(claims.name, "Ada");
         identities.push(claims.identity().to_owned());
     }
