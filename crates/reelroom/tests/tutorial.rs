@@ -22,7 +22,7 @@ async fn call(program: &Program, token: &str, method: &str, body: &Value) -> (St
 }
 
 fn composite(room: &str, filepath: &str) -> Value {
-    json!({ "room_name": room, "file_outputs": [{ "filepath": filepath, "disable_manifest": true }] })
+    json!({ "roomName": room, "fileOutputs": [{ "filepath": filepath, "disableManifest": true }] })
 }
 
 /// Records a second of a room with the token, and gives the file's path when it is stored.
@@ -30,11 +30,11 @@ async fn record(program: &Program, token: &str, room: &str, filepath: &str) -> S
     let (status, started) =
         call(program, token, "StartRoomCompositeEgress", &composite(room, filepath)).await;
     assert_eq!(status, StatusCode::OK, "{started}");
-    let id = started["egress_id"].as_str().unwrap().to_owned();
+    let id = started["egressId"].as_str().unwrap().to_owned();
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    let (status, stopped) = call(program, token, "StopEgress", &json!({ "egress_id": id })).await;
+    let (status, stopped) = call(program, token, "StopEgress", &json!({ "egressId": id })).await;
     assert_eq!((status, stopped["status"].as_str()), (StatusCode::OK, Some("EGRESS_ENDING")));
-    let path = started["file_results"][0]["filename"].as_str().unwrap().to_owned();
+    let path = started["fileResults"][0]["filename"].as_str().unwrap().to_owned();
     program.until_status(path.strip_prefix("recordings/").unwrap(), "complete").await;
     path
 }
@@ -91,15 +91,15 @@ async fn a_participants_token_records_its_own_room_below_the_folder_and_over_not
         assert_eq!(code(composite("a", outside)).await, refused(403, "permission_denied"), "{outside}");
     }
     let mut elsewhere = composite("a", "recordings/x");
-    elsewhere["file_outputs"][0]["s3"] = json!({ "bucket": "mine", "access_key": "a", "secret": "b" });
+    elsewhere["fileOutputs"][0]["s3"] = json!({ "bucket": "mine", "accessKey": "a", "secret": "b" });
     assert_eq!(code(elsewhere).await, refused(403, "permission_denied"));
     let mut streamed = composite("a", "recordings/x");
-    streamed["stream_outputs"] = json!([{ "protocol": "RTMP", "urls": ["rtmp://x/y"] }]);
+    streamed["streamOutputs"] = json!([{ "protocol": "RTMP", "urls": ["rtmp://x/y"] }]);
     assert_eq!(code(streamed).await, refused(403, "permission_denied"));
 
     let theirs = composite("b", "recordings/b-{time}");
     let (_, theirs) = call(&program, &other, "StartRoomCompositeEgress", &theirs).await;
-    let theirs = json!({ "egress_id": theirs["egress_id"] });
+    let theirs = json!({ "egressId": theirs["egressId"] });
     for method in ["StopEgress", "UpdateLayout", "ListEgress"] {
         let (status, answer) = call(&program, &own, method, &theirs).await;
         assert_eq!((status.as_u16(), answer["code"].as_str()), (404, Some("not_found")), "{method}");
