@@ -38,13 +38,11 @@ use crate::precondition::{self, Validators, Verdict};
 /// How long a link to a recording holds.
 const LINK_VALID: Duration = Duration::from_secs(60 * 60);
 /// Programs, by the product in their `User-Agent`, that take the end of a 206 for the end of the file and say that all went well,
-/// or stop there: downloads that are gone on with, and players outside of browsers.
-const TAKES_SHORT_FOR_ALL: [&str; 13] = [
+/// or stop there: downloads that are gone on with, and players outside of browsers (docs/playing.md tells which did what).
+const TAKES_SHORT_FOR_ALL: [&str; 11] = [
     "curl",
     "wget",
     "wget2",
-    "aria2",
-    "axel",
     "httpie",
     "lavf",
     "libmpv",
