@@ -34,9 +34,17 @@ async fn record(program: &Program, token: &str, room: &str, filepath: &str) -> S
     tokio::time::sleep(Duration::from_millis(1200)).await;
     let (status, stopped) = call(program, token, "StopEgress", &json!({ "egressId": id })).await;
     assert_eq!((status, stopped["status"].as_str()), (StatusCode::OK, Some("EGRESS_ENDING")));
+    // The tutorial's page looks for the file when the room is not shown as being recorded any more.
+    assert!(is_shown_as_recorded(program, room).await, "its file is not there yet");
     let path = started["fileResults"][0]["filename"].as_str().unwrap().to_owned();
     program.until_status(path.strip_prefix("recordings/").unwrap(), "complete").await;
+    assert!(!is_shown_as_recorded(program, room).await);
     path
+}
+
+async fn is_shown_as_recorded(program: &Program, room: &str) -> bool {
+    let rooms = program.twirp("RoomService/ListRooms", json!({ "names": [room] })).await;
+    rooms["rooms"][0]["activeRecording"] == true
 }
 
 fn files(data: &tempfile::TempDir) -> Vec<String> {
