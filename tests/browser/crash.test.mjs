@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Reelroom, temporaryFolder, until } from '../harness.mjs';
+import { Reelroom, freePort, temporaryFolder, until } from '../harness.mjs';
 import { decodeAll, probe } from './film.mjs';
-import { Person, RED } from './people.mjs';
+import { BLUE, Person, RED } from './people.mjs';
 
 const seed = Number(process.env.SEED ?? Date.now() % 100_000);
 
@@ -64,4 +64,51 @@ test('a server that is stopped says goodbye', { timeout: 60_000 }, async () => {
   await server.stop();
   await person.page.getByText('The server was stopped').waitFor();
   await person.leave();
+});
+
+test('a recording that a crash ended is not shown as running, and everybody is asked once', { timeout: 150_000 }, async () => {
+  let server = await Reelroom.start([], { SERVER_PORT: String(await freePort()) });
+  const [ada, bob] = await Promise.all([Person.arrive(RED), Person.arrive(BLUE)]);
+  const room = 'Again';
+  await ada.join(server.url, room, 'Ada');
+  await bob.join(server.url, room, 'Bob');
+  const again = (person) => person.recordButton('Record again');
+  const running = (person) => person.page.getByText('Room is being recorded');
+  const crash = async () => {
+    await ada.recordButton('Stop Recording').waitFor();
+    await running(bob).waitFor();
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await server.kill9();
+    for (const person of [ada, bob]) {
+      await person.page.getByText('Whether it still records is not known').waitFor();
+      await running(person).waitFor({ state: 'detached' });
+      assert.equal(await person.recordButton('Stop Recording').isDisabled(), true);
+    }
+    server = await server.restart();
+    for (const person of [ada, bob]) await again(person).waitFor({ timeout: 60_000 });
+  };
+  await ada.recordButton('Start Recording').click();
+  await crash();
+  // One decides for all: to record again,
+  await again(bob).click();
+  for (const person of [ada, bob]) {
+    await running(person).waitFor();
+    await again(person).waitFor({ state: 'detached' });
+  }
+  await crash();
+  // or not to. Somebody who comes afterwards is not asked either, nor is somebody who comes back.
+  await ada.recordButton('No').click();
+  for (const person of [ada, bob]) await again(person).waitFor({ state: 'detached' });
+  const recovered = async () =>
+    (await (await fetch(`${server.url}/recordings?roomName=${room}`)).json()).recordings[0];
+  await until(async () => (await recovered()).recovered, 'the recovery', 60);
+  const eve = await Person.arrive(BLUE);
+  await eve.join(server.url, room, 'Eve');
+  await ada.page.getByRole('button', { name: 'Leave room' }).click();
+  await ada.join(server.url, room, 'Ada');
+  for (const person of [ada, bob, eve]) await person.recordButton('Start Recording').waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  for (const person of [ada, bob, eve]) assert.equal(await again(person).count(), 0);
+  await Promise.all([ada.leave(), bob.leave(), eve.leave()]);
+  await server.stop();
 });

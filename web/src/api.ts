@@ -12,6 +12,8 @@ export interface Recording {
   /** The file's name: what the other calls take. */
   name: string;
   roomName: string;
+  /** Of the session of the room; null where unknown. */
+  roomId: string | null;
   /** Milliseconds since 1970. */
   startedAt: number;
   /** Seconds; unknown for some recordings made elsewhere. */
@@ -178,6 +180,7 @@ export function readRecording(value: unknown): Recording | null {
     id,
     name: name ?? id,
     roomName: text(value.roomName) ?? '',
+    roomId: text(value.roomId),
     startedAt: amount(value.startedAt) ?? 0,
     duration: amount(value.duration),
     size: amount(value.size),

@@ -25,6 +25,11 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeSty
 
 export const date = (unixMs: number): string => moment.format(unixMs);
 
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+
+/** The time of day alone. */
+export const timeOfDay = (unixMs: number): string => clock.format(unixMs);
+
 /** Codecs as they write themselves: `VP8`, `H264`, `Opus`. */
 export const codec = (name: string): string => (name === 'opus' ? 'Opus' : name.toUpperCase());
 

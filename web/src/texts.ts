@@ -63,7 +63,10 @@ export const texts = {
     shutdown: 'The server was stopped',
     lost: 'The connection was lost',
     refused: 'Joining did not work',
+    noMedia:
+      'The server answers, but sound and picture do not get through. A firewall may stand in the way of its UDP and TCP port for media. Firefox also needs the computer to be in a network, even to reach a server on the same computer.',
     lostHint: 'Check your network and try again.',
+    wasRecorded: (time: string) => `What was recorded until ${time} is kept.`,
     rejoin: 'Join again',
     back: 'Back to start',
   },
@@ -78,6 +81,13 @@ export const texts = {
     startFailed: 'The recording could not be started',
     stopFailed: 'The recording could not be stopped',
     elapsed: 'Recorded so far',
+    unknown: 'Recording unknown',
+    unheard: (time: string) =>
+      `The server has not been heard since ${time}. Whether it still records is not known; what it has is kept.`,
+    interrupted: (time: string) =>
+      `The recording ended at ${time}, when the server was lost. What was recorded is kept.`,
+    again: 'Record again',
+    notAgain: 'No',
   },
   list: {
     title: 'Recordings',
@@ -124,6 +134,7 @@ export const texts = {
     finishing: 'Finishing',
     complete: 'Ready',
     failed: 'Failed',
+    unknown: 'Not known',
   },
   upload: {
     uploading: (percent: number) => `Being stored: ${percent} %`,

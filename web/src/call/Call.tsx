@@ -7,7 +7,7 @@ import {
 } from '@livekit/components-react';
 import { ConnectionState, type DisconnectReason, Room, RoomEvent } from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
-import { messageOf } from '../api';
+import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
 import { RecordingList } from '../recordings/RecordingList';
 import { useRoomRecordings } from '../recordings/useRoomRecordings';
@@ -16,9 +16,11 @@ import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
 import { Notices, useNotices } from '../ui/Notices';
 import { Controls } from './Controls';
-import { type Ending, endingOf } from './ending';
+import { type Ending, endingOf, refusalOf } from './ending';
+import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
 import { Tiles } from './Tiles';
+import { useInterruption } from './useInterruption';
 import { useRoomRecording } from './useRoomRecording';
 
 /** Others are told with this topic that the list of recordings has changed. */
@@ -44,18 +46,25 @@ export default function Call({ ticket, onEnd }: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: one call per ticket; the callbacks may change freely.
   useEffect(() => {
     let gone = false;
+    // Whether the room was recorded when the server was last heard, and when that was.
+    let recordedUntil: number | null = null;
+    const state = (now: ConnectionState) => {
+      if (now === ConnectionState.Connected) recordedUntil = null;
+      else if (recordedUntil === null && room.isRecording) recordedUntil = Date.now();
+    };
     const ended = (reason?: DisconnectReason) => {
-      if (!gone) onEnd(endingOf(reason));
+      if (!gone) onEnd(endingOf(reason, recordedUntil));
     };
     const leave = () => void room.disconnect();
     const join = async () => {
       try {
         await room.connect(ticket.serverUrl, ticket.token);
       } catch (error) {
-        if (!gone) onEnd({ title: texts.ended.refused, detail: messageOf(error) });
+        if (!gone) onEnd(refusalOf(error));
         return;
       }
       room.on(RoomEvent.Disconnected, ended);
+      room.on(RoomEvent.ConnectionStateChanged, state);
       const person = room.localParticipant;
       const devices = [
         [ticket.devices.microphone, texts.call.microphone, () => person.setMicrophoneEnabled(true)],
@@ -74,6 +83,7 @@ export default function Call({ ticket, onEnd }: Props) {
       gone = true;
       window.removeEventListener('pagehide', leave);
       room.off(RoomEvent.Disconnected, ended);
+      room.off(RoomEvent.ConnectionStateChanged, state);
       leave();
     };
   }, [room]);
@@ -98,6 +108,8 @@ function CallScreen({ roomName, notify }: ScreenProps) {
   const people = useParticipants();
   const recording = useRoomRecording(room, notify);
   const list = useRoomRecordings(roomName, recording.active);
+  const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
+  const heard = unheardSince === null;
   const [panelOpen, setPanelOpen] = useState(() => window.matchMedia('(min-width: 900px)').matches);
   const { refresh } = list;
 
@@ -127,11 +139,10 @@ function CallScreen({ roomName, notify }: ScreenProps) {
       </p>
     );
   }
-  const lost = state === ConnectionState.Reconnecting || state === ConnectionState.SignalReconnecting;
   const running = list.recordings?.find(({ status }) => status === 'recording');
   const startedAt = running ? running.startedAt - list.clockOffset : recording.since;
   return (
-    <div className={`call ${recording.active ? 'call--recorded' : ''}`}>
+    <div className={`call ${recording.active && heard ? 'call--recorded' : ''}`}>
       <header className="call__header">
         <Logo />
         <h1 className="call__room">
@@ -140,12 +151,23 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         <span className="call__people">
           <Icon name="people" size={18} /> {texts.call.people(people.length)}
         </span>
-        <RecordingBanner active={recording.active} startedAt={startedAt} />
+        <RecordingBanner active={recording.active} heard={heard} startedAt={startedAt} />
       </header>
-      {lost && (
+      {unheardSince !== null && (
         <p className="call__lost" role="alert">
           {texts.call.reconnecting}
+          {recording.active && ` ${texts.recording.unheard(timeOfDay(unheardSince))}`}
         </p>
+      )}
+      {interruption && (
+        <RecordAgain
+          interruption={interruption}
+          onAgain={() => {
+            answer(interruption.id);
+            recording.start();
+          }}
+          onNo={() => answer(interruption.id)}
+        />
       )}
       <SoundUnlock />
       <main className={`call__body ${panelOpen ? 'call__body--panel' : ''}`}>
@@ -171,6 +193,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
             empty={{ title: texts.list.emptyRoom, hint: texts.list.emptyRoomHint }}
             showRoom={false}
             clockOffset={list.clockOffset}
+            heard={heard}
             onRetry={refresh}
             onDeleted={deleted}
             onProblem={(text) => notify('error', text)}
@@ -179,6 +202,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
       </main>
       <Controls
         recording={recording}
+        heard={heard}
         panelOpen={panelOpen}
         onPanel={() => setPanelOpen(!panelOpen)}
         onProblem={(text) => notify('error', text)}

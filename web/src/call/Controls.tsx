@@ -6,12 +6,14 @@ import type { RoomRecording } from './useRoomRecording';
 
 interface Props {
   recording: RoomRecording;
+  /** Whether the server is. */
+  heard: boolean;
   panelOpen: boolean;
   onPanel: () => void;
   onProblem: (text: string) => void;
 }
 
-export function Controls({ recording, panelOpen, onPanel, onProblem }: Props) {
+export function Controls({ recording, heard, panelOpen, onPanel, onProblem }: Props) {
   const room = useRoomContext();
   const { localParticipant, isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } =
     useLocalParticipant();
@@ -61,7 +63,7 @@ export function Controls({ recording, panelOpen, onPanel, onProblem }: Props) {
           </button>
         )}
       </div>
-      <RecordButton recording={recording} />
+      <RecordButton recording={recording} heard={heard} />
       <div className="controls__group">
         <button
           type="button"

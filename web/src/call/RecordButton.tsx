@@ -8,13 +8,13 @@ const LABELS = {
   stopping: texts.recording.stopping,
 } as const;
 
-export function RecordButton({ recording }: { recording: RoomRecording }) {
+export function RecordButton({ recording, heard }: { recording: RoomRecording; heard: boolean }) {
   const { phase, start, stop } = recording;
   return (
     <button
       type="button"
       className={`button button--record button--record-${phase}`}
-      disabled={phase === 'starting' || phase === 'stopping'}
+      disabled={!heard || phase === 'starting' || phase === 'stopping'}
       onClick={phase === 'recording' ? stop : start}
     >
       <span className="record-dot" aria-hidden="true" />

@@ -2,8 +2,16 @@ import { useEffect, useState } from 'react';
 import { duration } from '../format';
 import { texts } from '../texts';
 
-/** Everybody sees that they are recorded, and for how long. `startedAt`: ms since 1970, this machine's clock. */
-export function RecordingBanner({ active, startedAt }: { active: boolean; startedAt: number | null }) {
+interface Props {
+  active: boolean;
+  /** While the server is not heard nobody knows whether it records. */
+  heard: boolean;
+  /** Ms since 1970, this machine's clock. */
+  startedAt: number | null;
+}
+
+/** Everybody sees that they are recorded, and for how long. */
+export function RecordingBanner({ active, heard, startedAt }: Props) {
   const [now, setNow] = useState(Date.now());
 
   useEffect(() => {
@@ -17,13 +25,13 @@ export function RecordingBanner({ active, startedAt }: { active: boolean; starte
     <div className="banner-slot">
       <div role="status" aria-live="assertive">
         {active && (
-          <span className="banner">
-            <span className="record-dot record-dot--live" aria-hidden="true" />
-            {texts.recording.banner}
+          <span className={`banner ${heard ? '' : 'banner--unknown'}`}>
+            <span className={`record-dot ${heard ? 'record-dot--live' : ''}`} aria-hidden="true" />
+            {heard ? texts.recording.banner : texts.recording.unknown}
           </span>
         )}
       </div>
-      {active && startedAt !== null && (
+      {active && heard && startedAt !== null && (
         <time className="banner__time" role="timer" aria-label={texts.recording.elapsed}>
           {duration(Math.floor(Math.max(0, now - startedAt) / 1000))}
         </time>

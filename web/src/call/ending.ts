@@ -1,4 +1,6 @@
-import { DisconnectReason } from 'livekit-client';
+import { ConnectionError, ConnectionErrorReason, DisconnectReason } from 'livekit-client';
+import { messageOf } from '../api';
+import { timeOfDay } from '../format';
 import { texts } from '../texts';
 
 /** What a person is told when a call is over. */
@@ -7,7 +9,18 @@ export interface Ending {
   detail: string | null;
 }
 
-export function endingOf(reason: DisconnectReason | undefined): Ending {
+/** Signalling works while no datagram gets through: the commonest trouble of all, and one that has a cause. */
+export function refusalOf(error: unknown): Ending {
+  // Other internal errors of the client have the same reason.
+  const isMedia =
+    error instanceof ConnectionError &&
+    error.reason === ConnectionErrorReason.InternalError &&
+    error.message.includes('pc connection');
+  return { title: texts.ended.refused, detail: isMedia ? texts.ended.noMedia : messageOf(error) };
+}
+
+/** `recordedUntil`: when the server was last heard, where it recorded then; ms since 1970. */
+export function endingOf(reason: DisconnectReason | undefined, recordedUntil: number | null): Ending {
   const titled = (title: string, detail: string | null = null): Ending => ({ title, detail });
   switch (reason) {
     case DisconnectReason.CLIENT_INITIATED:
@@ -22,6 +35,11 @@ export function endingOf(reason: DisconnectReason | undefined): Ending {
     case DisconnectReason.SERVER_SHUTDOWN:
       return titled(texts.ended.shutdown);
     default:
-      return titled(texts.ended.lost, texts.ended.lostHint);
+      return titled(
+        texts.ended.lost,
+        recordedUntil === null
+          ? texts.ended.lostHint
+          : `${texts.ended.lostHint} ${texts.ended.wasRecorded(timeOfDay(recordedUntil))}`,
+      );
   }
 }

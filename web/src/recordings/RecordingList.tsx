@@ -22,6 +22,8 @@ interface Props {
   empty: { title: string; hint: string };
   showRoom: boolean;
   clockOffset: number;
+  /** Whether the server is, otherwise than by this list. */
+  heard?: boolean;
   onRetry: () => void;
   onDeleted: (recording: Recording) => void;
   onProblem: (text: string) => void;
@@ -30,6 +32,7 @@ interface Props {
 /** Recordings as cards, with what can be done to them. */
 export function RecordingList(props: Props) {
   const { recordings, error, empty, showRoom } = props;
+  const current = error === null && props.heard !== false;
   const [playing, setPlaying] = useState<Recording | null>(null);
   const [asking, setAsking] = useState<Recording | null>(null);
   const [removing, setRemoving] = useState<Recording | null>(null);
@@ -61,6 +64,7 @@ export function RecordingList(props: Props) {
               key={recording.id}
               recording={recording}
               clockOffset={props.clockOffset}
+              current={current}
               onPlay={() => setPlaying(recording)}
               onReport={() => setAsking(recording)}
               onRemove={() => setRemoving(recording)}
@@ -86,13 +90,15 @@ export function RecordingList(props: Props) {
 interface ItemProps {
   recording: Recording;
   clockOffset: number;
+  /** False: it is as it was when the server was last heard. */
+  current: boolean;
   onPlay: () => void;
   onReport: () => void;
   onRemove: () => void;
   onProblem: (text: string) => void;
 }
 
-function Item({ recording, clockOffset, onPlay, onReport, onRemove, onProblem }: ItemProps) {
+function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onProblem }: ItemProps) {
   const { name, status, startedAt, size } = recording;
   const ready = status === 'complete';
   const title = recording.roomName || name;
@@ -102,17 +108,17 @@ function Item({ recording, clockOffset, onPlay, onReport, onRemove, onProblem }:
         <strong className="recording__room">
           <bdi>{title}</bdi>
         </strong>
-        <StatusChip recording={recording} />
+        <StatusChip recording={recording} current={current} />
       </div>
       <p className="recording__name" title={name}>
         <bdi>{name}</bdi>
       </p>
       <p className="recording__facts">
         {startedAt > 0 && <time dateTime={new Date(startedAt).toISOString()}>{format.date(startedAt)}</time>}
-        <Length recording={recording} clockOffset={clockOffset} />
+        <Length recording={recording} clockOffset={clockOffset} current={current} />
         {ready && size !== null && <span>{format.size(size)}</span>}
       </p>
-      {status === 'finishing' && (
+      {status === 'finishing' && current && (
         <progress
           className="recording__progress"
           max={1}
@@ -215,8 +221,15 @@ function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
   );
 }
 
-function StatusChip({ recording }: { recording: Recording }) {
+function StatusChip({ recording, current }: { recording: Recording; current: boolean }) {
   const { status, progress } = recording;
+  if (!current && isUnfinished(recording)) {
+    return (
+      <span className="chip" role="status">
+        {texts.status.unknown}
+      </span>
+    );
+  }
   const percent = status === 'finishing' && progress !== null ? ` ${Math.floor(progress * 100)} %` : '';
   return (
     <span className={`chip chip--${status}`} role="status">
@@ -227,8 +240,16 @@ function StatusChip({ recording }: { recording: Recording }) {
 }
 
 /** Its length; for one that still runs, how long it has been running. */
-function Length({ recording, clockOffset }: { recording: Recording; clockOffset: number }) {
-  const running = recording.status === 'recording';
+function Length({
+  recording,
+  clockOffset,
+  current,
+}: {
+  recording: Recording;
+  clockOffset: number;
+  current: boolean;
+}) {
+  const running = recording.status === 'recording' && current;
   const [now, setNow] = useState(Date.now());
 
   useEffect(() => {
