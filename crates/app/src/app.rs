@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::config::{Access, AppConfig, Playback, RecorderFigures};
+use crate::config::{Access, AppConfig, Media, Playback, RecorderFigures};
 use crate::egress::{self, News};
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
@@ -138,6 +138,10 @@ impl WebApp {
 
     pub(crate) fn recorder(&self) -> Option<RecorderFigures> {
         self.shared.config.recorder.as_ref().map(|recorder| recorder.figures())
+    }
+
+    pub(crate) fn media(&self) -> Option<&dyn Media> {
+        self.shared.config.media.as_deref()
     }
 
     pub(crate) fn identities(&self) -> &Identities {

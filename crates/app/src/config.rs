@@ -44,6 +44,14 @@ pub struct AppConfig {
     pub media_origin: Option<String>,
     /// The recorder inside this program; `None` where another server records.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// The media server inside this program; `None` where another one serves.
+    pub media: Option<Arc<dyn Media>>,
+}
+
+/// The media server inside this program, for its operator. Everything else goes by LiveKit's API.
+pub trait Media: Send + Sync {
+    /// What works all the same and should be looked at.
+    fn warnings(&self) -> Vec<String>;
 }
 
 /// The recorder inside this program, for its operator. What the page does with recordings goes by LiveKit's API.

@@ -17,6 +17,9 @@ const COUNT_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Health {
     /// "ok".
     status: &'static str,
+    /// What works all the same and should be looked at: an address at which no media is received.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -30,7 +33,7 @@ pub(crate) struct Settings {
 /// Says that the program runs.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> axum::Json<Health> {
-    axum::Json(Health { status: "ok" })
+    axum::Json(Health { status: "ok", warnings: Vec::new() })
 }
 
 /// Says whether calls and recordings work: whether the LiveKit server and the store answer, and the recorder's disk takes something.
@@ -46,7 +49,8 @@ pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health
     let (livekit, store) = tokio::join!(app.livekit().check(), app.library().check());
     livekit.map_err(|error| ApiError::Unavailable(error.to_string()))?;
     store?;
-    Ok(axum::Json(Health { status: "ok" }))
+    let warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
+    Ok(axum::Json(Health { status: "ok", warnings }))
 }
 
 /// Figures for Prometheus, in the OpenMetrics text format.
@@ -54,7 +58,8 @@ pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health
 pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoResponse, ApiError> {
     // What the index does not tell in time stays as it was: that the disk is stuck has to be told all the same.
     let counts = tokio::time::timeout(COUNT_WITHIN, app.library().counts()).await.ok().transpose()?;
-    let text = app.metrics().encode(counts.as_ref(), app.library(), app.recorder());
+    let warnings = app.media().map(|media| media.warnings().len());
+    let text = app.metrics().encode(counts.as_ref(), app.library(), app.recorder(), warnings);
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 

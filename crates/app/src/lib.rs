@@ -40,7 +40,7 @@ mod watch;
 mod webhook;
 
 pub use app::WebApp;
-pub use config::{Access, AppConfig, Playback, Recorder, RecorderFigures};
+pub use config::{Access, AppConfig, Media, Playback, Recorder, RecorderFigures};
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,7 @@ pub(crate) struct Metrics {
     resident: Gauge<u64, AtomicU64>,
     capacity: Gauge<i64>,
     disk_stalled: Gauge<f64, AtomicU64>,
+    unbound: Gauge<i64>,
     /// Recordings that were started by this program's API.
     pub(crate) started: Counter,
     /// Starts that were refused by the media server.
@@ -83,8 +84,13 @@ impl Metrics {
             Unit::Bytes,
             resident.clone(),
         );
-        let (capacity, disk_stalled) = (Gauge::default(), Gauge::default());
+        let (capacity, disk_stalled, unbound) = (Gauge::default(), Gauge::default(), Gauge::default());
         if records {
+            registry.register(
+                "media_addresses_unbound",
+                "Addresses at which no media is received though it should be",
+                unbound.clone(),
+            );
             registry.register(
                 "recordings_capacity",
                 "How many more recordings this machine could begin to capture now",
@@ -107,6 +113,7 @@ impl Metrics {
             resident,
             capacity,
             disk_stalled,
+            unbound,
             started,
             start_failures,
         }
@@ -125,7 +132,9 @@ impl Metrics {
         counts: Option<&HashMap<Status, u64>>,
         library: &Library,
         recorder: Option<RecorderFigures>,
+        unbound: Option<usize>,
     ) -> String {
+        self.unbound.set(unbound.unwrap_or(0).try_into().unwrap_or(i64::MAX));
         if let Some(counts) = counts {
             for status in Status::ALL {
                 let count = counts.get(&status).copied().unwrap_or(0);

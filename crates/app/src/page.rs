@@ -66,9 +66,9 @@ pub(crate) async fn serve(
 /// Nothing is loaded from elsewhere, but for media from the bucket and the connection to an outside LiveKit server.
 fn content_security_policy(app: &WebApp, host: Option<&str>) -> String {
     let mut connect = vec!["'self'".to_owned()];
-    // Not every browser takes 'self' for WebSockets.
+    // Not every browser takes 'self' for WebSockets. A policy cannot name IPv6 addresses at all: there it is 'self' or nothing.
     let is_plain =
-        |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
+        |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-".contains(&byte));
     if let Some(host) = host.filter(is_plain) {
         connect.extend([format!("ws://{host}"), format!("wss://{host}")]);
     }

@@ -8,13 +8,13 @@ pub enum MediaError {
     /// The room is not open: try another, or later.
     #[error("requested room does not exist")]
     NoRoom(RoomName),
-    /// A socket could not be opened: choose another port or address.
-    #[error("cannot listen for media on port {port}: {source}")]
+    /// Not one socket could be opened: choose another port or address.
+    #[error("cannot listen for media on port {port} of any address: {reasons}")]
     Listen {
         /// Which.
         port: u16,
-        /// Why.
-        source: std::io::Error,
+        /// Why, for each address.
+        reasons: String,
     },
     /// The room's task has ended while it was asked; it is as if it had been asked a moment later.
     #[error("the room is closing")]

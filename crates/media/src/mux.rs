@@ -1,27 +1,37 @@
 //! One port for all media: datagrams to sessions, by remote address and, before that is known, by ICE ufrag.
 //!
 //! ```text
-//!   UDP socket(s) ─┐                        ┌─► inbox of room A
-//!   TCP listener ──┴─ route(address, ufrag)─┴─► inbox of room B
+//!   a UDP socket and a TCP listener ─┐                        ┌─► inbox of room A
+//!   for each address of this machine ┴─ route(address, ufrag)─┴─► inbox of room B
 //! ```
 //!
-//! TCP carries the same datagrams with a length in front (RFC 4571), for those whose UDP is blocked.
+//! TCP carries the same datagrams with a length in front (RFC 4571), for those whose UDP is blocked. Addresses come and go
+//! while the program runs: laptops change their network, VPNs and containers begin and end. What is bound follows them,
+//! and sessions that begin afterwards are told the new ones.
+//!
+//! Nobody is heard who does not name the ufrag of a session (128 random bits) and sign with its password. Where nobody but
+//! this machine signals, datagrams of other machines are dropped even so: see [`MediaListen::AsSignalled`].
 
-use std::collections::HashMap;
+pub(crate) mod addresses;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MediaError;
 use crate::session::stun;
+use addresses::{Interface, MediaListen, Reach};
 
 /// A large datagram of WebRTC is below the usual MTU.
 const MAX_DATAGRAM: usize = 2000;
@@ -30,8 +40,14 @@ const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 const TCP_QUEUE: usize = 1024;
 /// How often any free port is asked for anew where the one found is taken after all.
 const PORT_TRIES: u32 = 20;
+/// A TCP connection has to name a session within this time.
+const TCP_NAMED_WITHIN: Duration = Duration::from_secs(10);
+/// So many TCP connections may be about to name a session; more are closed at once.
+const TCP_UNNAMED: usize = 256;
 /// A TCP connection that says nothing of ICE for so long is closed.
 const TCP_IDLE: Duration = Duration::from_secs(60);
+/// How often the machine's addresses are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// How a datagram travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,119 +82,297 @@ pub(crate) struct Datagram {
 /// Where a room takes its datagrams.
 pub(crate) type Inbox = mpsc::Sender<Incoming>;
 
-/// The addresses that peers are told.
+/// The addresses of a session, best first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LocalAddresses {
-    pub(crate) udp: Vec<SocketAddr>,
-    pub(crate) tcp: Vec<SocketAddr>,
+    /// Where its datagrams arrive.
+    pub(crate) bound: Vec<SocketAddr>,
+    /// What its peer is told.
+    pub(crate) told: Vec<SocketAddr>,
+}
+
+#[derive(Clone)]
+struct Route {
+    session: SessionId,
+    inbox: Inbox,
+    reach: Reach,
 }
 
 #[derive(Default)]
 struct Routes {
     next_session: u64,
-    by_ufrag: HashMap<String, (SessionId, Inbox)>,
-    by_address: HashMap<(Transport, SocketAddr), (SessionId, Inbox)>,
+    by_ufrag: HashMap<String, Route>,
+    by_address: HashMap<(Transport, SocketAddr), Route>,
     tcp: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
 }
 
-/// Each by the address that peers are told.
-type Sockets<S> = Vec<(SocketAddr, S)>;
+/// How media is received.
+#[derive(Clone, Debug)]
+pub(crate) struct MuxConfig {
+    pub(crate) listen: MediaListen,
+    /// Of UDP and TCP; 0 for any free one.
+    pub(crate) port: u16,
+    /// What peers are told instead of the addresses of this machine.
+    pub(crate) advertise: Vec<IpAddr>,
+}
 
-/// Sockets of one port at all addresses, and that port. With port 0 the first socket chooses; the others, and TCP, take the same one.
-async fn open(
-    binds: &[IpAddr],
-    told: &[IpAddr],
-    port: u16,
-) -> io::Result<(Sockets<UdpSocket>, Sockets<TcpListener>, u16)> {
-    let (mut udp, mut tcp, mut chosen) = (Vec::new(), Vec::new(), port);
-    for (bind, tell) in binds.iter().zip(told) {
-        let socket = udp_socket(SocketAddr::new(*bind, chosen))?;
-        chosen = socket.local_addr()?.port();
-        let listener = TcpListener::bind(SocketAddr::new(*bind, chosen)).await?;
-        udp.push((SocketAddr::new(*tell, chosen), socket));
-        tcp.push((SocketAddr::new(*tell, chosen), listener));
+/// The sockets of one address.
+struct Endpoint {
+    address: SocketAddr,
+    udp: UdpSocket,
+    /// Ends what reads them.
+    stop: CancellationToken,
+}
+
+/// The sockets of one address that nobody reads yet.
+struct Opened {
+    address: SocketAddr,
+    udp: UdpSocket,
+    tcp: io::Result<TcpListener>,
+}
+
+/// Opens the sockets of an address. That TCP is taken by somebody is no reason to go without UDP.
+async fn open(ip: IpAddr, port: u16) -> io::Result<Opened> {
+    let udp = udp_socket(SocketAddr::new(ip, port))?;
+    let address = SocketAddr::new(ip, udp.local_addr()?.port());
+    Ok(Opened { address, udp, tcp: TcpListener::bind(address).await })
+}
+
+/// What could not be bound, by what it is, with the reason.
+type Failures = Vec<(String, String)>;
+
+/// Opens one port at all addresses. With port 0 the first socket chooses, and all have to get that port.
+async fn open_all(binds: &[IpAddr], port: u16) -> io::Result<(Vec<Opened>, Failures)> {
+    let (mut opened, mut failures, mut chosen) = (Vec::new(), Failures::new(), port);
+    for ip in binds {
+        match open(*ip, chosen).await {
+            Ok(one) => {
+                chosen = one.address.port();
+                let taken = one.tcp.as_ref().err().filter(|error| error.kind() == ErrorKind::AddrInUse);
+                if let Some(error) = taken.filter(|_| port == 0) {
+                    return Err(io::Error::new(error.kind(), error.to_string()));
+                }
+                failures.extend(tcp_failure(&one));
+                opened.push(one);
+            }
+            Err(error) if port == 0 && error.kind() == ErrorKind::AddrInUse => return Err(error),
+            Err(error) => failures.push((SocketAddr::new(*ip, chosen).to_string(), error.to_string())),
+        }
     }
-    Ok((udp, tcp, chosen))
+    Ok((opened, failures))
+}
+
+fn tcp_failure(opened: &Opened) -> Option<(String, String)> {
+    let error = opened.tcp.as_ref().err()?;
+    Some((format!("TCP {}", opened.address), error.to_string()))
 }
 
 /// All media sockets.
 pub(crate) struct Mux {
-    /// By the address that peers are told.
-    udp: Vec<(SocketAddr, UdpSocket)>,
-    addresses: LocalAddresses,
+    config: MuxConfig,
+    port: u16,
+    endpoints: RwLock<Vec<Arc<Endpoint>>>,
+    /// The addresses of this machine, also those that nothing is bound to.
+    own: RwLock<HashSet<IpAddr>>,
+    failures: Mutex<Failures>,
     routes: Mutex<Routes>,
+    unnamed: Semaphore,
+    has_refused: AtomicBool,
     stop: CancellationToken,
 }
 
 impl Mux {
-    /// Opens the sockets and reads them until [`Mux::stop`].
-    pub(crate) async fn start(
-        listen: IpAddr,
-        port: u16,
-        advertise: &[IpAddr],
-    ) -> Result<Arc<Self>, MediaError> {
-        let (binds, told) = plan(listen, advertise);
+    /// Opens the sockets and reads them until [`Mux::stop`]. An address that cannot be bound is told by [`Mux::warnings`],
+    /// and tried again.
+    ///
+    /// # Errors
+    /// [`MediaError::Listen`]: no address can be bound.
+    pub(crate) async fn start(config: MuxConfig) -> Result<Arc<Self>, MediaError> {
+        let machine = interfaces();
+        let (binds, left_out) = addresses::receive_at(&config.listen, &machine);
+        if left_out > 0 {
+            tracing::warn!(left_out, "this machine has more addresses than media is received at");
+        }
         let mut tries = 1..=PORT_TRIES;
-        let (udp, tcp, chosen) = loop {
-            match open(&binds, &told, port).await {
-                Ok(opened) => break opened,
+        let (opened, failures) = loop {
+            match open_all(&binds, config.port).await {
+                Ok(all) => break all,
                 // Free for UDP on one address, the port may be somebody's for TCP or on another one.
-                Err(error) if port == 0 && error.kind() == ErrorKind::AddrInUse && tries.next().is_some() => {
+                Err(_) if tries.next().is_some() => {}
+                Err(error) => {
+                    return Err(MediaError::Listen { port: config.port, reasons: error.to_string() });
                 }
-                Err(source) => return Err(MediaError::Listen { port, source }),
             }
         };
-        let mut addresses = LocalAddresses::default();
-        for ip in &told {
-            addresses.udp.push(SocketAddr::new(*ip, chosen));
-            addresses.tcp.push(SocketAddr::new(*ip, chosen));
+        let Some(first) = opened.first() else {
+            return Err(MediaError::Listen { port: config.port, reasons: reasons(&failures) });
+        };
+        let mux = Arc::new(Self {
+            port: first.address.port(),
+            config,
+            endpoints: RwLock::default(),
+            own: RwLock::new(machine.into_iter().map(|one| one.ip).collect()),
+            failures: Mutex::default(),
+            routes: Mutex::default(),
+            unnamed: Semaphore::new(TCP_UNNAMED),
+            has_refused: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+        });
+        let bound: Vec<_> = opened.iter().map(|one| one.address.ip()).collect();
+        tracing::info!(port = mux.port, addresses = ?bound, advertised = ?mux.config.advertise, "media is received");
+        for one in opened {
+            mux.add(one);
         }
-        tracing::info!(port = chosen, addresses = ?told, "media is received");
-        let mux = Arc::new(Self { udp, addresses, routes: Mutex::default(), stop: CancellationToken::new() });
-        for index in 0..mux.udp.len() {
-            tokio::spawn(Arc::clone(&mux).read_udp(index));
-        }
-        for (told, listener) in tcp {
-            tokio::spawn(Arc::clone(&mux).accept_tcp(told, listener));
-        }
+        mux.note(failures);
+        tokio::spawn(Arc::clone(&mux).follow_machine());
         Ok(mux)
     }
 
-    pub(crate) fn addresses(&self) -> &LocalAddresses {
-        &self.addresses
+    /// The addresses of a session that begins now.
+    pub(crate) fn addresses(&self, reach: Reach) -> LocalAddresses {
+        let bound: Vec<_> = self.endpoints().iter().map(|endpoint| endpoint.address).collect();
+        let told = addresses::told(&bound, &self.config.advertise, self.port, reach);
+        LocalAddresses { bound, told }
     }
 
     /// The port of UDP and TCP.
     pub(crate) fn port(&self) -> u16 {
-        self.addresses.udp.first().map_or(0, SocketAddr::port)
+        self.port
+    }
+
+    /// Whether an address is one of this machine.
+    pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.own.read().expect("nobody panics while it looks").contains(&ip)
+    }
+
+    /// Whom somebody has to be heard from who signals from this machine, or from elsewhere.
+    pub(crate) fn reach(&self, is_from_this_machine: bool) -> Reach {
+        match self.config.listen {
+            MediaListen::AsSignalled if is_from_this_machine => Reach::ThisMachine,
+            _ => Reach::Anywhere,
+        }
+    }
+
+    /// What an operator should look at: addresses at which no media is received though it should be.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let failures = self.failures.lock().expect("nobody panics while it notes failures");
+        failures.iter().map(|(what, why)| format!("no media is received at {what}: {why}")).collect()
     }
 
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Datagrams for `ufrag`, and for the addresses it is then heard from, go to `inbox`.
-    pub(crate) fn register(&self, ufrag: String, inbox: Inbox) -> SessionId {
+    fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.endpoints.read().expect("nobody panics while it changes endpoints").clone()
+    }
+
+    fn add(self: &Arc<Self>, opened: Opened) {
+        let stop = self.stop.child_token();
+        let endpoint = Arc::new(Endpoint { address: opened.address, udp: opened.udp, stop: stop.clone() });
+        self.endpoints.write().expect("nobody panics while it changes endpoints").push(Arc::clone(&endpoint));
+        tokio::spawn(Arc::clone(self).read_udp(endpoint));
+        if let Ok(listener) = opened.tcp {
+            tokio::spawn(Arc::clone(self).accept_tcp(opened.address, listener, stop));
+        }
+    }
+
+    /// Keeps what failed, and tells what has not been told yet.
+    fn note(&self, failures: Failures) {
+        let mut known = self.failures.lock().expect("nobody panics while it notes failures");
+        for (what, why) in failures.iter().filter(|one| !known.contains(one)) {
+            tracing::warn!(
+                address = what,
+                error = why,
+                "no media is received at an address; it is tried again"
+            );
+        }
+        *known = failures;
+    }
+
+    /// Binds what this machine gets, and lets go of what it loses.
+    async fn follow_machine(self: Arc<Self>) {
+        let mut last = None;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let machine = interfaces();
+            if machine.is_empty() {
+                continue;
+            }
+            let has_failed = !self.failures.lock().expect("nobody panics while it notes failures").is_empty();
+            if last.as_ref() == Some(&machine) && !has_failed {
+                continue;
+            }
+            self.follow(&machine).await;
+            last = Some(machine);
+        }
+    }
+
+    async fn follow(self: &Arc<Self>, machine: &[Interface]) {
+        let own: HashSet<_> = machine.iter().map(|one| one.ip).collect();
+        let (binds, _) = addresses::receive_at(&self.config.listen, machine);
+        *self.own.write().expect("nobody panics while it changes addresses") = own.clone();
+        // One that was asked for by its own name stays bound: it may come back, or never be an interface's.
+        let is_gone = |endpoint: &Arc<Endpoint>| {
+            let ip = endpoint.address.ip();
+            !own.contains(&ip) && !binds.contains(&ip) && !ip.is_loopback()
+        };
+        for endpoint in self.endpoints().iter().filter(|endpoint| is_gone(endpoint)) {
+            tracing::info!(address = %endpoint.address, "this machine has lost an address of its media");
+            endpoint.stop.cancel();
+        }
+        self.endpoints.write().expect("nobody panics while it changes endpoints").retain(|one| !is_gone(one));
+        let bound: HashSet<_> = self.endpoints().iter().map(|endpoint| endpoint.address.ip()).collect();
+        // A TCP port that was taken is not tried again: sessions go without it.
+        let mut failures: Failures =
+            self.failures.lock().expect("nobody panics while it notes failures").clone();
+        failures.retain(|(what, _)| {
+            bound.iter().any(|ip| *what == format!("TCP {}", SocketAddr::new(*ip, self.port)))
+        });
+        for ip in binds.iter().filter(|ip| !bound.contains(ip)) {
+            match open(*ip, self.port).await {
+                Ok(one) => {
+                    tracing::info!(address = %one.address, "media is received at another address");
+                    failures.extend(tcp_failure(&one));
+                    self.add(one);
+                }
+                Err(error) => failures.push((SocketAddr::new(*ip, self.port).to_string(), error.to_string())),
+            }
+        }
+        // The best address first, as at the start.
+        let place = |endpoint: &Arc<Endpoint>| binds.iter().position(|ip| *ip == endpoint.address.ip());
+        let mut endpoints = self.endpoints.write().expect("nobody panics while it changes endpoints");
+        endpoints.sort_by_key(|endpoint| place(endpoint).unwrap_or(usize::MAX));
+        drop(endpoints);
+        self.note(failures);
+    }
+
+    /// Datagrams for `ufrag`, and for the addresses it is then heard from, go to `inbox`, as far as they are in `reach`.
+    pub(crate) fn register(&self, ufrag: String, inbox: Inbox, reach: Reach) -> SessionId {
         let mut routes = self.routes();
         routes.next_session += 1;
-        let id = SessionId(routes.next_session);
-        routes.by_ufrag.insert(ufrag, (id, inbox));
-        id
+        let session = SessionId(routes.next_session);
+        routes.by_ufrag.insert(ufrag, Route { session, inbox, reach });
+        session
     }
 
     pub(crate) fn unregister(&self, id: SessionId) {
         let mut routes = self.routes();
-        routes.by_ufrag.retain(|_, (session, _)| *session != id);
-        routes.by_address.retain(|_, (session, _)| *session != id);
+        routes.by_ufrag.retain(|_, route| route.session != id);
+        routes.by_address.retain(|_, route| route.session != id);
     }
 
     /// Sends a datagram, or drops it when the socket is full: to wait would hold up everybody else.
     pub(crate) fn send(&self, datagram: Datagram) {
         match datagram.transport {
             Transport::Udp => {
-                let socket = self.udp.iter().find(|(told, _)| *told == datagram.source).or(self.udp.first());
-                if let Some((_, socket)) = socket
-                    && let Err(error) = socket.try_send_to(&datagram.bytes, datagram.destination)
+                let endpoints = self.endpoints.read().expect("nobody panics while it changes endpoints");
+                let endpoint = endpoints.iter().find(|endpoint| endpoint.address == datagram.source);
+                if let Some(endpoint) = endpoint
+                    && let Err(error) = endpoint.udp.try_send_to(&datagram.bytes, datagram.destination)
                 {
                     tracing::trace!(%error, destination = %datagram.destination, "a datagram was not sent");
                 }
@@ -196,52 +390,69 @@ impl Mux {
         self.routes.lock().expect("no code panics while it holds the routes")
     }
 
-    async fn read_udp(self: Arc<Self>, index: usize) {
-        let (told, socket) = &self.udp[index];
+    async fn read_udp(self: Arc<Self>, endpoint: Arc<Endpoint>) {
         let mut buffer = [0; MAX_DATAGRAM];
         loop {
             let received = tokio::select! {
-                () = self.stop.cancelled() => return,
-                received = socket.recv_from(&mut buffer) => received,
+                () = endpoint.stop.cancelled() => return,
+                received = endpoint.udp.recv_from(&mut buffer) => received,
             };
             match received {
-                Ok((len, source)) => self.route(Transport::Udp, source, *told, &buffer[..len]),
+                Ok((len, source)) => {
+                    self.route(Transport::Udp, source, endpoint.address, &buffer[..len]);
+                }
                 // A peer that closed its port is reported here; it says nothing about the socket.
                 Err(error) => tracing::trace!(%error, "receiving a datagram failed"),
             }
         }
     }
 
-    fn route(&self, transport: Transport, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+    /// Whether the datagram was some session's.
+    fn route(&self, transport: Transport, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> bool {
         let received = Instant::now();
         let ufrag = stun::local_ufrag(bytes);
         let mut routes = self.routes();
-        let found = match ufrag {
+        let found = match &ufrag {
             // A known address may belong to a new session behind the same port: the ufrag decides.
-            Some(ufrag) => match routes.by_ufrag.get(&ufrag).cloned() {
-                Some(route) => {
-                    routes.by_address.insert((transport, source), route.clone());
-                    Some(route)
-                }
-                None => None,
-            },
+            Some(ufrag) => routes.by_ufrag.get(ufrag).cloned(),
             None => routes.by_address.get(&(transport, source)).cloned(),
         };
+        let Some(route) = found else { return false };
+        if ufrag.is_some() {
+            if route.reach == Reach::ThisMachine && !self.is_own(source.ip()) {
+                drop(routes);
+                self.refuse(source);
+                return false;
+            }
+            routes.by_address.insert((transport, source), route.clone());
+        }
         drop(routes);
-        let Some((session, inbox)) = found else { return };
         let bytes = Bytes::copy_from_slice(bytes);
-        let _ = inbox.try_send(Incoming { session, received, transport, source, destination, bytes });
+        let session = route.session;
+        let _ = route.inbox.try_send(Incoming { session, received, transport, source, destination, bytes });
+        true
     }
 
-    async fn accept_tcp(self: Arc<Self>, told: SocketAddr, listener: TcpListener) {
+    /// Somebody who knows a session is not heard. That is worth a word: a proxy in front may not say for whom it asks.
+    fn refuse(&self, source: SocketAddr) {
+        if !self.has_refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %source,
+                "media from another machine is refused, because its participant seemed to join from this one; if a proxy \
+                 stands in front, let it send X-Forwarded-For, or set media_listen (MEDIA_LISTEN): see docs/network.md"
+            );
+        }
+    }
+
+    async fn accept_tcp(self: Arc<Self>, local: SocketAddr, listener: TcpListener, stop: CancellationToken) {
         loop {
             let accepted = tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, source)) => {
-                    tokio::spawn(Arc::clone(&self).serve_tcp(told, stream, source));
+                    tokio::spawn(Arc::clone(&self).serve_tcp(local, stream, source));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a TCP connection for media was not accepted");
@@ -251,18 +462,28 @@ impl Mux {
         }
     }
 
-    async fn serve_tcp(self: Arc<Self>, told: SocketAddr, stream: TcpStream, source: SocketAddr) {
+    async fn serve_tcp(self: Arc<Self>, local: SocketAddr, stream: TcpStream, source: SocketAddr) {
+        let Ok(unnamed) = self.unnamed.try_acquire() else {
+            tracing::debug!(%source, "too many TCP connections have not named a session; another one is closed");
+            return;
+        };
         let _ = stream.set_nodelay(true);
         let (mut read, mut write) = stream.into_split();
         let (to_peer, mut from_sessions) = mpsc::channel::<Vec<u8>>(TCP_QUEUE);
+        // The answer to the first request goes the same way.
         self.routes().tcp.insert(source, to_peer);
         let reading = async {
-            let mut buffer = vec![0; usize::from(u16::MAX)];
+            let mut unnamed = Some(unnamed);
+            let mut buffer = [0; MAX_DATAGRAM];
             loop {
-                let len = tokio::time::timeout(TCP_IDLE, read.read_u16()).await.ok()?.ok()?;
-                let datagram = buffer.get_mut(..usize::from(len))?;
-                read.read_exact(datagram).await.ok()?;
-                self.route(Transport::Tcp, source, told, datagram);
+                let patience = if unnamed.is_some() { TCP_NAMED_WITHIN } else { TCP_IDLE };
+                let len = tokio::time::timeout(patience, read_frame(&mut read, &mut buffer)).await.ok()??;
+                let is_known = self.route(Transport::Tcp, source, local, &buffer[..len]);
+                if is_known {
+                    unnamed = None;
+                } else if unnamed.is_some() {
+                    return None;
+                }
             }
             #[allow(unreachable_code)]
             Some(())
@@ -288,7 +509,33 @@ impl Mux {
     }
 }
 
-fn udp_socket(address: SocketAddr) -> std::io::Result<UdpSocket> {
+/// The length of the next datagram, which is in `buffer`; `None` when the connection is over or the datagram is none of
+/// WebRTC.
+async fn read_frame(read: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Option<usize> {
+    let len = usize::from(read.read_u16().await.ok()?);
+    read.read_exact(buffer.get_mut(..len)?).await.ok()?;
+    Some(len)
+}
+
+/// The addresses of this machine now; none where the system does not tell.
+fn interfaces() -> Vec<Interface> {
+    let all = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the addresses of this machine are not known");
+        Vec::new()
+    });
+    all.into_iter().map(|one| Interface { ip: one.ip(), name: one.name }).collect()
+}
+
+fn reasons(failures: &Failures) -> String {
+    let mut text = String::new();
+    for (what, why) in failures {
+        let comma = if text.is_empty() { "" } else { ", " };
+        write!(text, "{comma}{what}: {why}").expect("a string can be written to");
+    }
+    if text.is_empty() { "this machine has no address".to_owned() } else { text }
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // The system may grant less; that is no reason not to start.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
@@ -298,50 +545,5 @@ fn udp_socket(address: SocketAddr) -> std::io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Which addresses to bind, and what to call each towards peers. ICE has to know by which address a datagram came, so
-/// each address has a socket of its own.
-fn plan(listen: IpAddr, advertise: &[IpAddr]) -> (Vec<IpAddr>, Vec<IpAddr>) {
-    match advertise {
-        [first, ..] => (vec![listen], vec![*first]),
-        [] if listen.is_unspecified() => {
-            let mut all: Vec<_> = if_addrs::get_if_addrs()
-                .unwrap_or_default()
-                .into_iter()
-                .map(|interface| interface.ip())
-                .filter(|ip| ip.is_ipv4() || (listen.is_ipv6() && !is_link_local(ip)))
-                .collect();
-            if all.is_empty() {
-                all.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            }
-            (all.clone(), all)
-        }
-        [] => (vec![listen], vec![listen]),
-    }
-}
-
-/// Link-local addresses need a zone, which candidates cannot carry.
-fn is_link_local(ip: &IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xffc0 == 0xfe80)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn udp_and_tcp_share_a_port_that_was_free() {
-        let mux = Mux::start(IpAddr::V4(Ipv4Addr::LOCALHOST), 0, &[]).await.unwrap();
-        assert_ne!(mux.port(), 0);
-        assert_eq!(mux.addresses().udp, mux.addresses().tcp);
-        TcpStream::connect(mux.addresses().tcp[0]).await.unwrap();
-        mux.stop();
-    }
-
-    #[test]
-    fn a_public_address_is_told_instead_of_the_bound_one() {
-        let public: IpAddr = "203.0.113.7".parse().unwrap();
-        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        assert_eq!(plan(any, &[public]), (vec![any], vec![public]));
-        assert!(!plan(any, &[]).0.is_empty());
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ use reelroom_sfu::{Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd
 use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
+use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, SessionId};
 use crate::peer::{Peer, Signals, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
@@ -43,11 +44,20 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 
 type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 
+/// Somebody who wants to join.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub(crate) joining: Joining,
+    /// What is said to them goes here.
+    pub(crate) signals: Signals,
+    /// From where their media is taken.
+    pub(crate) reach: Reach,
+}
+
 /// What a room's task is asked to do.
 pub(crate) enum Command {
     Join {
-        joining: Box<Joining>,
-        signals: Signals,
+        arrival: Box<Arrival>,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
     Signal {
@@ -207,8 +217,8 @@ impl RoomTask {
 
     fn command(&mut self, command: Command, now: Now) {
         match command {
-            Command::Join { joining, signals, reply } => {
-                let _ = reply.send(self.join(*joining, signals, now));
+            Command::Join { arrival, reply } => {
+                let _ = reply.send(self.join(*arrival, now));
             }
             Command::Signal { from, message } => self.signal(&from, *message, now),
             Command::SignalClosed(sid) => {
@@ -239,7 +249,8 @@ impl RoomTask {
         }
     }
 
-    fn join(&mut self, joining: Joining, signals: Signals, now: Now) -> Result<(), Refusal> {
+    fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
+        let Arrival { joining, signals, reach } = arrival;
         let sid = joining.sid.clone();
         let subscribes = joining.grants.may_subscribe();
         let identity = joining.identity.clone();
@@ -247,11 +258,11 @@ impl RoomTask {
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
-        let mut peer = Peer::new(self.mux.addresses(), signals, subscribes, now.at);
+        let mut peer = Peer::new(&self.mux.addresses(reach), signals, subscribes, now.at);
         peer.say(signal_response::Message::Join(response));
         for target in [Target::Publisher, Target::Subscriber] {
             let line = peer.line_mut(target);
-            let id = self.mux.register(line.session.ufrag(), self.inbox.clone());
+            let id = self.mux.register(line.session.ufrag(), self.inbox.clone(), reach);
             line.id = Some(id);
             self.sessions.insert(id, (sid.clone(), target));
         }

@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex};
 use rand::Rng as _;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
-use reelroom_sfu::{Joining, Now, Refusal, Room, RoomEnd, RoomOptions};
+use reelroom_sfu::{Now, Refusal, Room, RoomEnd, RoomOptions};
 use tokio::sync::oneshot;
 
 use crate::calls::Calls;
 use crate::error::MediaError;
 use crate::mux::Mux;
-use crate::peer::Signals;
 use crate::record::RecordSink;
-use crate::room_task::{Command, RoomHandle, RoomTask, now};
+use crate::room_task::{Arrival, Command, RoomHandle, RoomTask, now};
 use crate::webhook::Webhooks;
 
 /// How often a room may close under a join before that is given up.
@@ -109,16 +108,11 @@ impl Rooms {
     }
 
     /// Joins, creating the room where it is not open.
-    pub(crate) async fn join(
-        &self,
-        options: RoomOptions,
-        joining: Joining,
-        signals: Signals,
-    ) -> Result<Joined, Refusal> {
+    pub(crate) async fn join(&self, options: RoomOptions, arrival: Arrival) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
             let handle = self.open(options.clone());
             let (reply, answer) = oneshot::channel();
-            let join = Command::Join { joining: Box::new(joining.clone()), signals: signals.clone(), reply };
+            let join = Command::Join { arrival: Box::new(arrival.clone()), reply };
             if handle.commands.send(join).await.is_ok() {
                 match answer.await {
                     Ok(Ok(())) => return Ok(Joined { room: handle }),

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::keys::ApiKeys;
 use url::Url;
 
 use crate::error::MediaError;
-use crate::mux::Mux;
+use crate::mux::addresses::{self, MediaListen, Reach};
+use crate::mux::{Mux, MuxConfig};
 use crate::record::RecordSink;
 use crate::rooms::{Recorder, Rooms};
 use crate::session;
@@ -24,7 +26,7 @@ pub struct MediaConfig {
     /// Whose tokens are accepted; the first signs webhooks.
     pub keys: ApiKeys,
     /// Where media is received.
-    pub listen: IpAddr,
+    pub listen: MediaListen,
     /// UDP, and TCP for those whose UDP is blocked; 0 for any free port.
     pub udp_port: u16,
     /// What peers are told instead of the addresses of this machine.
@@ -53,7 +55,12 @@ impl MediaServer {
     /// [`MediaError::Listen`].
     pub async fn start(config: MediaConfig) -> Result<Self, MediaError> {
         session::install_crypto();
-        let mux = Mux::start(config.listen, config.udp_port, &config.advertise).await?;
+        let mux = Mux::start(MuxConfig {
+            listen: config.listen,
+            port: config.udp_port,
+            advertise: config.advertise,
+        })
+        .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
         let rooms = Rooms::new(Arc::clone(&mux), webhooks.clone());
         Ok(Self { shared: Arc::new(Shared { keys: config.keys, mux, rooms, webhooks }) })
@@ -77,6 +84,17 @@ impl MediaServer {
     /// The port of media.
     pub fn udp_port(&self) -> u16 {
         self.shared.mux.port()
+    }
+
+    /// What an operator should look at: addresses at which no media is received though it should be.
+    pub fn warnings(&self) -> Vec<String> {
+        self.shared.mux.warnings()
+    }
+
+    /// From where the media of somebody is taken who signals from `peer`.
+    pub(crate) fn reach(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Reach {
+        let mux = &self.shared.mux;
+        mux.reach(addresses::is_from_this_machine(peer, headers, |ip| mux.is_own(ip)))
     }
 
     /// Lets `sink` record a room; the room is shown as being recorded at once.

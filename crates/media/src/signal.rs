@@ -1,15 +1,16 @@
 //! `/rtc`: the WebSocket that clients join and signal by, and `/rtc/validate`, which says why that failed.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use futures::{SinkExt as _, StreamExt as _};
 use prost::Message as _;
 use reelroom_protocol::ids::ParticipantSid;
@@ -20,7 +21,8 @@ use reelroom_protocol::token::{self, Claims};
 use reelroom_sfu::{Joining, RoomOptions};
 use tokio::sync::mpsc;
 
-use crate::room_task::Command;
+use crate::mux::addresses::Reach;
+use crate::room_task::{Arrival, Command};
 use crate::server::MediaServer;
 
 const MAX_NAME_BYTES: usize = 256;
@@ -50,10 +52,18 @@ type Params = Query<HashMap<String, String>>;
 struct Admission {
     options: RoomOptions,
     joining: Joining,
+    reach: Reach,
+}
+
+/// The address of the peer of a connection, where the server was told to keep it.
+type PeerAddress = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+fn ip_of(peer: PeerAddress) -> Option<IpAddr> {
+    peer.map(|Extension(ConnectInfo(address))| address.ip())
 }
 
 async fn validate(State(server): State<MediaServer>, Query(params): Params, headers: HeaderMap) -> Response {
-    match admit(&server, &params, &headers) {
+    match admit(&server, &params, &headers, None) {
         Ok(_) => "success".into_response(),
         Err(refusal) => refusal.into_response(),
     }
@@ -63,10 +73,11 @@ async fn join(
     State(server): State<MediaServer>,
     Query(params): Params,
     headers: HeaderMap,
+    peer: PeerAddress,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else { return StatusCode::NOT_FOUND.into_response() };
-    let admission = match admit(&server, &params, &headers) {
+    let admission = match admit(&server, &params, &headers, ip_of(peer)) {
         Ok(admission) => admission,
         Err(refusal) => return refusal.into_response(),
     };
@@ -88,6 +99,7 @@ fn admit(
     server: &MediaServer,
     params: &HashMap<String, String>,
     headers: &HeaderMap,
+    peer: Option<IpAddr>,
 ) -> Result<Admission, (StatusCode, String)> {
     let refuse = |status, text: &str| (status, text.to_owned());
     let claims = claims(server, params, headers)?;
@@ -124,6 +136,7 @@ fn admit(
             grants,
             auto_subscribe: params.get("auto_subscribe").is_none_or(|value| value != "0" && value != "false"),
         },
+        reach: server.reach(peer, headers),
     })
 }
 
@@ -171,7 +184,8 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
     let (signals, mut outgoing) = mpsc::channel(QUEUE);
-    let joined = match server.rooms().join(admission.options, admission.joining, signals).await {
+    let Admission { options, joining, reach } = admission;
+    let joined = match server.rooms().join(options, Arrival { joining, signals, reach }).await {
         Ok(joined) => joined,
         Err(refusal) => {
             tracing::info!(participant = %sid, %refusal, "a join was refused");

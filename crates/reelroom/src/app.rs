@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
-use reelroom_app::{AppConfig, Playback, Recorder, WebApp};
+use reelroom_app::{AppConfig, Media, Playback, Recorder, WebApp};
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, Library, LibraryConfig, Limits, S3Config, StoreConfig};
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Access, Config, PlaybackStrategy};
-use crate::recorder::EgressRecorder;
+use crate::recorder::{EgressRecorder, OwnMedia};
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
 use crate::{data_dir, listener, urls};
@@ -89,10 +89,8 @@ impl App {
         } else {
             router = router.merge(reelroom_protocol::twirp::fallback());
         }
-        let web = (role == Role::Everything).then(|| {
-            let egress = embedded.as_ref().map(|parts| parts.egress.clone());
-            web_app(&config, &secrets, library.clone(), address, egress)
-        });
+        let web = (role == Role::Everything)
+            .then(|| web_app(&config, &secrets, library.clone(), address, embedded.as_ref()));
         router = match &web {
             Some(web) => router.fallback_service(web.router()),
             // Clients ask the root whether a server is there at all.
@@ -113,8 +111,9 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let listener = listener::letting_go(self.listener, listener::STALLED_READER);
-        let server =
-            axum::serve(listener, self.router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        // From where somebody signals decides from where their media is taken.
+        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
         let serving = tokio::spawn(server.into_future());
         if let Some(web) = &self.web {
             web.watch();
@@ -152,7 +151,7 @@ impl Embedded {
     ) -> anyhow::Result<Self> {
         let media = MediaServer::start(MediaConfig {
             keys: secrets.api_keys.clone(),
-            listen: config.listen,
+            listen: config.receives_media(),
             udp_port: config.udp_port,
             advertise: config.advertise_ips.clone(),
             webhook_urls: config.webhook_urls.clone(),
@@ -226,7 +225,7 @@ fn web_app(
     secrets: &Secrets,
     library: Library,
     address: SocketAddr,
-    egress: Option<Egress>,
+    embedded: Option<&Embedded>,
 ) -> WebApp {
     let playback = match config.recording_playback_strategy {
         PlaybackStrategy::Proxy => Playback::Proxy,
@@ -244,7 +243,8 @@ fn web_app(
         library,
         playback,
         portion_bytes: config.recording_file_portion_size,
-        recorder: egress.map(|egress| Arc::new(EgressRecorder(egress)) as Arc<dyn Recorder>),
+        recorder: embedded.map(|parts| Arc::new(EgressRecorder(parts.egress.clone())) as Arc<dyn Recorder>),
+        media: embedded.map(|parts| Arc::new(OwnMedia(parts.media.clone())) as Arc<dyn Media>),
     })
 }
 

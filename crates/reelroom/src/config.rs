@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use confique::Config as _;
 use confique::env::parse::list_by_comma;
+use reelroom_media::{MAX_ADDRESSES, MediaListen};
 use serde::Deserialize;
 use url::Url;
 
@@ -23,7 +24,8 @@ pub struct Config {
     #[config(env = "SERVER_PORT")]
     pub server_port: Option<u16>,
 
-    /// The address to listen on. Anything but a loopback address needs `access` to be set.
+    /// The address that the page and every API listen on. Anything but a loopback address needs `access` to be set. Media
+    /// has a setting of its own: `media_listen`.
     #[config(env = "LISTEN", default = "127.0.0.1")]
     pub listen: IpAddr,
 
@@ -40,8 +42,16 @@ pub struct Config {
     #[config(env = "UDP_PORT", default = 7882)]
     pub udp_port: u16,
 
-    /// The addresses that clients are told to send media to, separated by commas in the environment. Empty: those of
-    /// this machine's network interfaces. Behind NAT, the public address.
+    /// The addresses that media is received at, separated by commas in the environment; "0.0.0.0" stands for all IPv4
+    /// addresses of this machine, "::" for all. Unset: the address of `listen`; while that is a loopback address, all
+    /// addresses of this machine, where participants of this machine are heard from it alone, and those that a proxy in
+    /// front brings from elsewhere are heard from anywhere.
+    #[config(env = "MEDIA_LISTEN", parse_env = list_by_comma, default = [])]
+    pub media_listen: Vec<IpAddr>,
+
+    /// The addresses that clients are told to send media to, separated by commas in the environment: all of them, IPv4 and
+    /// IPv6. Unset: those that media is received at. Behind NAT, the public address; with clients on both sides, the
+    /// private one too.
     #[config(env = "ADVERTISE_IPS", parse_env = list_by_comma, default = [])]
     pub advertise_ips: Vec<IpAddr>,
 
@@ -235,6 +245,22 @@ impl Config {
                 self.listen
             );
         }
+        for (name, addresses) in
+            [("media_listen", &self.media_listen), ("advertise_ips", &self.advertise_ips)]
+        {
+            if addresses.len() > MAX_ADDRESSES {
+                anyhow::bail!("{name} has {} addresses: {MAX_ADDRESSES} at most", addresses.len());
+            }
+            if let Some(ip) = addresses.iter().find(|ip| ip.is_multicast()) {
+                anyhow::bail!("{name} has {ip}, which is the address of many: media has one receiver");
+            }
+        }
+        if let Some(ip) = self.advertise_ips.iter().find(|ip| ip.is_unspecified()) {
+            anyhow::bail!(
+                "advertise_ips has {ip}, which no client can send to: leave it out, and the addresses of this machine are \
+                 told"
+            );
+        }
         if self.livekit_api_key.is_some() != self.livekit_api_secret.is_some() {
             anyhow::bail!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
         }
@@ -280,6 +306,15 @@ impl Config {
             anyhow::bail!("livekit_url = \"{url}\" is no ws://, wss://, http:// or https:// URL");
         }
         Ok(())
+    }
+
+    /// Where media is received.
+    pub fn receives_media(&self) -> MediaListen {
+        match self.media_listen.as_slice() {
+            [] if self.listen.is_loopback() => MediaListen::AsSignalled,
+            [] => MediaListen::At(vec![self.listen]),
+            addresses => MediaListen::At(addresses.to_vec()),
+        }
     }
 
     /// Whether the media server and recorder of this program are used.

@@ -5,10 +5,9 @@
 //! opened its window) and then ends the connection with an error, which frees all of them. A reader that moves, however slowly,
 //! begins that time anew; a connection over which nothing is to be sent has none.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::serve::{Listener, ListenerExt as _};
+use axum::serve::{ListenerExt as _, TapIo};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,8 +18,8 @@ pub(crate) const STALLED_READER: Duration = Duration::from_secs(60);
 pub(crate) fn letting_go(
     listener: TcpListener,
     limit: Duration,
-) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
-    listener.tap_io(move |connection| {
+) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
+    listener.tap_io(move |connection: &mut TcpStream| {
         let socket = SockRef::from(&*connection);
         if let Err(error) = socket.set_tcp_user_timeout(Some(limit)) {
             tracing::debug!(%error, "readers that stop are not let go on this system");
@@ -30,6 +29,7 @@ pub(crate) fn letting_go(
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;

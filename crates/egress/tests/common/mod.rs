@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use reelroom_egress::Egress;
-use reelroom_media::{MediaConfig, MediaServer};
+use reelroom_media::{MediaConfig, MediaListen, MediaServer};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::CreateRoomRequest;
 use reelroom_protocol::token::{Claims, VideoGrants, mint};
@@ -27,7 +27,7 @@ pub(crate) fn keys() -> ApiKeys {
 pub(crate) async fn media(room: &str) -> MediaServer {
     let media = MediaServer::start(MediaConfig {
         keys: keys(),
-        listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        listen: MediaListen::At(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         udp_port: 0,
         advertise: Vec::new(),
         webhook_urls: Vec::new(),

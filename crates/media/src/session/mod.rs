@@ -111,6 +111,8 @@ const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
 /// A peer connection.
 pub(crate) struct Session {
     rtc: Rtc,
+    /// What the peer is told instead of where its datagrams arrive: behind NAT that is something else.
+    told: Vec<SocketAddr>,
     pending: Option<SdpPendingOffer>,
     reliable: Option<ChannelId>,
     lossy: Option<ChannelId>,
@@ -128,7 +130,7 @@ pub(crate) fn install_crypto() {
 }
 
 impl Session {
-    /// A connection that media can come or go by, reachable at `addresses`.
+    /// A connection that media can come or go by, at `addresses`.
     pub(crate) fn new(addresses: &LocalAddresses, now: Instant) -> Self {
         let mut config = Rtc::builder()
             .clear_codecs()
@@ -147,12 +149,10 @@ impl Session {
         config.codec_config().enable_av1(true);
         config.extension_map().set(DEPENDENCY_DESCRIPTOR_ID, descriptor::extension());
         let mut rtc = config.build(now);
-        for address in &addresses.udp {
+        for address in &addresses.bound {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
                 rtc.add_local_candidate(candidate);
             }
-        }
-        for address in &addresses.tcp {
             if let Ok(candidate) = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
             {
                 rtc.add_local_candidate(candidate);
@@ -160,6 +160,7 @@ impl Session {
         }
         let mut session = Self {
             rtc,
+            told: addresses.told.clone(),
             pending: None,
             reliable: None,
             lossy: None,
@@ -193,7 +194,7 @@ impl Session {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(SessionError::new)?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
-        Ok(answer?.to_sdp_string())
+        Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told))
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
@@ -234,7 +235,7 @@ impl Session {
         self.drain();
         let (offer, pending) = applied?;
         self.pending = Some(pending);
-        Some((offer.to_sdp_string(), mids))
+        Some((sdp::with_candidates(&offer.to_sdp_string(), &self.told), mids))
     }
 
     pub(crate) fn awaits_answer(&self) -> bool {

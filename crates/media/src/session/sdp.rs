@@ -1,6 +1,8 @@
 //! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, and hints that
 //! a publisher wants to see again.
 
+use std::net::SocketAddr;
+
 use reelroom_protocol::proto::TrackType;
 use reelroom_sfu::{Codec, Section};
 
@@ -132,6 +134,38 @@ pub(crate) fn without_idle_tracks(sdp: &str) -> String {
         .collect()
 }
 
+/// `sdp` with `told` as its candidates, best first, instead of those that str0m knows: it has to know where datagrams arrive,
+/// and behind NAT that is not what a peer can reach.
+pub(crate) fn with_candidates(sdp: &str, told: &[SocketAddr]) -> String {
+    let mut candidates =
+        Some(told.iter().enumerate().flat_map(|(place, address)| candidates(place, *address)));
+    sdp.split_inclusive('\n')
+        .flat_map(|line| {
+            let is_candidate = line.starts_with("a=candidate:");
+            let instead = candidates.take_if(|_| is_candidate).into_iter().flatten().collect::<Vec<_>>();
+            let kept = (!is_candidate).then(|| line.to_owned());
+            instead.into_iter().chain(kept)
+        })
+        .collect()
+}
+
+/// An address over UDP, and over TCP for those whose UDP is blocked; priorities by RFC 8445, section 5.1.2.1.
+fn candidates(place: usize, address: SocketAddr) -> [String; 2] {
+    /// Type preferences of host candidates, those of libwebrtc.
+    const UDP: u32 = 126;
+    const TCP: u32 = 90;
+    let priority = |of_type: u32| (of_type << 24) | ((65_535 - place as u32) << 8) | 255;
+    let (ip, port) = (address.ip(), address.port());
+    [
+        format!("a=candidate:{} 1 udp {} {ip} {port} typ host\r\n", 2 * place + 1, priority(UDP)),
+        format!(
+            "a=candidate:{} 1 tcp {} {ip} {port} typ host tcptype passive\r\n",
+            2 * place + 2,
+            priority(TCP)
+        ),
+    ]
+}
+
 /// The session part, then each media section, line ends included.
 fn split(sdp: &str) -> impl Iterator<Item = &str> {
     let mut starts: Vec<_> = sdp.match_indices("\nm=").map(|(at, _)| at + 1).collect();
@@ -193,6 +227,23 @@ mod tests {
         assert_eq!(answer.matches("start-bitrate").count(), 1);
         let nonsense = video("a=fmtp:96 x-google-start-bitrate=fast\r\n");
         assert_eq!(with_start_bitrates(&plain, &nonsense), plain);
+    }
+
+    #[test]
+    fn what_is_told_stands_where_the_candidates_stood() {
+        let sdp = |candidates: &str| {
+            format!("v=0\r\nm=audio 9 X 1\r\na=mid:0\r\n{candidates}a=rtcp-mux\r\nm=video 9 X 2\r\n")
+        };
+        let bound = sdp(
+            "a=candidate:9 1 udp 7 10.0.0.5 7882 typ host\r\na=candidate:8 1 tcp 6 10.0.0.5 7882 typ host\r\n",
+        );
+        let told = ["203.0.113.7:7882", "[2001:db8::7]:7882"].map(|text| text.parse().expect("an address"));
+        let expected = sdp("a=candidate:1 1 udp 2130706431 203.0.113.7 7882 typ host\r\n\
+             a=candidate:2 1 tcp 1526726655 203.0.113.7 7882 typ host tcptype passive\r\n\
+             a=candidate:3 1 udp 2130706175 2001:db8::7 7882 typ host\r\n\
+             a=candidate:4 1 tcp 1526726399 2001:db8::7 7882 typ host tcptype passive\r\n");
+        assert_eq!(with_candidates(&bound, &told), expected);
+        assert_eq!(with_candidates(&bound, &[]), sdp(""));
     }
 
     #[test]

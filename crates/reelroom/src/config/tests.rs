@@ -65,6 +65,20 @@ fn an_open_address_needs_access_said_on_purpose() {
 }
 
 #[test]
+fn media_has_addresses_of_its_own() {
+    let at = |text: &str| from_toml(text).unwrap().receives_media();
+    assert_eq!(at(""), MediaListen::AsSignalled);
+    assert_eq!(at("media_listen = [\"127.0.0.1\"]"), MediaListen::At(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
+    let any = MediaListen::At(vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
+    assert_eq!(at("listen = \"0.0.0.0\"\naccess = \"open\""), any);
+    assert_eq!(at("media_listen = [\"0.0.0.0\"]"), any);
+    assert!(refusal("advertise_ips = [\"0.0.0.0\"]").contains("no client can send to"));
+    assert!(refusal("advertise_ips = [\"224.0.0.1\"]").contains("many"));
+    assert!(refusal(&format!("media_listen = [{}]", "\"::1\",".repeat(17))).contains("17 addresses"));
+    assert!(refusal("advertise_ips = [\"example.org\"]").contains("advertise_ips"));
+}
+
+#[test]
 fn half_a_pair_and_impossible_values_are_refused() {
     assert!(refusal("livekit_api_key = \"k\"").contains("livekit_api_secret"));
     assert!(refusal("s3_endpoint = \"http://localhost:9000\"").contains("s3_bucket"));

@@ -1,0 +1,239 @@
+//! Which addresses media is received at, which ones clients are told, and whose datagrams a session takes. Pure.
+//!
+//! ```text
+//!   settings ─┐
+//!             ├─► receive_at: a socket each ─┐
+//!   machine ──┘                              ├─► told: the candidates of a session
+//!   ADVERTISE_IPS ───────────────────────────┘
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, header};
+use url::{Host, Url};
+
+/// More addresses than this are neither bound nor told: every one is a socket here and a check for each client.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// Where media is received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaListen {
+    /// At all addresses of this machine. Who signals from this machine is heard from this machine alone; who signals
+    /// from elsewhere, which only a proxy in front makes possible, is heard from anywhere.
+    AsSignalled,
+    /// At these addresses, an unspecified one standing for all of its family (`::` for all), from anywhere.
+    At(Vec<IpAddr>),
+}
+
+/// Whose datagrams a session takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those of this machine.
+    ThisMachine,
+    /// Everybody's.
+    Anywhere,
+}
+
+/// An address of this machine and the interface that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    pub(crate) ip: IpAddr,
+}
+
+/// The addresses to receive at, best first, [`MAX_ADDRESSES`] at most, and how many were left out for that.
+pub(crate) fn receive_at(listen: &MediaListen, machine: &[Interface]) -> (Vec<IpAddr>, usize) {
+    let of_machine = |wanted: fn(&IpAddr) -> bool| {
+        let mut usable: Vec<_> =
+            machine.iter().filter(|one| wanted(&one.ip) && !is_link_local(&one.ip)).collect();
+        usable.sort_by_key(|one| rank(one));
+        usable.into_iter().map(|one| one.ip).collect::<Vec<_>>()
+    };
+    let expand = |listen: &IpAddr| match listen {
+        IpAddr::V4(ip) if ip.is_unspecified() => of_machine(IpAddr::is_ipv4),
+        IpAddr::V6(ip) if ip.is_unspecified() => of_machine(|_| true),
+        ip => vec![*ip],
+    };
+    let mut addresses = Vec::new();
+    let wanted = match listen {
+        MediaListen::AsSignalled => of_machine(|_| true),
+        MediaListen::At(listen) => listen.iter().flat_map(expand).collect(),
+    };
+    for ip in wanted {
+        if !addresses.contains(&ip) {
+            addresses.push(ip);
+        }
+    }
+    let left_out = addresses.len().saturating_sub(MAX_ADDRESSES);
+    addresses.truncate(MAX_ADDRESSES);
+    (addresses, left_out)
+}
+
+/// What most clients can reach comes first: networks, then those that only programs on this machine share, then
+/// loopback.
+fn rank(interface: &Interface) -> u8 {
+    const LOCAL: [&str; 5] = ["docker", "br-", "veth", "virbr", "cni"];
+    if interface.ip.is_loopback() {
+        2
+    } else {
+        u8::from(LOCAL.iter().any(|prefix| interface.name.starts_with(prefix)))
+    }
+}
+
+/// Link-local addresses need a zone, which candidates cannot carry.
+fn is_link_local(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+/// The addresses that a session's candidates name: those that are advertised, else those that are received at. Clients
+/// on this machine are told its own in any case: they may not reach it by its public one.
+pub(crate) fn told(bound: &[SocketAddr], advertise: &[IpAddr], port: u16, reach: Reach) -> Vec<SocketAddr> {
+    let mut told: Vec<_> = advertise.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+    if told.is_empty() || reach == Reach::ThisMachine {
+        told.extend(bound);
+    }
+    let mut once = Vec::new();
+    for address in told {
+        if !once.contains(&address) {
+            once.push(address);
+        }
+    }
+    once.truncate(MAX_ADDRESSES);
+    once
+}
+
+/// From where somebody signals, told by the peer of the connection and by what a proxy or browser says of it.
+pub(crate) fn is_from_this_machine(
+    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+    is_own: impl Fn(IpAddr) -> bool,
+) -> bool {
+    let is_own = |ip: IpAddr| is_own(ip.to_canonical());
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // What a proxy does not say, it hides: then it is not this machine.
+    let forwarded = |value: &str| value.split(',').all(|one| forwarded_ip(one).is_some_and(is_own));
+    let host_of = |url: String| Url::parse(&url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+    // Without a proxy the page is called by a loopback name: by others it is not reached while it listens on loopback.
+    let is_loopback = |host: Host| match host {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    let host = text(header::HOST.as_str()).and_then(|host| host_of(format!("http://{host}")));
+    let origin = text(header::ORIGIN.as_str()).and_then(|origin| host_of(origin.to_owned()));
+    peer.is_none_or(is_own)
+        && text("x-forwarded-for").is_none_or(forwarded)
+        && text("x-real-ip").is_none_or(forwarded)
+        && text(header::FORWARDED.as_str()).is_none_or(|value| {
+            let mut hops = value.split([',', ';']).filter_map(|pair| pair.trim().strip_prefix("for="));
+            hops.all(|hop| forwarded_ip(hop).is_some_and(is_own))
+        })
+        && host.is_none_or(is_loopback)
+        && origin.is_none_or(is_loopback)
+}
+
+/// `192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1`, `"[2001:db8::1]:8080"` (RFC 7239, section 6).
+fn forwarded_ip(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn ips(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| ip(text)).collect()
+    }
+
+    fn machine() -> Vec<Interface> {
+        [
+            ("lo", "127.0.0.1"),
+            ("docker0", "172.17.0.1"),
+            ("wlan0", "192.0.2.7"),
+            ("wlan0", "169.254.3.4"),
+            ("lo", "::1"),
+            ("wlan0", "fe80::1"),
+            ("wlan0", "2001:db8::7"),
+        ]
+        .into_iter()
+        .map(|(name, text)| Interface { name: name.to_owned(), ip: ip(text) })
+        .collect()
+    }
+
+    #[test]
+    fn unspecified_addresses_stand_for_those_of_their_family() {
+        let at = |listen: &[&str]| receive_at(&MediaListen::At(ips(listen)), &machine()).0;
+        assert_eq!(at(&["127.0.0.1"]), ips(&["127.0.0.1"]));
+        assert_eq!(at(&["0.0.0.0"]), ips(&["192.0.2.7", "172.17.0.1", "127.0.0.1"]));
+        let all = ips(&["192.0.2.7", "2001:db8::7", "172.17.0.1", "127.0.0.1", "::1"]);
+        assert_eq!(at(&["::"]), all);
+        assert_eq!(at(&["127.0.0.1", "0.0.0.0"]), ips(&["127.0.0.1", "192.0.2.7", "172.17.0.1"]));
+        assert_eq!(receive_at(&MediaListen::AsSignalled, &machine()).0, all);
+        assert_eq!(receive_at(&MediaListen::AsSignalled, &[]).0, ips(&[]));
+    }
+
+    #[test]
+    fn a_machine_of_many_addresses_uses_the_best_of_them() {
+        let mut machine = machine();
+        for number in 0..100 {
+            machine
+                .insert(0, Interface { name: format!("br-{number}"), ip: ip(&format!("10.9.{number}.1")) });
+        }
+        let (addresses, left_out) = receive_at(&MediaListen::AsSignalled, &machine);
+        assert_eq!(addresses.len(), MAX_ADDRESSES);
+        assert_eq!(addresses[..2], ips(&["192.0.2.7", "2001:db8::7"]));
+        assert_eq!(left_out, 105 - MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn all_advertised_addresses_are_told_and_own_ones_to_this_machine() {
+        let bound = [SocketAddr::new(ip("10.0.0.5"), 7), SocketAddr::new(ip("127.0.0.1"), 7)];
+        let advertise = ips(&["203.0.113.7", "2001:db8::1", "10.0.0.5"]);
+        let told = |advertise: &[IpAddr], reach| -> Vec<IpAddr> {
+            super::told(&bound, advertise, 7, reach).iter().map(SocketAddr::ip).collect()
+        };
+        assert_eq!(told(&advertise, Reach::Anywhere), advertise);
+        let own = ips(&["203.0.113.7", "2001:db8::1", "10.0.0.5", "127.0.0.1"]);
+        assert_eq!(told(&advertise, Reach::ThisMachine), own);
+        assert_eq!(told(&[], Reach::Anywhere), ips(&["10.0.0.5", "127.0.0.1"]));
+    }
+
+    #[test]
+    fn who_signals_through_a_proxy_is_from_where_the_proxy_says() {
+        let own = ips(&["127.0.0.1", "::1", "192.0.2.7"]);
+        let is_local = |peer: Option<&str>, headers: &[(&'static str, &str)]| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect::<HeaderMap>();
+            is_from_this_machine(peer.map(ip), &headers, |ip| own.contains(&ip))
+        };
+        assert!(is_local(None, &[]));
+        assert!(is_local(Some("::ffff:127.0.0.1"), &[("host", "localhost:6080")]));
+        assert!(is_local(Some("::1"), &[("host", "[::1]:6080"), ("origin", "null")]));
+        assert!(is_local(Some("127.0.0.1"), &[("x-forwarded-for", "192.0.2.7")]));
+        assert!(is_local(Some("127.0.0.1"), &[("x-forwarded-for", "127.0.0.1, ::1")]));
+        assert!(is_local(Some("127.0.0.1"), &[("forwarded", "for=\"[::1]:9\";proto=https")]));
+        assert!(!is_local(Some("192.0.2.8"), &[]));
+        assert!(!is_local(Some("127.0.0.1"), &[("x-forwarded-for", "203.0.113.9")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("x-forwarded-for", "127.0.0.1, 203.0.113.9:55")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("x-forwarded-for", "unknown")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("x-real-ip", "2001:db8::9")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("forwarded", "for=_hidden, for=127.0.0.1")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("host", "calls.example.org")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("host", "192.0.2.7")]));
+        assert!(!is_local(Some("127.0.0.1"), &[("origin", "https://calls.example.org")]));
+    }
+}
