@@ -1,0 +1,100 @@
+// Somebody with Firefox, as Debian has it, by WebDriver BiDi. What ICE does is as in every new profile: only the devices
+// are fake ones.
+
+import puppeteer from 'puppeteer-core';
+import { until } from '../harness.mjs';
+
+/** The tone of Firefox's fake microphone, in Hz. Its fake camera shows one colour after the other. */
+export const FIREFOX_HZ = 440;
+
+const FAKE_DEVICES = {
+  'media.navigator.streams.fake': true,
+  'media.navigator.permission.disabled': true,
+  'media.navigator.audio.fake_frequency': FIREFOX_HZ,
+};
+
+export class FirefoxPerson {
+  /** `options.devices`: false for somebody who does not allow any. */
+  static async arrive({ devices = true } = {}) {
+    const person = new FirefoxPerson();
+    person.browser = await puppeteer.launch({
+      browser: 'firefox',
+      executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+      headless: true,
+      acceptInsecureCerts: true,
+      extraPrefsFirefox: devices ? FAKE_DEVICES : {},
+    });
+    person.page = await person.browser.newPage();
+    await person.page.setViewport({ width: 1280, height: 720 });
+    if (!devices) {
+      await person.page.evaluateOnNewDocument(() => {
+        navigator.mediaDevices.getUserMedia = async () => {
+          throw new DOMException('denied', 'NotAllowedError');
+        };
+      });
+    }
+    return person;
+  }
+
+  async open(url) {
+    await this.page.goto(url);
+    await this.page.waitForSelector('input[name=roomName]');
+  }
+
+  /** Through the form, as a person does. */
+  async join(url, room, name) {
+    await this.open(url);
+    for (const [field, text] of [
+      ['participantName', name],
+      ['roomName', room],
+    ]) {
+      const input = await this.page.waitForSelector(`input[name=${field}]`);
+      await input.click({ count: 3 });
+      await input.type(text);
+    }
+    await this.page.click('form button[type=submit]');
+    await this.button('Leave room');
+  }
+
+  /** The button of that name, once it is there. */
+  button(name) {
+    const find = (wanted) =>
+      [...document.querySelectorAll('button')].find(
+        (button) => (button.getAttribute('aria-label') ?? button.textContent.trim()) === wanted && !button.disabled,
+      ) ?? false;
+    return this.page.waitForFunction(find, { timeout: 20_000 }, name);
+  }
+
+  async press(name) {
+    await (await this.button(name)).asElement().click();
+  }
+
+  async reads(text) {
+    await until(() => this.page.evaluate((wanted) => document.body.textContent.includes(wanted), text), `"${text}"`);
+  }
+
+  /** The mean colour now shown of `name`: [red, green, blue], or null. */
+  colourOf(name) {
+    return this.page.evaluate((name) => {
+      const tile = [...document.querySelectorAll('[data-participant]')].find((t) => t.dataset.participant === name);
+      const video = tile?.querySelector('video');
+      if (!video || video.readyState < 2) return null;
+      const canvas = document.createElement('canvas');
+      canvas.width = canvas.height = 1;
+      const context = canvas.getContext('2d');
+      context.drawImage(video, 0, 0, 1, 1);
+      return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    }, name);
+  }
+
+  seesColour(name, isIt) {
+    return until(async () => {
+      const colour = await this.colourOf(name);
+      return colour && isIt(colour);
+    }, `the picture of ${name}`);
+  }
+
+  async leave() {
+    await this.browser.close();
+  }
+}
