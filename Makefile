@@ -29,6 +29,7 @@ test:
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	scripts/torture --small --at-once 3
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-proxy
 
 bench: page
 	@scripts/setup test

@@ -163,6 +163,7 @@ export async function browser(extraArgs = []) {
       '--use-fake-ui-for-media-stream',
       '--use-fake-device-for-media-stream',
       '--autoplay-policy=no-user-gesture-required',
+      '--ignore-certificate-errors',
       ...extraArgs,
     ],
   });
