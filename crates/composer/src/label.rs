@@ -27,6 +27,7 @@ pub fn render(text: &str, weight: Weight, height_px: u32, max_width_px: u32) -> 
         .filter(|c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
+    let clean = without_towers(&clean);
     let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
     if clean.is_empty() || max_width_px < 4 {
         return Ok(Mask::default());
@@ -49,9 +50,24 @@ pub fn render(text: &str, weight: Weight, height_px: u32, max_width_px: u32) -> 
     }
 }
 
+/// Letters carry three accents at most: a name must not cover the picture.
+fn without_towers(text: &str) -> String {
+    let mut accents = 0;
+    let is_kept = |c: &char| {
+        let is_accent = matches!(
+            c,
+            '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}'
+        );
+        accents = if is_accent { accents + 1 } else { 0 };
+        accents <= 3
+    };
+    text.chars().filter(is_kept).collect()
+}
+
 fn render_line(line: &str, weight: Weight, height_px: u32, width: u32) -> Result<Mask, ComposeError> {
     crate::filter::start()?;
-    let (width, height) = (width.next_multiple_of(2), (height_px * 2).next_multiple_of(2));
+    // Lines of some scripts are far higher than their letters, and textrender garbles what is higher than its frame.
+    let (width, height) = (width.next_multiple_of(2), height_px * 4);
     let wanted = gst_video::VideoCapsBuilder::new()
         .format(gst_video::VideoFormat::Argb)
         .width(width as i32)
@@ -62,7 +78,8 @@ fn render_line(line: &str, weight: Weight, height_px: u32, width: u32) -> Result
         Weight::Bold => "Bold",
     };
     let mut filter = Filter::new("textrender", "gstreamer1.0-x", wanted, |element| {
-        element.set_property("font-desc", format!("Sans {weight} {height_px}px"));
+        // The same Latin letters on every machine; what DejaVu lacks comes from whatever has it.
+        element.set_property("font-desc", format!("DejaVu Sans, Sans {weight} {height_px}px"));
         element.set_property_from_str("halignment", "left");
         element.set_property_from_str("valignment", "top");
         element.set_property("xpad", 0i32);
@@ -83,7 +100,42 @@ fn render_line(line: &str, weight: Weight, height_px: u32, width: u32) -> Result
     let (width, height) = (width as usize, height as usize);
     let coverage: Vec<u8> =
         map.chunks_exact(4).take(width * height).map(|pixel| pixel[1].min(pixel[0])).collect();
-    Ok(trimmed(&coverage, width))
+    let mask = trimmed(&coverage, width);
+    let rows = (height_px as usize * 2).next_multiple_of(2);
+    Ok(if line.chars().any(is_of_another_font) {
+        centred(&mask, height_px, rows)
+    } else {
+        cut(&mask, 0, rows)
+    })
+}
+
+/// DejaVu has the scripts up to Arabic, and Georgian; those of other fonts have base lines of their own.
+fn is_of_another_font(c: char) -> bool {
+    c >= '\u{700}' && !matches!(c, '\u{10a0}'..='\u{10ff}' | '\u{1e00}'..='\u{2bff}')
+}
+
+/// `rows` rows of a mask in which the ink is in the middle of where a line is, 0.6 letters below the top.
+fn centred(mask: &Mask, height_px: u32, rows: usize) -> Mask {
+    let inked: Vec<_> = mask
+        .coverage
+        .chunks_exact(mask.width.max(1))
+        .enumerate()
+        .filter(|(_, row)| row.iter().any(|coverage| *coverage > 24))
+        .map(|(row, _)| row as isize)
+        .collect();
+    let (Some(top), Some(bottom)) = (inked.first(), inked.last()) else { return Mask::default() };
+    cut(mask, (top + bottom) / 2 - (height_px * 6 / 10) as isize, rows)
+}
+
+/// `rows` rows of a mask from row `from` on; what lies outside is empty.
+fn cut(mask: &Mask, from: isize, rows: usize) -> Mask {
+    let row = |row: isize| {
+        let start = usize::try_from(row).ok().map(|row| row * mask.width);
+        start.and_then(|start| mask.coverage.get(start..start + mask.width))
+    };
+    let empty = vec![0; mask.width];
+    let coverage = (0..rows as isize).flat_map(|at| row(from + at).unwrap_or(&empty).to_vec()).collect();
+    Mask { width: mask.width, height: if mask.width == 0 { 0 } else { rows }, coverage }
 }
 
 /// Cuts off the empty columns on both sides. Rows stay: the base line must not depend on the letters.
@@ -142,6 +194,31 @@ mod tests {
     fn long_names_are_cut_to_the_width() {
         let mask = render(&"long name ".repeat(100), Weight::Medium, 16, 120).unwrap();
         assert!(mask.width <= 120 && mask.width > 60, "{}", mask.width);
+    }
+
+    #[test]
+    fn lines_of_every_script_lie_where_latin_ones_do() {
+        let ink = |text: &str| {
+            let mask = render(text, Weight::Medium, 20, 400).unwrap();
+            let rows = mask.coverage.chunks_exact(mask.width);
+            let inked: Vec<_> =
+                rows.enumerate().filter(|(_, row)| row.iter().any(|c| *c > 128)).map(|(at, _)| at).collect();
+            (mask.height, inked[0], inked[inked.len() - 1])
+        };
+        for name in ["Ann", "李明", "김한국", "สมชาย", "สุขา", "អោយ", "အောင်", "अमित", "அமில்", "ሰላም"]
+        {
+            let (height, top, bottom) = ink(name);
+            assert_eq!(height, 40, "{name}");
+            let middle = (top + bottom) / 2;
+            assert!((8..=16).contains(&middle) && bottom < 32, "{name}: {top} to {bottom}");
+        }
+    }
+
+    #[test]
+    fn accents_do_not_make_towers() {
+        let plain = render("e\u{301}\u{302}\u{303}", Weight::Medium, 16, 300).unwrap();
+        let tower = format!("e\u{301}\u{302}\u{303}{}", "\u{301}".repeat(100));
+        assert_eq!(render(&tower, Weight::Medium, 16, 300).unwrap(), plain);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod compose;
 pub mod encode;
 pub mod error;
 pub mod filter;
+pub mod fonts;
 pub mod label;
 pub mod layout;
 pub mod limit;

@@ -1,5 +1,6 @@
 //! The parts of the program, wired: which run, on which addresses, and in which order they stop.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
 use reelroom_app::{AppConfig, Media, Playback, Recorder, WebApp};
+use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, Library, LibraryConfig, Limits, S3Config, StoreConfig};
@@ -164,6 +166,7 @@ impl Embedded {
         }
         let compose = vec![own_program()?, OsString::from("compose")];
         tell_sandbox(Support::of_this_kernel());
+        tokio::task::spawn_blocking(tell_fonts);
         let shelf = Arc::new(LibraryShelf(library.clone()));
         let egress_config = EgressConfig {
             keep_takes: DAY * config.keep_takes_days,
@@ -254,6 +257,20 @@ fn tell_sandbox(support: Support) {
         tracing::info!(%support, "composers run in a sandbox");
     } else {
         tracing::warn!(%support, "this kernel does not confine composers, which read the media of strangers");
+    }
+}
+
+/// Names in a script without a font are boxes in recordings.
+fn tell_fonts() {
+    let missing = Fonts::of_this_machine().missing_scripts();
+    if !missing.is_empty() {
+        let scripts: Vec<_> = missing.iter().map(|(script, _)| *script).collect();
+        let packages: BTreeSet<_> = missing.iter().map(|(_, package)| *package).collect();
+        tracing::warn!(
+            scripts = scripts.join(", "),
+            packages = packages.into_iter().collect::<Vec<_>>().join(" "),
+            "no font of this machine has these scripts: names in them are boxes in recordings; these packages have them"
+        );
     }
 }
 
