@@ -12,7 +12,7 @@ run: build
 	@exec ./target/release/reelroom
 
 build: page
-	@cargo build --release --quiet --package reelroom --bin reelroom
+	@scripts/build
 
 page:
 	@scripts/setup run
