@@ -6,6 +6,7 @@ The reports of a stock client cannot be made to lie from outside: they are encry
 import asyncio
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -14,22 +15,28 @@ from person import HEIGHT, RATE, TICK_S, WIDTH, picture, sound
 LOAD = os.environ.get("LOAD_BIN", str(Path(__file__).parents[2] / "target/debug/reelroom-load"))
 # The load tool's.
 FPS = 30
-LENGTH_S = 40
+LENGTH_S = 30
 JOINED_S = 40
+MAKING = threading.Lock()
 
 
 def make_clip(folder):
     """(pictures, sound): made once for all rounds."""
     pictures, voice = folder / "clip.ivf", folder / "clip.opus"
-    if not voice.exists():
-        raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS)]
-        # A keyframe twice a second: it cannot be asked for one.
-        vp8 = ["-c:v", "libvpx", "-b:v", "400k", "-deadline", "realtime", "-cpu-used", "8", "-g", str(FPS // 2)]
-        encode(raw, [*vp8, "-f", "ivf"], pictures, (picture(round(n / FPS / TICK_S)) for n in range(LENGTH_S * FPS)))
-        raw = ["-f", "s16le", "-ar", str(RATE), "-ac", "1"]
-        opus = ["-c:a", "libopus", "-b:a", "48k", "-frame_duration", "20", "-f", "ogg"]
-        encode(raw, opus, voice, [sound(0, LENGTH_S * RATE).tobytes()])
+    with MAKING:
+        if not voice.exists():
+            encode_both(pictures, voice)
     return pictures, voice
+
+
+def encode_both(pictures, voice):
+    raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS)]
+    # A keyframe twice a second: it cannot be asked for one.
+    vp8 = ["-c:v", "libvpx", "-b:v", "400k", "-deadline", "realtime", "-cpu-used", "8", "-g", str(FPS // 2)]
+    encode(raw, [*vp8, "-f", "ivf"], pictures, (picture(round(n / FPS / TICK_S)) for n in range(LENGTH_S * FPS)))
+    raw = ["-f", "s16le", "-ar", str(RATE), "-ac", "1"]
+    opus = ["-c:a", "libopus", "-b:a", "48k", "-frame_duration", "20", "-f", "ogg"]
+    encode(raw, opus, voice, [sound(0, LENGTH_S * RATE).tobytes()])
 
 
 def encode(raw, coded, path, data):
