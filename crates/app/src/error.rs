@@ -121,10 +121,12 @@ impl From<LibraryError> for ApiError {
                 Self::NotFound("Recording not found".into())
             }
             LibraryError::NotFinished(_) => Self::Conflict("The recording is not finished yet".into()),
+            LibraryError::Deleted(_) => Self::NotFound("Recording not found".into()),
             LibraryError::NotWaiting(_) => Self::Conflict("The recording is stored already".into()),
             LibraryError::BadCursor => Self::BadRequest(error.to_string()),
             LibraryError::Index(_)
             | LibraryError::Store(_)
+            | LibraryError::Unreadable { .. }
             | LibraryError::Incomplete { .. }
             | LibraryError::Different
             | LibraryError::Local { .. } => Self::Unavailable(error.to_string()),

@@ -17,9 +17,6 @@ const COUNT_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Health {
     /// "ok".
     status: &'static str,
-    /// What works all the same and should be looked at: an address at which no media is received.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -30,18 +27,40 @@ pub(crate) struct Settings {
     livekit_url: Option<String>,
 }
 
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ready {
+    /// "ok".
+    status: &'static str,
+    /// What works all the same and should be looked at: an address at which no media is received.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    /// What could not be read when the store was listed the last time; absent when everything could. Nothing of it is
+    /// forgotten, and all else is listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listing: Option<Partial>,
+}
+
+/// A listing that is not of everything.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Partial {
+    /// Objects and folders that could not be read.
+    unreadable: usize,
+    /// A sentence for each of the first twenty.
+    reasons: Vec<String>,
+}
+
 /// Says that the program runs.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> axum::Json<Health> {
-    axum::Json(Health { status: "ok", warnings: Vec::new() })
+    axum::Json(Health { status: "ok" })
 }
 
 /// Says whether calls and recordings work: whether the LiveKit server and the store answer, and the recorder's disk takes something.
 #[utoipa::path(get, path = "/readyz", responses(
-    (status = 200, body = Health),
+    (status = 200, body = Ready),
     (status = 503, description = "One of them does not", body = ErrorBody),
 ))]
-pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health>, ApiError> {
+pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Ready>, ApiError> {
     // First: on a disk that is stuck the store may not answer either.
     if let Some(trouble) = app.recorder().and_then(|recorder| recorder.trouble) {
         return Err(ApiError::Unavailable(trouble));
@@ -49,8 +68,11 @@ pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Health
     let (livekit, store) = tokio::join!(app.livekit().check(), app.library().check());
     livekit.map_err(|error| ApiError::Unavailable(error.to_string()))?;
     store?;
+    let trouble = app.library().listing_trouble();
+    let listing =
+        (trouble.count > 0).then_some(Partial { unreadable: trouble.count, reasons: trouble.reasons });
     let warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
-    Ok(axum::Json(Health { status: "ok", warnings }))
+    Ok(axum::Json(Ready { status: "ok", warnings, listing }))
 }
 
 /// Figures for Prometheus, in the OpenMetrics text format.

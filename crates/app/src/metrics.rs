@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     durations: Family<RouteLabels, Histogram>,
     recordings: Family<StatusLabels, Gauge<i64>>,
     store_up: Gauge<i64>,
+    unreadable: Gauge<i64>,
     waiting: Gauge<i64>,
     resident: Gauge<u64, AtomicU64>,
     capacity: Gauge<i64>,
@@ -62,6 +63,7 @@ impl Metrics {
         let recordings = Family::default();
         let (started, start_failures) = (Counter::default(), Counter::default());
         let (store_up, waiting, resident) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let unreadable = Gauge::default();
         registry.register("http_requests", "HTTP requests answered", requests.clone());
         registry.register_with_unit(
             "http_request_duration",
@@ -77,6 +79,11 @@ impl Metrics {
             start_failures.clone(),
         );
         registry.register("store_up", "1 while the store of recordings can be read", store_up.clone());
+        registry.register(
+            "store_unreadable",
+            "Objects and folders that could not be read when the store was listed the last time; /readyz tells why",
+            unreadable.clone(),
+        );
         registry.register("recordings_waiting", "Recordings that wait to be stored", waiting.clone());
         registry.register_with_unit(
             "resident_memory",
@@ -109,6 +116,7 @@ impl Metrics {
             durations,
             recordings,
             store_up,
+            unreadable,
             waiting,
             resident,
             capacity,
@@ -143,6 +151,8 @@ impl Metrics {
             }
         }
         self.store_up.set(library.trouble().is_none().into());
+        let unreadable = library.listing_trouble().count;
+        self.unreadable.set(unreadable.try_into().unwrap_or(i64::MAX));
         self.waiting.set(library.waiting().try_into().unwrap_or(i64::MAX));
         self.resident.set(resident_bytes().unwrap_or(0));
         if let Some(recorder) = recorder {

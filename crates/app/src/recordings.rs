@@ -316,7 +316,7 @@ fn query(params: ListParams) -> Result<ListQuery, ApiError> {
     })
 }
 
-/// Deletes a recording, with everything that is kept beside it.
+/// Deletes a recording, with everything that is kept beside it. One that waits to be stored is not stored any more.
 #[utoipa::path(delete, path = "/recordings/{name}", params(("name" = String, Path)), responses(
     (status = 200, body = MessageAnswer),
     (status = 404, description = "There is no such recording", body = ErrorBody),

@@ -50,6 +50,7 @@ pub(crate) enum EndReason {
     SourceClosed,
     ProcessKilled,
     Failure,
+    Deleted,
 }
 
 impl EndReason {
@@ -59,6 +60,7 @@ impl EndReason {
             Self::SourceClosed => "Source closed",
             Self::ProcessKilled => "Process killed",
             Self::Failure => "Failure",
+            Self::Deleted => "Deleted",
         };
         format!("End reason: {reason}")
     }

@@ -19,6 +19,7 @@ use crate::compose::{Composed, Composition, Growth, crumb_of};
 use crate::disk::trouble;
 use crate::job::{EndReason, Outcome};
 use crate::shared::{Shared, remove_dir, unix_ns};
+use crate::shelf::ShelfError;
 
 const TICK: Duration = Duration::from_millis(100);
 /// With nobody publishing, an empty room is recorded after this.
@@ -336,6 +337,14 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                     });
                 }
                 return Some(published);
+            }
+            Err(error @ ShelfError::Deleted) => {
+                let deleted = error.to_string();
+                shared.update(id, |job| job.abort(unix_ns(), EndReason::Deleted, &deleted));
+                // The take may go only when it is known for good that it is not needed.
+                shared.store.flush().await;
+                discard(shared, id).await;
+                return None;
             }
             Err(error) => {
                 tracing::warn!(egress = %id, %error, "the recording could not be stored and is tried again");

@@ -5,10 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reelroom_library::{Publication, Published};
 
-/// It did not work; it is tried again.
+/// Why a recording is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ShelfError(pub String);
+pub enum ShelfError {
+    /// It did not work; it is tried again.
+    #[error("{0}")]
+    Failed(String),
+    /// Somebody deleted it while it waited: nothing of it is kept.
+    #[error("the recording was deleted before it was stored")]
+    Deleted,
+}
 
 /// Takes finished recordings.
 #[async_trait]
@@ -17,7 +23,7 @@ pub trait Shelf: Send + Sync + 'static {
     /// restart, and then replaces what it stored before. The file stays where it is.
     ///
     /// # Errors
-    /// Why it is not stored; the caller tries again later.
+    /// Why it is not stored; the caller tries again later, unless it was deleted.
     async fn publish(&self, publication: &Publication<'_>) -> Result<Published, ShelfError>;
 
     /// As [`Shelf::publish`], and nothing stands beside the file: `disableManifest` was set. A shelf that puts nothing there anyway

@@ -61,7 +61,7 @@ impl Shelf for TestShelf {
         let mut refusals = self.refusals.lock().unwrap();
         if *refusals > 0 {
             *refusals -= 1;
-            return Err(ShelfError("no bucket".into()));
+            return Err(ShelfError::Failed("no bucket".into()));
         }
         let stored = Stored {
             content: fs::read(recording.file).unwrap(),

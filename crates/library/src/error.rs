@@ -24,6 +24,17 @@ pub enum LibraryError {
     /// The store does not do what it should: look at it, and try again.
     #[error("the store of recordings fails: {0}")]
     Store(String),
+    /// The store is well, and does not give this one out: it is archived there, forbidden, or no name leads to it.
+    #[error("the store does not give out {name:?}: {reason}")]
+    Unreadable {
+        /// Which.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody deleted it before it was stored.
+    #[error("the recording {0:?} was deleted before it was stored")]
+    Deleted(String),
     /// Not all of it is stored: it is sent again.
     #[error("the store has {stored} bytes of {sent}")]
     Incomplete {

@@ -4,7 +4,8 @@
 //!
 //! - One row per name. A row says which objects it was read from, so that it is read again when they change.
 //! - What is being recorded is known only as long as the program runs: such rows are forgotten when the index is opened.
-//! - What waits to be stored, and which uploads are under way, is known nowhere else: these tables outlive the others.
+//! - What waits to be stored, or does not any more because it was deleted, and which uploads are under way, is known nowhere
+//!   else: these tables outlive the others.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -21,7 +22,7 @@ use crate::query::{ListQuery, Page, Position, SortKey, Value};
 use crate::recording::{Recording, Status};
 
 /// Raised when the table changes: an older index is thrown away and read again from the store.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS recordings;
@@ -44,6 +45,9 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS outbox (
         key TEXT PRIMARY KEY, file BLOB NOT NULL, size INTEGER NOT NULL, attempts INTEGER NOT NULL,
         last_error TEXT, failing_since_ms INTEGER, next_try_at_ms INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS discarded (
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, is_clean INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS multipart_uploads (
         place TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (place, id)
@@ -68,6 +72,16 @@ pub(crate) struct Origin {
     pub(crate) generation: i64,
     pub(crate) status: Status,
     pub(crate) in_backup: bool,
+}
+
+/// A recording that was deleted before it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Discarded {
+    pub(crate) key: String,
+    /// Its local copy.
+    pub(crate) file: PathBuf,
+    /// Nothing of it is in the store.
+    pub(crate) is_clean: bool,
 }
 
 impl Index {
@@ -101,10 +115,21 @@ impl Index {
     ) -> Result<(), LibraryError> {
         self.run(move |db| {
             let change = db.transaction()?;
+            supersede(&change, &recording)?;
             put(&change, &recording, &source, generation)?;
             change.commit()
         })
         .await
+    }
+
+    /// Writes a row of what was found in a store. What stands beside a file may say anything: it replaces no other row.
+    pub(crate) async fn put_found(
+        &self,
+        recording: Recording,
+        source: String,
+        generation: i64,
+    ) -> Result<(), LibraryError> {
+        self.run(move |db| put(db, &recording, &source, generation)).await
     }
 
     /// Notes what is not in the store: unless it is there already, or was dismissed.
@@ -126,6 +151,7 @@ impl Index {
             if dismissed || known.as_deref() == Some(Status::Complete.as_str()) {
                 return Ok(false);
             }
+            supersede(&change, &recording)?;
             put(&change, &recording, &source, generation)?;
             change.commit()?;
             Ok(true)
@@ -210,6 +236,67 @@ impl Index {
     pub(crate) async fn forget_waiting(&self, key: &str) -> Result<(), LibraryError> {
         let key = key.to_owned();
         self.run(move |db| db.execute("DELETE FROM outbox WHERE key = ?1", params![key])).await?;
+        Ok(())
+    }
+
+    /// Somebody deleted what was to be stored.
+    pub(crate) async fn discard(&self, key: &str, file: &Path) -> Result<(), LibraryError> {
+        let (key, file) = (key.to_owned(), file.to_owned());
+        self.run(move |db| {
+            let change = db.transaction()?;
+            change.execute(
+                "INSERT OR REPLACE INTO discarded (key, file, is_clean) VALUES (?1, ?2, FALSE)",
+                params![key, file.as_os_str().as_bytes()],
+            )?;
+            change.execute("DELETE FROM outbox WHERE key = ?1", params![key])?;
+            change.commit()
+        })
+        .await
+    }
+
+    /// What an upload has left of it in the store is deleted.
+    pub(crate) async fn discarded_is_clean(&self, key: &str) -> Result<(), LibraryError> {
+        let key = key.to_owned();
+        self.run(move |db| db.execute("UPDATE discarded SET is_clean = TRUE WHERE key = ?1", params![key]))
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn forget_discarded(&self, key: &str) -> Result<(), LibraryError> {
+        let key = key.to_owned();
+        self.run(move |db| db.execute("DELETE FROM discarded WHERE key = ?1", params![key])).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn is_discarded(&self, key: &str, file: &Path) -> Result<bool, LibraryError> {
+        let (key, file) = (key.to_owned(), file.to_owned());
+        self.run(move |db| {
+            db.prepare_cached("SELECT 1 FROM discarded WHERE key = ?1 AND file = ?2")?
+                .exists(params![key, file.as_os_str().as_bytes()])
+        })
+        .await
+    }
+
+    /// All that were deleted before they were stored, and whose local copies there may still be.
+    pub(crate) fn discarded(&self) -> Result<Vec<Discarded>, LibraryError> {
+        let db = self.connection.lock().expect("no code panics while it holds the index");
+        discarded(&db).map_err(index_error)
+    }
+
+    pub(crate) async fn unclean(&self) -> Result<Vec<Discarded>, LibraryError> {
+        let all = self.run(|db| discarded(db)).await?;
+        Ok(all.into_iter().filter(|gone| !gone.is_clean).collect())
+    }
+
+    /// Forgets those of which nothing is left anywhere.
+    pub(crate) fn forget_discarded_without(
+        &self,
+        is_there: impl Fn(&Path) -> bool,
+    ) -> Result<(), LibraryError> {
+        for gone in self.discarded()?.into_iter().filter(|gone| gone.is_clean && !is_there(&gone.file)) {
+            let db = self.connection.lock().expect("no code panics while it holds the index");
+            db.execute("DELETE FROM discarded WHERE key = ?1", params![gone.key]).map_err(index_error)?;
+        }
         Ok(())
     }
 
@@ -419,11 +506,16 @@ fn select(query: &ListQuery, position: Option<Position>) -> (String, Vec<Sql>) {
     (sql, values)
 }
 
-fn put(db: &Connection, recording: &Recording, source: &str, generation: i64) -> rusqlite::Result<()> {
+/// Others that stand for the same recording in the making go.
+fn supersede(db: &Connection, recording: &Recording) -> rusqlite::Result<()> {
     db.prepare_cached(
         "DELETE FROM recordings WHERE id = ?1 AND name <> ?2 AND status IN ('starting', 'recording', 'finishing')",
     )?
     .execute(params![recording.id, recording.name])?;
+    Ok(())
+}
+
+fn put(db: &Connection, recording: &Recording, source: &str, generation: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO recordings (name, id, room_name, room_id, started_at_ms, status, duration_ms, size, \
          progress, error, recovered, lost_ms, sha256, room_key, search, source, generation, in_backup) \
@@ -480,6 +572,15 @@ fn recording(row: &Row<'_>) -> rusqlite::Result<Recording> {
         in_backup: row.get(13)?,
         upload: None,
     })
+}
+
+fn discarded(db: &Connection) -> rusqlite::Result<Vec<Discarded>> {
+    db.prepare_cached("SELECT key, file, is_clean FROM discarded")?
+        .query_map([], |row| {
+            let file = PathBuf::from(OsString::from_vec(row.get(1)?));
+            Ok(Discarded { key: row.get(0)?, file, is_clean: row.get(2)? })
+        })?
+        .collect()
 }
 
 fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {

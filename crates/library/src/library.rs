@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::error::LibraryError;
 use crate::index::Index;
 use crate::link::LinkKey;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Waiting};
 use crate::query::{ListQuery, Page};
 use crate::recording::{Recording, Status};
 use crate::scan::{self, Evidence, KnownManifests};
 use crate::sidecar::{self, Sidecar};
-use crate::store::{Journal, Limits, Store, StoreConfig};
+use crate::store::{Journal, Limits, ListingTrouble, Store, StoreConfig};
 
 mod file;
 mod publish;
@@ -24,6 +24,7 @@ mod whole;
 
 pub use file::File;
 use publish::Beside;
+use refresh::Scanner;
 
 /// Whoever lists waits so long for the store's first answer while there is something else to show.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -76,7 +77,8 @@ struct Shared {
     refresh_every: Duration,
     /// Counts scans: what is written during one is newer than what it listed.
     generation: AtomicI64,
-    scan: tokio::sync::Mutex<KnownManifests>,
+    scan: tokio::sync::Mutex<Places<Scanner>>,
+    manifests: Places<Mutex<KnownManifests>>,
     is_refreshing: AtomicBool,
     state: Mutex<State>,
 }
@@ -86,15 +88,25 @@ struct BackupStore {
     root: Store,
     journal: Journal,
     after: Duration,
-    known_manifests: tokio::sync::Mutex<KnownManifests>,
+}
+
+/// One for each store.
+#[derive(Default)]
+struct Places<T> {
+    first: T,
+    backup: T,
 }
 
 #[derive(Default)]
 struct State {
     /// When the last scan began.
     refreshed_at: Option<Instant>,
+    /// How long the last scan took.
+    refresh_took: Duration,
     /// Why the last scan failed.
     trouble: Option<String>,
+    /// What the last scan that did not fail could not read.
+    listing: ListingTrouble,
     /// What was deleted, and during which scan.
     deleted: HashMap<String, i64>,
 }
@@ -115,11 +127,16 @@ impl Library {
                 root,
                 journal: Journal::new(index.clone(), "backup"),
                 after: backup.after,
-                known_manifests: tokio::sync::Mutex::default(),
             })
         });
+        index.forget_discarded_without(|file| file.is_file())?;
+        let discarded = index.discarded()?;
         // What is not on local disk any more cannot be waiting there.
-        let left = index.outbox()?.into_iter().filter(|waiting| waiting.file.is_file()).collect();
+        let waits = |waiting: &Waiting| {
+            waiting.file.is_file()
+                && !discarded.iter().any(|gone| gone.key == waiting.key && gone.file == waiting.file)
+        };
+        let left = index.outbox()?.into_iter().filter(waits).collect();
         let shared = Shared {
             store: root.at(plain)?,
             root,
@@ -131,7 +148,11 @@ impl Library {
             link_key: config.link_key,
             refresh_every: config.refresh_every,
             generation: AtomicI64::new(1),
-            scan: tokio::sync::Mutex::default(),
+            scan: tokio::sync::Mutex::new(Places {
+                first: Scanner::new(config.refresh_every),
+                backup: Scanner::new(config.refresh_every),
+            }),
+            manifests: Places::default(),
             is_refreshing: AtomicBool::new(false),
             state: Mutex::default(),
         };
@@ -259,6 +280,12 @@ impl Library {
         self.shared.store.check().await.map_err(|error| self.shared.placed(error))
     }
 
+    /// What could not be read of the store when it was listed the last time. All else is listed, and what was known of that
+    /// still is.
+    pub fn listing_trouble(&self) -> ListingTrouble {
+        self.shared.state().listing.clone()
+    }
+
     /// Why the store could not be read the last time.
     pub fn trouble(&self) -> Option<String> {
         self.shared.state().trouble.clone()
@@ -301,8 +328,8 @@ impl Library {
                 Err(_) => return Err(error),
             },
         };
-        let mut recording = scan::describe(store, &object, &Evidence::guess(&object, id)).await?;
-        recording.in_backup = in_backup;
+        let described = scan::describe(store, &object, &Evidence::guess(&object, id)).await?;
+        let mut recording = Recording { in_backup, ..described.recording };
         if let Some(id) = id.filter(|_| recording.id == recording.name) {
             id.clone_into(&mut recording.id);
         }
@@ -328,15 +355,18 @@ impl Library {
         &self.shared.link_key
     }
 
-    /// Deletes a recording with everything beside it.
+    /// Deletes a recording with everything beside it. One that waits to be stored waits no longer, and is not stored.
     ///
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
         let shared = &self.shared;
         let recording = self.find(name).await?;
-        if recording.status.is_active() || recording.upload.is_some() {
+        if recording.status.is_active() {
             return Err(LibraryError::NotFinished(name.to_owned()));
+        }
+        if recording.upload.is_some() && self.discard(&recording).await? {
+            return Ok(());
         }
         shared.state().deleted.insert(name.to_owned(), i64::MAX);
         let deleted = self.delete_objects(&recording).await;
@@ -346,6 +376,25 @@ impl Library {
         shared.index.remove(name).await?;
         tracing::info!(recording = name, id = recording.id, "deleted");
         Ok(())
+    }
+
+    /// Deletes a recording that waits to be stored, and false when it does not any more. Nothing is waited for: whoever
+    /// publishes it is told and deletes the local copy, and what an upload has left in the store is deleted when that answers.
+    async fn discard(&self, recording: &Recording) -> Result<bool, LibraryError> {
+        let (shared, name) = (&self.shared, recording.name.as_str());
+        let key = shared.key_of(name);
+        let Some(file) = shared.outbox.file(&key) else { return Ok(false) };
+        shared.index.discard(&key, &file).await?;
+        if !shared.outbox.discard(&key) {
+            // It has been stored in this very moment.
+            shared.index.forget_discarded(&key).await?;
+            return Ok(false);
+        }
+        shared.state().deleted.insert(name.to_owned(), shared.generation());
+        shared.index.dismiss(&recording.id).await?;
+        shared.index.remove(name).await?;
+        tracing::info!(recording = name, id = recording.id, "deleted before it was stored");
+        Ok(true)
     }
 
     /// The file first: what is left of an attempt that fails after it is no recording.
@@ -358,18 +407,22 @@ impl Library {
         }
         let store = &self.shared.store;
         store.delete(name).await?;
-        store.delete(&sidecar::own(name)).await?;
+        match store.delete(&sidecar::own(name)).await {
+            Ok(()) | Err(LibraryError::BadName(_)) => {}
+            Err(error) => return Err(error),
+        }
         match store.delete(&sidecar::advanced(name)).await {
             Ok(()) | Err(LibraryError::BadName(_)) => {}
             Err(error) => return Err(error),
         }
         let file = name.rsplit('/').next().unwrap_or(name).to_owned();
-        let mut known = self.shared.scan.lock().await;
-        let manifest =
-            known.iter().find(|(_, (_, files))| *files == [file.as_str()]).map(|(name, _)| name.clone());
+        let is_of_it = |(name, manifest): (&String, &scan::Manifest)| {
+            (manifest.files == [file.as_str()]).then(|| name.clone())
+        };
+        let manifest = self.shared.manifests(false).iter().find_map(is_of_it);
         if let Some(manifest) = manifest {
             store.delete(&manifest).await?;
-            known.remove(&manifest);
+            self.shared.manifests(false).remove(&manifest);
         }
         Ok(())
     }
@@ -400,6 +453,16 @@ impl Shared {
     /// Where a finished recording stands.
     fn store_of(&self, recording: &Recording) -> Result<&Store, LibraryError> {
         if recording.in_backup { self.backup_store() } else { Ok(&self.store) }
+    }
+
+    fn manifests(&self, of_backup: bool) -> MutexGuard<'_, KnownManifests> {
+        let manifests = if of_backup { &self.manifests.backup } else { &self.manifests.first };
+        manifests.lock().expect("no code panics while it holds the manifests")
+    }
+
+    /// With nothing to wait for between scans there is nothing to wait for here.
+    fn lone_for(&self, usual: Duration) -> Duration {
+        usual.min(self.refresh_every)
     }
 
     fn generation(&self) -> i64 {

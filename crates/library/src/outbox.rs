@@ -2,7 +2,7 @@
 //! forget of it stands in the index.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -70,12 +70,20 @@ struct Entry {
     waiting: Waiting,
     progress: Arc<Progress>,
     is_running: bool,
+    /// Somebody deleted it; whoever publishes it does not know yet.
+    is_discarded: bool,
     again: Arc<Notify>,
 }
 
 impl Entry {
     fn new(waiting: Waiting) -> Self {
-        Self { waiting, progress: Arc::default(), is_running: false, again: Arc::default() }
+        Self {
+            waiting,
+            progress: Arc::default(),
+            is_running: false,
+            is_discarded: false,
+            again: Arc::default(),
+        }
     }
 }
 
@@ -95,6 +103,10 @@ impl Outbox {
     /// A file is to be stored; what is known of it from before is kept.
     pub(crate) fn add(&self, key: &str, file: PathBuf, size: u64) -> Waiting {
         let mut all = self.lock();
+        if all.get(key).is_some_and(|entry| entry.is_discarded && entry.waiting.file != file) {
+            // Of one that is being let go: this is another.
+            all.remove(key);
+        }
         let entry = all.entry(key.to_owned()).or_insert_with(|| {
             Entry::new(Waiting {
                 key: key.to_owned(),
@@ -140,21 +152,43 @@ impl Outbox {
         Duration::from_millis(now_ms.saturating_sub(since_ms).max(0).unsigned_abs())
     }
 
-    pub(crate) fn done(&self, key: &str) {
-        self.lock().remove(key);
+    /// It waits no longer: false when somebody deleted it in the meantime.
+    pub(crate) fn done(&self, key: &str, file: &Path) -> bool {
+        let mut all = self.lock();
+        if all.get(key).is_some_and(|entry| entry.waiting.file != file) {
+            // The name is another one's by now.
+            return false;
+        }
+        all.remove(key).is_some_and(|entry| !entry.is_discarded)
+    }
+
+    /// Somebody deletes it: its running try ends as soon as it can. False when nothing of that key waits.
+    pub(crate) fn discard(&self, key: &str) -> bool {
+        let mut all = self.lock();
+        let Some(entry) = all.get_mut(key).filter(|entry| !entry.is_discarded) else { return false };
+        entry.is_discarded = true;
+        entry.progress.cancel();
+        entry.again.notify_one();
+        true
+    }
+
+    /// Whether something of that key waits, or is still being let go.
+    pub(crate) fn waits(&self, key: &str) -> bool {
+        self.lock().contains_key(key)
     }
 
     /// Where the file is.
     pub(crate) fn file(&self, key: &str) -> Option<PathBuf> {
-        self.lock().get(key).map(|entry| entry.waiting.file.clone())
+        let all = self.lock();
+        all.get(key).filter(|entry| !entry.is_discarded).map(|entry| entry.waiting.file.clone())
     }
 
     pub(crate) fn upload(&self, key: &str) -> Option<Upload> {
-        self.lock().get(key).map(Entry::upload)
+        self.lock().get(key).filter(|entry| !entry.is_discarded).map(Entry::upload)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().values().filter(|entry| !entry.is_discarded).count()
     }
 
     /// Waits until the next try is due, and at least for `pause`, or until somebody asks for it. False when nothing of that key
@@ -163,6 +197,9 @@ impl Outbox {
         let (again, pause) = {
             let mut all = self.lock();
             let Some(entry) = all.get_mut(key) else { return false };
+            if entry.is_discarded {
+                return true;
+            }
             let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
             // A clock that was set back must not make it wait for ever.
             let due_ms = entry.waiting.next_try_at_ms.unwrap_or(now_ms).min(now_ms + LONGEST_PAUSE_MS);
@@ -180,7 +217,7 @@ impl Outbox {
 
     /// Asks for another try at once; false when nothing of that key waits.
     pub(crate) fn retry(&self, key: &str) -> bool {
-        self.lock().get(key).is_some_and(|entry| {
+        self.lock().get(key).filter(|entry| !entry.is_discarded).is_some_and(|entry| {
             entry.again.notify_one();
             true
         })

@@ -6,14 +6,19 @@
 //!  .metadata/<name>.json         the advanced tutorial's: milliseconds and seconds
 //!  (nothing)                     a name such as "Room-RM_x-2026-01-01T101010.mp4" tells the rest
 //! ```
+//!
+//! Others may have written them, and anything in them: a field that is not what it should be is as good as missing, and no
+//! text or time is larger than a list can show.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use crate::publication::Publication;
 use crate::recording::{Recording, Status};
+use crate::store::MAX_SMALL_BYTES;
 
 pub(crate) const EXTENSION: &str = ".mp4";
 const METADATA_FOLDER: &str = ".metadata/";
@@ -49,16 +54,23 @@ pub(crate) fn is_manifest(name: &str) -> bool {
     file.starts_with("EG_") && file.ends_with(".json")
 }
 
+/// Of a room's name, a file's or an id.
+const MAX_NAME_CHARS: usize = 1024;
+const MAX_ERROR_CHARS: usize = 4096;
+/// The end of the year 9999: what is later shows nowhere.
+const LATEST_MS: i64 = 253_402_300_799_999;
+/// A hundred years.
+const LONGEST_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
+/// A manifest is of one egress, which has a file or a few.
+const MAX_FILES: usize = 1000;
+
 /// Our sidecar, which is LiveKit's manifest and more. Times are Unix nanoseconds.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Sidecar {
     pub(crate) egress_id: String,
     pub(crate) room_id: String,
     pub(crate) room_name: String,
-    #[serde(deserialize_with = "number")]
     pub(crate) started_at: i64,
-    #[serde(deserialize_with = "number")]
     pub(crate) ended_at: i64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) files: Vec<File>,
@@ -91,53 +103,103 @@ pub(crate) struct Sidecar {
 }
 
 /// LiveKit's `files[]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct File {
     pub(crate) filename: String,
     pub(crate) location: String,
 }
 
-/// The advanced tutorial's metadata. Its times are milliseconds and seconds, with fractions.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Advanced {
-    id: String,
-    room_name: String,
-    room_id: String,
-    started_at: f64,
-    duration: Option<f64>,
-}
+/// What others wrote, field by field.
+struct Fields(Value);
 
-/// LiveKit's protojson writes 64-bit numbers as texts, its manifests as numbers.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Whole(i64),
-        Fraction(f64),
-        Text(String),
-        Other(serde::de::IgnoredAny),
+impl Fields {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        // As some editors and systems begin a file.
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let value: Value = serde_json::from_slice(bytes).ok()?;
+        value.is_object().then_some(Self(value))
     }
-    Ok(match Number::deserialize(deserializer)? {
-        Number::Whole(value) => value,
-        Number::Fraction(value) => value as i64,
-        Number::Text(text) => text.parse().unwrap_or(0),
-        Number::Other(_) => 0,
-    })
+
+    fn text(&self, name: &str, most: usize) -> String {
+        self.0[name].as_str().unwrap_or_default().chars().take(most).collect()
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.text(name, MAX_NAME_CHARS)
+    }
+
+    /// LiveKit's protojson writes 64-bit numbers as texts, its manifests as numbers.
+    fn number(&self, name: &str) -> Option<f64> {
+        match &self.0[name] {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+        .filter(|number| number.is_finite())
+    }
+
+    fn whole(&self, name: &str) -> Option<i64> {
+        let exact = match &self.0[name] {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        exact.or_else(|| self.number(name).map(|number| number as i64))
+    }
+
+    fn count(&self, name: &str) -> Option<u64> {
+        self.whole(name).and_then(|number| u64::try_from(number).ok())
+    }
 }
 
 impl Sidecar {
     /// Reads ours or LiveKit's. `None` for something else.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let sidecar: Self = serde_json::from_slice(bytes).ok()?;
+        let mut fields = Fields::parse(bytes)?;
+        let files = fields.0["files"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(MAX_NAME_CHARS).collect();
+        let files = files
+            .iter()
+            .take(MAX_FILES)
+            .map(|file| File { filename: text(&file["filename"]), location: text(&file["location"]) })
+            .filter(|file| !file.filename.is_empty() || !file.location.is_empty())
+            .collect();
+        let sidecar = Self {
+            egress_id: fields.name("egress_id"),
+            room_id: fields.name("room_id"),
+            room_name: fields.name("room_name"),
+            started_at: fields.whole("started_at").unwrap_or(0),
+            ended_at: fields.whole("ended_at").unwrap_or(0),
+            files,
+            status: fields.name("status"),
+            duration_ns: fields.count("duration_ns"),
+            size: fields.count("size"),
+            sha256: fields.0["sha256"].is_string().then(|| fields.name("sha256")),
+            recovered: fields.0["recovered"].as_bool(),
+            stands_alone: fields.0["stands_alone"].as_bool().unwrap_or(false),
+            lost_ns: fields.count("lost_ns"),
+            error: fields.0["error"].is_string().then(|| fields.text("error", MAX_ERROR_CHARS)),
+            tracks: fields.0["tracks"].take(),
+            skipped: fields.0["skipped"].take(),
+            dropped_frames: fields.0["dropped_frames"].take(),
+        };
         (!sidecar.egress_id.is_empty() || !sidecar.room_name.is_empty()).then_some(sidecar)
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("texts and numbers make JSON");
-        json.push(b'\n');
-        json
+        let write = |sidecar: &Self| {
+            let mut json = serde_json::to_vec_pretty(sidecar).expect("texts and numbers make JSON");
+            json.push(b'\n');
+            json
+        };
+        let json = write(self);
+        if json.len() as u64 <= MAX_SMALL_BYTES {
+            return json;
+        }
+        // It would not be read again.
+        let left_out = Value::from("left out: it would make this file too large");
+        let skipped = left_out.clone();
+        write(&Self { tracks: left_out, skipped, ..self.clone() })
     }
 
     /// Of a recording that is being published, without the file's hash.
@@ -177,10 +239,10 @@ impl Sidecar {
         recording.room_name = self.room_name;
         recording.room_id = self.room_id;
         if self.started_at > 0 {
-            recording.started_at_ms = self.started_at / 1_000_000;
+            recording.started_at_ms = (self.started_at / 1_000_000).min(LATEST_MS);
         }
         // LiveKit's own manifest has no length, and the time between start and end is not that of the file.
-        recording.duration_ms = self.duration_ns.map(|duration| duration / 1_000_000);
+        recording.duration_ms = self.duration_ns.map(|duration| (duration / 1_000_000).min(LONGEST_MS));
         recording.size = recording.size.or(self.size);
         recording.sha256 = self.sha256;
         recording.recovered = self.recovered.unwrap_or(false);
@@ -201,27 +263,36 @@ impl Sidecar {
         }
     }
 
+    /// Whether this program wrote it, about a file that it had stored. LiveKit's has no hash.
+    pub(crate) fn is_of_a_stored_file(&self) -> bool {
+        self.sha256.as_deref().is_some_and(|hash| hash.len() == 64)
+            && self.duration_ns.is_some()
+            && !self.is_failed()
+    }
+
     pub(crate) fn is_failed(&self) -> bool {
         self.status == Status::Failed.as_str()
     }
 }
 
-/// Adds what the advanced tutorial's metadata tells. `None` for something else.
+/// Adds what the advanced tutorial's metadata tells, whose times are milliseconds and seconds, with fractions. `None` for
+/// something else.
 pub(crate) fn describe_advanced(bytes: &[u8], recording: &mut Recording) -> Option<()> {
-    let advanced: Advanced = serde_json::from_slice(bytes).ok()?;
-    if advanced.id.is_empty() && advanced.room_name.is_empty() {
+    let fields = Fields::parse(bytes)?;
+    let (id, room_name) = (fields.name("id"), fields.name("roomName"));
+    if id.is_empty() && room_name.is_empty() {
         return None;
     }
-    if !advanced.id.is_empty() {
-        recording.id = advanced.id;
+    if !id.is_empty() {
+        recording.id = id;
     }
-    recording.room_name = advanced.room_name;
-    recording.room_id = advanced.room_id;
-    if advanced.started_at > 0.0 {
-        recording.started_at_ms = advanced.started_at as i64;
+    recording.room_name = room_name;
+    recording.room_id = fields.name("roomId");
+    if let Some(started_at_ms) = fields.number("startedAt").filter(|started_at_ms| *started_at_ms > 0.0) {
+        recording.started_at_ms = (started_at_ms as i64).min(LATEST_MS);
     }
-    recording.duration_ms =
-        advanced.duration.filter(|seconds| *seconds > 0.0).map(|seconds| (seconds * 1000.0) as u64);
+    let seconds = fields.number("duration").filter(|seconds| *seconds > 0.0);
+    recording.duration_ms = seconds.map(|seconds| ((seconds * 1000.0) as u64).min(LONGEST_MS));
     Some(())
 }
 

@@ -14,7 +14,7 @@ use reelroom_app::{AppConfig, Media, Playback, Recorder, WebApp};
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
-use reelroom_library::{Backup, Library, LibraryConfig, Limits, S3Config, StoreConfig};
+use reelroom_library::{Backup, Library, LibraryConfig, Limits, StoreConfig};
 use reelroom_media::{MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -182,14 +182,8 @@ impl Embedded {
 }
 
 fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
-    let store = match &config.s3_bucket {
-        Some(bucket) => StoreConfig::S3(S3Config {
-            endpoint: config.s3_endpoint.clone(),
-            access_key: config.s3_access_key.clone(),
-            secret_key: config.s3_secret_key.clone(),
-            region: config.aws_region.clone(),
-            bucket: bucket.clone(),
-        }),
+    let store = match config.s3() {
+        Some(bucket) => StoreConfig::S3(bucket),
         None => StoreConfig::Local { root: config.data_dir.clone() },
     };
     Library::open(LibraryConfig {
@@ -206,15 +200,7 @@ fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
 
 fn backup(config: &Config) -> Option<Backup> {
     let folder = || config.backup_path.as_ref().map(|root| StoreConfig::Local { root: root.clone() });
-    let bucket = config.backup_s3_bucket.as_ref().map(|bucket| {
-        StoreConfig::S3(S3Config {
-            endpoint: config.backup_s3_endpoint.clone(),
-            access_key: config.backup_s3_access_key.clone(),
-            secret_key: config.backup_s3_secret_key.clone(),
-            region: config.backup_aws_region.clone(),
-            bucket: bucket.clone(),
-        })
-    });
+    let bucket = config.backup_s3().map(StoreConfig::S3);
     let store = bucket.or_else(folder)?;
     Some(Backup { store, after: Duration::from_secs(config.backup_after) })
 }

@@ -7,17 +7,19 @@
 // The derive makes validators that take `&String`.
 #![allow(clippy::ptr_arg)]
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use confique::Config as _;
 use confique::env::parse::list_by_comma;
+use reelroom_library::S3Config;
 use reelroom_media::{MAX_ADDRESSES, MediaListen};
 use serde::Deserialize;
 use url::Url;
 
 /// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
-#[derive(Clone, Debug, confique::Config)]
+#[derive(Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Config {
     /// The HTTP port of the page and every API. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`.
@@ -77,7 +79,8 @@ pub struct Config {
     #[config(env = "S3_ENDPOINT")]
     pub s3_endpoint: Option<String>,
 
-    /// The access key of the S3 server.
+    /// The access key of the S3 server. Unset: `aws_access_key_id`, and without that the role that Amazon's platform gives
+    /// (see docs/storing.md).
     #[config(env = "S3_ACCESS_KEY")]
     pub s3_access_key: Option<String>,
 
@@ -85,9 +88,26 @@ pub struct Config {
     #[config(env = "S3_SECRET_KEY")]
     pub s3_secret_key: Option<String>,
 
-    /// The region of the S3 server.
+    /// The access key under the name that Amazon's own programs read.
+    #[config(env = "AWS_ACCESS_KEY_ID")]
+    pub aws_access_key_id: Option<String>,
+
+    /// The secret key of `aws_access_key_id`.
+    #[config(env = "AWS_SECRET_ACCESS_KEY")]
+    pub aws_secret_access_key: Option<String>,
+
+    /// The session token that belongs to a temporary access key.
+    #[config(env = "AWS_SESSION_TOKEN")]
+    pub aws_session_token: Option<String>,
+
+    /// The region of the S3 server. Where the bucket is in another one, that is used.
     #[config(env = "AWS_REGION", default = "us-east-1")]
     pub aws_region: String,
+
+    /// Whether the bucket stands in the path of the S3 server's URLs (true) or in the host's name (false). Unset: in the
+    /// host's name for Amazon, Aliyun, Tencent and Volcano, in the path for all others.
+    #[config(env = "S3_FORCE_PATH_STYLE")]
+    pub s3_force_path_style: Option<bool>,
 
     /// Where recordings stand in the bucket or in the data folder.
     #[config(
@@ -121,9 +141,17 @@ pub struct Config {
     #[config(env = "BACKUP_S3_SECRET_KEY")]
     pub backup_s3_secret_key: Option<String>,
 
+    /// The session token that belongs to a temporary access key of the second bucket.
+    #[config(env = "BACKUP_AWS_SESSION_TOKEN")]
+    pub backup_aws_session_token: Option<String>,
+
     /// The region of the second bucket's S3 server.
     #[config(env = "BACKUP_AWS_REGION", default = "us-east-1")]
     pub backup_aws_region: String,
+
+    /// As `s3_force_path_style`, for the second bucket.
+    #[config(env = "BACKUP_S3_FORCE_PATH_STYLE")]
+    pub backup_s3_force_path_style: Option<bool>,
 
     /// For how many seconds the store has to refuse a recording before it is stored in the backup store. 0: it has to refuse
     /// it once.
@@ -221,6 +249,10 @@ impl Config {
             &mut self.s3_endpoint,
             &mut self.s3_access_key,
             &mut self.s3_secret_key,
+            &mut self.aws_access_key_id,
+            &mut self.aws_secret_access_key,
+            &mut self.aws_session_token,
+            &mut self.backup_aws_session_token,
             &mut self.backup_s3_bucket,
             &mut self.backup_s3_endpoint,
             &mut self.backup_s3_access_key,
@@ -274,6 +306,13 @@ impl Config {
         if self.s3_bucket.is_some() && self.s3_access_key.is_some() != self.s3_secret_key.is_some() {
             anyhow::bail!("s3_access_key and s3_secret_key are a pair: set both or neither");
         }
+        // Without a bucket here they are of something else that runs on this machine.
+        if self.s3_bucket.is_some()
+            && self.s3_access_key.is_none()
+            && self.aws_access_key_id.is_some() != self.aws_secret_access_key.is_some()
+        {
+            anyhow::bail!("aws_access_key_id and aws_secret_access_key are a pair: set both or neither");
+        }
         if self.backup_s3_bucket.is_none()
             && (self.backup_s3_endpoint.is_some()
                 || self.backup_s3_access_key.is_some()
@@ -303,7 +342,11 @@ impl Config {
         if let Some(url) = &self.livekit_url
             && (!matches!(url.scheme(), "ws" | "wss" | "http" | "https") || url.host().is_none())
         {
-            anyhow::bail!("livekit_url = \"{url}\" is no ws://, wss://, http:// or https:// URL");
+            // A password may stand in it.
+            anyhow::bail!(
+                "livekit_url = \"{}://...\" is no ws://, wss://, http:// or https:// URL",
+                url.scheme()
+            );
         }
         Ok(())
     }
@@ -315,6 +358,41 @@ impl Config {
             [] => MediaListen::At(vec![self.listen]),
             addresses => MediaListen::At(addresses.to_vec()),
         }
+    }
+
+    /// The bucket for recordings, and how to reach it. `None`: the data folder.
+    pub(crate) fn s3(&self) -> Option<S3Config> {
+        let bucket = self.s3_bucket.clone()?;
+        let own = self.s3_access_key.clone().zip(self.s3_secret_key.clone());
+        let amazons = || self.aws_access_key_id.clone().zip(self.aws_secret_access_key.clone());
+        // A token belongs to one key: to Amazon's variables' own where they name another.
+        let is_of_own = self.aws_access_key_id.is_none() || self.aws_access_key_id == self.s3_access_key;
+        let session_token = self.aws_session_token.clone().filter(|_| own.is_none() || is_of_own);
+        let (access_key, secret_key) = own.or_else(amazons).unzip();
+        Some(S3Config {
+            endpoint: self.s3_endpoint.clone(),
+            access_key,
+            secret_key,
+            session_token,
+            region: self.aws_region.clone(),
+            bucket,
+            force_path_style: self.s3_force_path_style,
+            platform: platform_variables(),
+        })
+    }
+
+    /// The second bucket.
+    pub(crate) fn backup_s3(&self) -> Option<S3Config> {
+        Some(S3Config {
+            endpoint: self.backup_s3_endpoint.clone(),
+            access_key: self.backup_s3_access_key.clone(),
+            secret_key: self.backup_s3_secret_key.clone(),
+            session_token: self.backup_aws_session_token.clone(),
+            region: self.backup_aws_region.clone(),
+            bucket: self.backup_s3_bucket.clone()?,
+            force_path_style: self.backup_s3_force_path_style,
+            platform: platform_variables(),
+        })
     }
 
     /// Whether the media server and recorder of this program are used.
@@ -331,6 +409,32 @@ impl Config {
         config.listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
         config
     }
+}
+
+/// Secrets and endpoints with passwords are among the settings: they are shown nowhere.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// By these Amazon's platform gives a program its role. No person sets them, so that they are no settings.
+const PLATFORM: [&str; 7] = [
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
+fn platform_variables() -> Vec<(String, String)> {
+    let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    // Amazon's programs call it differently than the library does that reads it.
+    let metadata =
+        value("AWS_EC2_METADATA_SERVICE_ENDPOINT").map(|url| ("AWS_METADATA_ENDPOINT".to_owned(), url));
+    PLATFORM.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).chain(metadata).collect()
 }
 
 fn is_folder(path: &str) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reelroom_egress::{Shelf, ShelfError};
-use reelroom_library::{Library, Publication, Published};
+use reelroom_library::{Library, LibraryError, Publication, Published};
 
 /// The library, as the recorder sees it.
 pub(crate) struct LibraryShelf(pub(crate) Library);
@@ -12,18 +12,25 @@ pub(crate) struct LibraryShelf(pub(crate) Library);
 #[async_trait]
 impl Shelf for LibraryShelf {
     async fn publish(&self, publication: &Publication<'_>) -> Result<Published, ShelfError> {
-        self.0.publish(publication).await.map_err(|error| ShelfError(error.to_string()))
+        self.0.publish(publication).await.map_err(refused)
     }
 
     async fn publish_alone(&self, publication: &Publication<'_>) -> Result<Published, ShelfError> {
-        self.0.publish_alone(publication).await.map_err(|error| ShelfError(error.to_string()))
+        self.0.publish_alone(publication).await.map_err(refused)
     }
 
     async fn has(&self, key: &str) -> Result<bool, ShelfError> {
-        self.0.has(key).await.map_err(|error| ShelfError(error.to_string()))
+        self.0.has(key).await.map_err(refused)
     }
 
     async fn pause(&self, key: &str, pause: Duration) {
         self.0.pause(key, pause).await;
+    }
+}
+
+fn refused(error: LibraryError) -> ShelfError {
+    match error {
+        LibraryError::Deleted(_) => ShelfError::Deleted,
+        error => ShelfError::Failed(error.to_string()),
     }
 }

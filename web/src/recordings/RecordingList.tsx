@@ -128,7 +128,7 @@ function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onP
         </progress>
       )}
       {status === 'failed' && <p className="recording__error">{recording.error ?? texts.failedUnknown}</p>}
-      {isUnfinished(recording) && recording.error !== null && (
+      {status !== 'failed' && recording.error !== null && (
         <p className="recording__error">{recording.error}</p>
       )}
       {ready && recording.lostSeconds !== null && (
@@ -162,27 +162,25 @@ function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onP
             </>
           )}
           {!recording.upload && (
-            <>
-              <button
-                type="button"
-                className="button button--icon"
-                aria-label={texts.list.reportNamed(name)}
-                title={texts.list.report}
-                onClick={onReport}
-              >
-                <Icon name="info" size={20} />
-              </button>
-              <button
-                type="button"
-                className="button button--icon button--remove"
-                aria-label={texts.list.removeNamed(name)}
-                title={texts.list.remove}
-                onClick={onRemove}
-              >
-                <Icon name="trash" size={20} />
-              </button>
-            </>
+            <button
+              type="button"
+              className="button button--icon"
+              aria-label={texts.list.reportNamed(name)}
+              title={texts.list.report}
+              onClick={onReport}
+            >
+              <Icon name="info" size={20} />
+            </button>
           )}
+          <button
+            type="button"
+            className="button button--icon button--remove"
+            aria-label={texts.list.removeNamed(name)}
+            title={texts.list.remove}
+            onClick={onRemove}
+          >
+            <Icon name="trash" size={20} />
+          </button>
         </div>
       )}
     </li>

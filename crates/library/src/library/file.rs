@@ -94,6 +94,8 @@ impl Library {
         }
         match shared.store.head(name).await {
             Err(LibraryError::NotFound(name)) => {
+                // Where the whole bucket is missing, or a disk is away, nothing is known to be gone.
+                self.check().await?;
                 shared.index.remove_complete(&name).await?;
                 Err(LibraryError::NotFound(name))
             }
@@ -124,7 +126,7 @@ impl Library {
             }
         };
         // Only a tag tells whether it is still the same file.
-        let again = if object.has_etag { Again::WhereItBrokeOff } else { Again::Never };
+        let again = if object.match_by.is_some() { Again::WhereItBrokeOff } else { Again::Never };
         let open = move |range| {
             let (store, object) = (store.clone(), object.clone());
             async move { store.stream(&object, range).await }.boxed()

@@ -35,7 +35,7 @@ impl Library {
     ///
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`],
-    /// [`LibraryError::Different`].
+    /// [`LibraryError::Different`]; [`LibraryError::Deleted`] when somebody deleted it: nothing of it is to be kept.
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
         self.publish_beside(publication, Beside::Sidecar).await
     }
@@ -57,6 +57,12 @@ impl Library {
         let (shared, key) = (&self.shared, publication.key);
         let location = shared.root.location(key)?;
         let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
+        let deleted = || LibraryError::Deleted(key.to_owned());
+        if shared.index.is_discarded(key, publication.file).await? {
+            shared.outbox.done(key, publication.file);
+            self.clean_up_discarded().await?;
+            return Err(deleted());
+        }
         let size = tokio::fs::metadata(publication.file).await.map_err(local)?.len();
         let mut sidecar = Sidecar::of(publication, location, size);
         sidecar.stands_alone = beside == Beside::Nothing;
@@ -70,15 +76,26 @@ impl Library {
         }
         let (waiting, progress) = shared.outbox.begin(key).expect("it was added, and only this removes it");
         shared.index.keep_waiting(waiting).await?;
-        match self.store(publication, &mut sidecar, &progress).await {
+        let stored = self.store(publication, &mut sidecar, &progress).await;
+        if shared.index.is_discarded(key, publication.file).await? {
+            shared.outbox.done(key, publication.file);
+            self.clean_up_discarded().await?;
+            return Err(deleted());
+        }
+        match stored {
             Ok(stored) => {
                 if let Some(name) = name {
                     let recording = Recording { in_backup: stored.in_backup, ..sidecar.to_recording(name) };
                     // The next scan compares it with what is listed, and finds it changed once.
                     shared.index.put(recording, stored.object.etag, shared.generation()).await?;
                 }
-                shared.outbox.done(key);
+                if !shared.outbox.done(key, publication.file) {
+                    // In the very last moment.
+                    self.clean_up_discarded().await?;
+                    return Err(deleted());
+                }
                 shared.index.forget_waiting(key).await?;
+                shared.index.forget_discarded(key).await?;
                 Ok(stored.published)
             }
             Err(error) => {
@@ -88,6 +105,39 @@ impl Library {
                 Err(error)
             }
         }
+    }
+
+    /// Deletes from the stores what uploads have left there of recordings that were deleted meanwhile. What cannot be reached
+    /// now is deleted later.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub(super) async fn clean_up_discarded(&self) -> Result<(), LibraryError> {
+        let shared = &self.shared;
+        for gone in shared.index.unclean().await? {
+            let key = gone.key.as_str();
+            // Whoever is about it ends first, or it is another recording of that name by now.
+            if shared.outbox.waits(key) {
+                continue;
+            }
+            let roots = [Some(&shared.root), shared.backup.as_ref().map(|backup| &backup.root)];
+            let mut is_clean = true;
+            for root in roots.into_iter().flatten() {
+                for key in [key, &sidecar::own(key)] {
+                    match root.delete(key).await {
+                        Ok(()) | Err(LibraryError::BadName(_)) => {}
+                        Err(error) => {
+                            tracing::debug!(key, %error, "what was uploaded of a deleted recording is deleted later");
+                            is_clean = false;
+                        }
+                    }
+                }
+            }
+            if is_clean {
+                shared.index.discarded_is_clean(key).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn store(

@@ -1,5 +1,6 @@
-//! What has to be put right in the stores without anybody asking: uploads that did not end are aborted, and recordings in
-//! the backup store are moved to the first one.
+//! What has to be put right in the stores without anybody asking: uploads that did not end are aborted, what is left of
+//! deleted recordings goes, and recordings in the backup store are moved to the first one. The store is looked at although
+//! nobody lists it, so that its troubles are told before somebody needs it.
 
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use crate::store::{Progress, Source};
 const EVERY: Duration = Duration::from_secs(5);
 /// While a store fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The store is looked at so often at most, and takes this part of the time at most: each page of a bucket's listing costs.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_PART: u32 = 50;
+const LONGEST_LOOK_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 impl Library {
     /// Puts the stores right, again and again until it is told to stop.
@@ -24,6 +29,10 @@ impl Library {
             let mut pause = EVERY;
             let mut trouble: Option<String> = None;
             loop {
+                if self.is_look_due() {
+                    // A failure is told by the state, and in the log.
+                    let _ = self.refresh().await;
+                }
                 match self.put_right().await {
                     Ok(()) => (pause, trouble) = (EVERY, None),
                     Err(error) => {
@@ -44,12 +53,19 @@ impl Library {
         }
     }
 
+    fn is_look_due(&self) -> bool {
+        let state = self.shared.state();
+        let pause = (state.refresh_took * LOOK_PART).clamp(LOOK_EVERY, LONGEST_LOOK_PAUSE);
+        state.refreshed_at.is_none_or(|at| at.elapsed() >= pause)
+    }
+
     /// Puts the stores right once.
     ///
     /// # Errors
     /// [`LibraryError::Store`], [`LibraryError::Index`]: what is left is done by the next call.
     pub async fn put_right(&self) -> Result<(), LibraryError> {
         let shared = &self.shared;
+        self.clean_up_discarded().await?;
         let aborted = shared.root.abort(&shared.journal).await.map_err(|error| shared.placed(error));
         if let Some(backup) = &shared.backup {
             backup.root.abort(&backup.journal).await?;

@@ -71,10 +71,14 @@ impl Fixture {
 }
 
 fn open(folder: &Path) -> Library {
+    open_with_index(folder, "index.db")
+}
+
+fn open_with_index(folder: &Path, index: &str) -> Library {
     let config = LibraryConfig {
         store: StoreConfig::Local { root: folder.join("store") },
         prefix: "recordings/".into(),
-        index: folder.join("index.db"),
+        index: folder.join(index),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::ZERO,
         limits: Limits::default(),
@@ -283,7 +287,6 @@ async fn a_recording_is_listed_and_played_while_its_store_refuses_it() {
     let local = fixture.library.file("a.mp4").await.unwrap();
     let bytes: Vec<_> = fixture.library.stream(&local, 1..4).await.unwrap().collect().await;
     assert_eq!(bytes.into_iter().map(|bytes| bytes.unwrap()).collect::<Vec<_>>().concat(), b"ont");
-    assert!(matches!(fixture.library.delete("a.mp4").await, Err(LibraryError::NotFinished(_))));
 
     // Somebody who mended it need not wait for the next try.
     let pausing = fixture.library.pause("recordings/a.mp4", Duration::from_secs(60));
@@ -308,6 +311,7 @@ async fn a_store_that_fails_is_told_and_what_was_known_is_still_listed() {
             secret_key: Some("b".into()),
             region: "us-east-1".into(),
             bucket: "b".into(),
+            ..S3Config::default()
         }),
         prefix: "recordings/".into(),
         index: fixture.folder.path().join("other.db"),
@@ -349,6 +353,7 @@ impl Bucket {
                 secret_key: Some(s3_server::SECRET_KEY.into()),
                 region: "us-east-1".into(),
                 bucket: s3_server::BUCKET.into(),
+                ..S3Config::default()
             }),
             prefix: "recordings/".into(),
             index: self.folder.path().join("index.db"),
@@ -552,3 +557,6 @@ async fn two_stores_that_refuse_a_recording_are_both_told() {
     std::fs::remove_file(obstacle).unwrap();
     bucket.publish(&library, "EG_0.mp4").await.unwrap();
 }
+
+mod discarded;
+mod neighbours;

@@ -55,12 +55,25 @@ pub(crate) struct Progress {
     pub(crate) bytes: AtomicU64,
     /// All was sent, and is read back.
     pub(crate) is_verifying: AtomicBool,
+    is_cancelled: AtomicBool,
 }
 
 impl Progress {
     pub(crate) fn reset(&self) {
         self.bytes.store(0, Ordering::Relaxed);
         self.is_verifying.store(false, Ordering::Relaxed);
+    }
+
+    /// Nobody wants it any more: it ends between two parts, and keeps nothing.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self, name: &str) -> Result<(), LibraryError> {
+        match self.is_cancelled.load(Ordering::Relaxed) {
+            true => Err(LibraryError::Deleted(name.to_owned())),
+            false => Ok(()),
+        }
     }
 
     fn add(&self, bytes: usize) {
@@ -119,8 +132,8 @@ impl Store {
     /// copied: the file then has two names, and whoever changes it has to write a new one.
     ///
     /// # Errors
-    /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Different`], [`LibraryError::Store`]. What was
-    /// there before may then be gone, the file is not.
+    /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Different`], [`LibraryError::Store`],
+    /// [`LibraryError::Deleted`] when it was cancelled. What was there before may then be gone, the file is not.
     pub(crate) async fn put_file(
         &self,
         name: &str,
@@ -130,6 +143,7 @@ impl Store {
         progress: &Progress,
     ) -> Result<Object, LibraryError> {
         progress.reset();
+        progress.check(name)?;
         if let Source::File(file) = source
             && let Some(size) = self.link(name, file).await?
         {
@@ -140,7 +154,9 @@ impl Store {
         progress.bytes.store(0, Ordering::Relaxed);
         progress.is_verifying.store(true, Ordering::Relaxed);
         let verified = self.verify(name, proof, progress).await;
-        if let Err(LibraryError::Incomplete { .. } | LibraryError::Different) = &verified {
+        if let Err(LibraryError::Incomplete { .. } | LibraryError::Different | LibraryError::Deleted(_)) =
+            &verified
+        {
             // It would be listed, and not play, if our own copy were lost too.
             let _ = self.delete(name).await;
         }
@@ -154,7 +170,7 @@ impl Store {
         journal: &Journal,
         progress: &Progress,
     ) -> Result<(), LibraryError> {
-        let path = self.path(name)?;
+        let path = self.path_to_write(name)?;
         let mut parts = Parts::open(source).await?;
         let first = parts.next().await?;
         let limit = self.limits.transfer(PART_BYTES);
@@ -164,10 +180,11 @@ impl Store {
             progress.add(len);
             return Ok(());
         }
-        let Some(s3) = &self.s3 else {
+        let Some(s3) = self.s3.as_ref().map(|s3| &s3.objects) else {
             let mut upload = self.call(self.objects.put_multipart(&path)).await?.map_err(store_error)?;
             let mut part = first;
             while !part.is_empty() {
+                progress.check(name)?;
                 let len = part.len();
                 within(limit, upload.put_part(part.into())).await?.map_err(store_error)?;
                 progress.add(len);
@@ -181,12 +198,14 @@ impl Store {
         let sending = async {
             let (mut part, mut sent): (_, Vec<PartId>) = (first, Vec::new());
             while !part.is_empty() {
+                progress.check(name)?;
                 let len = part.len();
                 let putting = s3.put_part(&path, &id, sent.len(), PutPayload::from(part));
                 sent.push(within(limit, putting).await?.map_err(store_error)?);
                 progress.add(len);
                 part = if len < PART_BYTES { Bytes::new() } else { parts.next().await? };
             }
+            progress.check(name)?;
             within(limit, s3.complete_multipart(&path, &id, sent)).await?.map_err(store_error)?;
             Ok(())
         };
@@ -210,7 +229,7 @@ impl Store {
         for (key, id) in journal.left().await? {
             let path = object_store::path::Path::parse(&key).map_err(store_error)?;
             let aborted = match &self.s3 {
-                Some(s3) => self.call(s3.abort_multipart(&path, &id)).await?,
+                Some(s3) => self.call(s3.objects.abort_multipart(&path, &id)).await?,
                 // It was one of an S3 server that is not used any more.
                 None => Ok(()),
             };
@@ -252,6 +271,7 @@ impl Store {
         let mut hash = Sha256::new();
         while let Some(some) = bytes.next().await {
             let some = some?;
+            progress.check(name)?;
             hash.update(&some);
             progress.add(some.len());
         }
@@ -261,7 +281,7 @@ impl Store {
     /// On the same disk a file is stored by giving it another name. Its bytes, or `None` where that cannot be done.
     async fn link(&self, name: &str, file: &Path) -> Result<Option<u64>, LibraryError> {
         let Some(root) = &self.root else { return Ok(None) };
-        let target = root.join(self.path(name)?.as_ref());
+        let target = root.join(self.path_to_write(name)?.as_ref());
         let file = file.to_owned();
         let linking = tokio::task::spawn_blocking(move || {
             let local = |source| LibraryError::Local { path: file.display().to_string(), source };

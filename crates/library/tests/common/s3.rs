@@ -8,14 +8,21 @@
 //! curl $S3_ENDPOINT/_fault                                                      {"kind":"hang","for":1,"struck":1}
 //! ```
 //!
+//! What other S3 servers do differently is set in the same way, with [`Manner`] in the place of a kind, several at once:
+//!
+//! ```text
+//! curl -X PUT $S3_ENDPOINT/_manners -d '["no-checksums","v1-listing"]'
+//! ```
+//!
 //! `kind` is one of [`Kind`]; without `for` it strikes until another is set; without `method` it strikes requests of every
 //! method that it can strike. `struck` counts since it was set. `_fault` needs no signature.
 
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream;
@@ -36,7 +43,14 @@ pub(crate) const ACCESS_KEY: &str = "access";
 pub(crate) const SECRET_KEY: &str = "secret-of-s3";
 pub(crate) const BUCKET: &str = "reelroom";
 
+/// The token that temporary credentials need.
+pub(crate) const SESSION_TOKEN: &str = "to/ken+of=a session";
+
 const CONTROL: &str = "/_fault";
+const MANNERS: &str = "/_manners";
+/// The host whose first label is a bucket.
+const VIRTUAL_HOST: &str = ".localhost";
+const CLOCK_AHEAD: Duration = Duration::from_secs(3600);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
@@ -65,6 +79,55 @@ pub(crate) enum Kind {
     Corrupt,
 }
 
+/// What a kind of server does differently from the others, all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Manner {
+    /// Backblaze B2: a header of a checksum is refused.
+    NoChecksums,
+    /// Google, MEGA, Riak: there is no DeleteObjects.
+    NoDeleteObjects,
+    /// Aliyun: the bucket has to be in the host's name.
+    VirtualHosts,
+    /// Credentials are temporary: a request without their token is refused.
+    SessionToken,
+    /// ETags are weak, as behind a proxy that compresses; `If-Match` of them never matches.
+    WeakEtags,
+    /// No ETag is told of anything.
+    NoEtags,
+    /// `If-Match` is refused.
+    NoConditions,
+    /// The bucket is in eu-west-1; other regions are refused, as Amazon does it (400), naming it.
+    OtherRegion,
+    /// The same by a redirect (301) that names it in a header only.
+    RegionRedirect,
+    /// The server's clock is an hour ahead, and what is more than a quarter of an hour off is refused.
+    SkewedClock,
+    /// ListObjectsV2 is refused.
+    V1Listing,
+    /// ListObjectsV2 is not known, and what it asks is answered as ListObjects is.
+    V1ListingInDisguise,
+    /// Keys are URL-encoded, whether that is asked for or not.
+    EncodedKeys,
+    /// Ranges are ignored: 200, and all of it.
+    NoRanges,
+    /// Ranges are refused: 501.
+    RangesRefused,
+    /// Bodies in chunks, of either kind, are refused.
+    NoChunks,
+    /// There is no way to abort a multipart upload.
+    NoAbort,
+    /// Every third request is answered 503 SlowDown.
+    SlowDown,
+    /// A page of a listing has two objects at most.
+    SmallPages,
+    /// The second page of a listing is refused.
+    HalfAListing,
+}
+
+/// An object that is listed, and that every read of is refused.
+const ARCHIVED: &str = "archived";
+
 /// A fault, as it is set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,11 +154,29 @@ impl From<Kind> for Fault {
 #[derive(Clone, Default)]
 pub(crate) struct Faults {
     current: Arc<Mutex<Fault>>,
+    manners: Arc<Mutex<Vec<Manner>>>,
+    /// Further objects of every listing, by whole key: what no folder could hold.
+    extra: Arc<Mutex<Vec<String>>>,
+    requests: Arc<AtomicU64>,
 }
 
 impl Faults {
     pub(crate) fn set(&self, fault: impl Into<Fault>) {
         *self.current.lock().expect("nobody panics while holding the fault") = fault.into();
+    }
+
+    pub(crate) fn set_manners(&self, manners: &[Manner]) {
+        *self.manners.lock().expect("nobody panics while holding the manners") = manners.to_vec();
+    }
+
+    fn has(&self, manner: Manner) -> bool {
+        self.manners.lock().expect("nobody panics while holding the manners").contains(&manner)
+    }
+
+    /// Lists objects that are not there, under any keys.
+    pub(crate) fn set_extra(&self, keys: &[&str]) {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        *self.extra.lock().expect("nobody panics while holding the keys") = keys;
     }
 
     pub(crate) fn current(&self) -> Fault {
@@ -150,20 +231,22 @@ impl S3Server {
     /// The bucket's objects by their keys, in order.
     pub(crate) fn objects(&self) -> Vec<String> {
         let bucket = self.folder.path().join(BUCKET);
-        let (mut keys, mut folders) = (Vec::new(), vec![bucket.clone()]);
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("it is a folder") {
-                let path = entry.expect("it can be read").path();
-                match path.is_dir() {
-                    true => folders.push(path),
-                    false => {
-                        keys.push(path.strip_prefix(&bucket).expect("it is below").display().to_string())
-                    }
-                }
-            }
-        }
+        let key = |path: PathBuf| path.strip_prefix(&bucket).expect("it is below").display().to_string();
+        let mut keys: Vec<_> = files_below(&bucket).into_iter().map(|(path, _)| key(path)).collect();
         keys.sort();
         keys
+    }
+
+    /// Puts an object there as another program would.
+    pub(crate) fn put(&self, key: &str, content: &[u8]) {
+        let file = self.folder.path().join(BUCKET).join(key);
+        std::fs::create_dir_all(file.parent().expect("it has a folder")).expect("it can be made");
+        std::fs::write(file, content).expect("it can be written");
+    }
+
+    /// Takes an object away as another program would.
+    pub(crate) fn remove(&self, key: &str) {
+        std::fs::remove_file(self.folder.path().join(BUCKET).join(key)).expect("it is there");
     }
 
     /// An object's bytes.
@@ -188,6 +271,11 @@ pub(crate) async fn serve(root: &Path, faults: Faults) -> String {
     let files = s3s_fs::FileSystem::new(root).expect("the folder is there");
     let mut service = S3ServiceBuilder::new(files);
     service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+    service.set_host(AnyHost);
+    // A clock that is off is this file's doing.
+    let mut config = s3s::config::S3Config::default();
+    config.presigned_url_max_skew_time_secs = 2 * CLOCK_AHEAD.as_secs() as u32;
+    service.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
     let server = Server { inner: service.build(), faults, root: root.to_owned() };
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
@@ -211,11 +299,26 @@ struct Server {
 
 impl Server {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
-        if request.uri().path() == CONTROL {
-            return self.control(request).await;
+        match request.uri().path() {
+            CONTROL => return self.control(request).await,
+            MANNERS => return self.manners(request).await,
+            _ => {}
         }
+        let mut response = match self.refuse(&request) {
+            Some(refusal) => refusal,
+            None => self.clone().fail(request).await?,
+        };
+        if self.faults.has(Manner::SkewedClock) {
+            let date = httpdate(self.now());
+            response.headers_mut().insert(header::DATE, HeaderValue::try_from(date)?);
+        }
+        Ok(response)
+    }
+
+    /// With the fault that is set.
+    async fn fail(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
         let kind = self.faults.strike(&request);
-        let file = self.file(request.uri().path());
+        let file = self.file_of(&request);
         match kind {
             Kind::None => self.pass(request).await,
             Kind::Error => Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "a fault that was asked for")),
@@ -250,9 +353,248 @@ impl Server {
     }
 
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let has_range = request.headers().contains_key(header::RANGE);
+        let file = self.file_of(&request);
+        let listing = self.listing(&request);
         let response =
             self.inner.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
-        Ok(response.map(|body| body.map_err(|error| format!("{error:?}").into()).boxed_unsync()))
+        let mut response =
+            response.map(|body| body.map_err(|error| format!("{error:?}").into()).boxed_unsync());
+        if let Some(listing) = listing.filter(|_| response.status().is_success()) {
+            return Ok(listing);
+        }
+        let is_read = method == Method::GET && uri.query().is_none() && response.status().is_success();
+        if is_read && has_range && self.faults.has(Manner::NoRanges) {
+            let (mut head, _) = response.into_parts();
+            let whole = std::fs::read(file)?;
+            head.status = StatusCode::OK;
+            head.headers.remove(header::CONTENT_RANGE);
+            head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
+            let body = Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed_unsync();
+            response = Response::from_parts(head, body);
+        }
+        let etag = response.headers().get(header::ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
+        if let Some(etag) = etag.filter(|_| self.faults.has(Manner::WeakEtags)) {
+            response.headers_mut().insert(header::ETAG, HeaderValue::try_from(format!("W/{etag}"))?);
+        }
+        if self.faults.has(Manner::NoEtags) {
+            response.headers_mut().remove(header::ETAG);
+        }
+        Ok(response)
+    }
+
+    /// What this kind of server does not take.
+    fn refuse(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let has = |manner| self.faults.has(manner);
+        let (method, headers) = (request.method(), request.headers());
+        let query = request.uri().query().unwrap_or_default();
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let host = text("host");
+        let is_signed_in_url = query.contains("X-Amz-Signature=");
+        let count = self.faults.requests.fetch_add(1, Ordering::Relaxed);
+        if has(Manner::SlowDown) && count % 3 == 1 {
+            return Some(error(503, "SlowDown", "Please reduce your request rate.", ""));
+        }
+        let names_checksum = |name: &http::HeaderName| {
+            name.as_str().starts_with("x-amz-checksum") || name.as_str().contains("sdk-checksum")
+        };
+        if has(Manner::NoChecksums) && headers.keys().any(names_checksum) {
+            return Some(error(400, "InvalidArgument", "Unsupported header received for this API call.", ""));
+        }
+        if has(Manner::NoDeleteObjects)
+            && method == Method::POST
+            && query.split('&').any(|q| q.starts_with("delete"))
+        {
+            return Some(error(
+                501,
+                "NotImplemented",
+                "A header or query you provided is not implemented.",
+                "",
+            ));
+        }
+        if has(Manner::VirtualHosts) && !host.contains(VIRTUAL_HOST) {
+            let said = "Please use virtual hosted style to access.";
+            return Some(error(403, "SecondLevelDomainForbidden", said, ""));
+        }
+        let token = match is_signed_in_url {
+            true => query_value(query, "X-Amz-Security-Token"),
+            false => text("x-amz-security-token").to_owned(),
+        };
+        if has(Manner::SessionToken) && token != SESSION_TOKEN {
+            return Some(error(
+                403,
+                "InvalidAccessKeyId",
+                "The access key does not exist in our records.",
+                "",
+            ));
+        }
+        let scope = if is_signed_in_url {
+            query_value(query, "X-Amz-Credential")
+        } else {
+            text("authorization").to_owned()
+        };
+        let is_elsewhere = !scope.contains("/eu-west-1/s3/");
+        if has(Manner::OtherRegion) && is_elsewhere {
+            let said = "The authorization header is malformed; the region is wrong; expecting 'eu-west-1'";
+            return Some(error(400, "AuthorizationHeaderMalformed", said, "<Region>eu-west-1</Region>"));
+        }
+        if has(Manner::RegionRedirect) && is_elsewhere {
+            let mut refusal = error(301, "PermanentRedirect", "The bucket must be addressed elsewhere.", "");
+            refusal.headers_mut().insert("x-amz-bucket-region", HeaderValue::from_static("eu-west-1"));
+            return Some(refusal);
+        }
+        let date =
+            if is_signed_in_url { query_value(query, "X-Amz-Date") } else { text("x-amz-date").to_owned() };
+        if has(Manner::SkewedClock) && !self.is_now(&date) {
+            let said = "The difference between the request time and the current time is too large.";
+            return Some(error(403, "RequestTimeTooSkewed", said, ""));
+        }
+        if has(Manner::NoConditions) && headers.contains_key(header::IF_MATCH) {
+            return Some(error(501, "NotImplemented", "If-Match is not implemented.", ""));
+        }
+        if has(Manner::WeakEtags) && headers.contains_key(header::IF_MATCH) {
+            return Some(error(412, "PreconditionFailed", "A weak tag matches nothing.", ""));
+        }
+        if has(Manner::RangesRefused) && headers.contains_key(header::RANGE) {
+            return Some(error(501, "NotImplemented", "Range is not implemented.", ""));
+        }
+        let is_chunked = headers.contains_key(header::TRANSFER_ENCODING)
+            || text("content-encoding").contains("aws-chunked")
+            || text("x-amz-content-sha256").starts_with("STREAMING");
+        if has(Manner::NoChunks) && is_chunked {
+            return Some(error(
+                411,
+                "MissingContentLength",
+                "You must provide the Content-Length header.",
+                "",
+            ));
+        }
+        if has(Manner::NoAbort) && method == Method::DELETE && query.contains("uploadId=") {
+            return Some(error(501, "NotImplemented", "AbortMultipartUpload is not implemented.", ""));
+        }
+        if has(Manner::V1Listing) && query.contains("list-type=2") {
+            return Some(error(501, "NotImplemented", "ListObjectsV2 is not implemented.", ""));
+        }
+        let goes_on = query.contains("continuation-token=") || query.contains("marker=");
+        if has(Manner::HalfAListing) && goes_on {
+            return Some(error(403, "AccessDenied", "Access Denied.", ""));
+        }
+        let is_object = matches!(*method, Method::GET | Method::HEAD) && !query.contains("prefix=");
+        if is_object && self.file_of(request).display().to_string().contains(ARCHIVED) {
+            return Some(error(
+                403,
+                "InvalidObjectState",
+                "The operation is not valid for the object's storage class",
+                "",
+            ));
+        }
+        None
+    }
+
+    /// A page of a listing, as this kind of server gives it, where the store below would give another.
+    fn listing(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let query = request.uri().query().filter(|query| query.contains("prefix="))?;
+        if request.method() != Method::GET {
+            return None;
+        }
+        let extra = self.faults.extra.lock().expect("nobody panics while holding the keys").clone();
+        let is_v1 = !query.contains("list-type=2") || self.faults.has(Manner::V1ListingInDisguise);
+        let has_small_pages = self.faults.has(Manner::SmallPages) || self.faults.has(Manner::HalfAListing);
+        let is_encoded = self.faults.has(Manner::EncodedKeys);
+        if extra.is_empty() && !is_v1 && !has_small_pages && !is_encoded {
+            return None;
+        }
+        let bucket = self.bucket_of(request);
+        let mut objects: Vec<(String, u64)> = files_below(&bucket)
+            .into_iter()
+            .map(|(path, size)| {
+                (path.strip_prefix(&bucket).expect("it is below").display().to_string(), size)
+            })
+            .chain(extra.into_iter().map(|key| (key, 7)))
+            .filter(|(key, _)| key.starts_with(&query_value(query, "prefix")))
+            .collect();
+        objects.sort();
+        let after = match (is_v1, query.contains("continuation-token=")) {
+            (false, true) => {
+                let token = query_value(query, "continuation-token").trim_start_matches("token ").to_owned();
+                if is_encoded { query_value(&format!("token={token}"), "token") } else { token }
+            }
+            _ => query_value(query, "marker"),
+        };
+        objects.retain(|(key, _)| *key > after || after.is_empty());
+        let asked = query_value(query, "max-keys").parse().unwrap_or(1000);
+        let most = if has_small_pages { asked.min(2) } else { asked };
+        let is_truncated = objects.len() > most;
+        objects.truncate(most);
+        let mut xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>"
+        );
+        if is_encoded {
+            xml.push_str("<EncodingType>url</EncodingType>");
+        }
+        let encoded = |key: &str| match is_encoded {
+            true => url::form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>(),
+            false => {
+                key.replace('&', "&amp;").replace('<', "&lt;").replace('\t', "&#9;").replace('\n', "&#xA;")
+            }
+        };
+        if is_truncated
+            && let Some((last, _)) = objects.last()
+            && !is_v1
+        {
+            xml.push_str(&format!("<NextContinuationToken>token {}</NextContinuationToken>", encoded(last)));
+        }
+        for (key, size) in &objects {
+            let etag = if self.faults.has(Manner::NoEtags) { "" } else { "<ETag>&quot;tag&quot;</ETag>" };
+            let class = if key.contains(ARCHIVED) { "<StorageClass>GLACIER</StorageClass>" } else { "" };
+            xml.push_str(&format!(
+                "<Contents><Key>{}</Key><Size>{size}</Size>{etag}{class}\
+                 <LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>",
+                encoded(key)
+            ));
+        }
+        xml.push_str("</ListBucketResult>");
+        Some(plain(StatusCode::OK, &xml))
+    }
+
+    async fn manners(&self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+        if request.method() == Method::PUT {
+            let body = request.into_body().collect().await?.to_bytes();
+            match serde_json::from_slice::<Vec<Manner>>(&body) {
+                Ok(manners) => self.faults.set_manners(&manners),
+                Err(error) => return Ok(plain(StatusCode::BAD_REQUEST, &error.to_string())),
+            }
+        }
+        Ok(plain(StatusCode::OK, "{}"))
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + CLOCK_AHEAD
+    }
+
+    /// Whether a request's date is within a quarter of an hour.
+    fn is_now(&self, date: &str) -> bool {
+        let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+        let Ok(date) = time::PrimitiveDateTime::parse(date, format) else { return false };
+        (date.assume_utc() - time::OffsetDateTime::from(self.now())).abs() < Duration::from_secs(900)
+    }
+
+    fn bucket_of(&self, request: &Request<Incoming>) -> PathBuf {
+        let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+        match virtual_bucket(request) {
+            Some(bucket) => self.root.join(bucket),
+            None => self.root.join(path.trim_start_matches('/').split('/').next().unwrap_or_default()),
+        }
+    }
+
+    fn file_of(&self, request: &Request<Incoming>) -> PathBuf {
+        let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+        let path = path.trim_start_matches('/');
+        match virtual_bucket(request) {
+            Some(bucket) => self.root.join(bucket).join(path),
+            None => self.root.join(path),
+        }
     }
 
     async fn control(&self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
@@ -265,10 +607,58 @@ impl Server {
         }
         Ok(plain(StatusCode::OK, &serde_json::to_string(&self.faults.current())?))
     }
+}
 
-    fn file(&self, path: &str) -> PathBuf {
-        self.root.join(percent_decode_str(path).decode_utf8_lossy().trim_start_matches('/'))
+/// The bucket may stand in the host's name.
+struct AnyHost;
+
+impl s3s::host::S3Host for AnyHost {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> s3s::S3Result<s3s::host::VirtualHost<'a>> {
+        let name = host.split(':').next().unwrap_or(host);
+        Ok(match name.strip_suffix(VIRTUAL_HOST) {
+            Some(bucket) => s3s::host::VirtualHost::new(host).with_bucket(bucket),
+            None => s3s::host::VirtualHost::new(host),
+        })
     }
+}
+
+fn virtual_bucket(request: &Request<Incoming>) -> Option<String> {
+    let host = request.headers().get(header::HOST)?.to_str().ok()?;
+    Some(host.split(':').next()?.strip_suffix(VIRTUAL_HOST)?.to_owned())
+}
+
+fn query_value(query: &str, name: &str) -> String {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned())).unwrap_or_default()
+}
+
+fn files_below(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => files.push((entry.path(), metadata.len())),
+                Err(_) => {}
+            }
+        }
+    }
+    files
+}
+
+fn httpdate(at: SystemTime) -> String {
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    time::OffsetDateTime::from(at).format(format).expect("a date has a day and a time")
+}
+
+/// As S3 refuses.
+fn error(status: u16, code: &str, message: &str, more: &str) -> Response<Body> {
+    let xml = format!(
+        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>"
+    );
+    plain(StatusCode::from_u16(status).expect("it is one"), &xml)
 }
 
 enum After {

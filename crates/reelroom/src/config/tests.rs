@@ -100,6 +100,31 @@ fn half_a_pair_and_impossible_values_are_refused() {
 }
 
 #[test]
+fn keys_of_the_bucket_come_by_either_name_and_a_token_stays_with_its_key() {
+    let s3 = |text: &str| from_toml(&format!("s3_bucket = \"b\"\n{text}")).unwrap().s3().unwrap();
+    let amazons = "aws_access_key_id = \"A\"\naws_secret_access_key = \"a\"\naws_session_token = \"t\"\n";
+    let own = "s3_access_key = \"K\"\ns3_secret_key = \"k\"\n";
+    let of = |config: S3Config| (config.access_key, config.secret_key, config.session_token);
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(of(s3(amazons)), (some("A"), some("a"), some("t")));
+    assert_eq!(of(s3(&format!("{own}{amazons}"))), (some("K"), some("k"), None), "it is the other key's");
+    assert_eq!(of(s3(&format!("{own}aws_session_token = \"t\""))), (some("K"), some("k"), some("t")));
+    assert_eq!(of(s3("")), (None, None, None));
+    assert_eq!(s3("s3_force_path_style = false").force_path_style, Some(false));
+    assert!(refusal("s3_bucket = \"b\"\naws_access_key_id = \"A\"").contains("aws_secret_access_key"));
+    from_toml("aws_access_key_id = \"of another program\"").unwrap();
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let config = from_toml(
+        "s3_bucket = \"b\"\ns3_endpoint = \"https://k:hunter2@host\"\ns3_access_key = \"a\"\ns3_secret_key = \"hunter2\"",
+    );
+    assert!(!format!("{:?}", config.unwrap()).contains("hunter2"));
+    assert!(!refusal("livekit_url = \"ftp://user:hunter2@x\"").contains("hunter2"));
+}
+
+#[test]
 fn empty_values_count_as_unset() {
     let config = from_toml("s3_bucket = \"\"\nlivekit_api_key = \"\"\nlivekit_api_secret = \" \"").unwrap();
     assert!(config.s3_bucket.is_none() && config.livekit_api_key.is_none());

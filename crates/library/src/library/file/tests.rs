@@ -15,6 +15,7 @@ fn library(server: &S3Server, folder: &Path) -> Library {
         secret_key: Some(s3_server::SECRET_KEY.into()),
         region: "us-east-1".into(),
         bucket: s3_server::BUCKET.into(),
+        ..S3Config::default()
     });
     Library::open(LibraryConfig {
         store,
