@@ -6,13 +6,16 @@
 //!        -> gate (video: nothing between a gap and the next keyframe)  -> Output
 //! ```
 //!
-//! Invariants: frames come out in sequence order, with RTP times that do not go back within a segment; nothing that arrived
-//! up to [`Capture::complete_to_ns`] will still come out; memory is bounded whatever the peer sends; no input panics.
+//! Invariants: frames come out in the order in which they decode; their RTP times are those at which they are shown, and go back
+//! within a segment only where pictures are predicted from later ones (H.264), by no more than [`MAX_REORDER_NS`] and never behind
+//! the first; nothing that arrived up to [`Capture::complete_to_ns`] will still come out; memory is bounded whatever the peer
+//! sends; no input panics.
 
 mod assemble;
 mod av1;
 mod bits;
 mod h264;
+mod parameter_sets;
 mod sps;
 mod vp8;
 mod vp9;
@@ -26,11 +29,13 @@ use crate::{
     item::{Frame, SegmentSpec},
 };
 pub(crate) use assemble::OPUS_HEAD;
-use assemble::{Assembler, RawFrame};
+use assemble::{Assembler, Entry, RawFrame};
 
 /// A sequence number so far ahead is a new time line, not a loss.
 const MAX_SEQ_JUMP: u64 = 5_000;
 const MAX_HELD_PACKETS: usize = 4_096;
+/// More parameter sets are not learned from outside.
+const MAX_LEARNED_SETS: usize = 64;
 const MAX_HELD_BYTES: usize = 8 << 20;
 /// Before the first packet is believed to be the first one, its elders get this long to overtake it.
 const START_HOLD_NS: u64 = 40_000_000;
@@ -41,6 +46,10 @@ const KEYFRAME_WISH_EVERY_NS: u64 = 250_000_000;
 const DOUBT_NS: u64 = 250_000_000;
 /// RTP time and arrival may differ so much before the sender is taken to have begun a new time line.
 const MAX_DRIFT_NS: u64 = 10_000_000_000;
+/// A picture that decodes after a later one belongs at most so long before it: a sender that is live cannot wait longer.
+pub const MAX_REORDER_NS: u64 = 2_000_000_000;
+/// An intra picture that might not be enough to begin with is taken when a better one has been asked for in vain for so long.
+const MAKE_DO_AFTER_NS: u64 = 2_000_000_000;
 /// A track opens at most one segment in this time, so that a hostile sender cannot fill the disk with files.
 const SEGMENT_EVERY_NS: u64 = 200_000_000;
 
@@ -133,9 +142,13 @@ struct OpenGap {
     missing: u64,
 }
 
+/// What came out of the present segment.
 #[derive(Debug, Clone, Copy)]
 struct Emitted {
+    first_rtp: u64,
+    /// The highest one, which is that of the last frame but where frames are shown before one they are predicted from.
     rtp: u64,
+    /// Arrival of the last frame.
     at_ns: u64,
 }
 
@@ -154,6 +167,10 @@ pub struct Capture {
     assembler: Assembler,
     /// Video only: frames up to the next keyframe cannot be decoded.
     need_keyframe: bool,
+    /// Since when.
+    needed_since_ns: Option<u64>,
+    /// Parameter sets of streams, not in them.
+    learned: Option<(u32, Vec<Box<[u8]>>)>,
     /// The next frame begins a segment.
     need_segment: bool,
     codec_private: Vec<u8>,
@@ -183,6 +200,8 @@ impl Capture {
             held_bytes: 0,
             assembler,
             need_keyframe,
+            needed_since_ns: None,
+            learned: None,
             need_segment: true,
             codec_private: Vec::new(),
             dimensions,
@@ -207,8 +226,17 @@ impl Capture {
     pub fn tick(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         self.drain(Patience::Usual);
-        let overdue = self.config.hold_ns * 2;
-        if self.assembler.at_ns().is_some_and(|at| at + overdue < self.now_ns) {
+        let (hold_ns, now_ns) = (self.config.hold_ns, self.now_ns);
+        let is_overdue = |capture: &Self, after_ns: u64| {
+            capture.assembler.at_ns().is_some_and(|at_ns| at_ns + after_ns < now_ns)
+        };
+        if self.held.is_empty()
+            && is_overdue(self, hold_ns)
+            && let Some(frame) = self.assembler.close()
+        {
+            self.emit(frame);
+        }
+        if is_overdue(self, hold_ns * 2) {
             self.break_stream(0);
         }
     }
@@ -228,9 +256,26 @@ impl Capture {
 
     /// What was handed out got lost behind us: begin again at a keyframe.
     pub fn demand_keyframe(&mut self) {
-        if self.config.codec.kind() == TrackKind::Video {
+        if self.config.codec.kind() == TrackKind::Video && !self.need_keyframe {
             self.need_keyframe = true;
+            self.needed_since_ns = Some(self.now_ns);
         }
+    }
+
+    /// Whether nothing can be shown until a keyframe comes. For whoever asks the sender while no packet comes.
+    #[must_use]
+    pub fn wants_keyframe(&self) -> bool {
+        self.need_keyframe || self.doubts()
+    }
+
+    /// Parameter sets (H.264 SPS and PPS, whole NAL units) of the stream `ssrc` that its packets may not repeat: said before the
+    /// capture began, or beside the stream (`sprop-parameter-sets`, RFC 6184 8.1). To be told before the stream's first packet.
+    pub fn parameter_sets<'a>(&mut self, ssrc: u32, units: impl IntoIterator<Item = &'a [u8]>) {
+        let units: Vec<Box<[u8]>> = units.into_iter().take(MAX_LEARNED_SETS).map(Into::into).collect();
+        if self.ssrc == Some(ssrc) {
+            units.iter().for_each(|unit| self.assembler.learn(unit));
+        }
+        self.learned = Some((ssrc, units));
     }
 
     /// Extends a sender report's RTP time to the present segment's time line. `None` if it cannot belong to it.
@@ -290,6 +335,9 @@ impl Capture {
             self.left = Some((old, self.highest_seq));
         }
         self.assembler.reset();
+        if let Some((_, units)) = self.learned.as_ref().filter(|(of, _)| *of == ssrc) {
+            units.iter().for_each(|unit| self.assembler.learn(unit));
+        }
         self.next_seq = None;
         self.highest_seq = 0;
         self.need_segment = true;
@@ -326,14 +374,19 @@ impl Capture {
                 self.emit(frame);
             }
             if self.assembler.take_broken() {
-                self.break_stream(0);
+                self.begin_gap(0);
             }
         }
     }
 
-    /// Continuity is lost: `missing` packets, or a frame that makes no sense.
+    /// Continuity is lost: `missing` packets, or the end of a frame.
     fn break_stream(&mut self, missing: u64) {
         self.assembler.discontinuity();
+        self.begin_gap(missing);
+    }
+
+    /// Something that was to come out does not: `missing` packets, or a frame that makes no sense.
+    fn begin_gap(&mut self, missing: u64) {
         self.demand_keyframe();
         // Before the first frame of all there is nothing a gap could interrupt.
         if let Some(last) = self.last {
@@ -342,24 +395,53 @@ impl Capture {
         }
     }
 
+    /// Whether decoding may begin with a frame, now.
+    fn may_begin(&mut self, frame: &RawFrame) -> bool {
+        match frame.entry {
+            Entry::No => false,
+            Entry::Perhaps => {
+                let since_ns = *self.needed_since_ns.get_or_insert(self.now_ns);
+                self.need_keyframe && self.now_ns >= since_ns.saturating_add(MAKE_DO_AFTER_NS)
+            }
+            Entry::Yes | Entry::Reset => true,
+        }
+    }
+
+    /// The frame's RTP time does not go on from that of the last one.
+    fn is_new_time(&self, frame: &RawFrame, last: &Emitted) -> bool {
+        let rate = u64::from(self.config.clock_rate_hz.max(1));
+        match frame.rtp.checked_sub(last.rtp) {
+            Some(ahead) => {
+                let passed_ns = frame.at_ns.saturating_sub(last.at_ns);
+                ticks_to_ns(ahead, rate).abs_diff(passed_ns) > MAX_DRIFT_NS
+            }
+            // Pictures that are predicted from a later one come behind it, but never over a picture that begins anew.
+            None => {
+                self.config.codec != Codec::H264
+                    || frame.entry == Entry::Reset
+                    || ticks_to_ns(last.rtp - frame.rtp, rate) > MAX_REORDER_NS
+            }
+        }
+    }
+
     fn emit(&mut self, frame: RawFrame) {
-        if self.need_keyframe && !frame.keyframe {
+        let keyframe = self.may_begin(&frame);
+        if self.need_keyframe && !keyframe {
             return;
         }
-        let rate = u64::from(self.config.clock_rate_hz.max(1));
-        let new_time = self.last.is_some_and(|last| {
-            frame.rtp < last.rtp || {
-                let media_ns = ticks_to_ns(frame.rtp - last.rtp, rate);
-                media_ns.abs_diff(frame.at_ns.saturating_sub(last.at_ns)) > MAX_DRIFT_NS
-            }
-        });
-        let new_private = frame.keyframe && frame.codec_private.is_some_and_differs(&self.codec_private);
-        if self.need_segment || new_time || new_private {
+        let new_time = self.last.is_some_and(|last| self.is_new_time(&frame, &last));
+        if !new_time && !self.need_segment && self.last.is_some_and(|last| frame.rtp < last.first_rtp) {
+            // It is shown before the segment's first picture, and predicted from one before that.
+            return;
+        }
+        let new_private = keyframe && frame.codec_private.is_some_and_differs(&self.codec_private);
+        let begins = self.need_segment || new_time || new_private;
+        if begins {
             let too_soon =
                 self.segment_at_ns.is_some_and(|at| self.now_ns < at.saturating_add(SEGMENT_EVERY_NS));
-            if !frame.keyframe || (too_soon && self.last.is_some()) {
+            if !keyframe || (too_soon && self.last.is_some()) {
                 self.need_segment = true;
-                self.break_stream(0);
+                self.begin_gap(0);
                 return;
             }
             if let Some(private) = frame.codec_private {
@@ -385,12 +467,17 @@ impl Capture {
                 self.outputs.push_back(Output::Dimensions { width, height });
             }
         }
-        self.need_keyframe = false;
-        self.last = Some(Emitted { rtp: frame.rtp, at_ns: frame.at_ns });
+        (self.need_keyframe, self.needed_since_ns) = (false, None);
+        let begun = self.last.filter(|_| !begins);
+        self.last = Some(Emitted {
+            first_rtp: begun.map_or(frame.rtp, |last| last.first_rtp),
+            rtp: begun.map_or(frame.rtp, |last| last.rtp.max(frame.rtp)),
+            at_ns: frame.at_ns,
+        });
         self.outputs.push_back(Output::Frame(Frame {
             rtp: frame.rtp,
             at_ns: frame.at_ns,
-            keyframe: frame.keyframe,
+            keyframe,
             data: Bytes::from(frame.data),
         }));
     }

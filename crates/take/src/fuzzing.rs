@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::capture::{Capture, CaptureConfig, Output, Packet};
+use crate::capture::{Capture, CaptureConfig, MAX_REORDER_NS, Output, Packet};
 use crate::clock::TakeClock;
 use crate::format::{Codec, EVENTS_FILE, HEADER_FILE, TakeHeader};
 use crate::item::TakeItem;
@@ -57,7 +57,8 @@ fn capture(codec: Codec, bytes: &[u8]) {
     let config = CaptureConfig { width: 64, height: 48, ..CaptureConfig::new(codec) };
     let mut capture = Capture::new(config).expect("it is a codec we know");
     let (mut now_ns, mut seq, mut rtp, mut ssrc) = (1_000_000_000_u64, 70_000_u64, 90_000_u64, 1_u32);
-    let mut seen = Seen::default();
+    let reorder_ticks = if codec == Codec::H264 { MAX_REORDER_NS * 9 / 100_000 } else { 0 };
+    let mut seen = Seen { reorder_ticks, ..Seen::default() };
     let mut rest = bytes;
     while let Some((&[flags, len], after)) = rest.split_first_chunk::<2>() {
         let has = |bit: u8| flags & bit != 0;
@@ -89,7 +90,10 @@ fn capture(codec: Codec, bytes: &[u8]) {
 #[derive(Default)]
 struct Seen {
     complete_ns: u64,
-    last_rtp: Option<u64>,
+    /// Of the segment: the first RTP time, and the highest.
+    rtp: Option<(u64, u64)>,
+    /// So far RTP times may go back.
+    reorder_ticks: u64,
     bytes: usize,
 }
 
@@ -97,15 +101,16 @@ impl Seen {
     fn drain(&mut self, capture: &mut Capture) {
         while let Some(output) = capture.poll_output() {
             match output {
-                Output::Segment(spec) => self.last_rtp = Some(spec.first_rtp),
+                Output::Segment(spec) => self.rtp = Some((spec.first_rtp, spec.first_rtp)),
                 Output::Frame(frame) => {
-                    let last = self.last_rtp.expect("a frame belongs to a segment");
-                    assert!(frame.rtp >= last, "media time goes back");
+                    let (first, highest) = self.rtp.expect("a frame belongs to a segment");
+                    assert!(frame.rtp >= first, "media time goes back behind the first picture");
+                    assert!(frame.rtp + self.reorder_ticks >= highest, "media time goes back too far");
                     assert!(
                         frame.at_ns > self.complete_ns,
                         "it comes after it was promised that nothing comes"
                     );
-                    self.last_rtp = Some(frame.rtp);
+                    self.rtp = Some((first, highest.max(frame.rtp)));
                     self.bytes += frame.data.len();
                 }
                 Output::Gap { from_ns, to_ns, .. } => assert!(from_ns <= to_ns),

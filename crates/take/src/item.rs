@@ -10,7 +10,7 @@ use crate::{
 /// A frame to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Extended RTP time, not smaller than the segment's earlier frames'.
+    /// Extended RTP time at which it is shown, not smaller than that of the segment's first frame.
     pub rtp: u64,
     /// Arrival of the frame's first packet.
     pub at_ns: u64,

@@ -1,5 +1,6 @@
 //! Payloads in sequence order to whole frames.
 
+pub(super) use super::h264::Entry;
 use super::{av1, h264, vp8, vp9};
 use crate::format::Codec;
 
@@ -11,7 +12,8 @@ pub(super) const MAX_FRAME_LEN: usize = 8 << 20;
 pub(super) struct RawFrame {
     pub(super) rtp: u64,
     pub(super) at_ns: u64,
-    pub(super) keyframe: bool,
+    /// Whether decoding can begin here.
+    pub(super) entry: Entry,
     pub(super) data: Vec<u8>,
     /// Size in pixels, told by keyframes.
     pub(super) dimensions: Option<(u32, u32)>,
@@ -37,11 +39,25 @@ struct Partial {
     broken: bool,
 }
 
+/// What the marker bit says of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Markers {
+    /// None was seen yet.
+    Unseen,
+    /// A frame's last packet.
+    EndFrames,
+    /// Nothing: it stands on packets in the middle of a frame, too.
+    Meaningless,
+}
+
 /// Collects the frame in progress.
 #[derive(Debug)]
 pub(super) struct Assembler {
     codec: Depacketizer,
     partial: Option<Partial>,
+    markers: Markers,
+    /// RTP time of the frame that a marker ended last.
+    ended: Option<u64>,
     /// Something before the next packet is missing: a frame must prove that it begins there.
     unsure: bool,
     broken: bool,
@@ -57,7 +73,14 @@ impl Assembler {
             Codec::Opus => Depacketizer::Opus,
             Codec::Unknown => return None,
         };
-        Some(Self { codec, partial: None, unsure: true, broken: false })
+        Some(Self {
+            codec,
+            partial: None,
+            markers: Markers::Unseen,
+            ended: None,
+            unsure: true,
+            broken: false,
+        })
     }
 
     /// Arrival of the frame in progress.
@@ -82,9 +105,17 @@ impl Assembler {
         }
     }
 
+    /// A parameter set (H.264) that was not in the stream.
+    pub(super) fn learn(&mut self, unit: &[u8]) {
+        if let Depacketizer::H264(h264) = &mut self.codec {
+            h264.learn(unit);
+        }
+    }
+
     /// Another time line begins here.
     pub(super) fn reset(&mut self) {
         self.discontinuity();
+        (self.markers, self.ended) = (Markers::Unseen, None);
         match &mut self.codec {
             Depacketizer::H264(h264) => *h264 = h264::Depacketizer::default(),
             Depacketizer::Av1(av1) => *av1 = av1::Depacketizer::default(),
@@ -104,7 +135,7 @@ impl Assembler {
             let frame = (!payload.is_empty()).then(|| RawFrame {
                 rtp,
                 at_ns,
-                keyframe: true,
+                entry: Entry::Reset,
                 data: payload.to_vec(),
                 dimensions: None,
                 codec_private: Some(OPUS_HEAD.to_vec()),
@@ -119,12 +150,33 @@ impl Assembler {
             return (before, None);
         }
         self.extend(rtp, at_ns, payload);
-        let own = if marker { self.complete() } else { None };
-        (before, own)
+        if !marker || self.markers == Markers::Meaningless {
+            return (before, None);
+        }
+        (self.markers, self.ended) = (Markers::EndFrames, Some(rtp));
+        (before, self.complete())
+    }
+
+    /// The frame in progress, if nothing but a marker tells that it is whole, and this stream's markers tell nothing. To be asked for
+    /// when no packet has come for long: the next frame, which would tell it too, may be minutes away.
+    pub(super) fn close(&mut self) -> Option<RawFrame> {
+        let is_open = match &self.codec {
+            Depacketizer::Vp9(vp9) => vp9.is_open(),
+            Depacketizer::H264(h264) => h264.is_open(),
+            Depacketizer::Av1(av1) => av1.is_open(),
+            Depacketizer::Vp8 | Depacketizer::Opus => false,
+        };
+        if is_open || self.markers == Markers::EndFrames || self.partial.as_ref().is_none_or(|p| p.broken) {
+            return None;
+        }
+        self.complete()
     }
 
     fn extend(&mut self, rtp: u64, at_ns: u64, payload: &[u8]) {
         let unsure = std::mem::take(&mut self.unsure);
+        if self.partial.is_none() && self.ended == Some(rtp) && self.goes_on(payload) {
+            self.markers = Markers::Meaningless;
+        }
         let partial = match &mut self.partial {
             Some(partial) => {
                 partial.at_ns = partial.at_ns.min(at_ns);
@@ -134,7 +186,13 @@ impl Assembler {
                 let begins = match &self.codec {
                     Depacketizer::Vp8 => vp8::begins_frame(payload),
                     Depacketizer::Vp9(_) => vp9::begins_picture(payload),
-                    Depacketizer::H264(_) => !unsure || h264::begins_access_unit(payload),
+                    Depacketizer::H264(h264) => {
+                        if unsure {
+                            h264.begins_access_unit(payload)
+                        } else {
+                            !h264::goes_on(payload)
+                        }
+                    }
                     Depacketizer::Av1(_) => {
                         if unsure {
                             av1::begins_sequence(payload)
@@ -162,16 +220,22 @@ impl Assembler {
         partial.broken = understood.is_none() || partial.data.len() > MAX_FRAME_LEN;
     }
 
+    /// The payload belongs to the frame before it, although a marker has ended that one.
+    fn goes_on(&self, payload: &[u8]) -> bool {
+        matches!(self.codec, Depacketizer::H264(_)) && h264::goes_on(payload)
+    }
+
     fn complete(&mut self) -> Option<RawFrame> {
         let mut partial = self.partial.take()?;
         let mut frame = None;
+        let entry = |keyframe: bool| if keyframe { Entry::Reset } else { Entry::No };
         if !partial.broken {
             let (rtp, at_ns) = (partial.rtp, partial.at_ns);
             frame = match &mut self.codec {
                 Depacketizer::Vp8 => vp8::inspect(&partial.data).map(|picture| RawFrame {
                     rtp,
                     at_ns,
-                    keyframe: picture.dimensions.is_some(),
+                    entry: entry(picture.dimensions.is_some()),
                     data: std::mem::take(&mut partial.data),
                     dimensions: picture.dimensions,
                     codec_private: None,
@@ -180,27 +244,29 @@ impl Assembler {
                     vp9.complete(std::mem::take(&mut partial.data)).map(|picture| RawFrame {
                         rtp,
                         at_ns,
-                        keyframe: picture.keyframe,
+                        entry: entry(picture.keyframe),
                         data: picture.data,
                         dimensions: picture.dimensions,
                         codec_private: None,
                     })
                 }
-                Depacketizer::H264(h264) => {
-                    h264.complete(std::mem::take(&mut partial.data)).map(|unit| RawFrame {
+                Depacketizer::H264(h264) => match h264.complete(std::mem::take(&mut partial.data)) {
+                    Ok(Some(unit)) => Some(RawFrame {
                         rtp,
                         at_ns,
-                        keyframe: unit.keyframe,
+                        entry: unit.entry,
                         data: unit.data,
                         dimensions: unit.dimensions,
                         codec_private: unit.codec_private,
-                    })
-                }
+                    }),
+                    Ok(None) => return None,
+                    Err(h264::Unusable) => None,
+                },
                 Depacketizer::Av1(av1) => {
                     av1.complete(std::mem::take(&mut partial.data)).map(|unit| RawFrame {
                         rtp,
                         at_ns,
-                        keyframe: unit.keyframe,
+                        entry: entry(unit.keyframe),
                         data: unit.data,
                         dimensions: unit.dimensions,
                         codec_private: unit.codec_private,

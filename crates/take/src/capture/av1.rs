@@ -43,6 +43,11 @@ impl Depacketizer {
         self.fragment = None;
     }
 
+    /// A unit is unfinished.
+    pub(super) fn is_open(&self) -> bool {
+        self.fragment.is_some()
+    }
+
     /// Appends a payload's units to the temporal unit `out`. `None` if the payload makes no sense here.
     pub(super) fn push(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let (&header, mut rest) = payload.split_first()?;

@@ -273,39 +273,34 @@ fn h264_single_aggregated_and_fragmented_units_become_one_avcc_access_unit() {
         stap.extend_from_slice(unit);
     }
     let payloads: [&[u8]; 5] =
-        [&stap, &[0x06, 9, 9], &[0x7c, 0x85, 1, 2], &[0x7c, 0x05, 3], &[0x7c, 0x45, 4, 5]];
+        [&stap, &[0x06, 9, 9], &[0x7c, 0x85, 0x88, 0x80], &[0x7c, 0x05, 3], &[0x7c, 0x45, 4, 5]];
     let mut capture = capture(Codec::H264);
     for (seq, payload) in payloads.into_iter().enumerate() {
         let packet = Packet { ssrc: 1, seq: seq as u64, rtp: 0, marker: seq == 4, payload };
         let _ = capture.packet(seq as u64 * 50 * MS, &packet);
     }
     let _ = capture
-        .packet(300 * MS, &Packet { ssrc: 1, seq: 5, rtp: 3_000, marker: true, payload: &[0x41, 7, 7] });
+        .packet(300 * MS, &Packet { ssrc: 1, seq: 5, rtp: 3_000, marker: true, payload: &[0x41, 0xe0, 7] });
     let out = outputs(&mut capture);
     let Output::Segment(segment) = &out[0] else { panic!("{out:?}") };
     assert_eq!((segment.width, segment.height), (640, 360));
     assert_eq!(&segment.codec_private[..6], &[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1]);
     let mut expected = Vec::new();
-    for unit in [&SPS[..], &PPS[..], &[0x06, 9, 9], &[0x65, 1, 2, 3, 4, 5]] {
+    for unit in [&SPS[..], &PPS[..], &[0x06, 9, 9], &[0x65, 0x88, 0x80, 3, 4, 5]] {
         expected.extend_from_slice(&(unit.len() as u32).to_be_bytes());
         expected.extend_from_slice(unit);
     }
     let frames = frames(&out);
     assert_eq!(&frames[0].data[..], &expected[..]);
     assert!(frames[0].keyframe && !frames[1].keyframe);
-    assert_eq!(&frames[1].data[..], &[0, 0, 0, 3, 0x41, 7, 7]);
+    assert_eq!(&frames[1].data[..], &[0, 0, 0, 3, 0x41, 0xe0, 7]);
 }
 
 #[test]
 fn h264_keyframes_without_parameter_sets_get_those_seen_before() {
     let mut capture = capture(Codec::H264);
-    let payloads: [(&[u8], u64, bool); 5] = [
-        (&SPS, 0, false),
-        (&PPS, 0, false),
-        (&[0x65, 1], 0, true),
-        (&[0x41, 2], 3_000, true),
-        (&[0x65, 3], 6_000, true),
-    ];
+    let payloads: [(&[u8], u64, bool); 5] =
+        [(&SPS, 0, false), (&PPS, 0, false), (&IDR, 0, true), (&P, 3_000, true), (&IDR, 6_000, true)];
     for (seq, (payload, rtp, marker)) in payloads.into_iter().enumerate() {
         let _ =
             capture.packet(seq as u64 * 50 * MS, &Packet { ssrc: 1, seq: seq as u64, rtp, marker, payload });
@@ -313,8 +308,177 @@ fn h264_keyframes_without_parameter_sets_get_those_seen_before() {
     let out = outputs(&mut capture);
     let frames = frames(&out);
     assert_eq!(frames.len(), 3);
-    assert_eq!(frames[2].data.len(), 4 + SPS.len() + 4 + PPS.len() + 4 + 2);
+    assert_eq!(frames[2].data.len(), 4 + SPS.len() + 4 + PPS.len() + 4 + IDR.len());
     assert_eq!(out.len(), 4, "the same parameter sets do not open a new segment");
+}
+
+/// The beginnings of slices that need the parameter sets above: of an IDR picture, a predicted one, and one of intra slices.
+const IDR: [u8; 3] = [0x65, 0x88, 0x80];
+const P: [u8; 2] = [0x41, 0xe0];
+const I: [u8; 3] = [0x41, 0x88, 0x80];
+/// Later slices of such pictures: their first macroblock is not 0.
+const IDR_GOES_ON: [u8; 3] = [0x65, 0x44, 0x40];
+const P_GOES_ON: [u8; 2] = [0x41, 0x5c];
+/// A recovery point: type 6, one byte, "1" for no pictures in between.
+const RECOVERY_POINT: [u8; 5] = [0x06, 6, 1, 0x84, 0x80];
+
+/// An H.264 stream of one payload each: RTP time in pictures, marker, payload. One packet every 33 ms.
+fn h264_stream(capture: &mut Capture, packets: &[(u64, bool, &[u8])]) -> Vec<Output> {
+    let first = capture.highest_seq;
+    for (number, (picture, marker, payload)) in (1..).zip(packets) {
+        let packet =
+            Packet { ssrc: 1, seq: first + number, rtp: 90_000 + picture * 3_000, marker: *marker, payload };
+        let now = capture.now_ns + 33 * MS;
+        let _ = capture.packet(now, &packet);
+        capture.tick(now);
+    }
+    // The first packets wait for their elders.
+    capture.tick(capture.now_ns + 50 * MS);
+    outputs(capture)
+}
+
+fn pictures(outputs: &[Output]) -> Vec<u64> {
+    frames(outputs).iter().map(|frame| (frame.rtp - 90_000) / 3_000).collect()
+}
+
+#[test]
+fn pictures_that_decode_after_a_later_one_stay_in_one_segment_in_the_order_they_decode() {
+    let mut capture = capture(Codec::H264);
+    let order = [0, 4, 2, 1, 3, 8, 6, 5, 7];
+    let mut packets: Vec<(u64, bool, &[u8])> = vec![(0, false, &SPS), (0, false, &PPS), (0, true, &IDR)];
+    packets.extend(order[1..].iter().map(|picture| (*picture, true, &P[..])));
+    let out = h264_stream(&mut capture, &packets);
+    assert_eq!(pictures(&out), order);
+    assert_eq!(out.len(), order.len() + 1, "one segment, no gap: {out:?}");
+    // A picture that begins anew, and time that goes back by more than any reordering does, are another time line.
+    let out = h264_stream(&mut capture, &[(7, true, &IDR), (8, true, &P)]);
+    assert!(matches!(out[0], Output::Segment(_)) && pictures(&out) == [7, 8], "{out:?}");
+    let _ = h264_stream(&mut capture, &[(9, true, &P[..]); 6]);
+    let out = h264_stream(&mut capture, &[(200, true, &P), (139, true, &P), (140, true, &IDR)]);
+    assert_eq!(pictures(&out), [200, 140]);
+    assert!(out.iter().any(|output| matches!(output, Output::Gap { .. })));
+}
+
+#[test]
+fn pictures_shown_before_the_first_one_are_left_out() {
+    let mut capture = capture(Codec::H264);
+    let out = h264_stream(
+        &mut capture,
+        &[
+            (3, false, &SPS),
+            (3, false, &PPS),
+            (3, false, &RECOVERY_POINT),
+            (3, true, &I),
+            (1, true, &P),
+            (2, true, &P),
+            (6, true, &P),
+            (4, true, &P),
+        ],
+    );
+    assert_eq!(pictures(&out), [3, 6, 4]);
+    assert_eq!(out.len(), 4, "no gap: there was nothing before: {out:?}");
+}
+
+#[test]
+fn a_stream_without_idr_pictures_begins_at_a_recovery_point_or_at_last_at_an_intra_picture() {
+    let mut refreshing = capture(Codec::H264);
+    refreshing.parameter_sets(1, [&SPS[..], &PPS]);
+    let out = h264_stream(
+        &mut refreshing,
+        &[(0, true, &P), (1, false, &RECOVERY_POINT), (1, true, &P), (2, true, &P)],
+    );
+    assert_eq!(pictures(&out), [1, 2]);
+    let mut plain = capture(Codec::H264);
+    plain.parameter_sets(1, [&SPS[..], &PPS]);
+    let packets: Vec<(u64, bool, &[u8])> =
+        (0..200).map(|picture| (picture, true, if picture % 30 == 0 { &I[..] } else { &P[..] })).collect();
+    let out = h264_stream(&mut plain, &packets);
+    assert_eq!(pictures(&out).first(), Some(&90), "two seconds are waited for a better one");
+    assert_eq!(frames(&out).len(), 110);
+    assert!(frames(&out)[0].keyframe && frames(&out)[0].data.len() > SPS.len());
+}
+
+#[test]
+fn parameter_sets_said_once_serve_keyframes_after_a_loss() {
+    let mut capture = capture(Codec::H264);
+    capture.parameter_sets(1, [&SPS[..], &PPS]);
+    let out = h264_stream(&mut capture, &[(0, true, &IDR), (1, true, &P)]);
+    let Output::Segment(segment) = &out[0] else { panic!("{out:?}") };
+    assert_eq!((segment.width, segment.height), (640, 360));
+    assert_eq!(pictures(&out), [0, 1]);
+    capture.highest_seq += 1;
+    let mut packets: Vec<(u64, bool, &[u8])> = vec![(3, true, &P_GOES_ON), (4, true, &P)];
+    packets.extend((5..40).map(|picture| (picture, true, &P[..])));
+    packets.extend([(40, false, &IDR[..]), (40, true, &IDR_GOES_ON), (41, true, &P)]);
+    let out = h264_stream(&mut capture, &packets);
+    assert_eq!(pictures(&out), [40, 41], "no delimiter and no parameter set shows where it begins: {out:?}");
+}
+
+#[test]
+fn parameter_sets_of_another_stream_are_not_taken() {
+    let mut capture = capture(Codec::H264);
+    capture.parameter_sets(2, [&SPS[..], &PPS]);
+    assert!(h264_stream(&mut capture, &[(0, true, &IDR), (1, true, &P)]).is_empty());
+}
+
+#[test]
+fn parameter_sets_that_come_alone_are_no_picture_and_reach_the_decoder_with_the_next_one() {
+    let mut capture = capture(Codec::H264);
+    let mut set = PPS;
+    // Its id is 1, that of its sequence 0: "010" "1".
+    set[1] = 0b0101_0011;
+    let out = h264_stream(
+        &mut capture,
+        &[(0, true, &SPS), (0, true, &PPS), (1, true, &IDR), (2, true, &set), (3, true, &P)],
+    );
+    assert_eq!(pictures(&out), [1, 3]);
+    let frames = frames(&out);
+    assert_eq!(frames[1].data.len(), 4 + set.len() + 4 + P.len());
+}
+
+#[test]
+fn frames_are_told_apart_without_markers_and_with_markers_on_every_slice() {
+    let mut unmarked = capture(Codec::H264);
+    unmarked.parameter_sets(1, [&SPS[..], &PPS]);
+    let out = h264_stream(
+        &mut unmarked,
+        &[(0, false, &IDR), (0, false, &IDR_GOES_ON), (1, false, &P), (1, false, &P_GOES_ON), (2, false, &P)],
+    );
+    assert_eq!(pictures(&out), [0, 1]);
+    // A source that draws nothing more: its last picture is not waited for until the next one comes.
+    unmarked.tick(unmarked.now_ns + 700 * MS);
+    assert_eq!(pictures(&outputs(&mut unmarked)), [2]);
+
+    let mut marked = capture(Codec::H264);
+    marked.parameter_sets(1, [&SPS[..], &PPS]);
+    let packets: Vec<(u64, bool, &[u8])> = (0..20)
+        .flat_map(|picture| match picture % 5 {
+            0 => [(picture, true, &IDR[..]), (picture, true, &IDR_GOES_ON)],
+            _ => [(picture, true, &P[..]), (picture, true, &P_GOES_ON)],
+        })
+        .collect();
+    let out = h264_stream(&mut marked, &packets);
+    let whole: Vec<_> = pictures(&out).into_iter().filter(|picture| *picture >= 5).collect();
+    assert_eq!(whole, (5..19).collect::<Vec<_>>());
+    let slices = |frame: &&&Frame| frame.data.len() >= 4 + P.len() + 4 + P_GOES_ON.len();
+    assert_eq!(frames(&out)[1..].iter().filter(slices).count(), 14, "each with both of its slices");
+}
+
+#[test]
+fn interleaved_packets_are_no_pictures_and_leave_a_gap() {
+    let mut capture = capture(Codec::H264);
+    capture.parameter_sets(1, [&SPS[..], &PPS]);
+    let packets: [(u64, bool, &[u8]); 6] = [
+        (0, true, &IDR),
+        (1, true, &[25, 0, 1, 0, 2, 0x41, 0xe0]),
+        (2, true, &[26, 0, 1, 0, 2, 0, 0, 0, 0x41, 0xe0]),
+        (3, true, &[29, 0x81, 0, 1, 0xe0]),
+        (4, true, &[30, 1, 2, 3]),
+        (5, true, &IDR),
+    ];
+    let out = h264_stream(&mut capture, &packets);
+    assert_eq!(pictures(&out), [0, 5]);
+    assert!(out.iter().any(|output| matches!(output, Output::Gap { missing: 0, .. })), "{out:?}");
 }
 
 #[test]
@@ -388,18 +552,20 @@ proptest! {
             0..120),
     ) {
         let mut capture = capture(codec);
-        let (mut now, mut last, mut complete) = (0, None, 0);
+        let (mut now, mut last, mut complete) = (0, None::<(u64, u64)>, 0);
+        let back = if codec == Codec::H264 { MAX_REORDER_NS * 9 / 100_000 } else { 0 };
         for (ssrc, seq, rtp, marker, payload, passed) in packets {
             now += passed;
             let _ = capture.packet(now, &Packet { ssrc, seq, rtp, marker, payload: &payload });
             capture.tick(now);
             for output in outputs(&mut capture) {
                 match output {
-                    Output::Segment(segment) => last = Some(segment.first_rtp),
+                    Output::Segment(segment) => last = Some((segment.first_rtp, segment.first_rtp)),
                     Output::Frame(frame) => {
-                        prop_assert!(last.is_some_and(|last| last <= frame.rtp));
+                        let (first, highest) = last.unwrap();
+                        prop_assert!(first <= frame.rtp && highest <= frame.rtp.saturating_add(back));
                         prop_assert!(frame.at_ns > complete || complete == 0);
-                        last = Some(frame.rtp);
+                        last = Some((first, highest.max(frame.rtp)));
                     }
                     Output::Gap { from_ns, to_ns, .. } => prop_assert!(from_ns <= to_ns),
                     Output::Dimensions { width, height } => prop_assert!(width > 0 && height > 0),

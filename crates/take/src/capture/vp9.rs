@@ -47,6 +47,11 @@ impl Depacketizer {
         *self = Self::default();
     }
 
+    /// A frame lacks its end.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Appends a payload to the picture `out`. `None` if it makes no sense here.
     pub(super) fn push(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let descriptor = descriptor(payload)?;

@@ -23,7 +23,7 @@ pub struct MkvSpec {
     pub codec_private: Vec<u8>,
 }
 
-/// The frame lies before the file's current cluster, or too far from the file's beginning: it needs a new file.
+/// The frame lies before the file's beginning, or too far from it: it needs a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("frame is out of the file's time range")]
 pub struct OutOfRange;
@@ -32,6 +32,10 @@ pub struct OutOfRange;
 #[derive(Debug, Clone)]
 pub struct MkvWriter {
     cluster_tick: Option<u64>,
+    /// The latest time written.
+    highest_tick: u64,
+    /// How far times went back behind it: pictures that decode after one that is shown later.
+    most_back: u64,
 }
 
 impl MkvWriter {
@@ -54,11 +58,11 @@ impl MkvWriter {
             bytes(b, 0x5741, b"reelroom");
         });
         master(out, TRACKS, |b| master(b, TRACK_ENTRY, |b| track_entry(b, spec)));
-        Self { cluster_tick: None }
+        Self { cluster_tick: None, highest_tick: 0, most_back: 0 }
     }
 
-    /// Appends a frame to `out`: `tick` RTP ticks after the file's first frame, arrived at `at_ns`.
-    /// Ticks must not go back behind the current cluster.
+    /// Appends a frame to `out`: `tick` RTP ticks after the file's first frame, arrived at `at_ns`. Frames come in the order in which
+    /// they decode, `tick` is when one is shown.
     pub fn frame(
         &mut self,
         out: &mut Vec<u8>,
@@ -67,19 +71,21 @@ impl MkvWriter {
         keyframe: bool,
         data: &[u8],
     ) -> Result<(), OutOfRange> {
-        let in_cluster = match self.cluster_tick {
-            Some(start) => i16::try_from(tick.checked_sub(start).ok_or(OutOfRange)?).ok(),
-            None => None,
-        };
         if tick > 1 << 48 {
             return Err(OutOfRange);
         }
-        let relative = in_cluster.unwrap_or_else(|| {
+        self.most_back = self.most_back.max(self.highest_tick.saturating_sub(tick));
+        self.highest_tick = self.highest_tick.max(tick);
+        let from = |start: u64| i16::try_from(tick.cast_signed() - start.cast_signed()).ok();
+        let relative = self.cluster_tick.and_then(from).unwrap_or_else(|| {
+            // Room for what goes back: a cluster's times should not lie before those of the one before it.
+            let room = self.most_back.min(i16::MAX.unsigned_abs().into());
+            let start = tick.saturating_sub(room);
             id(out, CLUSTER);
             out.extend_from_slice(&UNKNOWN_SIZE);
-            uint(out, TIMESTAMP, tick);
-            self.cluster_tick = Some(tick);
-            0
+            uint(out, TIMESTAMP, start);
+            self.cluster_tick = Some(start);
+            (tick - start) as i16
         });
         id(out, VOID);
         size(out, STAMP_LEN);
