@@ -27,7 +27,7 @@ use reelroom_composer::{
     compose, compose_observed,
     encode::{aac_filter, h264_filter},
     filter::Filter,
-    video::VideoDecoder,
+    video::{Showing, VideoDecoder},
 };
 use reelroom_take::{
     Codec, SegmentId, SegmentOpened, TakeEvent, TakeFrame, TakeItem, TakeReader, TrackSource,
@@ -211,7 +211,8 @@ fn decode_alone(segments: &Frames) {
         } else {
             let mut decoder = VideoDecoder::new(opened).unwrap().unwrap();
             for frame in frames {
-                decoder.decode(frame.data.clone(), frame.keyframe);
+                let showing = Showing { rtp: frame.rtp, at_ns: frame.at_ns, degrees: 0 };
+                decoder.decode(frame.data.clone(), frame.keyframe, showing);
             }
         }
     }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use reelroom_take::{SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
+use reelroom_take::{LeftOutWhy, SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
 use serde::Serialize;
 
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     source::{Due, Source},
     step::Step,
     timeline::{Scene, Timeline},
-    video::{Picture, VideoDecoder},
+    video::{Picture, Showing, Shown, VideoDecoder},
     voice::Voice,
 };
 
@@ -45,6 +45,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const MOST_AHEAD: u64 = 8;
 /// ... and as long as what was decoded ahead needs no more memory than this, bytes.
 const AHEAD_BYTES: usize = 32 << 20;
+/// A decoder that gives pictures back later than it got them may be that many ahead.
+const MOST_WAITING: usize = 48;
+/// A picture that comes out after one that is shown at most so much later has missed its turn. A decoder does this while it learns
+/// how pictures are reordered.
+const MISSED_NS: u64 = 250_000_000;
+/// A track of which so many frames made no picture cannot be read.
+const UNREADABLE_AFTER: u64 = 60;
 const SECOND_NS: u128 = 1_000_000_000;
 
 /// How to compose.
@@ -158,6 +165,9 @@ struct Track {
     number: u64,
     /// Decoded ahead: the output picture each is for, the picture, its number.
     ahead: VecDeque<(u64, Picture, u64)>,
+    /// RTP time of the newest picture of the present segment.
+    newest_rtp: Option<u64>,
+    clock_rate_hz: u32,
     /// Frames or packets that were due so far, decoded or not.
     due: u64,
 }
@@ -195,6 +205,8 @@ struct Composer {
     output: Output,
     numbers: u64,
     skips: Skips,
+    /// Tracks that no decoder can read, from a moment on, or can read again.
+    unreadable: VecDeque<(u64, TrackId, Option<LeftOutWhy>)>,
 }
 
 impl Composer {
@@ -227,6 +239,7 @@ impl Composer {
             output: Output::new(out, &preset, !audio_only)?,
             numbers: 0,
             skips: Skips::new(&options.skips),
+            unreadable: VecDeque::new(),
         })
     }
 
@@ -289,6 +302,7 @@ impl Composer {
                 let to_ns = self.shown_ns(frame);
                 let due = DueTo { kind: TrackKind::Video, to_ns, frame, is_skipped };
                 self.decode(&track, &due, observer)?;
+                self.wring(&track, &due, observer)?;
             }
             let to_ns = self.heard_ns(frame);
             self.decode(&track, &DueTo { kind: TrackKind::Audio, to_ns, frame, is_skipped }, observer)?;
@@ -376,6 +390,10 @@ impl Composer {
                 self.forget_tracks(at_ns, &fact);
             }
         }
+        while self.unreadable.front().is_some_and(|(at_ns, ..)| *at_ns <= to_ns) {
+            let (_, track, why) = self.unreadable.pop_front().expect("there is a first one");
+            changed |= self.timeline.left_out(&track, why);
+        }
         if self.timeline.advance(to_ns) || changed {
             self.scene = self.timeline.scene();
         }
@@ -388,7 +406,8 @@ impl Composer {
         };
         for id in gone {
             if let Some(mut track) = self.tracks.remove(&id) {
-                track.close(self.reporter.report(&id));
+                let report = self.reporter.report(&id);
+                report.pictures += track.close(report).len() as u64;
             }
             self.skips.recovered(&id, at_ns);
             self.gone.insert(id);
@@ -399,47 +418,132 @@ impl Composer {
     fn decode(&mut self, id: &TrackId, due: &DueTo, observer: &mut dyn Observer) -> Result<(), ComposeError> {
         loop {
             let Some(segment) = self.source.next_segment(id) else { return Ok(()) };
-            let Some(opened) =
-                self.segments.get(&segment).or_else(|| self.source.announced(segment)).cloned()
-            else {
-                return Ok(());
-            };
+            let Some(opened) = self.opened(segment) else { return Ok(()) };
             if opened.codec.kind() != due.kind {
                 return Ok(());
             }
             let next = self.source.next_frame(id, due.to_ns);
-            let Some(Due { frame, moment, degrees }) = next else { return Ok(()) };
-            if self.gone.contains(id) || (due.kind == TrackKind::Video && self.pictures.is_none()) {
+            let Some(next) = next else { return Ok(()) };
+            self.decode_one(id, &opened, due, next, observer)?;
+        }
+    }
+
+    /// What is known of a segment, also before its fact is due: its first frames may belong before their arrival.
+    fn opened(&self, segment: SegmentId) -> Option<SegmentOpened> {
+        self.segments.get(&segment).or_else(|| self.source.announced(segment)).cloned()
+    }
+
+    /// Decodes a frame or packet of a track.
+    fn decode_one(
+        &mut self,
+        id: &TrackId,
+        opened: &SegmentOpened,
+        due: &DueTo,
+        Due { frame, moment, degrees }: Due,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ComposeError> {
+        if self.gone.contains(id) || (due.kind == TrackKind::Video && self.pictures.is_none()) {
+            return Ok(());
+        }
+        let track = self.tracks.entry(id.clone()).or_default();
+        let number = track.due;
+        track.due += 1;
+        if self.source.is_left_out(id, frame.at_ns, due.to_ns) {
+            self.reporter.more_left_out(id);
+            return Ok(());
+        }
+        let report = self.reporter.report(id);
+        if self.skips.frame(id, frame.at_ns, moment.at_ns) || due.is_skipped {
+            let rest = track.skip(report);
+            self.keep_pictures(id, due.frame, rest);
+            return Ok(());
+        }
+        observer.begin(&Step::Decode {
+            track: id,
+            segment: opened.segment,
+            frame: number,
+            at_ns: frame.at_ns,
+        });
+        report.frames += 1;
+        let mut shown = Vec::new();
+        if track.segment != Some(opened.segment) {
+            shown = track.close(report);
+            track.open(opened)?;
+        }
+        if let Some(voice) = &mut track.voice {
+            voice.push(frame.data, frame.rtp, moment);
+            self.skips.recovered(id, moment.at_ns);
+            self.reporter.media(id, moment.at_ns);
+        } else if let Some(decoder) = &mut track.decoder {
+            let showing = Showing { rtp: frame.rtp, at_ns: moment.at_ns, degrees };
+            shown.extend(decoder.decode(frame.data, frame.keyframe, showing));
+        } else {
+            report.unknown_codec += 1;
+        }
+        let report = self.reporter.report(id);
+        let is_unreadable =
+            due.kind == TrackKind::Video && report.pictures == 0 && report.frames >= UNREADABLE_AFTER;
+        if is_unreadable && shown.is_empty() && report.left_out.is_none() {
+            tracing::warn!(track = %id, codec = ?opened.codec, "no decoder here can read this track: its place stays empty");
+            self.reporter.unreadable(id, opened.first_at_ns, moment.at_ns);
+            self.unreadable.push_back((moment.at_ns, id.clone(), Some(LeftOutWhy::Unreadable)));
+        } else if report.pictures == 0 && report.left_out.is_some() && !shown.is_empty() {
+            self.unreadable.push_back((moment.at_ns, id.clone(), None));
+        }
+        self.keep_pictures(id, due.frame, shown);
+        Ok(())
+    }
+
+    /// Pictures that are due and still in their decoder: it gives them back when it has seen what comes behind them.
+    fn wring(&mut self, id: &TrackId, due: &DueTo, observer: &mut dyn Observer) -> Result<(), ComposeError> {
+        let owes = |track: &Track| track.decoder.as_ref().is_some_and(|decoder| decoder.owes(due.to_ns));
+        loop {
+            let track = self.tracks.get(id).filter(|track| owes(track));
+            let Some(segment) = track.and_then(|track| track.segment) else { return Ok(()) };
+            let Some(opened) = self.opened(segment) else { return Ok(()) };
+            if let Some(next) = self.source.next_ahead(id, segment, due.to_ns) {
+                self.decode_one(id, &opened, due, next, observer)?;
                 continue;
             }
-            let numbers = &mut self.numbers;
-            let track = self.tracks.entry(id.clone()).or_default();
-            let number = track.due;
-            track.due += 1;
-            if self.skips.frame(id, frame.at_ns, moment.at_ns) || due.is_skipped {
-                track.skip(self.reporter.report(id));
+            if self.source.is_over(id, segment, due.to_ns)
+                && let Some(track) = self.tracks.get_mut(id)
+            {
+                let rest = track.close(self.reporter.report(id));
+                self.keep_pictures(id, due.frame, rest);
+            }
+            return Ok(());
+        }
+    }
+
+    /// Keeps decoded pictures for the output pictures that show them, none of which is before `frame`.
+    fn keep_pictures(&mut self, id: &TrackId, frame: u64, shown: Vec<Shown>) {
+        for Shown { picture, showing } in shown {
+            self.numbers += 1;
+            self.skips.recovered(id, showing.at_ns);
+            self.reporter.picture(id, showing.at_ns);
+            let first = self.first_shown(showing.at_ns).max(frame);
+            let Some(track) = self.tracks.get_mut(id) else { return };
+            let rate = track.clock_rate_hz;
+            let missed_ticks = (u128::from(MISSED_NS) * u128::from(rate) / SECOND_NS) as u64;
+            if track
+                .newest_rtp
+                .is_some_and(|newest| (1..missed_ticks).contains(&newest.saturating_sub(showing.rtp)))
+            {
                 continue;
             }
-            observer.begin(&Step::Decode { track: id, segment, frame: number, at_ns: frame.at_ns });
-            let report = self.reporter.report(id);
-            report.frames += 1;
-            if track.segment != Some(segment) {
-                track.open(&opened, report)?;
-            }
-            if let Some(voice) = &mut track.voice {
-                voice.push(frame.data, frame.rtp, moment);
-                self.skips.recovered(id, moment.at_ns);
-            } else if let Some(decoder) = &mut track.decoder {
-                if let Some(picture) = decoder.decode(frame.data, frame.keyframe) {
-                    *numbers += 1;
-                    self.skips.recovered(id, moment.at_ns);
-                    self.reporter.picture(id, moment.at_ns);
-                    track.ahead.push_back((due.frame, picture.turned(degrees), *numbers));
-                }
-            } else {
-                report.unknown_codec += 1;
+            track.newest_rtp = Some(showing.rtp);
+            let first = track.ahead.back().map_or(first, |(before, ..)| first.max(*before));
+            track.ahead.push_back((first, picture.turned(showing.degrees), self.numbers));
+            if track.ahead.len() > MOST_WAITING {
+                track.ahead.pop_front();
             }
         }
+    }
+
+    /// Number of the first output picture that shows what belongs to `at_ns`.
+    fn first_shown(&self, at_ns: u64) -> u64 {
+        let near = (u128::from(at_ns) * u128::from(self.preset.frames_per_second) / SECOND_NS) as u64;
+        (near.saturating_sub(1)..near + 2).find(|frame| self.shown_ns(*frame) >= at_ns).unwrap_or(near + 2)
     }
 
     fn finish(mut self, frames: u64) -> Result<Composed, ComposeError> {
@@ -458,7 +562,8 @@ impl Composer {
         let duration_ns = (u128::from(frames) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64;
         let size_bytes = self.output.finish(duration_ns)?;
         for (id, mut track) in self.tracks {
-            track.close(self.reporter.report(&id));
+            let report = self.reporter.report(&id);
+            report.pictures += track.close(report).len() as u64;
         }
         // What belongs behind the last picture is told of all the same.
         while let Some((at_ns, fact)) = self.source.next_fact(u64::MAX) {
@@ -484,15 +589,13 @@ impl Track {
 
     /// A frame is left out. What its decoder would make of the next ones without it nobody knows: they wait for a keyframe. Sound
     /// goes on, its decoder conceals what is missing.
-    fn skip(&mut self, report: &mut TrackReport) {
-        if self.voice.is_none() {
-            self.close(report);
-        }
+    fn skip(&mut self, report: &mut TrackReport) -> Vec<Shown> {
+        if self.voice.is_none() { self.close(report) } else { Vec::new() }
     }
 
-    fn open(&mut self, segment: &SegmentOpened, report: &mut TrackReport) -> Result<(), ComposeError> {
-        self.close(report);
+    fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
         self.segment = Some(segment.segment);
+        (self.clock_rate_hz, self.newest_rtp) = (segment.clock_rate_hz, None);
         match segment.codec.kind() {
             TrackKind::Audio => self.voice = Voice::new(segment)?,
             TrackKind::Video => self.decoder = VideoDecoder::new(segment)?,
@@ -503,15 +606,16 @@ impl Track {
         Ok(())
     }
 
-    /// Ends the present decoder; the report gets what it has to add.
-    fn close(&mut self, report: &mut TrackReport) {
+    /// Ends the present decoder; the report gets what it has to add. Pictures that it still had come back.
+    fn close(&mut self, report: &mut TrackReport) -> Vec<Shown> {
         self.segment = None;
-        if let Some(decoder) = self.decoder.take() {
-            report.broken += decoder.broken();
-        }
         if let Some(voice) = self.voice.take() {
             report.broken += voice.broken();
             report.concealed_samples += voice.concealed();
         }
+        let Some(decoder) = self.decoder.take() else { return Vec::new() };
+        let (rest, broken) = decoder.finish();
+        report.broken += broken;
+        rest
     }
 }

@@ -162,7 +162,12 @@ impl Filter {
     }
 
     /// Ends the stream; gives back what the element had kept.
-    pub fn finish(self) -> Vec<Caught> {
+    pub fn finish(mut self) -> Vec<Caught> {
+        self.end()
+    }
+
+    /// [`Filter::finish`] for an owner that is dropped afterwards.
+    pub(crate) fn end(&mut self) -> Vec<Caught> {
         self.feed.push_event(gst::event::Eos::new());
         self.caught()
     }

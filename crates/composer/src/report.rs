@@ -10,7 +10,9 @@
 
 use std::collections::BTreeMap;
 
-use reelroom_take::{Codec, GapCause, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource, TrackSync};
+use reelroom_take::{
+    Codec, GapCause, LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource, TrackSync,
+};
 use serde::Serialize;
 
 /// A camera that shows nothing new for longer than this froze.
@@ -38,6 +40,15 @@ pub struct TrackReport {
     pub from_ns: u64,
     /// When it was gone for good.
     pub to_ns: u64,
+    /// When its first picture or sound belongs; absent where there is none. A track may be published long before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_from_ns: Option<u64>,
+    /// The same of its last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_to_ns: Option<u64>,
+    /// What is not in the file though it arrived, and why; absent where that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// Frames or packets of it.
     pub frames: u64,
     /// Pictures decoded.
@@ -63,6 +74,19 @@ pub struct TrackReport {
     /// How it was placed in time; absent where its sender told nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<TrackSync>,
+}
+
+/// What of a track was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Why.
+    pub why: LeftOutWhy,
+    /// From when on, the first time.
+    pub from_ns: u64,
+    /// Until when, the last time.
+    pub to_ns: u64,
+    /// Frames or packets, as far as they were counted: of what is announced as encrypted nothing is looked at.
+    pub frames: u64,
 }
 
 /// Where media of a track are missing.
@@ -148,6 +172,9 @@ struct Track {
     is_muted: bool,
     /// Since when a picture is owed.
     owed_ns: Option<u64>,
+    is_left_out: bool,
+    /// Frames that were left out before the fact that says so.
+    left_out_before: u64,
 }
 
 impl Reporter {
@@ -195,6 +222,7 @@ impl Reporter {
                 }
                 (state.is_published, state.is_muted) = (true, *muted);
                 state.owed_ns = (!muted).then_some(at_ns);
+                state.is_left_out = false;
             }
             TakeEvent::TrackUnpublished { track } => {
                 if let Some(track) = self.tracks.get_mut(track) {
@@ -205,10 +233,21 @@ impl Reporter {
                 if let Some(track) = self.tracks.get_mut(track) {
                     match muted {
                         true => track.settle(at_ns),
-                        false if track.is_muted => track.owed_ns = Some(at_ns),
+                        false if track.is_muted && !track.is_left_out => track.owed_ns = Some(at_ns),
                         false => {}
                     }
                     track.is_muted = *muted;
+                }
+            }
+            TakeEvent::LeftOut { track, why, from_ns } => self.left_out(track, *why, (*from_ns).min(at_ns)),
+            TakeEvent::LeftOutUntil { track, frames } => {
+                if let Some(state) = self.tracks.get_mut(track)
+                    && let Some(left_out) = &mut state.report.left_out
+                {
+                    left_out.frames += frames;
+                    left_out.to_ns = at_ns;
+                    state.is_left_out = false;
+                    state.owed_ns = (state.is_published && !state.is_muted).then_some(at_ns);
                 }
             }
             TakeEvent::SegmentOpened(opened) => {
@@ -234,10 +273,46 @@ impl Reporter {
         &mut self.tracks.entry(track.clone()).or_default().report
     }
 
+    /// Nothing of a track is in the file from `from_ns` on.
+    pub(crate) fn left_out(&mut self, track: &TrackId, why: LeftOutWhy, from_ns: u64) {
+        let state = self.tracks.entry(track.clone()).or_default();
+        state.settle(from_ns);
+        state.is_left_out = true;
+        let frames = std::mem::take(&mut state.left_out_before);
+        let left_out = LeftOut { why, from_ns, to_ns: from_ns, frames: 0 };
+        state.report.left_out.get_or_insert(left_out).frames += frames;
+    }
+
+    /// Another frame of it, which is in the take.
+    pub(crate) fn more_left_out(&mut self, track: &TrackId) {
+        if let Some(left_out) = &mut self.report(track).left_out {
+            left_out.frames += 1;
+        } else {
+            self.tracks.entry(track.clone()).or_default().left_out_before += 1;
+        }
+    }
+
+    /// No picture came of what arrived of a track until now.
+    pub(crate) fn unreadable(&mut self, track: &TrackId, from_ns: u64, to_ns: u64) {
+        let report = self.report(track);
+        let frames = report.frames;
+        report.left_out.get_or_insert(LeftOut { why: LeftOutWhy::Unreadable, from_ns, to_ns, frames });
+    }
+
+    /// A picture or sound of a track that belongs to `at_ns`.
+    pub(crate) fn media(&mut self, track: &TrackId, at_ns: u64) {
+        let report = self.report(track);
+        report.media_from_ns = Some(report.media_from_ns.map_or(at_ns, |from_ns| from_ns.min(at_ns)));
+        report.media_to_ns = report.media_to_ns.max(Some(at_ns));
+    }
+
     /// A picture of a track that belongs to `at_ns` was decoded.
     pub(crate) fn picture(&mut self, track: &TrackId, at_ns: u64) {
         let Some(track) = self.tracks.get_mut(track) else { return };
-        track.report.pictures += 1;
+        let report = &mut track.report;
+        report.pictures += 1;
+        report.media_from_ns = Some(report.media_from_ns.map_or(at_ns, |from_ns| from_ns.min(at_ns)));
+        report.media_to_ns = report.media_to_ns.max(Some(at_ns));
         if track.owed_ns.is_some() {
             track.settle(at_ns);
             track.owed_ns = Some(at_ns);
@@ -257,12 +332,22 @@ impl Reporter {
         end_ns: u64,
         sync: impl Fn(&TrackId) -> Option<TrackSync>,
     ) -> BTreeMap<String, TrackReport> {
+        let with_pictures = self.with_pictures;
         let finished = self.tracks.into_iter().map(|(id, mut track)| {
             if track.is_published {
                 track.gone(end_ns);
             }
             let report = &mut track.report;
             report.to_ns = report.to_ns.max(report.from_ns);
+            let is_dark = with_pictures && report.kind == Some(TrackKind::Video) && report.pictures == 0;
+            if is_dark && report.frames > 0 {
+                let (from_ns, to_ns, frames) = (report.from_ns, report.to_ns, report.frames);
+                let why = LeftOutWhy::Unreadable;
+                let left_out = report.left_out.get_or_insert(LeftOut { why, from_ns, to_ns, frames });
+                if left_out.why == why {
+                    (left_out.to_ns, left_out.frames) = (to_ns, frames);
+                }
+            }
             report.gaps.longest.sort_by_key(|gap| (gap.from_ns, gap.to_ns));
             report.sync = sync(&id);
             (id.to_string(), track.report)
@@ -286,6 +371,9 @@ impl Track {
     }
 
     fn gone(&mut self, at_ns: u64) {
+        if let Some(left_out) = self.report.left_out.as_mut().filter(|_| self.is_left_out) {
+            left_out.to_ns = left_out.to_ns.max(at_ns);
+        }
         if self.is_published {
             self.settle(at_ns);
             self.report.to_ns = at_ns;

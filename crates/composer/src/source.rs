@@ -16,6 +16,12 @@ use crate::error::ComposeError;
 /// A frame's orientation is waited for so long: what a due frame's clock was sure of has been read.
 const TURN_WAIT_NS: u64 = HINDSIGHT_NS - 50_000_000;
 
+/// No more frames than a decoder can keep (H.264, A.3.1) decode after one that is shown later.
+const MOST_REORDERED: usize = 17;
+
+/// Spans of a track that are remembered: frames wait for no more than a second.
+const MOST_LEFT_OUT: usize = 64;
+
 /// What to do where the take has no end yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Follow {
@@ -37,6 +43,8 @@ pub(crate) struct Source {
     frames: BTreeMap<TrackId, VecDeque<Unit>>,
     /// How tracks' pictures are to be turned, from an arrival on; in order.
     turns: BTreeMap<TrackId, VecDeque<(u64, u16)>>,
+    /// What was written before it was found out that it is not to be: from an arrival on, until it was found out.
+    left_out: BTreeMap<TrackId, VecDeque<(u64, u64)>>,
 }
 
 /// A frame that is due.
@@ -63,6 +71,7 @@ impl Source {
             facts: VecDeque::new(),
             frames: BTreeMap::new(),
             turns: BTreeMap::new(),
+            left_out: BTreeMap::new(),
         })
     }
 
@@ -98,7 +107,16 @@ impl Source {
                 TakeItem::Event { at_ns, event: TakeEvent::Orientation { track, degrees } } => {
                     self.turns.entry(track).or_default().push_back((at_ns, degrees));
                 }
-                TakeItem::Event { at_ns, event } => self.facts.push_back((at_ns, event)),
+                TakeItem::Event { at_ns, event } => {
+                    if let TakeEvent::LeftOut { track, from_ns, .. } = &event {
+                        let spans = self.left_out.entry(track.clone()).or_default();
+                        spans.push_back((*from_ns, at_ns));
+                        if spans.len() > MOST_LEFT_OUT {
+                            spans.pop_front();
+                        }
+                    }
+                    self.facts.push_back((at_ns, event));
+                }
                 TakeItem::Frame(frame) => {
                     let queue = self.frames.entry(frame.track.clone()).or_default();
                     queue.push_back(Unit { frame, moment: None });
@@ -112,6 +130,15 @@ impl Source {
         self.facts.iter().find_map(|(_, fact)| match fact {
             TakeEvent::SegmentOpened(opened) if opened.segment == segment => Some(opened),
             _ => None,
+        })
+    }
+
+    /// Whether a frame of `track` that arrived at `at_ns` turned out to be one that is not to be seen or heard, as far as everybody who
+    /// composes this take sees it at `to_ns`.
+    pub(crate) fn is_left_out(&self, track: &TrackId, at_ns: u64, to_ns: u64) -> bool {
+        let Some(spans) = self.left_out.get(track) else { return false };
+        spans.iter().any(|(from_ns, found_ns)| {
+            *found_ns <= to_ns + LATENESS_NS && (*from_ns..=*found_ns).contains(&at_ns)
         })
     }
 
@@ -166,22 +193,61 @@ impl Source {
         turns.front().filter(|(from_ns, _)| *from_ns < until_ns).map_or(0, |(_, degrees)| *degrees)
     }
 
-    /// The next frame of `track` that belongs to `to_ns` or before.
+    /// The next frame of `track`, in the order of decoding, that belongs to `to_ns` or before, or that one which does is predicted from.
     pub(crate) fn next_frame(&mut self, track: &TrackId, to_ns: u64) -> Option<Due> {
         let queue = self.frames.get_mut(track)?;
-        let unit = queue.front_mut()?;
-        // A frame belongs at most this much before its arrival: it cannot be due yet, and the clock need not be sure of it.
-        if unit.frame.at_ns > to_ns + LATENESS_NS {
-            return None;
-        }
         let clock = &self.clock;
-        let moment = *unit.moment.get_or_insert_with(|| clock.moment(&unit.frame));
-        if moment.at_ns > to_ns {
+        let mut is_due = |index: usize| {
+            let Some(unit) = queue.get_mut(index) else { return false };
+            // A frame belongs at most this much before its arrival: it cannot be due yet, and the clock need not be sure of it.
+            unit.frame.at_ns <= to_ns + LATENESS_NS
+                && unit.moment.get_or_insert_with(|| clock.moment(&unit.frame)).at_ns <= to_ns
+        };
+        if is_due(0) {
+            return self.take(track);
+        }
+        let (segment, rtp) =
+            self.frames.get(track)?.front().map(|unit| (unit.frame.segment, unit.frame.rtp))?;
+        let queue = self.frames.get_mut(track)?;
+        let needs_first = queue.iter_mut().take(MOST_REORDERED).skip(1).any(|unit| {
+            let frame = &unit.frame;
+            frame.segment == segment
+                && frame.rtp < rtp
+                && frame.at_ns <= to_ns + LATENESS_NS
+                && unit.moment.get_or_insert_with(|| clock.moment(frame)).at_ns <= to_ns
+        });
+        if needs_first { self.take(track) } else { None }
+    }
+
+    /// The next frame of a segment, due or not, as far as everybody who composes this take sees it at `to_ns`: for a decoder that
+    /// gives back what is due only when it has seen more.
+    pub(crate) fn next_ahead(&mut self, track: &TrackId, segment: SegmentId, to_ns: u64) -> Option<Due> {
+        let clock = &self.clock;
+        let unit = self.frames.get_mut(track)?.front_mut()?;
+        if unit.frame.segment != segment || unit.frame.at_ns > to_ns + LATENESS_NS {
             return None;
         }
-        let frame = queue.pop_front()?.frame;
+        unit.moment.get_or_insert_with(|| clock.moment(&unit.frame));
+        self.take(track)
+    }
+
+    /// Whether it is known at `to_ns` that nothing more comes of a segment of which all frames were taken.
+    pub(crate) fn is_over(&self, track: &TrackId, segment: SegmentId, to_ns: u64) -> bool {
+        let known_ns = to_ns + LATENESS_NS;
+        if let Some(unit) = self.frames.get(track).and_then(VecDeque::front) {
+            return unit.frame.segment != segment && unit.frame.at_ns <= known_ns;
+        }
+        let is_gone =
+            |fact: &TakeEvent| matches!(fact, TakeEvent::TrackUnpublished { track: gone } if gone == track);
+        let facts = || self.facts.iter().take_while(|(at_ns, _)| *at_ns <= known_ns);
+        self.end_ns.is_some_and(|end_ns| end_ns <= known_ns) || facts().any(|(_, fact)| is_gone(fact))
+    }
+
+    fn take(&mut self, track: &TrackId) -> Option<Due> {
+        let queue = self.frames.get_mut(track)?;
+        let Unit { frame, moment } = queue.pop_front()?;
         let next_ns = queue.front().map(|unit| unit.frame.at_ns);
         let degrees = self.degrees(track, frame.at_ns, next_ns);
-        Some(Due { frame, moment, degrees })
+        Some(Due { moment: moment.unwrap_or_else(|| self.clock.moment(&frame)), frame, degrees })
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Facts are applied in the take's order; between two facts the scene changes only where [`Timeline::advance`] says so (somebody has
 //! spoken long enough). Participants are shown in the order in which they joined, each shared screen is a tile of its own before
-//! its owner's. Where there are more than [`MAX_TILES`], those who never spoke, or spoke longest ago, are left out.
+//! its owner's, each further camera one behind it. What is not recorded is named: its tile says why nothing is to be seen. Where there are more than [`MAX_TILES`], those who never spoke, or spoke longest ago, are left out.
 //! Invariant: a scene depends on the facts and the times asked for alone.
 
-use reelroom_take::{ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource};
+use reelroom_take::{LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource};
 
 use crate::{
     layout::{Arrangement, Layout, MAX_TILES},
@@ -52,6 +52,19 @@ struct Track {
     kind: TrackKind,
     source: TrackSource,
     muted: bool,
+    /// Why nothing is recorded of it.
+    left_out: Option<LeftOutWhy>,
+}
+
+impl Track {
+    fn is_screen(&self) -> bool {
+        self.source == TrackSource::ScreenShare
+    }
+
+    /// The track that its tile draws.
+    fn drawn(&self) -> Option<TrackId> {
+        self.left_out.is_none().then(|| self.id.clone())
+    }
 }
 
 /// The state of the room at the moment of the last applied fact.
@@ -100,6 +113,7 @@ impl Timeline {
                     kind: *kind,
                     source: *source,
                     muted: *muted,
+                    left_out: None,
                 });
             }
             TakeEvent::TrackUnpublished { track } => self.tracks.retain(|known| known.id != *track),
@@ -109,6 +123,8 @@ impl Timeline {
                 };
                 known.muted = *muted;
             }
+            TakeEvent::LeftOut { track, why, .. } => return self.left_out(track, Some(*why)),
+            TakeEvent::LeftOutUntil { track, .. } => return self.left_out(track, None),
             TakeEvent::Layout { layout } => self.layout = Layout::parse(layout),
             TakeEvent::Pause => self.paused = true,
             TakeEvent::Resume => self.paused = false,
@@ -135,10 +151,17 @@ impl Timeline {
         self.speaker.advance(now_ns)
     }
 
+    /// From now on nothing is to be seen and heard of `track`, or again something; says whether the scene may have changed.
+    pub(crate) fn left_out(&mut self, track: &TrackId, why: Option<LeftOutWhy>) -> bool {
+        let Some(known) = self.tracks.iter_mut().find(|known| known.id == *track) else { return false };
+        std::mem::replace(&mut known.left_out, why) != why
+    }
+
     /// Whether `track` is published and may be heard: a muted track's last packets are not.
     #[must_use]
     pub fn audible(&self, track: &TrackId) -> bool {
-        !self.paused && self.tracks.iter().any(|known| known.id == *track && !known.muted)
+        !self.paused
+            && self.tracks.iter().any(|known| known.id == *track && !known.muted && known.left_out.is_none())
     }
 
     /// Whether `track` is not published (any more).
@@ -160,7 +183,7 @@ impl Timeline {
         let main = self.main_tile(&scene.tiles);
         for (index, tile) in scene.tiles.iter_mut().enumerate() {
             tile.large = match self.layout.arrangement {
-                Arrangement::Grid => tile.screen,
+                Arrangement::Grid => tile.screen && tile.track.is_some(),
                 Arrangement::Speaker | Arrangement::SingleSpeaker => Some(index) == main,
             };
         }
@@ -174,37 +197,45 @@ impl Timeline {
     fn tiles_of(&self, participant: &Participant, tiles: &mut Vec<Tile>) {
         let name = if participant.name.is_empty() { &participant.identity } else { &participant.name };
         let own = || self.tracks.iter().filter(|track| track.participant == participant.id);
-        let video = || own().filter(|track| track.kind == TrackKind::Video && !track.muted);
-        for screen in video().filter(|track| track.source == TrackSource::ScreenShare) {
-            tiles.push(Tile {
-                participant: participant.id.clone(),
-                track: Some(screen.id.clone()),
-                label: format!("{name} (screen)"),
-                muted: false,
-                screen: true,
-                large: false,
-            });
-        }
-        let heard = own().any(|track| {
-            track.kind == TrackKind::Audio && track.source != TrackSource::ScreenShareAudio && !track.muted
-        });
+        let videos = |is_screen: bool| {
+            let shown = own().filter(|track| track.kind == TrackKind::Video && !track.muted);
+            shown.filter(move |track| track.is_screen() == is_screen)
+        };
+        let tile = |track: &Track, what: &str, number: usize| Tile {
+            participant: participant.id.clone(),
+            track: track.drawn(),
+            label: noted(name, &[&numbered(what, number), why(track.left_out)]),
+            muted: false,
+            screen: track.is_screen(),
+            large: false,
+        };
+        tiles.extend(videos(true).zip(1..).map(|(screen, number)| tile(screen, "screen", number)));
+        let microphones = || {
+            own().filter(|track| {
+                track.kind == TrackKind::Audio && track.source != TrackSource::ScreenShareAudio
+            })
+        };
+        let heard = microphones().any(|track| !track.muted && track.left_out.is_none());
+        let mut cameras = videos(false).zip(1..);
+        let first = cameras.next().map(|(camera, _)| camera);
+        let unheard = microphones().find_map(|track| track.left_out.filter(|_| !heard));
+        let note = first.and_then(|camera| camera.left_out).or(unheard);
         tiles.push(Tile {
             participant: participant.id.clone(),
-            track: video()
-                .find(|track| track.source != TrackSource::ScreenShare)
-                .map(|track| track.id.clone()),
-            label: name.clone(),
+            track: first.and_then(Track::drawn),
+            label: noted(name, &[why(note)]),
             muted: !heard,
             screen: false,
             large: false,
         });
+        tiles.extend(cameras.map(|(camera, number)| tile(camera, "camera", number)));
     }
 
     /// The one to be looked at: the screen shared last; else who speaks; else the first one with a camera; else the first one.
     fn main_tile(&self, tiles: &[Tile]) -> Option<usize> {
         let published =
             |tile: &Tile| self.tracks.iter().position(|track| Some(&track.id) == tile.track.as_ref());
-        let screens = tiles.iter().enumerate().filter(|(_, tile)| tile.screen);
+        let screens = tiles.iter().enumerate().filter(|(_, tile)| tile.screen && tile.track.is_some());
         let screen = screens.max_by_key(|(_, tile)| published(tile)).map(|(index, _)| index);
         let people = || tiles.iter().enumerate().filter(|(_, tile)| !tile.screen);
         let find =
@@ -233,6 +264,25 @@ impl Timeline {
         }
         let mut goes = goes.into_iter();
         tiles.retain(|_| !goes.next().unwrap_or(false));
+    }
+}
+
+/// A name with what there is to say of its tile: `Ann (screen, encrypted)`.
+fn noted(name: &str, notes: &[&str]) -> String {
+    let notes: Vec<_> = notes.iter().copied().filter(|note| !note.is_empty()).collect();
+    if notes.is_empty() { name.to_owned() } else { format!("{name} ({})", notes.join(", ")) }
+}
+
+/// The first one needs no number.
+fn numbered(what: &str, number: usize) -> String {
+    if number == 1 { what.to_owned() } else { format!("{what} {number}") }
+}
+
+fn why(left_out: Option<LeftOutWhy>) -> &'static str {
+    match left_out {
+        None => "",
+        Some(LeftOutWhy::Encrypted) => "encrypted",
+        Some(LeftOutWhy::Unreadable | LeftOutWhy::Other) => "cannot be shown",
     }
 }
 

@@ -1,6 +1,16 @@
 //! Pictures: a track's coded frames in, decoded pictures out.
 //!
+//! ```text
+//!   in, as they decode    I0 P3 B1 B2 P6 B4 B5
+//!   out, as they show     -  I0 B1 B2 P3 B4 B5 ...      each with the moment that its frame was given with
+//! ```
+//!
+//! A decoder of pictures that are predicted from later ones (H.264) gives a picture back when it has seen what may come before it:
+//! [`VideoDecoder::owes`] says that something is still to come out. All others give each picture back at once.
+//!
 //! Broken frames never end anything: the decoder goes on, the last good picture stays, and the damage is counted.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -153,16 +163,58 @@ fn turn(
     }
 }
 
+/// When a frame is shown, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Showing {
+    /// RTP time, in ticks of the segment's clock.
+    pub rtp: u64,
+    /// When it belongs, take time.
+    pub at_ns: u64,
+    /// To be turned clockwise.
+    pub degrees: u16,
+}
+
+/// A picture that came out of a decoder.
+pub struct Shown {
+    /// The picture.
+    pub picture: Picture,
+    /// What its frame was given with.
+    pub showing: Showing,
+}
+
+/// A frame that went in and has not come out.
+#[derive(Debug)]
+struct Pending {
+    /// Of the frame, in the order of decoding.
+    number: u64,
+    pts: gst::ClockTime,
+    showing: Showing,
+}
+
 /// Decodes one segment of a video track.
 #[derive(Debug)]
 pub struct VideoDecoder {
     filter: Filter,
     caps: gst::Caps,
+    codec: Codec,
+    clock_rate_hz: u64,
+    first_rtp: u64,
     frames: u64,
     broken: u64,
     /// Nothing decodable is known: wait for a keyframe.
     blind: bool,
+    /// A picture has come out that is right.
+    clear: bool,
+    /// In the order of decoding. Frames that no picture comes of are forgotten when a later one has come out.
+    pending: VecDeque<Pending>,
 }
+
+/// A decoder holds back no more pictures than this (H.264, A.3.1: `MaxDpbFrames`).
+const MOST_HELD_BACK: u64 = 16;
+/// Pictures that a decoder does not trust are shown after so many frames all the same: better than none.
+const MOST_UNCLEAR: u64 = 150;
+/// Frames are told apart by their times, which are those at which they show: those before the first would be below zero.
+const PTS_BASE_NS: u64 = 3_600_000_000_000;
 
 impl VideoDecoder {
     /// A decoder for the segment, or `None` if its codec is not one of ours.
@@ -205,37 +257,103 @@ impl VideoDecoder {
             }
             Codec::Opus | Codec::Unknown => return Ok(None),
         };
-        Ok(Some(Self { filter, caps, frames: 0, broken: 0, blind: true }))
+        Ok(Some(Self {
+            filter,
+            caps,
+            codec: segment.codec,
+            clock_rate_hz: u64::from(segment.clock_rate_hz.max(1)),
+            first_rtp: segment.first_rtp,
+            frames: 0,
+            broken: 0,
+            blind: true,
+            clear: false,
+            pending: VecDeque::new(),
+        }))
     }
 
-    /// Decodes one frame; gives back the newest picture that came out.
-    pub fn decode(&mut self, data: Bytes, keyframe: bool) -> Option<Picture> {
+    /// Decodes one frame; gives back the pictures that came out, in the order in which they are shown.
+    pub fn decode(&mut self, data: Bytes, keyframe: bool, showing: Showing) -> Vec<Shown> {
         if self.blind && !keyframe {
-            return None;
+            return Vec::new();
         }
         let mut buffer = gst::Buffer::from_slice(data);
+        let number = self.frames;
+        self.frames += 1;
+        let pts = self.pts(number, showing.rtp);
         {
             let buffer = buffer.get_mut().expect("a new buffer has one owner");
-            // Only the order matters to the decoder: the take's times belong to us.
-            let time = gst::ClockTime::from_mseconds(self.frames * 10);
-            buffer.set_pts(time);
-            buffer.set_dts(time);
+            // Only their order matters to the decoder: the take's times belong to us.
+            buffer.set_pts(pts);
+            buffer.set_dts(gst::ClockTime::from_mseconds(number * 10));
             if !keyframe {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
         }
-        self.frames += 1;
-        match self.filter.push(buffer, &self.caps) {
+        self.pending.push_back(Pending { number, pts, showing });
+        let caught = match self.filter.push(buffer, &self.caps) {
             Ok(caught) => {
                 self.blind = false;
-                caught.into_iter().next_back().and_then(Picture::from_caught)
+                caught
             }
             Err(refused) => {
                 self.broken += 1;
+                self.pending.pop_back();
                 tracing::debug!(%refused, "a frame could not be decoded");
-                None
+                return Vec::new();
+            }
+        };
+        let shown = self.shown(caught, showing);
+        self.pending.retain(|frame| frame.number + MOST_HELD_BACK > number);
+        shown
+    }
+
+    /// Whether a picture that belongs to `to_ns` or before is still in the decoder, as far as that is known.
+    #[must_use]
+    pub fn owes(&self, to_ns: u64) -> bool {
+        // Other codecs give back at once what is to be shown, and have frames that are not.
+        self.codec == Codec::H264 && self.pending.iter().any(|frame| frame.showing.at_ns <= to_ns)
+    }
+
+    /// Gives back what is still in the decoder. Nothing can be decoded afterwards.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<Shown>, u64) {
+        let Some(last) = self.pending.back().map(|frame| frame.showing) else {
+            return (Vec::new(), self.broken);
+        };
+        let caught = self.filter.end();
+        (self.shown(caught, last), self.broken)
+    }
+
+    /// Frames of H.264 get the time at which they are shown, the others a number.
+    fn pts(&self, number: u64, rtp: u64) -> gst::ClockTime {
+        let ns = match self.codec {
+            Codec::H264 => {
+                let ticks = i128::from(rtp) - i128::from(self.first_rtp);
+                let ns = ticks * 1_000_000_000 / i128::from(self.clock_rate_hz) + i128::from(PTS_BASE_NS);
+                u64::try_from(ns).unwrap_or(0)
+            }
+            _ => number * 10_000_000,
+        };
+        gst::ClockTime::from_nseconds(ns)
+    }
+
+    /// The pictures among what came out, each with what its frame was given with; `newest` where that is not known any more.
+    fn shown(&mut self, caught: Vec<Caught>, newest: Showing) -> Vec<Shown> {
+        let mut shown = Vec::new();
+        for caught in caught {
+            let pts = caught.buffer.pts();
+            let known = self.pending.iter().position(|frame| Some(frame.pts) == pts);
+            let showing = known.and_then(|index| self.pending.remove(index)).map_or(newest, |f| f.showing);
+            // What is shown earlier and has not come out does not come any more.
+            self.pending.retain(|frame| frame.showing.rtp > showing.rtp);
+            // A decoder that began at a recovery point knows from where on its pictures are right.
+            let is_right = !caught.buffer.flags().contains(gst::BufferFlags::CORRUPTED);
+            self.clear |= is_right || self.frames > MOST_UNCLEAR;
+            if self.clear {
+                shown.extend(Picture::from_caught(caught).map(|picture| Shown { picture, showing }));
             }
         }
+        shown
     }
 
     /// Frames the decoder refused.

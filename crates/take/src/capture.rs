@@ -3,6 +3,7 @@
 //! ```text
 //! packet -> jitter buffer (by sequence number, waits `hold_ns` for what is missing)
 //!        -> depacketizer (VP8 RFC 7741, VP9 RFC 9628, H.264 RFC 6184, AV1, Opus RFC 7587) -> frame
+//!        -> seal (nothing that is encrypted)
 //!        -> gate (video: nothing between a gap and the next keyframe)  -> Output
 //! ```
 //!
@@ -16,6 +17,7 @@ mod av1;
 mod bits;
 mod h264;
 mod parameter_sets;
+mod seal;
 mod sps;
 mod vp8;
 mod vp9;
@@ -30,6 +32,7 @@ use crate::{
 };
 pub(crate) use assemble::OPUS_HEAD;
 use assemble::{Assembler, Entry, RawFrame};
+use seal::{Judged, Seal, State};
 
 /// A sequence number so far ahead is a new time line, not a loss.
 const MAX_SEQ_JUMP: u64 = 5_000;
@@ -119,6 +122,16 @@ pub enum Output {
         /// Packets missing.
         missing: u64,
     },
+    /// From this arrival on the stream is end-to-end encrypted: nothing of it comes out.
+    LeftOut {
+        /// Arrival of the first frame that is.
+        from_ns: u64,
+    },
+    /// It is not encrypted any more, or over; so many frames were left out.
+    LeftOutUntil {
+        /// Frames or packets.
+        frames: u64,
+    },
     /// From the next frame on pictures have another size.
     Dimensions {
         /// Pixels.
@@ -165,6 +178,7 @@ pub struct Capture {
     held: BTreeMap<u64, Held>,
     held_bytes: usize,
     assembler: Assembler,
+    seal: Seal,
     /// Video only: frames up to the next keyframe cannot be decoded.
     need_keyframe: bool,
     /// Since when.
@@ -189,6 +203,7 @@ impl Capture {
         let assembler = Assembler::new(config.codec)?;
         let need_keyframe = config.codec.kind() == TrackKind::Video;
         let dimensions = (config.width, config.height);
+        let seal = Seal::new(config.codec);
         Some(Self {
             config,
             now_ns: 0,
@@ -199,6 +214,7 @@ impl Capture {
             held: BTreeMap::new(),
             held_bytes: 0,
             assembler,
+            seal,
             need_keyframe,
             needed_since_ns: None,
             learned: None,
@@ -234,11 +250,13 @@ impl Capture {
             && is_overdue(self, hold_ns)
             && let Some(frame) = self.assembler.close()
         {
-            self.emit(frame);
+            self.judge(frame);
         }
         if is_overdue(self, hold_ns * 2) {
             self.break_stream(0);
         }
+        let judged = self.seal.tick(self.now_ns);
+        self.follow(judged);
     }
 
     /// The next output, if any.
@@ -250,7 +268,8 @@ impl Capture {
     #[must_use]
     pub fn complete_to_ns(&self) -> u64 {
         let held = self.held.values().map(|packet| packet.at_ns).min();
-        let oldest = [held, self.assembler.at_ns(), Some(self.now_ns)].into_iter().flatten().min();
+        let waiting = [held, self.assembler.at_ns(), self.seal.at_ns(), Some(self.now_ns)];
+        let oldest = waiting.into_iter().flatten().min();
         oldest.unwrap_or(0).saturating_sub(1)
     }
 
@@ -265,7 +284,7 @@ impl Capture {
     /// Whether nothing can be shown until a keyframe comes. For whoever asks the sender while no packet comes.
     #[must_use]
     pub fn wants_keyframe(&self) -> bool {
-        self.need_keyframe || self.doubts()
+        (self.need_keyframe || self.doubts()) && self.seal.state() == State::Clear
     }
 
     /// Parameter sets (H.264 SPS and PPS, whole NAL units) of the stream `ssrc` that its packets may not repeat: said before the
@@ -293,6 +312,8 @@ impl Capture {
     pub fn finish(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         self.drain(Patience::None);
+        let judged = self.seal.finish();
+        self.follow(judged);
         if let Some(gap) = self.gap.take() {
             self.outputs.push_back(Output::Gap {
                 from_ns: gap.from_ns,
@@ -371,7 +392,7 @@ impl Capture {
             self.next_seq = Some(seq.saturating_add(1));
             let (done, also) = self.assembler.push(packet.rtp, packet.marker, packet.at_ns, &packet.payload);
             for frame in [done, also].into_iter().flatten() {
-                self.emit(frame);
+                self.judge(frame);
             }
             if self.assembler.take_broken() {
                 self.begin_gap(0);
@@ -392,6 +413,28 @@ impl Capture {
         if let Some(last) = self.last {
             let gap = self.gap.get_or_insert(OpenGap { from_ns: last.at_ns, missing: 0 });
             gap.missing = gap.missing.saturating_add(missing);
+        }
+    }
+
+    fn judge(&mut self, frame: RawFrame) {
+        let judged = self.seal.judge(self.now_ns, frame);
+        self.follow(judged);
+    }
+
+    fn follow(&mut self, Judged { clear, sealed_from_ns, opened }: Judged) {
+        if let Some(from_ns) = sealed_from_ns {
+            self.outputs.push_back(Output::LeftOut { from_ns });
+            self.demand_keyframe();
+        }
+        if let Some(frames) = opened {
+            self.outputs.push_back(Output::LeftOutUntil { frames });
+        }
+        for frame in clear {
+            if frame.data.is_empty() {
+                self.begin_gap(0);
+            } else {
+                self.emit(frame);
+            }
         }
     }
 
@@ -498,7 +541,7 @@ impl Capture {
 
     fn wish(&mut self) -> Wish {
         let due = self.wished_at_ns.is_none_or(|at| self.now_ns >= at.saturating_add(KEYFRAME_WISH_EVERY_NS));
-        if (self.need_keyframe || self.doubts()) && due {
+        if self.wants_keyframe() && due {
             self.wished_at_ns = Some(self.now_ns);
             return Wish::Keyframe;
         }

@@ -222,6 +222,20 @@ pub enum GapCause {
     Network,
 }
 
+/// Why a track's media are not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutWhy {
+    /// They are end-to-end encrypted: only who has the key can see or hear them.
+    Encrypted,
+    /// No decoder here can read them.
+    Unreadable,
+    /// A reason this version does not know.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
 /// A fact of the take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -292,6 +306,24 @@ pub enum TakeEvent {
         width: u32,
         /// Height in pixels, before orientation.
         height: u32,
+    },
+    /// A track's media are not recorded, though they arrive.
+    LeftOut {
+        /// Which track.
+        track: TrackId,
+        /// Why.
+        #[serde(default)]
+        why: LeftOutWhy,
+        /// Arrival of the first frame that is not to be seen or heard.
+        from_ns: u64,
+    },
+    /// They are recorded again, or are over.
+    LeftOutUntil {
+        /// Which track.
+        track: TrackId,
+        /// So many frames or packets were left out, as far as they were counted.
+        #[serde(default)]
+        frames: u64,
     },
     /// A track's pictures are to be turned.
     Orientation {

@@ -114,7 +114,7 @@ impl Seen {
                     self.bytes += frame.data.len();
                 }
                 Output::Gap { from_ns, to_ns, .. } => assert!(from_ns <= to_ns),
-                Output::Dimensions { .. } => {}
+                Output::Dimensions { .. } | Output::LeftOut { .. } | Output::LeftOutUntil { .. } => {}
             }
         }
     }

@@ -57,8 +57,8 @@ pub use clock::{Moment, TakeClock, TrackSync};
 pub use error::{TakeError, said};
 pub use export::export_track;
 pub use format::{
-    Codec, EndReason, EventLine, GapCause, SegmentOpened, Speaker, TakeEvent, TakeHeader, TrackKind,
-    TrackSource,
+    Codec, EndReason, EventLine, GapCause, LeftOutWhy, SegmentOpened, Speaker, TakeEvent, TakeHeader,
+    TrackKind, TrackSource,
 };
 pub use ids::{ParticipantId, SegmentId, TrackId};
 pub use item::{Frame, SegmentSpec, TakeEnd, TakeFrame, TakeItem};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::{
     capture::{Capture, CaptureConfig, Output, Packet, Wish},
     error::TakeError,
-    format::{EndReason, GapCause, TakeEvent},
+    format::{EndReason, GapCause, LeftOutWhy, TakeEvent},
     ids::{SegmentId, TrackId},
     writer::{Sent, TakeHandle, TakeSummary},
 };
@@ -95,6 +95,19 @@ impl TakeRecorder {
         wish
     }
 
+    /// Parameter sets of a track's stream: see [`Capture::parameter_sets`].
+    pub fn parameter_sets(&mut self, track: &TrackId, ssrc: u32, units: &[&[u8]]) {
+        if let Some(state) = self.tracks.get_mut(track) {
+            state.capture.parameter_sets(ssrc, units.iter().copied());
+        }
+    }
+
+    /// Whether a track's pictures wait for a keyframe.
+    #[must_use]
+    pub fn wants_keyframe(&self, track: &TrackId) -> bool {
+        self.tracks.get(track).is_some_and(|state| state.capture.wants_keyframe())
+    }
+
     /// A sender report: `ntp` 32.32 fixed point, `rtp` as sent. Reports of another time line (layer) than the captured one are ignored.
     pub fn sender_report(&mut self, now_ns: u64, track: &TrackId, ntp: u64, rtp: u32) {
         let now_ns = self.advance(now_ns);
@@ -150,6 +163,14 @@ impl Track {
                 Output::Gap { from_ns, to_ns, missing } => {
                     let (track, cause) = (track.clone(), GapCause::Network);
                     handle.event(now_ns, TakeEvent::Gap { track, from_ns, to_ns, missing, cause });
+                }
+                Output::LeftOut { from_ns } => {
+                    tracing::warn!(%track, "a track is end-to-end encrypted though nobody announced it: it is left out");
+                    let (track, why) = (track.clone(), LeftOutWhy::Encrypted);
+                    handle.event(now_ns, TakeEvent::LeftOut { track, why, from_ns });
+                }
+                Output::LeftOutUntil { frames } => {
+                    handle.event(now_ns, TakeEvent::LeftOutUntil { track: track.clone(), frames });
                 }
                 Output::Dimensions { width, height } => {
                     handle.event(now_ns, TakeEvent::Dimensions { track: track.clone(), width, height });

@@ -166,3 +166,61 @@ fn of_a_crowd_those_who_spoke_are_shown() {
     let scene = timeline.scene();
     assert_eq!((scene.tiles.len(), labels(&scene)[48], labels(&scene)[47]), (MAX_TILES, "P55", "P47"));
 }
+
+#[test]
+fn each_camera_and_each_screen_of_a_person_has_a_tile() {
+    let mut timeline = after(&[
+        joined("a", "Ann"),
+        published("v", "a", TrackSource::Camera),
+        published("w", "a", TrackSource::Camera),
+        published("s", "a", TrackSource::ScreenShare),
+        published("t", "a", TrackSource::ScreenShare),
+        published("u", "a", TrackSource::Unknown),
+        joined("b", "Bob"),
+    ]);
+    let tracks = |timeline: &Timeline| -> Vec<(String, Option<String>)> {
+        let tiles = timeline.scene().tiles;
+        tiles.iter().map(|tile| (tile.label.clone(), tile.track.as_ref().map(ToString::to_string))).collect()
+    };
+    let tile = |label: &str, track: &str| (label.to_owned(), Some(track.to_owned()));
+    let shown = tracks(&timeline);
+    assert_eq!(
+        shown[..5],
+        [
+            tile("Ann (screen)", "s"),
+            tile("Ann (screen 2)", "t"),
+            tile("Ann", "v"),
+            tile("Ann (camera 2)", "w"),
+            tile("Ann (camera 3)", "u")
+        ]
+    );
+    timeline.apply(0, &muted("v", true));
+    assert_eq!(tracks(&timeline)[2..4], [tile("Ann", "w"), tile("Ann (camera 2)", "u")]);
+    assert!(timeline.scene().tiles[3..].iter().all(|tile| tile.track.is_none() || !tile.muted));
+}
+
+#[test]
+fn what_is_not_recorded_is_named_and_not_shown() {
+    let left_out =
+        |track: &str| TakeEvent::LeftOut { track: track.into(), why: LeftOutWhy::Encrypted, from_ns: 0 };
+    let mut timeline = after(&[
+        joined("a", "Ann"),
+        published("v", "a", TrackSource::Camera),
+        published("m", "a", TrackSource::Microphone),
+        published("s", "a", TrackSource::ScreenShare),
+    ]);
+    for track in ["v", "m", "s"] {
+        assert!(timeline.apply(0, &left_out(track)));
+    }
+    let scene = timeline.scene();
+    assert_eq!(labels(&scene), ["Ann (screen, encrypted)", "Ann (encrypted)"]);
+    assert!(scene.tiles.iter().all(|tile| tile.track.is_none() && !tile.large));
+    assert!(scene.tiles[1].muted && !timeline.audible(&"m".into()));
+    for track in ["v", "s"] {
+        timeline.apply(0, &TakeEvent::LeftOutUntil { track: track.into(), frames: 3 });
+    }
+    assert_eq!(labels(&timeline.scene()), ["Ann (screen)", "Ann (encrypted)"], "nobody hears her");
+    timeline.apply(0, &TakeEvent::LeftOutUntil { track: "m".into(), frames: 3 });
+    assert_eq!(labels(&timeline.scene()), ["Ann (screen)", "Ann"]);
+    assert!(timeline.audible(&"m".into()) && !timeline.scene().tiles[1].muted);
+}

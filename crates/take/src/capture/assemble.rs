@@ -1,7 +1,7 @@
 //! Payloads in sequence order to whole frames.
 
 pub(super) use super::h264::Entry;
-use super::{av1, h264, vp8, vp9};
+use super::{av1, h264, seal::is_sealed, vp8, vp9};
 use crate::format::Codec;
 
 /// No frame is larger; a fragment neither.
@@ -14,6 +14,8 @@ pub(super) struct RawFrame {
     pub(super) at_ns: u64,
     /// Whether decoding can begin here.
     pub(super) entry: Entry,
+    /// It looks encrypted. One that makes no sense besides is empty.
+    pub(super) sealed: bool,
     pub(super) data: Vec<u8>,
     /// Size in pixels, told by keyframes.
     pub(super) dimensions: Option<(u32, u32)>,
@@ -136,6 +138,7 @@ impl Assembler {
                 rtp,
                 at_ns,
                 entry: Entry::Reset,
+                sealed: is_sealed(payload),
                 data: payload.to_vec(),
                 dimensions: None,
                 codec_private: Some(OPUS_HEAD.to_vec()),
@@ -231,11 +234,13 @@ impl Assembler {
         let entry = |keyframe: bool| if keyframe { Entry::Reset } else { Entry::No };
         if !partial.broken {
             let (rtp, at_ns) = (partial.rtp, partial.at_ns);
+            let sealed = is_sealed(&partial.data);
             frame = match &mut self.codec {
                 Depacketizer::Vp8 => vp8::inspect(&partial.data).map(|picture| RawFrame {
                     rtp,
                     at_ns,
                     entry: entry(picture.dimensions.is_some()),
+                    sealed,
                     data: std::mem::take(&mut partial.data),
                     dimensions: picture.dimensions,
                     codec_private: None,
@@ -245,6 +250,7 @@ impl Assembler {
                         rtp,
                         at_ns,
                         entry: entry(picture.keyframe),
+                        sealed,
                         data: picture.data,
                         dimensions: picture.dimensions,
                         codec_private: None,
@@ -255,6 +261,7 @@ impl Assembler {
                         rtp,
                         at_ns,
                         entry: unit.entry,
+                        sealed,
                         data: unit.data,
                         dimensions: unit.dimensions,
                         codec_private: unit.codec_private,
@@ -267,6 +274,7 @@ impl Assembler {
                         rtp,
                         at_ns,
                         entry: entry(unit.keyframe),
+                        sealed,
                         data: unit.data,
                         dimensions: unit.dimensions,
                         codec_private: unit.codec_private,
@@ -274,6 +282,12 @@ impl Assembler {
                 }
                 Depacketizer::Opus => None,
             };
+            if frame.is_none() && sealed {
+                // Of VP9 and AV1 nothing may be in clear.
+                let (entry, data) = (Entry::No, Vec::new());
+                frame =
+                    Some(RawFrame { rtp, at_ns, entry, sealed, data, dimensions: None, codec_private: None });
+            }
         } else {
             match &mut self.codec {
                 Depacketizer::Vp9(vp9) => vp9.abandon(),

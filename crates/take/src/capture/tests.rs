@@ -569,6 +569,7 @@ proptest! {
                     }
                     Output::Gap { from_ns, to_ns, .. } => prop_assert!(from_ns <= to_ns),
                     Output::Dimensions { width, height } => prop_assert!(width > 0 && height > 0),
+                    Output::LeftOut { .. } | Output::LeftOutUntil { .. } => {}
                 }
             }
             complete = capture.complete_to_ns();
