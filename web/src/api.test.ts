@@ -62,7 +62,12 @@ describe('api', () => {
           },
           sync: { worst_offset_ns: 12_000_000, drift_ppm: -40 },
         },
-        TR_a: { identity: 'ann', source: 'telepathy', from_ns: 'soon' },
+        TR_a: {
+          identity: 'ann',
+          source: 'telepathy',
+          from_ns: 'soon',
+          left_out: { why: 'encrypted', from_ns: 1e9, to_ns: 5e9, frames: 0 },
+        },
         TR_x: null,
       },
     });
@@ -80,6 +85,8 @@ describe('api', () => {
       driftPpm: -40,
     });
     expect(report.tracks?.[1]).toMatchObject({ source: null, fromSeconds: 0, frames: 0, size: null });
+    expect(report.tracks?.[1]?.leftOut).toEqual({ why: 'encrypted', fromSeconds: 1, toSeconds: 5 });
+    expect(report.tracks?.[0]?.leftOut).toBeNull();
     expect(report.tracks?.[2]).toMatchObject({ codecs: ['opus'], concealedSeconds: 0.02 });
     expect(readReport({ egress_id: 'EG_1' })).toMatchObject({ sha256: null, tracks: null, skipped: [] });
   });

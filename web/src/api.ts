@@ -73,6 +73,13 @@ export interface Spans {
   seconds: number;
 }
 
+/** What of a track is not in the file although it arrived. */
+export interface LeftOut {
+  why: 'encrypted' | 'unreadable' | null;
+  fromSeconds: number;
+  toSeconds: number;
+}
+
 export interface TrackReport {
   id: string;
   /** Name, or identity where there is none. */
@@ -83,6 +90,7 @@ export interface TrackReport {
   size: { width: number; height: number } | null;
   fromSeconds: number;
   toSeconds: number;
+  leftOut: LeftOut | null;
   frames: number;
   gaps: Spans;
   lostPackets: number;
@@ -200,6 +208,17 @@ const spans = (value: unknown): Spans =>
     ? { count: amount(value.count) ?? 0, seconds: seconds(value.total_ns) }
     : { count: 0, seconds: 0 };
 
+const REASONS = ['encrypted', 'unreadable'] as const;
+
+function readLeftOut(value: unknown): LeftOut | null {
+  if (!isObject(value)) return null;
+  return {
+    why: REASONS.find((known) => known === value.why) ?? null,
+    fromSeconds: seconds(value.from_ns),
+    toSeconds: seconds(value.to_ns),
+  };
+}
+
 function readTrack(id: string, track: Json): TrackReport {
   const sizes = isObject(track.sizes) ? list(track.sizes.first).filter(isObject) : [];
   const [width, height] = [amount(sizes.at(-1)?.width), amount(sizes.at(-1)?.height)];
@@ -215,6 +234,7 @@ function readTrack(id: string, track: Json): TrackReport {
     size: width && height ? { width, height } : null,
     fromSeconds: seconds(track.from_ns),
     toSeconds: seconds(track.to_ns),
+    leftOut: readLeftOut(track.left_out),
     frames: amount(track.frames) ?? 0,
     gaps: spans(track.gaps),
     lostPackets: amount(track.lost_packets) ?? 0,

@@ -170,6 +170,14 @@ export const texts = {
     unknownSource: 'Track',
     span: (from: string, to: string) => `${from} to ${to}`,
     nothing: 'Nothing of it arrived.',
+    incomplete: 'Some of what was sent could not be recorded; see below.',
+    leftOut: (why: 'encrypted' | 'unreadable' | null, from: string, to: string) => {
+      const reason = {
+        encrypted: 'it was end-to-end encrypted, so only its receivers could see or hear it',
+        unreadable: 'it could not be decoded',
+      };
+      return `From ${from} to ${to} it is not in the file${why === null ? '' : `: ${reason[why]}`}.`;
+    },
     gaps: (count: number, seconds: number, packets: number) =>
       `The network lost ${packets} ${packets === 1 ? 'packet' : 'packets'}: ${seconds.toFixed(1)} s in ${count} ${count === 1 ? 'place' : 'places'}.`,
     frozen: (count: number, seconds: number) =>

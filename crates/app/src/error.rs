@@ -138,7 +138,7 @@ impl From<LiveKitError> for ApiError {
     fn from(error: LiveKitError) -> Self {
         match error {
             LiveKitError::NotFound(text) => Self::NotFound(text),
-            LiveKitError::NotNow(text) => Self::Conflict(text),
+            LiveKitError::NotNow(text) | LiveKitError::Impossible(text) => Self::Conflict(text),
             LiveKitError::Invalid(text) => Self::BadRequest(text),
             LiveKitError::Busy(text) => Self::Unavailable(text),
             LiveKitError::Unreachable(_) | LiveKitError::Refused(_) | LiveKitError::Failed(_) => {

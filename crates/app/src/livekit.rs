@@ -25,6 +25,9 @@ pub(crate) enum LiveKitError {
     /// Not in the state that it is in.
     #[error("{0}")]
     NotNow(String),
+    /// It cannot be done with this room or recording; the text says why.
+    #[error("{0}")]
+    Impossible(String),
     /// The server does not understand or does not offer what was asked for.
     #[error("{0}")]
     Invalid(String),
@@ -168,9 +171,8 @@ fn from_code(error: ServerErrorCode) -> LiveKitError {
     let text = error.msg;
     match error.code.as_str() {
         ServerErrorCode::NOT_FOUND => LiveKitError::NotFound(text),
-        ServerErrorCode::FAILED_PRECONDITION | ServerErrorCode::ALREADY_EXISTS | ServerErrorCode::ABORTED => {
-            LiveKitError::NotNow(text)
-        }
+        ServerErrorCode::FAILED_PRECONDITION => LiveKitError::Impossible(text),
+        ServerErrorCode::ALREADY_EXISTS | ServerErrorCode::ABORTED => LiveKitError::NotNow(text),
         ServerErrorCode::INVALID_ARGUMENT | ServerErrorCode::MALFORMED | ServerErrorCode::UNIMPLEMENTED => {
             LiveKitError::Invalid(text)
         }

@@ -174,7 +174,7 @@ pub(crate) struct ListAnswer {
     (status = 200, body = RecordingAnswer),
     (status = 400, description = "roomName is missing, or the layout is none", body = ErrorBody),
     (status = 404, description = "There is no such room", body = ErrorBody),
-    (status = 409, description = "The room is being recorded already", body = ErrorBody),
+    (status = 409, description = "The room is being recorded already, or is end-to-end encrypted", body = ErrorBody),
     (status = 502, description = "The LiveKit server cannot be used", body = ErrorBody),
     (status = 503, description = "No recorder is free, or its disk is full", body = ErrorBody),
 ))]
@@ -256,7 +256,7 @@ pub(crate) async fn stop(
     let egress = active.iter().find(|info| egress::is_recording(info)).ok_or_else(not_recording)?;
     let info = app.livekit().stop_recording(&egress.egress_id).await.map_err(|error| match error {
         // It ended by itself in the meantime.
-        LiveKitError::NotFound(_) | LiveKitError::NotNow(_) => not_recording(),
+        LiveKitError::NotFound(_) | LiveKitError::NotNow(_) | LiveKitError::Impossible(_) => not_recording(),
         error => error.into(),
     })?;
     app.learn_or_warn(&info).await;

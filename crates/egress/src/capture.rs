@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use reelroom_media::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish};
+use reelroom_media::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish, is_encrypted};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto;
 use reelroom_take::{
-    self as take, CaptureConfig, EndReason, ParticipantId, Speaker, TakeError, TakeEvent, TakeHandle,
-    TakeRecorder, TakeState, TakeSummary, TrackId, TrackKind, TrackSource,
+    self as take, CaptureConfig, EndReason, LeftOutWhy, ParticipantId, Speaker, TakeError, TakeEvent,
+    TakeHandle, TakeRecorder, TakeState, TakeSummary, TrackId, TrackKind, TrackSource,
 };
 use tokio::sync::mpsc;
 
@@ -135,15 +135,25 @@ impl Sink {
             muted: info.muted,
         };
         self.event(now, event);
+        let track = Track { id: id.clone(), participant: publisher.clone(), rotation_degrees: 0 };
+        self.tracks.insert(info.sid.as_str().into(), track);
+        let _ = self.news.send(News::Media);
+        if is_encrypted(info) {
+            tracing::warn!(track = %id, "a track is end-to-end encrypted: it is left out of the recording");
+            return self.leave_out(now, id, LeftOutWhy::Encrypted);
+        }
         let config = CaptureConfig { width, height, ..CaptureConfig::new(take_codec(codec)) };
         let is_captured =
             lock(&self.recorder).as_mut().is_some_and(|recorder| recorder.add_track(id.clone(), config));
         if !is_captured {
             tracing::warn!(track = %id, ?codec, "a track's media cannot be recorded");
+            self.leave_out(now, id, LeftOutWhy::Unreadable);
         }
-        let track = Track { id, participant: publisher.clone(), rotation_degrees: 0 };
-        self.tracks.insert(info.sid.as_str().into(), track);
-        let _ = self.news.send(News::Media);
+    }
+
+    fn leave_out(&self, now: Instant, track: TrackId, why: LeftOutWhy) {
+        let from_ns = since(self.began, now);
+        self.event(now, TakeEvent::LeftOut { track, why, from_ns });
     }
 
     fn unpublish(&mut self, now: Instant, track: &TrackSid) {
@@ -209,6 +219,18 @@ impl RecordSink for Sink {
             take::Wish::Nothing => Wish::Nothing,
             take::Wish::Keyframe => Wish::Keyframe,
         }
+    }
+
+    fn parameter_sets(&mut self, track: &TrackSid, ssrc: u32, sets: &[&[u8]]) {
+        let Some(track) = self.tracks.get(track) else { return };
+        if let Some(recorder) = lock(&self.recorder).as_mut() {
+            recorder.parameter_sets(&track.id, ssrc, sets);
+        }
+    }
+
+    fn wants_keyframe(&self, track: &TrackSid) -> bool {
+        let Some(track) = self.tracks.get(track) else { return false };
+        lock(&self.recorder).as_ref().is_some_and(|recorder| recorder.wants_keyframe(&track.id))
     }
 
     fn sender_report(&mut self, now: Instant, track: &TrackSid, _ssrc: u32, ntp: NtpTime, rtp: u32) {

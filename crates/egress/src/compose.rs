@@ -26,6 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) use self::deaths::Skip;
 use self::deaths::{Death, Deaths, How, Place, Verdict};
 use crate::bounds;
+use crate::job::LeftOut;
 use crate::priority;
 use crate::request::Encoding;
 
@@ -113,6 +114,23 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Which tracks are not in the file though they arrived.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        let mut left_out = LeftOut::default();
+        let Some(tracks) = self.tracks.as_object() else { return left_out };
+        let mut has_media = false;
+        for track in tracks.values() {
+            match track["left_out"]["why"].as_str() {
+                Some("encrypted") => left_out.encrypted += 1,
+                Some(_) => left_out.unreadable += 1,
+                None => {}
+            }
+            has_media |= !track["media_from_ns"].is_null();
+        }
+        left_out.everything = !has_media && left_out.encrypted + left_out.unreadable > 0;
+        left_out
+    }
+
     /// As it stands in the recording's sidecar.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         serde_json::json!({

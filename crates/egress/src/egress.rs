@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reelroom_media::MediaServer;
+use reelroom_media::record::Readable;
 use reelroom_protocol::ids::{EgressId, RoomName};
-use reelroom_protocol::proto::{EgressInfo, EgressStatus, ListEgressRequest, RoomCompositeEgressRequest};
+use reelroom_protocol::proto::{
+    EgressInfo, EgressStatus, ListEgressRequest, RoomCompositeEgressRequest, TrackType,
+};
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
 use reelroom_take::{Take, TakeError, TakeHandle, TakeHeader};
 use time::OffsetDateTime;
@@ -32,6 +35,9 @@ const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// So many files of one path are told apart by a number.
 const MAX_NUMBER: u32 = 100;
+/// What nobody without its key can see or hear is not recorded as noise.
+const ENCRYPTED: &str =
+    "this room is end-to-end encrypted: the server can neither see nor hear it, so it cannot be recorded";
 
 /// How the recorder is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +116,14 @@ impl Egress {
             return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
         }
         let room_name = RoomName::from(request.room_name.as_str());
-        let room = shared.media.rooms().with(&room_name, |room, _| room.info()).await?;
+        let kinds: &[TrackType] =
+            if request.audio_only { &[TrackType::Audio] } else { &[TrackType::Audio, TrackType::Video] };
+        let rooms = shared.media.rooms();
+        let (room, readable) =
+            rooms.with(&room_name, move |room, _| (room.info(), room.readable(kinds))).await?;
+        if readable == Readable::None {
+            return Err(TwirpError::new(TwirpCode::FailedPrecondition, ENCRYPTED));
+        }
         let (began, now_ns) = (Instant::now(), unix_ns());
         let at =
             OffsetDateTime::from_unix_timestamp_nanos(now_ns.into()).unwrap_or(OffsetDateTime::UNIX_EPOCH);

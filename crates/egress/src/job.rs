@@ -86,6 +86,34 @@ pub(crate) struct Outcome {
     pub(crate) manifest_location: String,
     /// So many places were damaged, and are left out.
     pub(crate) skipped: usize,
+    /// What of the room is not in the file.
+    pub(crate) left_out: LeftOut,
+}
+
+/// Tracks of which nothing, or not everything, is in a file although it arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// End-to-end encrypted.
+    pub(crate) encrypted: usize,
+    /// No decoder can read them.
+    pub(crate) unreadable: usize,
+    /// Nothing else arrived.
+    pub(crate) everything: bool,
+}
+
+impl LeftOut {
+    /// For people to read; empty where everything is in the file.
+    fn details(self) -> String {
+        let count = |number: usize, why: &str| match number {
+            0 => String::new(),
+            1 => format!("; 1 track left out: {why}"),
+            number => format!("; {number} tracks left out: {why}"),
+        };
+        let everything = if self.everything { "; nothing else was to be recorded" } else { "" };
+        let encrypted = count(self.encrypted, "end-to-end encrypted");
+        let unreadable = count(self.unreadable, "cannot be decoded");
+        format!("{encrypted}{unreadable}{everything}")
+    }
 }
 
 /// A job, as it is kept on disk too.
@@ -318,6 +346,7 @@ impl Job {
             let places = if outcome.skipped == 1 { "damaged place" } else { "damaged places" };
             self.info.details.push_str(&format!("; {} {places} skipped", outcome.skipped));
         }
+        self.info.details.push_str(&outcome.left_out.details());
         let started_at = self.info.started_at;
         self.change_file(|file| {
             file.started_at = started_at;

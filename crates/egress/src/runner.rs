@@ -228,6 +228,7 @@ async fn compose_and_publish(
         location: published.location,
         manifest_location,
         skipped: composed.report.skipped.len(),
+        left_out: composed.report.left_out(),
     };
     shared.update(id, |job| job.complete(unix_ns(), outcome));
     // The take may go only when it is known for good that it is not needed.
@@ -317,7 +318,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
             egress_id: &info.egress_id,
             room_name: &info.room_name,
             room_id: &info.room_id,
-            ended_early: job.ended_early(),
+            ended_early: job.ended_early().or_else(|| everything_left_out(composed)),
             started_at_ns: info.started_at,
             duration_ns: composed.duration_ns,
             recovered,
@@ -355,6 +356,16 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
         }
         shared.shelf.pause(&shared.job(id)?.plan().key, backoff).await;
         backoff = (backoff * 2).min(LONGEST_UPLOAD_BACKOFF);
+    }
+}
+
+/// A file of which nobody gets what the room was about says why.
+fn everything_left_out(composed: &Composed) -> Option<&'static str> {
+    let left_out = composed.report.left_out();
+    match (left_out.everything, left_out.encrypted) {
+        (false, _) => None,
+        (true, 0) => Some("nothing that was sent could be decoded: the recording is empty"),
+        (true, _) => Some("everything that was sent was end-to-end encrypted: the recording is empty"),
     }
 }
 

@@ -21,8 +21,11 @@ use common::{call, keys, may_record, media, now_unix_s};
 use reelroom_egress::{Egress, EgressConfig, Shelf, ShelfError};
 use reelroom_library::{Publication, Published};
 use reelroom_media::MediaServer;
+use reelroom_protocol::ids::ParticipantSid;
+use reelroom_protocol::proto::{AddTrackRequest, TrackType, encryption, participant_info, signal_request};
 use reelroom_protocol::token::VideoGrants;
 use reelroom_protocol::webhook;
+use reelroom_sfu::{Joining, Now, Room};
 use serde_json::{Value, json};
 
 const ROOM: &str = "Büro / 会議";
@@ -281,6 +284,53 @@ async fn wrong_calls_are_refused_as_livekit_refuses_them() {
     let without = call(&bench.egress, "ListEgress", json!({}), VideoGrants::default()).await.unwrap_err();
     assert_eq!(without.0, StatusCode::UNAUTHORIZED);
     assert!(bench.takes().is_empty() && !bench.is_recorded().await);
+}
+
+/// Somebody announces tracks of these kinds, end-to-end encrypted or not.
+async fn announce(media: &MediaServer, name: &'static str, tracks: &'static [(TrackType, encryption::Type)]) {
+    let call = move |room: &mut Room, now: Now| {
+        let sid = ParticipantSid::from(format!("PA_{name}"));
+        let joining = Joining {
+            sid: sid.clone(),
+            identity: name.into(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: BTreeMap::new(),
+            grants: VideoGrants::default(),
+            kind: participant_info::Kind::Standard,
+            auto_subscribe: true,
+        };
+        room.join(joining, now).unwrap();
+        for (number, (kind, encryption)) in tracks.iter().enumerate() {
+            let request = AddTrackRequest {
+                cid: format!("{name}-{number}"),
+                r#type: (*kind).into(),
+                encryption: (*encryption).into(),
+                ..AddTrackRequest::default()
+            };
+            room.handle_signal(&sid, signal_request::Message::AddTrack(request), now);
+        }
+    };
+    media.rooms().with(&ROOM.into(), call).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_of_which_all_is_encrypted_is_not_recorded() {
+    let bench = Bench::new(GOOD).await;
+    let both = &[(TrackType::Audio, encryption::Type::Gcm), (TrackType::Video, encryption::Type::Custom)];
+    announce(&bench.media, "ann", both).await;
+    let (status, body) = bench.call("StartRoomCompositeEgress", start_request()).await.unwrap_err();
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (StatusCode::PRECONDITION_FAILED, Some("failed_precondition"))
+    );
+    assert!(body["msg"].as_str().unwrap().contains("end-to-end encrypted"), "{body}");
+    // Whoever sends in clear can be recorded.
+    announce(&bench.media, "bob", &[(TrackType::Video, encryption::Type::None)]).await;
+    let mut sound_only = start_request();
+    sound_only["audioOnly"] = json!(true);
+    assert!(bench.call("StartRoomCompositeEgress", sound_only).await.is_err(), "nobody can be heard");
+    bench.record().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use reelroom_protocol::ids::TrackSid;
-pub use reelroom_sfu::{Codec, Fact, Layer};
+pub use reelroom_sfu::{Codec, Fact, Layer, Readable, is_encrypted};
 
 /// Writes down a room. Dropped after [`RecordSink::detached`].
 pub trait RecordSink: Send {
@@ -16,6 +16,12 @@ pub trait RecordSink: Send {
     /// A packet of a track that was published before. Of a simulcast track only one layer comes at a time, the best
     /// one; it changes at the first packet of a keyframe, seen by another `ssrc`.
     fn packet(&mut self, now: Instant, packet: &RecordPacket<'_>) -> Wish;
+
+    /// H.264 parameter sets (whole NAL units, the newest last) of a stream of which packets follow, that may not repeat them.
+    fn parameter_sets(&mut self, track: &TrackSid, ssrc: u32, sets: &[&[u8]]);
+
+    /// Whether the pictures of a track wait for a keyframe. It is asked for also while no packet comes.
+    fn wants_keyframe(&self, track: &TrackSid) -> bool;
 
     /// A sender report (RFC 3550 6.4.1): `rtp` is the track's clock at the sender's `ntp` time.
     fn sender_report(&mut self, now: Instant, track: &TrackSid, ssrc: u32, ntp: NtpTime, rtp: u32);

@@ -1,18 +1,26 @@
 //! A recorder in a room: turns the room's facts and packets into what its sink wants.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reelroom_protocol::ids::TrackSid;
-use reelroom_sfu::{Layer, Now, Room, is_keyframe};
+use reelroom_sfu::{Layer, Now, Room, is_encrypted, is_keyframe};
 
 use crate::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish};
 use crate::session::Packet;
 
+/// A publisher that answers no request for a keyframe for so long ...
+const PATIENT_FOR: Duration = Duration::from_secs(10);
+/// ... is asked only so often.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
 struct Followed {
     codec: Codec,
+    muted: bool,
     /// The layer that is handed over, once its keyframe came, and its stream.
     current: Option<(Layer, u32)>,
+    /// Since when a keyframe is missing, and when it was asked for last while no packet came.
+    missing: Option<(Instant, Instant)>,
 }
 
 /// One sink's view of a room.
@@ -37,9 +45,15 @@ impl RoomRecorder {
 
     pub(crate) fn fact(&mut self, fact: &Fact, now: Instant) {
         match fact {
-            Fact::TrackPublished { info, codec, .. } => {
-                let followed = Followed { codec: *codec, current: None };
+            // Of what is encrypted nothing is recorded, and no keyframe is needed.
+            Fact::TrackPublished { info, codec, .. } if !is_encrypted(info) => {
+                let followed = Followed { codec: *codec, muted: info.muted, current: None, missing: None };
                 self.tracks.insert(info.sid.as_str().into(), followed);
+            }
+            Fact::TrackMuted { track, muted } => {
+                if let Some(followed) = self.tracks.get_mut(track) {
+                    followed.muted = *muted;
+                }
             }
             Fact::TrackUnpublished(track) => {
                 self.tracks.remove(track);
@@ -51,10 +65,17 @@ impl RoomRecorder {
 
     /// Hands over a packet if it is of the layer that is recorded; `best` is the layer that should be. The layer of
     /// which a keyframe is needed comes back.
-    pub(crate) fn packet(&mut self, track: &TrackSid, packet: &Packet, best: Option<Layer>) -> Option<Layer> {
+    pub(crate) fn packet(
+        &mut self,
+        room: &Room,
+        track: &TrackSid,
+        packet: &Packet,
+        best: Option<Layer>,
+    ) -> Option<Layer> {
         let followed = self.tracks.get_mut(track)?;
         let layer = packet.layer;
         let current = followed.current.map(|(layer, _)| layer);
+        let before = followed.current;
         let switches =
             best == Some(layer) && current != best && is_keyframe(followed.codec, packet.payload());
         if switches {
@@ -65,6 +86,10 @@ impl RoomRecorder {
         };
         // A layer may go on in another stream; its sender reports are then the ones that count.
         *ssrc = packet.ssrc();
+        if followed.codec == Codec::H264 && before != followed.current {
+            let sets = room.parameter_sets(track, layer);
+            self.sink.parameter_sets(track, packet.ssrc(), &sets);
+        }
         let wish = self.sink.packet(
             packet.received(),
             &RecordPacket {
@@ -78,6 +103,30 @@ impl RoomRecorder {
             },
         );
         (wish == Wish::Keyframe).then_some(layer)
+    }
+
+    /// The tracks whose keyframe is missing although it was asked for, with the layer that is to be asked. A source that draws
+    /// nothing brings no packet to which the sink could answer with its wish.
+    pub(crate) fn missing_keyframes(&mut self, room: &Room, now: Now) -> Vec<(TrackSid, Layer)> {
+        let mut missing = Vec::new();
+        for (track, followed) in &mut self.tracks {
+            let best = room.best_layer(track, now);
+            let current = followed.current.map(|(layer, _)| layer);
+            let is_missing = followed.codec != Codec::Opus
+                && !followed.muted
+                && (current != best || self.sink.wants_keyframe(track));
+            let Some(layer) = best.filter(|_| is_missing) else {
+                followed.missing = None;
+                continue;
+            };
+            let (since, asked) = followed.missing.get_or_insert((now.at, now.at));
+            let is_patient = now.at.saturating_duration_since(*since) < PATIENT_FOR;
+            if is_patient || now.at.saturating_duration_since(*asked) >= ASK_EVERY {
+                *asked = now.at;
+                missing.push((track.clone(), layer));
+            }
+        }
+        missing
     }
 
     pub(crate) fn sender_report(

@@ -194,6 +194,12 @@ impl RoomTask {
     fn timeouts(&mut self, now: Now) {
         if now.at >= self.room.poll_timeout() {
             self.room.handle_timeout(now);
+            let recorders = self.recorders.values_mut();
+            let missing: Vec<_> =
+                recorders.flat_map(|recorder| recorder.missing_keyframes(&self.room, now)).collect();
+            for (track, layer) in missing {
+                self.room.keyframe_wished(&track, layer, now);
+            }
         }
         let mut over = Vec::new();
         for (sid, peer) in &mut self.peers {
@@ -527,7 +533,7 @@ impl RoomTask {
         let best = self.room.best_layer(track, now);
         let mut wished = None;
         for recorder in self.recorders.values_mut() {
-            wished = recorder.packet(track, packet, best).or(wished);
+            wished = recorder.packet(&self.room, track, packet, best).or(wished);
         }
         if let Some(layer) = wished {
             self.room.keyframe_wished(track, layer, now);

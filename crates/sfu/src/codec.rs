@@ -80,29 +80,43 @@ fn vp8_descriptor_len(payload: &[u8]) -> Option<usize> {
     Some(len)
 }
 
-/// RFC 6184: a sequence parameter set or an IDR slice, alone, in a STAP-A, or at the start of an FU-A. Browsers send
-/// the parameter sets before each IDR picture, so the first of these is where decoding can begin.
+/// RFC 6184: a sequence parameter set, the first slice of an IDR picture or a recovery point, alone, in a STAP-A, or at the start of an
+/// FU-A. Browsers send the parameter sets before each IDR picture, so the first of these is where decoding can begin. Encoders that
+/// spread their keyframes over many pictures send recovery points instead (ITU-T H.264, D.2.8).
 fn h264_starts_keyframe(payload: &[u8]) -> bool {
-    const IDR: u8 = 5;
-    const SPS: u8 = 7;
-    let nal_type = |byte: u8| byte & 0x1f;
     let Some(&first) = payload.first() else { return false };
-    match nal_type(first) {
-        IDR | SPS => true,
+    match first & 0x1f {
         24 => {
             let mut rest = &payload[1..];
             while let [high, low, nal @ ..] = rest {
                 let len = usize::from(u16::from_be_bytes([*high, *low]));
-                if nal.first().is_some_and(|&byte| matches!(nal_type(byte), IDR | SPS)) {
+                if h264_unit_starts_keyframe(nal.get(..len).unwrap_or(nal)) {
                     return true;
                 }
                 rest = nal.get(len..).unwrap_or(&[]);
             }
             false
         }
+        // The fragment's header stands where a whole unit has its first byte.
         28 => {
-            payload.get(1).is_some_and(|&header| header & 0x80 != 0 && matches!(nal_type(header), IDR | SPS))
+            payload.get(1).is_some_and(|header| header & 0x80 != 0)
+                && h264_unit_starts_keyframe(&payload[1..])
         }
+        _ => h264_unit_starts_keyframe(payload),
+    }
+}
+
+fn h264_unit_starts_keyframe(unit: &[u8]) -> bool {
+    const IDR: u8 = 5;
+    const SEI: u8 = 6;
+    const SPS: u8 = 7;
+    /// `payloadType`, the first byte of a message.
+    const RECOVERY_POINT: u8 = 6;
+    match unit.first().map(|byte| byte & 0x1f) {
+        Some(SPS) => true,
+        // A later slice's first macroblock is not 0, and its code does not begin with a 1.
+        Some(IDR) => unit.get(1).is_none_or(|byte| byte & 0x80 != 0),
+        Some(SEI) => unit.get(1) == Some(&RECOVERY_POINT),
         _ => false,
     }
 }
@@ -151,10 +165,13 @@ mod tests {
     #[test]
     fn h264_keyframes_are_known_alone_aggregated_and_fragmented() {
         assert!(h264_starts_keyframe(&[0x67, 1, 2]));
-        assert!(h264_starts_keyframe(&[0x65, 1, 2]));
+        assert!(h264_starts_keyframe(&[0x65, 0x88, 2]));
+        assert!(!h264_starts_keyframe(&[0x65, 0x48, 2]), "a later slice");
+        assert!(h264_starts_keyframe(&[0x06, 6, 1, 0x84]), "a recovery point");
+        assert!(!h264_starts_keyframe(&[0x06, 5, 1, 0x84]), "other supplemental information");
         assert!(!h264_starts_keyframe(&[0x41, 1, 2]));
         assert!(h264_starts_keyframe(&[0x78, 0, 1, 0x41, 0, 2, 0x67, 9]));
-        assert!(h264_starts_keyframe(&[0x7c, 0x85, 1]));
+        assert!(h264_starts_keyframe(&[0x7c, 0x85, 0x88]));
         assert!(!h264_starts_keyframe(&[0x7c, 0x05, 1]), "a later fragment");
     }
 

@@ -2,7 +2,7 @@
 
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
-    self, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo, WebhookEvent,
+    self, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo, TrackType, WebhookEvent,
     signal_response,
 };
 
@@ -10,7 +10,7 @@ use crate::codec::Codec;
 use crate::output::{Fact, Output};
 use crate::participant::{Audience, Participant};
 use crate::room::Room;
-use crate::track::Track;
+use crate::track::{Track, is_encrypted};
 
 /// The LiveKit version that this server behaves like. Newer ones make clients use what is not offered here.
 const SERVER_VERSION: &str = "1.9.0";
@@ -18,6 +18,17 @@ const SERVER_VERSION: &str = "1.9.0";
 const PROTOCOL: i32 = 16;
 const PING_INTERVAL_S: i32 = 5;
 const PING_TIMEOUT_S: i32 = 15;
+
+/// How much of what is published in a room a server can see and hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readable {
+    /// Everything, or nothing is published.
+    All,
+    /// Some tracks are end-to-end encrypted.
+    Some,
+    /// All of them are.
+    None,
+}
 
 /// How this server introduces itself.
 pub(crate) fn server_info() -> ServerInfo {
@@ -77,6 +88,24 @@ impl Room {
             facts.extend(tracks.filter_map(Track::published_fact));
         }
         facts
+    }
+
+    /// How much of the tracks of `kinds`, published or announced, can be recorded.
+    pub fn readable(&self, kinds: &[TrackType]) -> Readable {
+        let seen = self.participants.values().filter(|who| who.is_visible() && !who.is_recorder());
+        let infos = seen.flat_map(|who| {
+            let published = who.published.iter().filter_map(|track| self.tracks.get(track));
+            published.map(|track| &track.info).chain(who.pending.iter().map(|pending| &pending.info))
+        });
+        let (mut encrypted, mut clear) = (false, false);
+        for info in infos.filter(|info| kinds.contains(&info.r#type())) {
+            if is_encrypted(info) { encrypted = true } else { clear = true }
+        }
+        match (encrypted, clear) {
+            (false, _) => Readable::All,
+            (true, true) => Readable::Some,
+            (true, false) => Readable::None,
+        }
     }
 
     /// The session of an identity.

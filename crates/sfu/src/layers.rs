@@ -1,11 +1,22 @@
 //! Simulcast layers: which one a subscriber should get.
+//!
+//! ```text
+//!  f  | |      a still screen      |            f  | | | |
+//!  q  | |                          |            q  | | | | | | | | |
+//!     both are being sent: nothing was drawn    f is not, since it stays behind q
+//! ```
+//!
+//! A source that draws nothing sends nothing, on no layer, for minutes: silence alone says nothing about a layer. It is not being
+//! sent (any more) when another layer of its track brings something newer and it does not follow.
 
 use std::time::{Duration, Instant};
 
 use reelroom_protocol::proto::{UpdateTrackSettings, VideoLayer, VideoQuality};
 
-/// How long without a packet until a layer counts as not being sent.
-const LAYER_SILENT_AFTER: Duration = Duration::from_millis(1500);
+/// What another layer brings within this time may be of the same picture.
+const SAME_PICTURE: Duration = Duration::from_millis(500);
+/// How long a layer may stay behind another one of its track until it counts as not being sent.
+const LAYER_BEHIND_FOR: Duration = Duration::from_millis(1000);
 /// A keyframe of the lowest layer is small; those of the others are asked for less often, ...
 const KEYFRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(1000);
@@ -108,18 +119,36 @@ impl TrackSettings {
 /// Which layers arrive, and when a keyframe of each was last asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    last_packet: [Option<Instant>; 3],
+    arrived: [Option<Arrived>; 3],
     last_keyframe_request: [Option<Instant>; 3],
 }
 
+/// A layer of which packets arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrived {
+    last: Instant,
+    /// Since when another layer is ahead: it brought a picture of which this one has sent nothing.
+    behind_since: Option<Instant>,
+}
+
 impl Layers {
+    /// A packet with media.
     pub(crate) fn packet(&mut self, layer: Layer, now: Instant) {
-        self.last_packet[layer.index()] = Some(now);
+        for (index, arrived) in self.arrived.iter_mut().enumerate() {
+            if index == layer.index() {
+                *arrived = Some(Arrived { last: now, behind_since: None });
+            } else if let Some(arrived) = arrived
+                && now.saturating_duration_since(arrived.last) > SAME_PICTURE
+            {
+                arrived.behind_since.get_or_insert(now);
+            }
+        }
     }
 
     pub(crate) fn is_live(&self, layer: Layer, now: Instant) -> bool {
-        self.last_packet[layer.index()]
-            .is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENT_AFTER)
+        self.arrived[layer.index()].is_some_and(|arrived| {
+            arrived.behind_since.is_none_or(|since| now.saturating_duration_since(since) < LAYER_BEHIND_FOR)
+        })
     }
 
     /// The best live layer up to `max`, else the lowest live one above it.
@@ -186,9 +215,39 @@ mod tests {
         state.packet(Layer::High, start);
         assert_eq!(state.choose(Layer::High, start), Some(Layer::High));
         assert_eq!(state.choose(Layer::Medium, start), Some(Layer::Low));
-        let later = start + LAYER_SILENT_AFTER;
-        state.packet(Layer::High, later);
-        assert_eq!(state.choose(Layer::Low, later), Some(Layer::High), "better than nothing");
+        let at = |ms| start + Duration::from_millis(ms);
+        for ms in (0..=1_560).step_by(40) {
+            state.packet(Layer::High, at(ms));
+        }
+        assert_eq!(state.choose(Layer::Low, at(1_500)), Some(Layer::Low), "it may still follow");
+        assert_eq!(state.choose(Layer::Low, at(1_560)), Some(Layer::High), "better than nothing");
+        state.packet(Layer::Low, at(1_570));
+        assert_eq!(state.choose(Layer::Low, at(1_570)), Some(Layer::Low), "it is back");
+    }
+
+    #[test]
+    fn a_source_that_draws_rarely_keeps_its_layers() {
+        let start = Instant::now();
+        let mut state = Layers::default();
+        let mut now = start;
+        for pause_s in [0, 2, 5, 60, 600, 1, 30] {
+            now += Duration::from_secs(pause_s);
+            for (layer, late_ms) in [(Layer::Low, 0), (Layer::Medium, 40), (Layer::High, 300)] {
+                state.packet(layer, now + Duration::from_millis(late_ms));
+                let seen = now + Duration::from_millis(late_ms);
+                if pause_s > 0 {
+                    assert_eq!(state.choose(Layer::High, seen), Some(Layer::High), "after {pause_s} s");
+                }
+            }
+        }
+        assert_eq!(state.choose(Layer::Medium, now + Duration::from_secs(3600)), Some(Layer::Medium));
+        // The publisher's line gets worse: the best layer is not sent any more.
+        for layer in [Layer::Low, Layer::Medium] {
+            state.packet(layer, now + Duration::from_secs(60));
+        }
+        let soon = now + Duration::from_millis(60_500);
+        assert_eq!(state.choose(Layer::High, soon), Some(Layer::High));
+        assert_eq!(state.choose(Layer::High, soon + LAYER_BEHIND_FOR), Some(Layer::Medium));
     }
 
     #[test]

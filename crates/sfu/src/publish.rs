@@ -9,6 +9,7 @@ use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
 use crate::codec::{Codec, is_keyframe};
 use crate::layers::{KeyframeFor, Layers};
 use crate::output::{Fact, Output};
+use crate::parameter_sets::ParameterSets;
 use crate::participant::Audience;
 use crate::room::{Now, Room};
 use crate::subscribe::PublishedPacket;
@@ -77,6 +78,7 @@ impl Room {
                 codec: None,
                 codec_since: None,
                 layers: Layers::default(),
+                parameter_sets: ParameterSets::announced(&section.parameter_sets),
                 down: BTreeMap::new(),
             },
         );

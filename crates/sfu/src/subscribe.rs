@@ -212,6 +212,12 @@ impl Room {
         if track.info.simulcast { track.layers.choose(Layer::High, now.at) } else { Some(Layer::High) }
     }
 
+    /// H.264 parameter sets that a layer's stream has said, or that the publisher announced: whole NAL units, the newest last.
+    pub fn parameter_sets(&self, track: &TrackSid, layer: Layer) -> Vec<&[u8]> {
+        let track = self.tracks.get(track);
+        track.map(|track| track.parameter_sets.of(layer).collect()).unwrap_or_default()
+    }
+
     /// A packet of a track: `send` is called for each subscriber that gets it, with the numbers to send it under.
     pub fn forward(
         &mut self,
@@ -222,7 +228,10 @@ impl Room {
         let Some(track) = self.tracks.get_mut(track) else { return };
         let Some(codec) = track.codec.filter(|codec| *codec == packet.codec) else { return };
         let layer = if track.info.simulcast { packet.layer } else { Layer::High };
-        track.layers.packet(layer, packet.arrived);
+        if !packet.payload.is_empty() {
+            track.layers.packet(layer, packet.arrived);
+            track.parameter_sets.packet(codec, layer, packet.payload);
+        }
         let incoming = Incoming {
             layer,
             seq: packet.seq,

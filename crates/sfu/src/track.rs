@@ -6,12 +6,14 @@ use std::time::Instant;
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     AddTrackRequest, SimulcastCodecInfo, TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality,
+    encryption,
 };
 
 use crate::codec::Codec;
 use crate::forward::DownTrack;
 use crate::layers::Layers;
 use crate::output::Fact;
+use crate::parameter_sets::ParameterSets;
 
 /// A media section of a publisher's SDP, as it stands after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Section {
     pub sends: bool,
     /// Whether it announces simulcast.
     pub simulcast: bool,
+    /// H.264 parameter sets that the stream may not repeat (`sprop-parameter-sets`).
+    pub parameter_sets: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub(crate) struct Track {
     /// When it changed to this codec, if it did.
     pub(crate) codec_since: Option<Instant>,
     pub(crate) layers: Layers,
+    pub(crate) parameter_sets: ParameterSets,
     pub(crate) down: BTreeMap<ParticipantSid, Down>,
 }
 
@@ -125,6 +130,11 @@ pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid) -> TrackInfo {
         audio_features: request.audio_features.clone(),
         ..Default::default()
     }
+}
+
+/// Whether only those who have its key can see or hear a track. Kinds of encryption that this version does not know count.
+pub fn is_encrypted(info: &TrackInfo) -> bool {
+    info.encryption != i32::from(encryption::Type::None)
 }
 
 pub(crate) fn source_of(info: &TrackInfo) -> TrackSource {

@@ -48,6 +48,7 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
     ...skipped.map(({ participant, fromSeconds, toSeconds, why }) =>
       texts.report.skipped(participant, format.duration(fromSeconds), format.duration(toSeconds), why),
     ),
+    tracks?.some(({ leftOut }) => leftOut !== null) ? texts.report.incomplete : null,
   ].filter((cost) => cost !== null);
   const complete = recording.status === 'complete';
   return (
@@ -84,8 +85,17 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
 /** What is worth telling of a track. */
 function troubles(track: TrackReport): string[] {
   const { gaps, freezes, lostPackets, droppedFrames, concealedSeconds, broken } = track;
-  if (track.frames === 0) return [texts.report.nothing];
+  const { leftOut } = track;
+  const missing =
+    leftOut !== null &&
+    texts.report.leftOut(
+      leftOut.why,
+      format.duration(leftOut.fromSeconds),
+      format.duration(leftOut.toSeconds),
+    );
+  if (track.frames === 0) return [missing || texts.report.nothing];
   return [
+    missing,
     lostPackets > 0 && texts.report.gaps(gaps.count, gaps.seconds, lostPackets),
     droppedFrames > 0 && texts.report.dropped(droppedFrames),
     freezes.count > 0 && texts.report.frozen(freezes.count, freezes.seconds),

@@ -198,3 +198,37 @@ fn a_change_of_layout_stands_in_the_take_until_its_end() {
         .collect();
     assert_eq!(changes, [(1_500_000_000, "speaker-light".to_owned())]);
 }
+
+#[test]
+fn an_encrypted_track_is_named_and_nothing_of_it_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    sink.fact(began, &join());
+    let mut fact = microphone();
+    if let Fact::TrackPublished { info, .. } = &mut fact {
+        info.encryption = proto::encryption::Type::Gcm.into();
+    }
+    sink.fact(began, &fact);
+    let track = TrackSid::from("TR_AM1");
+    for n in 0..20_u64 {
+        let packet = RecordPacket {
+            track: &track,
+            ssrc: 5,
+            seq: n,
+            rtp: n * 960,
+            marker: false,
+            payload: &[0xfc, 1, 2],
+            rotation_degrees: None,
+        };
+        assert_eq!(sink.packet(began + Duration::from_millis(n * 20), &packet), Wish::Nothing);
+    }
+    assert!(!sink.wants_keyframe(&track));
+    capturing.finish(began + Duration::from_secs(1), EndReason::Stopped).unwrap();
+    let items = items(&dir);
+    assert!(!items.iter().any(|item| matches!(item, TakeItem::Frame(_))));
+    let left_out = facts(&items).into_iter().any(|fact| {
+        matches!(fact, TakeEvent::LeftOut { track, why: LeftOutWhy::Encrypted, .. } if track.as_str() == "TR_AM1")
+    });
+    assert!(left_out);
+}

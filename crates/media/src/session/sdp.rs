@@ -30,7 +30,22 @@ fn section(lines: &str) -> Option<Section> {
         track_id: value("msid:").and_then(|msid| msid.split(' ').nth(1)).unwrap_or("").trim().to_owned(),
         sends: !rejected && !has("recvonly") && !has("inactive"),
         simulcast: value("simulcast:").is_some_and(|value| value.contains("send")),
+        parameter_sets: parameter_sets(lines),
     })
+}
+
+/// No publisher has more parameter sets to announce.
+const MAX_PARAMETER_SETS: usize = 16;
+
+/// The H.264 parameter sets of a section (`sprop-parameter-sets`, RFC 6184 8.1): NAL units in base64, separated by commas.
+fn parameter_sets(lines: &str) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    let formats = lines.lines().filter_map(|line| line.strip_prefix("a=fmtp:")?.split_once(' '));
+    let parameters = formats.flat_map(|(_, parameters)| parameters.split(';'));
+    let sets = parameters.filter_map(|one| one.trim().strip_prefix("sprop-parameter-sets="));
+    let units = sets.flat_map(|sets| sets.split(','));
+    units.take(MAX_PARAMETER_SETS).filter_map(|unit| BASE64_STANDARD.decode(unit.trim()).ok()).collect()
 }
 
 /// `sdp` with `codec` first among the payload types of section `mid`: publishers encode with the first one.
@@ -191,6 +206,15 @@ mod tests {
         assert_eq!((all[0].mid.as_str(), all[0].track_id.as_str(), all[0].sends), ("0", "cid-a", true));
         assert!(all[1].simulcast && all[1].kind == TrackType::Video && all[1].sends);
         assert!(!all[2].sends && all[2].track_id.is_empty());
+    }
+
+    #[test]
+    fn parameter_sets_beside_the_stream_are_read() {
+        let sdp = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 108\r\na=mid:1\r\na=rtpmap:108 H264/90000\r\n\
+            a=fmtp:108 packetization-mode=1; sprop-parameter-sets=Z0LAHtk=,aMuDyw==,%%;profile-level-id=42e01f\r\n";
+        let sets = sections(sdp).remove(0).parameter_sets;
+        assert_eq!(sets, [vec![0x67, 0x42, 0xc0, 0x1e, 0xd9], vec![0x68, 0xcb, 0x83, 0xcb]]);
+        assert!(sections(OFFER)[1].parameter_sets.is_empty());
     }
 
     #[test]

@@ -78,8 +78,14 @@ impl Story {
             ..Default::default()
         };
         self.room.handle_signal(sid, signal_request::Message::AddTrack(request), self.now);
-        let section =
-            Section { mid: mid.into(), kind, track_id: format!("cid-{mid}"), sends: true, simulcast };
+        let section = Section {
+            mid: mid.into(),
+            kind,
+            track_id: format!("cid-{mid}"),
+            sends: true,
+            simulcast,
+            parameter_sets: Vec::new(),
+        };
         self.room.sections(sid, &[section]);
         let track = self.room.track_on(sid, mid).expect("the section was matched");
         let codec = if kind == TrackType::Audio { Codec::Opus } else { Codec::Vp8 };
@@ -238,6 +244,81 @@ fn a_small_tile_gets_the_small_layer() {
 }
 
 #[test]
+fn a_still_screen_with_layers_is_forwarded_and_recorded_whenever_it_draws() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, true);
+    story.room.down_track_ready(&bob, &track, story.now);
+    for layer in [Layer::Low, Layer::High] {
+        story.forwarded(&track, 1, layer);
+    }
+    story.pass(Duration::from_millis(300));
+    story.forwarded(&track, 2, Layer::Low);
+    assert_eq!(story.forwarded(&track, 2, Layer::High), std::slice::from_ref(&bob));
+    for (seq, pause_s) in (3..).zip([2, 5, 60, 300, 3]) {
+        story.outputs();
+        story.pass(Duration::from_secs(pause_s));
+        assert_eq!(story.room.best_layer(&track, story.now), Some(Layer::High));
+        let asks = |output: &Output| matches!(output, Output::RequestKeyframe { .. });
+        assert!(!story.outputs().iter().any(asks), "nobody lacks anything after {pause_s} s");
+        assert!(story.forwarded(&track, seq, Layer::Low).is_empty());
+        story.pass(Duration::from_millis(260));
+        assert_eq!(story.forwarded(&track, seq, Layer::High), std::slice::from_ref(&bob));
+    }
+}
+
+#[test]
+fn what_is_announced_as_encrypted_is_told_to_others_and_cannot_be_recorded() {
+    use reelroom_protocol::proto::encryption;
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let both = [TrackType::Audio, TrackType::Video];
+    assert_eq!(story.room.readable(&both), crate::Readable::All, "an empty room is recorded as one");
+    let request = AddTrackRequest {
+        cid: "cid-0".into(),
+        r#type: TrackType::Audio.into(),
+        source: TrackSource::Microphone.into(),
+        encryption: encryption::Type::Gcm.into(),
+        ..Default::default()
+    };
+    story.room.handle_signal(&ada, signal_request::Message::AddTrack(request), story.now);
+    assert_eq!(story.room.readable(&both), crate::Readable::None, "announced is enough");
+    let section = Section {
+        mid: "0".into(),
+        kind: TrackType::Audio,
+        track_id: "cid-0".into(),
+        sends: true,
+        simulcast: false,
+        parameter_sets: Vec::new(),
+    };
+    story.room.sections(&ada, &[section]);
+    let track = story.room.track_on(&ada, "0").unwrap();
+    story.room.media_arrived(&track, &packet(Codec::Opus, 0, Layer::High, story.now.at), story.now);
+    let updates = story.updates_to(&bob);
+    let told = updates.iter().flat_map(|info| &info.tracks).find(|info| info.sid == track.as_str()).unwrap();
+    assert_eq!(told.encryption, i32::from(encryption::Type::Gcm));
+    assert!(crate::is_encrypted(told));
+    story.publish(&bob, "0", TrackType::Video, false);
+    assert_eq!(story.room.readable(&both), crate::Readable::Some);
+    assert_eq!(story.room.readable(&[TrackType::Audio]), crate::Readable::None);
+}
+
+#[test]
+fn parameter_sets_of_a_stream_are_known_later() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    // It goes on in H.264.
+    story.pass(Duration::from_secs(1));
+    for payload in [&[0x67, 1, 2][..], &[0x68, 3], &[0x41, 1]] {
+        let packet = PublishedPacket { payload, ..packet(Codec::H264, 9, Layer::High, story.now.at) };
+        story.arrives(&track, &packet);
+    }
+    assert_eq!(story.room.parameter_sets(&track, Layer::High), [&[0x67, 1, 2][..], &[0x68, 3]]);
+    assert!(story.room.parameter_sets(&track, Layer::Low).is_empty());
+}
+
+#[test]
 fn a_second_session_of_an_identity_ends_the_first() {
     let mut story = Story::new();
     let bob = story.join("bob");
@@ -280,6 +361,7 @@ fn grants_are_enforced() {
         track_id: "c".into(),
         sends: true,
         simulcast: false,
+        parameter_sets: Vec::new(),
     };
     story.room.sections(&eve, &[section]);
     assert_eq!(
@@ -383,6 +465,7 @@ fn a_section_that_stops_sending_is_an_unpublished_track() {
         track_id: String::new(),
         sends: false,
         simulcast: false,
+        parameter_sets: Vec::new(),
     };
     story.room.sections(&ada, &[section]);
     assert!(story.room.tracks.is_empty(), "{track} is still there");
@@ -418,6 +501,7 @@ fn every_answer_names_the_codec_that_was_announced() {
         track_id: "camera".into(),
         sends: true,
         simulcast: true,
+        parameter_sets: Vec::new(),
     };
     let codec = proto::SimulcastCodec { codec: "h264".into(), cid: "camera".into(), ..Default::default() };
     let request = AddTrackRequest {
