@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use reelroom_take::{LeftOutWhy, SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
+use reelroom_take::{DropReason, LeftOutWhy, SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
 use serde::Serialize;
 
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     step::Step,
     timeline::{Scene, Timeline},
     video::{Picture, Showing, Shown, VideoDecoder},
-    voice::Voice,
+    voice::{EARLY_NS, OpusDecoder, Outcome, Voice},
 };
 
 pub use crate::source::Follow;
@@ -170,6 +170,8 @@ struct Track {
     clock_rate_hz: u32,
     /// Frames or packets that were due so far, decoded or not.
     due: u64,
+    /// It is not published any more; what of its sound is still to be heard, is.
+    leaving: bool,
 }
 
 /// What is due with an output picture.
@@ -276,7 +278,7 @@ impl Composer {
 
     /// Waits until picture number `frame` can be composed; `false` if there is none.
     fn await_picture(&mut self, frame: u64, observer: &mut dyn Observer) -> Result<bool, ComposeError> {
-        let to_ns = self.heard_ns(frame);
+        let to_ns = self.heard_ns(frame) + EARLY_NS;
         let mut waited = Duration::ZERO;
         if !self.source.has(to_ns) {
             observer.begin(&Step::Read { at_ns: to_ns });
@@ -304,7 +306,7 @@ impl Composer {
                 self.decode(&track, &due, observer)?;
                 self.wring(&track, &due, observer)?;
             }
-            let to_ns = self.heard_ns(frame);
+            let to_ns = self.heard_ns(frame) + EARLY_NS;
             self.decode(&track, &DueTo { kind: TrackKind::Audio, to_ns, frame, is_skipped }, observer)?;
         }
         self.decoded = ahead;
@@ -341,7 +343,8 @@ impl Composer {
         };
         let end = self.source.end_ns().map_or(u64::MAX, |end_ns| self.length(end_ns));
         let fact_ns = self.source.next_fact_ns().unwrap_or(u64::MAX);
-        let is_open = |next: &u64| self.source.has(self.heard_ns(*next)) && self.shown_ns(*next) < fact_ns;
+        let is_open =
+            |next: &u64| self.source.has(self.heard_ns(*next) + EARLY_NS) && self.shown_ns(*next) < fact_ns;
         (frame + 1..(frame + most).min(end)).take_while(is_open).last().map_or(frame + 1, |last| last + 1)
     }
 
@@ -356,6 +359,7 @@ impl Composer {
             }
         }
         self.mixed = to;
+        self.part();
         let mut limited = Vec::with_capacity(block.len());
         self.limiter.push(&block, &mut limited);
         observer.sound(&limited);
@@ -376,6 +380,9 @@ impl Composer {
                 TakeEvent::Layout { .. } if self.fixed_layout => continue,
                 TakeEvent::TrackPublished { track, .. } => {
                     self.gone.remove(track);
+                    if let Some(track) = self.tracks.get_mut(track) {
+                        track.leaving = false;
+                    }
                 }
                 TakeEvent::TrackMuted { track, muted: true } => {
                     // What comes back after a mute is not the picture from before it.
@@ -405,12 +412,33 @@ impl Composer {
             _ => self.tracks.keys().filter(|track| self.timeline.forgot(track)).cloned().collect(),
         };
         for id in gone {
-            if let Some(mut track) = self.tracks.remove(&id) {
-                let report = self.reporter.report(&id);
-                report.pictures += track.close(report).len() as u64;
+            match self.tracks.get_mut(&id) {
+                Some(track) if track.voice.is_some() => track.leaving = true,
+                track => {
+                    if let Some(track) = track {
+                        let report = self.reporter.report(&id);
+                        report.pictures += track.close(report).len() as u64;
+                    }
+                    self.tracks.remove(&id);
+                    self.gone.insert(id.clone());
+                }
             }
             self.skips.recovered(&id, at_ns);
-            self.gone.insert(id);
+        }
+    }
+
+    /// Lets go of sound that has left and was heard to its end.
+    fn part(&mut self) {
+        let is_over = |id: &TrackId, track: &Track| {
+            let is_silent = track.voice.as_ref().is_none_or(|voice| voice.is_silent_from(self.mixed));
+            track.leaving && is_silent && self.source.next_segment(id).is_none()
+        };
+        let over: Vec<_> =
+            self.tracks.iter().filter(|(id, track)| is_over(id, track)).map(|(id, _)| id.clone()).collect();
+        for id in over {
+            if let Some(mut track) = self.tracks.remove(&id) {
+                track.close(self.reporter.report(&id));
+            }
         }
     }
 
@@ -443,6 +471,9 @@ impl Composer {
         observer: &mut dyn Observer,
     ) -> Result<(), ComposeError> {
         if self.gone.contains(id) || (due.kind == TrackKind::Video && self.pictures.is_none()) {
+            let is_gone = self.gone.contains(id);
+            let reason = if is_gone { DropReason::AfterEnd } else { DropReason::NotWanted };
+            self.reporter.report(id).received(Outcome::Dropped(reason));
             return Ok(());
         }
         let track = self.tracks.entry(id.clone()).or_default();
@@ -450,10 +481,12 @@ impl Composer {
         track.due += 1;
         if self.source.is_left_out(id, frame.at_ns, due.to_ns) {
             self.reporter.more_left_out(id);
+            self.reporter.report(id).received(Outcome::Dropped(DropReason::Encrypted));
             return Ok(());
         }
         let report = self.reporter.report(id);
         if self.skips.frame(id, frame.at_ns, moment.at_ns) || due.is_skipped {
+            report.received(Outcome::Dropped(DropReason::Skipped));
             let rest = track.skip(report);
             self.keep_pictures(id, due.frame, rest);
             return Ok(());
@@ -467,20 +500,28 @@ impl Composer {
         report.frames += 1;
         let mut shown = Vec::new();
         if track.segment != Some(opened.segment) {
-            shown = track.close(report);
+            shown = track.close_pictures(report);
             track.open(opened)?;
         }
-        if let Some(voice) = &mut track.voice {
-            voice.push(frame.data, frame.rtp, moment);
+        let outcome = if let Some(voice) = &mut track.voice {
             self.skips.recovered(id, moment.at_ns);
             self.reporter.media(id, moment.at_ns);
+            voice.push(frame.data, frame.rtp, moment)
         } else if let Some(decoder) = &mut track.decoder {
             let showing = Showing { rtp: frame.rtp, at_ns: moment.at_ns, degrees };
+            let broken = decoder.broken();
             shown.extend(decoder.decode(frame.data, frame.keyframe, showing));
+            match decoder.broken() - broken {
+                0 if decoder.is_blind() => Outcome::Dropped(DropReason::BeforeKeyframe),
+                0 => Outcome::Placed,
+                _ => Outcome::Dropped(DropReason::Broken),
+            }
         } else {
-            report.unknown_codec += 1;
-        }
+            Outcome::Dropped(DropReason::UnknownCodec)
+        };
         let report = self.reporter.report(id);
+        report.unknown_codec += u64::from(outcome == Outcome::Dropped(DropReason::UnknownCodec));
+        report.received(outcome);
         let is_unreadable =
             due.kind == TrackKind::Video && report.pictures == 0 && report.frames >= UNREADABLE_AFTER;
         if is_unreadable && shown.is_empty() && report.left_out.is_none() {
@@ -569,6 +610,11 @@ impl Composer {
         while let Some((at_ns, fact)) = self.source.next_fact(u64::MAX) {
             self.reporter.fact(at_ns, &fact);
         }
+        for (id, read, left) in self.source.counts() {
+            let report = self.reporter.report(id);
+            (0..left).for_each(|_| report.received(Outcome::Dropped(DropReason::AfterEnd)));
+            report.check(id, read);
+        }
         self.skips.ended(duration_ns);
         let skipped = self.skips.finish(|track| self.reporter.owner(track));
         let end_ns = self.source.end_ns().unwrap_or(duration_ns);
@@ -590,14 +636,14 @@ impl Track {
     /// A frame is left out. What its decoder would make of the next ones without it nobody knows: they wait for a keyframe. Sound
     /// goes on, its decoder conceals what is missing.
     fn skip(&mut self, report: &mut TrackReport) -> Vec<Shown> {
-        if self.voice.is_none() { self.close(report) } else { Vec::new() }
+        self.close_pictures(report)
     }
 
     fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
         self.segment = Some(segment.segment);
         (self.clock_rate_hz, self.newest_rtp) = (segment.clock_rate_hz, None);
         match segment.codec.kind() {
-            TrackKind::Audio => self.voice = Voice::new(segment)?,
+            TrackKind::Audio => self.voice.get_or_insert_default().open(OpusDecoder::new(segment)?),
             TrackKind::Video => self.decoder = VideoDecoder::new(segment)?,
         }
         if self.decoder.is_none() && self.voice.is_none() {
@@ -606,14 +652,22 @@ impl Track {
         Ok(())
     }
 
-    /// Ends the present decoder; the report gets what it has to add. Pictures that it still had come back.
+    /// Ends all; the report gets what it has to add. Pictures that were still in their decoder come back.
     fn close(&mut self, report: &mut TrackReport) -> Vec<Shown> {
-        self.segment = None;
         if let Some(voice) = self.voice.take() {
             report.broken += voice.broken();
             report.concealed_samples += voice.concealed();
+            report.shortened_samples += voice.shortened();
+            report.lengthened_samples += voice.lengthened();
+            report.lost_samples += voice.lost();
         }
+        self.close_pictures(report)
+    }
+
+    /// Ends the present decoder of pictures. Sound goes on with the next segment.
+    fn close_pictures(&mut self, report: &mut TrackReport) -> Vec<Shown> {
         let Some(decoder) = self.decoder.take() else { return Vec::new() };
+        self.segment = None;
         let (rest, broken) = decoder.finish();
         report.broken += broken;
         rest

@@ -40,6 +40,7 @@ pub mod speaker;
 pub mod sprite;
 #[allow(clippy::disallowed_methods, reason = "writes a file")]
 pub mod step;
+mod stretch;
 pub mod theme;
 pub mod timeline;
 pub mod video;

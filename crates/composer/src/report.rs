@@ -11,9 +11,12 @@
 use std::collections::BTreeMap;
 
 use reelroom_take::{
-    Codec, GapCause, LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource, TrackSync,
+    Codec, DropReason, GapCause, LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource,
+    TrackSync,
 };
 use serde::Serialize;
+
+use crate::voice::Outcome;
 
 /// A camera that shows nothing new for longer than this froze.
 const FREEZE_NS: u64 = 500_000_000;
@@ -49,7 +52,16 @@ pub struct TrackReport {
     /// What is not in the file though it arrived, and why; absent where that is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
-    /// Frames or packets of it.
+    /// Frames or packets of it that its recorder kept: those that were placed or concealed, and those that were dropped.
+    pub received: u64,
+    /// Of these, the ones that are in the file, at their place.
+    pub placed: u64,
+    /// Those in whose place the sound before them goes on.
+    pub concealed: u64,
+    /// Those that are not in the file, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<DropReason, u64>,
+    /// Frames or packets of it that belong into the file.
     pub frames: u64,
     /// Pictures decoded.
     pub pictures: u64,
@@ -57,6 +69,13 @@ pub struct TrackReport {
     pub broken: u64,
     /// Samples made up for lost packets, at 48 kHz.
     pub concealed_samples: u64,
+    /// Samples by which sound was shortened, its pitch kept, because it was late.
+    pub shortened_samples: u64,
+    /// The same because it was early: what comes behind it is under way longer.
+    pub lengthened_samples: u64,
+    /// Samples that were decoded too late to be heard: something is wrong with the composer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost_samples: u64,
     /// Frames of a codec that cannot be decoded here.
     pub unknown_codec: u64,
     /// Packets that were lost on the network.
@@ -74,6 +93,10 @@ pub struct TrackReport {
     /// How it was placed in time; absent where its sender told nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<TrackSync>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What of a track was left out.
@@ -383,6 +406,24 @@ impl Track {
 }
 
 impl TrackReport {
+    /// Something of the track was received, and this became of it.
+    pub(crate) fn received(&mut self, outcome: Outcome) {
+        self.received += 1;
+        match outcome {
+            Outcome::Placed => self.placed += 1,
+            Outcome::Concealed => self.concealed += 1,
+            Outcome::Dropped(reason) => *self.dropped.entry(reason).or_default() += 1,
+        }
+    }
+
+    /// Of all that was `read` from the take, it is known what became of it.
+    pub(crate) fn check(&self, track: &TrackId, read: u64) {
+        let known = self.placed + self.concealed + self.dropped.values().sum::<u64>();
+        if (known, self.received, self.lost_samples) != (read, read, 0) {
+            tracing::error!(%track, read, known, lost_samples = self.lost_samples, "some of a track got lost while composing");
+        }
+    }
+
     fn gap(&mut self, gap: Gap) {
         match gap.cause {
             GapCause::Disk => self.dropped_frames += gap.missing,

@@ -14,7 +14,8 @@ use reelroom_take::{
 use crate::error::ComposeError;
 
 /// A frame's orientation is waited for so long: what a due frame's clock was sure of has been read.
-const TURN_WAIT_NS: u64 = HINDSIGHT_NS - 50_000_000;
+const TURN_WAIT_NS: u64 = 250_000_000;
+const _: () = assert!(TURN_WAIT_NS < HINDSIGHT_NS);
 
 /// No more frames than a decoder can keep (H.264, A.3.1) decode after one that is shown later.
 const MOST_REORDERED: usize = 17;
@@ -41,6 +42,8 @@ pub(crate) struct Source {
     end_ns: Option<u64>,
     facts: VecDeque<(u64, TakeEvent)>,
     frames: BTreeMap<TrackId, VecDeque<Unit>>,
+    /// Frames read, in all.
+    read: BTreeMap<TrackId, u64>,
     /// How tracks' pictures are to be turned, from an arrival on; in order.
     turns: BTreeMap<TrackId, VecDeque<(u64, u16)>>,
     /// What was written before it was found out that it is not to be: from an arrival on, until it was found out.
@@ -70,6 +73,7 @@ impl Source {
             end_ns: None,
             facts: VecDeque::new(),
             frames: BTreeMap::new(),
+            read: BTreeMap::new(),
             turns: BTreeMap::new(),
             left_out: BTreeMap::new(),
         })
@@ -118,6 +122,7 @@ impl Source {
                     self.facts.push_back((at_ns, event));
                 }
                 TakeItem::Frame(frame) => {
+                    *self.read.entry(frame.track.clone()).or_default() += 1;
                     let queue = self.frames.entry(frame.track.clone()).or_default();
                     queue.push_back(Unit { frame, moment: None });
                 }
@@ -155,6 +160,13 @@ impl Source {
     /// The tracks of which there are frames.
     pub(crate) fn tracks(&self) -> Vec<TrackId> {
         self.frames.keys().cloned().collect()
+    }
+
+    /// How many frames of each track were read, and how many of these nobody took.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&TrackId, u64, u64)> {
+        self.read.iter().map(|(track, read)| {
+            (track, *read, self.frames.get(track).map_or(0, |waiting| waiting.len() as u64))
+        })
     }
 
     /// The segment of a track's next frame.
@@ -196,25 +208,16 @@ impl Source {
     /// The next frame of `track`, in the order of decoding, that belongs to `to_ns` or before, or that one which does is predicted from.
     pub(crate) fn next_frame(&mut self, track: &TrackId, to_ns: u64) -> Option<Due> {
         let queue = self.frames.get_mut(track)?;
-        let clock = &self.clock;
-        let mut is_due = |index: usize| {
-            let Some(unit) = queue.get_mut(index) else { return false };
-            // A frame belongs at most this much before its arrival: it cannot be due yet, and the clock need not be sure of it.
-            unit.frame.at_ns <= to_ns + LATENESS_NS
-                && unit.moment.get_or_insert_with(|| clock.moment(&unit.frame)).at_ns <= to_ns
-        };
-        if is_due(0) {
-            return self.take(track);
-        }
-        let (segment, rtp) =
-            self.frames.get(track)?.front().map(|unit| (unit.frame.segment, unit.frame.rtp))?;
-        let queue = self.frames.get_mut(track)?;
-        let needs_first = queue.iter_mut().take(MOST_REORDERED).skip(1).any(|unit| {
-            let frame = &unit.frame;
-            frame.segment == segment
-                && frame.rtp < rtp
-                && frame.at_ns <= to_ns + LATENESS_NS
-                && unit.moment.get_or_insert_with(|| clock.moment(frame)).at_ns <= to_ns
+        // The clock is asked in the frames' order, and only about frames that it can be sure of: a frame belongs at most so long
+        // before its arrival.
+        let clock = &mut self.clock;
+        let mut first = None;
+        let known = queue.iter_mut().take_while(|unit| unit.frame.at_ns <= to_ns + LATENESS_NS);
+        let needs_first = known.take(MOST_REORDERED).any(|unit| {
+            let Unit { frame, moment } = unit;
+            let (segment, rtp) = *first.get_or_insert((frame.segment, frame.rtp));
+            let is_due = moment.get_or_insert_with(|| clock.moment(frame)).at_ns <= to_ns;
+            is_due && frame.segment == segment && frame.rtp <= rtp
         });
         if needs_first { self.take(track) } else { None }
     }
@@ -222,7 +225,7 @@ impl Source {
     /// The next frame of a segment, due or not, as far as everybody who composes this take sees it at `to_ns`: for a decoder that
     /// gives back what is due only when it has seen more.
     pub(crate) fn next_ahead(&mut self, track: &TrackId, segment: SegmentId, to_ns: u64) -> Option<Due> {
-        let clock = &self.clock;
+        let clock = &mut self.clock;
         let unit = self.frames.get_mut(track)?.front_mut()?;
         if unit.frame.segment != segment || unit.frame.at_ns > to_ns + LATENESS_NS {
             return None;

@@ -73,8 +73,17 @@ pub struct Timeline {
     layout: Layout,
     participants: Vec<Participant>,
     tracks: Vec<Track>,
+    /// Tracks that were muted when they went.
+    silenced: Vec<TrackId>,
     speaker: SpeakerChoice,
     paused: bool,
+}
+
+impl Track {
+    /// Nobody is to hear it.
+    fn is_silent(&self) -> bool {
+        self.muted || self.left_out.is_some()
+    }
 }
 
 impl Timeline {
@@ -97,7 +106,7 @@ impl Timeline {
             }
             TakeEvent::ParticipantLeft { participant } => {
                 self.participants.retain(|known| known.id != *participant);
-                self.tracks.retain(|track| track.participant != *participant);
+                self.remove_tracks(|track| track.participant == *participant);
                 self.speaker.left(participant);
             }
             TakeEvent::ParticipantNamed { participant, name } => {
@@ -107,6 +116,7 @@ impl Timeline {
             }
             TakeEvent::TrackPublished { track, participant, kind, source, muted, .. } => {
                 self.tracks.retain(|known| known.id != *track);
+                self.silenced.retain(|known| known != track);
                 self.tracks.push(Track {
                     id: track.clone(),
                     participant: participant.clone(),
@@ -116,7 +126,7 @@ impl Timeline {
                     left_out: None,
                 });
             }
-            TakeEvent::TrackUnpublished { track } => self.tracks.retain(|known| known.id != *track),
+            TakeEvent::TrackUnpublished { track } => self.remove_tracks(|known| known.id == *track),
             TakeEvent::TrackMuted { track, muted } => {
                 let Some(known) = self.tracks.iter_mut().find(|known| known.id == *track) else {
                     return false;
@@ -157,11 +167,12 @@ impl Timeline {
         std::mem::replace(&mut known.left_out, why) != why
     }
 
-    /// Whether `track` is published and may be heard: a muted track's last packets are not.
+    /// Whether `track` may be heard: a muted track's last packets are not. What was said shortly before a track went, or arrived before
+    /// it was announced, is.
     #[must_use]
     pub fn audible(&self, track: &TrackId) -> bool {
-        !self.paused
-            && self.tracks.iter().any(|known| known.id == *track && !known.muted && known.left_out.is_none())
+        let is_muted = self.tracks.iter().any(|known| known.id == *track && known.is_silent());
+        !self.paused && !is_muted && !self.silenced.contains(track)
     }
 
     /// Whether `track` is not published (any more).
@@ -192,6 +203,12 @@ impl Timeline {
             Arrangement::Grid | Arrangement::Speaker => self.leave_out(&mut scene.tiles),
         }
         scene
+    }
+
+    fn remove_tracks(&mut self, is_gone: impl Fn(&Track) -> bool) {
+        let muted = self.tracks.iter().filter(|track| track.is_silent() && is_gone(track));
+        self.silenced.extend(muted.map(|track| track.id.clone()));
+        self.tracks.retain(|track| !is_gone(track));
     }
 
     fn tiles_of(&self, participant: &Participant, tiles: &mut Vec<Tile>) {

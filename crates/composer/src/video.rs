@@ -356,6 +356,12 @@ impl VideoDecoder {
         shown
     }
 
+    /// Nothing can be decoded until a keyframe comes.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// Frames the decoder refused.
     #[must_use]
     pub fn broken(&self) -> u64 {

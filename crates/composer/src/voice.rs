@@ -1,165 +1,158 @@
 //! A track's sound: Opus packets in, samples at absolute positions of the take's time line out.
 //!
 //! ```text
-//!   packet (rtp, moment) ──> opusdec ──> pacer ──> ring at sample positions ──> added to the mix
+//!   packet (rtp, moment) ──> decoder ──> pacer ──> ring at sample positions ──> added to the mix
 //! ```
 //!
-//! Packets that follow each other in RTP time are joined without a seam; the [`Pacer`] bends them to where the take's clock wants
-//! them. After a pause, and where the clock jumped, they are placed anew.
+//! Packets that are joined, by their [`Fate`], follow each other without a seam; the [`Pacer`] bends or hurries them to where the take's
+//! clock wants them. Others are placed where the clock says, or where the sound before them ends. A track keeps its voice from its first
+//! segment to its last one.
 //! Silence is absence: nothing is stored for it. Positions are sample numbers at 48 kHz since the take began.
+//!
+//! Invariant: a packet is placed, concealed or dropped, and the voice says which; no sample of a placed packet is overwritten, and none is
+//! mixed too late as long as packets are given [`EARLY_NS`] before their place is mixed.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::MulDiv;
-use reelroom_take::{Codec, Moment, SegmentOpened};
+use reelroom_take::{Codec, DropReason, Fate, Moment, SegmentOpened, clock::CONCEAL_NS};
 
 use crate::{
     encode::{CHANNELS, SAMPLE_RATE_HZ},
     error::ComposeError,
     filter::{Caught, Filter},
-    pacer::Pacer,
+    pacer::{Pacer, Piece},
 };
 
 const STEREO: usize = CHANNELS as usize;
 /// Up to this long a loss is concealed; what is missing beyond it is silence.
-const CONCEAL_SAMPLES: u64 = 5760;
-/// After a pause, sound may be pushed back by this much where it would overlap what came before.
-const OVERLAP_SAMPLES: i64 = 9_600;
+const CONCEAL_SAMPLES: u64 = CONCEAL_NS as u64 * SAMPLE_RATE_HZ as u64 / 1_000_000_000;
+/// A packet is wanted so long before its place is mixed: sound may be a little earlier than its clock says, and a part of what was given
+/// is held back until there is more.
+pub const EARLY_NS: u64 = 60_000_000;
 
-/// Decodes and places one segment of an audio track.
-pub struct Voice {
-    decoder: Filter,
-    caps: gst::Caps,
+/// Makes samples (interleaved stereo, 48 kHz) of packets.
+pub trait Decode {
+    /// The packet's samples, or `None` if it makes no sense.
+    fn decode(&mut self, data: Bytes) -> Option<Vec<f32>>;
+
+    /// Samples in place of missing ones, `missing` at most.
+    fn conceal(&mut self, missing: u64) -> Vec<f32>;
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is heard.
+    Placed,
+    /// No decoder could read it: what is before it goes on instead.
+    Concealed,
+    /// It has no place.
+    Dropped(DropReason),
+}
+
+/// Decodes and places an audio track.
+pub struct Voice<D = OpusDecoder> {
+    decoder: Option<D>,
     /// RTP time at which the next packet begins, if it follows the last one.
     next_rtp: Option<u64>,
-    /// Samples that went into the decoder.
-    fed: u64,
     pacer: Pacer,
     ring: Ring,
-    packets: u64,
     broken: u64,
     concealed: u64,
 }
 
-impl Voice {
-    /// A decoder for the segment, or `None` if its codec is not one of ours.
-    pub fn new(segment: &SegmentOpened) -> Result<Option<Self>, ComposeError> {
-        if segment.codec != Codec::Opus {
-            return Ok(None);
-        }
-        crate::filter::start()?;
-        let wanted = gst::Caps::builder("audio/x-raw")
-            .field("format", "S16LE")
-            .field("layout", "interleaved")
-            .field("rate", SAMPLE_RATE_HZ as i32)
-            .field("channels", CHANNELS as i32)
-            .build();
-        let decoder = Filter::new("opusdec", "gstreamer1.0-plugins-base", wanted, |element| {
-            use gst::prelude::*;
-            crate::video::forgive(element);
-            element.set_property("plc", true);
-        })?;
-        let caps = gst::Caps::builder("audio/x-opus")
-            .field("channel-mapping-family", 0i32)
-            .field("rate", SAMPLE_RATE_HZ as i32)
-            .field("channels", CHANNELS as i32)
-            .build();
-        Ok(Some(Self {
-            decoder,
-            caps,
+impl<D> Default for Voice<D> {
+    fn default() -> Self {
+        Self {
+            decoder: None,
             next_rtp: None,
-            fed: 0,
             pacer: Pacer::new(),
             ring: Ring::default(),
-            packets: 0,
             broken: 0,
             concealed: 0,
-        }))
+        }
+    }
+}
+
+impl<D: Decode> Voice<D> {
+    /// The track goes on with another segment, which is decoded by `decoder`; without one its packets cannot be.
+    pub fn open(&mut self, decoder: Option<D>) {
+        self.decoder = decoder;
+        self.next_rtp = None;
     }
 
     /// Decodes the packet that begins at `rtp` (48 kHz ticks) and belongs to `moment`.
-    pub fn push(&mut self, data: Bytes, rtp: u64, moment: Moment) {
-        let missing = match self.next_rtp {
-            // Played already, or its place was concealed.
-            Some(next) if rtp < next && next - rtp < u64::from(SAMPLE_RATE_HZ) => return,
-            Some(next) => rtp.checked_sub(next),
-            None => None,
-        };
-        if moment.late {
-            // Its place was played while it was under way.
-            self.next_rtp = None;
-            return;
-        }
+    pub fn push(&mut self, data: Bytes, rtp: u64, moment: Moment) -> Outcome {
+        let missing = self.next_rtp.map(|next| rtp.saturating_sub(next));
         let wanted = position(moment.at_ns) as i64;
-        match missing {
-            Some(missing) if missing <= CONCEAL_SAMPLES => {
+        match (moment.fate, missing) {
+            (Fate::Dropped(reason), _) => {
+                self.next_rtp = None;
+                return Outcome::Dropped(reason);
+            }
+            (Fate::Joined, Some(missing)) if missing <= CONCEAL_SAMPLES => {
                 self.conceal(missing);
-                if !self.pacer.follow(wanted) {
-                    tracing::debug!(wanted, position = self.pacer.position(), "the clock of a sound jumped");
-                    self.place(wanted);
-                }
+                self.pacer.follow(wanted);
             }
-            // The first packet, or the first after a pause: the clock alone says where it goes.
             _ => {
-                let end = self.ring.end() as i64;
-                self.place(if (0..OVERLAP_SAMPLES).contains(&(end - wanted)) { end } else { wanted });
+                let tail = self.pacer.restart(wanted);
+                self.keep(tail);
             }
         }
-        let mut buffer = gst::Buffer::from_slice(data);
-        let at = self.time();
-        buffer.get_mut().expect("a new buffer has one owner").set_pts(at);
-        self.packets += 1;
-        let samples = match self.decoder.push(buffer, &self.caps) {
-            Ok(caught) => samples_of(&caught),
-            Err(refused) => {
+        let Some(decoder) = &mut self.decoder else { return Outcome::Dropped(DropReason::UnknownCodec) };
+        match decoder.decode(data).filter(|samples| !samples.is_empty()) {
+            Some(samples) => {
+                self.play(&samples);
+                self.next_rtp = Some(rtp + (samples.len() / STEREO) as u64);
+                Outcome::Placed
+            }
+            None => {
                 self.broken += 1;
-                tracing::debug!(%refused, "an Opus packet could not be decoded");
-                Vec::new()
+                // As if it had been lost.
+                self.next_rtp = Some(rtp);
+                Outcome::Concealed
             }
-        };
-        if samples.is_empty() {
-            self.next_rtp = None;
-            return;
-        }
-        let frames = (samples.len() / STEREO) as u64;
-        self.play(&samples);
-        self.next_rtp = Some(rtp + frames);
-    }
-
-    fn place(&mut self, position: i64) {
-        if let Some(piece) = self.pacer.restart(position) {
-            self.ring.put(piece.position, &piece.samples);
         }
     }
 
     fn play(&mut self, samples: &[f32]) {
-        self.fed += (samples.len() / STEREO) as u64;
-        if let Some(piece) = self.pacer.push(samples) {
+        let piece = self.pacer.push(samples);
+        self.keep(piece);
+    }
+
+    fn keep(&mut self, piece: Option<Piece>) {
+        if let Some(piece) = piece {
             self.ring.put(piece.position, &piece.samples);
         }
     }
 
     fn conceal(&mut self, missing: u64) {
-        let duration = gst::ClockTime::SECOND.mul_div_round(missing, u64::from(SAMPLE_RATE_HZ));
-        let Some(duration) = duration.filter(|_| missing > 0) else { return };
-        let mut samples = samples_of(&self.decoder.gap(self.time(), duration));
+        let Some(decoder) = self.decoder.as_mut().filter(|_| missing > 0) else { return };
+        let mut samples = decoder.conceal(missing);
         self.concealed += (samples.len() as u64 / STEREO as u64).min(missing);
         // What the decoder did not conceal stays silent.
         samples.resize(missing as usize * STEREO, 0.0);
         self.play(&samples);
     }
 
-    fn time(&self) -> gst::ClockTime {
-        gst::ClockTime::SECOND
-            .mul_div_round(self.fed, u64::from(SAMPLE_RATE_HZ))
-            .unwrap_or(gst::ClockTime::ZERO)
-    }
-
     /// Adds the sound from sample `from` on to `mix` (interleaved), unless it is not `audible`; forgets everything up to its end.
     pub fn mix(&mut self, from: u64, mix: &mut [f32], audible: bool) {
+        let to = from + (mix.len() / STEREO) as u64;
+        if self.pacer.next() < to as i64 && self.pacer.position() > self.pacer.next() {
+            // Nothing follows what is held back, or it would be here.
+            let tail = self.pacer.finish();
+            self.keep(tail);
+        }
         self.ring.take(from, mix, audible);
+    }
+
+    /// Everything up to here was mixed, or is silence.
+    #[must_use]
+    pub fn is_silent_from(&self, position: u64) -> bool {
+        self.pacer.position() <= position as i64 && self.ring.end() <= position
     }
 
     /// Packets the decoder refused.
@@ -172,6 +165,92 @@ impl Voice {
     #[must_use]
     pub fn concealed(&self) -> u64 {
         self.concealed
+    }
+
+    /// Samples by which sound was shortened because it was late.
+    #[must_use]
+    pub fn shortened(&self) -> u64 {
+        self.pacer.shortened()
+    }
+
+    /// Samples by which sound was lengthened because it was early.
+    #[must_use]
+    pub fn lengthened(&self) -> u64 {
+        self.pacer.lengthened()
+    }
+
+    /// Samples that came after their place had been mixed, and are missing: none, unless something is wrong here.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.ring.lost
+    }
+}
+
+/// Decodes Opus.
+pub struct OpusDecoder {
+    filter: Filter,
+    caps: gst::Caps,
+    /// Samples that went in.
+    fed: u64,
+}
+
+impl OpusDecoder {
+    /// A decoder for the segment, or `None` if its codec is not one of ours.
+    pub fn new(segment: &SegmentOpened) -> Result<Option<Self>, ComposeError> {
+        if segment.codec != Codec::Opus {
+            return Ok(None);
+        }
+        crate::filter::start()?;
+        let wanted = gst::Caps::builder("audio/x-raw")
+            .field("format", "S16LE")
+            .field("layout", "interleaved")
+            .field("rate", SAMPLE_RATE_HZ as i32)
+            .field("channels", CHANNELS as i32)
+            .build();
+        let filter = Filter::new("opusdec", "gstreamer1.0-plugins-base", wanted, |element| {
+            use gst::prelude::*;
+            crate::video::forgive(element);
+            element.set_property("plc", true);
+        })?;
+        let caps = gst::Caps::builder("audio/x-opus")
+            .field("channel-mapping-family", 0i32)
+            .field("rate", SAMPLE_RATE_HZ as i32)
+            .field("channels", CHANNELS as i32)
+            .build();
+        Ok(Some(Self { filter, caps, fed: 0 }))
+    }
+
+    fn time(&self) -> gst::ClockTime {
+        gst::ClockTime::SECOND
+            .mul_div_round(self.fed, u64::from(SAMPLE_RATE_HZ))
+            .unwrap_or(gst::ClockTime::ZERO)
+    }
+}
+
+impl Decode for OpusDecoder {
+    fn decode(&mut self, data: Bytes) -> Option<Vec<f32>> {
+        let mut buffer = gst::Buffer::from_slice(data);
+        let at = self.time();
+        buffer.get_mut().expect("a new buffer has one owner").set_pts(at);
+        match self.filter.push(buffer, &self.caps) {
+            Ok(caught) => {
+                let samples = samples_of(&caught);
+                self.fed += (samples.len() / STEREO) as u64;
+                Some(samples)
+            }
+            Err(refused) => {
+                tracing::debug!(%refused, "an Opus packet could not be decoded");
+                None
+            }
+        }
+    }
+
+    fn conceal(&mut self, missing: u64) -> Vec<f32> {
+        let duration = gst::ClockTime::SECOND.mul_div_round(missing, u64::from(SAMPLE_RATE_HZ));
+        let Some(duration) = duration else { return Vec::new() };
+        let samples = samples_of(&self.filter.gap(self.time(), duration));
+        self.fed += missing;
+        samples
     }
 }
 
@@ -199,6 +278,8 @@ fn samples_of(caught: &[Caught]) -> Vec<f32> {
 struct Ring {
     start: u64,
     samples: VecDeque<f32>,
+    /// Frames that were put where everything has been taken.
+    lost: u64,
 }
 
 impl Ring {
@@ -206,7 +287,7 @@ impl Ring {
         self.start + (self.samples.len() / STEREO) as u64
     }
 
-    /// Puts samples at `at`; they replace what is there. What lies before the ring's start has been played and is dropped.
+    /// Puts samples at `at`, behind what is there. What lies before the ring's start has been played, and is lost.
     fn put(&mut self, at: i64, samples: &[f32]) {
         if self.samples.is_empty() {
             // No silence is stored in front of what comes next.
@@ -214,6 +295,7 @@ impl Ring {
         }
         let start = self.start as i64;
         let skip = usize::try_from(start - at).unwrap_or(0);
+        self.lost += skip.min(samples.len() / STEREO) as u64;
         let Some(samples) = samples.get(skip * STEREO..).filter(|rest| !rest.is_empty()) else { return };
         let offset = (at.max(start) - start) as usize * STEREO;
         if self.samples.len() < offset + samples.len() {
@@ -257,13 +339,13 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_its_time_is_dropped_and_the_rest_stays_in_place() {
+    fn what_comes_after_its_time_is_counted_and_the_rest_stays_in_place() {
         let mut ring = Ring::default();
         ring.take(0, &mut [0.0; 8], true);
         ring.put(2, &[1.0, 1.0, 1.0, 1.0, 0.5, 0.5]);
         let mut mix = [0.0; 4];
         ring.take(4, &mut mix, true);
-        assert_eq!(mix, [0.5, 0.5, 0.0, 0.0]);
+        assert_eq!((mix, ring.lost), ([0.5, 0.5, 0.0, 0.0], 2));
     }
 
     #[test]

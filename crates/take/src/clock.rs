@@ -1,60 +1,94 @@
 //! From a track's RTP time to the take's time. Pure.
 //!
 //! A sender's media clock is exact but has no relation to ours; arrivals are ours but jitter. A frame can only be delayed, so
-//! the *least* difference between arrival and RTP time over the last seconds (the lower envelope) is the mapping, plus a
-//! constant delay nobody can hear. That constant differs between a participant's sound and pictures (a picture takes longer to
-//! encode), so as soon as both have sender reports, pictures are placed by the sender's wall clock relative to the sound:
-//! lip sync.
+//! the *least* difference between arrival and RTP time (its offset) around a frame is the mapping: see [`floor`]. What that least
+//! offset does decides what is heard:
 //!
 //! ```text
-//!  offset = at - rtp/rate   . .:  .   .  . .        moment(frame) = rtp/rate + applied offset
-//!                          .  .  : . .  .  :
-//!  applied  ---------------------------------       applied follows the target; that of sound slowly (2 % at most): it is never cut
+//!  offset = arrival - RTP time
+//!          .  pause, or slower network        faster network again       a stall and its burst
+//!          .      : . . : . :                 :. .                             |\
+//!          . : . :___________________________:____    . : . . :  . : . . : . . | \. : . . :
+//!  applied ______|                                 \____________________________________
+//!                ^ one move, silence as long         ^ hurried, its pitch kept   ^ nothing happens
 //! ```
 //!
-//! For every frame it counts only what was observed up to [`HINDSIGHT_NS`] after it: the answer is the same live and later.
+//! Pictures go where their sound goes, by the senders' wall clocks as sender reports tell them. A report that contradicts the arrivals or
+//! the reports before it is disbelieved; without any that can be believed, arrivals alone count.
+//!
+//! Invariants:
+//! - Every frame observed gets one [`Moment`]: a place, or the reason why it has none. Nothing is late in silence.
+//! - Sound's places ascend and do not overlap, and from one packet to the next the applied offset changes as [`Fate`] says: by at
+//!   most [`BEND`] and [`HURRY`] where they are joined.
+//! - No place is earlier than the frame's arrival minus [`LATENESS_NS`], and none later than [`MAX_AHEAD_NS`] after it.
+//! - Of what comes after a frame only what arrives up to [`HINDSIGHT_NS`] later counts for it: the answer is the same live and later.
+
+mod floor;
+mod opus;
+mod picture;
+mod reports;
+mod sound;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
 
 use crate::{
-    format::{TakeEvent, TrackKind, TrackSource},
+    format::{DropReason, SegmentOpened, TakeEvent, TrackKind, TrackSource},
     ids::{ParticipantId, SegmentId, TrackId},
     item::{TakeFrame, TakeItem},
 };
+use floor::Floor;
+use picture::{Beside, Picture, PicturePlacer};
+use reports::Reports;
+pub use sound::CONCEAL_NS;
+use sound::{Packet, Shift, SoundPlacer};
 
-/// A frame that arrives later than this after its moment is late: it is moved (pictures) or to be dropped (sound).
+/// A frame may arrive so long after its moment; what comes later is placed later.
 pub const LATENESS_NS: u64 = 700_000_000;
-/// How far beyond a frame's arrival the clock looks for a better guess of its moment.
-pub const HINDSIGHT_NS: u64 = 300_000_000;
+/// How far beyond a frame's arrival the clock looks for what becomes of its track.
+pub const HINDSIGHT_NS: u64 = 500_000_000;
+/// Sound is placed no later than so long after its arrival: a sender may be ahead of its time by that much.
+pub const MAX_AHEAD_NS: i64 = 30_000_000_000;
+/// Joined sound is bent by at most one part in so many: a sixth of a semitone.
+pub const BEND: i64 = 100;
+/// Joined sound that is heard later than it could be is shortened by at most one part in so many, its pitch kept.
+pub const HURRY: i64 = 2;
 
-/// The envelope forgets what is older, so that clock drift is followed.
-const ENVELOPE_NS: u64 = 10_000_000_000;
-/// The envelope is kept as minima of such spans.
-const SPAN_NS: u64 = 250_000_000;
 /// Differences below this are left alone.
 const DEAD_BAND_NS: i64 = 3_000_000;
-/// The applied offset of sound moves by at most 1/50 of the time passed.
-const SOUND_SLEW: i64 = 50;
-/// That of pictures by at most a quarter: nobody sees them hurry, but everybody sees lips that do not fit.
-const PICTURE_SLEW: i64 = 4;
-/// Larger errors are no drift: the mapping jumps.
-const JUMP_NS: i64 = 400_000_000;
 /// Pictures and sound have so long to find together before their distance counts.
 const SETTLE_NS: u64 = 2_000_000_000;
 /// Over less time jitter hides a drift.
 const MIN_DRIFT_NS: u64 = 120_000_000_000;
-/// Wall clock and arrival may disagree so much about lip sync before the reports are disbelieved.
-const MAX_REPORT_ERROR_NS: i64 = 1_000_000_000;
+/// At the beginning the offset is still looked for.
+const FIND_NS: u64 = 10_000_000_000;
+/// No camera's pictures are further apart; where others' are, their clock is not taken to have jumped.
+const PICTURE_NS: i64 = 1_000_000_000;
+/// Frames are asked for in time; whoever never asks costs no more memory than this much of a take.
+const MAX_UNASKED_NS: u64 = 20_000_000_000;
+const MAX_UNASKED_MOMENTS: usize = 65_536;
+/// Damaged takes hold any numbers; no sum of a few of these overflows.
+const MAX_NS: i64 = i64::MAX / 16;
 
 /// When a frame belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Nanoseconds since the take began. Never earlier than the frame's arrival minus [`LATENESS_NS`].
     pub at_ns: u64,
-    /// The frame came too late for its true moment: `at_ns` was moved later. Draw late pictures; drop late sound.
-    pub late: bool,
+    /// What becomes of it there.
+    pub fate: Fate,
+}
+
+/// What becomes of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is placed. Sound: it follows the packet before it; what is missing between them in RTP time is concealed.
+    Joined,
+    /// It is placed. Sound: silence lies before it, or none where it follows at once; nothing is concealed or bent.
+    Apart,
+    /// It has no place.
+    Dropped(DropReason),
 }
 
 /// What is known of a track's clock, and what was made of it.
@@ -62,6 +96,9 @@ pub struct Moment {
 pub struct TrackSync {
     /// Sender reports that were read.
     pub sender_reports: u64,
+    /// Of these, the ones that contradicted arrivals or their predecessors and were disbelieved.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub disbelieved_reports: u64,
     /// How far pictures are from the sound of their participant by the sender's wall clock, in the middle; absent for sound, and
     /// where only one of the two has reports. Without the first two seconds, in which they find together.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,12 +112,18 @@ pub struct TrackSync {
     /// By how much the sender's media clock is faster than ours, and was corrected; absent for less than two minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift_ppm: Option<i64>,
+    /// How often sound or pictures were moved later at once, because their sender paused or the network got slower.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub moves: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What adds up to a [`TrackSync`].
 #[derive(Debug, Default)]
 struct SyncStats {
-    reports: u64,
     /// Since when pictures can be put beside their sound.
     known_ns: Option<u64>,
     measured_ns: u64,
@@ -88,21 +131,37 @@ struct SyncStats {
     area: u128,
     worst_ns: u64,
     correction_ns: Option<i64>,
-    /// Least offset of the first [`ENVELOPE_NS`].
-    early_ns: Option<i64>,
+    /// By how much media were bent when the offset was found.
+    early_bent_ns: i64,
     last_at_ns: u64,
+    moves: u64,
 }
 
 /// The clocks of all tracks of one take.
 #[derive(Debug, Default)]
 pub struct TakeClock {
+    now_ns: u64,
+    /// What was observed and not placed yet, in that order, each with the newest arrival so far.
+    waiting: VecDeque<(u64, Waiting)>,
     tracks: HashMap<TrackId, TrackFacts>,
     segments: BTreeMap<SegmentId, SegmentClock>,
     /// Per participant, the sound its pictures follow.
     references: HashMap<ParticipantId, SegmentId>,
+    /// Where a track's sound ended.
+    ends: HashMap<TrackId, i64>,
 }
 
 #[derive(Debug)]
+enum Waiting {
+    Frame { segment: SegmentId, at_ns: u64, rtp: u64, length_ns: i64 },
+    Published { track: TrackId, facts: TrackFacts },
+    Unpublished { track: TrackId },
+    Left { participant: ParticipantId },
+    Opened { segment: SegmentId },
+    Report { segment: SegmentId, ntp: u64, rtp: u64 },
+}
+
+#[derive(Debug, Clone)]
 struct TrackFacts {
     participant: ParticipantId,
     kind: TrackKind,
@@ -110,21 +169,25 @@ struct TrackFacts {
 }
 
 #[derive(Debug)]
+enum Placer {
+    /// Made with the first packet: it begins where the track's sound before it ends.
+    Sound(Option<SoundPlacer>),
+    Pictures(PicturePlacer),
+}
+
+#[derive(Debug)]
 struct SegmentClock {
     track: TrackId,
-    /// The offset moves by at most one part in so many of the time passed.
-    slew: i64,
     rate: u64,
     first_rtp: u64,
     first_at_ns: u64,
-    /// Least offset per span of arrival time, newest last.
-    envelope: VecDeque<(u64, i64)>,
-    /// Sender's wall clock minus media time, nanoseconds.
-    wall_offset_ns: Option<i128>,
-    applied_ns: Option<i64>,
-    updated_ns: u64,
-    /// The applied offset from an observation time on, oldest first.
-    history: VecDeque<(u64, i64)>,
+    /// Frames may have arrived in another order than they follow each other.
+    newest_ns: u64,
+    floor: Floor,
+    placer: Placer,
+    reports: Reports,
+    /// Of frames that were placed and not asked for.
+    moments: VecDeque<(u64, u64, Moment)>,
     stats: SyncStats,
 }
 
@@ -137,45 +200,54 @@ impl TakeClock {
 
     /// Learns from every item, in the order [`crate::TakeReader::poll`] hands them out.
     pub fn observe(&mut self, item: &TakeItem) {
-        match item {
+        let (at_ns, waiting) = match item {
             TakeItem::Frame(frame) => {
                 let Some(segment) = self.segments.get_mut(&frame.segment) else { return };
-                let media_ns = segment.media_ns(frame.rtp);
-                segment.sample(
-                    frame.at_ns,
-                    i64::try_from(i128::from(frame.at_ns) - media_ns).unwrap_or(i64::MAX),
-                );
-                self.update(frame.segment, frame.at_ns);
+                let length_ns = segment.observe(frame);
+                let TakeFrame { segment, rtp, at_ns, .. } = *frame;
+                (at_ns, Waiting::Frame { segment, at_ns, rtp, length_ns })
             }
-            TakeItem::Event { at_ns, event } => self.observe_event(*at_ns, event),
+            TakeItem::Event { at_ns, event } => match self.observed(event) {
+                Some(waiting) => (*at_ns, waiting),
+                None => return,
+            },
+        };
+        self.now_ns = self.now_ns.max(at_ns);
+        self.waiting.push_back((self.now_ns, waiting));
+        while self.waiting.front().is_some_and(|(at, _)| at.saturating_add(MAX_UNASKED_NS) < self.now_ns) {
+            self.next();
         }
     }
 
-    /// When `frame` belongs. Deterministic once everything up to `frame.at_ns + HINDSIGHT_NS` was observed (or the take has ended):
-    /// ask no earlier, and at most [`CLOCK_MEMORY_NS`] later. A frame of an unknown segment belongs where it arrived.
-    #[must_use]
-    pub fn moment(&self, frame: &TakeFrame) -> Moment {
-        let arrived = Moment { at_ns: frame.at_ns, late: false };
-        let Some(segment) = self.segments.get(&frame.segment) else { return arrived };
-        let horizon = frame.at_ns.saturating_add(HINDSIGHT_NS);
-        let known = segment.history.partition_point(|(at, _)| *at <= horizon);
-        let Some((_, offset_ns)) = segment.history.get(known.saturating_sub(1)) else { return arrived };
-        let true_ns =
-            u64::try_from((segment.media_ns(frame.rtp) + i128::from(*offset_ns)).max(0)).unwrap_or(u64::MAX);
-        let earliest_ns = frame.at_ns.saturating_sub(LATENESS_NS);
-        // A frame of the future would hold up nobody, but nothing real is so early.
-        let latest_ns = frame.at_ns.saturating_add(LATENESS_NS);
-        Moment { at_ns: true_ns.clamp(earliest_ns, latest_ns), late: true_ns < earliest_ns }
+    /// When `frame` belongs, and what becomes of it. Deterministic once everything up to `frame.at_ns + HINDSIGHT_NS` was
+    /// observed (or the take has ended): ask no earlier, once for each frame, of each segment in order, and for a frame
+    /// [`MAX_UNASKED_NS`] old at the latest. A frame of an unknown segment belongs where it arrived.
+    pub fn moment(&mut self, frame: &TakeFrame) -> Moment {
+        let arrived = Moment { at_ns: frame.at_ns, fate: Fate::Apart };
+        loop {
+            let Some(segment) = self.segments.get_mut(&frame.segment) else { return arrived };
+            let is_it = |(at_ns, rtp, _): &(u64, u64, Moment)| (*at_ns, *rtp) == (frame.at_ns, frame.rtp);
+            if let Some(index) = segment.moments.iter().position(is_it)
+                && let Some((.., moment)) = segment.moments.remove(index)
+            {
+                return moment;
+            }
+            if !self.next() {
+                return arrived;
+            }
+        }
     }
 
-    /// What is known of a track's clock so far; `None` where its sender told nothing.
+    /// What is known of a track's clock so far; `None` where its sender told nothing and nothing happened.
     #[must_use]
     pub fn sync(&self, track: &TrackId) -> Option<TrackSync> {
         let mut sync = TrackSync::default();
         let (mut measured_ns, mut area, mut longest_ns) = (0, 0, 0);
         for segment in self.segments.values().filter(|segment| segment.track == *track) {
             let stats = &segment.stats;
-            sync.sender_reports += stats.reports;
+            sync.sender_reports += segment.reports.read;
+            sync.disbelieved_reports += segment.reports.disbelieved;
+            sync.moves += stats.moves;
             measured_ns += stats.measured_ns;
             area += stats.area;
             if stats.measured_ns > 0 {
@@ -185,167 +257,262 @@ impl TakeClock {
             let length_ns = stats.last_at_ns.saturating_sub(segment.first_at_ns);
             if length_ns > longest_ns {
                 longest_ns = length_ns;
-                sync.drift_ppm = segment.drift_ppm();
+                sync.drift_ppm = segment.drift_ppm().filter(|_| segment.reports.read > 0);
             }
         }
         sync.mean_offset_ns = area.checked_div(u128::from(measured_ns)).and_then(|mean| mean.try_into().ok());
-        (sync.sender_reports > 0).then_some(sync)
+        (sync.sender_reports > 0 || sync.moves > 0).then_some(sync)
     }
 
-    fn observe_event(&mut self, at_ns: u64, event: &TakeEvent) {
-        match event {
-            TakeEvent::TrackPublished { track, participant, kind, source, .. } => {
-                let facts = TrackFacts { participant: participant.clone(), kind: *kind, source: *source };
-                self.tracks.insert(track.clone(), facts);
-            }
+    /// What of a fact is to be done in its turn.
+    fn observed(&mut self, event: &TakeEvent) -> Option<Waiting> {
+        Some(match event {
+            TakeEvent::TrackPublished { track, participant, kind, source, .. } => Waiting::Published {
+                track: track.clone(),
+                facts: TrackFacts { participant: participant.clone(), kind: *kind, source: *source },
+            },
+            TakeEvent::TrackUnpublished { track } => Waiting::Unpublished { track: track.clone() },
+            TakeEvent::ParticipantLeft { participant } => Waiting::Left { participant: participant.clone() },
             TakeEvent::SegmentOpened(opened) => {
-                self.segments.insert(
-                    opened.segment,
-                    SegmentClock {
-                        track: opened.track.clone(),
-                        slew: match opened.codec.kind() {
-                            TrackKind::Audio => SOUND_SLEW,
-                            TrackKind::Video => PICTURE_SLEW,
-                        },
-                        rate: u64::from(opened.clock_rate_hz.max(1)),
-                        first_rtp: opened.first_rtp,
-                        first_at_ns: opened.first_at_ns,
-                        envelope: VecDeque::new(),
-                        wall_offset_ns: None,
-                        applied_ns: None,
-                        updated_ns: opened.first_at_ns,
-                        history: VecDeque::new(),
-                        stats: SyncStats::default(),
-                    },
-                );
-                if let Some(facts) = self.tracks.get(&opened.track)
-                    && facts.kind == TrackKind::Audio
-                {
-                    let prefer = facts.source != TrackSource::ScreenShareAudio;
-                    if prefer || !self.references.contains_key(&facts.participant) {
-                        self.references.insert(facts.participant.clone(), opened.segment);
-                    }
-                }
+                self.segments.entry(opened.segment).or_insert_with(|| SegmentClock::new(opened));
+                Waiting::Opened { segment: opened.segment }
             }
-            TakeEvent::SenderReport { segment: id, ntp, rtp, .. } => {
-                let Some(segment) = self.segments.get_mut(id) else { return };
-                let wall_ns = (i128::from(*ntp) * 1_000_000_000) >> 32;
-                segment.wall_offset_ns = Some(wall_ns - segment.media_ns(*rtp));
-                segment.stats.reports += 1;
-                self.update(*id, at_ns);
+            TakeEvent::SenderReport { segment, ntp, rtp, .. } => {
+                self.segments.get_mut(segment)?.reports.read += 1;
+                Waiting::Report { segment: *segment, ntp: *ntp, rtp: *rtp }
             }
-            TakeEvent::TrackUnpublished { track } => {
-                self.tracks.remove(track);
-            }
-            TakeEvent::ParticipantLeft { participant } => {
-                self.references.remove(participant);
-            }
-            _ => {}
-        }
-    }
-
-    fn update(&mut self, id: SegmentId, now_ns: u64) {
-        let by_wall_clock = self.lip_sync_offset(id);
-        if let Some(segment) = self.segments.get_mut(&id) {
-            segment.update(now_ns, by_wall_clock);
-        }
-    }
-
-    /// The offset that puts a segment's media beside the sound of the same participant, by the sender's wall clock.
-    fn lip_sync_offset(&self, id: SegmentId) -> Option<i64> {
-        let segment = self.segments.get(&id)?;
-        let participant = &self.tracks.get(&segment.track)?.participant;
-        let reference = self.references.get(participant).filter(|reference| **reference != id)?;
-        let sound = self.segments.get(reference)?;
-        let wall_to_take = i128::from(sound.applied_ns?) - sound.wall_offset_ns?;
-        i64::try_from(segment.wall_offset_ns? + wall_to_take).ok()
-    }
-}
-
-/// The clock answers for frames up to so long before the newest observation.
-pub const CLOCK_MEMORY_NS: u64 = 10_000_000_000;
-
-impl SegmentClock {
-    /// Media time: nanoseconds since the segment's first frame by the RTP clock.
-    fn media_ns(&self, rtp: u64) -> i128 {
-        (i128::from(rtp) - i128::from(self.first_rtp)) * 1_000_000_000 / i128::from(self.rate)
-    }
-
-    fn sample(&mut self, at_ns: u64, offset_ns: i64) {
-        self.stats.last_at_ns = self.stats.last_at_ns.max(at_ns);
-        if at_ns < self.first_at_ns.saturating_add(ENVELOPE_NS) {
-            self.stats.early_ns = Some(self.stats.early_ns.map_or(offset_ns, |least| least.min(offset_ns)));
-        }
-        let span = at_ns / SPAN_NS;
-        match self.envelope.back_mut() {
-            Some((newest, least)) if *newest >= span => *least = offset_ns.min(*least),
-            _ => self.envelope.push_back((span, offset_ns)),
-        }
-        while self.envelope.front().is_some_and(|(old, _)| old + ENVELOPE_NS / SPAN_NS < span) {
-            self.envelope.pop_front();
-        }
-    }
-
-    /// How far the offset that was applied up to now is from what the wall clock wants.
-    fn measure(&mut self, now_ns: u64, passed_ns: u64, by_wall_clock: Option<i64>, envelope_ns: i64) {
-        let believed = |offset: &i64| (offset - envelope_ns).abs() <= MAX_REPORT_ERROR_NS;
-        let Some(wanted_ns) = by_wall_clock.filter(believed) else {
-            self.stats.known_ns = None;
-            return;
-        };
-        let known_ns = *self.stats.known_ns.get_or_insert(now_ns);
-        self.stats.correction_ns = Some(wanted_ns - envelope_ns);
-        if now_ns > known_ns.saturating_add(SETTLE_NS)
-            && let Some(applied_ns) = self.applied_ns
-        {
-            let distance_ns = wanted_ns.abs_diff(applied_ns);
-            self.stats.measured_ns += passed_ns;
-            self.stats.area += u128::from(distance_ns) * u128::from(passed_ns);
-            self.stats.worst_ns = self.stats.worst_ns.max(distance_ns);
-        }
-    }
-
-    /// From the least offset of the first seconds and that of the last ones.
-    fn drift_ppm(&self) -> Option<i64> {
-        let length_ns = self.stats.last_at_ns.saturating_sub(self.first_at_ns);
-        let late_ns = self.envelope.iter().map(|(_, least)| *least).min()?;
-        let passed_ns = i64::try_from(length_ns.checked_sub(ENVELOPE_NS)?).ok()?;
-        let moved_ns = self.stats.early_ns?.saturating_sub(late_ns);
-        (length_ns >= MIN_DRIFT_NS).then(|| {
-            (i128::from(moved_ns) * 1_000_000 / i128::from(passed_ns)).try_into().unwrap_or(i64::MAX)
+            _ => return None,
         })
     }
 
-    fn update(&mut self, now_ns: u64, by_wall_clock: Option<i64>) {
-        let Some(envelope_ns) = self.envelope.iter().map(|(_, least)| *least).min() else { return };
-        let target_ns = match by_wall_clock {
-            Some(offset) if (offset - envelope_ns).abs() <= MAX_REPORT_ERROR_NS => offset,
-            _ => envelope_ns,
+    /// Goes on to what was observed next; `false` if there is nothing.
+    fn next(&mut self) -> bool {
+        let Some((now_ns, waiting)) = self.waiting.pop_front() else { return false };
+        match waiting {
+            Waiting::Frame { segment, at_ns, rtp, length_ns } => self.place(segment, at_ns, rtp, length_ns),
+            Waiting::Published { track, facts } => {
+                // Nobody is heard earlier.
+                let end_ns = self.ends.entry(track.clone()).or_insert(0);
+                *end_ns = bounded(now_ns).max(*end_ns);
+                self.tracks.insert(track, facts);
+            }
+            Waiting::Unpublished { track } => {
+                self.tracks.remove(&track);
+                self.ends.remove(&track);
+            }
+            Waiting::Left { participant } => {
+                self.references.remove(&participant);
+            }
+            Waiting::Opened { segment } => self.refer_to(segment),
+            Waiting::Report { segment, ntp, rtp } => self.report(now_ns, segment, ntp, rtp),
+        }
+        true
+    }
+
+    /// A new sound may be the one that pictures of its participant follow.
+    fn refer_to(&mut self, id: SegmentId) {
+        let Some(facts) = self.segments.get(&id).and_then(|segment| self.tracks.get(&segment.track)) else {
+            return;
         };
-        let passed_ns = now_ns.saturating_sub(self.updated_ns);
-        self.measure(now_ns, passed_ns, by_wall_clock, envelope_ns);
-        self.updated_ns = self.updated_ns.max(now_ns);
-        let settling = now_ns <= self.first_at_ns.saturating_add(HINDSIGHT_NS);
-        let applied_ns = match self.applied_ns {
-            Some(applied) if !settling && (target_ns - applied).abs() < JUMP_NS => {
-                let error_ns = target_ns - applied;
-                let most_ns = i64::try_from(passed_ns).unwrap_or(i64::MAX) / self.slew;
-                if error_ns.abs() <= DEAD_BAND_NS {
-                    applied
-                } else {
-                    applied + error_ns.clamp(-most_ns, most_ns)
+        let prefer = facts.source != TrackSource::ScreenShareAudio;
+        if facts.kind == TrackKind::Audio && (prefer || !self.references.contains_key(&facts.participant)) {
+            self.references.insert(facts.participant.clone(), id);
+        }
+    }
+
+    fn report(&mut self, now_ns: u64, id: SegmentId, ntp: u64, rtp: u64) {
+        let Some(segment) = self.segments.get_mut(&id) else { return };
+        let wall_ns = (i128::from(ntp) * 1_000_000_000) >> 32;
+        let media_ns = segment.media_ns(rtp);
+        if segment.reports.tell(now_ns, wall_ns - i128::from(media_ns)) {
+            // What the other tracks of the participant told came from the clock as it was.
+            let participant = self.tracks.get(&segment.track).map(|facts| facts.participant.clone());
+            let tracks = &self.tracks;
+            for (other, segment) in &mut self.segments {
+                let owner = tracks.get(&segment.track).map(|facts| &facts.participant);
+                if *other != id && owner == participant.as_ref() {
+                    segment.reports.doubt(now_ns);
                 }
             }
-            _ => target_ns,
-        };
-        self.applied_ns = Some(applied_ns);
-        match self.history.back_mut() {
-            Some((_, newest)) if *newest == applied_ns => {}
-            Some((at, newest)) if *at >= now_ns => *newest = applied_ns,
-            _ => self.history.push_back((now_ns, applied_ns)),
         }
-        while self.history.get(1).is_some_and(|(at, _)| at + CLOCK_MEMORY_NS < now_ns) {
-            self.history.pop_front();
+        let is_contradicted = |pictures: SegmentId| {
+            self.beside(pictures).is_some_and(|(wanted_ns, lag_ns)| {
+                let base_ns = self.segments.get(&pictures).and_then(|segment| segment.pictures()?.base_ns());
+                base_ns.is_some_and(|base_ns| !reports::is_plausible(wanted_ns - lag_ns - base_ns))
+            })
+        };
+        if is_contradicted(id)
+            && let Some(segment) = self.segments.get_mut(&id)
+        {
+            segment.reports.disbelieved += 1;
+        }
+    }
+
+    /// What is to be added to a picture segment's media time by the reports, so that it is beside its sound as it is heard; and by
+    /// how much that is later than it could be.
+    fn beside(&self, id: SegmentId) -> Option<(i64, i64)> {
+        let segment = self.segments.get(&id)?;
+        let (reference, sound) = self.reference(segment, id)?;
+        let (own, others) = (segment.reports.offset_ns()?, reference.reports.offset_ns()?);
+        let wanted_ns = i64::try_from(own - others).ok()?.checked_add(sound.applied_ns()?)?;
+        Some((wanted_ns.clamp(-MAX_NS, MAX_NS), sound.lag_ns()))
+    }
+
+    /// The sound that a segment's pictures follow.
+    fn reference(&self, segment: &SegmentClock, id: SegmentId) -> Option<(&SegmentClock, &SoundPlacer)> {
+        let participant = &self.tracks.get(&segment.track)?.participant;
+        let reference = self.references.get(participant).filter(|reference| **reference != id)?;
+        let reference = self.segments.get(reference)?;
+        Some((reference, reference.sound()?))
+    }
+
+    fn place(&mut self, id: SegmentId, at_ns: u64, rtp: u64, length_ns: i64) {
+        let (mut told, mut lag_ns, mut is_sure) = (None, 0, false);
+        if let Some(segment) = self.segments.get(&id)
+            && let Some((reference, sound)) = segment.pictures().and_then(|_| self.reference(segment, id))
+        {
+            told = self.beside(id).map(|(wanted_ns, _)| wanted_ns);
+            lag_ns = sound.lag_ns();
+            let is_confirmed = segment.reports.is_confirmed() && reference.reports.is_confirmed();
+            is_sure = is_confirmed && sound.is_settled();
+        }
+        let Some(segment) = self.segments.get_mut(&id) else { return };
+        let Some(least) = segment.floor.advance() else { return };
+        let media_ns = segment.media_ns(rtp);
+        segment.newest_ns = segment.newest_ns.max(at_ns);
+        let key_ns = segment.newest_ns;
+        let stats = &mut segment.stats;
+        let (moment, shift, bent_ns) = match &mut segment.placer {
+            Placer::Sound(placer) => {
+                let end_ns = self.ends.entry(segment.track.clone()).or_insert(0);
+                let placer = placer.get_or_insert_with(|| SoundPlacer::after(*end_ns));
+                let packet = Packet { key_ns, at_ns: bounded(at_ns), media_ns, length_ns };
+                let (moment, shift) = placer.place(&packet, least, &mut segment.floor);
+                *end_ns = placer.end_ns();
+                (moment, shift, placer.bent_ns)
+            }
+            Placer::Pictures(placer) => {
+                let flows = segment.floor.flow_ns(key_ns).is_some();
+                let picture = Picture { key_ns, at_ns: bounded(at_ns), media_ns, flows };
+                let has_risen = placer.arrive(&picture, least);
+                if has_risen {
+                    segment.floor.forget_before(key_ns);
+                }
+                let told = told.filter(|wanted_ns| {
+                    let correction_ns = wanted_ns - lag_ns - placer.base_ns().unwrap_or(0);
+                    !has_risen && reports::is_plausible(correction_ns)
+                });
+                stats.measure(key_ns, told, placer);
+                let beside = match told {
+                    Some(wanted_ns) => Beside::Told { wanted_ns, is_sure },
+                    None => Beside::Arrival,
+                };
+                let correction_ns = told.zip(placer.base_ns()).map(|(told, base)| told - lag_ns - base);
+                stats.correction_ns = correction_ns.or(stats.correction_ns);
+                let shift = if has_risen { Shift::Moved } else { Shift::None };
+                (placer.place(&picture, beside, lag_ns), shift, placer.bent_ns)
+            }
+        };
+        stats.moves += u64::from(shift == Shift::Moved);
+        if shift != Shift::None {
+            // A sender that paused goes on elsewhere on its wall clock.
+            segment.reports.doubt(key_ns);
+        }
+        if at_ns <= segment.first_at_ns.saturating_add(FIND_NS) {
+            stats.early_bent_ns = bent_ns;
+        }
+        stats.last_at_ns = stats.last_at_ns.max(at_ns);
+        if segment.moments.len() >= MAX_UNASKED_MOMENTS {
+            segment.moments.pop_front();
+        }
+        segment.moments.push_back((at_ns, rtp, moment));
+    }
+}
+
+/// A time that others wrote down, with which can be reckoned.
+fn bounded(ns: u64) -> i64 {
+    i64::try_from(ns).unwrap_or(MAX_NS).min(MAX_NS)
+}
+
+impl SegmentClock {
+    fn new(opened: &SegmentOpened) -> Self {
+        Self {
+            track: opened.track.clone(),
+            rate: u64::from(opened.clock_rate_hz.max(1)),
+            first_rtp: opened.first_rtp,
+            first_at_ns: opened.first_at_ns,
+            newest_ns: 0,
+            floor: Floor::default(),
+            placer: match opened.codec.kind() {
+                TrackKind::Audio => Placer::Sound(None),
+                TrackKind::Video => Placer::Pictures(PicturePlacer::default()),
+            },
+            reports: Reports::default(),
+            moments: VecDeque::new(),
+            stats: SyncStats::default(),
+        }
+    }
+
+    /// Notes a frame's arrival; says how long it sounds.
+    fn observe(&mut self, frame: &TakeFrame) -> i64 {
+        let key_ns = self.floor.newest_ns().max(frame.at_ns);
+        let media_ns = self.media_ns(frame.rtp);
+        let length_ns = match self.placer {
+            Placer::Sound(_) => i64::from(opus::samples(&frame.data).unwrap_or(0)) * 1_000_000_000 / 48_000,
+            // A picture is there until the next one comes.
+            Placer::Pictures(_) => PICTURE_NS,
+        };
+        self.floor.observe(key_ns, bounded(frame.at_ns) - media_ns, media_ns, length_ns);
+        length_ns
+    }
+
+    fn sound(&self) -> Option<&SoundPlacer> {
+        match &self.placer {
+            Placer::Sound(placer) => placer.as_ref(),
+            Placer::Pictures(_) => None,
+        }
+    }
+
+    fn pictures(&self) -> Option<&PicturePlacer> {
+        match &self.placer {
+            Placer::Pictures(placer) => Some(placer),
+            Placer::Sound(_) => None,
+        }
+    }
+
+    /// Media time: nanoseconds since the segment's first frame by the RTP clock.
+    fn media_ns(&self, rtp: u64) -> i64 {
+        let ns = (i128::from(rtp) - i128::from(self.first_rtp)) * 1_000_000_000 / i128::from(self.rate);
+        ns.clamp(i128::from(-MAX_NS), i128::from(MAX_NS)) as i64
+    }
+
+    /// By how much media had to be bent since their offset was found.
+    fn drift_ppm(&self) -> Option<i64> {
+        let length_ns = self.stats.last_at_ns.saturating_sub(self.first_at_ns);
+        let bent_ns = match &self.placer {
+            Placer::Sound(placer) => placer.as_ref()?.bent_ns,
+            Placer::Pictures(placer) => placer.bent_ns,
+        };
+        let passed_ns = length_ns.checked_sub(FIND_NS).filter(|_| length_ns >= MIN_DRIFT_NS)?;
+        let moved_ns = i128::from(self.stats.early_bent_ns - bent_ns);
+        (moved_ns * 1_000_000 / i128::from(passed_ns)).try_into().ok()
+    }
+}
+
+impl SyncStats {
+    /// How far pictures were up to now from where the reports want them.
+    fn measure(&mut self, now_ns: u64, told: Option<i64>, placer: &PicturePlacer) {
+        let (Some(wanted_ns), Some(applied_ns)) = (told, placer.applied_ns()) else {
+            self.known_ns = None;
+            return;
+        };
+        let known_ns = *self.known_ns.get_or_insert(now_ns);
+        if now_ns > known_ns.saturating_add(SETTLE_NS) {
+            let passed_ns = now_ns.saturating_sub(self.last_at_ns);
+            let distance_ns = wanted_ns.abs_diff(applied_ns);
+            self.measured_ns += passed_ns;
+            self.area += u128::from(distance_ns) * u128::from(passed_ns);
+            self.worst_ns = self.worst_ns.max(distance_ns);
         }
     }
 }

@@ -222,6 +222,46 @@ pub enum GapCause {
     Network,
 }
 
+/// Why something that arrived is not to be seen or heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// A packet came twice.
+    Duplicate,
+    /// A packet came after those behind it were taken without it, or from a sender's former time line.
+    Straggler,
+    /// A packet carries nothing.
+    Padding,
+    /// A frame was not whole, or made no sense.
+    Incomplete,
+    /// A frame cannot be decoded without what was lost or never sent: the next keyframe was waited for.
+    BeforeKeyframe,
+    /// A sender began new time lines too fast.
+    TimeLine,
+    /// It is end-to-end encrypted.
+    Encrypted,
+    /// It came too late for its place, and more behind it, than could be made up for.
+    Late,
+    /// It is too far ahead of its time.
+    Ahead,
+    /// Its place in RTP time is that of another packet.
+    Overlap,
+    /// Its place is behind the end of its track or of the recording.
+    AfterEnd,
+    /// No decoder could read it.
+    Broken,
+    /// It is in a codec that is not known here.
+    UnknownCodec,
+    /// Composers died of it, or of something at its time.
+    Skipped,
+    /// Its track is of a kind that this file does not have.
+    NotWanted,
+    /// A reason that this version does not know.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
 /// Why a track's media are not recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -53,12 +53,12 @@ pub mod testing;
 pub mod writer;
 
 pub use capture::{Capture, CaptureConfig, Packet, Wish};
-pub use clock::{Moment, TakeClock, TrackSync};
+pub use clock::{Fate, Moment, TakeClock, TrackSync};
 pub use error::{TakeError, said};
 pub use export::export_track;
 pub use format::{
-    Codec, EndReason, EventLine, GapCause, LeftOutWhy, SegmentOpened, Speaker, TakeEvent, TakeHeader,
-    TrackKind, TrackSource,
+    Codec, DropReason, EndReason, EventLine, GapCause, LeftOutWhy, SegmentOpened, Speaker, TakeEvent,
+    TakeHeader, TrackKind, TrackSource,
 };
 pub use ids::{ParticipantId, SegmentId, TrackId};
 pub use item::{Frame, SegmentSpec, TakeEnd, TakeFrame, TakeItem};

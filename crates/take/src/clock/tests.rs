@@ -36,7 +36,14 @@ fn published(track: &str, kind: TrackKind, source: TrackSource) -> TakeItem {
 }
 
 fn frame(segment: SegmentId, rtp: u64, at_ns: u64) -> TakeFrame {
-    TakeFrame { track: "TR_x".into(), segment, rtp, at_ns, keyframe: true, data: Bytes::new() }
+    TakeFrame {
+        track: "TR_x".into(),
+        segment,
+        rtp,
+        at_ns,
+        keyframe: true,
+        data: Bytes::from_static(&[0x78, 0]),
+    }
 }
 
 fn report(segment: SegmentId, at_ns: u64, wall_ns: u64, rtp: u64) -> TakeItem {
@@ -116,15 +123,18 @@ fn sender_reports_put_pictures_beside_their_sound() {
 }
 
 #[test]
-fn a_frame_that_comes_too_late_is_moved_and_marked() {
-    let mut clock = TakeClock::new();
-    clock.observe(&opened(SOUND, "TR_mic", opus_spec(0, 0)));
-    for n in 0..100 {
-        clock.observe(&TakeItem::Frame(frame(SOUND, n * 960, n * 20 * MS)));
+fn a_pause_that_rtp_does_not_tell_is_silence_of_its_own_length() {
+    for pause_ms in [120, 200, 1_000, 60_000] {
+        let mut clock = TakeClock::new();
+        clock.observe(&opened(SOUND, "TR_mic", opus_spec(0, 0)));
+        let at_ms = |n: u64| n * 20 + if n < 100 { 0 } else { pause_ms };
+        let frames: Vec<_> = (0..200).map(|n| frame(SOUND, n * 960, at_ms(n) * MS)).collect();
+        frames.iter().for_each(|frame| clock.observe(&TakeItem::Frame(frame.clone())));
+        for (n, frame) in (0..).zip(&frames) {
+            let fate = if n == 0 || n == 100 { Fate::Apart } else { Fate::Joined };
+            assert_eq!(clock.moment(frame), Moment { at_ns: at_ms(n) * MS, fate }, "packet {n}");
+        }
     }
-    let stalled = frame(SOUND, 100 * 960, 3_500 * MS);
-    clock.observe(&TakeItem::Frame(stalled.clone()));
-    assert_eq!(clock.moment(&stalled), Moment { at_ns: 3_500 * MS - LATENESS_NS, late: true });
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! The least offset of a segment's arrivals around a frame: what the network's delay cannot explain. Pure.
+//!
+//! ```text
+//!  offset      . :  .   . :. .  . : .
+//!              '  . .:'    .   '   . '
+//!        far  |<------- FLOOR_NS ----->|<- HINDSIGHT_NS ->|
+//!       near                     frame |<- HINDSIGHT_NS ->|
+//!     recent       |<- RECENT_NS ->|
+//! ```
+
+use std::collections::VecDeque;
+
+use super::HINDSIGHT_NS;
+
+/// What is older does not count any more, so that clock drift is followed.
+const FLOOR_NS: u64 = 10_000_000_000;
+/// What arrives now is what arrived so recently.
+const RECENT_NS: u64 = 200_000_000;
+/// Where RTP time leaves out more than this ...
+const GAP_NS: i64 = 120_000_000;
+/// ... and not because as much time has passed, a sender's RTP time jumped: what was before says nothing about what comes behind.
+const JUMP_NS: i64 = 100_000_000;
+/// Arrivals so soon after a frame may have come with it in one burst; later ones show that media flow.
+const BURST_NS: u64 = 150_000_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    number: u64,
+    /// Frames of one run follow each other in RTP time as they arrive, or without a gap.
+    run: u64,
+    key_ns: u64,
+    offset_ns: i64,
+}
+
+/// Least offsets around a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Least {
+    /// From the frame's arrival on.
+    pub(super) near_ns: i64,
+    /// The same, and of the past.
+    pub(super) far_ns: i64,
+    /// Up to the frame's arrival, of what arrived with it or shortly before.
+    pub(super) recent_ns: i64,
+}
+
+/// Sliding minima over a segment's frames, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    /// From the frame that is placed next on.
+    ahead: VecDeque<Sample>,
+    newest_ns: u64,
+    observed: u64,
+    run: u64,
+    /// Media time of the newest frame's end, and its offset.
+    newest: Option<(i64, i64)>,
+    /// Of the frame that was placed last.
+    placed_run: u64,
+    /// Number of the first frame that did not enter the minima yet.
+    entering: u64,
+    near: VecDeque<Sample>,
+    far: VecDeque<Sample>,
+    recent: VecDeque<Sample>,
+}
+
+impl Floor {
+    /// A frame arrived. Keys do not go back.
+    pub(super) fn observe(&mut self, key_ns: u64, offset_ns: i64, media_ns: i64, length_ns: i64) {
+        let jumps = |(end_ns, before_ns): (i64, i64)| {
+            media_ns - end_ns > GAP_NS && (offset_ns - before_ns).abs() > JUMP_NS
+        };
+        self.run += u64::from(self.newest.is_some_and(jumps));
+        self.newest = Some((media_ns + length_ns, offset_ns));
+        self.newest_ns = key_ns;
+        self.ahead.push_back(Sample { number: self.observed, run: self.run, key_ns, offset_ns });
+        self.observed += 1;
+    }
+
+    /// The newest key.
+    pub(super) fn newest_ns(&self) -> u64 {
+        self.newest_ns
+    }
+
+    /// Goes on to the next frame.
+    pub(super) fn advance(&mut self) -> Option<Least> {
+        let frame = self.ahead.pop_front()?;
+        if frame.run != std::mem::replace(&mut self.placed_run, frame.run) {
+            self.near.clear();
+            self.far.clear();
+            self.recent.clear();
+        }
+        let own = (self.entering <= frame.number).then_some(frame);
+        let skip = usize::try_from(self.entering.saturating_sub(frame.number + 1)).unwrap_or(usize::MAX);
+        let until_ns = frame.key_ns.saturating_add(HINDSIGHT_NS);
+        let counts = |sample: &&Sample| sample.run == frame.run && sample.key_ns <= until_ns;
+        let entering = self.ahead.iter().skip(skip).take_while(counts);
+        for sample in own.iter().chain(entering) {
+            self.entering = sample.number + 1;
+            enter(&mut self.near, *sample);
+            enter(&mut self.far, *sample);
+        }
+        enter(&mut self.recent, frame);
+        while self.near.front().is_some_and(|least| least.number < frame.number) {
+            self.near.pop_front();
+        }
+        while self.far.front().is_some_and(|least| least.key_ns.saturating_add(FLOOR_NS) < frame.key_ns) {
+            self.far.pop_front();
+        }
+        while self.recent.front().is_some_and(|least| least.key_ns.saturating_add(RECENT_NS) < frame.key_ns) {
+            self.recent.pop_front();
+        }
+        let near_ns = self.near.front()?.offset_ns;
+        let least = |minima: &VecDeque<Sample>| minima.front().map_or(near_ns, |least| least.offset_ns);
+        Some(Least { near_ns, far_ns: least(&self.far), recent_ns: least(&self.recent) })
+    }
+
+    /// The least offset of what comes in the time after the frame that was placed last, arrived at `key_ns`, but not with it.
+    pub(super) fn flow_ns(&self, key_ns: u64) -> Option<i64> {
+        let (from_ns, to_ns) = (key_ns.saturating_add(BURST_NS), key_ns.saturating_add(HINDSIGHT_NS));
+        let counts = |sample: &&Sample| sample.run == self.placed_run && sample.key_ns <= to_ns;
+        let after = self.ahead.iter().take_while(counts);
+        after.filter(|sample| sample.key_ns >= from_ns).map(|sample| sample.offset_ns).min()
+    }
+
+    /// What came before `key_ns` says nothing about what comes now.
+    pub(super) fn forget_before(&mut self, key_ns: u64) {
+        while self.far.front().is_some_and(|least| least.key_ns < key_ns) {
+            self.far.pop_front();
+        }
+    }
+}
+
+/// Adds the newest sample to those that are the least from some sample on.
+fn enter(minima: &mut VecDeque<Sample>, sample: Sample) {
+    while minima.back().is_some_and(|last| last.offset_ns >= sample.offset_ns) {
+        minima.pop_back();
+    }
+    minima.push_back(sample);
+}
