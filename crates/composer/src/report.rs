@@ -52,6 +52,9 @@ pub struct TrackReport {
     /// What is not in the file though it arrived, and why; absent where that is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
+    /// What its recorder did with its packets; absent where an older one recorded it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets: Option<Packets>,
     /// Frames or packets of it that its recorder kept: those that were placed or concealed, and those that were dropped.
     pub received: u64,
     /// Of these, the ones that are in the file, at their place.
@@ -110,6 +113,18 @@ pub struct LeftOut {
     pub to_ns: u64,
     /// Frames or packets, as far as they were counted: of what is announced as encrypted nothing is looked at.
     pub frames: u64,
+}
+
+/// Packets as they came from the network. Of what came after the last fact before a crash nothing is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Packets {
+    /// How many arrived: those kept, and those dropped.
+    pub received: u64,
+    /// Those that frames or sound in the take were made of.
+    pub kept: u64,
+    /// Those that came to nothing, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<DropReason, u64>,
 }
 
 /// Where media of a track are missing.
@@ -283,6 +298,14 @@ impl Reporter {
             TakeEvent::Dimensions { track, width, height } => {
                 self.report(track).size(at_ns, *width, *height);
             }
+            TakeEvent::Packets { track, packets, kept, dropped } => {
+                let report = self.report(track).packets.get_or_insert_default();
+                report.received += packets;
+                report.kept += kept;
+                for (reason, count) in dropped {
+                    *report.dropped.entry(*reason).or_default() += count;
+                }
+            }
             TakeEvent::Gap { track, from_ns, to_ns, missing, cause } => {
                 let gap = Gap { from_ns: *from_ns, to_ns: *to_ns, missing: *missing, cause: *cause };
                 self.report(track).gap(gap);
@@ -418,7 +441,15 @@ impl TrackReport {
 
     /// Of all that was `read` from the take, it is known what became of it.
     pub(crate) fn check(&self, track: &TrackId, read: u64) {
-        let known = self.placed + self.concealed + self.dropped.values().sum::<u64>();
+        let more = |all: u64, parts: &BTreeMap<DropReason, u64>| all + parts.values().sum::<u64>();
+        let known = more(self.placed + self.concealed, &self.dropped);
+        if self
+            .packets
+            .as_ref()
+            .is_some_and(|packets| packets.received < more(packets.kept, &packets.dropped))
+        {
+            tracing::error!(%track, packets = ?self.packets, "a track has more packets than arrived");
+        }
         if (known, self.received, self.lost_samples) != (read, read, 0) {
             tracing::error!(%track, read, known, lost_samples = self.lost_samples, "some of a track got lost while composing");
         }

@@ -148,6 +148,7 @@ impl Timeline {
             | TakeEvent::Orientation { .. }
             | TakeEvent::SenderReport { .. }
             | TakeEvent::Gap { .. }
+            | TakeEvent::Packets { .. }
             | TakeEvent::Marker { .. }
             | TakeEvent::Complete { .. }
             | TakeEvent::Ended { .. }

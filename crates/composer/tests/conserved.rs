@@ -389,6 +389,9 @@ fn recorded(arrivals: Vec<(u64, Arrival)>) -> (Vec<TakeItem>, u64) {
     }
     for track in &mut tracks {
         track.capture.finish(last_ns);
+        let counts = track.capture.counts();
+        assert_eq!((counts.known(), counts.packets), (track.packets, track.packets), "{counts:?}");
+        assert!(!counts.dropped.contains_key(&DropReason::Other), "{counts:?}");
         track.drain(last_ns, &mut segments, &mut items);
     }
     let is_frame = |item: &TakeItem| matches!(item, TakeItem::Frame(_));

@@ -15,6 +15,7 @@
 mod assemble;
 mod av1;
 mod bits;
+mod counts;
 mod h264;
 mod parameter_sets;
 mod seal;
@@ -27,11 +28,12 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::{
-    format::{Codec, TrackKind},
+    format::{Codec, DropReason, TrackKind},
     item::{Frame, SegmentSpec},
 };
 pub(crate) use assemble::OPUS_HEAD;
 use assemble::{Assembler, Entry, RawFrame};
+pub use counts::Counts;
 use seal::{Judged, Seal, State};
 
 /// A sequence number so far ahead is a new time line, not a loss.
@@ -194,6 +196,10 @@ pub struct Capture {
     gap: Option<OpenGap>,
     wished_at_ns: Option<u64>,
     outputs: VecDeque<Output>,
+    counts: Counts,
+    /// What of these has been told.
+    told: Counts,
+    was_sealed: bool,
 }
 
 impl Capture {
@@ -226,14 +232,19 @@ impl Capture {
             gap: None,
             wished_at_ns: None,
             outputs: VecDeque::new(),
+            counts: Counts::default(),
+            told: Counts::default(),
+            was_sealed: false,
         })
     }
 
     /// Takes a packet that arrived at `now_ns`.
     pub fn packet(&mut self, now_ns: u64, packet: &Packet<'_>) -> Wish {
         self.now_ns = self.now_ns.max(now_ns);
-        if self.accept(packet) {
-            self.drain(Patience::Usual);
+        self.counts.packets += 1;
+        match self.accept(packet) {
+            Ok(()) => self.drain(Patience::Usual),
+            Err(reason) => self.counts.drop(reason, 1),
         }
         self.wish()
     }
@@ -314,6 +325,13 @@ impl Capture {
         self.drain(Patience::None);
         let judged = self.seal.finish();
         self.follow(judged);
+        self.assembler.discontinuity();
+        self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
+        self.counts.drop(DropReason::Padding, self.assembler.take_bare());
+        let known = self.counts.known();
+        // What is encrypted is left out by its frames.
+        let rest = if self.was_sealed { DropReason::Encrypted } else { DropReason::Other };
+        self.counts.drop(rest, self.counts.packets.saturating_sub(known));
         if let Some(gap) = self.gap.take() {
             self.outputs.push_back(Output::Gap {
                 from_ns: gap.from_ns,
@@ -323,18 +341,39 @@ impl Capture {
         }
     }
 
-    fn accept(&mut self, packet: &Packet<'_>) -> bool {
+    /// What became of the packets that arrived so far. Some may still be held back.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What became of packets since the last call, if something did.
+    pub fn news(&mut self) -> Option<Counts> {
+        let news = self.counts.since(&self.told);
+        self.told = self.counts.clone();
+        (news != Counts::default()).then_some(news)
+    }
+
+    /// Whether packets were dropped since the last call of [`Capture::news`].
+    #[must_use]
+    pub fn has_dropped(&self) -> bool {
+        self.counts.dropped != self.told.dropped
+    }
+
+    fn accept(&mut self, packet: &Packet<'_>) -> Result<(), DropReason> {
         if self.ssrc != Some(packet.ssrc) {
             if self.left.is_some_and(|(ssrc, seq)| ssrc == packet.ssrc && packet.seq <= seq) {
-                return false;
+                return Err(DropReason::Straggler);
             }
             self.new_time_line(packet.ssrc);
-        } else if self.next_seq.is_some_and(|next| packet.seq < next) || self.held.contains_key(&packet.seq) {
-            return false;
+        } else if self.held.contains_key(&packet.seq) {
+            return Err(DropReason::Duplicate);
+        } else if self.next_seq.is_some_and(|next| packet.seq < next) {
+            return Err(DropReason::Straggler);
         } else if packet.seq > self.highest_seq.saturating_add(MAX_SEQ_JUMP) {
             self.new_time_line(packet.ssrc);
         } else if self.next_seq.is_none() && packet.seq.saturating_add(MAX_SEQ_JUMP) < self.highest_seq {
-            return false;
+            return Err(DropReason::Straggler);
         }
         self.highest_seq = self.highest_seq.max(packet.seq);
         self.held_bytes += packet.payload.len();
@@ -347,7 +386,7 @@ impl Capture {
                 payload: packet.payload.into(),
             },
         );
-        true
+        Ok(())
     }
 
     fn new_time_line(&mut self, ssrc: u32) {
@@ -356,6 +395,7 @@ impl Capture {
             self.left = Some((old, self.highest_seq));
         }
         self.assembler.reset();
+        self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
         if let Some((_, units)) = self.learned.as_ref().filter(|(of, _)| *of == ssrc) {
             units.iter().for_each(|unit| self.assembler.learn(unit));
         }
@@ -390,6 +430,9 @@ impl Capture {
             let Some((seq, packet)) = self.held.pop_first() else { return };
             self.held_bytes -= packet.payload.len();
             self.next_seq = Some(seq.saturating_add(1));
+            if packet.payload.is_empty() {
+                self.counts.drop(DropReason::Padding, 1);
+            }
             let (done, also) = self.assembler.push(packet.rtp, packet.marker, packet.at_ns, &packet.payload);
             for frame in [done, also].into_iter().flatten() {
                 self.judge(frame);
@@ -408,6 +451,7 @@ impl Capture {
 
     /// Something that was to come out does not: `missing` packets, or a frame that makes no sense.
     fn begin_gap(&mut self, missing: u64) {
+        self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
         self.demand_keyframe();
         // Before the first frame of all there is nothing a gap could interrupt.
         if let Some(last) = self.last {
@@ -423,6 +467,7 @@ impl Capture {
 
     fn follow(&mut self, Judged { clear, sealed_from_ns, opened }: Judged) {
         if let Some(from_ns) = sealed_from_ns {
+            self.was_sealed = true;
             self.outputs.push_back(Output::LeftOut { from_ns });
             self.demand_keyframe();
         }
@@ -431,6 +476,7 @@ impl Capture {
         }
         for frame in clear {
             if frame.data.is_empty() {
+                self.counts.drop(DropReason::Incomplete, frame.packets);
                 self.begin_gap(0);
             } else {
                 self.emit(frame);
@@ -470,12 +516,12 @@ impl Capture {
     fn emit(&mut self, frame: RawFrame) {
         let keyframe = self.may_begin(&frame);
         if self.need_keyframe && !keyframe {
-            return;
+            return self.counts.drop(DropReason::BeforeKeyframe, frame.packets);
         }
         let new_time = self.last.is_some_and(|last| self.is_new_time(&frame, &last));
         if !new_time && !self.need_segment && self.last.is_some_and(|last| frame.rtp < last.first_rtp) {
             // It is shown before the segment's first picture, and predicted from one before that.
-            return;
+            return self.counts.drop(DropReason::BeforeKeyframe, frame.packets);
         }
         let new_private = keyframe && frame.codec_private.is_some_and_differs(&self.codec_private);
         let begins = self.need_segment || new_time || new_private;
@@ -485,7 +531,8 @@ impl Capture {
             if !keyframe || (too_soon && self.last.is_some()) {
                 self.need_segment = true;
                 self.begin_gap(0);
-                return;
+                let reason = if keyframe { DropReason::TimeLine } else { DropReason::BeforeKeyframe };
+                return self.counts.drop(reason, frame.packets);
             }
             if let Some(private) = frame.codec_private {
                 self.codec_private = private;
@@ -510,6 +557,7 @@ impl Capture {
                 self.outputs.push_back(Output::Dimensions { width, height });
             }
         }
+        self.counts.kept += frame.packets;
         (self.need_keyframe, self.needed_since_ns) = (false, None);
         let begun = self.last.filter(|_| !begins);
         self.last = Some(Emitted {

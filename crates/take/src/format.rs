@@ -4,7 +4,10 @@
 //! `at` being nanoseconds since the take began. Lines and fields a reader does not know are skipped, so a newer program may
 //! add facts without a new [`FORMAT_VERSION`]; the version changes only when old facts change their meaning.
 
-use std::path::{Component, Path};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -230,7 +233,7 @@ pub enum DropReason {
     Duplicate,
     /// A packet came after those behind it were taken without it, or from a sender's former time line.
     Straggler,
-    /// A packet carries nothing.
+    /// A packet carries nothing that is to be seen or heard.
     Padding,
     /// A frame was not whole, or made no sense.
     Incomplete,
@@ -407,6 +410,19 @@ pub enum TakeEvent {
         /// Which of the two.
         #[serde(default)]
         cause: GapCause,
+    },
+    /// What became of a track's packets since the last such fact of it. Those that frames were made of are kept, or waited for by the
+    /// rest of theirs when the recording ended.
+    Packets {
+        /// Which track.
+        track: TrackId,
+        /// Packets that arrived.
+        packets: u64,
+        /// Those that frames in the take were made of.
+        kept: u64,
+        /// Those of which there is nothing, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        dropped: BTreeMap<DropReason, u64>,
     },
     /// From here on nothing is to be seen in the composed view, until [`TakeEvent::Resume`].
     Pause,

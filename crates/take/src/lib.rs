@@ -17,8 +17,8 @@
 //! the newest mark, merged over all files in the order of `at`. The order depends on the take's content alone: whoever reads
 //! it, now or later, in whatever portions, sees the same sequence.
 //!
-//! A frame may arrive up to [`clock::LATENESS_NS`] after the moment it belongs to, and [`TakeClock`] looks
-//! [`clock::HINDSIGHT_NS`] further for a better guess of that moment. So the picture for time `t` can be drawn when
+//! A frame may arrive up to [`clock::LATENESS_NS`] after its place, and [`TakeClock`] looks [`clock::HINDSIGHT_NS`] further
+//! for what becomes of its track. So the picture for time `t` can be drawn when
 //! [`TakeReader::presentable_to_ns`] has reached `t`; and never changes afterwards.
 //!
 //! # Invariants

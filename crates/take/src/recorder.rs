@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    capture::{Capture, CaptureConfig, Output, Packet, Wish},
+    capture::{Capture, CaptureConfig, Counts, Output, Packet, Wish},
     error::TakeError,
     format::{EndReason, GapCause, LeftOutWhy, TakeEvent},
     ids::{SegmentId, TrackId},
@@ -18,6 +18,8 @@ use crate::{
 
 const TICK_EVERY_NS: u64 = 100_000_000;
 const COMPLETE_EVERY_NS: u64 = 200_000_000;
+/// Of packets that were dropped it is told so often, so that whoever makes them come does not fill the disk.
+const COUNT_EVERY_NS: u64 = 10_000_000_000;
 
 #[derive(Debug)]
 struct Track {
@@ -34,13 +36,14 @@ pub struct TakeRecorder {
     now_ns: u64,
     ticked_ns: u64,
     completed_ns: u64,
+    counted_ns: u64,
 }
 
 impl TakeRecorder {
     /// A recorder without tracks.
     #[must_use]
     pub fn new(handle: TakeHandle) -> Self {
-        Self { handle, tracks: BTreeMap::new(), now_ns: 0, ticked_ns: 0, completed_ns: 0 }
+        Self { handle, tracks: BTreeMap::new(), now_ns: 0, ticked_ns: 0, completed_ns: 0, counted_ns: 0 }
     }
 
     /// The take's writer.
@@ -75,6 +78,7 @@ impl TakeRecorder {
         if let Some(mut state) = self.tracks.remove(track) {
             state.capture.finish(now_ns);
             state.drain(&self.handle, track, now_ns);
+            state.count(&self.handle, track, now_ns);
         }
     }
 
@@ -122,9 +126,16 @@ impl TakeRecorder {
         let now_ns = self.advance(now_ns);
         self.ticked_ns = now_ns;
         let mut complete_ns = now_ns.saturating_sub(1);
+        let counts = now_ns >= self.counted_ns + COUNT_EVERY_NS;
+        if counts {
+            self.counted_ns = now_ns;
+        }
         for (track, state) in &mut self.tracks {
             state.capture.tick(now_ns);
             state.drain(&self.handle, track, now_ns);
+            if counts && state.capture.has_dropped() {
+                state.count(&self.handle, track, now_ns);
+            }
             complete_ns = complete_ns.min(state.capture.complete_to_ns());
         }
         if complete_ns >= self.completed_ns + COMPLETE_EVERY_NS {
@@ -139,6 +150,7 @@ impl TakeRecorder {
         for (track, mut state) in std::mem::take(&mut self.tracks) {
             state.capture.finish(now_ns);
             state.drain(&self.handle, &track, now_ns);
+            state.count(&self.handle, &track, now_ns);
         }
         self.handle.finish(now_ns, reason)
     }
@@ -150,6 +162,13 @@ impl TakeRecorder {
 }
 
 impl Track {
+    /// Tells what became of packets.
+    fn count(&mut self, handle: &TakeHandle, track: &TrackId, now_ns: u64) {
+        if let Some(Counts { packets, kept, dropped }) = self.capture.news() {
+            handle.event(now_ns, TakeEvent::Packets { track: track.clone(), packets, kept, dropped });
+        }
+    }
+
     fn drain(&mut self, handle: &TakeHandle, track: &TrackId, now_ns: u64) {
         while let Some(output) = self.capture.poll_output() {
             match output {

@@ -12,6 +12,8 @@ pub(super) const MAX_FRAME_LEN: usize = 8 << 20;
 pub(super) struct RawFrame {
     pub(super) rtp: u64,
     pub(super) at_ns: u64,
+    /// Packets that it came in.
+    pub(super) packets: u64,
     /// Whether decoding can begin here.
     pub(super) entry: Entry,
     /// It looks encrypted. One that makes no sense besides is empty.
@@ -35,6 +37,7 @@ enum Depacketizer {
 #[derive(Debug)]
 struct Partial {
     rtp: u64,
+    packets: u64,
     at_ns: u64,
     data: Vec<u8>,
     /// It cannot become a whole frame; the rest of it is to be skipped.
@@ -63,6 +66,10 @@ pub(super) struct Assembler {
     /// Something before the next packet is missing: a frame must prove that it begins there.
     unsure: bool,
     broken: bool,
+    /// Packets of frames that were thrown away, since this was asked for last.
+    lost: u64,
+    /// Packets that hold nothing to be shown, such as parameter sets alone.
+    bare: u64,
 }
 
 impl Assembler {
@@ -82,7 +89,19 @@ impl Assembler {
             ended: None,
             unsure: true,
             broken: false,
+            lost: 0,
+            bare: 0,
         })
+    }
+
+    /// Packets that no frame was made of, since the last call.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Packets that held nothing to be shown, since the last call.
+    pub(super) fn take_bare(&mut self) -> u64 {
+        std::mem::take(&mut self.bare)
     }
 
     /// Arrival of the frame in progress.
@@ -97,7 +116,7 @@ impl Assembler {
 
     /// Packets are missing here.
     pub(super) fn discontinuity(&mut self) {
-        self.partial = None;
+        self.lost += self.partial.take().map_or(0, |partial| partial.packets);
         self.unsure = true;
         match &mut self.codec {
             Depacketizer::Vp9(vp9) => vp9.abandon(),
@@ -137,6 +156,7 @@ impl Assembler {
             let frame = (!payload.is_empty()).then(|| RawFrame {
                 rtp,
                 at_ns,
+                packets: 1,
                 entry: Entry::Reset,
                 sealed: is_sealed(payload),
                 data: payload.to_vec(),
@@ -205,9 +225,10 @@ impl Assembler {
                     }
                     Depacketizer::Opus => true,
                 };
-                none.insert(Partial { rtp, at_ns, data: Vec::new(), broken: !begins })
+                none.insert(Partial { rtp, packets: 0, at_ns, data: Vec::new(), broken: !begins })
             }
         };
+        partial.packets += 1;
         if partial.broken {
             return;
         }
@@ -233,12 +254,13 @@ impl Assembler {
         let mut frame = None;
         let entry = |keyframe: bool| if keyframe { Entry::Reset } else { Entry::No };
         if !partial.broken {
-            let (rtp, at_ns) = (partial.rtp, partial.at_ns);
+            let Partial { rtp, at_ns, packets, .. } = partial;
             let sealed = is_sealed(&partial.data);
             frame = match &mut self.codec {
                 Depacketizer::Vp8 => vp8::inspect(&partial.data).map(|picture| RawFrame {
                     rtp,
                     at_ns,
+                    packets,
                     entry: entry(picture.dimensions.is_some()),
                     sealed,
                     data: std::mem::take(&mut partial.data),
@@ -249,6 +271,7 @@ impl Assembler {
                     vp9.complete(std::mem::take(&mut partial.data)).map(|picture| RawFrame {
                         rtp,
                         at_ns,
+                        packets,
                         entry: entry(picture.keyframe),
                         sealed,
                         data: picture.data,
@@ -260,19 +283,24 @@ impl Assembler {
                     Ok(Some(unit)) => Some(RawFrame {
                         rtp,
                         at_ns,
+                        packets,
                         entry: unit.entry,
                         sealed,
                         data: unit.data,
                         dimensions: unit.dimensions,
                         codec_private: unit.codec_private,
                     }),
-                    Ok(None) => return None,
+                    Ok(None) => {
+                        self.bare += packets;
+                        return None;
+                    }
                     Err(h264::Unusable) => None,
                 },
                 Depacketizer::Av1(av1) => {
                     av1.complete(std::mem::take(&mut partial.data)).map(|unit| RawFrame {
                         rtp,
                         at_ns,
+                        packets,
                         entry: entry(unit.keyframe),
                         sealed,
                         data: unit.data,
@@ -285,8 +313,16 @@ impl Assembler {
             if frame.is_none() && sealed {
                 // Of VP9 and AV1 nothing may be in clear.
                 let (entry, data) = (Entry::No, Vec::new());
-                frame =
-                    Some(RawFrame { rtp, at_ns, entry, sealed, data, dimensions: None, codec_private: None });
+                frame = Some(RawFrame {
+                    rtp,
+                    at_ns,
+                    packets,
+                    entry,
+                    sealed,
+                    data,
+                    dimensions: None,
+                    codec_private: None,
+                });
             }
         } else {
             match &mut self.codec {
@@ -296,7 +332,10 @@ impl Assembler {
                 Depacketizer::Vp8 | Depacketizer::Opus => {}
             }
         }
-        self.broken |= frame.is_none();
+        if frame.is_none() {
+            self.broken = true;
+            self.lost += partial.packets;
+        }
         frame
     }
 }

@@ -241,6 +241,7 @@ mod tests {
 
     fn frame(number: u64, data: Vec<u8>) -> RawFrame {
         RawFrame {
+            packets: 1,
             rtp: number * 960,
             at_ns: number * 20 * MS,
             entry: Entry::Reset,

@@ -62,6 +62,39 @@ fn frames(outputs: &[Output]) -> Vec<&Frame> {
         .collect()
 }
 
+/// Of an ended capture's packets it is known what became of each.
+fn accounts_for_all(capture: &Capture) -> bool {
+    let counts = capture.counts();
+    counts.known() == counts.packets && !counts.dropped.contains_key(&DropReason::Other)
+}
+
+#[test]
+fn every_packet_is_kept_or_dropped_for_a_reason() {
+    let (stream, _) = vp8_stream(4, 3);
+    let mut capture = capture(Codec::Vp8);
+    for (i, packet) in stream.iter().enumerate().filter(|(i, _)| *i != 4) {
+        let _ = give(&mut capture, i as u64 * 10 * MS, 1, packet);
+    }
+    let _ = give(&mut capture, 120 * MS, 1, &stream[11]);
+    capture.tick(1_000 * MS);
+    let _ = give(&mut capture, 1_000 * MS, 1, &stream[4]);
+    let padding = Rtp { seq: stream[11].seq + 1, rtp: 0, marker: false, payload: Vec::new() };
+    let _ = give(&mut capture, 1_010 * MS, 1, &padding);
+    capture.finish(2_000 * MS);
+    let counts = capture.counts();
+    assert_eq!((counts.packets, counts.kept), (14, 3), "the keyframe");
+    let dropped = [
+        (DropReason::Duplicate, 1),
+        (DropReason::Straggler, 1),
+        (DropReason::Padding, 1),
+        // What is left of the second frame, and the two behind it.
+        (DropReason::Incomplete, 2),
+        (DropReason::BeforeKeyframe, 6),
+    ];
+    assert_eq!(counts.dropped, BTreeMap::from(dropped));
+    assert!(accounts_for_all(&capture));
+}
+
 fn capture(codec: Codec) -> Capture {
     Capture::new(CaptureConfig::new(codec)).unwrap()
 }
@@ -519,6 +552,7 @@ proptest! {
             complete = capture.complete_to_ns();
         }
         capture.finish(10_000 * MS);
+        prop_assert!(accounts_for_all(&capture), "{:?}", capture.counts());
         out.extend(outputs(&mut capture));
         prop_assert!(frames(&out).iter().map(|f| &f.data[..]).eq(whole.iter().map(|f| &f[..])));
     }
@@ -534,6 +568,7 @@ proptest! {
             capture.tick(i as u64 * 100 * MS);
         }
         capture.finish(100_000 * MS);
+        prop_assert!(accounts_for_all(&capture), "{:?}", capture.counts());
         let out = outputs(&mut capture);
         let intact = (0..30).take_while(|frame| !lost[frame * 3..frame * 3 + 3].contains(&true)).count();
         let got = frames(&out);
@@ -576,6 +611,7 @@ proptest! {
             let _ = capture.extend_report(now, rtp as u32);
         }
         capture.finish(now);
+        prop_assert!(accounts_for_all(&capture), "{:?}", capture.counts());
     }
 
     #[test]
