@@ -19,7 +19,7 @@ fn packets_of_two_tracks_become_a_take() {
     let mut wishes = 0;
     for n in 0..100u64 {
         let now = n * 20 * MS;
-        let sound = Packet { ssrc: 1, seq: n, rtp: n * 960, marker: false, payload: b"opus" };
+        let sound = Packet { ssrc: 1, seq: n, rtp: n * 960, marker: false, payload: b"\x78opus" };
         assert_eq!(recorder.packet(now, &mic, &sound), Wish::Nothing);
         // The camera loses its 50th packet and sends a keyframe 20 packets later.
         let payload = if n == 0 || n == 70 { &key[..] } else { &[0x10, 0x11, n as u8] };
