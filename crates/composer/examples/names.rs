@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let mut file = std::io::BufWriter::new(std::fs::File::create(out)?);
-    write!(file, "P6 {width} {height} 255\n")?;
+    writeln!(file, "P6 {width} {height} 255")?;
     for y in 0..height {
         for x in 0..width {
             let chroma = y / 2 * (width / 2) + x / 2;

@@ -21,6 +21,9 @@ fn program(data: &tempfile::TempDir) -> (Program, Vec<u8>) {
     (Program::start(&[], data.path(), &[("RECORDING_FILE_PORTION_SIZE", PORTION)]), bytes)
 }
 
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 #[tokio::test]
 async fn an_open_range_is_a_portion_for_players_and_the_rest_for_downloads() {
     let data = tempfile::tempdir().unwrap();
@@ -30,7 +33,7 @@ async fn an_open_range_is_a_portion_for_players_and_the_rest_for_downloads() {
     let modified = head.headers()["last-modified"].to_str().unwrap().to_owned();
     let (etag, modified) = (etag.as_str(), modified.as_str());
     let chromium = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0";
-    let cases: &[(&str, &[(&str, &str)], Range<usize>)] = &[
+    let cases: &[(&str, Headers<'_>, Range<usize>)] = &[
         // The tutorials' players.
         ("bytes=0-", &[], 0..1000),
         ("bytes=9500-", &[], 9500..SIZE),

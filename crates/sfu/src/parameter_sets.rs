@@ -64,8 +64,7 @@ impl ParameterSets {
     fn keep(&mut self, layer: Layer, unit: &[u8]) {
         let seen = &mut self.seen[layer.index()];
         // A stream that repeats them says the same as before. Of two with one id the later one counts for who reads them in turn.
-        let is_newest = |known: &Box<[u8]>| **known == *unit;
-        if !is_set(unit) || seen.iter().rev().take(2).any(is_newest) {
+        if !is_set(unit) || seen.iter().rev().take(2).any(|known| **known == *unit) {
             return;
         }
         seen.retain(|known| **known != *unit);

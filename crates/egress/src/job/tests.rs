@@ -31,6 +31,7 @@ fn outcome() -> Outcome {
         location: "/data/recordings/r.mp4".into(),
         manifest_location: "/data/recordings/EG_1.json".into(),
         skipped: 0,
+        left_out: LeftOut::default(),
     }
 }
 
