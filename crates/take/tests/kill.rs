@@ -21,6 +21,13 @@ const SEED: u64 = 0x5EED_0001;
 const ROUNDS: u32 = 8;
 const ALLOWED_LOSS_NS: u64 = 1_000_000_000;
 
+/// An Opus packet of 10 ms as far as its first byte says.
+fn payload(number: u64) -> [u8; 700] {
+    let mut payload = [number as u8; 700];
+    payload[0] = 0xf0;
+    payload
+}
+
 fn write_forever(dir: &Path) {
     let handle = Take::create(dir, TakeHeader::new("EG_kill", "room", "RM_kill", 0)).unwrap();
     let mut recorder = TakeRecorder::new(handle);
@@ -33,7 +40,7 @@ fn write_forever(dir: &Path) {
     for n in 0..3_000u64 {
         let now_ns = start.elapsed().as_nanos() as u64;
         for (ssrc, track) in (0..).zip(&tracks) {
-            let payload = [n as u8; 700];
+            let payload = payload(n);
             let _ = recorder.packet(
                 now_ns,
                 track,
@@ -93,7 +100,7 @@ fn a_killed_writer_loses_at_most_a_second() {
                     let count = &mut counts[frame.segment.0 as usize];
                     assert_eq!(
                         (frame.rtp, &frame.data[..]),
-                        (*count * 480, &[*count as u8; 700][..]),
+                        (*count * 480, &payload(*count)[..]),
                         "round {round}"
                     );
                     *count += 1;

@@ -9,7 +9,7 @@
 //! is known what it is: one that does not shows that the others only looked like it, several in a row leave no doubt. Streams that
 //! are not encrypted wait for nothing: one frame in thousands looks as if it were. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::assemble::RawFrame;
 use crate::format::Codec;
@@ -29,6 +29,8 @@ const JUDGE_AFTER_NS: u64 = 1_000_000_000;
 const LENGTHS_SEEN: u32 = 16;
 /// ... so many are longer than the time until the next one, where their first bytes are encrypted: a real one never is.
 const LENGTHS_WRONG: u32 = 5;
+/// A sender whose RTP clock runs wrong sends packets of a few kinds; encrypted first bytes are of so many kinds among these packets.
+const KINDS_SENSELESS: usize = 6;
 
 /// What the stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +71,8 @@ struct Lengths {
     last: Option<(u64, u64)>,
     /// A bit for each of the last packets: it is too long. The newest one is the lowest.
     wrong: u16,
-    /// Arrivals of the last ones, the newest last.
-    arrivals: VecDeque<u64>,
+    /// Arrivals and first bytes of the last ones, the newest last.
+    seen: VecDeque<(u64, Option<u8>)>,
 }
 
 /// Whether a frame ends as LiveKit's encrypted ones do.
@@ -204,11 +206,17 @@ impl Lengths {
             _ => false,
         };
         self.wrong = self.wrong << 1 | u16::from(is_wrong);
-        self.arrivals.push_back(frame.at_ns);
-        if self.arrivals.len() > LENGTHS_SEEN as usize {
-            self.arrivals.pop_front();
+        self.seen.push_back((frame.at_ns, frame.data.first().copied()));
+        if self.seen.len() > LENGTHS_SEEN as usize {
+            self.seen.pop_front();
         }
-        (self.wrong.count_ones() >= LENGTHS_WRONG).then(|| self.arrivals.front().copied()).flatten()
+        let is_senseless = self.wrong.count_ones() >= LENGTHS_WRONG && self.kinds() >= KINDS_SENSELESS;
+        is_senseless.then(|| self.seen.front().map(|(at_ns, _)| *at_ns)).flatten()
+    }
+
+    /// How many first bytes differ from each other.
+    fn kinds(&self) -> usize {
+        self.seen.iter().map(|(_, first)| first).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -333,6 +341,13 @@ mod tests {
             (0..500).map(|number| frame(number, (0..50).map(|_| random()).collect())).collect();
         let (out, from, opened) = run(&mut seal, frames);
         assert!(out.len() < 25 && from == [0] && opened.is_empty(), "{out:?} {from:?} {opened:?}");
+        // A sender whose clock counts 16,000 a second is no secret.
+        let mut seal = Seal::new(Codec::Opus);
+        let slow = (0..300u64).map(|number| RawFrame {
+            rtp: number * 320,
+            ..frame(number, vec![if number % 9 < 6 { 0x78 } else { 0x70 }, 1, 2])
+        });
+        assert_eq!(run(&mut seal, slow).1, [] as [u64; 0]);
         // Real sound of any length, with pauses, always does.
         for toc in [0x08u8, 0x48, 0x78, 0xe0, 0xf8, 0xfc, 0xf9] {
             let mut seal = Seal::new(Codec::Opus);
