@@ -17,7 +17,11 @@ const PATH: &str = "/recordings/r%C3%A4ume%20%22x%22.mp4";
 fn program(data: &tempfile::TempDir) -> (Program, Vec<u8>) {
     let bytes: Vec<u8> = (0..SIZE).map(|n| (n % 251) as u8).collect();
     std::fs::create_dir_all(data.path().join("recordings")).unwrap();
-    std::fs::write(data.path().join("recordings/räume \"x\".mp4"), &bytes).unwrap();
+    let file = data.path().join("recordings/räume \"x\".mp4");
+    std::fs::write(&file, &bytes).unwrap();
+    // The date of a file that was just written tells no two states apart.
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(yesterday).unwrap();
     (Program::start(&[], data.path(), &[("RECORDING_FILE_PORTION_SIZE", PORTION)]), bytes)
 }
 

@@ -151,7 +151,7 @@ fn a_track_that_comes_again_in_another_codec_has_a_file_for_each() {
     let at = |ms: u64| began + Duration::from_millis(ms);
     let track = TrackSid::from("TR_VC1");
     sink.fact(at(0), &join());
-    let h264 = [0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88];
+    let h264 = [0x78, 0, 5, 0x67, 0x42, 0xe0, 0x1f, 0x80, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88];
     let vp8 = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00];
     for (n, codec) in [Codec::H264, Codec::Vp8].into_iter().enumerate() {
         let n = n as u64;
