@@ -150,7 +150,7 @@ test('Firefox goes on with a download that was cancelled, also from the plain ad
       way.url + PATH + query,
       target,
     );
-    assert.ok(told.failed !== null && told.kept > 1_000_000 && told.succeeded, JSON.stringify(told));
+    assert.ok(told.failed !== null && told.kept > 0 && told.succeeded, JSON.stringify(told));
     assert.equal(hash(target), whole);
     assert.match(way.requests.at(-1), /^range: bytes=[1-9]\d*-/im);
     way.close();
