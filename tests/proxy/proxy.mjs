@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeAll, halves, tone } from '../browser/film.mjs';
-import { FIREFOX_HZ, FirefoxPerson } from '../browser/firefox.mjs';
+import { FIREFOX_HZ, FirefoxPerson } from '../browser/firefox-person.mjs';
 import { BLUE, isBlue, Person } from '../browser/people.mjs';
 import { temporaryFolder, until } from '../harness.mjs';
 
