@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use crate::{
     canvas::Canvas,
-    compose::{ComposeOptions, Composed, Follow, Observer, Progress, compose_observed},
+    compose::{ComposeOptions, Composed, Follow, Observer, Progress, compose_kept},
     error::{Cause, ComposeError},
     layout::Layout,
     preset::Preset,
+    resume::Keeper,
     sandbox,
     skip::Skip,
     step::{Crumb, Step},
@@ -27,7 +28,7 @@ const TELL_INTERVAL: Duration = Duration::from_millis(200);
 pub struct ComposeArgs {
     /// Directory of the take (`takes/<egress id>`)
     pub take: PathBuf,
-    /// The MP4 file to write; overwritten if it is there
+    /// The MP4 file to write; overwritten if it is there, unless --journal knows it
     #[arg(short, long, value_name = "OUT.mp4")]
     pub output: PathBuf,
     /// Wait for more while the take is still growing
@@ -70,6 +71,10 @@ pub struct ComposeArgs {
     /// Keep in this file what is about to be done, for whoever wants to know where a composer died
     #[arg(long, value_name = "FILE")]
     pub crumb: Option<PathBuf>,
+    /// Keep in this file how far OUT.mp4 is. Called again with the same take and options, the composer goes on with OUT.mp4 instead of
+    /// beginning anew
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     /// Keep all rights of this user while composing. Without this the composer gives up, before it looks at any media, the
     /// network, other programs and all files but the take, the output and the system's libraries and fonts
     #[arg(long)]
@@ -151,11 +156,15 @@ fn compose_told(
         Some(path) => Some(Crumb::create(path).map_err(ComposeError::output(path))?),
         None => None,
     };
+    let keeper = match &args.journal {
+        Some(path) => Some(Keeper::open(path).map_err(ComposeError::output(path))?),
+        None => None,
+    };
     if !args.no_sandbox {
         sandbox::enter(&args.take, &args.output)?;
     }
     let mut told = Told { crumb, stdout: args.progress.then_some(stdout), told: None, observer };
-    compose_observed(&args.take, &args.output, &args.options(), &mut told)
+    compose_kept(&args.take, &args.output, &args.options(), keeper, &mut told)
 }
 
 /// Tells the supervisor what happens, and then another observer.

@@ -16,18 +16,20 @@ use std::{
     time::Duration,
 };
 
+use reelroom_mp4::{Settled, settle};
 use reelroom_take::{DropReason, LeftOutWhy, SegmentId, SegmentOpened, TakeEvent, TrackId, TrackKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     canvas::Canvas,
-    encode::{AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
+    encode::{AAC_FRAME_SAMPLES, AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
     error::ComposeError,
     layout::Layout,
     limit::{LOOK_AHEAD_FRAMES, Limiter},
     output::Output,
     preset::Preset,
     report::{Reporter, TrackReport},
+    resume::{Keeper, Kept, Part, Replay, Replayed},
     skip::{Skip, Skipped, Skips},
     source::{Due, Source},
     step::Step,
@@ -45,6 +47,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const MOST_AHEAD: u64 = 8;
 /// ... and as long as what was decoded ahead needs no more memory than this, bytes.
 const AHEAD_BYTES: usize = 32 << 20;
+/// What a composer needs to go on is kept so often, seconds of the file.
+const KEEP_EVERY_S: u64 = 5;
+/// A composer that goes on hears so much of what was before, seconds: its decoders, pacers, limiter and encoder are then as if they had
+/// heard all of it.
+const WARM_S: u64 = 20;
 /// A decoder that gives pictures back later than it got them may be that many ahead.
 const MOST_WAITING: usize = 48;
 /// A picture that comes out after one that is shown at most so much later has missed its turn. A decoder does this while it learns
@@ -81,7 +88,7 @@ pub struct Progress {
 }
 
 /// A finished composition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Composed {
     /// Length of the file, nanoseconds.
     pub duration_ns: u64,
@@ -137,22 +144,41 @@ pub fn compose_observed(
     options: &ComposeOptions,
     observer: &mut dyn Observer,
 ) -> Result<Composed, ComposeError> {
+    compose_kept(take, out, options, None, observer)
+}
+
+/// [`compose_observed`] that keeps beside the file what is needed to go on with it, and goes on with it where that was kept of the same
+/// take and the same options. What is composed then is what would have been composed anyway; only its encoders begin anew.
+pub fn compose_kept(
+    take: &Path,
+    out: &Path,
+    options: &ComposeOptions,
+    keeper: Option<Keeper>,
+    observer: &mut dyn Observer,
+) -> Result<Composed, ComposeError> {
     let source = Source::open(take, options.follow)?;
-    let mut composer = Composer::new(source, out, options)?;
-    let mut frame = 0u64;
-    loop {
-        if !composer.await_picture(frame, observer)? {
-            break;
+    let audio_only = options.audio_only || source.header().audio_only;
+    let mut keeper = keeper.map(|keeper| keeper.of(source.header(), options));
+    if let Some(Kept { part, done, .. }) = keeper.as_ref().and_then(Keeper::found) {
+        if let (Some(done), Ok(Settled::Finished(size_bytes))) = (done, settle(out)) {
+            return Ok(Composed { size_bytes, ..done });
         }
-        composer.picture(frame, observer)?;
-        frame += 1;
-        if frame.is_multiple_of(u64::from(composer.preset.frames_per_second)) {
-            observer.progress(composer.progress(frame));
+        if let Some(part) = part
+            && let Some(output) = Output::go_on(out, &options.preset, !audio_only, &part)?
+        {
+            let mut composer = Composer::new(source, output, options)?;
+            if let Some(first) = composer.go_on(*part, observer)? {
+                return composer.run(first, keeper, observer);
+            }
+            tracing::warn!("what was composed is more than was recorded: it is composed anew");
         }
     }
-    observer.progress(composer.progress(frame));
-    observer.begin(&Step::Finish);
-    composer.finish(frame)
+    if let Some(keeper) = &mut keeper {
+        keeper.forget();
+    }
+    let output = Output::new(out, &options.preset, !audio_only)?;
+    let composer = Composer::new(Source::open(take, options.follow)?, output, options)?;
+    composer.run(0, keeper, observer)
 }
 
 #[derive(Default)]
@@ -170,6 +196,8 @@ struct Track {
     clock_rate_hz: u32,
     /// Frames or packets that were due so far, decoded or not.
     due: u64,
+    /// Pictures up to here were counted by a composer before this one.
+    told_to_ns: Option<u64>,
     /// It is not published any more; what of its sound is still to be heard, is.
     leaving: bool,
 }
@@ -207,12 +235,18 @@ struct Composer {
     output: Output,
     numbers: u64,
     skips: Skips,
-    /// Tracks that no decoder can read, from a moment on, or can read again.
-    unreadable: VecDeque<(u64, TrackId, Option<LeftOutWhy>)>,
+    /// Tracks that no decoder can read, from a moment on, or can read again: those that were found, in order.
+    unreadable: Vec<(u64, TrackId, Option<LeftOutWhy>)>,
+    /// Of these, so many are seen in the pictures.
+    unreadable_seen: usize,
+    /// While what was composed before is gone through again.
+    replay: Option<Replay>,
+    /// The encoder of sound begins with this sample.
+    sound_from: u64,
 }
 
 impl Composer {
-    fn new(source: Source, out: &Path, options: &ComposeOptions) -> Result<Self, ComposeError> {
+    fn new(source: Source, output: Output, options: &ComposeOptions) -> Result<Self, ComposeError> {
         let preset = options.preset;
         preset.check()?;
         let audio_only = options.audio_only || source.header().audio_only;
@@ -238,11 +272,176 @@ impl Composer {
             limiter: Limiter::default(),
             mixed: 0,
             decoded: 0,
-            output: Output::new(out, &preset, !audio_only)?,
+            output,
             numbers: 0,
             skips: Skips::new(&options.skips),
-            unreadable: VecDeque::new(),
+            unreadable: Vec::new(),
+            unreadable_seen: 0,
+            replay: None,
+            sound_from: 0,
         })
+    }
+
+    /// Composes from picture number `frame` on.
+    fn run(
+        mut self,
+        mut frame: u64,
+        mut keeper: Option<Keeper>,
+        observer: &mut dyn Observer,
+    ) -> Result<Composed, ComposeError> {
+        let per_second = u64::from(self.preset.frames_per_second);
+        while self.await_picture(frame, observer)? {
+            self.picture(frame, observer)?;
+            frame += 1;
+            if let Some(keeper) = &mut keeper {
+                if frame.is_multiple_of(KEEP_EVERY_S * per_second) {
+                    keeper.note(self.known_at(frame / per_second));
+                }
+                keeper.keep_written(&mut self.output)?;
+            }
+            if frame.is_multiple_of(per_second) {
+                observer.progress(self.progress(frame));
+            }
+        }
+        observer.progress(self.progress(frame));
+        observer.begin(&Step::Finish);
+        self.finish(frame, keeper)
+    }
+
+    /// What is needed to go on behind second `seconds` of the file.
+    fn known_at(&self, seconds: u64) -> Part {
+        let mut reporter = self.reporter.clone();
+        for (id, track) in &self.tracks {
+            track.tally(reporter.report(id));
+        }
+        Part {
+            seconds,
+            file: None,
+            pictures: self.pictures.as_ref().map(|(_, encoder)| encoder.fingerprint().clone()),
+            sound: self.sound.fingerprint().clone(),
+            reporter,
+            skips: self.skips.state(),
+            due: self.tracks.iter().map(|(id, track)| (id.clone(), track.due)).collect(),
+            unreadable: self.unreadable.clone(),
+        }
+    }
+
+    /// Goes through the take up to where the file ends, decoding only what is needed to go on; gives back the number of the next picture.
+    /// `None` if the take has less than that.
+    fn go_on(&mut self, part: Part, observer: &mut dyn Observer) -> Result<Option<u64>, ComposeError> {
+        let per_second = u64::from(self.preset.frames_per_second);
+        let samples = u64::from(SAMPLE_RATE_HZ / self.preset.frames_per_second);
+        let first = part.seconds * per_second;
+        let warm = first.saturating_sub(WARM_S * per_second);
+        self.mixed = warm * samples;
+        // Frames of the new encoder have to begin where those of the old one did.
+        self.sound_from = self.mixed.next_multiple_of(u64::from(AAC_FRAME_SAMPLES));
+        self.output.leave_out(self.sound_from / u64::from(AAC_FRAME_SAMPLES), part.seconds);
+        self.unreadable.clone_from(&part.unreadable);
+        self.replay = Some(Replay::hearing_from(warm));
+        for frame in 0..first {
+            if frame.is_multiple_of(per_second) {
+                observer.progress(self.progress(first));
+            }
+            if !self.await_picture(frame, observer)? {
+                return Ok(None);
+            }
+            self.apply_facts(self.shown_ns(frame));
+            let is_skipped = self.skips.picture(self.time_ns(frame), self.time_ns(frame + 1));
+            for track in self.source.tracks() {
+                let to_ns = self.shown_ns(frame);
+                self.decode(&track, &DueTo { kind: TrackKind::Video, to_ns, frame, is_skipped }, observer)?;
+                let to_ns = self.heard_ns(frame) + EARLY_NS;
+                self.decode(&track, &DueTo { kind: TrackKind::Audio, to_ns, frame, is_skipped }, observer)?;
+            }
+            if frame >= warm {
+                self.mix(frame, is_skipped, observer)?;
+            }
+        }
+        self.decoded = first;
+        let last = first.saturating_sub(1);
+        let last_ns = self.shown_ns(last);
+        let due = DueTo { kind: TrackKind::Video, to_ns: last_ns, frame: last, is_skipped: false };
+        for (id, count) in &part.due {
+            self.take_as_many(id, *count, &due, observer)?;
+        }
+        for (id, unit) in self.replay.take().unwrap_or_default().finish(last_ns) {
+            self.make_up_for(&id, unit, observer)?;
+        }
+        // From here on everything is counted again.
+        self.reporter = part.reporter;
+        self.unreadable = part.unreadable;
+        self.skips.go_on(&part.skips);
+        self.sound.go_on(part.sound);
+        for (id, track) in &mut self.tracks {
+            track.count_anew();
+            track.told_to_ns = self.reporter.report(id).media_to_ns;
+        }
+        // A decoder that began anew may give its pictures back later than the former one did.
+        for track in self.source.tracks() {
+            self.wring(&track, &due, observer)?;
+        }
+        self.tracks.values_mut().for_each(|track| track.show(last));
+        if let Some((canvas, encoder)) = &mut self.pictures {
+            let tracks = &self.tracks;
+            let newest =
+                |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
+            canvas.draw(&self.scene, &newest)?;
+            encoder.go_on(part.pictures.unwrap_or_default());
+        }
+        Ok(Some(first))
+    }
+
+    /// A decoder that gives pictures back late had got more frames than were due: takes those too, until it is `count`.
+    fn take_as_many(
+        &mut self,
+        id: &TrackId,
+        count: u64,
+        due: &DueTo,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ComposeError> {
+        while self.tracks.get(id).is_some_and(|track| track.due < count) {
+            let Some(opened) = self.source.next_segment(id).and_then(|segment| self.opened(segment)) else {
+                break;
+            };
+            if opened.codec.kind() != due.kind {
+                break;
+            }
+            let Some(next) = self.source.next_ahead(id, opened.segment, due.to_ns) else { break };
+            self.decode_one(id, &opened, due, next, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Does what was left out while the take was gone through.
+    fn make_up_for(
+        &mut self,
+        id: &TrackId,
+        unit: Replayed,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ComposeError> {
+        match unit {
+            Replayed::Frame { opened, frame, number, due } => {
+                self.feed(id, &opened, frame, number, due, observer)?;
+                if let Some(track) = self.tracks.get_mut(id) {
+                    track.show(due);
+                }
+                Ok(())
+            }
+            Replayed::Closed => {
+                if let Some(track) = self.tracks.get_mut(id) {
+                    let rest = track.close_pictures(self.reporter.report(id));
+                    self.keep_pictures(id, 0, rest);
+                }
+                Ok(())
+            }
+            Replayed::Muted => {
+                if let Some(track) = self.tracks.get_mut(id) {
+                    track.picture = None;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// When picture number `frame` begins, nanoseconds.
@@ -342,6 +541,9 @@ impl Composer {
             None => MOST_AHEAD,
         };
         let end = self.source.end_ns().map_or(u64::MAX, |end_ns| self.length(end_ns));
+        // Where something is kept nothing is known of what comes behind.
+        let kept = (frame + 1).next_multiple_of(KEEP_EVERY_S * u64::from(self.preset.frames_per_second));
+        let end = end.min(kept);
         let fact_ns = self.source.next_fact_ns().unwrap_or(u64::MAX);
         let is_open =
             |next: &u64| self.source.has(self.heard_ns(*next) + EARLY_NS) && self.shown_ns(*next) < fact_ns;
@@ -362,8 +564,15 @@ impl Composer {
         self.part();
         let mut limited = Vec::with_capacity(block.len());
         self.limiter.push(&block, &mut limited);
-        observer.sound(&limited);
-        for sound in self.sound.push(&limited)? {
+        let ahead = self.sound_from.saturating_sub(frame * samples) * u64::from(CHANNELS);
+        let limited = limited.get(ahead as usize..).unwrap_or_default();
+        if limited.is_empty() {
+            return Ok(());
+        }
+        if self.replay.is_none() {
+            observer.sound(limited);
+        }
+        for sound in self.sound.push(limited)? {
             self.output.sound(sound)?;
         }
         Ok(())
@@ -389,6 +598,9 @@ impl Composer {
                     if let Some(track) = self.tracks.get_mut(track) {
                         track.picture = None;
                     }
+                    if let Some(replay) = &mut self.replay {
+                        replay.muted(track);
+                    }
                 }
                 _ => {}
             }
@@ -397,9 +609,11 @@ impl Composer {
                 self.forget_tracks(at_ns, &fact);
             }
         }
-        while self.unreadable.front().is_some_and(|(at_ns, ..)| *at_ns <= to_ns) {
-            let (_, track, why) = self.unreadable.pop_front().expect("there is a first one");
-            changed |= self.timeline.left_out(&track, why);
+        while let Some((_, track, why)) =
+            self.unreadable.get(self.unreadable_seen).filter(|(at_ns, ..)| *at_ns <= to_ns)
+        {
+            changed |= self.timeline.left_out(track, *why);
+            self.unreadable_seen += 1;
         }
         if self.timeline.advance(to_ns) || changed {
             self.scene = self.timeline.scene();
@@ -421,6 +635,9 @@ impl Composer {
                     }
                     self.tracks.remove(&id);
                     self.gone.insert(id.clone());
+                    if let Some(replay) = &mut self.replay {
+                        replay.forget(&id);
+                    }
                 }
             }
             self.skips.recovered(&id, at_ns);
@@ -488,9 +705,34 @@ impl Composer {
         if self.skips.frame(id, frame.at_ns, moment.at_ns) || due.is_skipped {
             report.received(Outcome::Dropped(DropReason::Skipped));
             let rest = track.skip(report);
+            if let Some(replay) = &mut self.replay {
+                replay.skip(id);
+            }
             self.keep_pictures(id, due.frame, rest);
             return Ok(());
         }
+        let next = Due { frame, moment, degrees };
+        let Some(replay) = &mut self.replay else {
+            return self.feed(id, opened, next, number, due.frame, observer);
+        };
+        for unit in replay.frame(id, opened, next, number, due.frame) {
+            self.make_up_for(id, unit, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Decodes a frame or packet, which is number `number` of its track and due with output picture `due`.
+    fn feed(
+        &mut self,
+        id: &TrackId,
+        opened: &SegmentOpened,
+        Due { frame, moment, degrees }: Due,
+        number: u64,
+        due: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ComposeError> {
+        let track = self.tracks.entry(id.clone()).or_default();
+        let report = self.reporter.report(id);
         observer.begin(&Step::Decode {
             track: id,
             segment: opened.segment,
@@ -522,16 +764,17 @@ impl Composer {
         let report = self.reporter.report(id);
         report.unknown_codec += u64::from(outcome == Outcome::Dropped(DropReason::UnknownCodec));
         report.received(outcome);
-        let is_unreadable =
-            due.kind == TrackKind::Video && report.pictures == 0 && report.frames >= UNREADABLE_AFTER;
+        let is_unreadable = opened.codec.kind() == TrackKind::Video
+            && report.pictures == 0
+            && report.frames >= UNREADABLE_AFTER;
         if is_unreadable && shown.is_empty() && report.left_out.is_none() {
             tracing::warn!(track = %id, codec = ?opened.codec, "no decoder here can read this track: its place stays empty");
             self.reporter.unreadable(id, opened.first_at_ns, moment.at_ns);
-            self.unreadable.push_back((moment.at_ns, id.clone(), Some(LeftOutWhy::Unreadable)));
+            self.unreadable.push((moment.at_ns, id.clone(), Some(LeftOutWhy::Unreadable)));
         } else if report.pictures == 0 && report.left_out.is_some() && !shown.is_empty() {
-            self.unreadable.push_back((moment.at_ns, id.clone(), None));
+            self.unreadable.push((moment.at_ns, id.clone(), None));
         }
-        self.keep_pictures(id, due.frame, shown);
+        self.keep_pictures(id, due, shown);
         Ok(())
     }
 
@@ -561,9 +804,12 @@ impl Composer {
         for Shown { picture, showing } in shown {
             self.numbers += 1;
             self.skips.recovered(id, showing.at_ns);
-            self.reporter.picture(id, showing.at_ns);
             let first = self.first_shown(showing.at_ns).max(frame);
             let Some(track) = self.tracks.get_mut(id) else { return };
+            if track.told_to_ns.is_none_or(|told_ns| told_ns < showing.at_ns) {
+                track.told_to_ns = None;
+                self.reporter.picture(id, showing.at_ns);
+            }
             let rate = track.clock_rate_hz;
             let missed_ticks = (u128::from(MISSED_NS) * u128::from(rate) / SECOND_NS) as u64;
             if track
@@ -587,7 +833,7 @@ impl Composer {
         (near.saturating_sub(1)..near + 2).find(|frame| self.shown_ns(*frame) >= at_ns).unwrap_or(near + 2)
     }
 
-    fn finish(mut self, frames: u64) -> Result<Composed, ComposeError> {
+    fn finish(mut self, frames: u64, mut keeper: Option<Keeper>) -> Result<Composed, ComposeError> {
         let mut pictures_hash = 0;
         if let Some((_, encoder)) = self.pictures.take() {
             let (rest, hash) = encoder.finish();
@@ -601,7 +847,6 @@ impl Composer {
             self.output.sound(sound)?;
         }
         let duration_ns = (u128::from(frames) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64;
-        let size_bytes = self.output.finish(duration_ns)?;
         for (id, mut track) in self.tracks {
             let report = self.reporter.report(&id);
             report.pictures += track.close(report).len() as u64;
@@ -620,7 +865,21 @@ impl Composer {
         let end_ns = self.source.end_ns().unwrap_or(duration_ns);
         let report = self.reporter.finish(end_ns, |track| self.source.sync(track));
         let dropped_frames = report.values().map(|track| track.dropped_frames).sum();
-        Ok(Composed { duration_ns, size_bytes, pictures_hash, sound_hash, report, skipped, dropped_frames })
+        let mut composed = Composed {
+            duration_ns,
+            size_bytes: 0,
+            pictures_hash,
+            sound_hash,
+            report,
+            skipped,
+            dropped_frames,
+        };
+        // From here on the file may become a finished one at any moment: whoever finds it such needs to know no more than this.
+        if let Some(keeper) = &mut keeper {
+            keeper.done(&composed);
+        }
+        composed.size_bytes = self.output.finish(duration_ns)?;
+        Ok(composed)
     }
 }
 
@@ -652,14 +911,30 @@ impl Track {
         Ok(())
     }
 
+    /// Adds what the present decoders have counted.
+    fn tally(&self, report: &mut TrackReport) {
+        if let Some(decoder) = &self.decoder {
+            report.broken += decoder.broken();
+        }
+        if let Some(voice) = &self.voice {
+            voice.tally(report);
+        }
+    }
+
+    /// What the present decoders have counted so far has been told already.
+    fn count_anew(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.count_anew();
+        }
+        if let Some(voice) = &mut self.voice {
+            voice.count_anew();
+        }
+    }
+
     /// Ends all; the report gets what it has to add. Pictures that were still in their decoder come back.
     fn close(&mut self, report: &mut TrackReport) -> Vec<Shown> {
         if let Some(voice) = self.voice.take() {
-            report.broken += voice.broken();
-            report.concealed_samples += voice.concealed();
-            report.shortened_samples += voice.shortened();
-            report.lengthened_samples += voice.lengthened();
-            report.lost_samples += voice.lost();
+            voice.tally(report);
         }
         self.close_pictures(report)
     }

@@ -6,6 +6,7 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     canvas::Canvas,
@@ -159,6 +160,16 @@ impl VideoEncoder {
         Ok(encoded(caught))
     }
 
+    /// The fingerprint of all pictures that went in so far.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// Goes on where another encoder was.
+    pub(crate) fn go_on(&mut self, fingerprint: Fingerprint) {
+        self.fingerprint = fingerprint;
+    }
+
     /// The pictures the encoder had kept, and the fingerprint of all pictures that went in.
     #[must_use]
     pub fn finish(self) -> (Vec<Encoded>, u64) {
@@ -203,6 +214,16 @@ impl AudioEncoder {
         Ok(encoded(caught))
     }
 
+    /// The fingerprint of all sound that went in so far.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// Goes on where another encoder was.
+    pub(crate) fn go_on(&mut self, fingerprint: Fingerprint) {
+        self.fingerprint = fingerprint;
+    }
+
     /// The AAC frames the encoder had kept, and the fingerprint of all samples that went in.
     #[must_use]
     pub fn finish(self) -> (Vec<Encoded>, u64) {
@@ -210,9 +231,33 @@ impl AudioEncoder {
     }
 }
 
+/// The `avcC` (with pictures) and the AudioSpecificConfig that encoders of this preset give.
+pub(crate) fn configs(
+    preset: &Preset,
+    with_pictures: bool,
+) -> Result<(Option<Vec<u8>>, Vec<u8>), ComposeError> {
+    let config = |encoded: Vec<Encoded>, element: &str| -> Result<Vec<u8>, ComposeError> {
+        let config = encoded.into_iter().find_map(|encoded| encoded.config);
+        let config = config.ok_or_else(|| ComposeError::element(element, "no codec_data"))?;
+        let map = config.map_readable().map_err(|error| ComposeError::element(element, error))?;
+        Ok(map.to_vec())
+    };
+    let mut pictures = None;
+    if with_pictures {
+        let mut encoder = VideoEncoder::new(preset)?;
+        let mut encoded = encoder.push(&Canvas::new(preset.size), true)?;
+        encoded.extend(encoder.finish().0);
+        pictures = Some(config(encoded, "x264enc")?);
+    }
+    let mut encoder = AudioEncoder::new(preset.audio_kbps)?;
+    let mut encoded = encoder.push(&[0.0; (AAC_FRAME_SAMPLES * CHANNELS) as usize])?;
+    encoded.extend(encoder.finish().0);
+    Ok((pictures, config(encoded, "avenc_aac")?))
+}
+
 /// A running hash of what went into an encoder: equal inputs have equal ones. Not cryptographic.
-#[derive(Debug, Clone)]
-struct Fingerprint {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
     lanes: [u64; 4],
     last: u64,
     whole: u64,

@@ -24,13 +24,12 @@ pub mod label;
 pub mod layout;
 pub mod limit;
 #[allow(clippy::disallowed_methods, reason = "writes the file")]
-pub mod mp4;
-#[allow(clippy::disallowed_methods, reason = "writes the file")]
 mod output;
 pub mod pacer;
 pub mod preset;
 pub mod report;
 pub mod resample;
+pub mod resume;
 #[allow(clippy::disallowed_methods, reason = "asks the system")]
 pub mod sandbox;
 pub mod scale;
@@ -47,10 +46,13 @@ pub mod video;
 pub mod voice;
 
 pub use cli::{ComposeArgs, run, run_observed};
-pub use compose::{ComposeOptions, Composed, Follow, Observer, Progress, compose, compose_observed};
+pub use compose::{
+    ComposeOptions, Composed, Follow, Observer, Progress, compose, compose_kept, compose_observed,
+};
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
 pub use preset::Preset;
 pub use report::TrackReport;
+pub use resume::Keeper;
 pub use skip::{Skip, Skipped};
 pub use step::Step;

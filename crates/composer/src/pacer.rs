@@ -69,6 +69,11 @@ impl Pacer {
         self.next
     }
 
+    /// Counts from 0 again.
+    pub(crate) fn count_anew(&mut self) {
+        self.stretcher.count_anew();
+    }
+
     /// Frames that were taken out because the sound was late.
     #[must_use]
     pub fn shortened(&self) -> u64 {

@@ -14,7 +14,7 @@ use reelroom_take::{
     Codec, DropReason, GapCause, LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource,
     TrackSync,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::voice::Outcome;
 
@@ -24,7 +24,8 @@ const FREEZE_NS: u64 = 500_000_000;
 const MAX_LISTED: usize = 100;
 
 /// What happened to a track. Times are nanoseconds of the take.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrackReport {
     /// Whose: `PA_…`; empty for a track that was never published.
     pub participant: String,
@@ -103,7 +104,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// What of a track was left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Why.
     pub why: LeftOutWhy,
@@ -116,7 +117,8 @@ pub struct LeftOut {
 }
 
 /// Packets as they came from the network. Of what came after the last fact before a crash nothing is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Packets {
     /// How many arrived: those kept, and those dropped.
     pub received: u64,
@@ -128,7 +130,8 @@ pub struct Packets {
 }
 
 /// Where media of a track are missing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Gaps {
     /// How many there are.
     pub count: u64,
@@ -139,7 +142,7 @@ pub struct Gaps {
 }
 
 /// A gap, between two arrivals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The last thing before.
     pub from_ns: u64,
@@ -152,7 +155,8 @@ pub struct Gap {
 }
 
 /// Where a camera, published and not muted, delivered no decodable picture for more than half a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Freezes {
     /// How often.
     pub count: u64,
@@ -163,7 +167,8 @@ pub struct Freezes {
 }
 
 /// Sizes of a track's pictures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sizes {
     /// How often the size changed.
     pub changes: u64,
@@ -178,7 +183,7 @@ impl Sizes {
 }
 
 /// A size from some time on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeFrom {
     /// From when on.
     pub from_ns: u64,
@@ -189,7 +194,7 @@ pub struct SizeFrom {
 }
 
 /// Keeps the reports of all tracks.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Reporter {
     /// Pictures are decoded: what does not come is missed.
     with_pictures: bool,
@@ -197,13 +202,13 @@ pub(crate) struct Reporter {
     tracks: BTreeMap<TrackId, Track>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Person {
     identity: String,
     name: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Track {
     report: TrackReport,
     is_published: bool,

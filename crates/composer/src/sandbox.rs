@@ -6,7 +6,7 @@
 //!            landlock: files, TCP, signals   │   seccomp: sockets, programs, the rest   │   limits: memory, no core dumps
 //! ```
 //!
-//! What is left: reading the take and the system's libraries and fonts, writing the one output file, threads, and standard output.
+//! What is left: reading the take and the system's libraries and fonts, writing the one output file and what was opened before, threads, and standard output.
 //!
 //! - **Files** (landlock, Linux 5.13): the output is made here and allowed as a file, so that its folder is not needed. Names, sizes
 //!   and times of other files can still be asked for: no kernel refuses that yet.
@@ -118,14 +118,15 @@ impl fmt::Display for Support {
 
 /// Gives up all rights but those needed to compose `take` into `output`, for the calling thread and all that it starts.
 ///
-/// Makes `output`, or empties it. Where the kernel offers less than is wanted, less is given up, with a warning.
+/// Makes `output` where it is missing. Where the kernel offers less than is wanted, less is given up, with a warning.
 ///
 /// # Errors
 /// `output` cannot be written; the kernel refuses what it offers.
 pub fn enter(take: &Path, output: &Path) -> Result<Support, ComposeError> {
     // The registry may have to be made, by GStreamer's own helper program: nothing of the take is known yet.
     filter::start()?;
-    std::fs::File::create(output).map_err(ComposeError::output(output))?;
+    let mut options = std::fs::File::options();
+    options.write(true).create(true).truncate(false).open(output).map_err(ComposeError::output(output))?;
     let fail = |error: &dyn fmt::Display| ComposeError::Sandbox(error.to_string());
     rustix::thread::set_no_new_privs(true).map_err(|error| fail(&error))?;
     // A core would hold what people said and showed.

@@ -45,13 +45,13 @@ impl FromStr for Skip {
 }
 
 /// What was skipped, in take time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The track; absent where everything was skipped.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<TrackId>,
     /// Whose track; absent where that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub participant: Option<String>,
     /// From the first thing that is missing.
     pub from_ns: u64,
@@ -71,9 +71,41 @@ pub(crate) struct Skips {
     open: Vec<usize>,
 }
 
+/// What became of one of the wanted skips so far, for a composer that goes on later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SkipState {
+    wanted: Skip,
+    done: Option<Skipped>,
+    is_open: bool,
+}
+
 impl Skips {
     pub(crate) fn new(wanted: &[Skip]) -> Self {
         Self { wanted: wanted.to_vec(), done: vec![None; wanted.len()], open: Vec::new() }
+    }
+
+    /// What became of them so far.
+    pub(crate) fn state(&self) -> Vec<SkipState> {
+        let state = |index: usize| SkipState {
+            wanted: self.wanted[index].clone(),
+            done: self.done[index].clone(),
+            is_open: self.open.contains(&index),
+        };
+        (0..self.wanted.len()).map(state).collect()
+    }
+
+    /// Goes on where others were. What has been added or made wider since begins anew.
+    pub(crate) fn go_on(&mut self, states: &[SkipState]) {
+        for state in states {
+            let is_it =
+                |skip: &Skip| (&skip.track, skip.from_ns) == (&state.wanted.track, state.wanted.from_ns);
+            let Some(index) = self.wanted.iter().position(is_it) else { continue };
+            self.done[index].clone_from(&state.done);
+            self.open.retain(|open| *open != index);
+            if state.is_open {
+                self.open.push(index);
+            }
+        }
     }
 
     /// Nothing is to be skipped.

@@ -41,6 +41,11 @@ impl Stretcher {
         self.held.len() / STEREO
     }
 
+    /// Counts from 0 again.
+    pub(crate) fn count_anew(&mut self) {
+        (self.shortened, self.lengthened) = (0, 0);
+    }
+
     /// Frames taken out so far.
     pub(crate) fn shortened(&self) -> u64 {
         self.shortened

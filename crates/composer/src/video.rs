@@ -362,6 +362,11 @@ impl VideoDecoder {
         self.blind
     }
 
+    /// Counts from 0 again.
+    pub(crate) fn count_anew(&mut self) {
+        self.broken = 0;
+    }
+
     /// Frames the decoder refused.
     #[must_use]
     pub fn broken(&self) -> u64 {

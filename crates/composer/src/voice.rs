@@ -24,6 +24,7 @@ use crate::{
     error::ComposeError,
     filter::{Caught, Filter},
     pacer::{Pacer, Piece},
+    report::TrackReport,
 };
 
 const STEREO: usize = CHANNELS as usize;
@@ -149,10 +150,25 @@ impl<D: Decode> Voice<D> {
         self.ring.take(from, mix, audible);
     }
 
+    /// Counts from 0 again.
+    pub(crate) fn count_anew(&mut self) {
+        (self.broken, self.concealed, self.ring.lost) = (0, 0, 0);
+        self.pacer.count_anew();
+    }
+
     /// Everything up to here was mixed, or is silence.
     #[must_use]
     pub fn is_silent_from(&self, position: u64) -> bool {
         self.pacer.position() <= position as i64 && self.ring.end() <= position
+    }
+
+    /// Adds what was counted.
+    pub(crate) fn tally(&self, report: &mut TrackReport) {
+        report.broken += self.broken();
+        report.concealed_samples += self.concealed();
+        report.shortened_samples += self.shortened();
+        report.lengthened_samples += self.lengthened();
+        report.lost_samples += self.lost();
     }
 
     /// Packets the decoder refused.

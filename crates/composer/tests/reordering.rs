@@ -4,14 +4,20 @@
 
 mod common;
 
-use std::path::Path;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use common::{
     BLUE, GREEN, MS, RED, S, YELLOW, flat, heard, luma_track, packets, pictures, rewatched, sound, tone,
 };
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use reelroom_composer::{ComposeOptions, Composed, Follow, Layout, Preset, Size, compose, filter::Filter};
+use reelroom_composer::{
+    ComposeOptions, Composed, Follow, Keeper, Layout, Observer, Preset, Size, canvas::Canvas, compose,
+    compose_kept, filter::Filter,
+};
 use reelroom_take::{
     CaptureConfig, Codec, EndReason, LeftOutWhy, Packet, Take, TakeEvent, TakeHeader, TakeOptions,
     TakeRecorder, TrackId, TrackKind, TrackSource,
@@ -154,6 +160,27 @@ fn composed(dir: &Path) -> Composed {
     .unwrap()
 }
 
+/// Dies before a picture, counted from 0.
+struct Mortal(u64);
+
+impl Observer for Mortal {
+    fn picture(&mut self, number: u64, _canvas: &Canvas) {
+        assert_ne!(number, self.0, "it dies on purpose");
+    }
+}
+
+/// What comes of it when a composer dies before picture number `dies`, and another one goes on.
+fn composed_by_two(dir: &Path, dies: u64) -> Composed {
+    let by = |observer: &mut dyn Observer| {
+        let keeper = Keeper::open(&dir.join("journal")).unwrap();
+        let (take, out) = (dir.join("take"), dir.join("by_two.mp4"));
+        catch_unwind(AssertUnwindSafe(|| compose_kept(&take, &out, &small(), Some(keeper), observer)))
+    };
+    assert!(by(&mut Mortal(dies)).is_err());
+    // That it goes on is seen: at a picture that it does not make again.
+    by(&mut Mortal(10)).expect("it does not begin anew").unwrap()
+}
+
 #[test]
 fn pictures_are_shown_in_their_order_and_at_their_time_whatever_the_order_they_decode_in() {
     let kinds: [(&str, &[(&str, &str)]); 4] = [
@@ -180,6 +207,12 @@ fn pictures_are_shown_in_their_order_and_at_their_time_whatever_the_order_they_d
         assert_eq!((report.frames, report.pictures, report.broken), (180, 180, 0), "{name}");
         assert_eq!((report.gaps.count, report.left_out), (0, None), "{name}");
         assert_eq!(composed(dir.path()).pictures_hash, result.pictures_hash, "{name}: the same, followed");
+        let by_two = composed_by_two(dir.path(), 226);
+        assert_eq!(
+            Composed { size_bytes: 0, ..by_two },
+            Composed { size_bytes: 0, ..result.clone() },
+            "{name}: two of which one dies make the same"
+        );
         // Changes of colour stand in the file where they were: every 15 pictures, none twice.
         let lumas = luma_track(&dir.path().join("out.mp4"), [160, 90]);
         let seen = &lumas[33..205];
@@ -259,6 +292,9 @@ fn what_is_encrypted_without_a_word_is_neither_heard_nor_seen_and_is_told() {
         assert_eq!((left_out.why, left_out.frames), (LeftOutWhy::Encrypted, frames));
         assert!(left_out.from_ns.abs_diff(3 * S) < 50 * MS && left_out.to_ns.abs_diff(6 * S) < 200 * MS);
     }
+    // Another one goes on in the midst of it.
+    let by_two = composed_by_two(dir.path(), 256);
+    assert_eq!(Composed { size_bytes: 0, ..by_two }, Composed { size_bytes: 0, ..result });
 }
 
 #[test]
@@ -309,4 +345,6 @@ fn a_late_track_tells_when_it_was_there_and_one_that_nobody_can_read_is_named() 
     assert_eq!((unreadable.pictures, unreadable.media_from_ns), (0, None));
     let left_out = unreadable.left_out.unwrap();
     assert_eq!((left_out.why, left_out.frames), (LeftOutWhy::Unreadable, 90));
+    let by_two = composed_by_two(dir.path(), 226);
+    assert_eq!(Composed { size_bytes: 0, ..by_two }, Composed { size_bytes: 0, ..result });
 }

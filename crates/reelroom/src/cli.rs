@@ -32,7 +32,7 @@ enum Command {
     /// Run only the media server and recorder, as LiveKit with Egress does, on port 7880.
     Media,
     /// Make an MP4 of a take.
-    Compose(reelroom_composer::ComposeArgs),
+    Compose(Box<reelroom_composer::ComposeArgs>),
     /// Print the commented settings file.
     Config,
 }

@@ -31,7 +31,7 @@ mod sound;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     format::{DropReason, SegmentOpened, TakeEvent, TrackKind, TrackSource},
@@ -92,7 +92,8 @@ pub enum Fate {
 }
 
 /// What is known of a track's clock, and what was made of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrackSync {
     /// Sender reports that were read.
     pub sender_reports: u64,

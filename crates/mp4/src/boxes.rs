@@ -1,20 +1,22 @@
 //! The boxes of our MP4 files, as `mp4-atom` values. Pure. Rules: ISO/IEC 14496-12 (boxes), -14 (`esds`), -15 (`avcC`).
 
 use mp4_atom::{
-    Atom, Audio, Avc1, Avcc, Btrt, Co64, Codec, Colr, Dinf, Dref, Edts, Elst, ElstEntry, Esds, Hdlr, Mdhd,
-    Mdia, Mfhd, Minf, Moof, Moov, Mp4a, Mvex, Mvhd, Pasp, Smhd, Stbl, Stco, Stsc, StscEntry, Stsd, Stss,
-    Stsz, StszSamples, Stts, SttsEntry, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, TrunSamples,
-    Url, Visual, Vmhd, esds,
+    Atom, Audio, Avc1, Avcc, Btrt, Co64, Codec, Colr, Dinf, Dref, Edts, Elst, ElstEntry, Esds, Ftyp, Hdlr,
+    Mdhd, Mdia, Mfhd, Minf, Moof, Moov, Mp4a, Mvex, Mvhd, Pasp, Smhd, Stbl, Stco, Stsc, StscEntry, Stsd,
+    Stss, Stsz, StszSamples, Stts, SttsEntry, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry,
+    TrunSamples, Url, Visual, Vmhd, esds,
 };
 
-use super::Index;
+use crate::index::{Index, Tables};
 
 /// Ticks per picture of the video track.
 const PICTURE_TICKS: u32 = 1000;
 /// Ticks per second of the movie; every common picture rate and AAC's divide it without remainder.
 const MOVIE_HZ: u32 = 48_000;
-const VIDEO_TRACK: u32 = 1;
-const AUDIO_TRACK: u32 = 2;
+pub(crate) const VIDEO_TRACK: u32 = 1;
+pub(crate) const AUDIO_TRACK: u32 = 2;
+/// Samples in an AAC-LC frame (ISO/IEC 14496-3).
+const AAC_LC_SAMPLES: u32 = 1024;
 /// `sample_depends_on = 2`: decodable alone.
 const KEYFRAME_FLAGS: u32 = 0x0200_0000;
 /// `sample_depends_on = 1`, `sample_is_non_sync_sample`.
@@ -61,10 +63,19 @@ pub struct MovieSpec {
     pub audio: Option<AudioSpec>,
 }
 
+/// The first box of every file.
+pub(crate) fn ftyp() -> Ftyp {
+    Ftyp {
+        major_brand: b"isom".into(),
+        minor_version: 512,
+        compatible_brands: vec![b"isom".into(), b"iso6".into(), b"mp41".into(), b"mp42".into()],
+    }
+}
+
 /// The `moov` of the growing file: no samples, no durations.
-pub(super) fn fragmented_moov(movie: &MovieSpec) -> mp4_atom::Result<Moov> {
+pub(crate) fn fragmented_moov(movie: &MovieSpec) -> mp4_atom::Result<Moov> {
     let empty = Index::default();
-    let mut moov = moov(movie, &empty, &empty, 0, false)?;
+    let mut moov = moov(movie, &empty, &empty, 0, OffsetWidth::Short)?;
     let trex = |track_id| Trex { track_id, default_sample_description_index: 1, ..Trex::default() };
     let tracks = moov.trak.iter().map(|trak| trex(trak.tkhd.track_id)).collect();
     moov.mvex = Some(Mvex { mehd: None, trex: tracks });
@@ -72,15 +83,87 @@ pub(super) fn fragmented_moov(movie: &MovieSpec) -> mp4_atom::Result<Moov> {
 }
 
 /// The `moov` of the finished file.
-pub(super) fn indexed_moov(
+pub(crate) fn indexed_moov(
     movie: &MovieSpec,
-    video: &Index,
-    audio: &Index,
+    tables: &Tables,
     duration_ns: u64,
-    file_bytes: u64,
+    width: OffsetWidth,
 ) -> mp4_atom::Result<Moov> {
     let duration = (u128::from(duration_ns) * u128::from(MOVIE_HZ) + 500_000_000) / 1_000_000_000;
-    moov(movie, video, audio, duration as u64, file_bytes > u64::from(u32::MAX))
+    moov(movie, &tables.video, &tables.audio, duration as u64, width)
+}
+
+/// How offsets of chunks are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OffsetWidth {
+    /// `stco`: in 32 bits.
+    Short,
+    /// `co64`.
+    Long,
+}
+
+impl OffsetWidth {
+    /// For a file that is at most so large.
+    pub(crate) fn of(file_bytes: u64) -> Self {
+        if file_bytes > u64::from(u32::MAX) { Self::Long } else { Self::Short }
+    }
+}
+
+/// Whether a sample of these flags is decodable alone.
+pub(crate) fn is_keyframe(flags: u32) -> bool {
+    const NON_SYNC: u32 = 0x0001_0000;
+    flags & NON_SYNC == 0
+}
+
+impl MovieSpec {
+    /// What a growing file's `moov` says; `None` for one that is none of ours.
+    pub(crate) fn from_moov(moov: &Moov) -> Option<Self> {
+        let mut movie = Self::default();
+        for trak in &moov.trak {
+            let (stbl, hz) = (&trak.mdia.minf.stbl, trak.mdia.mdhd.timescale);
+            match stbl.stsd.codecs.first()? {
+                Codec::Avc1(codec) => {
+                    let mut avcc = Vec::new();
+                    codec.avcc.encode_body(&mut avcc).ok()?;
+                    movie.video = Some(VideoSpec {
+                        width: codec.visual.width.into(),
+                        height: codec.visual.height.into(),
+                        frames_per_second: hz / PICTURE_TICKS,
+                        avcc,
+                        bitrate_bps: codec.btrt.as_ref()?.max_bitrate,
+                    });
+                }
+                Codec::Mp4a(codec) => {
+                    let edits = trak.edts.as_ref()?.elst.as_ref()?;
+                    movie.audio = Some(AudioSpec {
+                        sample_rate_hz: hz,
+                        channels: codec.audio.channel_count,
+                        samples_per_frame: AAC_LC_SAMPLES,
+                        priming_samples: edits.entries.first()?.media_time?.try_into().ok()?,
+                        config: codec.esds.es_desc.dec_config.dec_specific.as_ref()?.raw.clone(),
+                        bitrate_bps: codec.btrt.as_ref()?.max_bitrate,
+                    });
+                }
+                _ => return None,
+            }
+        }
+        (movie.video.is_some() || movie.audio.is_some()).then_some(movie)
+    }
+
+    /// How long so many pictures and AAC frames are, nanoseconds; of both tracks the pictures count.
+    pub(crate) fn length_ns(&self, pictures: usize, sounds: usize) -> u64 {
+        let ns = |count: u64, hz: u32| {
+            (u128::from(count) * 1_000_000_000 / u128::from(hz.max(1))).try_into().unwrap_or(u64::MAX)
+        };
+        match (&self.video, &self.audio) {
+            (Some(video), _) => ns(pictures as u64, video.frames_per_second),
+            (None, Some(audio)) => {
+                let samples = sounds as u64 * u64::from(audio.samples_per_frame);
+                ns(samples.saturating_sub(audio.priming_samples.into()), audio.sample_rate_hz)
+            }
+            (None, None) => 0,
+        }
+    }
 }
 
 fn moov(
@@ -88,14 +171,14 @@ fn moov(
     video: &Index,
     audio: &Index,
     duration: u64,
-    large: bool,
+    width: OffsetWidth,
 ) -> mp4_atom::Result<Moov> {
     let mut trak = Vec::new();
     if let Some(spec) = &movie.video {
-        trak.push(video_trak(spec, video, duration, large)?);
+        trak.push(video_trak(spec, video, duration, width)?);
     }
     if let Some(spec) = &movie.audio {
-        trak.push(audio_trak(spec, audio, duration, large));
+        trak.push(audio_trak(spec, audio, duration, width));
     }
     Ok(Moov {
         mvhd: Mvhd {
@@ -111,7 +194,7 @@ fn moov(
     })
 }
 
-fn video_trak(spec: &VideoSpec, index: &Index, duration: u64, large: bool) -> mp4_atom::Result<Trak> {
+fn video_trak(spec: &VideoSpec, index: &Index, duration: u64, width: OffsetWidth) -> mp4_atom::Result<Trak> {
     let avcc = Avcc::decode_body(&mut spec.avcc.as_slice())?;
     let codec = Avc1 {
         visual: Visual {
@@ -163,7 +246,7 @@ fn video_trak(spec: &VideoSpec, index: &Index, duration: u64, large: bool) -> mp
                 dinf: own_file(),
                 stbl: Stbl {
                     stss: (!index.sizes.is_empty()).then(|| Stss { entries: index.keyframes.clone() }),
-                    ..stbl(codec.into(), PICTURE_TICKS, index, large)
+                    ..stbl(codec.into(), PICTURE_TICKS, index, width)
                 },
                 ..Minf::default()
             },
@@ -172,7 +255,7 @@ fn video_trak(spec: &VideoSpec, index: &Index, duration: u64, large: bool) -> mp
     })
 }
 
-fn audio_trak(spec: &AudioSpec, index: &Index, duration: u64, large: bool) -> Trak {
+fn audio_trak(spec: &AudioSpec, index: &Index, duration: u64, width: OffsetWidth) -> Trak {
     let config = &spec.config;
     let (first, second) = (config.first().copied().unwrap_or(0x11), config.get(1).copied().unwrap_or(0x90));
     let codec = Mp4a {
@@ -226,7 +309,7 @@ fn audio_trak(spec: &AudioSpec, index: &Index, duration: u64, large: bool) -> Tr
             minf: Minf {
                 smhd: Some(Smhd::default()),
                 dinf: own_file(),
-                stbl: stbl(codec.into(), spec.samples_per_frame, index, large),
+                stbl: stbl(codec.into(), spec.samples_per_frame, index, width),
                 ..Minf::default()
             },
         },
@@ -244,7 +327,7 @@ fn own_file() -> Dinf {
     Dinf { dref: Dref { entries: vec![Url { location: String::new() }.into()] } }
 }
 
-fn stbl(codec: Codec, ticks: u32, index: &Index, large: bool) -> Stbl {
+fn stbl(codec: Codec, ticks: u32, index: &Index, width: OffsetWidth) -> Stbl {
     let mut chunks: Vec<StscEntry> = Vec::new();
     for (number, (_, samples)) in (1u32..).zip(&index.chunks) {
         if chunks.last().is_none_or(|last| last.samples_per_chunk != *samples) {
@@ -268,26 +351,27 @@ fn stbl(codec: Codec, ticks: u32, index: &Index, large: bool) -> Stbl {
         },
         stsc: Stsc { entries: chunks },
         stsz: Stsz { samples: StszSamples::Different { sizes: index.sizes.clone() } },
-        stco: (!large).then(|| Stco { entries: offsets.clone().map(|offset| offset as u32).collect() }),
-        co64: large.then(|| Co64 { entries: offsets.collect() }),
+        stco: (width == OffsetWidth::Short)
+            .then(|| Stco { entries: offsets.clone().map(|offset| offset as u32).collect() }),
+        co64: (width == OffsetWidth::Long).then(|| Co64 { entries: offsets.collect() }),
         ..Stbl::default()
     }
 }
 
 /// The samples of one fragment.
-pub(super) struct Runs<'a> {
-    pub(super) sequence: u32,
+pub(crate) struct Runs<'a> {
+    pub(crate) sequence: u32,
     /// Number of the fragment's first picture, from 0.
-    pub(super) first_picture: u64,
+    pub(crate) first_picture: u64,
     /// Number of the fragment's first AAC frame, from 0.
-    pub(super) first_sound: u64,
-    pub(super) pictures: &'a [u32],
-    pub(super) keyframes: &'a [bool],
-    pub(super) sounds: &'a [u32],
+    pub(crate) first_sound: u64,
+    pub(crate) pictures: &'a [u32],
+    pub(crate) keyframes: &'a [bool],
+    pub(crate) sounds: &'a [u32],
 }
 
 /// The fragment's header; the offsets count from its first byte.
-pub(super) fn moof(movie: &MovieSpec, runs: &Runs<'_>, video_at: i32, audio_at: i32) -> Moof {
+pub(crate) fn moof(movie: &MovieSpec, runs: &Runs<'_>, video_at: i32, audio_at: i32) -> Moof {
     let mut traf = Vec::new();
     if movie.video.is_some() && !runs.pictures.is_empty() {
         let samples = runs.pictures.iter().zip(runs.keyframes).map(|(size, keyframe)| TrunEntry {
