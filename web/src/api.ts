@@ -23,6 +23,9 @@ export interface Recording {
   status: RecordingStatus;
   /** While finishing: 0 to 1. */
   progress: number | null;
+  /** While finishing, if some of it plays already: seconds that play, and seconds that it will have. */
+  playable: number | null;
+  total: number | null;
   /** Why it failed, or what troubles it. */
   error: string | null;
   /** While it waits to be stored: it plays all the same, and cannot be deleted yet. */
@@ -194,6 +197,8 @@ export function readRecording(value: unknown): Recording | null {
     size: amount(value.size),
     status,
     progress: progress === null ? null : Math.min(1, progress),
+    playable: amount(value.playable),
+    total: amount(value.total),
     error: text(value.error),
     upload: readUpload(value.upload),
     inBackup: value.inBackup === true,

@@ -146,6 +146,8 @@ export const texts = {
     retry: 'Store it now',
     inBackup: 'It stands in the backup store until the first one takes it.',
   },
+  completing: (there: string, total: string) =>
+    `Being completed: ${there} of ${total} are there and play already.`,
   recovered: (seconds: number) =>
     seconds < 0.05
       ? 'The server stopped while it recorded; nothing is missing.'

@@ -18,14 +18,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, RANGE, USER_AGENT,
+    IF_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, USER_AGENT,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reelroom_library::File;
 use reelroom_library::range::{self, Open, Requested};
+use reelroom_library::{File, LibraryError, Wanted};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -76,6 +76,8 @@ pub(crate) struct FileParams {
     signature: Option<String>,
     /// The file is to be kept: it comes as an attachment, and an open range gets all the rest. Any value but "0" and "false".
     download: Option<String>,
+    /// Of a recording that is still being finished: the file of so many seconds, which stays the same while more is added.
+    through: Option<u64>,
 }
 
 impl FileParams {
@@ -113,7 +115,11 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     check_link(&app, &name, &params)?;
-    let file = app.library().file(&name).await?;
+    let file = app.library().file_as(&name, wanted(&headers, params.through)).await?;
+    if params.is_download() && file.unfinished_ms().is_some() {
+        // Whoever keeps it would keep a part for the whole.
+        return Err(LibraryError::NotFinished(name).into());
+    }
     let validators = validators(&file);
     let mut head = head(&validators);
     match precondition::judge(&headers, &validators) {
@@ -171,6 +177,18 @@ pub(crate) async fn url(
         None => library.signed_link(&name, LINK_VALID).await?,
     };
     Ok(axum::Json(UrlAnswer { recording_url }))
+}
+
+/// Which file of an unfinished recording: whoever goes on reading gets what they began with.
+fn wanted(headers: &HeaderMap, through: Option<u64>) -> Wanted<'_> {
+    let tag = text(headers, IF_RANGE).or_else(|| text(headers, IF_MATCH)).filter(|tag| tag.starts_with('"'));
+    let is_beginning = text(headers, RANGE).is_none_or(|range| range.trim().starts_with("bytes=0-"));
+    match (through, tag) {
+        (Some(seconds), _) => Wanted::Through(seconds),
+        (None, Some(tag)) => Wanted::Tagged(tag),
+        (None, None) if is_beginning => Wanted::Newest,
+        (None, None) => Wanted::Continued,
+    }
 }
 
 fn check_link(app: &WebApp, name: &str, link: &FileParams) -> Result<(), ApiError> {
@@ -271,6 +289,7 @@ mod tests {
             expires: None,
             signature: None,
             download: download.map(str::to_owned),
+            through: None,
         };
         let of = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();

@@ -44,6 +44,12 @@ pub(crate) struct RecordingBody {
     /// While it is being finished, 0 to 1, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<f64>,
+    /// While it is being finished and some of it plays already: seconds that play.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    playable: Option<f64>,
+    /// Beside playable: seconds that it will have, as far as is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<f64>,
     /// Why it failed or ended early, or what troubles it.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -94,6 +100,8 @@ impl From<Recording> for RecordingBody {
             size: recording.size,
             status: recording.status.as_str(),
             progress: recording.progress,
+            playable: recording.unfinished.map(|unfinished| seconds(unfinished.playable_ms)),
+            total: recording.unfinished.map(|unfinished| seconds(unfinished.total_ms)),
             error: recording.error,
             recovered: recording.recovered,
             lost_seconds: recording.recovered.then(|| seconds(recording.lost_ms)),

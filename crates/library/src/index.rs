@@ -571,6 +571,7 @@ fn recording(row: &Row<'_>) -> rusqlite::Result<Recording> {
         sha256: row.get(12)?,
         in_backup: row.get(13)?,
         upload: None,
+        unfinished: None,
     })
 }
 

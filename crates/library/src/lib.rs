@@ -4,6 +4,7 @@
 //!   publish ─► outbox ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
 //!                 └────► backup store, when that refuses ─────►│
 //!   note ──────── what is being recorded ──────────────────►│
+//!   grows ─► growing: what is there of a file in the making, as whole files
 //!   a player's Range ─► range ─► store      link: signed URLs
 //! ```
 //!
@@ -18,6 +19,7 @@
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod growing;
 mod index;
 mod library;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -37,6 +39,7 @@ mod sidecar;
 mod store;
 
 pub use error::LibraryError;
+pub use growing::{Unfinished, Wanted};
 pub use library::{Backup, File, Library, LibraryConfig};
 pub use link::{LinkError, LinkKey, path};
 pub use outbox::{Upload, UploadState};

@@ -1,12 +1,13 @@
 //! The library itself: publishes, lists, finds, reads and deletes recordings.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::error::LibraryError;
+use crate::growing::Unfinisheds;
 use crate::index::Index;
 use crate::link::LinkKey;
 use crate::outbox::{Outbox, Waiting};
@@ -73,6 +74,7 @@ struct Shared {
     prefix: String,
     index: Index,
     outbox: Outbox,
+    growing: Unfinisheds,
     link_key: LinkKey,
     refresh_every: Duration,
     /// Counts scans: what is written during one is newer than what it listed.
@@ -145,6 +147,7 @@ impl Library {
             prefix: if plain.is_empty() { String::new() } else { format!("{plain}/") },
             index,
             outbox: Outbox::new(left),
+            growing: Unfinisheds::default(),
             link_key: config.link_key,
             refresh_every: config.refresh_every,
             generation: AtomicI64::new(1),
@@ -196,6 +199,12 @@ impl Library {
             }
         }
         Ok(())
+    }
+
+    /// The first `seconds` of the file that becomes the recording at `key` of the store play and stay as they are, of `total` as far
+    /// as that is known; 0 seconds: nothing of it plays.
+    pub fn grows(&self, key: &str, file: &Path, seconds: u64, total: Duration) {
+        self.shared.growing.grows(key, file, seconds, total);
     }
 
     /// Forgets a recording in the making: nothing came of it.
@@ -262,7 +271,7 @@ impl Library {
         }
         let mut page = shared.index.page(query).await?;
         for recording in &mut page.recordings {
-            recording.upload = shared.outbox.upload(&shared.key_of(&recording.name));
+            shared.complement(recording);
         }
         Ok(page)
     }
@@ -298,7 +307,7 @@ impl Library {
     pub async fn find(&self, name: &str) -> Result<Recording, LibraryError> {
         match self.shared.index.by_name(name).await? {
             Some(mut recording) => {
-                recording.upload = self.shared.outbox.upload(&self.shared.key_of(name));
+                self.shared.complement(&mut recording);
                 Ok(recording)
             }
             None => self.look_for(name, None).await,
@@ -443,6 +452,16 @@ impl Shared {
 
     fn key_of(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// Adds what the index does not know.
+    fn complement(&self, recording: &mut Recording) {
+        let key = self.key_of(&recording.name);
+        recording.upload = self.outbox.upload(&key);
+        recording.unfinished = self
+            .growing
+            .of(&key)
+            .filter(|_| recording.status == Status::Finishing && recording.upload.is_none());
     }
 
     fn backup_store(&self) -> Result<&Store, LibraryError> {

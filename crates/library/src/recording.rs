@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::growing::Unfinished;
 use crate::outbox::Upload;
 
 /// How far a recording is.
@@ -97,6 +98,8 @@ pub struct Recording {
     pub in_backup: bool,
     /// While the store does not have it yet: it is played from local disk.
     pub upload: Option<Upload>,
+    /// While it is being finished, where some of it plays already.
+    pub unfinished: Option<Unfinished>,
 }
 
 impl Recording {
@@ -119,6 +122,7 @@ impl Recording {
             sha256: None,
             in_backup: false,
             upload: None,
+            unfinished: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { downloadUrl, fileUrl, playbackUrl, type Recording } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
@@ -12,6 +12,9 @@ interface Props {
 
 export function Player({ recording, onClose }: Props) {
   const { name, roomName, startedAt, duration, size } = recording;
+  // What there was of it when it was opened: more may be added, or it may be finished, while it plays.
+  const [playable, setPlayable] = useState(recording.playable);
+  const at = useRef(0);
   const [source, setSource] = useState<string | null>(null);
   const [failed, setFailed] = useState(false);
   const [attempt, setAttempt] = useState(0);
@@ -24,7 +27,7 @@ export function Player({ recording, onClose }: Props) {
     playbackUrl(name)
       .catch(() => fileUrl(name))
       .then((url) => {
-        if (!gone) setSource(url);
+        if (!gone) setSource(playable === null ? url : through(url, playable));
       });
     return () => {
       gone = true;
@@ -48,19 +51,48 @@ export function Player({ recording, onClose }: Props) {
           controls
           autoPlay
           playsInline
-          onError={() => source !== null && setFailed(true)}
+          onTimeUpdate={(event) => {
+            at.current = event.currentTarget.currentTime;
+          }}
+          onLoadedMetadata={(event) => {
+            if (at.current > 0) event.currentTarget.currentTime = at.current;
+          }}
+          onError={() => {
+            if (source === null) return;
+            if (playable === null) {
+              setFailed(true);
+              return;
+            }
+            // It has been finished meanwhile, and is another file: it goes on with that.
+            setPlayable(null);
+            setAttempt(attempt + 1);
+          }}
         />
       )}
       <footer className="player__facts">
         <p className="recording__facts">
           {startedAt > 0 && <span>{format.date(startedAt)}</span>}
           {duration !== null && <span>{format.duration(duration)}</span>}
+          {recording.playable !== null && recording.total !== null && (
+            <span>
+              {texts.completing(format.duration(recording.playable), format.duration(recording.total))}
+            </span>
+          )}
           {size !== null && <span>{format.size(size)}</span>}
         </p>
-        <a className="button" href={downloadUrl(name)} download={name}>
-          <Icon name="download" size={18} /> {texts.list.download}
-        </a>
+        {recording.playable === null && (
+          <a className="button" href={downloadUrl(name)} download={name}>
+            <Icon name="download" size={18} /> {texts.list.download}
+          </a>
+        )}
       </footer>
     </Dialog>
   );
+}
+
+/** The file of so many seconds, which stays the same while more is added. */
+function through(url: string, seconds: number): string {
+  const address = new URL(url, window.location.href);
+  address.searchParams.set('through', String(Math.floor(seconds)));
+  return address.href;
 }

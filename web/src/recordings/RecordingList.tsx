@@ -127,6 +127,23 @@ function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onP
           {texts.status.finishing}
         </progress>
       )}
+      {recording.playable !== null && recording.total !== null && (
+        <>
+          <p className="recording__note">
+            {texts.completing(format.duration(recording.playable), format.duration(recording.total))}
+          </p>
+          <div className="recording__actions">
+            <button
+              type="button"
+              className="button button--primary"
+              aria-label={texts.list.playNamed(name)}
+              onClick={onPlay}
+            >
+              <Icon name="play" size={18} /> {texts.list.play}
+            </button>
+          </div>
+        </>
+      )}
       {status === 'failed' && <p className="recording__error">{recording.error ?? texts.failedUnknown}</p>}
       {status !== 'failed' && recording.error !== null && (
         <p className="recording__error">{recording.error}</p>

@@ -14,6 +14,8 @@ use tokio_util::io::ReaderStream;
 use super::whole::{Again, whole};
 use super::{Library, unix_s};
 use crate::error::LibraryError;
+use crate::growing::{Piece, Wanted};
+use crate::recording::Status;
 use crate::sidecar;
 use crate::store::Object;
 
@@ -38,6 +40,8 @@ enum Place {
     Store(Object),
     Backup(Object),
     Disk(PathBuf),
+    /// What is there of one that is still being made.
+    Unfinished(Piece),
 }
 
 impl File {
@@ -48,6 +52,25 @@ impl File {
             etag: object.etag.clone(),
             modified_ms: object.modified_ms,
             place: place(object),
+        }
+    }
+
+    fn unfinished(name: &str, piece: Piece) -> Self {
+        Self {
+            name: name.to_owned(),
+            size: piece.snapshot.len(),
+            etag: piece.etag.clone(),
+            modified_ms: piece.modified_ms,
+            place: Place::Unfinished(piece),
+        }
+    }
+
+    /// How many milliseconds of the recording it has, where that is not all of it.
+    #[must_use]
+    pub fn unfinished_ms(&self) -> Option<u64> {
+        match &self.place {
+            Place::Unfinished(piece) => Some(piece.snapshot.length_ns() / 1_000_000),
+            _ => None,
         }
     }
 
@@ -67,11 +90,19 @@ impl File {
 }
 
 impl Library {
-    /// The file of a finished recording.
+    /// The file of a finished recording, or a whole one of what is there of a recording that is being finished.
     ///
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn file(&self, name: &str) -> Result<File, LibraryError> {
+        self.file_as(name, Wanted::Newest).await
+    }
+
+    /// [`Library::file`], and which one is wanted where several can be made.
+    ///
+    /// # Errors
+    /// As [`Library::file`].
+    pub async fn file_as(&self, name: &str, wanted: Wanted<'_>) -> Result<File, LibraryError> {
         if !sidecar::is_recording(name) {
             return Err(LibraryError::NotFound(name.to_owned()));
         }
@@ -82,7 +113,12 @@ impl Library {
             return Ok(file);
         }
         let known = shared.index.by_name(name).await?;
-        if known.as_ref().is_some_and(|recording| recording.status.is_active()) {
+        if let Some(recording) = known.as_ref().filter(|recording| recording.status.is_active()) {
+            if recording.status == Status::Finishing
+                && let Some(piece) = shared.growing.piece(&shared.key_of(name), wanted).await
+            {
+                return Ok(File::unfinished(name, piece));
+            }
             return Err(LibraryError::NotFinished(name.to_owned()));
         }
         if let Some(backup) = shared.backup.as_ref().filter(|_| known.is_some_and(|known| known.in_backup)) {
@@ -124,6 +160,14 @@ impl Library {
                 };
                 return whole(range, Again::Never, open).await;
             }
+            Place::Unfinished(piece) => {
+                let (name, piece) = (file.name.clone(), piece.clone());
+                let open = move |range| {
+                    let pieces = piece.stream(&name, range);
+                    async move { Ok(pieces) }.boxed()
+                };
+                return whole(range, Again::Never, open).await;
+            }
         };
         // Only a tag tells whether it is still the same file.
         let again = if object.match_by.is_some() { Again::WhereItBrokeOff } else { Again::Never };
@@ -151,7 +195,7 @@ impl Library {
         match self.file(name).await?.place {
             Place::Store(object) => self.shared.store.presign(&object.name, valid).await,
             // The page may load media from the first store only.
-            Place::Backup(_) | Place::Disk(_) => Ok(None),
+            Place::Backup(_) | Place::Disk(_) | Place::Unfinished(_) => Ok(None),
         }
     }
 }

@@ -68,6 +68,7 @@ impl Library {
         sidecar.stands_alone = beside == Beside::Nothing;
         let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
+        shared.growing.forget(key);
         if let Some(name) = name {
             shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
         }
