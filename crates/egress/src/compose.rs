@@ -1,13 +1,14 @@
 //! Supervises a composer: a child process that makes the MP4 of a take.
 //!
-//! It runs at low priority until somebody waits for its file ([`priority`]), and may crash on whatever media it is given: it is started again, from the take's beginning, and what
-//! it keeps dying of is skipped ([`deaths`]). It never outlives its supervisor: it is killed when the future is dropped, and by the
+//! It runs at low priority until somebody waits for its file ([`priority`]), and may crash on whatever media it is given: it is started
+//! again and goes on with the file that is there, by the journal beside it; what it keeps dying of is skipped ([`deaths`]). It never outlives its supervisor: it is killed when the future is dropped, and by the
 //! kernel when this program dies.
 
 mod deaths;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reelroom_mp4::Journal;
 use reelroom_protocol::ids::EgressId;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(120);
 const LAST_WORDS: usize = 5;
 /// Exit code of a panic.
 const PANICKED: i32 = 101;
+/// The journal of a composer is looked at when it has composed so much more.
+const LOOK_EVERY_NS: u64 = 5_000_000_000;
 
 /// What is to be composed.
 #[derive(Clone, Debug)]
@@ -55,6 +59,18 @@ pub(crate) struct Composition {
     pub(crate) progress: Arc<Progress>,
     /// Cancelled when somebody waits for the file.
     pub(crate) wanted: CancellationToken,
+    /// Hears that more of the file stays as it is.
+    pub(crate) growth_told: Growths,
+}
+
+/// Called with the seconds of a growing file that stay as they are, and the length that it will have, nanoseconds.
+#[derive(Clone, Default)]
+pub(crate) struct Growths(pub(crate) Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl std::fmt::Debug for Growths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Growths").field(&self.0.is_some()).finish()
+    }
 }
 
 /// How far a composer is, for others to look at, and for the next one to know.
@@ -196,6 +212,7 @@ impl Composition {
 
     async fn attempts(&self) -> Result<Composed, String> {
         let mut deaths = Deaths::knowing(self.progress.skips());
+        let mut is_anew = false;
         loop {
             let death = match self.attempt(&deaths).await {
                 Ok(composed) => return Ok(composed),
@@ -212,6 +229,16 @@ impl Composition {
                     tracing::warn!(egress = %self.egress, reason, ?place, ?skip, "the composer keeps dying here: this is skipped");
                     self.progress.keep(&deaths);
                 }
+                // What it goes on with may be what kills it.
+                Verdict::GiveUp
+                    if death.how == How::Died && !is_anew && kept_seconds(&self.output).await > 0 =>
+                {
+                    tracing::warn!(egress = %self.egress, reason, ?place, "the composer keeps dying: it begins anew");
+                    let _ = tokio::fs::remove_file(journal_of(&self.output)).await;
+                    self.tell_growth(0, 0);
+                    deaths = Deaths::knowing(self.progress.skips());
+                    is_anew = true;
+                }
                 Verdict::GiveUp => {
                     tracing::warn!(egress = %self.egress, reason, ?place, "the composer keeps dying");
                     return Err(match death.how {
@@ -226,7 +253,9 @@ impl Composition {
     async fn attempt(&self, deaths: &Deaths) -> Result<Composed, Death> {
         let refused = |reason: String| Death { place: Place::Start, how: How::Refused, reason };
         // The store may know the file of a former attempt by another name: it is replaced, and not written over.
-        let _ = tokio::fs::remove_file(&self.output).await;
+        if tokio::fs::metadata(&self.output).await.is_ok_and(|file| file.nlink() > 1) {
+            let _ = tokio::fs::remove_file(&self.output).await;
+        }
         let _ = tokio::fs::remove_file(self.crumb()).await;
         let mut command = self.command(deaths).map_err(refused)?;
         let mut child = command.spawn().map_err(|error| {
@@ -311,7 +340,7 @@ impl Composition {
         ] {
             command.arg(name).arg(value.to_string());
         }
-        command.arg("--crumb").arg(self.crumb());
+        command.arg("--crumb").arg(self.crumb()).arg("--journal").arg(journal_of(&self.output));
         for skip in deaths.skips() {
             let json = serde_json::to_string(skip).expect("a skip has string keys and whole numbers only");
             command.arg("--skip").arg(json);
@@ -333,6 +362,7 @@ impl Composition {
     async fn listen(&self, stdout: impl AsyncRead + Unpin) -> Result<Said, Hangs> {
         let mut lines = BufReader::new(stdout).lines();
         let mut said = Said::Nothing;
+        let mut looked_ns = None;
         loop {
             let line = match tokio::time::timeout(self.silence, lines.next_line()).await {
                 Ok(Ok(Some(line))) => line,
@@ -343,6 +373,10 @@ impl Composition {
                 Ok(Line::Composing { position_ns, available_ns }) => {
                     self.progress.composed_ns.store(position_ns, Ordering::Relaxed);
                     self.progress.available_ns.store(available_ns, Ordering::Relaxed);
+                    if looked_ns.is_none_or(|looked_ns: u64| position_ns >= looked_ns + LOOK_EVERY_NS) {
+                        looked_ns = Some(position_ns);
+                        self.tell_growth(kept_seconds(&self.output).await, available_ns);
+                    }
                     let lag_ms = available_ns.saturating_sub(position_ns) / 1_000_000;
                     tracing::trace!(egress = %self.egress, position_ns, lag_ms, "composing");
                 }
@@ -351,6 +385,12 @@ impl Composition {
                 Ok(Line::Other) => {}
                 Err(_) => tracing::debug!(egress = %self.egress, line, "the composer says"),
             }
+        }
+    }
+
+    fn tell_growth(&self, seconds: u64, total_ns: u64) {
+        if let Some(tell) = &self.growth_told.0 {
+            tell(seconds, total_ns);
         }
     }
 
@@ -371,6 +411,25 @@ impl Composition {
 /// The file beside an output in which its composer keeps what it is about to do.
 pub(crate) fn crumb_of(output: &Path) -> PathBuf {
     output.with_extension("crumb")
+}
+
+/// The file beside an output by which a composer goes on with it.
+pub(crate) fn journal_of(output: &Path) -> PathBuf {
+    output.with_extension("journal")
+}
+
+/// How many seconds of an output stay as they are, by its journal.
+pub(crate) async fn kept_seconds(output: &Path) -> u64 {
+    #[derive(Deserialize)]
+    struct Kept {
+        seconds: u64,
+    }
+    let journal = journal_of(output);
+    let reading = tokio::task::spawn_blocking(move || {
+        let newest = Journal::newest(&journal).ok()??;
+        Some(serde_json::from_slice::<Kept>(&newest).ok()?.seconds)
+    });
+    reading.await.expect("reading a journal does not panic").unwrap_or(0)
 }
 
 fn has_crashed(status: ExitStatus) -> bool {

@@ -46,4 +46,4 @@ mod turns;
 pub use config::EgressConfig;
 pub use egress::{Egress, Figures};
 pub use error::EgressError;
-pub use shelf::{Shelf, ShelfError};
+pub use shelf::{Growing, Shelf, ShelfError};

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reelroom_protocol::ids::EgressId;
 use reelroom_protocol::proto::EgressStatus;
 use reelroom_take::{Recovery, TakeReader, recover};
 
+use crate::compose::kept_seconds;
 use crate::error::EgressError;
 use crate::job::{EndReason, Job};
 use crate::runner::{self, Following};
@@ -28,6 +30,7 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(), EgressError> {
             continue;
         }
         shared.update(&id, |job| job.resume(unix_ns()));
+        shared.tasks.spawn(offer(Arc::clone(shared), id.clone()));
         shared.tasks.spawn(finish(Arc::clone(shared), id));
     }
     for job in shared.jobs().into_iter().filter(Job::is_active) {
@@ -62,6 +65,27 @@ fn know(shared: &Shared, id: &EgressId, dir: &Path) -> bool {
             false
         }
     }
+}
+
+/// What there is of its file plays at once, long before it is its turn.
+async fn offer(shared: Arc<Shared>, id: EgressId) {
+    let seconds = kept_seconds(&shared.composed_file(&id)).await;
+    if seconds == 0 {
+        return;
+    }
+    let take = shared.take(&id);
+    let looking =
+        tokio::task::spawn_blocking(move || TakeReader::open(&take).map(|take| take.available_ns()));
+    let total_ns = looking.await.expect("opening a take does not panic").unwrap_or(0);
+    let progress = shared.progress(&id);
+    let _ = progress.composed_ns.compare_exchange(
+        0,
+        seconds * 1_000_000_000,
+        Ordering::Relaxed,
+        Ordering::Relaxed,
+    );
+    let _ = progress.available_ns.compare_exchange(0, total_ns, Ordering::Relaxed, Ordering::Relaxed);
+    shared.grows(&id, seconds, total_ns);
 }
 
 async fn finish(shared: Arc<Shared>, id: EgressId) {

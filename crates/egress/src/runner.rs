@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::{Capturing, News};
-use crate::compose::{Composed, Composition, Growth, crumb_of};
+use crate::compose::{Composed, Composition, Growth, crumb_of, journal_of};
 use crate::disk::trouble;
 use crate::job::{EndReason, Outcome};
 use crate::shared::{Shared, remove_dir, unix_ns};
@@ -176,7 +176,7 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
 /// Finishes the file of an ended take. When the server stops it has a bounded time, and the next start does the rest.
 /// `turn` is given back when the file is composed: a store that fails keeps nobody else from composing.
 pub(crate) async fn finish(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     id: &EgressId,
     following: Following,
     turn: Option<SemaphorePermit<'_>>,
@@ -192,7 +192,7 @@ pub(crate) async fn finish(
 }
 
 async fn compose_and_publish(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     id: &EgressId,
     following: Following,
     turn: Option<SemaphorePermit<'_>>,
@@ -204,6 +204,7 @@ async fn compose_and_publish(
                 format!("the recording could not be composed and is tried again at the next start: {error}");
             tracing::warn!(egress = %id, error, "composing failed");
             remember_skips(shared, id);
+            shared.grows(id, 0, 0);
             shared.update(id, |job| job.fail(unix_ns(), &error, CODE_INTERNAL));
             return;
         }
@@ -268,7 +269,11 @@ async fn compose_in_turn(
     Composition { wanted: ended, ..composition }.run().await
 }
 
-async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> Result<Composed, String> {
+async fn compose(
+    shared: &Arc<Shared>,
+    id: &EgressId,
+    composer: Option<Composer>,
+) -> Result<Composed, String> {
     if let Some(composer) = composer {
         match composer.await {
             Ok(Ok(composed)) => return Ok(composed),
@@ -290,7 +295,7 @@ async fn compose(shared: &Shared, id: &EgressId, composer: Option<Composer>) -> 
 
 /// A disk that takes nothing is not the take's fault, and not for ever.
 async fn compose_when_possible(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     id: &EgressId,
     mut composer: Option<Composer>,
 ) -> Result<Composed, String> {
@@ -373,7 +378,9 @@ fn everything_left_out(composed: &Composed) -> Option<&'static str> {
 pub(crate) async fn discard(shared: &Shared, id: &EgressId) {
     remove_dir(&shared.take(id)).await;
     let composed = shared.composed_file(id);
+    shared.grows(id, 0, 0);
     let _ = tokio::fs::remove_file(crumb_of(&composed)).await;
+    let _ = tokio::fs::remove_file(journal_of(&composed)).await;
     let _ = tokio::fs::remove_file(composed).await;
 }
 

@@ -24,12 +24,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::capacity::Estimate;
 use crate::capture::Notes;
-use crate::compose::{Composition, Growth, Progress};
+use crate::compose::{Composition, Growth, Growths, Progress};
 use crate::config::EgressConfig;
 use crate::disk::space::Space;
 use crate::disk::writers::Writers;
 use crate::job::{Job, KEPT, Notice, Start};
-use crate::shelf::Shelf;
+use crate::shelf::{Growing, Shelf};
 use crate::store::JobStore;
 use crate::turns::Turns;
 use crate::{request, template};
@@ -264,7 +264,13 @@ impl Shared {
     }
 
     /// How a recording is composed. `wanted` is not cancelled yet: no client waits for the file.
-    pub(crate) fn composition(&self, id: &EgressId, job: &Job, growth: Growth) -> Composition {
+    pub(crate) fn composition(self: &Arc<Self>, id: &EgressId, job: &Job, growth: Growth) -> Composition {
+        let (shared, of) = (Arc::downgrade(self), id.clone());
+        let tell = move |seconds: u64, total_ns: u64| {
+            if let Some(shared) = shared.upgrade() {
+                shared.grows(&of, seconds, total_ns);
+            }
+        };
         Composition {
             egress: id.clone(),
             command: self.config.compose_command.clone(),
@@ -277,7 +283,15 @@ impl Shared {
             silence: self.config.composer_silence,
             progress: self.progress(id),
             wanted: CancellationToken::new(),
+            growth_told: Growths(Some(Arc::new(tell))),
         }
+    }
+
+    /// So much of a job's file plays while it is being made.
+    pub(crate) fn grows(&self, id: &EgressId, seconds: u64, total_ns: u64) {
+        let Some(job) = self.job(id) else { return };
+        let file = self.composed_file(id);
+        self.shelf.grows(&Growing { file: &file, key: &job.plan().key, seconds, total_ns });
     }
 }
 

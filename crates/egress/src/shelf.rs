@@ -1,9 +1,23 @@
 //! Where finished recordings go.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reelroom_library::{Publication, Published};
+
+/// A recording whose file is still being made.
+#[derive(Clone, Copy, Debug)]
+pub struct Growing<'a> {
+    /// The file so far, on local disk: an MP4 in fragments of a second.
+    pub file: &'a Path,
+    /// As in [`Publication`].
+    pub key: &'a str,
+    /// So many seconds of it play and stay as they are; 0: none.
+    pub seconds: u64,
+    /// Length that it will have, as far as is known, nanoseconds.
+    pub total_ns: u64,
+}
 
 /// Why a recording is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +56,11 @@ pub trait Shelf: Send + Sync + 'static {
     async fn has(&self, key: &str) -> Result<bool, ShelfError> {
         let _ = key;
         Ok(false)
+    }
+
+    /// Hears how much of a file plays that is still being made. The file may be replaced or finished at any moment.
+    fn grows(&self, growing: &Growing<'_>) {
+        let _ = growing;
     }
 
     /// Waits before the recording at `key` is tried again; less than `pause` when somebody asks for it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reelroom_egress::{Shelf, ShelfError};
+use reelroom_egress::{Growing, Shelf, ShelfError};
 use reelroom_library::{Library, LibraryError, Publication, Published};
 
 /// The library, as the recorder sees it.
@@ -21,6 +21,11 @@ impl Shelf for LibraryShelf {
 
     async fn has(&self, key: &str) -> Result<bool, ShelfError> {
         self.0.has(key).await.map_err(refused)
+    }
+
+    fn grows(&self, growing: &Growing<'_>) {
+        let Growing { file, key, seconds, total_ns } = *growing;
+        self.0.grows(key, file, seconds, Duration::from_nanos(total_ns));
     }
 
     async fn pause(&self, key: &str, pause: Duration) {

@@ -129,6 +129,7 @@ fn composition(root: &Path, dies: &str, growth: Growth) -> Composition {
         silence: Duration::from_secs(60),
         progress: Arc::default(),
         wanted: CancellationToken::new(),
+        growth_told: Growths::default(),
     }
 }
 

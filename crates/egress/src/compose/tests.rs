@@ -22,6 +22,7 @@ fn composition(root: &Path, script: &str) -> Composition {
         silence: SILENCE,
         progress: Arc::default(),
         wanted: CancellationToken::new(),
+        growth_told: Growths::default(),
     }
 }
 
@@ -45,10 +46,11 @@ async fn it_is_told_what_to_make_and_is_nice() {
     let arguments = appears(&root.path().join("take.arguments")).await;
     let (take, out) = (root.path().join("take"), root.path().join("out.mp4"));
     let expected = format!(
-        "{} -o {} --progress --follow --audio-only --width 1280 --height 720 --fps 30 --video-kbps 3000 --audio-kbps 128 --keyframe-ms 2000 --crumb {}",
+        "{} -o {} --progress --follow --audio-only --width 1280 --height 720 --fps 30 --video-kbps 3000 --audio-kbps 128 --keyframe-ms 2000 --crumb {} --journal {}",
         take.display(),
         out.display(),
-        root.path().join("out.crumb").display()
+        root.path().join("out.crumb").display(),
+        root.path().join("out.journal").display()
     );
     assert_eq!(arguments, expected);
     let own: i32 = nice(0).unwrap();
