@@ -10,8 +10,12 @@
 //! wall clock: a picture is composed once the take is complete up to its end, however long that took, so the same take gives the
 //! same file while it grows and a year later.
 
+mod decode;
+mod go_on;
+mod track;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::Duration,
 };
@@ -22,21 +26,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canvas::Canvas,
-    encode::{AAC_FRAME_SAMPLES, AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
+    encode::{AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
     error::ComposeError,
     layout::Layout,
     limit::{LOOK_AHEAD_FRAMES, Limiter},
     output::Output,
     preset::Preset,
     report::{Reporter, TrackReport},
-    resume::{Keeper, Kept, Part, Replay, Replayed},
+    resume::{Keeper, Kept, Replay},
     skip::{Skip, Skipped, Skips},
-    source::{Due, Source},
+    source::Source,
     step::Step,
     timeline::{Scene, Timeline},
-    video::{Picture, Showing, Shown, VideoDecoder},
-    voice::{EARLY_NS, OpusDecoder, Outcome, Voice},
+    video::Picture,
+    voice::{EARLY_NS, Outcome},
 };
+
+use self::{decode::DueTo, track::Track};
 
 pub use crate::source::Follow;
 
@@ -49,16 +55,6 @@ const MOST_AHEAD: u64 = 8;
 const AHEAD_BYTES: usize = 32 << 20;
 /// What a composer needs to go on is kept so often, seconds of the file.
 const KEEP_EVERY_S: u64 = 5;
-/// A composer that goes on hears so much of what was before, seconds: its decoders, pacers, limiter and encoder are then as if they had
-/// heard all of it.
-const WARM_S: u64 = 20;
-/// A decoder that gives pictures back later than it got them may be that many ahead.
-const MOST_WAITING: usize = 48;
-/// A picture that comes out after one that is shown at most so much later has missed its turn. A decoder does this while it learns
-/// how pictures are reordered.
-const MISSED_NS: u64 = 250_000_000;
-/// A track of which so many frames made no picture cannot be read.
-const UNREADABLE_AFTER: u64 = 60;
 const SECOND_NS: u128 = 1_000_000_000;
 
 /// How to compose.
@@ -181,39 +177,6 @@ pub fn compose_kept(
     composer.run(0, keeper, observer)
 }
 
-#[derive(Default)]
-struct Track {
-    segment: Option<SegmentId>,
-    decoder: Option<VideoDecoder>,
-    voice: Option<Voice>,
-    picture: Option<Picture>,
-    /// Number of `picture`.
-    number: u64,
-    /// Decoded ahead: the output picture each is for, the picture, its number.
-    ahead: VecDeque<(u64, Picture, u64)>,
-    /// RTP time of the newest picture of the present segment.
-    newest_rtp: Option<u64>,
-    clock_rate_hz: u32,
-    /// Frames or packets that were due so far, decoded or not.
-    due: u64,
-    /// Pictures up to here were counted by a composer before this one.
-    told_to_ns: Option<u64>,
-    /// It is not published any more; what of its sound is still to be heard, is.
-    leaving: bool,
-}
-
-/// What is due with an output picture.
-struct DueTo {
-    /// Of tracks of this kind only.
-    kind: TrackKind,
-    /// Up to here, nanoseconds.
-    to_ns: u64,
-    /// Number of the output picture.
-    frame: u64,
-    /// Nothing of it is to be touched.
-    is_skipped: bool,
-}
-
 struct Composer {
     source: Source,
     preset: Preset,
@@ -306,142 +269,6 @@ impl Composer {
         observer.progress(self.progress(frame));
         observer.begin(&Step::Finish);
         self.finish(frame, keeper)
-    }
-
-    /// What is needed to go on behind second `seconds` of the file.
-    fn known_at(&self, seconds: u64) -> Part {
-        let mut reporter = self.reporter.clone();
-        for (id, track) in &self.tracks {
-            track.tally(reporter.report(id));
-        }
-        Part {
-            seconds,
-            file: None,
-            pictures: self.pictures.as_ref().map(|(_, encoder)| encoder.fingerprint().clone()),
-            sound: self.sound.fingerprint().clone(),
-            reporter,
-            skips: self.skips.state(),
-            due: self.tracks.iter().map(|(id, track)| (id.clone(), track.due)).collect(),
-            unreadable: self.unreadable.clone(),
-        }
-    }
-
-    /// Goes through the take up to where the file ends, decoding only what is needed to go on; gives back the number of the next picture.
-    /// `None` if the take has less than that.
-    fn go_on(&mut self, part: Part, observer: &mut dyn Observer) -> Result<Option<u64>, ComposeError> {
-        let per_second = u64::from(self.preset.frames_per_second);
-        let samples = u64::from(SAMPLE_RATE_HZ / self.preset.frames_per_second);
-        let first = part.seconds * per_second;
-        let warm = first.saturating_sub(WARM_S * per_second);
-        self.mixed = warm * samples;
-        // Frames of the new encoder have to begin where those of the old one did.
-        self.sound_from = self.mixed.next_multiple_of(u64::from(AAC_FRAME_SAMPLES));
-        self.output.leave_out(self.sound_from / u64::from(AAC_FRAME_SAMPLES), part.seconds);
-        self.unreadable.clone_from(&part.unreadable);
-        self.replay = Some(Replay::hearing_from(warm));
-        for frame in 0..first {
-            if frame.is_multiple_of(per_second) {
-                observer.progress(self.progress(first));
-            }
-            if !self.await_picture(frame, observer)? {
-                return Ok(None);
-            }
-            self.apply_facts(self.shown_ns(frame));
-            let is_skipped = self.skips.picture(self.time_ns(frame), self.time_ns(frame + 1));
-            for track in self.source.tracks() {
-                let to_ns = self.shown_ns(frame);
-                self.decode(&track, &DueTo { kind: TrackKind::Video, to_ns, frame, is_skipped }, observer)?;
-                let to_ns = self.heard_ns(frame) + EARLY_NS;
-                self.decode(&track, &DueTo { kind: TrackKind::Audio, to_ns, frame, is_skipped }, observer)?;
-            }
-            if frame >= warm {
-                self.mix(frame, is_skipped, observer)?;
-            }
-        }
-        self.decoded = first;
-        let last = first.saturating_sub(1);
-        let last_ns = self.shown_ns(last);
-        let due = DueTo { kind: TrackKind::Video, to_ns: last_ns, frame: last, is_skipped: false };
-        for (id, count) in &part.due {
-            self.take_as_many(id, *count, &due, observer)?;
-        }
-        for (id, unit) in self.replay.take().unwrap_or_default().finish(last_ns) {
-            self.make_up_for(&id, unit, observer)?;
-        }
-        // From here on everything is counted again.
-        self.reporter = part.reporter;
-        self.unreadable = part.unreadable;
-        self.skips.go_on(&part.skips);
-        self.sound.go_on(part.sound);
-        for (id, track) in &mut self.tracks {
-            track.count_anew();
-            track.told_to_ns = self.reporter.report(id).media_to_ns;
-        }
-        // A decoder that began anew may give its pictures back later than the former one did.
-        for track in self.source.tracks() {
-            self.wring(&track, &due, observer)?;
-        }
-        self.tracks.values_mut().for_each(|track| track.show(last));
-        if let Some((canvas, encoder)) = &mut self.pictures {
-            let tracks = &self.tracks;
-            let newest =
-                |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
-            canvas.draw(&self.scene, &newest)?;
-            encoder.go_on(part.pictures.unwrap_or_default());
-        }
-        Ok(Some(first))
-    }
-
-    /// A decoder that gives pictures back late had got more frames than were due: takes those too, until it is `count`.
-    fn take_as_many(
-        &mut self,
-        id: &TrackId,
-        count: u64,
-        due: &DueTo,
-        observer: &mut dyn Observer,
-    ) -> Result<(), ComposeError> {
-        while self.tracks.get(id).is_some_and(|track| track.due < count) {
-            let Some(opened) = self.source.next_segment(id).and_then(|segment| self.opened(segment)) else {
-                break;
-            };
-            if opened.codec.kind() != due.kind {
-                break;
-            }
-            let Some(next) = self.source.next_ahead(id, opened.segment, due.to_ns) else { break };
-            self.decode_one(id, &opened, due, next, observer)?;
-        }
-        Ok(())
-    }
-
-    /// Does what was left out while the take was gone through.
-    fn make_up_for(
-        &mut self,
-        id: &TrackId,
-        unit: Replayed,
-        observer: &mut dyn Observer,
-    ) -> Result<(), ComposeError> {
-        match unit {
-            Replayed::Frame { opened, frame, number, due } => {
-                self.feed(id, &opened, frame, number, due, observer)?;
-                if let Some(track) = self.tracks.get_mut(id) {
-                    track.show(due);
-                }
-                Ok(())
-            }
-            Replayed::Closed => {
-                if let Some(track) = self.tracks.get_mut(id) {
-                    let rest = track.close_pictures(self.reporter.report(id));
-                    self.keep_pictures(id, 0, rest);
-                }
-                Ok(())
-            }
-            Replayed::Muted => {
-                if let Some(track) = self.tracks.get_mut(id) {
-                    track.picture = None;
-                }
-                Ok(())
-            }
-        }
     }
 
     /// When picture number `frame` begins, nanoseconds.
@@ -659,180 +486,6 @@ impl Composer {
         }
     }
 
-    /// Decodes what is due of a track.
-    fn decode(&mut self, id: &TrackId, due: &DueTo, observer: &mut dyn Observer) -> Result<(), ComposeError> {
-        loop {
-            let Some(segment) = self.source.next_segment(id) else { return Ok(()) };
-            let Some(opened) = self.opened(segment) else { return Ok(()) };
-            if opened.codec.kind() != due.kind {
-                return Ok(());
-            }
-            let next = self.source.next_frame(id, due.to_ns);
-            let Some(next) = next else { return Ok(()) };
-            self.decode_one(id, &opened, due, next, observer)?;
-        }
-    }
-
-    /// What is known of a segment, also before its fact is due: its first frames may belong before their arrival.
-    fn opened(&self, segment: SegmentId) -> Option<SegmentOpened> {
-        self.segments.get(&segment).or_else(|| self.source.announced(segment)).cloned()
-    }
-
-    /// Decodes a frame or packet of a track.
-    fn decode_one(
-        &mut self,
-        id: &TrackId,
-        opened: &SegmentOpened,
-        due: &DueTo,
-        Due { frame, moment, degrees }: Due,
-        observer: &mut dyn Observer,
-    ) -> Result<(), ComposeError> {
-        if self.gone.contains(id) || (due.kind == TrackKind::Video && self.pictures.is_none()) {
-            let is_gone = self.gone.contains(id);
-            let reason = if is_gone { DropReason::AfterEnd } else { DropReason::NotWanted };
-            self.reporter.report(id).received(Outcome::Dropped(reason));
-            return Ok(());
-        }
-        let track = self.tracks.entry(id.clone()).or_default();
-        let number = track.due;
-        track.due += 1;
-        if self.source.is_left_out(id, frame.at_ns, due.to_ns) {
-            self.reporter.more_left_out(id);
-            self.reporter.report(id).received(Outcome::Dropped(DropReason::Encrypted));
-            return Ok(());
-        }
-        let report = self.reporter.report(id);
-        if self.skips.frame(id, frame.at_ns, moment.at_ns) || due.is_skipped {
-            report.received(Outcome::Dropped(DropReason::Skipped));
-            let rest = track.skip(report);
-            if let Some(replay) = &mut self.replay {
-                replay.skip(id);
-            }
-            self.keep_pictures(id, due.frame, rest);
-            return Ok(());
-        }
-        let next = Due { frame, moment, degrees };
-        let Some(replay) = &mut self.replay else {
-            return self.feed(id, opened, next, number, due.frame, observer);
-        };
-        for unit in replay.frame(id, opened, next, number, due.frame) {
-            self.make_up_for(id, unit, observer)?;
-        }
-        Ok(())
-    }
-
-    /// Decodes a frame or packet, which is number `number` of its track and due with output picture `due`.
-    fn feed(
-        &mut self,
-        id: &TrackId,
-        opened: &SegmentOpened,
-        Due { frame, moment, degrees }: Due,
-        number: u64,
-        due: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(), ComposeError> {
-        let track = self.tracks.entry(id.clone()).or_default();
-        let report = self.reporter.report(id);
-        observer.begin(&Step::Decode {
-            track: id,
-            segment: opened.segment,
-            frame: number,
-            at_ns: frame.at_ns,
-        });
-        report.frames += 1;
-        let mut shown = Vec::new();
-        if track.segment != Some(opened.segment) {
-            shown = track.close_pictures(report);
-            track.open(opened)?;
-        }
-        let outcome = if let Some(voice) = &mut track.voice {
-            self.skips.recovered(id, moment.at_ns);
-            self.reporter.media(id, moment.at_ns);
-            voice.push(frame.data, frame.rtp, moment)
-        } else if let Some(decoder) = &mut track.decoder {
-            let showing = Showing { rtp: frame.rtp, at_ns: moment.at_ns, degrees };
-            let broken = decoder.broken();
-            shown.extend(decoder.decode(frame.data, frame.keyframe, showing));
-            match decoder.broken() - broken {
-                0 if decoder.is_blind() => Outcome::Dropped(DropReason::BeforeKeyframe),
-                0 => Outcome::Placed,
-                _ => Outcome::Dropped(DropReason::Broken),
-            }
-        } else {
-            Outcome::Dropped(DropReason::UnknownCodec)
-        };
-        let report = self.reporter.report(id);
-        report.unknown_codec += u64::from(outcome == Outcome::Dropped(DropReason::UnknownCodec));
-        report.received(outcome);
-        let is_unreadable = opened.codec.kind() == TrackKind::Video
-            && report.pictures == 0
-            && report.frames >= UNREADABLE_AFTER;
-        if is_unreadable && shown.is_empty() && report.left_out.is_none() {
-            tracing::warn!(track = %id, codec = ?opened.codec, "no decoder here can read this track: its place stays empty");
-            self.reporter.unreadable(id, opened.first_at_ns, moment.at_ns);
-            self.unreadable.push((moment.at_ns, id.clone(), Some(LeftOutWhy::Unreadable)));
-        } else if report.pictures == 0 && report.left_out.is_some() && !shown.is_empty() {
-            self.unreadable.push((moment.at_ns, id.clone(), None));
-        }
-        self.keep_pictures(id, due, shown);
-        Ok(())
-    }
-
-    /// Pictures that are due and still in their decoder: it gives them back when it has seen what comes behind them.
-    fn wring(&mut self, id: &TrackId, due: &DueTo, observer: &mut dyn Observer) -> Result<(), ComposeError> {
-        let owes = |track: &Track| track.decoder.as_ref().is_some_and(|decoder| decoder.owes(due.to_ns));
-        loop {
-            let track = self.tracks.get(id).filter(|track| owes(track));
-            let Some(segment) = track.and_then(|track| track.segment) else { return Ok(()) };
-            let Some(opened) = self.opened(segment) else { return Ok(()) };
-            if let Some(next) = self.source.next_ahead(id, segment, due.to_ns) {
-                self.decode_one(id, &opened, due, next, observer)?;
-                continue;
-            }
-            if self.source.is_over(id, segment, due.to_ns)
-                && let Some(track) = self.tracks.get_mut(id)
-            {
-                let rest = track.close(self.reporter.report(id));
-                self.keep_pictures(id, due.frame, rest);
-            }
-            return Ok(());
-        }
-    }
-
-    /// Keeps decoded pictures for the output pictures that show them, none of which is before `frame`.
-    fn keep_pictures(&mut self, id: &TrackId, frame: u64, shown: Vec<Shown>) {
-        for Shown { picture, showing } in shown {
-            self.numbers += 1;
-            self.skips.recovered(id, showing.at_ns);
-            let first = self.first_shown(showing.at_ns).max(frame);
-            let Some(track) = self.tracks.get_mut(id) else { return };
-            if track.told_to_ns.is_none_or(|told_ns| told_ns < showing.at_ns) {
-                track.told_to_ns = None;
-                self.reporter.picture(id, showing.at_ns);
-            }
-            let rate = track.clock_rate_hz;
-            let missed_ticks = (u128::from(MISSED_NS) * u128::from(rate) / SECOND_NS) as u64;
-            if track
-                .newest_rtp
-                .is_some_and(|newest| (1..missed_ticks).contains(&newest.saturating_sub(showing.rtp)))
-            {
-                continue;
-            }
-            track.newest_rtp = Some(showing.rtp);
-            let first = track.ahead.back().map_or(first, |(before, ..)| first.max(*before));
-            track.ahead.push_back((first, picture.turned(showing.degrees), self.numbers));
-            if track.ahead.len() > MOST_WAITING {
-                track.ahead.pop_front();
-            }
-        }
-    }
-
-    /// Number of the first output picture that shows what belongs to `at_ns`.
-    fn first_shown(&self, at_ns: u64) -> u64 {
-        let near = (u128::from(at_ns) * u128::from(self.preset.frames_per_second) / SECOND_NS) as u64;
-        (near.saturating_sub(1)..near + 2).find(|frame| self.shown_ns(*frame) >= at_ns).unwrap_or(near + 2)
-    }
-
     fn finish(mut self, frames: u64, mut keeper: Option<Keeper>) -> Result<Composed, ComposeError> {
         let mut pictures_hash = 0;
         if let Some((_, encoder)) = self.pictures.take() {
@@ -880,71 +533,5 @@ impl Composer {
         }
         composed.size_bytes = self.output.finish(duration_ns)?;
         Ok(composed)
-    }
-}
-
-impl Track {
-    /// Output picture number `frame` is at hand: it shows the newest of what was decoded for it.
-    fn show(&mut self, frame: u64) {
-        while self.ahead.front().is_some_and(|(first, ..)| *first <= frame) {
-            let (_, picture, number) = self.ahead.pop_front().expect("there is a first one");
-            (self.picture, self.number) = (Some(picture), number);
-        }
-    }
-
-    /// A frame is left out. What its decoder would make of the next ones without it nobody knows: they wait for a keyframe. Sound
-    /// goes on, its decoder conceals what is missing.
-    fn skip(&mut self, report: &mut TrackReport) -> Vec<Shown> {
-        self.close_pictures(report)
-    }
-
-    fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
-        self.segment = Some(segment.segment);
-        (self.clock_rate_hz, self.newest_rtp) = (segment.clock_rate_hz, None);
-        match segment.codec.kind() {
-            TrackKind::Audio => self.voice.get_or_insert_default().open(OpusDecoder::new(segment)?),
-            TrackKind::Video => self.decoder = VideoDecoder::new(segment)?,
-        }
-        if self.decoder.is_none() && self.voice.is_none() {
-            tracing::warn!(track = %segment.track, codec = ?segment.codec, "this codec cannot be composed yet");
-        }
-        Ok(())
-    }
-
-    /// Adds what the present decoders have counted.
-    fn tally(&self, report: &mut TrackReport) {
-        if let Some(decoder) = &self.decoder {
-            report.broken += decoder.broken();
-        }
-        if let Some(voice) = &self.voice {
-            voice.tally(report);
-        }
-    }
-
-    /// What the present decoders have counted so far has been told already.
-    fn count_anew(&mut self) {
-        if let Some(decoder) = &mut self.decoder {
-            decoder.count_anew();
-        }
-        if let Some(voice) = &mut self.voice {
-            voice.count_anew();
-        }
-    }
-
-    /// Ends all; the report gets what it has to add. Pictures that were still in their decoder come back.
-    fn close(&mut self, report: &mut TrackReport) -> Vec<Shown> {
-        if let Some(voice) = self.voice.take() {
-            voice.tally(report);
-        }
-        self.close_pictures(report)
-    }
-
-    /// Ends the present decoder of pictures. Sound goes on with the next segment.
-    fn close_pictures(&mut self, report: &mut TrackReport) -> Vec<Shown> {
-        let Some(decoder) = self.decoder.take() else { return Vec::new() };
-        self.segment = None;
-        let (rest, broken) = decoder.finish();
-        report.broken += broken;
-        rest
     }
 }
