@@ -1,11 +1,9 @@
 //! What requests carry. A mistake in it is answered like every other error.
 
 use axum::extract::{FromRequest, FromRequestParts};
+use reelroom_limits::signalling::NAME_BYTES;
 
 use crate::error::ApiError;
-
-/// LiveKit's own bound for names of rooms and participants.
-const MAX_NAME_BYTES: usize = 256;
 
 /// A JSON body.
 #[derive(FromRequest)]
@@ -28,8 +26,8 @@ pub(crate) struct Path<T>(pub(crate) T);
 /// [`ApiError::BadRequest`].
 pub(crate) fn name(value: Option<String>, field: &str) -> Result<String, ApiError> {
     let value = value.filter(|value| !value.trim().is_empty()).ok_or_else(|| ApiError::required(field))?;
-    if value.len() > MAX_NAME_BYTES {
-        return Err(ApiError::BadRequest(format!("{field} is too long: it may have {MAX_NAME_BYTES} bytes")));
+    if value.len() > NAME_BYTES {
+        return Err(ApiError::BadRequest(format!("{field} is too long: it may have {NAME_BYTES} bytes")));
     }
     Ok(value)
 }

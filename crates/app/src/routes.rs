@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
+use reelroom_limits as limits;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -18,9 +19,6 @@ use utoipa_axum::routes;
 
 use crate::app::WebApp;
 use crate::{error, health, page, play, recordings, token, webhook};
-
-/// More than any webhook of a LiveKit server.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 impl WebApp {
     /// The page and every route of the REST API. What comes before it in a router wins.
@@ -37,7 +35,7 @@ impl WebApp {
         })
         .route_layer(middleware::from_fn_with_state(self.clone(), count))
         .fallback_service(page.with_state::<()>(self.clone()))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(limits::http::REST_BODY_BYTES))
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(SetResponseHeaderLayer::if_not_present(
             X_CONTENT_TYPE_OPTIONS,

@@ -5,6 +5,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use axum::routing::post;
+use reelroom_limits as limits;
 use reelroom_protocol::proto::{
     ListEgressRequest, ListEgressResponse, RoomCompositeEgressRequest, StopEgressRequest, UpdateLayoutRequest,
 };
@@ -15,7 +16,6 @@ use crate::reach::Reach;
 use crate::request::invalid;
 use crate::shared::unix_ns;
 
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// LiveKit's other methods.
 const UNSUPPORTED: [&str; 6] = [
     "StartEgress",
@@ -38,7 +38,7 @@ impl Egress {
             .route("/twirp/livekit.Egress/UpdateLayout", post(update_layout))
             .route("/twirp/livekit.Egress/{method}", post(other))
             .method_not_allowed_fallback(twirp::no_route)
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES))
             .layer(reelroom_media::cors())
             .with_state(self.clone())
     }

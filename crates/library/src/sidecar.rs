@@ -10,6 +10,7 @@
 //! Others may have written them, and anything in them: a field that is not what it should be is as good as missing, and no
 //! text or time is larger than a list can show.
 
+use reelroom_limits::library::SMALL_FILE_BYTES;
 use serde::Serialize;
 use serde_json::Value;
 use time::PrimitiveDateTime;
@@ -18,7 +19,6 @@ use time::macros::format_description;
 
 use crate::publication::Publication;
 use crate::recording::{Recording, Status};
-use crate::store::MAX_SMALL_BYTES;
 
 pub(crate) const EXTENSION: &str = ".mp4";
 const METADATA_FOLDER: &str = ".metadata/";
@@ -193,7 +193,7 @@ impl Sidecar {
             json
         };
         let json = write(self);
-        if json.len() as u64 <= MAX_SMALL_BYTES {
+        if json.len() as u64 <= SMALL_FILE_BYTES {
             return json;
         }
         // It would not be read again.

@@ -26,6 +26,7 @@ use futures::stream::{BoxStream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use reelroom_limits::library::SMALL_FILE_BYTES;
 
 use crate::error::LibraryError;
 pub use limits::Limits;
@@ -44,8 +45,6 @@ const MAX_FOREIGN_KEY_BYTES: usize = 4096;
 const MAX_REASON_CHARS: usize = 400;
 /// A folder is listed in one go, and may take as long as so many other calls.
 const LISTING_CALLS: u32 = 12;
-/// What stands beside a recording may have so many bytes.
-pub(crate) const MAX_SMALL_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Which store.
 #[derive(Clone, Debug)]
@@ -252,14 +251,14 @@ impl Store {
             let (size, mut stream, mut bytes) = (got.meta.size, got.into_stream(), Vec::new());
             let too_large = || LibraryError::Unreadable {
                 name: name.to_owned(),
-                reason: format!("it has more than the {MAX_SMALL_BYTES} bytes that a description may have"),
+                reason: format!("it has more than the {SMALL_FILE_BYTES} bytes that a description may have"),
             };
-            if size > MAX_SMALL_BYTES {
+            if size > SMALL_FILE_BYTES {
                 return Err(too_large());
             }
             while let Some(some) = stream.next().await {
                 let some = some.map_err(|error| of(name, error))?;
-                if bytes.len() + some.len() > MAX_SMALL_BYTES as usize {
+                if bytes.len() + some.len() > SMALL_FILE_BYTES as usize {
                     return Err(too_large());
                 }
                 bytes.extend_from_slice(&some);

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use reelroom_limits::media::DATAGRAM_BYTES;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -33,8 +34,6 @@ use crate::error::MediaError;
 use crate::session::stun;
 use addresses::{Interface, MediaListen, Reach};
 
-/// A large datagram of WebRTC is below the usual MTU.
-const MAX_DATAGRAM: usize = 2000;
 /// A second of a busy room; what does not fit is dropped, as a full network would.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 const TCP_QUEUE: usize = 1024;
@@ -391,7 +390,7 @@ impl Mux {
     }
 
     async fn read_udp(self: Arc<Self>, endpoint: Arc<Endpoint>) {
-        let mut buffer = [0; MAX_DATAGRAM];
+        let mut buffer = [0; DATAGRAM_BYTES];
         loop {
             let received = tokio::select! {
                 () = endpoint.stop.cancelled() => return,
@@ -474,7 +473,7 @@ impl Mux {
         self.routes().tcp.insert(source, to_peer);
         let reading = async {
             let mut unnamed = Some(unnamed);
-            let mut buffer = [0; MAX_DATAGRAM];
+            let mut buffer = [0; DATAGRAM_BYTES];
             loop {
                 let patience = if unnamed.is_some() { TCP_NAMED_WITHIN } else { TCP_IDLE };
                 let len = tokio::time::timeout(patience, read_frame(&mut read, &mut buffer)).await.ok()??;

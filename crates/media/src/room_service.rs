@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::post;
+use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
 use reelroom_protocol::ids::{RoomName, TrackSid};
 use reelroom_protocol::proto::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason, ListParticipantsRequest,
@@ -19,9 +20,6 @@ use reelroom_sfu::{Now, Room};
 
 use crate::error::MediaError;
 use crate::server::MediaServer;
-
-const MAX_NAME_BYTES: usize = 256;
-const MAX_METADATA_BYTES: usize = 512 * 1024;
 
 type Answer = Result<Response, TwirpError>;
 
@@ -111,7 +109,7 @@ async fn create_room(
     if message.name.is_empty() {
         return Err(invalid("request has missing or invalid field: name"));
     }
-    if message.name.len() > MAX_NAME_BYTES || message.metadata.len() > MAX_METADATA_BYTES {
+    if message.name.len() > NAME_BYTES || message.metadata.len() > METADATA_BYTES {
         return Err(invalid("room name or metadata is too long"));
     }
     Ok(respond(request.encoding, &server.rooms().create(message).await?))
@@ -194,7 +192,7 @@ async fn update_participant(
     request: Request<UpdateParticipantRequest>,
 ) -> Answer {
     let room = admin(&server, &headers, &request.message.room)?;
-    if request.message.metadata.len() > MAX_METADATA_BYTES {
+    if request.message.metadata.len() > METADATA_BYTES {
         return Err(invalid("metadata is too long"));
     }
     let message = request.message;
@@ -231,7 +229,7 @@ async fn update_room_metadata(
     request: Request<UpdateRoomMetadataRequest>,
 ) -> Answer {
     let room = admin(&server, &headers, &request.message.room)?;
-    if request.message.metadata.len() > MAX_METADATA_BYTES {
+    if request.message.metadata.len() > METADATA_BYTES {
         return Err(invalid("metadata is too long"));
     }
     let metadata = request.message.metadata;

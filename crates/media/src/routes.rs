@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use reelroom_limits as limits;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use crate::server::MediaServer;
 use crate::{room_service, signal};
 
-const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 
 impl MediaServer {
@@ -17,7 +17,7 @@ impl MediaServer {
     pub fn router(&self) -> Router {
         signal::router()
             .merge(room_service::router())
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES))
             .layer(cors())
             .with_state(self.clone())
     }

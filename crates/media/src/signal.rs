@@ -13,6 +13,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use futures::{SinkExt as _, StreamExt as _};
 use prost::Message as _;
+use reelroom_limits::signalling::NAME_BYTES;
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
     DisconnectReason, LeaveRequest, SignalRequest, SignalResponse, leave_request, signal_response,
@@ -25,7 +26,6 @@ use crate::mux::addresses::Reach;
 use crate::room_task::{Arrival, Command};
 use crate::server::MediaServer;
 
-const MAX_NAME_BYTES: usize = 256;
 /// LiveKit's limit of a signalling message.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// How long a client that stops reading holds up the end of its connection.
@@ -110,7 +110,7 @@ fn admit(
     if identity.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "identity cannot be empty"));
     }
-    if identity.len() > MAX_NAME_BYTES || grants.room.len() > MAX_NAME_BYTES {
+    if identity.len() > NAME_BYTES || grants.room.len() > NAME_BYTES {
         return Err(refuse(StatusCode::BAD_REQUEST, "identity or room name is too long"));
     }
     if grants.room.is_empty() {

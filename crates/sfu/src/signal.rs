@@ -1,5 +1,6 @@
 //! What clients ask for by signalling, all but SDP and candidates, which are the shell's.
 
+use reelroom_limits::signalling::{ATTRIBUTES_BYTES, METADATA_BYTES, PENDING_TRACKS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, Ping, Pong, RequestResponse, TrackPublishedResponse, TrackSource,
@@ -9,11 +10,6 @@ use reelroom_protocol::proto::{
 use crate::participant::{Audience, PendingTrack};
 use crate::room::{Now, Room};
 use crate::track::info_of;
-
-/// How many announced tracks of a participant may wait for their media.
-const MAX_PENDING_TRACKS: usize = 20;
-const MAX_METADATA_BYTES: usize = 512 * 1024;
-const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
 
 impl Room {
     /// A signalling message of a participant. SDP and candidates are not for the room and do nothing here.
@@ -123,7 +119,7 @@ impl Room {
             Some((Reason::NotAllowed, "does not have permission to publish this source"))
         } else if kind == TrackType::Data {
             Some((Reason::UnsupportedType, "only audio and video tracks can be published"))
-        } else if participant.pending.len() >= MAX_PENDING_TRACKS {
+        } else if participant.pending.len() >= PENDING_TRACKS {
             Some((Reason::LimitExceeded, "too many tracks are being published"))
         } else {
             None
@@ -149,7 +145,7 @@ impl Room {
             request.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
         let refusal = if !participant.grants.may_update_own_metadata() {
             Some((Reason::NotAllowed, "does not have permission to update own metadata"))
-        } else if request.metadata.len() > MAX_METADATA_BYTES || attribute_bytes > MAX_ATTRIBUTES_BYTES {
+        } else if request.metadata.len() > METADATA_BYTES || attribute_bytes > ATTRIBUTES_BYTES {
             Some((Reason::LimitExceeded, "metadata or attributes are too large"))
         } else {
             None
