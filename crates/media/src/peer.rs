@@ -232,10 +232,17 @@ impl Peer {
         self.down.iter().find(|(_, line)| line.mid.as_deref() == Some(mid)).map(|(track, _)| track.clone())
     }
 
-    pub(crate) fn forward(&mut self, track: &TrackSid, packet: &Packet, rewrite: Rewrite) {
+    /// Sends a packet of a track, or something that belongs in front of it.
+    pub(crate) fn forward(
+        &mut self,
+        track: &TrackSid,
+        packet: &Packet,
+        rewrite: Rewrite,
+        instead: Option<&[u8]>,
+    ) {
         let Some(line) = self.down.get(track) else { return };
         let (Some(mid), Some(payload_type)) = (&line.mid, line.payload_type(packet.codec)) else { return };
-        self.subscriber.session.send(mid, payload_type, packet, rewrite);
+        self.subscriber.session.send(mid, payload_type, packet, rewrite, instead);
         self.subscriber.dirty = true;
     }
 }

@@ -305,8 +305,15 @@ impl Session {
             .collect()
     }
 
-    /// Sends a packet of another session under new numbers.
-    pub(crate) fn send(&mut self, mid: &str, payload_type: u8, packet: &Packet, rewrite: Rewrite) {
+    /// Sends a packet of another session under new numbers, or a payload that belongs in front of it.
+    pub(crate) fn send(
+        &mut self,
+        mid: &str,
+        payload_type: u8,
+        packet: &Packet,
+        rewrite: Rewrite,
+        instead: Option<&[u8]>,
+    ) {
         let mut direct = self.rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(Mid::from(mid), None) else { return };
         let mut ext_vals = str0m::rtp::ExtensionValues::default();
@@ -324,9 +331,9 @@ impl Session {
             rewrite.seq.into(),
             rewrite.rtp,
             packet.inner.timestamp,
-            packet.inner.payload.clone(),
+            instead.map_or_else(|| packet.inner.payload.clone(), Into::into),
         )
-        .marker(packet.inner.header.marker)
+        .marker(packet.inner.header.marker && instead.is_none())
         .ext_vals(ext_vals)
         .nackable(packet.codec != Codec::Opus);
         if let Some(numbers) = rewrite.vp8
