@@ -91,6 +91,20 @@ fn after_a_pause_that_rtp_does_not_tell_sound_is_heard_at_once() {
 }
 
 #[test]
+fn what_is_missing_and_concealed_is_heard_at_its_place_however_long_it_is() {
+    for lost in 1..=6 {
+        let mut sent = steady(700, |_| 0);
+        // The packets behind go on later in RTP time, and arrive when they should.
+        sent.iter_mut().skip(300).for_each(|(at_ns, _)| *at_ns += lost * 20 * MS);
+        sent[300].1 = lost as i64 * 960;
+        let (sound, report) = composed(&sent, 17 * S);
+        let missing = lost as usize * 20;
+        assert_heard(&sound, &[[1_000, 7_000], [7_000 + missing, 15_000 + missing]], 16_500);
+        assert_eq!((report.placed, report.concealed_samples), (700, lost * 960));
+    }
+}
+
+#[test]
 fn a_network_that_is_slower_from_now_on_costs_its_own_time_once() {
     for delay_ms in [150, 300, 600] {
         let sent = steady(1_000, |n| if n < 300 { 0 } else { delay_ms * MS });
