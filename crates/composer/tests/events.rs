@@ -142,12 +142,27 @@ fn a_stall_that_fits_leaves_no_trace_and_a_long_one_is_told() {
 
 #[test]
 fn speech_that_is_sent_ahead_of_its_time_is_heard_whole() {
-    // Sentences of 3 s, each sent within 60 ms, every 8 s; RTP time has no gap.
-    let sent: Vec<Sent> = (0..450).map(|n| (S + n / 150 * 8 * S + n % 150 * 400_000, 0)).collect();
-    let (sound, report) = composed(&sent, 25 * S);
-    assert_eq!((report.placed, report.shortened_samples), (450, 0));
-    let whole = (0..sound.len() / 48 - 100).step_by(100).filter(|ms| heard(&sound, *ms, HZ) > 0.2).count();
-    assert!((85..=90).contains(&whole), "{whole} tenths of a second of 90");
+    // Sentences of 3 s, each sent within 60 ms, every 8 s; RTP time has no gap, or one that tells of the pause.
+    for gap in [0, 5 * 48_000] {
+        let jump = |n: u64| if n > 0 && n.is_multiple_of(150) { gap } else { 0 };
+        let sent: Vec<Sent> = (0..450).map(|n| (S + n / 150 * 8 * S + n % 150 * 400_000, jump(n))).collect();
+        let (sound, report) = composed(&sent, 25 * S);
+        assert_eq!((report.placed, report.shortened_samples), (450, 0));
+        let whole =
+            (0..sound.len() / 48 - 100).step_by(100).filter(|ms| heard(&sound, *ms, HZ) > 0.2).count();
+        assert!((85..=90).contains(&whole), "{whole} tenths of a second of 90");
+        // Nobody hears them before they are there.
+        for from in [1_000, 9_000, 17_000] {
+            assert!(
+                heard(&sound, from - 250, HZ) < 0.02 && heard(&sound, from + 100, HZ) > 0.2,
+                "{from}, {gap}"
+            );
+            assert!(
+                heard(&sound, from + 2_700, HZ) > 0.2 && heard(&sound, from + 3_150, HZ) < 0.02,
+                "{from}, {gap}"
+            );
+        }
+    }
 }
 
 #[test]
