@@ -77,7 +77,10 @@ impl Room {
 
     /// UpdateSubscription, by the participant or an administrator.
     pub fn set_subscribed(&mut self, sid: &ParticipantSid, track: &TrackSid, subscribe: bool, now: Now) {
-        let Some(participant) = self.participants.get_mut(sid) else { return };
+        let Some(participant) = self.participants.get_mut(sid).filter(|participant| !participant.is_server)
+        else {
+            return;
+        };
         if subscribe {
             participant.refused.remove(track);
             participant.wanted.insert(track.clone());
