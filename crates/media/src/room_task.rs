@@ -15,19 +15,21 @@ use std::time::{Duration, Instant};
 
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomSid, TrackSid};
 use reelroom_protocol::proto::{
-    DisconnectReason, SessionDescription, SignalTarget, participant_info, signal_request, signal_response,
+    DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response, signal_request,
+    signal_response,
 };
 use reelroom_protocol::token::VideoGrants;
-use reelroom_sfu::{Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd};
+use reelroom_sfu::{Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, door};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
 use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, SessionId};
-use crate::peer::{Peer, Signals, Target};
+use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
-use crate::session::{Packet, SessionEvent};
+use crate::session::{Packet, SessionError, SessionEvent};
+use crate::signal::outbox::{self, Outbox};
 use crate::webhook::Webhooks;
 
 /// Datagrams that may wait for a room that is busy.
@@ -49,7 +51,7 @@ type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 pub(crate) struct Arrival {
     pub(crate) joining: Joining,
     /// What is said to them goes here.
-    pub(crate) signals: Signals,
+    pub(crate) outbox: Outbox,
     /// From where their media is taken.
     pub(crate) reach: Reach,
 }
@@ -65,6 +67,18 @@ pub(crate) enum Command {
         message: Box<signal_request::Message>,
     },
     SignalClosed(ParticipantSid),
+    /// The connection of a participant ends for a reason that it is told, and it does not come back by itself.
+    Expel {
+        sid: ParticipantSid,
+        told: Box<signal_response::Message>,
+    },
+    /// What a participant is told at once, by order of its messages.
+    Answer {
+        to: ParticipantSid,
+        answer: Box<signal_response::Message>,
+    },
+    /// A participant does not read what it is told.
+    SignalStuck(ParticipantSid),
     /// Something on the room's state alone.
     Call(Call),
     Attach {
@@ -207,7 +221,12 @@ impl RoomTask {
             let passed = |since: Option<Instant>, grace| {
                 since.is_some_and(|since| now.at.saturating_duration_since(since) >= grace)
             };
-            if passed(peer.signal_lost, SIGNAL_GRACE) {
+            if let Some(behind) = peer.behind {
+                tracing::info!(participant = %sid, %behind, "a participant does not read what it is told");
+                over.push((sid.clone(), DisconnectReason::SignalClose));
+            } else if peer.is_worn_out() {
+                over.push((sid.clone(), DisconnectReason::StateMismatch));
+            } else if passed(peer.signal_lost, SIGNAL_GRACE) {
                 over.push((sid.clone(), DisconnectReason::SignalClose));
             } else if passed(peer.media_lost, MEDIA_GRACE) {
                 over.push((sid.clone(), DisconnectReason::ConnectionTimeout));
@@ -232,6 +251,18 @@ impl RoomTask {
                     peer.signal_lost = Some(now.at);
                 }
             }
+            Command::Answer { to, answer } => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.say(*answer);
+                }
+            }
+            Command::Expel { sid, told } => {
+                if let Some(peer) = self.peers.get_mut(&sid) {
+                    peer.say(*told);
+                }
+                self.room.leave(&sid, DisconnectReason::ParticipantRemoved, now);
+            }
+            Command::SignalStuck(sid) => self.room.leave(&sid, DisconnectReason::SignalClose, now),
             Command::Call(call) => call(&mut self.room, now),
             Command::Attach { sid, egress, sink, reply } => {
                 let _ = reply.send(self.attach(sid, &egress, sink, now));
@@ -256,7 +287,7 @@ impl RoomTask {
     }
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
-        let Arrival { joining, signals, reach } = arrival;
+        let Arrival { joining, outbox, reach } = arrival;
         let sid = joining.sid.clone();
         let subscribes = joining.grants.may_subscribe();
         let identity = joining.identity.clone();
@@ -264,7 +295,7 @@ impl RoomTask {
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
-        let mut peer = Peer::new(&self.mux.addresses(reach), signals, subscribes, now.at);
+        let mut peer = Peer::new(&self.mux.addresses(reach), outbox, subscribes, now.at);
         peer.say(signal_response::Message::Join(response));
         for target in [Target::Publisher, Target::Subscriber] {
             let line = peer.line_mut(target);
@@ -331,10 +362,7 @@ impl RoomTask {
                             ..Default::default()
                         }));
                     }
-                    Err(error) => {
-                        tracing::info!(participant = %from, %error, "an offer could not be used");
-                        self.room.leave(from, DisconnectReason::StateMismatch, now);
-                    }
+                    Err(error) => self.unusable(from, "an offer could not be used", &error, now),
                 }
             }
             Message::Answer(answer) => match peer.accept_answer(&answer) {
@@ -343,10 +371,7 @@ impl RoomTask {
                         self.room.down_track_ready(from, &track, now);
                     }
                 }
-                Err(error) => {
-                    tracing::info!(participant = %from, %error, "an answer could not be used");
-                    self.room.leave(from, DisconnectReason::StateMismatch, now);
-                }
+                Err(error) => self.unusable(from, "an answer could not be used", &error, now),
             },
             Message::Trickle(trickle) => {
                 let target = match SignalTarget::try_from(trickle.target) {
@@ -363,6 +388,20 @@ impl RoomTask {
             }
             other => self.room.handle_signal(from, other, now),
         }
+    }
+
+    /// Lets go of a participant whose SDP is of no use. One that asked for too much would ask for it again: it is not told to come back.
+    fn unusable(&mut self, from: &ParticipantSid, what: &str, error: &SessionError, now: Now) {
+        tracing::info!(participant = %from, %error, "{what}");
+        let reason = match error {
+            SessionError::Unusable(_) => DisconnectReason::StateMismatch,
+            SessionError::TooMuch(_) => DisconnectReason::ParticipantRemoved,
+        };
+        if let Some(peer) = self.peers.get_mut(from) {
+            let text = format!("{what}: {error}");
+            peer.say(door::response(request_response::Reason::InvalidRequest, &text));
+        }
+        self.room.leave(from, reason, now);
     }
 
     /// Follows everything to its end.
@@ -404,6 +443,14 @@ impl RoomTask {
             Output::Signal { to, message } => {
                 if let Some(peer) = self.peers.get_mut(&to) {
                     peer.say(*message);
+                }
+            }
+            Output::Broadcast { to, message, about } => {
+                let message = outbox::encode(*message);
+                for sid in to {
+                    if let Some(peer) = self.peers.get_mut(&sid) {
+                        peer.pass_on(message.clone(), about.as_ref());
+                    }
                 }
             }
             Output::Webhook(event) => self.webhooks.send(*event),

@@ -1,16 +1,19 @@
 //! One session of a participant.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
 
+use reelroom_limits::pace::{Pace, Rate};
+use reelroom_limits::signalling::{PUBLISH_BURST, PUBLISH_EVERY};
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
-use reelroom_protocol::proto::{
-    AddTrackRequest, ParticipantInfo, SubscriptionPermission, TrackInfo, participant_info,
-};
+use reelroom_protocol::proto::{ParticipantInfo, TrackInfo, participant_info};
 use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
+use crate::permission::Permission;
+use crate::room::Now;
 
 /// Who wants to join, from token and query.
 #[derive(Clone, Debug)]
@@ -42,20 +45,26 @@ pub enum Refusal {
     /// The room is over.
     #[error("requested room does not exist")]
     Closed,
+    /// The server has as many rooms as it may have.
+    #[error("the server has exceeded its max rooms")]
+    TooManyRooms,
 }
 
 /// An announced track of which no section of the SDP is known yet.
 #[derive(Debug)]
 pub(crate) struct PendingTrack {
-    pub(crate) request: AddTrackRequest,
+    /// What the client calls it.
+    pub(crate) cid: String,
+    /// What it is to be encoded with; `None` leaves the choice to us.
+    pub(crate) announced_codec: Option<Codec>,
     pub(crate) info: TrackInfo,
 }
 
-impl PendingTrack {
-    /// What it is to be encoded with; `None` leaves the choice to us.
-    pub(crate) fn announced_codec(&self) -> Option<Codec> {
-        Codec::parse(&self.request.simulcast_codecs.first()?.codec)
-    }
+/// A choice about a track that is not there yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    pub(crate) subscribe: bool,
+    pub(crate) since: Instant,
 }
 
 /// What a participant has with a track of another.
@@ -83,13 +92,19 @@ pub(crate) struct Participant {
     /// Tracks that were expressly subscribed to or not, against the automatic choice.
     pub(crate) refused: BTreeSet<TrackSid>,
     pub(crate) wanted: BTreeSet<TrackSid>,
-    pub(crate) permission: Option<SubscriptionPermission>,
+    /// How fast it may announce tracks.
+    pub(crate) publishing: Pace,
+    /// The same about tracks that are not there yet.
+    pub(crate) awaited: BTreeMap<TrackSid, Awaited>,
+    pub(crate) permission: Option<Permission>,
     pub(crate) last_reliable_sequence: u32,
 }
 
 impl Participant {
-    pub(crate) fn new(joining: Joining, joined_unix_ms: i64) -> Self {
+    pub(crate) fn new(joining: Joining, now: Now) -> Self {
+        let publishing = Rate::one_in(PUBLISH_BURST, PUBLISH_EVERY);
         Self {
+            publishing: Pace::new(publishing, now.at),
             sid: joining.sid,
             identity: joining.identity,
             name: joining.name,
@@ -99,13 +114,14 @@ impl Participant {
             kind: joining.kind,
             state: participant_info::State::Joined,
             version: 1,
-            joined_unix_ms,
+            joined_unix_ms: now.unix_ms,
             auto_subscribe: joining.auto_subscribe,
             pending: Vec::new(),
             published: Vec::new(),
             subscriptions: BTreeMap::new(),
             refused: BTreeSet::new(),
             wanted: BTreeSet::new(),
+            awaited: BTreeMap::new(),
             permission: None,
             last_reliable_sequence: 0,
         }
@@ -175,15 +191,7 @@ impl Participant {
 
     /// Whether the publisher lets `identity`/`sid` subscribe to `track`. Recorders are exempt.
     pub(crate) fn permits(&self, subscriber: &Self, track: &TrackSid) -> bool {
-        let Some(permission) = &self.permission else { return true };
-        if permission.all_participants || subscriber.is_recorder() {
-            return true;
-        }
-        permission.track_permissions.iter().any(|entry| {
-            let is_meant = entry.participant_sid == subscriber.sid.as_str()
-                || entry.participant_identity == subscriber.identity.as_str();
-            is_meant && (entry.all_tracks || entry.track_sids.iter().any(|sid| sid == track.as_str()))
-        })
+        self.permission.as_ref().is_none_or(|permission| permission.permits(subscriber, track))
     }
 }
 

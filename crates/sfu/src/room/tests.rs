@@ -15,27 +15,27 @@ const KEY: &[u8] = &[0x10, 0x00, 0, 0];
 const KEY_H264: &[u8] = &[0x67, 1, 2];
 
 /// A room with a clock that the story moves.
-struct Story {
-    room: Room,
-    now: Now,
+pub(super) struct Story {
+    pub(super) room: Room,
+    pub(super) now: Now,
     seen: Vec<Output>,
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(RoomOptions { sid: "RM_1".into(), name: "room".into(), ..RoomOptions::default() })
     }
 
-    fn with(options: RoomOptions) -> Self {
+    pub(super) fn with(options: RoomOptions) -> Self {
         let now = Now { at: Instant::now(), unix_ms: 1_800_000_000_000 };
         Self { room: Room::new(options, now), now, seen: Vec::new() }
     }
 
-    fn join(&mut self, name: &str) -> ParticipantSid {
+    pub(super) fn join(&mut self, name: &str) -> ParticipantSid {
         self.join_as(name, VideoGrants::default(), participant_info::Kind::Standard).unwrap()
     }
 
-    fn join_as(
+    pub(super) fn join_as(
         &mut self,
         name: &str,
         grants: VideoGrants,
@@ -57,7 +57,13 @@ impl Story {
         Ok(sid)
     }
 
-    fn publish(&mut self, sid: &ParticipantSid, mid: &str, kind: TrackType, simulcast: bool) -> TrackSid {
+    pub(super) fn publish(
+        &mut self,
+        sid: &ParticipantSid,
+        mid: &str,
+        kind: TrackType,
+        simulcast: bool,
+    ) -> TrackSid {
         let source = if kind == TrackType::Audio { TrackSource::Microphone } else { TrackSource::Camera };
         let layer = |quality: VideoQuality, width, height| VideoLayer {
             quality: quality.into(),
@@ -93,7 +99,7 @@ impl Story {
         track
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now.at + time;
         while self.room.poll_timeout() <= end {
             let at = self.room.poll_timeout();
@@ -104,7 +110,7 @@ impl Story {
         self.now.at = end;
     }
 
-    fn outputs(&mut self) -> &[Output] {
+    pub(super) fn outputs(&mut self) -> &[Output] {
         self.seen.clear();
         while let Some(output) = self.room.poll_output() {
             self.seen.push(output);
@@ -120,7 +126,7 @@ impl Story {
         self.outputs().iter().filter_map(event).collect()
     }
 
-    fn down_tracks(&mut self) -> Vec<DownTrackSpec> {
+    pub(super) fn down_tracks(&mut self) -> Vec<DownTrackSpec> {
         let spec = |output: &Output| match output {
             Output::AddDownTrack(spec) => Some(spec.clone()),
             _ => None,
@@ -128,13 +134,15 @@ impl Story {
         self.outputs().iter().filter_map(spec).collect()
     }
 
-    fn updates_to(&mut self, sid: &ParticipantSid) -> Vec<ParticipantInfo> {
+    pub(super) fn updates_to(&mut self, sid: &ParticipantSid) -> Vec<ParticipantInfo> {
         let mut updates = Vec::new();
         for output in self.outputs() {
-            if let Output::Signal { to, message } = output
-                && to == sid
-                && let signal_response::Message::Update(update) = message.as_ref()
-            {
+            let (is_told, message) = match output {
+                Output::Signal { to, message } => (to == sid, message),
+                Output::Broadcast { to, message, .. } => (to.contains(sid), message),
+                _ => continue,
+            };
+            if is_told && let signal_response::Message::Update(update) = message.as_ref() {
                 updates.extend(update.participants.iter().cloned());
             }
         }
@@ -157,7 +165,7 @@ impl Story {
     }
 }
 
-fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> PublishedPacket<'static> {
+pub(super) fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> PublishedPacket<'static> {
     let payload = if codec == Codec::H264 { KEY_H264 } else { KEY };
     PublishedPacket { layer, codec, seq, rtp: 0, payload, arrived }
 }
@@ -482,7 +490,7 @@ fn speakers_are_told_to_everybody() {
     }
     story.pass(Duration::from_millis(450));
     let told = |output: &Output| match output {
-        Output::Signal { to, message } if to == &bob => match message.as_ref() {
+        Output::Broadcast { to, message, .. } if to.contains(&bob) => match message.as_ref() {
             signal_response::Message::SpeakersChanged(changed) => Some(changed.speakers[0].sid.clone()),
             _ => None,
         },
