@@ -1,6 +1,5 @@
 //! Bodies of Twirp calls, as targets of a fuzzer and of tests; see docs/fuzzing.md.
 
-use prost::Message as _;
 use reelroom_limits::signalling::{TWIRP_BODY_DEPTH, TWIRP_BODY_FIELDS};
 
 use crate::proto;
