@@ -35,6 +35,8 @@ use outbox::Outgoing;
 
 /// How long a client that stops reading holds up the end of its connection.
 const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long the connection of somebody who asked for too much is left open to be read.
+const LEFT_OPEN_FOR: Duration = Duration::from_secs(3);
 /// What a WebSocket reads at a time; each connection keeps as much.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
@@ -240,6 +242,7 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
             end = &mut writing => Ok(end),
             end = read(&sid, &joined.room, &mut from_client) => Err(end),
         };
+        let is_expelled = matches!(end, Err(ReadEnd::Expelled(_)));
         let last_words = match end {
             Ok(WriteEnd::Said) => return,
             Ok(WriteEnd::ClientGone) | Err(ReadEnd::ClientGone) => {
@@ -261,6 +264,10 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
         };
         if last_words {
             let _ = tokio::time::timeout(LAST_WORDS_WITHIN, writing).await;
+            if is_expelled {
+                // What it still sends is not read: to close at once would reset the connection, and it would not hear why.
+                tokio::time::sleep(LEFT_OPEN_FOR).await;
+            }
         }
     }
 }
