@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn shapes_know_every_message_inside_a_request() {
         // Features of a track are numbers in a row.
-        let no_messages: [&[u32]; 8] = [&[12], &[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18]];
+        let no_messages: [&[u32]; 9] =
+            [&[12], &[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18], &[17, 2]];
         knows_its_messages::<proto::SignalRequest>(&no_messages);
         knows_its_messages::<proto::CreateRoomRequest>(&[]);
         knows_its_messages::<proto::UpdateParticipantRequest>(&[]);

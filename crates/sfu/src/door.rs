@@ -116,12 +116,15 @@ impl Said {
     }
 }
 
+/// A client that is not held back for so long has paused.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How fast a client may go on.
 #[derive(Debug)]
 pub struct Turns {
     pace: Pace,
-    /// Since when it has been held back at every message.
-    held_back: Option<Instant>,
+    /// Since when it has been held back without a pause, and until when the last time.
+    held_back: Option<(Instant, Instant)>,
 }
 
 /// What becomes of a client that has said something.
@@ -146,10 +149,14 @@ impl Turns {
     pub fn take(&mut self, weight: u32, now: Instant) -> Turn {
         let Ok(wait) = self.pace.take(weight, Duration::MAX, now) else { return Turn::Never };
         if wait.is_zero() {
-            self.held_back = None;
+            // A server that is busy wakes up late: that is no pause of the client's.
+            if self.held_back.is_some_and(|(_, until)| now.saturating_duration_since(until) >= PAUSE) {
+                self.held_back = None;
+            }
             return Turn::Now;
         }
-        let since = *self.held_back.get_or_insert(now);
+        let since = self.held_back.map_or(now, |(since, _)| since);
+        self.held_back = Some((since, now + wait));
         if now.saturating_duration_since(since) >= SIGNAL_FLOOD_FOR { Turn::Never } else { Turn::After(wait) }
     }
 }
