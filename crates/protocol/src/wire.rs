@@ -281,7 +281,7 @@ mod tests {
             [&[12], &[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18], &[17, 2]];
         knows_its_messages::<proto::SignalRequest>(&no_messages);
         knows_its_messages::<proto::CreateRoomRequest>(&[]);
-        knows_its_messages::<proto::UpdateParticipantRequest>(&[]);
+        knows_its_messages::<proto::UpdateParticipantRequest>(&[&[4, 9]]);
         knows_its_messages::<proto::UpdateSubscriptionsRequest>(&[]);
         knows_its_messages::<proto::SendDataRequest>(&[&[2], &[7]]);
         knows_its_messages::<proto::RoomCompositeEgressRequest>(&[]);
