@@ -27,10 +27,11 @@ pub(super) fn is_nothing(error: &std::io::Error) -> bool {
 
 /// Why a file cannot be read.
 pub(super) fn unreadable(name: &str, error: &std::io::Error) -> LibraryError {
-    use std::io::ErrorKind::{FilesystemLoop, PermissionDenied};
+    use rustix::io::Errno;
+    let is_loop = Errno::from_io_error(error) == Some(Errno::LOOP);
     match error.kind() {
         _ if is_nothing(error) => LibraryError::NotFound(name.to_owned()),
-        PermissionDenied | FilesystemLoop => {
+        kind if is_loop || kind == std::io::ErrorKind::PermissionDenied => {
             LibraryError::Unreadable { name: name.to_owned(), reason: error.to_string() }
         }
         _ => LibraryError::Store(error.to_string()),
