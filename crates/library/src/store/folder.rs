@@ -194,13 +194,7 @@ impl Folder {
     /// A file in the making.
     pub(super) fn draft(&self, key: &str) -> io::Result<Draft> {
         let (parent, name) = self.parent(key, true)?;
-        let mut staging = name.clone();
-        // A name that ends in "#" and a number is one of a file in the making.
-        staging.push("#0");
-        match rustix::fs::unlinkat(&parent, &staging, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let staging = unstaged(&parent, &name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = self.config.readers.of_files();
         let file = rustix::fs::openat(&parent, &staging, flags, mode)?;
@@ -225,6 +219,8 @@ impl Folder {
             }
             Err(error) => return Err(error.into()),
         }
+        // Older versions, when they were killed, left a second name of the very file.
+        unstaged(&parent, &name)?;
         Ok(rustix::fs::fsync(&parent)?)
     }
 
@@ -332,6 +328,17 @@ impl Drop for Draft {
         if !self.is_named {
             let _ = rustix::fs::unlinkat(&self.parent, &self.staging, AtFlags::empty());
         }
+    }
+}
+
+/// The name of a file in the making, which nothing has.
+fn unstaged(parent: &OwnedFd, name: &OsStr) -> io::Result<OsString> {
+    let mut staging = name.to_owned();
+    // A name that ends in "#" and a number is one of a file in the making.
+    staging.push("#0");
+    match rustix::fs::unlinkat(parent, &staging, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(staging),
+        Err(error) => Err(error.into()),
     }
 }
 

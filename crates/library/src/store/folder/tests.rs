@@ -168,6 +168,22 @@ fn nothing_is_replaced_unless_that_is_asked_for_and_a_file_appears_whole() {
 }
 
 #[test]
+fn a_file_that_is_stored_a_second_time_leaves_no_second_name() {
+    let house = House::new(Readers::Owner);
+    let made = house.path("composed.mp4");
+    std::fs::write(&made, "moov").unwrap();
+    std::fs::create_dir(house.path("recordings")).unwrap();
+    std::fs::hard_link(&made, house.path("recordings/a.mp4#0")).unwrap();
+    for _ in 0..2 {
+        house.store.link("recordings/a.mp4", &made).unwrap();
+    }
+    let entries = std::fs::read_dir(house.path("recordings")).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["a.mp4"]);
+    assert_eq!(std::fs::read(house.path("recordings/a.mp4")).unwrap(), b"moov");
+}
+
+#[test]
 fn what_is_written_is_the_owners_and_the_groups_only_where_that_is_set() {
     for (readers, file, folder) in [(Readers::Owner, 0o600, 0o700), (Readers::Group, 0o640, 0o750)] {
         let house = House::new(readers);
