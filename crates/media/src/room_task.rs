@@ -517,10 +517,10 @@ impl RoomTask {
         // A packet may announce the track or its codec: recorders and subscribers have to know it before they get it.
         self.outputs(now);
         let peers = &mut self.peers;
-        self.room.forward(&track, &published, |subscriber, rewrite| {
+        self.room.forward(&track, &published, |subscriber, rewrite, instead| {
             tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), to = %subscriber, ?rewrite, "forwarded");
             if let Some(peer) = peers.get_mut(subscriber) {
-                peer.forward(&track, packet, rewrite);
+                peer.forward(&track, packet, rewrite, instead);
             }
         });
         self.record(&track, packet, now);

@@ -74,6 +74,7 @@ impl Library {
             return Err(LibraryError::Taken(key.to_owned()));
         }
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
+        shared.outbox.describe(key, sidecar.to_json());
         if let Some(name) = name {
             shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
         }
@@ -132,7 +133,8 @@ impl Library {
     ) -> Result<bool, LibraryError> {
         let (shared, key) = (&self.shared, publication.key);
         if let Some(waiting) = shared.outbox.file(key) {
-            return Ok(waiting != publication.file);
+            // The data folder may have been moved.
+            return Ok(waiting != publication.file && tokio::fs::try_exists(&waiting).await.unwrap_or(true));
         }
         let Some(name) = name else { return Ok(false) };
         let Some(row) = shared.index.by_name(name).await? else { return Ok(false) };
@@ -201,6 +203,7 @@ impl Library {
         let (shared, key) = (&self.shared, publication.key);
         let source = Source::File(publication.file);
         sidecar.sha256 = Some(sha256_of(publication.file).await?);
+        shared.outbox.describe(key, sidecar.to_json());
         let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
         let refused = match put(&shared.root, &shared.journal, key, source, sidecar, beside, progress).await {
             Ok((published, object)) => return Ok(Stored { published, object, in_backup: false }),

@@ -144,7 +144,7 @@ impl Story {
     fn forwarded(&mut self, track: &TrackSid, seq: u64, layer: Layer) -> Vec<ParticipantSid> {
         let mut to = Vec::new();
         let packet = packet(Codec::Vp8, seq, layer, self.now.at);
-        self.room.forward(track, &packet, |sid, _| to.push(sid.clone()));
+        self.room.forward(track, &packet, |sid, _, _| to.push(sid.clone()));
         to
     }
 
@@ -152,7 +152,7 @@ impl Story {
     fn arrives(&mut self, track: &TrackSid, packet: &PublishedPacket<'_>) -> usize {
         let mut sent = 0;
         self.room.media_arrived(track, packet, self.now);
-        self.room.forward(track, packet, |_, _| sent += 1);
+        self.room.forward(track, packet, |_, _, _| sent += 1);
         sent
     }
 }
@@ -316,6 +316,31 @@ fn parameter_sets_of_a_stream_are_known_later() {
     }
     assert_eq!(story.room.parameter_sets(&track, Layer::High), [&[0x67, 1, 2][..], &[0x68, 3]]);
     assert!(story.room.parameter_sets(&track, Layer::Low).is_empty());
+}
+
+#[test]
+fn who_comes_late_to_a_stream_that_says_its_parameter_sets_once_gets_them_before_the_keyframe() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.pass(Duration::from_secs(1));
+    let (sps, pps, idr) = (&[0x67, 1, 2][..], &[0x68, 3][..], &[0x65, 0x88, 7][..]);
+    for (seq, payload) in (20..).zip([sps, pps, idr]) {
+        let packet = PublishedPacket { payload, ..packet(Codec::H264, seq, Layer::High, story.now.at) };
+        story.arrives(&track, &packet);
+    }
+    let bob = story.join("bob");
+    story.room.down_track_ready(&bob, &track, story.now);
+    let mut got = Vec::new();
+    for (seq, payload) in (30..).zip([&[0x41, 1][..], idr, &[0x41, 2], idr]) {
+        let packet = PublishedPacket { payload, ..packet(Codec::H264, seq, Layer::High, story.now.at) };
+        story.room.forward(&track, &packet, |to, rewrite, instead| {
+            assert_eq!(*to, bob);
+            got.push((rewrite.seq, instead.unwrap_or(payload).to_vec()));
+        });
+    }
+    let wanted = [sps, pps, idr, &[0x41, 2], idr];
+    assert_eq!(got, (1..).zip(wanted).map(|(seq, unit)| (seq, unit.to_vec())).collect::<Vec<_>>());
 }
 
 #[test]
