@@ -132,7 +132,7 @@ fn a_question_while_the_program_ends_is_no_panic() {
 async fn searches_wait_in_a_line_of_bounded_length_and_lists_pass_them() {
     let (_folder, index) = index();
     index.put(recording_at("a.mp4", "room", 1), String::new(), 0).await.unwrap();
-    let (held, release) = std::sync::mpsc::channel::<()>();
+    let (release, held) = std::sync::mpsc::channel::<()>();
     // It stands for a search that takes long.
     let slow = index.searches.clone();
     let slow = tokio::spawn(async move { slow.run(move |_| Ok(held.recv().is_ok())).await });

@@ -69,12 +69,13 @@ impl Library {
         let mut sidecar = Sidecar::of(publication, location, size);
         sidecar.stands_alone = beside == Beside::Nothing;
         let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
-        shared.growing.forget(key);
         if self.is_anothers(publication, name, size).await? {
+            shared.growing.forget(key);
             return Err(LibraryError::Taken(key.to_owned()));
         }
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
         shared.outbox.describe(key, sidecar.to_json());
+        shared.growing.forget(key);
         if let Some(name) = name {
             shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
         }
