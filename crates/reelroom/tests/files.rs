@@ -21,7 +21,7 @@ async fn start(program: &Program, room: &str, filepath: &str) -> (String, String
 /// Where the file stands when it is stored, as it was told.
 async fn stop(program: &Program, id: &str) -> (String, String) {
     program.twirp("Egress/StopEgress", json!({ "egressId": id })).await;
-    for _ in 0..600 {
+    for _ in 0..3000 {
         let list = program.twirp("Egress/ListEgress", json!({ "egressId": id })).await;
         let info = &list["items"][0];
         match info["status"].as_str().unwrap() {

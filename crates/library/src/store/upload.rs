@@ -59,8 +59,8 @@ pub(crate) struct Progress {
     /// All was sent, and is read back.
     pub(crate) is_verifying: AtomicBool,
     is_cancelled: AtomicBool,
-    /// The tag of what a try of this run has put there, right or not.
-    ours: Mutex<Option<String>>,
+    /// The tag of what a try of this run has put there, right or not, and the hash of what it was to be.
+    ours: Mutex<Option<(String, String)>>,
 }
 
 impl Progress {
@@ -81,8 +81,14 @@ impl Progress {
         }
     }
 
-    fn is_ours(&self, etag: &str) -> bool {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(etag)
+    fn is_ours(&self, etag: &str, proof: Proof<'_>) -> bool {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.as_ref().is_some_and(|(tag, sha256)| tag == etag && sha256 == proof.sha256)
+    }
+
+    fn put(&self, there: &Object, proof: Proof<'_>) {
+        let ours = (there.etag.clone(), proof.sha256.to_owned());
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(ours);
     }
 
     fn add(&self, bytes: usize) {
@@ -165,7 +171,7 @@ impl Store {
         }
         match self.head(name).await {
             Ok(there) => {
-                let is_ours = progress.is_ours(&there.etag);
+                let is_ours = progress.is_ours(&there.etag, proof);
                 match self.is_same(there, proof, progress).await {
                     // A former try has put it there, and it is not right.
                     Err(LibraryError::Taken(_)) if is_ours => self.delete(name).await?,
@@ -186,7 +192,7 @@ impl Store {
         progress.is_verifying.store(true, Ordering::Relaxed);
         let there = self.head(name).await;
         if let Ok(there) = &there {
-            *progress.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(there.etag.clone());
+            progress.put(there, proof);
         }
         let verified = self.verify(there, proof, progress).await;
         if let Err(LibraryError::Incomplete { .. } | LibraryError::Different | LibraryError::Deleted(_)) =
