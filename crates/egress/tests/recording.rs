@@ -512,6 +512,7 @@ async fn what_one_room_and_one_request_may_ask_for_is_bounded() {
     assert_eq!(refusal.1["code"], "resource_exhausted");
     assert!(refusal.1["msg"].as_str().unwrap().contains("8 times already"), "{refusal:?}");
     for id in &started {
+        until(&bench.egress, id, "EGRESS_ACTIVE").await;
         bench.stop(id).await;
     }
     for id in &started {
