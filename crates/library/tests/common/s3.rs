@@ -284,7 +284,7 @@ pub(crate) async fn serve(root: &Path, faults: Faults) -> String {
     let mut config = s3s::config::S3Config::default();
     config.presigned_url_max_skew_time_secs = 2 * CLOCK_AHEAD.as_secs() as u32;
     service.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
-    let server = Server { inner: service.build(), faults, root: root.to_owned() };
+    let server = Server { inner: service.build(), faults, root: root.to_owned(), names: Arc::default() };
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let server = server.clone();
@@ -303,6 +303,8 @@ struct Server {
     inner: S3Service,
     faults: Faults,
     root: PathBuf,
+    /// Held from looking whether a name is free until it is taken.
+    names: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Server {
@@ -368,6 +370,13 @@ impl Server {
         let is_first_byte = request.headers().get(header::RANGE).is_some_and(|range| range == "bytes=0-0");
         let has_range = request.headers().contains_key(header::RANGE);
         let file = self.file_of(&request);
+        let names = match self.wants_a_free_name(&request) {
+            true => Some(self.names.lock().await),
+            false => None,
+        };
+        if names.is_some() && file.exists() {
+            return Ok(error(412, "PreconditionFailed", "The object is there already.", ""));
+        }
         let listing = self.listing(&request);
         let response =
             self.inner.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
@@ -403,6 +412,12 @@ impl Server {
             response.headers_mut().remove(header::ETAG);
         }
         Ok(response)
+    }
+
+    fn wants_a_free_name(&self, request: &Request<Incoming>) -> bool {
+        request.headers().contains_key(header::IF_NONE_MATCH)
+            && matches!(*request.method(), Method::PUT | Method::POST)
+            && !self.faults.has(Manner::ReplacesAll)
     }
 
     /// What this kind of server does not take.
@@ -478,7 +493,7 @@ impl Server {
             if has(Manner::NoHeldNames) {
                 return Some(error(501, "NotImplemented", "If-None-Match is not implemented.", ""));
             }
-            if !has(Manner::ReplacesAll) && self.file_of(request).exists() {
+            if self.wants_a_free_name(request) && self.file_of(request).exists() {
                 return Some(error(412, "PreconditionFailed", "The object is there already.", ""));
             }
         }

@@ -274,8 +274,8 @@ impl Wire {
         let (Some(wanted), Some((given, size))) = (wanted, given(head.status, &head.headers)) else {
             return Response::from_parts(head, content);
         };
-        let is_more = given.start <= wanted.start && given != (wanted.start..wanted.end.min(size));
-        if !is_more || wanted.start >= given.end {
+        let is_as_wanted = given == (wanted.start..wanted.end.min(size)) && head.status != StatusCode::OK;
+        if is_as_wanted || !given.contains(&wanted.start) {
             return Response::from_parts(head, content);
         }
         if head.status == StatusCode::OK {
