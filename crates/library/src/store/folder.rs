@@ -355,7 +355,11 @@ fn make(folder: &Path, readers: Readers) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(readers.of_folders()).create(folder)?;
+    match DirBuilder::new().recursive(true).mode(readers.of_folders()).create(folder) {
+        // A file stands in its place, which says nothing of the names in it.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(Errno::NOTDIR.into()),
+        made => made?,
+    }
     std::fs::set_permissions(folder, Permissions::from_mode(readers.of_folders()))
 }
 
