@@ -124,7 +124,8 @@ impl From<LibraryError> for ApiError {
             LibraryError::Deleted(_) => Self::NotFound("Recording not found".into()),
             LibraryError::NotWaiting(_) => Self::Conflict("The recording is stored already".into()),
             LibraryError::BadCursor => Self::BadRequest(error.to_string()),
-            LibraryError::Index(_)
+            LibraryError::Busy
+            | LibraryError::Index(_)
             | LibraryError::Store(_)
             | LibraryError::Unreadable { .. }
             | LibraryError::Incomplete { .. }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use reelroom_library::{ListQuery, Recording, Status};
+use reelroom_limits::library::SEARCH_BYTES;
 use reelroom_protocol::proto::EgressInfo;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -286,7 +287,7 @@ fn answer(
 #[utoipa::path(get, path = "/recordings", params(ListParams), responses(
     (status = 200, body = ListAnswer),
     (status = 400, description = "A parameter cannot be what it says", body = ErrorBody),
-    (status = 503, description = "The store cannot be read", body = ErrorBody),
+    (status = 503, description = "The store cannot be read, or too many searches wait already", body = ErrorBody),
 ))]
 pub(crate) async fn list(
     State(app): State<WebApp>,
@@ -300,6 +301,12 @@ pub(crate) async fn list(
 fn query(params: ListParams) -> Result<ListQuery, ApiError> {
     let bad = |error: &dyn std::fmt::Display| ApiError::BadRequest(error.to_string());
     let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let texts = [&params.room_name, &params.room_id, &params.status, &params.q, &params.cursor];
+    if texts.into_iter().flatten().any(|text| text.len() > SEARCH_BYTES) {
+        return Err(ApiError::BadRequest(format!(
+            "a parameter is too long: it may have {SEARCH_BYTES} bytes"
+        )));
+    }
     let status: Vec<Status> = given(params.status)
         .iter()
         .flat_map(|list| list.split(','))

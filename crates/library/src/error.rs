@@ -18,6 +18,9 @@ pub enum LibraryError {
     /// The cursor is not one that a page gave, or not for this order.
     #[error("this cursor belongs to no page of this list")]
     BadCursor,
+    /// Too many search it at once: try again shortly.
+    #[error("too many searches wait already: try again shortly")]
+    Busy,
     /// The index cannot be read or written: look at the data folder's disk.
     #[error("the index of recordings fails: {0}")]
     Index(String),

@@ -6,6 +6,8 @@
 //! - What is being recorded is known only as long as the program runs: such rows are forgotten when the index is opened.
 //! - What waits to be stored, or does not any more because it was deleted, and which uploads are under way, is known nowhere
 //!   else: these tables outlive the others.
+//! - Lists, searches and writes have a connection each, so that none waits for another: of two searches one waits, of two lists for
+//!   some microseconds.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,8 +15,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use reelroom_limits::library::SEARCHES;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use tokio::sync::Semaphore;
 
 use crate::error::LibraryError;
 use crate::outbox::Waiting;
@@ -61,6 +65,10 @@ const COLUMNS: &str = "name, id, room_name, room_id, started_at_ms, status, dura
 #[derive(Clone)]
 pub(crate) struct Index {
     connection: Arc<Mutex<Connection>>,
+    lists: Arc<Mutex<Connection>>,
+    searches: Arc<Mutex<Connection>>,
+    /// The searches that wait, and the one that runs.
+    waiting: Arc<Semaphore>,
 }
 
 /// What a row was read from.
@@ -103,7 +111,13 @@ impl Index {
             }
             Err(error) => return Err(index_error(error)),
         };
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        let reading = || Ok(Arc::new(Mutex::new(open_to_read(file).map_err(index_error)?)));
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            lists: reading()?,
+            searches: reading()?,
+            waiting: Arc::new(Semaphore::new(SEARCHES)),
+        })
     }
 
     /// Writes a row. Others that stand for the same recording in the making are replaced by it.
@@ -409,7 +423,7 @@ impl Index {
 
     /// How many there are of each status.
     pub(crate) async fn counts(&self) -> Result<HashMap<Status, u64>, LibraryError> {
-        self.run(|db| {
+        run_on(&self.lists, |db| {
             db.prepare_cached("SELECT status, count(*) FROM recordings GROUP BY status")?
                 .query_map([], |row| Ok((status(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
                 .collect()
@@ -423,7 +437,16 @@ impl Index {
             query.cursor.as_deref().map(|cursor| Position::from_cursor(cursor, sort)).transpose()?;
         let (sql, values) = select(query, position);
         let limit = query.limit.max(1);
-        self.run(move |db| {
+        // It goes with the work, which ends later than whoever hangs up.
+        let turn = if reads_all(query) {
+            let turn = Arc::clone(&self.waiting).try_acquire_owned();
+            Some(turn.map_err(|_| LibraryError::Busy)?)
+        } else {
+            None
+        };
+        let connection = if turn.is_some() { &self.searches } else { &self.lists };
+        run_on(connection, move |db| {
+            let _turn = turn;
             let mut recordings: Vec<Recording> = db
                 .prepare_cached(&sql)?
                 .query_map(params_from_iter(values), recording)?
@@ -448,18 +471,33 @@ impl Index {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LibraryError> {
-        let connection = Arc::clone(&self.connection);
-        let working = tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().expect("no code panics while it holds the index");
-            work(&mut connection)
-        });
-        match working.await {
-            Ok(done) => done.map_err(index_error),
-            // The runtime ends, and with it whoever waits here.
-            Err(error) if error.is_cancelled() => std::future::pending().await,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        run_on(&self.connection, work).await
     }
+}
+
+async fn run_on<T: Send + 'static>(
+    connection: &Arc<Mutex<Connection>>,
+    work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, LibraryError> {
+    let connection = Arc::clone(connection);
+    let working = tokio::task::spawn_blocking(move || {
+        let mut connection = connection.lock().expect("no code panics while it holds the index");
+        work(&mut connection)
+    });
+    match working.await {
+        Ok(done) => done.map_err(index_error),
+        // The runtime ends, and with it whoever waits here.
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Whether no index of the table leads to the page: a text is looked for in every row, and so may rows of a status or room be in an
+/// order of something else.
+fn reads_all(query: &ListQuery) -> bool {
+    let is_filtered = !query.status.is_empty() || query.room_name.is_some() || query.room_id.is_some();
+    let is_by_start = query.sort.key == SortKey::StartedAt;
+    query.text.is_some() || query.status.len() > 1 || (is_filtered && !is_by_start)
 }
 
 /// The page's statement, and its values.
@@ -603,6 +641,12 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
     }
     connection
         .execute("DELETE FROM recordings WHERE status IN ('starting', 'recording', 'finishing')", [])?;
+    Ok(connection)
+}
+
+fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 

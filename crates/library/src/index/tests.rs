@@ -125,3 +125,39 @@ fn a_question_while_the_program_ends_is_no_panic() {
     let asked = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(asking);
     assert!(asked.is_err_and(|error| error.is_cancelled()), "it is dropped like everything else");
 }
+
+#[tokio::test]
+async fn searches_have_a_bound_and_lists_do_not_wait_for_them() {
+    let (_folder, index) = index();
+    index.put(recording_at("a.mp4", "r", 1), String::new(), 0).await.unwrap();
+    let text = || ListQuery { text: Some("r".into()), ..ListQuery::default() };
+    // A search that goes on, and as many behind it as may wait.
+    let running = index.searches.lock().unwrap();
+    let mut waiting: Vec<_> = (0..SEARCHES)
+        .map(|_| {
+            tokio::spawn({
+                let index = index.clone();
+                async move { index.page(&text()).await }
+            })
+        })
+        .collect();
+    while index.waiting.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(index.page(&text()).await, Err(LibraryError::Busy)));
+    let size =
+        ListQuery { status: vec![Status::Complete], sort: "size".parse().unwrap(), ..ListQuery::default() };
+    assert!(matches!(index.page(&size).await, Err(LibraryError::Busy)));
+    for sort in ["startedAt", "-size", "roomName"] {
+        let listed = names(&index, ListQuery { sort: sort.parse().unwrap(), ..ListQuery::default() }).await;
+        assert_eq!(listed, ["a.mp4"]);
+    }
+    // Whoever hangs up keeps the place of their search until it is over.
+    waiting.pop().unwrap().abort();
+    tokio::task::yield_now().await;
+    assert!(matches!(index.page(&text()).await, Err(LibraryError::Busy)));
+    drop(running);
+    for search in waiting {
+        assert_eq!(search.await.unwrap().unwrap().recordings.len(), 1);
+    }
+}
