@@ -46,6 +46,4 @@ check:
 	@cargo machete >/dev/null || { echo "these dependencies are not used:"; cargo machete; exit 1; }
 	cd web && npm run --silent check
 	@for file in tests/*.mjs tests/*/*.mjs; do node --check $$file || exit 1; done
-	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; \
-	else echo "cargo-deny is not installed: licences were not checked (cargo install cargo-deny)"; fi
-
+	@cargo deny --log-level error check licenses bans sources
