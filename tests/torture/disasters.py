@@ -126,15 +126,13 @@ async def kill_starting(round):
     await round.end()
 
 
-@disaster("kill while ending", ("s3", "disk"), "Stop, and `kill -9` within a second, of the composer as well every other time: while the file is composed, finished and stored")
+@disaster("kill while ending", ("s3", "disk"), "Stop, and `kill -9` within a second: while the file is composed and stored")
 async def kill_ending(round):
     asked = await round.begin()
     await round.pause(1.5, 3.5)
     await round.end()
     await asyncio.sleep(round.rng.uniform(0, 0.8))
     asked.killed, asked.recovered = True, None
-    if round.rng.random() < 0.5:
-        round.house.kill_composers()
     await round.kill()
     await round.house.start()
 

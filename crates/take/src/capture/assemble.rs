@@ -1,10 +1,11 @@
 //! Payloads in sequence order to whole frames.
 
-use reelroom_limits::media::FRAME_BYTES;
-
 pub(super) use super::h264::Entry;
 use super::{av1, h264, seal::is_sealed, vp8, vp9};
 use crate::format::Codec;
+
+/// No frame is larger; a fragment neither.
+pub(super) const MAX_FRAME_LEN: usize = 8 << 20;
 
 /// A whole frame.
 #[derive(Debug)]
@@ -240,7 +241,7 @@ impl Assembler {
             Depacketizer::Av1(av1) => av1.push(payload, &mut partial.data),
             Depacketizer::Opus => Some(()),
         };
-        partial.broken = understood.is_none() || partial.data.len() > FRAME_BYTES;
+        partial.broken = understood.is_none() || partial.data.len() > MAX_FRAME_LEN;
     }
 
     /// The payload belongs to the frame before it, although a marker has ended that one.

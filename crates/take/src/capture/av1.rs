@@ -1,9 +1,7 @@
 //! AV1 over RTP (AOM's "RTP Payload Format For AV1"). Out come temporal units as Matroska wants them: no temporal delimiter, every
 //! unit (OBU) with its size; a sequence header is added to keyframes that lack it.
 
-use reelroom_limits::media::FRAME_BYTES;
-
-use super::bits::Bits;
+use super::{assemble::MAX_FRAME_LEN, bits::Bits};
 
 const SEQUENCE_HEADER: u8 = 1;
 const TEMPORAL_DELIMITER: u8 = 2;
@@ -67,7 +65,7 @@ impl Depacketizer {
             let mut unit = self.fragment.take().unwrap_or_default();
             unit.extend_from_slice(element);
             if rest.is_empty() && is_continued {
-                if unit.len() > FRAME_BYTES {
+                if unit.len() > MAX_FRAME_LEN {
                     return None;
                 }
                 self.fragment = Some(unit);
