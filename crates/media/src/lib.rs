@@ -13,8 +13,11 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod budget;
 mod calls;
+mod drops;
 mod error;
+pub mod fuzzing;
 mod mux;
 mod peer;
 pub mod record;

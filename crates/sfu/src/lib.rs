@@ -21,6 +21,7 @@
 mod codec;
 mod data;
 pub mod forward;
+pub mod fuzzing;
 mod info;
 mod layers;
 mod output;

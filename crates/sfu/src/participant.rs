@@ -9,6 +9,7 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
+use crate::data::queue::DataQueue;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
 
@@ -85,6 +86,8 @@ pub(crate) struct Participant {
     pub(crate) wanted: BTreeSet<TrackSid>,
     pub(crate) permission: Option<SubscriptionPermission>,
     pub(crate) last_reliable_sequence: u32,
+    /// Reliable data on its way to it.
+    pub(crate) data: DataQueue,
 }
 
 impl Participant {
@@ -108,6 +111,7 @@ impl Participant {
             wanted: BTreeSet::new(),
             permission: None,
             last_reliable_sequence: 0,
+            data: DataQueue::default(),
         }
     }
 

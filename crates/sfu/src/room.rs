@@ -1,6 +1,6 @@
 //! The room: joining, leaving, closing, and the calls of its administrators.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
@@ -72,6 +72,8 @@ pub struct Room {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) speakers: Speakers,
     pub(crate) ids: StdRng,
+    /// Senders of reliable data that may not send as much as they want.
+    pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
     created: Instant,
     last_left: Option<Instant>,
     next_tick: Instant,
@@ -103,6 +105,7 @@ impl Room {
             outputs: VecDeque::new(),
             speakers: Speakers::default(),
             ids: StdRng::seed_from_u64(options.seed),
+            slowed_senders: BTreeSet::new(),
             created: now.at,
             last_left: None,
             next_tick: now.at + TICK,
@@ -336,6 +339,7 @@ impl Room {
         if now.at >= self.next_tick {
             self.next_tick = now.at + TICK;
             self.refresh_layers(now);
+            self.give_up_slow_receivers(now);
             self.close_if_empty(now);
         }
     }
