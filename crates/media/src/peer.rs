@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::mux::{LocalAddresses, SessionId};
-use crate::session::{Changes, NewMedia, Packet, Session, SessionError, Way, sdp};
+use crate::session::{Changes, NewMedia, Packet, Session, SessionError, sdp};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +65,10 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(addresses: &LocalAddresses, signals: Signals, subscribes: bool, now: Instant) -> Self {
-        let line = |way| Line { session: Session::new(addresses, way, now), id: None, dirty: true };
+        let line = || Line { session: Session::new(addresses, now), id: None, dirty: true };
         Self {
-            publisher: line(Way::In),
-            subscriber: line(Way::Out),
+            publisher: line(),
+            subscriber: line(),
             signals,
             subscribes,
             sections: Vec::new(),
@@ -232,17 +232,10 @@ impl Peer {
         self.down.iter().find(|(_, line)| line.mid.as_deref() == Some(mid)).map(|(track, _)| track.clone())
     }
 
-    /// Sends a packet of a track, or something that belongs in front of it.
-    pub(crate) fn forward(
-        &mut self,
-        track: &TrackSid,
-        packet: &Packet,
-        rewrite: Rewrite,
-        instead: Option<&[u8]>,
-    ) {
+    pub(crate) fn forward(&mut self, track: &TrackSid, packet: &Packet, rewrite: Rewrite) {
         let Some(line) = self.down.get(track) else { return };
         let (Some(mid), Some(payload_type)) = (&line.mid, line.payload_type(packet.codec)) else { return };
-        self.subscriber.session.send(mid, payload_type, packet, rewrite, instead);
+        self.subscriber.session.send(mid, payload_type, packet, rewrite);
         self.subscriber.dirty = true;
     }
 }

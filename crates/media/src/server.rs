@@ -13,7 +13,6 @@ use crate::error::MediaError;
 use crate::mux::addresses::{self, MediaListen, Reach};
 use crate::mux::{Mux, MuxConfig};
 use crate::record::RecordSink;
-use crate::room_task::Common;
 use crate::rooms::{Recorder, Rooms};
 use crate::session;
 use crate::webhook::Webhooks;
@@ -63,11 +62,7 @@ impl MediaServer {
         })
         .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
-        let rooms = Rooms::new(Common {
-            mux: Arc::clone(&mux),
-            webhooks: webhooks.clone(),
-            keys: config.keys.clone(),
-        });
+        let rooms = Rooms::new(Arc::clone(&mux), webhooks.clone());
         Ok(Self { shared: Arc::new(Shared { keys: config.keys, mux, rooms, webhooks }) })
     }
 
