@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+import urllib.parse
 
 import film
 import sync
@@ -12,6 +13,9 @@ from person import Person
 
 # A busy machine composes late, and loses nothing by it.
 SETTLED_S = 300
+PACKET_S = 0.02
+# Of what cannot be heard so much need not be told: the edges of tones.
+UNTOLD_S = 0.15
 
 
 class Asked:
@@ -158,8 +162,25 @@ class Round:
                 what = f"{path}, {asked.expected()}, events {asked.events}, stalls {asked.person.stalls[-8:]}"
                 raise Unplayable(f"{problem} ({what})") from None
             assert abs(entry["duration"] - found.duration_s) < 0.1, (entry, found)
+        if entry["status"] == "complete":
+            await self.check_report(entry["name"], found)
         path.unlink()
         return found
+
+    async def check_report(self, name, found):
+        """All that was received is in the file, or the report says that it is not."""
+        report = await self.house.acall(f"/recordings/{urllib.parse.quote(name, safe='')}/report")
+        told_s = 0.0
+        for track in report["tracks"].values():
+            dropped = sum(track.get("dropped", {}).values())
+            whole = track["placed"] + track["concealed"] + dropped
+            assert track["received"] == whole, f"{whole} of {track['received']} packets are accounted for: {track}"
+            if track["kind"] == "audio":
+                told_s += (dropped + track["concealed"] + track["lost_packets"]) * PACKET_S + track["shortened_samples"] / 48000
+                if dropped:
+                    self.note(f"told as not in the file: {dropped} packets of sound, {track['dropped']}")
+        if found and found.missing_s > told_s + UNTOLD_S:
+            raise Unplayable(f"{found.missing_s:.2f} s are nowhere to be heard, and the report tells of {told_s:.2f} s")
 
     def look(self, path, asked):
         if asked.events:

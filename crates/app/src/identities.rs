@@ -10,6 +10,8 @@ use rand::distr::Alphanumeric;
 /// How long a participant may take from its token into the room.
 const ON_THE_WAY: Duration = Duration::from_secs(30);
 const SUFFIX_CHARS: usize = 4;
+/// Who is on the way is remembered for politeness alone: the media server lets no token of ours throw anybody out.
+const MOST_ON_THE_WAY: usize = 10_000;
 
 /// Identities given lately. A second participant of a name would push the first out of the room.
 #[derive(Default)]
@@ -28,7 +30,9 @@ impl Identities {
                 rand::rng().sample_iter(Alphanumeric).take(SUFFIX_CHARS).map(char::from).collect();
             identity = format!("{name}-{suffix}");
         }
-        given.insert((room.to_owned(), identity.clone()), now);
+        if given.len() < MOST_ON_THE_WAY {
+            given.insert((room.to_owned(), identity.clone()), now);
+        }
         identity
     }
 }

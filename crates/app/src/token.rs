@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
+use reelroom_protocol::ids::Ticket;
 use reelroom_protocol::token::{Claims, VideoGrants, mint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -52,6 +53,7 @@ pub(crate) async fn create(
     let claims = Claims {
         sub: identity,
         name: participant_name,
+        ticket: Ticket::generate(&mut rand::rng()),
         nbf: now_s,
         exp: now_s + VALID.as_secs(),
         video: Some(VideoGrants {

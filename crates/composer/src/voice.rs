@@ -30,9 +30,9 @@ use crate::{
 const STEREO: usize = CHANNELS as usize;
 /// Up to this long a loss is concealed; what is missing beyond it is silence.
 const CONCEAL_SAMPLES: u64 = CONCEAL_NS as u64 * SAMPLE_RATE_HZ as u64 / 1_000_000_000;
-/// A packet is wanted so long before its place is mixed: sound may be a little earlier than its clock says, and a part of what was given
-/// is held back until there is more.
-pub const EARLY_NS: u64 = 60_000_000;
+/// A packet is wanted so long before its place is mixed: what is missing before it is concealed when it comes, sound may be a little
+/// earlier than its clock says, and a part of what was given is held back until there is more.
+pub const EARLY_NS: u64 = CONCEAL_NS as u64 + 60_000_000;
 
 /// Makes samples (interleaved stereo, 48 kHz) of packets.
 pub trait Decode {

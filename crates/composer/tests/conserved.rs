@@ -626,6 +626,8 @@ fn each_kind_of_event_alone_is_survived() {
         Event::Pause { ms: 50, with_gap: false },
         Event::Pause { ms: 1_000, with_gap: false },
         Event::Pause { ms: 1_000, with_gap: true },
+        Event::Pause { ms: 80, with_gap: true },
+        Event::Pause { ms: 120, with_gap: true },
         Event::Pause { ms: 60_000, with_gap: false },
         Event::Delay { ms: 190, over_ms: 0 },
         Event::Delay { ms: 340, over_ms: 0 },

@@ -91,6 +91,20 @@ fn after_a_pause_that_rtp_does_not_tell_sound_is_heard_at_once() {
 }
 
 #[test]
+fn what_is_missing_and_concealed_is_heard_at_its_place_however_long_it_is() {
+    for lost in 1..=6 {
+        let mut sent = steady(700, |_| 0);
+        // The packets behind go on later in RTP time, and arrive when they should.
+        sent.iter_mut().skip(300).for_each(|(at_ns, _)| *at_ns += lost * 20 * MS);
+        sent[300].1 = lost as i64 * 960;
+        let (sound, report) = composed(&sent, 17 * S);
+        let missing = lost as usize * 20;
+        assert_heard(&sound, &[[1_000, 7_000], [7_000 + missing, 15_000 + missing]], 16_500);
+        assert_eq!((report.placed, report.concealed_samples), (700, lost * 960));
+    }
+}
+
+#[test]
 fn a_network_that_is_slower_from_now_on_costs_its_own_time_once() {
     for delay_ms in [150, 300, 600] {
         let sent = steady(1_000, |n| if n < 300 { 0 } else { delay_ms * MS });
@@ -128,12 +142,27 @@ fn a_stall_that_fits_leaves_no_trace_and_a_long_one_is_told() {
 
 #[test]
 fn speech_that_is_sent_ahead_of_its_time_is_heard_whole() {
-    // Sentences of 3 s, each sent within 60 ms, every 8 s; RTP time has no gap.
-    let sent: Vec<Sent> = (0..450).map(|n| (S + n / 150 * 8 * S + n % 150 * 400_000, 0)).collect();
-    let (sound, report) = composed(&sent, 25 * S);
-    assert_eq!((report.placed, report.shortened_samples), (450, 0));
-    let whole = (0..sound.len() / 48 - 100).step_by(100).filter(|ms| heard(&sound, *ms, HZ) > 0.2).count();
-    assert!((85..=90).contains(&whole), "{whole} tenths of a second of 90");
+    // Sentences of 3 s, each sent within 60 ms, every 8 s; RTP time has no gap, or one that tells of the pause.
+    for gap in [0, 5 * 48_000] {
+        let jump = |n: u64| if n > 0 && n.is_multiple_of(150) { gap } else { 0 };
+        let sent: Vec<Sent> = (0..450).map(|n| (S + n / 150 * 8 * S + n % 150 * 400_000, jump(n))).collect();
+        let (sound, report) = composed(&sent, 25 * S);
+        assert_eq!((report.placed, report.shortened_samples), (450, 0));
+        let whole =
+            (0..sound.len() / 48 - 100).step_by(100).filter(|ms| heard(&sound, *ms, HZ) > 0.2).count();
+        assert!((85..=90).contains(&whole), "{whole} tenths of a second of 90");
+        // Nobody hears them before they are there.
+        for from in [1_000, 9_000, 17_000] {
+            assert!(
+                heard(&sound, from - 250, HZ) < 0.02 && heard(&sound, from + 100, HZ) > 0.2,
+                "{from}, {gap}"
+            );
+            assert!(
+                heard(&sound, from + 2_700, HZ) > 0.2 && heard(&sound, from + 3_150, HZ) < 0.02,
+                "{from}, {gap}"
+            );
+        }
+    }
 }
 
 #[test]

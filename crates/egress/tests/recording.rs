@@ -293,6 +293,9 @@ async fn announce(media: &MediaServer, name: &'static str, tracks: &'static [(Tr
         let joining = Joining {
             sid: sid.clone(),
             identity: name.into(),
+            ticket: Default::default(),
+            issued_unix_s: 0,
+            is_server: false,
             name: String::new(),
             metadata: String::new(),
             attributes: BTreeMap::new(),

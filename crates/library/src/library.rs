@@ -346,16 +346,21 @@ impl Library {
         Ok(recording)
     }
 
-    /// What is known of a recording's making: its sidecar, as JSON.
+    /// What is known of a recording's making: its sidecar, as JSON. Of one that waits to be stored it is what the store will be given.
     ///
     /// # Errors
     /// As [`Library::file`]; [`LibraryError::NotFound`] too for one that nothing was written about.
     pub async fn report(&self, name: &str) -> Result<serde_json::Value, LibraryError> {
         let recording = self.find(name).await?;
-        if recording.status.is_active() || recording.upload.is_some() {
+        if recording.status.is_active() {
             return Err(LibraryError::NotFinished(name.to_owned()));
         }
-        let bytes = self.shared.store_of(&recording)?.read(&sidecar::own(name)).await?;
+        let bytes = if recording.upload.is_some() {
+            let about = self.shared.outbox.about(&self.shared.key_of(name));
+            about.ok_or_else(|| LibraryError::NotFinished(name.to_owned()))?
+        } else {
+            self.shared.store_of(&recording)?.read(&sidecar::own(name)).await?
+        };
         serde_json::from_slice(&bytes).map_err(|_| LibraryError::NotFound(name.to_owned()))
     }
 

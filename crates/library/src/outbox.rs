@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::store::Progress;
@@ -73,6 +74,8 @@ struct Entry {
     /// Somebody deleted it; whoever publishes it does not know yet.
     is_discarded: bool,
     again: Arc<Notify>,
+    /// What is to stand beside it, as JSON; nothing before this run has come to it.
+    about: Option<Bytes>,
 }
 
 impl Entry {
@@ -83,6 +86,7 @@ impl Entry {
             is_running: false,
             is_discarded: false,
             again: Arc::default(),
+            about: None,
         }
     }
 }
@@ -132,6 +136,19 @@ impl Outbox {
         entry.is_running = true;
         entry.progress.reset();
         Some((entry.waiting.clone(), Arc::clone(&entry.progress)))
+    }
+
+    /// This is told of it, until the store can tell it.
+    pub(crate) fn describe(&self, key: &str, about: Vec<u8>) {
+        if let Some(entry) = self.lock().get_mut(key) {
+            entry.about = Some(about.into());
+        }
+    }
+
+    /// What is told of it.
+    pub(crate) fn about(&self, key: &str) -> Option<Bytes> {
+        let all = self.lock();
+        all.get(key).filter(|entry| !entry.is_discarded)?.about.clone()
     }
 
     /// The try is over, and the file is not stored.

@@ -9,4 +9,7 @@ limits! {
     pub const ATTRIBUTES_BYTES: usize = 64 * 1024;
     /// Announced tracks of a participant that wait for their media; one more is refused.
     pub const PENDING_TRACKS: usize = 20;
+    /// Participants of a room whose rights, name, metadata or attributes the server changed and remembers while the room is open; the oldest is
+    /// forgotten beyond that.
+    pub const REMEMBERED_CHANGES: usize = 1000;
 }

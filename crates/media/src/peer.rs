@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::mux::{LocalAddresses, SessionId};
-use crate::session::{Changes, NewMedia, Packet, Session, SessionError, sdp};
+use crate::session::{Changes, NewMedia, Packet, Session, SessionError, Way, sdp};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +65,10 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(addresses: &LocalAddresses, signals: Signals, subscribes: bool, now: Instant) -> Self {
-        let line = || Line { session: Session::new(addresses, now), id: None, dirty: true };
+        let line = |way| Line { session: Session::new(addresses, way, now), id: None, dirty: true };
         Self {
-            publisher: line(),
-            subscriber: line(),
+            publisher: line(Way::In),
+            subscriber: line(Way::Out),
             signals,
             subscribes,
             sections: Vec::new(),
@@ -232,10 +232,17 @@ impl Peer {
         self.down.iter().find(|(_, line)| line.mid.as_deref() == Some(mid)).map(|(track, _)| track.clone())
     }
 
-    pub(crate) fn forward(&mut self, track: &TrackSid, packet: &Packet, rewrite: Rewrite) {
+    /// Sends a packet of a track, or something that belongs in front of it.
+    pub(crate) fn forward(
+        &mut self,
+        track: &TrackSid,
+        packet: &Packet,
+        rewrite: Rewrite,
+        instead: Option<&[u8]>,
+    ) {
         let Some(line) = self.down.get(track) else { return };
         let (Some(mid), Some(payload_type)) = (&line.mid, line.payload_type(packet.codec)) else { return };
-        self.subscriber.session.send(mid, payload_type, packet, rewrite);
+        self.subscriber.session.send(mid, payload_type, packet, rewrite, instead);
         self.subscriber.dirty = true;
     }
 }

@@ -8,7 +8,7 @@ use axum::routing::post;
 use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
 use reelroom_protocol::ids::{RoomName, TrackSid};
 use reelroom_protocol::proto::{
-    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason, ListParticipantsRequest,
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
     ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
     MuteRoomTrackResponse, ParticipantInfo, RemoveParticipantResponse, RoomParticipantIdentity,
     SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest,
@@ -16,7 +16,7 @@ use reelroom_protocol::proto::{
 };
 use reelroom_protocol::token::Claims;
 use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
-use reelroom_sfu::{Now, Room};
+use reelroom_sfu::{AdminRefusal, Now, Room};
 
 use crate::error::MediaError;
 use crate::server::MediaServer;
@@ -69,6 +69,10 @@ fn no_participant() -> TwirpError {
 
 fn invalid(text: &str) -> TwirpError {
     TwirpError::new(TwirpCode::InvalidArgument, text)
+}
+
+fn refused(refusal: AdminRefusal) -> TwirpError {
+    TwirpError::new(TwirpCode::FailedPrecondition, refusal.to_string())
 }
 
 impl From<MediaError> for TwirpError {
@@ -162,8 +166,8 @@ async fn remove_participant(
     request: Request<RoomParticipantIdentity>,
 ) -> Answer {
     let room = admin(&server, &headers, &request.message.room)?;
-    let remove = |room: &mut Room, sid: &_, now| room.leave(sid, DisconnectReason::ParticipantRemoved, now);
-    with_participant(&server, &room, request.message.identity, remove).await?;
+    let remove = |room: &mut Room, sid: &_, now| room.remove(sid, now);
+    with_participant(&server, &room, request.message.identity, remove).await?.map_err(refused)?;
     Ok(respond(request.encoding, &RemoveParticipantResponse::default()))
 }
 
@@ -198,10 +202,11 @@ async fn update_participant(
     let message = request.message;
     let identity = message.identity.clone();
     let update = move |room: &mut Room, sid: &_, now| {
-        room.update_participant(sid, &message, now);
-        room.participant_info(sid)
+        room.update_participant(sid, &message, now)?;
+        Ok::<_, AdminRefusal>(room.participant_info(sid))
     };
-    let info: Option<ParticipantInfo> = with_participant(&server, &room, identity, update).await?;
+    let info: Option<ParticipantInfo> =
+        with_participant(&server, &room, identity, update).await?.map_err(refused)?;
     Ok(respond(request.encoding, &info.ok_or_else(no_participant)?))
 }
 

@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomSid, TrackSid};
+use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomSid, Ticket, TrackSid};
+use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     DisconnectReason, SessionDescription, SignalTarget, participant_info, signal_request, signal_response,
 };
-use reelroom_protocol::token::VideoGrants;
-use reelroom_sfu::{Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd};
+use reelroom_protocol::token::{self, Claims, VideoGrants};
+use reelroom_sfu::{Bearer, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
@@ -41,6 +42,8 @@ const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 const MEDIA_GRACE: Duration = Duration::from_secs(15);
 /// From joining to a connection that stands.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
+/// For how long a fresh token is good, from when the client was last connected: a laptop that was closed over lunch comes back.
+const FRESH_TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
 
 type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 
@@ -100,8 +103,18 @@ pub(crate) struct RoomTask {
     sessions: BTreeMap<SessionId, (ParticipantSid, Target)>,
     mux: Arc<Mux>,
     webhooks: Webhooks,
+    keys: ApiKeys,
     counted: CountedRoom,
     inbox: mpsc::Sender<Incoming>,
+}
+
+/// What a room's task shares with those of other rooms.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) mux: Arc<Mux>,
+    pub(crate) webhooks: Webhooks,
+    /// The first signs the tokens that clients are given.
+    pub(crate) keys: ApiKeys,
 }
 
 /// The time now, for the pure parts.
@@ -115,8 +128,7 @@ impl RoomTask {
     pub(crate) fn spawn(
         room: Room,
         sid: RoomSid,
-        mux: Arc<Mux>,
-        webhooks: Webhooks,
+        common: Common,
         counted: CountedRoom,
         ended: impl FnOnce() + Send + 'static,
     ) -> RoomHandle {
@@ -127,8 +139,9 @@ impl RoomTask {
             peers: BTreeMap::new(),
             recorders: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            mux,
-            webhooks,
+            mux: common.mux,
+            webhooks: common.webhooks,
+            keys: common.keys,
             counted,
             inbox,
         };
@@ -287,6 +300,9 @@ impl RoomTask {
         let joining = Joining {
             sid: sid.clone(),
             identity: egress.as_str().into(),
+            ticket: Ticket::default(),
+            issued_unix_s: now.unix_ms as u64 / 1000,
+            is_server: true,
             name: String::new(),
             metadata: String::new(),
             attributes: BTreeMap::new(),
@@ -433,6 +449,12 @@ impl RoomTask {
                     line.dirty = true;
                 }
             }
+            Output::RefreshToken { to, bearer } => {
+                let token = self.fresh_token(*bearer, now);
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.say(signal_response::Message::RefreshToken(token));
+                }
+            }
             Output::Disconnect(sid) => self.forget(&sid),
             Output::Fact(fact) => {
                 for recorder in self.recorders.values_mut() {
@@ -440,6 +462,23 @@ impl RoomTask {
                 }
             }
         }
+    }
+
+    fn fresh_token(&self, bearer: Bearer, now: Now) -> String {
+        let now_unix_s = now.unix_ms as u64 / 1000;
+        let claims = Claims {
+            sub: bearer.identity.into(),
+            name: bearer.name,
+            metadata: bearer.metadata,
+            attributes: bearer.attributes,
+            kind: token::kind_name(bearer.kind).to_owned(),
+            video: Some(bearer.grants),
+            ticket: bearer.ticket,
+            nbf: now_unix_s,
+            exp: now_unix_s + FRESH_TOKEN_VALID.as_secs(),
+            ..Claims::default()
+        };
+        token::mint(&self.keys, claims)
     }
 
     fn forget(&mut self, sid: &ParticipantSid) {
@@ -510,17 +549,19 @@ impl RoomTask {
             payload: packet.payload(),
             arrived: packet.received(),
         };
-        self.room.media_arrived(&track, &published, now);
+        if !self.room.media_arrived(&track, &published, now) {
+            return self.outputs(now);
+        }
         if let Some(level) = packet.audio_level_dbov {
             self.room.audio_level(&track, level, now);
         }
         // A packet may announce the track or its codec: recorders and subscribers have to know it before they get it.
         self.outputs(now);
         let peers = &mut self.peers;
-        self.room.forward(&track, &published, |subscriber, rewrite| {
+        self.room.forward(&track, &published, |subscriber, rewrite, instead| {
             tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), to = %subscriber, ?rewrite, "forwarded");
             if let Some(peer) = peers.get_mut(subscriber) {
-                peer.forward(&track, packet, rewrite);
+                peer.forward(&track, packet, rewrite, instead);
             }
         });
         self.record(&track, packet, now);

@@ -11,10 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::calls::Calls;
 use crate::error::MediaError;
-use crate::mux::Mux;
 use crate::record::RecordSink;
-use crate::room_task::{Arrival, Command, RoomHandle, RoomTask, now};
-use crate::webhook::Webhooks;
+use crate::room_task::{Arrival, Command, Common, RoomHandle, RoomTask, now};
 
 /// How often a room may close under a join before that is given up.
 const JOIN_ATTEMPTS: usize = 5;
@@ -27,8 +25,7 @@ pub struct Rooms {
 
 struct Shared {
     rooms: Mutex<HashMap<RoomName, RoomHandle>>,
-    mux: Arc<Mux>,
-    webhooks: Webhooks,
+    common: Common,
     calls: Calls,
 }
 
@@ -38,9 +35,9 @@ pub(crate) struct Joined {
 }
 
 impl Rooms {
-    pub(crate) fn new(mux: Arc<Mux>, webhooks: Webhooks) -> Self {
+    pub(crate) fn new(common: Common) -> Self {
         let calls = Calls::default();
-        Self { shared: Arc::new(Shared { rooms: Mutex::default(), mux, webhooks, calls }) }
+        Self { shared: Arc::new(Shared { rooms: Mutex::default(), common, calls }) }
     }
 
     /// CreateRoom: a room of that name that is open is returned as it is.
@@ -116,7 +113,7 @@ impl Rooms {
             if handle.commands.send(join).await.is_ok() {
                 match answer.await {
                     Ok(Ok(())) => return Ok(Joined { room: handle }),
-                    Ok(Err(Refusal::Full)) => return Err(Refusal::Full),
+                    Ok(Err(refusal @ (Refusal::Full | Refusal::Reserved))) => return Err(refusal),
                     // The room closed at this very moment: the next attempt opens a new one.
                     Ok(Err(Refusal::Closed)) | Err(_) => {}
                 }
@@ -168,8 +165,7 @@ impl Rooms {
         let handle = RoomTask::spawn(
             Room::new(options, now()),
             sid,
-            Arc::clone(&self.shared.mux),
-            self.shared.webhooks.clone(),
+            self.shared.common.clone(),
             self.shared.calls.room(),
             move || {
                 tracing::info!(room = %ended_name, sid = %ended_sid, "room closed");

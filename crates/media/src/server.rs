@@ -13,6 +13,7 @@ use crate::error::MediaError;
 use crate::mux::addresses::{self, MediaListen, Reach};
 use crate::mux::{Mux, MuxConfig};
 use crate::record::RecordSink;
+use crate::room_task::Common;
 use crate::rooms::{Recorder, Rooms};
 use crate::session;
 use crate::webhook::Webhooks;
@@ -62,7 +63,11 @@ impl MediaServer {
         })
         .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
-        let rooms = Rooms::new(Arc::clone(&mux), webhooks.clone());
+        let rooms = Rooms::new(Common {
+            mux: Arc::clone(&mux),
+            webhooks: webhooks.clone(),
+            keys: config.keys.clone(),
+        });
         Ok(Self { shared: Arc::new(Shared { keys: config.keys, mux, rooms, webhooks }) })
     }
 

@@ -129,6 +129,9 @@ fn admit(
         joining: Joining {
             sid: ParticipantSid::generate(&mut rand::rng()),
             identity: identity.into(),
+            ticket: claims.ticket.clone(),
+            issued_unix_s: claims.nbf,
+            is_server: false,
             name: claims.name.clone(),
             metadata: claims.metadata.clone(),
             attributes: claims.attributes.clone(),

@@ -83,6 +83,8 @@ id!(/// One session of a participant, `PA_…`.
     ParticipantSid, "PA_");
 id!(/// One recording job, `EG_…`.
     EgressId, "EG_");
+id!(/// The bearer of tokens of this server's own, `TK_…`: whoever comes with it again is the same person.
+    Ticket, "TK_");
 id!(/// One webhook event, `EV_…`.
     EventId, "EV_");
 id!(/// One server process, `ND_…`.

@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::ids::Ticket;
 use crate::keys::ApiKeys;
 use crate::proto::{ParticipantPermission, RoomConfiguration, TrackSource, participant_info};
 
@@ -69,6 +70,10 @@ pub struct Claims {
     /// What the bearer may do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoGrants>,
+    /// Which person the bearer is, where several may be given the same identity: this server's own claim, which LiveKit's ignore. A bearer
+    /// with another ticket than whoever has the identity joins beside them, and not in their place.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ticket: Ticket,
     /// Settings for a room that this token creates by joining.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_config: Option<RoomConfiguration>,
@@ -213,6 +218,18 @@ impl Claims {
             "agent" => Kind::Agent,
             _ => Kind::Standard,
         }
+    }
+}
+
+/// The claim `kind` of a participant of that kind.
+pub fn kind_name(kind: participant_info::Kind) -> &'static str {
+    use participant_info::Kind;
+    match kind {
+        Kind::Ingress => "ingress",
+        Kind::Egress => "egress",
+        Kind::Sip => "sip",
+        Kind::Agent => "agent",
+        _ => "",
     }
 }
 

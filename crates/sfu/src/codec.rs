@@ -84,13 +84,23 @@ fn vp8_descriptor_len(payload: &[u8]) -> Option<usize> {
 /// FU-A. Browsers send the parameter sets before each IDR picture, so the first of these is where decoding can begin. Encoders that
 /// spread their keyframes over many pictures send recovery points instead (ITU-T H.264, D.2.8).
 fn h264_starts_keyframe(payload: &[u8]) -> bool {
+    h264_any_unit(payload, h264_unit_starts_keyframe)
+}
+
+/// Whether a payload brings the sequence parameter set without which no picture can be decoded.
+pub(crate) fn h264_brings_sequence_set(payload: &[u8]) -> bool {
+    h264_any_unit(payload, |unit| unit.first().is_some_and(|byte| byte & 0x1f == SPS))
+}
+
+/// Whether one of the units that begin in a payload is such.
+fn h264_any_unit(payload: &[u8], is_such: impl Fn(&[u8]) -> bool) -> bool {
     let Some(&first) = payload.first() else { return false };
     match first & 0x1f {
         24 => {
             let mut rest = &payload[1..];
             while let [high, low, nal @ ..] = rest {
                 let len = usize::from(u16::from_be_bytes([*high, *low]));
-                if h264_unit_starts_keyframe(nal.get(..len).unwrap_or(nal)) {
+                if is_such(nal.get(..len).unwrap_or(nal)) {
                     return true;
                 }
                 rest = nal.get(len..).unwrap_or(&[]);
@@ -98,18 +108,17 @@ fn h264_starts_keyframe(payload: &[u8]) -> bool {
             false
         }
         // The fragment's header stands where a whole unit has its first byte.
-        28 => {
-            payload.get(1).is_some_and(|header| header & 0x80 != 0)
-                && h264_unit_starts_keyframe(&payload[1..])
-        }
-        _ => h264_unit_starts_keyframe(payload),
+        28 => payload.get(1).is_some_and(|header| header & 0x80 != 0) && is_such(&payload[1..]),
+        _ => is_such(payload),
     }
 }
+
+/// Type of a sequence parameter set.
+const SPS: u8 = 7;
 
 fn h264_unit_starts_keyframe(unit: &[u8]) -> bool {
     const IDR: u8 = 5;
     const SEI: u8 = 6;
-    const SPS: u8 = 7;
     /// `payloadType`, the first byte of a message.
     const RECOVERY_POINT: u8 = 6;
     match unit.first().map(|byte| byte & 0x1f) {
@@ -173,6 +182,9 @@ mod tests {
         assert!(h264_starts_keyframe(&[0x78, 0, 1, 0x41, 0, 2, 0x67, 9]));
         assert!(h264_starts_keyframe(&[0x7c, 0x85, 0x88]));
         assert!(!h264_starts_keyframe(&[0x7c, 0x05, 1]), "a later fragment");
+        assert!(h264_brings_sequence_set(&[0x67, 1, 2]));
+        assert!(h264_brings_sequence_set(&[0x78, 0, 1, 0x68, 0, 2, 0x67, 9]));
+        assert!(!h264_brings_sequence_set(&[0x7c, 0x85, 0x88]) && !h264_brings_sequence_set(&[0x65, 0x88]));
     }
 
     #[test]

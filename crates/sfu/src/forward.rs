@@ -2,7 +2,8 @@
 //!
 //! A subscriber must see one RTP stream without holes of our making, whatever layer it comes from. Forwarding begins,
 //! and the layer changes, only at the first packet of a keyframe. Within a layer every packet keeps its distance to its
-//! neighbours, so late and resent packets get the number that belongs to them.
+//! neighbours, so late and resent packets get the number that belongs to them. In front of a keyframe that comes without its
+//! parameter sets there is room for those that are known: a subscriber that begins there has not seen them.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -26,6 +27,8 @@ pub struct Incoming<'a> {
     pub payload: &'a [u8],
     /// Whether decoding can begin here; see [`crate::is_keyframe`].
     pub keyframe: bool,
+    /// So many packets have to go in front of it where decoding begins here.
+    pub lacks: u16,
     /// When it arrived.
     pub arrived: Instant,
 }
@@ -35,6 +38,8 @@ pub struct Incoming<'a> {
 pub struct Rewrite {
     /// Extended sequence number, below 2^16 at first.
     pub seq: u64,
+    /// So many numbers in front of it are free for what a keyframe lacks.
+    pub free: u16,
     /// RTP time.
     pub rtp: u32,
     /// For VP8 payloads with these fields.
@@ -123,6 +128,7 @@ impl DownTrack {
         if switches {
             self.switch(packet);
         }
+        let free = if switches { packet.lacks } else { 0 };
         let current = self.current.as_mut().filter(|current| current.layer == packet.layer)?;
         if packet.seq < current.first_seq {
             return None;
@@ -144,6 +150,7 @@ impl DownTrack {
         let seq = packet.seq.checked_add_signed(current.seq_offset)?.checked_sub(closed as u64)?;
         let rewrite = Rewrite {
             seq,
+            free,
             rtp: packet.rtp.wrapping_add(current.rtp_offset),
             vp8: (self.codec == Codec::Vp8).then(|| current.vp8(packet.payload)).flatten(),
         };
@@ -168,7 +175,7 @@ impl DownTrack {
         Some(rewrite)
     }
 
-    /// Makes `packet` the next one after all that was sent.
+    /// Makes `packet` the next one after all that was sent and what it lacks.
     fn switch(&mut self, packet: &Incoming<'_>) {
         let (seq, rtp, picture_id, tl0) = match self.last {
             // The first packet gets number 1. SRTP receivers begin with rollover 0, so a packet before the first one, with a number that
@@ -185,6 +192,7 @@ impl DownTrack {
                 )
             }
         };
+        let seq = seq + u64::from(packet.lacks);
         let incoming = vp8_numbers(packet.payload);
         let incoming_id = incoming.and_then(|n| n.picture_id);
         let incoming_tl0 = incoming.and_then(|n| n.tl0_pic_idx);

@@ -6,6 +6,7 @@ use reelroom_protocol::proto::{TrackInfo, WebhookEvent};
 
 use crate::codec::Codec;
 use crate::layers::Layer;
+use crate::person::Bearer;
 
 /// One thing to do. Order matters within a room.
 #[derive(Debug)]
@@ -43,6 +44,13 @@ pub enum Output {
         kind: DataKind,
         /// A serialised `DataPacket`.
         bytes: bytes::Bytes,
+    },
+    /// Give a client a token that says what is so now, and is valid from now on.
+    RefreshToken {
+        /// To whom.
+        to: ParticipantSid,
+        /// What it says.
+        bearer: Box<Bearer>,
     },
     /// End a participant's connections, after what was said before has been sent.
     Disconnect(ParticipantSid),

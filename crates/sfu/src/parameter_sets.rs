@@ -1,7 +1,8 @@
 //! H.264 parameter sets of a track's streams: for who comes later.
 //!
 //! Browsers repeat them in front of each keyframe. Hardware encoders, phones and bridges may say them once, at the beginning of a
-//! stream, or only in the SDP (`sprop-parameter-sets`, RFC 6184 8.1). A recorder that is attached later has to be told them.
+//! stream, or only in the SDP (`sprop-parameter-sets`, RFC 6184 8.1). A recorder that is attached later has to be told them, and to
+//! a subscriber they are sent in front of the keyframe with which it begins.
 //! Invariant: what is kept is bounded, whatever a publisher sends.
 
 use crate::codec::Codec;
@@ -14,6 +15,8 @@ const STAP_A: u8 = 24;
 const MAX_SET_LEN: usize = 2_048;
 /// Of one stream.
 const MAX_SETS: usize = 32;
+/// Longer ones do not fit into one packet.
+const MAX_SENT_LEN: usize = 1_100;
 
 /// Whole NAL units, the newest last.
 type Sets = Vec<Box<[u8]>>;
@@ -59,6 +62,11 @@ impl ParameterSets {
     /// What is known of a layer's stream, oldest first.
     pub(crate) fn of(&self, layer: Layer) -> impl Iterator<Item = &[u8]> {
         self.announced.iter().chain(self.seen[layer.index()].iter()).map(|set| &**set)
+    }
+
+    /// Those that a subscriber has to get who begins at a keyframe of a layer: one packet each.
+    pub(crate) fn to_send(&self, layer: Layer) -> Vec<&[u8]> {
+        self.of(layer).filter(|set| set.len() <= MAX_SENT_LEN).collect()
     }
 
     fn keep(&mut self, layer: Layer, unit: &[u8]) {

@@ -1,8 +1,9 @@
 //! One session of a participant.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
 
-use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
+use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket, TrackSid};
 use reelroom_protocol::proto::{
     AddTrackRequest, ParticipantInfo, SubscriptionPermission, TrackInfo, participant_info,
 };
@@ -11,14 +12,22 @@ use reelroom_protocol::token::VideoGrants;
 use crate::codec::Codec;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
+use crate::person::{Person, REFRESH_EVERY};
+use crate::room::Now;
 
 /// Who wants to join, from token and query.
 #[derive(Clone, Debug)]
 pub struct Joining {
     /// New for this session.
     pub sid: ParticipantSid,
-    /// Unique in the room; an older session of the same identity ends.
+    /// What the token says; whether it is unique in the room decides the room.
     pub identity: ParticipantIdentity,
+    /// The bearer of a token of this server's; empty with an app's own token, whose bearer takes the place of whoever has the identity.
+    pub ticket: Ticket,
+    /// When the token was issued (`nbf`): what the server changed later holds.
+    pub issued_unix_s: u64,
+    /// It is this server itself that joins: nobody takes its place or removes it.
+    pub is_server: bool,
     /// Display name.
     pub name: String,
     /// Free text.
@@ -42,6 +51,24 @@ pub enum Refusal {
     /// The room is over.
     #[error("requested room does not exist")]
     Closed,
+    /// The identity is that of what records.
+    #[error("this identity belongs to a recorder")]
+    Reserved,
+}
+
+/// Why an administrator's call does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminRefusal {
+    /// It is this server's recorder: what records is shown until it stops.
+    #[error("this participant is the server's recorder: StopEgress ends it")]
+    Recorder,
+}
+
+impl Joining {
+    /// Recorders make the room show that it is being recorded.
+    pub(crate) fn is_recorder(&self) -> bool {
+        self.kind == participant_info::Kind::Egress || self.grants.recorder
+    }
 }
 
 /// An announced track of which no section of the SDP is known yet.
@@ -68,6 +95,10 @@ pub(crate) struct Subscription {
 pub(crate) struct Participant {
     pub(crate) sid: ParticipantSid,
     pub(crate) identity: ParticipantIdentity,
+    pub(crate) person: Person,
+    pub(crate) is_server: bool,
+    /// When it is given a fresh token.
+    pub(crate) refresh_at: Instant,
     pub(crate) name: String,
     pub(crate) metadata: String,
     pub(crate) attributes: BTreeMap<String, String>,
@@ -88,8 +119,11 @@ pub(crate) struct Participant {
 }
 
 impl Participant {
-    pub(crate) fn new(joining: Joining, joined_unix_ms: i64) -> Self {
+    pub(crate) fn new(joining: Joining, now: Now) -> Self {
         Self {
+            person: Person::of(&joining),
+            is_server: joining.is_server,
+            refresh_at: now.at + REFRESH_EVERY,
             sid: joining.sid,
             identity: joining.identity,
             name: joining.name,
@@ -99,7 +133,7 @@ impl Participant {
             kind: joining.kind,
             state: participant_info::State::Joined,
             version: 1,
-            joined_unix_ms,
+            joined_unix_ms: now.unix_ms,
             auto_subscribe: joining.auto_subscribe,
             pending: Vec::new(),
             published: Vec::new(),

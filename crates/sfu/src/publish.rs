@@ -7,10 +7,10 @@ use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
 
 use crate::codec::{Codec, is_keyframe};
-use crate::layers::{KeyframeFor, Layers};
+use crate::layers::{KeyframeFor, Layer, Layers};
 use crate::output::{Fact, Output};
 use crate::parameter_sets::ParameterSets;
-use crate::participant::Audience;
+use crate::participant::{Audience, PendingTrack};
 use crate::room::{Now, Room};
 use crate::subscribe::PublishedPacket;
 use crate::track::{Section, Track};
@@ -47,10 +47,13 @@ impl Room {
             .published
             .iter()
             .find(|track| self.tracks.get(*track).is_some_and(|track| track.mid == section.mid));
-        let by_cid = participant.pending.iter().position(|pending| pending.request.cid == section.track_id);
+        let of_kind = |pending: &PendingTrack| pending.info.r#type == i32::from(section.kind);
+        let by_cid = participant
+            .pending
+            .iter()
+            .position(|pending| of_kind(pending) && pending.request.cid == section.track_id);
         // A replaced track keeps its section but changes its id; a section without announced track waits for one.
-        let by_kind =
-            || participant.pending.iter().position(|pending| pending.info.r#type == i32::from(section.kind));
+        let by_kind = || participant.pending.iter().position(of_kind);
         let position = match (bound, by_cid) {
             (Some(_), None) => None,
             (_, Some(position)) => Some(position),
@@ -80,6 +83,7 @@ impl Room {
                 layers: Layers::default(),
                 parameter_sets: ParameterSets::announced(&section.parameter_sets),
                 down: BTreeMap::new(),
+                held: false,
             },
         );
     }
@@ -114,17 +118,24 @@ impl Room {
     }
 
     /// A packet of a track, before [`Room::forward`]. With the first one the track is announced, subscribed to, and told to
-    /// recorders.
-    pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
-        let Some(track) = self.tracks.get(sid) else { return };
-        if track.is_video() == (packet.codec == Codec::Opus) {
-            return;
+    /// recorders. Whether it may be forwarded and recorded: not while a moderator has muted it, nor without the right to publish it, nor in
+    /// a codec of another kind.
+    #[must_use]
+    pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> bool {
+        let Some(track) = self.tracks.get(sid) else { return false };
+        if track.held || track.is_video() == (packet.codec == Codec::Opus) {
+            return false;
         }
         match track.codec {
-            None => self.first_packet(sid, packet.codec, now),
+            None => {
+                let publisher = track.publisher.clone();
+                self.enforce_sources(&publisher);
+                self.first_packet(sid, packet.codec, now);
+            }
             Some(codec) if codec == packet.codec => {}
             Some(_) => self.other_codec(sid, packet, now),
         }
+        self.tracks.contains_key(sid)
     }
 
     fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
@@ -195,6 +206,18 @@ impl Room {
             hook.participant = Some(participant);
             hook.track = Some(info);
         });
+    }
+
+    /// What its publisher says of a track, which is then no longer held back: it may be unmuted by whoever it belongs to, for all to see.
+    pub(crate) fn muted_by_publisher(&mut self, sid: &TrackSid, muted: bool, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        if !muted && std::mem::take(&mut track.held) {
+            let layers = [Layer::Low, Layer::Medium, Layer::High];
+            for layer in layers.into_iter().skip(if track.info.simulcast { 0 } else { 2 }) {
+                self.ask_keyframe(sid, layer, KeyframeFor::Subscriber, now);
+            }
+        }
+        self.set_muted(sid, muted);
     }
 
     /// Sets a track's muted state and tells everybody.

@@ -8,16 +8,16 @@ use rand::rngs::StdRng;
 use reelroom_protocol::ids::{ParticipantSid, RoomName, RoomSid, TrackSid};
 use reelroom_protocol::proto::{
     self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, SpeakerInfo,
-    SpeakersChanged, TrackInfo, TrackUnpublishedResponse, UpdateParticipantRequest, leave_request,
-    participant_info, signal_response,
+    SpeakersChanged, TrackInfo, UpdateParticipantRequest, leave_request, participant_info, signal_response,
 };
 
 use crate::codec::Codec;
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
-use crate::participant::{Audience, Joining, Participant, Refusal};
+use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
+use crate::person::Changes;
 use crate::speakers::Speakers;
-use crate::track::{Track, source_of};
+use crate::track::Track;
 
 const DEFAULT_EMPTY_TIMEOUT_S: u32 = 300;
 const DEFAULT_DEPARTURE_TIMEOUT_S: u32 = 20;
@@ -72,6 +72,7 @@ pub struct Room {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) speakers: Speakers,
     pub(crate) ids: StdRng,
+    pub(crate) changes: Changes,
     created: Instant,
     last_left: Option<Instant>,
     next_tick: Instant,
@@ -103,6 +104,7 @@ impl Room {
             outputs: VecDeque::new(),
             speakers: Speakers::default(),
             ids: StdRng::seed_from_u64(options.seed),
+            changes: Changes::default(),
             created: now.at,
             last_left: None,
             next_tick: now.at + TICK,
@@ -131,14 +133,14 @@ impl Room {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn join(&mut self, joining: Joining, now: Now) -> Result<JoinResponse, Refusal> {
+    pub fn join(&mut self, mut joining: Joining, now: Now) -> Result<JoinResponse, Refusal> {
         if self.end.is_some() {
             return Err(Refusal::Closed);
         }
-        if let Some(older) = self.sid_of(joining.identity.as_str()) {
+        if let Some(older) = self.recognise(&mut joining)? {
             self.leave(&older, DisconnectReason::DuplicateIdentity, now);
         }
-        let participant = Participant::new(joining, now.unix_ms);
+        let participant = Participant::new(joining, now);
         let counted = self.participants.values().filter(|other| !other.is_dependent()).count();
         if self.base.max_participants > 0
             && !participant.is_dependent()
@@ -239,9 +241,27 @@ impl Room {
         }
     }
 
-    /// MutePublishedTrack: the server asks the publisher to mute, and the publisher echoes it. `None` where there is no such track.
+    /// RemoveParticipant.
+    ///
+    /// # Errors
+    /// [`AdminRefusal::Recorder`].
+    pub fn remove(&mut self, sid: &ParticipantSid, now: Now) -> Result<(), AdminRefusal> {
+        self.may_be_changed(sid)?;
+        self.leave(sid, DisconnectReason::ParticipantRemoved, now);
+        Ok(())
+    }
+
+    fn may_be_changed(&self, sid: &ParticipantSid) -> Result<(), AdminRefusal> {
+        let is_server = self.participants.get(sid).is_some_and(|participant| participant.is_server);
+        if is_server { Err(AdminRefusal::Recorder) } else { Ok(()) }
+    }
+
+    /// MutePublishedTrack: nothing of the track is forwarded or recorded until its publisher unmutes it. The publisher is asked to mute,
+    /// and echoes it. `None` where there is no such track.
     pub fn mute_by_admin(&mut self, sid: &TrackSid) -> Option<TrackInfo> {
-        let publisher = self.tracks.get(sid)?.publisher.clone();
+        let track = self.tracks.get_mut(sid)?;
+        track.held = true;
+        let publisher = track.publisher.clone();
         self.set_muted(sid, true);
         let mute = MuteTrackRequest { sid: sid.to_string(), muted: true };
         self.signal(&publisher, signal_response::Message::Mute(mute));
@@ -249,24 +269,25 @@ impl Room {
     }
 
     /// UpdateParticipant: empty name and metadata are left as they are, attributes are merged, a permission replaces
-    /// the whole set and takes away what it does not allow.
-    pub fn update_participant(&mut self, sid: &ParticipantSid, request: &UpdateParticipantRequest, now: Now) {
-        let Some(participant) = self.participants.get_mut(sid) else { return };
+    /// the whole set and takes away what it does not allow. All of it outlives the session.
+    ///
+    /// # Errors
+    /// [`AdminRefusal::Recorder`].
+    pub fn update_participant(
+        &mut self,
+        sid: &ParticipantSid,
+        request: &UpdateParticipantRequest,
+        now: Now,
+    ) -> Result<(), AdminRefusal> {
+        self.may_be_changed(sid)?;
+        let Some(participant) = self.participants.get_mut(sid) else { return Ok(()) };
         participant.describe(&request.metadata, &request.attributes);
         if let Some(permission) = &request.permission {
             participant.grants.apply(permission);
         }
         let grants = participant.grants.clone();
-        let published = participant.published.clone();
         self.rename(sid, &request.name);
-        for track in published {
-            let source = self.tracks.get(&track).map(|track| source_of(&track.info));
-            if source.is_some_and(|source| !grants.may_publish_source(source)) {
-                let unpublished = TrackUnpublishedResponse { track_sid: track.to_string() };
-                self.signal(sid, signal_response::Message::TrackUnpublished(unpublished));
-                self.unpublish(&track);
-            }
-        }
+        self.enforce_sources(sid);
         let tracks: Vec<_> = self.tracks.keys().cloned().collect();
         for track in tracks {
             if grants.may_subscribe() {
@@ -276,6 +297,8 @@ impl Room {
             }
         }
         self.announce(sid, Audience::All);
+        self.remember(sid, now);
+        Ok(())
     }
 
     /// Sets the display name, unless it is empty.
@@ -336,6 +359,7 @@ impl Room {
         if now.at >= self.next_tick {
             self.next_tick = now.at + TICK;
             self.refresh_layers(now);
+            self.refresh_tokens(now);
             self.close_if_empty(now);
         }
     }
@@ -373,4 +397,4 @@ fn speakers_changed(speakers: &[(ParticipantSid, f32)]) -> SpeakersChanged {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

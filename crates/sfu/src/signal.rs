@@ -9,7 +9,7 @@ use reelroom_protocol::proto::{
 
 use crate::participant::{Audience, PendingTrack};
 use crate::room::{Now, Room};
-use crate::track::info_of;
+use crate::track::{info_of, is_of};
 
 impl Room {
     /// A signalling message of a participant. SDP and candidates are not for the room and do nothing here.
@@ -23,7 +23,7 @@ impl Room {
             Message::Mute(request) => {
                 let sid = TrackSid::from(request.sid);
                 if self.owns(from, &sid) {
-                    self.set_muted(&sid, request.muted);
+                    self.muted_by_publisher(&sid, request.muted, now);
                 } else {
                     self.mute_pending(from, &sid, request.muted);
                 }
@@ -44,7 +44,7 @@ impl Room {
             Message::TrackSetting(request) => self.set_track_settings(from, &request, now),
             Message::SubscriptionPermission(permission) => self.set_permission(from, permission, now),
             Message::Leave(_) => self.leave(from, DisconnectReason::ClientInitiated, now),
-            Message::UpdateMetadata(request) => self.update_own_metadata(from, request),
+            Message::UpdateMetadata(request) => self.update_own_metadata(from, request, now),
             Message::UpdateAudioTrack(request) => {
                 let sid = TrackSid::from(request.track_sid);
                 if self.owns(from, &sid) {
@@ -117,6 +117,8 @@ impl Room {
         let kind = TrackType::try_from(request.r#type).unwrap_or(TrackType::Data);
         let refusal = if !participant.grants.may_publish_source(source) {
             Some((Reason::NotAllowed, "does not have permission to publish this source"))
+        } else if !is_of(kind, source) {
+            Some((Reason::UnsupportedType, "this source is not of this kind"))
         } else if kind == TrackType::Data {
             Some((Reason::UnsupportedType, "only audio and video tracks can be published"))
         } else if participant.pending.len() >= PENDING_TRACKS {
@@ -138,7 +140,7 @@ impl Room {
         self.signal(from, signal_response::Message::TrackPublished(published));
     }
 
-    fn update_own_metadata(&mut self, from: &ParticipantSid, request: UpdateParticipantMetadata) {
+    fn update_own_metadata(&mut self, from: &ParticipantSid, request: UpdateParticipantMetadata, now: Now) {
         use request_response::Reason;
         let Some(participant) = self.participants.get_mut(from) else { return };
         let attribute_bytes: usize =
@@ -158,6 +160,7 @@ impl Room {
         participant.describe(&request.metadata, &request.attributes);
         self.rename(from, &request.name);
         self.announce(from, Audience::All);
+        self.remember_own(from, now);
         self.respond(from, id, Reason::Ok, "", Some(request_response::Request::UpdateMetadata(request)));
     }
 

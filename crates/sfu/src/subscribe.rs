@@ -6,7 +6,7 @@ use reelroom_protocol::proto::{
     signal_response,
 };
 
-use crate::codec::{Codec, is_keyframe};
+use crate::codec::{Codec, h264_brings_sequence_set, is_keyframe};
 use crate::forward::{DownTrack, Incoming, Rewrite};
 use crate::layers::{KeyframeFor, Layer, TrackSettings};
 use crate::output::{DownTrackSpec, Output};
@@ -77,7 +77,10 @@ impl Room {
 
     /// UpdateSubscription, by the participant or an administrator.
     pub fn set_subscribed(&mut self, sid: &ParticipantSid, track: &TrackSid, subscribe: bool, now: Now) {
-        let Some(participant) = self.participants.get_mut(sid) else { return };
+        let Some(participant) = self.participants.get_mut(sid).filter(|participant| !participant.is_server)
+        else {
+            return;
+        };
         if subscribe {
             participant.refused.remove(track);
             participant.wanted.insert(track.clone());
@@ -218,12 +221,13 @@ impl Room {
         track.map(|track| track.parameter_sets.of(layer).collect()).unwrap_or_default()
     }
 
-    /// A packet of a track: `send` is called for each subscriber that gets it, with the numbers to send it under.
+    /// A packet of a track: `send` is called for each subscriber that gets it, with the numbers to send it under. Before that it is
+    /// called for each H.264 parameter set that goes in front, with the payload that goes instead of the packet's own.
     pub fn forward(
         &mut self,
         track: &TrackSid,
         packet: &PublishedPacket<'_>,
-        mut send: impl FnMut(&ParticipantSid, Rewrite),
+        mut send: impl FnMut(&ParticipantSid, Rewrite, Option<&[u8]>),
     ) {
         let Some(track) = self.tracks.get_mut(track) else { return };
         let Some(codec) = track.codec.filter(|codec| *codec == packet.codec) else { return };
@@ -232,18 +236,28 @@ impl Room {
             track.layers.packet(layer, packet.arrived);
             track.parameter_sets.packet(codec, layer, packet.payload);
         }
+        let keyframe = is_keyframe(codec, packet.payload);
+        let lacking = if keyframe && codec == Codec::H264 && !h264_brings_sequence_set(packet.payload) {
+            track.parameter_sets.to_send(layer)
+        } else {
+            Vec::new()
+        };
         let incoming = Incoming {
             layer,
             seq: packet.seq,
             rtp: packet.rtp,
             payload: packet.payload,
-            keyframe: is_keyframe(codec, packet.payload),
+            keyframe,
+            lacks: lacking.len() as u16,
             arrived: packet.arrived,
         };
         for (subscriber, down) in &mut track.down {
-            if let Some(rewrite) = down.track.forward(&incoming) {
-                send(subscriber, rewrite);
+            let Some(rewrite) = down.track.forward(&incoming) else { continue };
+            for (number, set) in lacking.iter().enumerate().take(usize::from(rewrite.free)) {
+                let seq = rewrite.seq - u64::from(rewrite.free) + number as u64;
+                send(subscriber, Rewrite { seq, free: 0, ..rewrite }, Some(set));
             }
+            send(subscriber, rewrite, None);
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Track {
     pub(crate) layers: Layers,
     pub(crate) parameter_sets: ParameterSets,
     pub(crate) down: BTreeMap<ParticipantSid, Down>,
+    /// A moderator muted it, and its publisher has not unmuted it since: nothing of it is forwarded or recorded.
+    pub(crate) held: bool,
 }
 
 /// One subscriber of a track.
@@ -84,6 +86,15 @@ impl Track {
         for known in codecs {
             known.mid.clone_from(&self.mid);
         }
+    }
+}
+
+/// Whether a source gives tracks of that kind: a right to a microphone is none to a camera.
+pub(crate) fn is_of(kind: TrackType, source: TrackSource) -> bool {
+    match source {
+        TrackSource::Camera | TrackSource::ScreenShare => kind == TrackType::Video,
+        TrackSource::Microphone | TrackSource::ScreenShareAudio => kind == TrackType::Audio,
+        TrackSource::Unknown => true,
     }
 }
 

@@ -17,6 +17,7 @@ mod av1;
 mod bits;
 mod counts;
 mod h264;
+mod line;
 mod parameter_sets;
 mod seal;
 mod sps;
@@ -34,6 +35,7 @@ use crate::{
 pub(crate) use assemble::OPUS_HEAD;
 use assemble::{Assembler, Entry, RawFrame};
 pub use counts::Counts;
+use line::Line;
 use seal::{Judged, Seal, State};
 
 /// A sequence number so far ahead is a new time line, not a loss.
@@ -177,6 +179,7 @@ pub struct Capture {
     left: Option<(u32, u64)>,
     next_seq: Option<u64>,
     highest_seq: u64,
+    line: Line,
     held: BTreeMap<u64, Held>,
     held_bytes: usize,
     assembler: Assembler,
@@ -217,6 +220,7 @@ impl Capture {
             left: None,
             next_seq: None,
             highest_seq: 0,
+            line: Line::default(),
             held: BTreeMap::new(),
             held_bytes: 0,
             assembler,
@@ -369,12 +373,16 @@ impl Capture {
         } else if self.held.contains_key(&packet.seq) {
             return Err(DropReason::Duplicate);
         } else if self.next_seq.is_some_and(|next| packet.seq < next) {
-            return Err(DropReason::Straggler);
+            if !self.line.is_left(packet, u64::from(self.config.clock_rate_hz)) {
+                return Err(DropReason::Straggler);
+            }
+            self.new_time_line(packet.ssrc);
         } else if packet.seq > self.highest_seq.saturating_add(MAX_SEQ_JUMP) {
             self.new_time_line(packet.ssrc);
         } else if self.next_seq.is_none() && packet.seq.saturating_add(MAX_SEQ_JUMP) < self.highest_seq {
             return Err(DropReason::Straggler);
         }
+        self.line.note(packet);
         self.highest_seq = self.highest_seq.max(packet.seq);
         self.held_bytes += packet.payload.len();
         self.held.insert(
@@ -399,8 +407,7 @@ impl Capture {
         if let Some((_, units)) = self.learned.as_ref().filter(|(of, _)| *of == ssrc) {
             units.iter().for_each(|unit| self.assembler.learn(unit));
         }
-        self.next_seq = None;
-        self.highest_seq = 0;
+        (self.next_seq, self.highest_seq, self.line) = (None, 0, Line::default());
         self.need_segment = true;
         self.demand_keyframe();
     }

@@ -68,6 +68,7 @@ impl Library {
         sidecar.stands_alone = beside == Beside::Nothing;
         let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
+        shared.outbox.describe(key, sidecar.to_json());
         shared.growing.forget(key);
         if let Some(name) = name {
             shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
@@ -150,6 +151,7 @@ impl Library {
         let (shared, key) = (&self.shared, publication.key);
         let source = Source::File(publication.file);
         sidecar.sha256 = Some(sha256_of(publication.file).await?);
+        shared.outbox.describe(key, sidecar.to_json());
         let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
         let refused = match put(&shared.root, &shared.journal, key, source, sidecar, beside, progress).await {
             Ok((published, object)) => return Ok(Stored { published, object, in_backup: false }),

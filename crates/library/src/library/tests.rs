@@ -428,6 +428,8 @@ async fn under_every_fault_a_recording_is_listed_and_plays_and_is_stored_once_it
         let began = Instant::now();
         assert_eq!(listed(&library).await.len(), number + 2, "{kind:?}");
         plays(&library, &name).await;
+        let report = library.report(&name).await.unwrap();
+        assert_eq!(report["sha256"].as_str().unwrap().len(), 64, "{kind:?}: what is known of it is told");
         assert!(began.elapsed() < Duration::from_secs(1), "{kind:?}: nobody waits for the store");
         bucket.server.faults.set(Kind::None);
         bucket.publish(&library, &name).await.unwrap();

@@ -129,9 +129,35 @@ pub(crate) fn install_crypto() {
     str0m::crypto::from_feature_flags().install_process_default();
 }
 
+/// Which way a connection's media go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// They come from the peer.
+    In,
+    /// They go to the peer.
+    Out,
+}
+
+/// What H.264 can be: payload type, profile with its constraints and level, and whether units are aggregated and fragmented
+/// (packetization mode 1). Publishers encode with the first one that they can: constrained baseline, which every browser decodes.
+/// Phones and hardware encoders may have no other profile than theirs, and browsers decode it all the same, although they offer
+/// to decode less.
+const H264: [(u8, u32, bool); 10] = [
+    (108, 0x0042_e01f, true),
+    (100, 0x0042_e01f, false),
+    (102, 0x0042_001f, true),
+    (104, 0x0042_001f, false),
+    (106, 0x004d_0032, true),
+    (112, 0x004d_0032, false),
+    (114, 0x0064_0032, true),
+    (116, 0x0064_0032, false),
+    (118, 0x0064_0c32, true),
+    (120, 0x0064_0c32, false),
+];
+
 impl Session {
     /// A connection that media can come or go by, at `addresses`.
-    pub(crate) fn new(addresses: &LocalAddresses, now: Instant) -> Self {
+    pub(crate) fn new(addresses: &LocalAddresses, way: Way, now: Instant) -> Self {
         let mut config = Rtc::builder()
             .clear_codecs()
             .enable_opus(true, false)
@@ -140,8 +166,12 @@ impl Session {
             .set_rtp_mode(true)
             .set_send_buffer_video(1500)
             .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES);
-        // Constrained baseline is what every browser and hardware encoder has; one entry keeps the choice simple.
-        config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x0042_e01f);
+        // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
+        let kinds = if way == Way::In { H264.len() } else { 1 };
+        for (payload_type, profile, is_fragmented) in &H264[..kinds] {
+            let (payload_type, rtx) = ((*payload_type).into(), (payload_type + 1).into());
+            config.codec_config().add_h264(payload_type, Some(rtx), *is_fragmented, *profile);
+        }
         // Profile 0 alone: whoever sends another one is shown by nobody who has no decoder for it.
         let vp9 = FormatParams { profile_id: Some(0), ..FormatParams::default() };
         let (vp9_pt, vp9_rtx) = (98.into(), Some(99.into()));
@@ -305,8 +335,15 @@ impl Session {
             .collect()
     }
 
-    /// Sends a packet of another session under new numbers.
-    pub(crate) fn send(&mut self, mid: &str, payload_type: u8, packet: &Packet, rewrite: Rewrite) {
+    /// Sends a packet of another session under new numbers, or a payload that belongs in front of it.
+    pub(crate) fn send(
+        &mut self,
+        mid: &str,
+        payload_type: u8,
+        packet: &Packet,
+        rewrite: Rewrite,
+        instead: Option<&[u8]>,
+    ) {
         let mut direct = self.rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(Mid::from(mid), None) else { return };
         let mut ext_vals = str0m::rtp::ExtensionValues::default();
@@ -324,9 +361,9 @@ impl Session {
             rewrite.seq.into(),
             rewrite.rtp,
             packet.inner.timestamp,
-            packet.inner.payload.clone(),
+            instead.map_or_else(|| packet.inner.payload.clone(), Into::into),
         )
-        .marker(packet.inner.header.marker)
+        .marker(packet.inner.header.marker && instead.is_none())
         .ext_vals(ext_vals)
         .nackable(packet.codec != Codec::Opus);
         if let Some(numbers) = rewrite.vp8
@@ -537,3 +574,6 @@ fn ntp_time(time: SystemTime) -> NtpTime {
     let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
     NtpTime(((unix.as_secs() + NTP_UNIX_OFFSET_S) << 32) | fraction)
 }
+
+#[cfg(test)]
+mod tests;

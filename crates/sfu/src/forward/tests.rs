@@ -10,7 +10,7 @@ const DELTA: &[u8] = &[0x10, 0x01, 0, 0];
 
 fn packet(layer: Layer, seq: u64, payload: &[u8], arrived: Instant) -> Incoming<'_> {
     let keyframe = crate::is_keyframe(Codec::Vp8, payload);
-    Incoming { layer, seq, rtp: (seq as u32).wrapping_mul(3000), payload, keyframe, arrived }
+    Incoming { layer, seq, rtp: (seq as u32).wrapping_mul(3000), payload, keyframe, lacks: 0, arrived }
 }
 
 #[test]
@@ -92,6 +92,26 @@ fn vp8_numbers_go_on_over_a_change_of_layer() {
 }
 
 #[test]
+fn what_a_keyframe_lacks_has_room_in_front_of_it_where_a_subscriber_begins() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::H264);
+    down.set_target(Some(Layer::Low));
+    let key = |layer, seq| Incoming {
+        lacks: 2,
+        keyframe: true,
+        payload: &[0x65, 0x88],
+        ..packet(layer, seq, &[0x65, 0x88], now)
+    };
+    let first = down.forward(&key(Layer::Low, 500)).unwrap();
+    assert_eq!((first.seq, first.free), (3, 2));
+    let next = down.forward(&key(Layer::Low, 501)).unwrap();
+    assert_eq!((next.seq, next.free), (4, 0), "it has them by now");
+    down.set_target(Some(Layer::High));
+    let other = down.forward(&key(Layer::High, 70)).unwrap();
+    assert_eq!((other.seq, other.free), (7, 2), "another layer has its own");
+}
+
+#[test]
 fn audio_starts_at_once() {
     let mut down = DownTrack::new(Codec::Opus);
     down.set_target(Some(Layer::High));
@@ -102,6 +122,7 @@ fn audio_starts_at_once() {
         rtp: 1,
         payload: &[1],
         keyframe: true,
+        lacks: 0,
         arrived: Instant::now(),
     };
     assert!(down.forward(&incoming).is_some());
@@ -119,6 +140,7 @@ proptest! {
         let mut base = [1_000_u64, 2_000_000, 65_530];
         let mut sent: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
         let mut seen = std::collections::BTreeSet::new();
+        let mut in_front: Vec<u64> = Vec::new();
         for (step, (layer, advance, what, target)) in steps.into_iter().enumerate() {
             if step % 17 == 0 {
                 down.set_target((what != 9).then_some(Layer::ALL[target]));
@@ -129,11 +151,19 @@ proptest! {
                 continue;
             }
             let payload: &[u8] = match what { 0 => KEY, 1 => &[], _ => DELTA };
+            let lacks = advance as u16 % 3;
             let arrived = start + Duration::from_millis(step as u64 * 5);
-            if let Some(rewrite) = down.forward(&packet(Layer::ALL[layer], seq, payload, arrived)) {
+            let incoming = Incoming { lacks, ..packet(Layer::ALL[layer], seq, payload, arrived) };
+            if let Some(rewrite) = down.forward(&incoming) {
+                let before = rewrite.seq - u64::from(rewrite.free)..rewrite.seq;
+                let is_last = before.is_empty() || sent.range(before.start..).next().is_none();
+                prop_assert!(is_last, "something was sent behind number {}", before.start);
+                in_front.extend(before);
                 prop_assert!(sent.insert(rewrite.seq, (layer, seq)).is_none(), "number {} used twice", rewrite.seq);
             }
         }
+        prop_assert!(in_front.iter().all(|number| !sent.contains_key(number)), "a number used twice");
+        prop_assert!(in_front.is_sorted_by(|one, next| one < next), "a number used twice");
         let all: Vec<_> = sent.values().collect();
         for pair in all.windows(2) {
             if pair[0].0 == pair[1].0 {

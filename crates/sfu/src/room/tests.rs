@@ -15,49 +15,68 @@ const KEY: &[u8] = &[0x10, 0x00, 0, 0];
 const KEY_H264: &[u8] = &[0x67, 1, 2];
 
 /// A room with a clock that the story moves.
-struct Story {
-    room: Room,
-    now: Now,
+pub(crate) struct Story {
+    pub(crate) room: Room,
+    pub(crate) now: Now,
     seen: Vec<Output>,
+    sessions: u32,
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(RoomOptions { sid: "RM_1".into(), name: "room".into(), ..RoomOptions::default() })
     }
 
-    fn with(options: RoomOptions) -> Self {
+    pub(crate) fn with(options: RoomOptions) -> Self {
         let now = Now { at: Instant::now(), unix_ms: 1_800_000_000_000 };
-        Self { room: Room::new(options, now), now, seen: Vec::new() }
+        Self { room: Room::new(options, now), now, seen: Vec::new(), sessions: 0 }
     }
 
-    fn join(&mut self, name: &str) -> ParticipantSid {
+    pub(crate) fn join(&mut self, name: &str) -> ParticipantSid {
         self.join_as(name, VideoGrants::default(), participant_info::Kind::Standard).unwrap()
     }
 
-    fn join_as(
+    pub(crate) fn join_as(
         &mut self,
         name: &str,
         grants: VideoGrants,
         kind: participant_info::Kind,
     ) -> Result<ParticipantSid, Refusal> {
-        let sid = ParticipantSid::from(format!("PA_{name}_{}", self.now.unix_ms));
-        let joining = Joining {
-            sid: sid.clone(),
+        self.join_with(Self::joining(name, grants, kind))
+    }
+
+    /// With an app's token, issued at the beginning.
+    pub(crate) fn joining(name: &str, grants: VideoGrants, kind: participant_info::Kind) -> Joining {
+        Joining {
+            sid: ParticipantSid::default(),
             identity: name.into(),
+            ticket: Default::default(),
+            issued_unix_s: 0,
+            is_server: false,
             name: name.to_owned(),
             metadata: String::new(),
             attributes: BTreeMap::new(),
             grants,
             kind,
             auto_subscribe: true,
-        };
-        self.room.join(joining, self.now)?;
+        }
+    }
+
+    pub(crate) fn join_with(&mut self, joining: Joining) -> Result<ParticipantSid, Refusal> {
+        self.sessions += 1;
+        let sid = ParticipantSid::from(format!("PA_{}_{}", joining.identity, self.sessions));
+        self.room.join(Joining { sid: sid.clone(), ..joining }, self.now)?;
         self.room.connected(&sid, self.now);
         Ok(sid)
     }
 
-    fn publish(&mut self, sid: &ParticipantSid, mid: &str, kind: TrackType, simulcast: bool) -> TrackSid {
+    pub(crate) fn publish(
+        &mut self,
+        sid: &ParticipantSid,
+        mid: &str,
+        kind: TrackType,
+        simulcast: bool,
+    ) -> TrackSid {
         let source = if kind == TrackType::Audio { TrackSource::Microphone } else { TrackSource::Camera };
         let layer = |quality: VideoQuality, width, height| VideoLayer {
             quality: quality.into(),
@@ -89,11 +108,11 @@ impl Story {
         self.room.sections(sid, &[section]);
         let track = self.room.track_on(sid, mid).expect("the section was matched");
         let codec = if kind == TrackType::Audio { Codec::Opus } else { Codec::Vp8 };
-        self.room.media_arrived(&track, &packet(codec, 0, Layer::High, self.now.at), self.now);
+        let _ = self.room.media_arrived(&track, &packet(codec, 0, Layer::High, self.now.at), self.now);
         track
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now.at + time;
         while self.room.poll_timeout() <= end {
             let at = self.room.poll_timeout();
@@ -104,7 +123,7 @@ impl Story {
         self.now.at = end;
     }
 
-    fn outputs(&mut self) -> &[Output] {
+    pub(crate) fn outputs(&mut self) -> &[Output] {
         self.seen.clear();
         while let Some(output) = self.room.poll_output() {
             self.seen.push(output);
@@ -112,7 +131,7 @@ impl Story {
         &self.seen
     }
 
-    fn webhooks(&mut self) -> Vec<String> {
+    pub(crate) fn webhooks(&mut self) -> Vec<String> {
         let event = |output: &Output| match output {
             Output::Webhook(hook) => Some(hook.event.clone()),
             _ => None,
@@ -120,7 +139,7 @@ impl Story {
         self.outputs().iter().filter_map(event).collect()
     }
 
-    fn down_tracks(&mut self) -> Vec<DownTrackSpec> {
+    pub(crate) fn down_tracks(&mut self) -> Vec<DownTrackSpec> {
         let spec = |output: &Output| match output {
             Output::AddDownTrack(spec) => Some(spec.clone()),
             _ => None,
@@ -128,7 +147,7 @@ impl Story {
         self.outputs().iter().filter_map(spec).collect()
     }
 
-    fn updates_to(&mut self, sid: &ParticipantSid) -> Vec<ParticipantInfo> {
+    pub(crate) fn updates_to(&mut self, sid: &ParticipantSid) -> Vec<ParticipantInfo> {
         let mut updates = Vec::new();
         for output in self.outputs() {
             if let Output::Signal { to, message } = output
@@ -141,23 +160,23 @@ impl Story {
         updates
     }
 
-    fn forwarded(&mut self, track: &TrackSid, seq: u64, layer: Layer) -> Vec<ParticipantSid> {
+    pub(crate) fn forwarded(&mut self, track: &TrackSid, seq: u64, layer: Layer) -> Vec<ParticipantSid> {
         let mut to = Vec::new();
         let packet = packet(Codec::Vp8, seq, layer, self.now.at);
-        self.room.forward(track, &packet, |sid, _| to.push(sid.clone()));
+        self.room.forward(track, &packet, |sid, _, _| to.push(sid.clone()));
         to
     }
 
     /// As the shell does with each packet; how many subscribers got it.
-    fn arrives(&mut self, track: &TrackSid, packet: &PublishedPacket<'_>) -> usize {
+    pub(crate) fn arrives(&mut self, track: &TrackSid, packet: &PublishedPacket<'_>) -> usize {
         let mut sent = 0;
-        self.room.media_arrived(track, packet, self.now);
-        self.room.forward(track, packet, |_, _| sent += 1);
+        let _ = self.room.media_arrived(track, packet, self.now);
+        self.room.forward(track, packet, |_, _, _| sent += 1);
         sent
     }
 }
 
-fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> PublishedPacket<'static> {
+pub(crate) fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> PublishedPacket<'static> {
     let payload = if codec == Codec::H264 { KEY_H264 } else { KEY };
     PublishedPacket { layer, codec, seq, rtp: 0, payload, arrived }
 }
@@ -293,7 +312,7 @@ fn what_is_announced_as_encrypted_is_told_to_others_and_cannot_be_recorded() {
     };
     story.room.sections(&ada, &[section]);
     let track = story.room.track_on(&ada, "0").unwrap();
-    story.room.media_arrived(&track, &packet(Codec::Opus, 0, Layer::High, story.now.at), story.now);
+    let _ = story.room.media_arrived(&track, &packet(Codec::Opus, 0, Layer::High, story.now.at), story.now);
     let updates = story.updates_to(&bob);
     let told = updates.iter().flat_map(|info| &info.tracks).find(|info| info.sid == track.as_str()).unwrap();
     assert_eq!(told.encryption, i32::from(encryption::Type::Gcm));
@@ -316,6 +335,31 @@ fn parameter_sets_of_a_stream_are_known_later() {
     }
     assert_eq!(story.room.parameter_sets(&track, Layer::High), [&[0x67, 1, 2][..], &[0x68, 3]]);
     assert!(story.room.parameter_sets(&track, Layer::Low).is_empty());
+}
+
+#[test]
+fn who_comes_late_to_a_stream_that_says_its_parameter_sets_once_gets_them_before_the_keyframe() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.pass(Duration::from_secs(1));
+    let (sps, pps, idr) = (&[0x67, 1, 2][..], &[0x68, 3][..], &[0x65, 0x88, 7][..]);
+    for (seq, payload) in (20..).zip([sps, pps, idr]) {
+        let packet = PublishedPacket { payload, ..packet(Codec::H264, seq, Layer::High, story.now.at) };
+        story.arrives(&track, &packet);
+    }
+    let bob = story.join("bob");
+    story.room.down_track_ready(&bob, &track, story.now);
+    let mut got = Vec::new();
+    for (seq, payload) in (30..).zip([&[0x41, 1][..], idr, &[0x41, 2], idr]) {
+        let packet = PublishedPacket { payload, ..packet(Codec::H264, seq, Layer::High, story.now.at) };
+        story.room.forward(&track, &packet, |to, rewrite, instead| {
+            assert_eq!(*to, bob);
+            got.push((rewrite.seq, instead.unwrap_or(payload).to_vec()));
+        });
+    }
+    let wanted = [sps, pps, idr, &[0x41, 2], idr];
+    assert_eq!(got, (1..).zip(wanted).map(|(seq, unit)| (seq, unit.to_vec())).collect::<Vec<_>>());
 }
 
 #[test]

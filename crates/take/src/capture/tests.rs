@@ -95,6 +95,29 @@ fn every_packet_is_kept_or_dropped_for_a_reason() {
     assert!(accounts_for_all(&capture));
 }
 
+#[test]
+fn a_sender_that_numbers_its_packets_anew_is_heard_at_once() {
+    for (seq, rtp) in [(900, 960_000 + 300 * 960), (900, 4_000), (64_000, 960_000_000), (20, 0)] {
+        let mut capture = capture(Codec::Opus);
+        let sound = |seq, rtp| Rtp { seq, rtp, marker: false, payload: vec![0x78, 1, 2] };
+        for number in 0..300 {
+            let _ = give(&mut capture, number * 20 * MS, 1, &sound(1_000 + number, 960_000 + number * 960));
+        }
+        // Those that are late are still known as such.
+        let _ = give(&mut capture, 6_000 * MS, 1, &sound(1_200, 960_000 + 200 * 960));
+        let _ = give(&mut capture, 6_000 * MS, 1, &sound(1_201, 960_000 + 201 * 960));
+        for number in 0..50 {
+            let packet = sound(seq + number, rtp + number * 960);
+            let _ = give(&mut capture, (6_000 + number * 20) * MS, 1, &packet);
+        }
+        capture.finish(8_000 * MS);
+        let out = outputs(&mut capture);
+        let kept = frames(&out).iter().filter(|frame| frame.at_ns >= 6_000 * MS).count();
+        assert!(kept >= 49, "{seq}, {rtp}: {kept} of 50");
+        assert!(accounts_for_all(&capture));
+    }
+}
+
 fn capture(codec: Codec) -> Capture {
     Capture::new(CaptureConfig::new(codec)).unwrap()
 }

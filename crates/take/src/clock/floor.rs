@@ -22,6 +22,8 @@ const GAP_NS: i64 = 120_000_000;
 const JUMP_NS: i64 = 100_000_000;
 /// Arrivals so soon after a frame may have come with it in one burst; later ones show that media flow.
 const BURST_NS: u64 = 150_000_000;
+/// What a sender has ready is here so soon after its first packet.
+const AT_ONCE_NS: u64 = 250_000_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Sample {
@@ -119,6 +121,13 @@ impl Floor {
         let counts = |sample: &&Sample| sample.run == self.placed_run && sample.key_ns <= to_ns;
         let after = self.ahead.iter().take_while(counts);
         after.filter(|sample| sample.key_ns >= from_ns).map(|sample| sample.offset_ns).min()
+    }
+
+    /// Whether more comes after the frame that was placed last, arrived at `key_ns`, than what may have come with it at once.
+    pub(super) fn goes_on(&self, key_ns: u64) -> bool {
+        let (from_ns, to_ns) = (key_ns.saturating_add(AT_ONCE_NS), key_ns.saturating_add(HINDSIGHT_NS));
+        let counts = |sample: &&Sample| sample.run == self.placed_run && sample.key_ns <= to_ns;
+        self.ahead.iter().take_while(counts).any(|sample| sample.key_ns >= from_ns)
     }
 
     /// What came before `key_ns` says nothing about what comes now.

@@ -6,6 +6,7 @@
 //!  ___/      \______                      down in a second or two     hurried, its pitch kept
 //!  ------------------ drift               up or down, 1 % at most     bent, nobody hears it
 //!  ___|\________ stall, then a burst      kept where it still fits    nothing; else later, then hurried
+//!      |\        a burst, then nothing    by its first packet         from when it came: it was sent ahead of its time
 //! ```
 //!
 //! Invariant: places ascend, and two packets' places do not overlap. A packet that is not placed says why.
@@ -41,6 +42,8 @@ const CATCH_UP_NS: i64 = 1_000_000_000;
 const LEAST_HURRY: i64 = 25;
 /// Sound may be heard so much later than it could be; where a stall leaves more, the oldest of it is dropped.
 const MAX_LAG_NS: i64 = 800_000_000;
+/// Where nothing follows but what came at once, its first packet tells where it belongs, give or take this.
+const JITTER_NS: i64 = 100_000_000;
 /// A stall ends about where it began.
 const SAME_NS: i64 = 100_000_000;
 
@@ -130,6 +133,16 @@ impl SoundPlacer {
     pub(super) fn place(&mut self, packet: &Packet, least: Least, floor: &mut Floor) -> (Moment, Shift) {
         let Packet { key_ns, at_ns, media_ns, length_ns } = *packet;
         let gap_ns = media_ns - self.end_media_ns;
+        let least = match self.applied_ns {
+            // It was held back: its end is where it always was.
+            Some(applied_ns) if gap_ns <= CONCEAL_NS && least.near_ns <= applied_ns + SAME_NS => least,
+            _ if floor.goes_on(key_ns) => least,
+            _ => {
+                let own_ns = at_ns - media_ns - JITTER_NS;
+                let (near_ns, far_ns) = (least.near_ns.max(own_ns), least.far_ns.max(own_ns));
+                Least { near_ns, far_ns, ..least }
+            }
+        };
         if self.applied_ns.is_some() && gap_ns < -OVERLAP_NS {
             return (self.dropped(packet, DropReason::Overlap), Shift::None);
         }
