@@ -41,8 +41,8 @@ enum Event {
     Pause { ms: u64, with_gap: bool },
     /// The network's delay changes for good, over some time.
     Delay { ms: u64, over_ms: u64 },
-    /// The network keeps everything back, and then delivers it at once.
-    Stall { ms: u64 },
+    /// The network keeps everything back, and then delivers it at once; afterwards it is slower.
+    Stall { ms: u64, slower_ms: u64 },
     /// The sender is ahead of its time for once, and waits afterwards.
     Ahead { ms: u64 },
     /// RTP time jumps.
@@ -256,8 +256,9 @@ impl World {
                     self.pass(from_ns + step * over_ms / steps * MS, true);
                 }
             }
-            Event::Stall { ms } => {
+            Event::Stall { ms, slower_ms } => {
                 self.blocked_ns = from_ns + self.delay_ns + ms * MS;
+                self.delay_ns += slower_ms * MS;
                 self.pass(from_ns + ms * MS, true);
             }
             Event::Ahead { ms } => {
@@ -533,7 +534,7 @@ fn check(story: &Story) -> Result<(), TestCaseError> {
     let owed =
         (composed.placed * 960 + composed.made_up + composed.lengthened) as f64 - composed.shortened as f64;
     prop_assert!((heard - owed).abs() < owed * 0.004 + 4_800.0, "{heard} of {owed} samples are heard");
-    let is_long_stall = |event: &Event| matches!(event, Event::Stall { ms } if *ms > 1_500);
+    let is_long_stall = |event: &Event| matches!(event, Event::Stall { ms, .. } if *ms > 1_500);
     let may_drop = story
         .events
         .iter()
@@ -586,7 +587,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (pause, any::<bool>()).prop_map(|(ms, with_gap)| Event::Pause { ms, with_gap }),
         3 => (20u64..600, prop_oneof![Just(0u64), 100u64..3_000]).prop_map(|(ms, over_ms)| Event::Delay { ms, over_ms }),
-        2 => (50u64..4_000).prop_map(|ms| Event::Stall { ms }),
+        2 => (50u64..4_000, prop_oneof![Just(0u64), 20u64..600]).prop_map(|(ms, slower_ms)| Event::Stall { ms, slower_ms }),
         1 => (100u64..3_000).prop_map(|ms| Event::Ahead { ms }),
         2 => prop_oneof![-100_000_000i64..100_000_000, -200_000i64..200_000].prop_map(|ticks| Event::Jump { ticks }),
     ]
@@ -632,9 +633,11 @@ fn each_kind_of_event_alone_is_survived() {
         Event::Delay { ms: 190, over_ms: 0 },
         Event::Delay { ms: 340, over_ms: 0 },
         Event::Delay { ms: 340, over_ms: 2_000 },
-        Event::Stall { ms: 300 },
-        Event::Stall { ms: 1_200 },
-        Event::Stall { ms: 4_000 },
+        Event::Stall { ms: 300, slower_ms: 0 },
+        Event::Stall { ms: 1_200, slower_ms: 0 },
+        Event::Stall { ms: 4_000, slower_ms: 0 },
+        Event::Stall { ms: 1_000, slower_ms: 300 },
+        Event::Stall { ms: 4_000, slower_ms: 200 },
         Event::Ahead { ms: 1_000 },
         Event::Jump { ticks: 144_000 },
         Event::Jump { ticks: -144_000 },

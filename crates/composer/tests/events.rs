@@ -82,6 +82,16 @@ fn assert_heard(sound: &[f32], spans: &[[usize; 2]], end_ms: usize) {
     }
 }
 
+/// Whether something is heard in a span of milliseconds without a hole, at whatever pitch.
+#[track_caller]
+fn assert_no_hole(sound: &[f32], [from, to]: [usize; 2]) {
+    for ms in (from..to - 50).step_by(10) {
+        let part = &sound[ms * 48..(ms + 50) * 48];
+        let level = (part.iter().map(|sample| sample * sample).sum::<f32>() / part.len() as f32).sqrt();
+        assert!(level > 0.1, "only {level} at {ms} ms of {from} to {to}");
+    }
+}
+
 #[test]
 fn after_a_pause_that_rtp_does_not_tell_sound_is_heard_at_once() {
     let sent = steady(1_100, |n| if n < 300 { 0 } else { S });
@@ -138,6 +148,34 @@ fn a_stall_that_fits_leaves_no_trace_and_a_long_one_is_told() {
     assert_eq!(report.placed + late, 1_000);
     // 0.7 s are in time, 0.8 s more are made up for.
     assert!((160..185).contains(&late), "{late}");
+}
+
+#[test]
+fn a_stall_behind_which_the_network_is_slower_is_a_stall() {
+    for (stall_ms, slower_ms) in [(1_000, 200), (2_000, 150), (2_000, 600), (4_000, 200), (8_000, 350)] {
+        // The first packet that is kept back was sent after 10 s.
+        let back = |sent_ns: u64| (9 * S + stall_ms * MS).saturating_sub(sent_ns).max(slower_ms * MS);
+        let sent = steady(1_200, |n| back(n * 20 * MS) * u64::from(n >= 450));
+        let (sound, report) = composed(&sent, 28 * S);
+        let (from, end) = (9_300 + stall_ms as usize, 25_000 + slower_ms as usize);
+        let (stall, slower) = (stall_ms as usize, slower_ms as usize);
+        assert_no_hole(&sound, [1_000, 10_000]);
+        assert_no_hole(&sound, [from.max(10_000 + slower) + 20, end]);
+        let dropped = report.dropped.values().sum::<u64>() as usize * 20;
+        assert!(
+            dropped <= stall.saturating_sub(slower + 1_400) + 40,
+            "{dropped} ms of {stall_ms}, {slower_ms}"
+        );
+    }
+}
+
+#[test]
+fn a_sender_that_begins_too_fast_is_heard_without_a_hole() {
+    // Two seconds at twice the speed, and then as it should be.
+    let sent: Vec<Sent> = (0..650).map(|n| (S + n * 10 * MS + n.saturating_sub(200) * 10 * MS, 0)).collect();
+    let (sound, report) = composed(&sent, 13 * S);
+    assert_no_hole(&sound, [1_000, 11_900]);
+    assert_eq!(report.placed + report.dropped[&DropReason::Late], 650);
 }
 
 #[test]

@@ -74,7 +74,8 @@ const MAX_NS: i64 = i64::MAX / 16;
 /// When a frame belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// Nanoseconds since the take began. Never earlier than the frame's arrival minus [`LATENESS_NS`].
+    /// Nanoseconds since the take began. Never earlier than the frame's arrival minus [`LATENESS_NS`]; where sound has no place, no later
+    /// than that of the sound behind it.
     pub at_ns: u64,
     /// What becomes of it there.
     pub fate: Fate,

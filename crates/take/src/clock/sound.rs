@@ -44,8 +44,10 @@ const LEAST_HURRY: i64 = 25;
 const MAX_LAG_NS: i64 = 800_000_000;
 /// Where nothing follows but what came at once, its first packet tells where it belongs, give or take this.
 const JITTER_NS: i64 = 100_000_000;
-/// A stall ends about where it began.
+/// A stall ends about where it began, ...
 const SAME_NS: i64 = 100_000_000;
+/// ... or later by one part in so many of what it held back.
+const SLOWER: i64 = 2;
 
 /// Whether sender or network changed for good: what reports told before may not hold any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +157,7 @@ impl SoundPlacer {
         let (mut offset_ns, mut fate, mut shift) = self.wanted(packet, gap_ns, earliest_ns, least, floor);
         let mut stalled_ns = None;
         if offset_ns < earliest_ns {
-            stalled_ns = self.stall(key_ns, floor);
+            stalled_ns = self.stall(packet, floor);
             if stalled_ns.is_some_and(|level_ns| earliest_ns - level_ns > MAX_LAG_NS) {
                 return (self.dropped(packet, DropReason::Late), Shift::None);
             }
@@ -243,9 +245,11 @@ impl SoundPlacer {
     }
 
     /// Where media go on when what comes late and at once now was held back by the network, and did not come from the sender's pause.
-    fn stall(&self, key_ns: u64, floor: &Floor) -> Option<i64> {
-        let (applied_ns, level_ns) = self.applied_ns.zip(floor.flow_ns(key_ns))?;
-        (level_ns <= applied_ns + SAME_NS).then_some(level_ns)
+    fn stall(&self, packet: &Packet, floor: &Floor) -> Option<i64> {
+        let (applied_ns, level_ns) = self.applied_ns.zip(floor.flow_ns(packet.key_ns))?;
+        // A network that stood still may be slower behind it; what a sender paused for is no part of what comes at once.
+        let at_once_ns = packet.at_ns - packet.media_ns - level_ns;
+        (level_ns <= applied_ns + SAME_NS.max(at_once_ns / SLOWER)).then_some(level_ns)
     }
 
     /// Whether the packet would be heard later than anybody can make up for.
@@ -297,7 +301,8 @@ impl SoundPlacer {
 
     fn dropped(&mut self, packet: &Packet, reason: DropReason) -> Moment {
         self.is_cut = true;
-        let place_ns = packet.media_ns + self.applied_ns.unwrap_or(0);
+        // Whoever takes packets in their order shall not wait with it for longer than the one behind it can wait.
+        let place_ns = (packet.media_ns + self.applied_ns.unwrap_or(0)).min(self.end_ns);
         let earliest_ns = packet.at_ns.saturating_sub_unsigned(LATENESS_NS);
         let at_ns = place_ns.clamp(earliest_ns, packet.at_ns + MAX_AHEAD_NS).max(0);
         Moment { at_ns: u64::try_from(at_ns).unwrap_or(0), fate: Fate::Dropped(reason) }
