@@ -39,6 +39,8 @@ struct Partial {
     packets: u64,
     at_ns: u64,
     data: Vec<u8>,
+    /// Whether something of it is missing in front shows at its end: not if it has its parameter sets itself.
+    needs_sets: bool,
     /// It cannot become a whole frame; the rest of it is to be skipped.
     broken: bool,
 }
@@ -205,7 +207,12 @@ impl Assembler {
                 partial
             }
             none => {
+                // Some encoders say supplemental information before the parameter sets.
+                let needs_sets = unsure
+                    && matches!(&self.codec, Depacketizer::H264(h264) if !h264.begins_access_unit(payload))
+                    && h264::begins_with_information(payload);
                 let begins = match &self.codec {
+                    _ if needs_sets => true,
                     Depacketizer::Vp8 => vp8::begins_frame(payload),
                     Depacketizer::Vp9(_) => vp9::begins_picture(payload),
                     Depacketizer::H264(h264) => {
@@ -224,7 +231,7 @@ impl Assembler {
                     }
                     Depacketizer::Opus => true,
                 };
-                none.insert(Partial { rtp, packets: 0, at_ns, data: Vec::new(), broken: !begins })
+                none.insert(Partial { rtp, packets: 0, at_ns, data: Vec::new(), needs_sets, broken: !begins })
             }
         };
         partial.packets += 1;
@@ -250,6 +257,7 @@ impl Assembler {
 
     fn complete(&mut self) -> Option<RawFrame> {
         let mut partial = self.partial.take()?;
+        partial.broken |= partial.needs_sets && !h264::has_sequence_set(&partial.data);
         let mut frame = None;
         let entry = |keyframe: bool| if keyframe { Entry::Reset } else { Entry::No };
         if !partial.broken {

@@ -84,6 +84,25 @@ pub(super) fn goes_on(payload: &[u8]) -> bool {
     }
 }
 
+/// The payload begins with supplemental information, in front of which only a delimiter or parameter sets of its access unit can stand.
+pub(super) fn begins_with_information(payload: &[u8]) -> bool {
+    first_unit(payload).is_some_and(|(kind, _)| kind == SEI)
+}
+
+/// Whether a sequence parameter set is among these NAL units with their lengths.
+pub(super) fn has_sequence_set(mut data: &[u8]) -> bool {
+    while let Some((len, after)) = data.split_first_chunk::<4>() {
+        let Some((unit, rest)) = after.split_at_checked(u32::from_be_bytes(*len) as usize) else {
+            return false;
+        };
+        if unit.first().is_some_and(|header| header & 0x1f == SPS) {
+            return true;
+        }
+        data = rest;
+    }
+    false
+}
+
 impl Depacketizer {
     pub(super) fn abandon_fragment(&mut self) {
         self.fragment_at = None;

@@ -471,6 +471,23 @@ fn parameter_sets_said_once_serve_keyframes_after_a_loss() {
 }
 
 #[test]
+fn information_may_stand_before_parameter_sets_but_not_for_them() {
+    const INFORMATION: [u8; 5] = [6, 5, 1, 0, 0x80];
+    let mut capture = capture(Codec::H264);
+    let whole: Vec<(u64, bool, &[u8])> =
+        vec![(0, false, &INFORMATION), (0, false, &SPS), (0, false, &PPS), (0, true, &IDR), (1, true, &P)];
+    assert_eq!(pictures(&h264_stream(&mut capture, &whole)), [0, 1]);
+    // Something is missing: it may have been other parameter sets.
+    capture.highest_seq += 1;
+    let bare: Vec<(u64, bool, &[u8])> = vec![(3, false, &INFORMATION), (3, true, &IDR), (4, true, &P)];
+    assert_eq!(pictures(&h264_stream(&mut capture, &bare)), [0; 0]);
+    capture.tick(capture.now_ns + 2_000 * MS);
+    assert_eq!(pictures(&outputs(&mut capture)), [0; 0]);
+    let whole = whole.iter().map(|(picture, marker, unit)| (picture + 5, *marker, *unit)).collect::<Vec<_>>();
+    assert_eq!(pictures(&h264_stream(&mut capture, &whole)), [5, 6]);
+}
+
+#[test]
 fn parameter_sets_of_another_stream_are_not_taken() {
     let mut capture = capture(Codec::H264);
     capture.parameter_sets(2, [&SPS[..], &PPS]);
