@@ -6,10 +6,12 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use axum::routing::post;
 use reelroom_limits as limits;
+use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     ListEgressRequest, ListEgressResponse, RoomCompositeEgressRequest, StopEgressRequest, UpdateLayoutRequest,
 };
-use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
+use reelroom_protocol::token::Claims;
+use reelroom_protocol::twirp::{self, Keyed as _, Request, TwirpCode, TwirpError, respond};
 
 use crate::egress::Egress;
 use crate::reach::Reach;
@@ -44,18 +46,25 @@ impl Egress {
     }
 }
 
-fn authorize(egress: &Egress, headers: &HeaderMap) -> Result<Reach, TwirpError> {
-    let now_unix_s = u64::try_from(unix_ns() / 1_000_000_000).unwrap_or_default();
-    let claims = twirp::authenticate(egress.shared.media.keys(), headers, now_unix_s)?;
+impl twirp::Keyed for Egress {
+    fn keys(&self) -> &ApiKeys {
+        self.shared.media.keys()
+    }
+
+    fn now_unix_s(&self) -> u64 {
+        u64::try_from(unix_ns() / 1_000_000_000).unwrap_or_default()
+    }
+}
+
+fn authorize(claims: &Claims) -> Result<Reach, TwirpError> {
     claims.video.as_ref().and_then(Reach::of).ok_or_else(TwirpError::denied)
 }
 
 async fn start_room_composite(
     State(egress): State<Egress>,
-    headers: HeaderMap,
     request: Request<RoomCompositeEgressRequest>,
 ) -> Answer {
-    let reach = authorize(&egress, &headers)?;
+    let reach = authorize(&request.claims)?;
     if request.message.room_name.is_empty() {
         return Err(invalid("room_name"));
     }
@@ -69,31 +78,19 @@ async fn start_room_composite(
     Ok(respond(request.encoding, &info))
 }
 
-async fn list(
-    State(egress): State<Egress>,
-    headers: HeaderMap,
-    request: Request<ListEgressRequest>,
-) -> Answer {
-    let reach = authorize(&egress, &headers)?;
+async fn list(State(egress): State<Egress>, request: Request<ListEgressRequest>) -> Answer {
+    let reach = authorize(&request.claims)?;
     let items = egress.list(&request.message, &reach)?;
     Ok(respond(request.encoding, &ListEgressResponse { items, ..ListEgressResponse::default() }))
 }
 
-async fn stop(
-    State(egress): State<Egress>,
-    headers: HeaderMap,
-    request: Request<StopEgressRequest>,
-) -> Answer {
-    let reach = authorize(&egress, &headers)?;
+async fn stop(State(egress): State<Egress>, request: Request<StopEgressRequest>) -> Answer {
+    let reach = authorize(&request.claims)?;
     Ok(respond(request.encoding, &egress.stop(&request.message.egress_id, &reach)?))
 }
 
-async fn update_layout(
-    State(egress): State<Egress>,
-    headers: HeaderMap,
-    request: Request<UpdateLayoutRequest>,
-) -> Answer {
-    let reach = authorize(&egress, &headers)?;
+async fn update_layout(State(egress): State<Egress>, request: Request<UpdateLayoutRequest>) -> Answer {
+    let reach = authorize(&request.claims)?;
     let info = egress.update_layout(&request.message.egress_id, &request.message.layout, &reach)?;
     Ok(respond(request.encoding, &info))
 }
@@ -107,7 +104,8 @@ async fn other(
     if !UNSUPPORTED.contains(&method.as_str()) {
         return TwirpError::bad_route(&Method::POST, uri.path());
     }
-    if let Err(refusal) = authorize(&egress, &headers) {
+    let claims = twirp::authenticate(egress.keys(), &headers, egress.now_unix_s());
+    if let Err(refusal) = claims.and_then(|claims| authorize(&claims)) {
         return refusal;
     }
     TwirpError::new(

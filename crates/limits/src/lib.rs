@@ -29,6 +29,7 @@ macro_rules! limits {
 pub mod http;
 pub mod library;
 pub mod media;
+pub mod pace;
 pub mod signalling;
 
 /// A limit as docs/bounds.md shows it.

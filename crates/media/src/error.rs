@@ -16,6 +16,12 @@ pub enum MediaError {
         /// Why, for each address.
         reasons: String,
     },
+    /// There are as many rooms as there may be: try later, or let the operator allow more.
+    #[error("the server has {at_most} rooms, and may have no more (MAX_ROOMS)")]
+    TooManyRooms {
+        /// How many there may be.
+        at_most: u32,
+    },
     /// The room's task has ended while it was asked; it is as if it had been asked a moment later.
     #[error("the room is closing")]
     Closing,

@@ -15,6 +15,9 @@
 
 mod calls;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod joins;
 mod mux;
 mod peer;
 pub mod record;
@@ -30,6 +33,6 @@ pub mod webhook;
 
 pub use error::MediaError;
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
-pub use rooms::{Recorder, Rooms};
+pub use rooms::{Crowd, Recorder, Rooms};
 pub use routes::cors;
 pub use server::{MediaConfig, MediaServer};

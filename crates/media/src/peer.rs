@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use bytes::Bytes;
+use reelroom_limits::signalling::{CANDIDATES, IDLE_SECTIONS};
 use reelroom_protocol::ids::TrackSid;
 use reelroom_protocol::proto::{
-    SessionDescription, SubscriptionError, SubscriptionResponse, signal_response,
+    SessionDescription, SubscriptionError, SubscriptionResponse, request_response, signal_response,
 };
 use reelroom_sfu::forward::Rewrite;
-use reelroom_sfu::{Codec, DownTrackSpec, Section};
+use reelroom_sfu::{About, Codec, DownTrackSpec, Section, door};
 use serde::Deserialize;
-use tokio::sync::mpsc;
 
 use crate::mux::{LocalAddresses, SessionId};
 use crate::session::{Changes, NewMedia, Packet, Session, SessionError, Way, sdp};
+use crate::signal::outbox::{self, Behind, Outbox};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +23,6 @@ pub(crate) enum Target {
     Publisher,
     Subscriber,
 }
-
-/// Messages to a participant go here.
-pub(crate) type Signals = mpsc::Sender<signal_response::Message>;
 
 /// A connection, and whether it has something to drain.
 pub(crate) struct Line {
@@ -51,7 +50,9 @@ impl DownLine {
 pub(crate) struct Peer {
     publisher: Line,
     subscriber: Line,
-    signals: Signals,
+    outbox: Outbox,
+    /// It does not read what it is told.
+    pub(crate) behind: Option<Behind>,
     subscribes: bool,
     /// The sections of the last offer.
     pub(crate) sections: Vec<Section>,
@@ -64,12 +65,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(addresses: &LocalAddresses, signals: Signals, subscribes: bool, now: Instant) -> Self {
+    pub(crate) fn new(addresses: &LocalAddresses, outbox: Outbox, subscribes: bool, now: Instant) -> Self {
         let line = |way| Line { session: Session::new(addresses, way, now), id: None, dirty: true };
         Self {
             publisher: line(Way::In),
             subscriber: line(Way::Out),
-            signals,
+            outbox,
+            behind: None,
             subscribes,
             sections: Vec::new(),
             down: BTreeMap::new(),
@@ -107,10 +109,15 @@ impl Peer {
         }
     }
 
-    /// Says something by signalling. A participant that does not read is as good as gone.
+    /// Says something by signalling.
     pub(crate) fn say(&mut self, message: signal_response::Message) {
-        if self.signals.try_send(message).is_err() {
-            self.signal_lost.get_or_insert_with(Instant::now);
+        self.pass_on(outbox::encode(message), None);
+    }
+
+    /// Says what is encoded already. A participant that does not read is let go.
+    pub(crate) fn pass_on(&mut self, message: Bytes, about: Option<&About>) {
+        if let Err(behind) = self.outbox.say(message, about) {
+            self.behind = Some(behind);
         }
     }
 
@@ -123,7 +130,16 @@ impl Peer {
             let line = self.line_mut(target);
             line.session.add_remote_candidate(&init.candidate);
             line.dirty = true;
+            if line.session.has_to_tell_of_candidates() {
+                let text = format!("more than {CANDIDATES} candidates, or too long ones, are left out");
+                self.say(door::response(request_response::Reason::LimitExceeded, &text));
+            }
         }
+    }
+
+    /// Whether so many tracks came and went that the offers to this participant have become dear.
+    pub(crate) fn is_worn_out(&self) -> bool {
+        self.subscriber.session.offered_sections().saturating_sub(self.down.len()) > IDLE_SECTIONS
     }
 
     /// The answer to the publisher's offer, each section with the codec that it is to be encoded with in front.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::routing::post;
 use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
 use reelroom_protocol::ids::{RoomName, TrackSid};
+use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
     ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
@@ -14,8 +15,7 @@ use reelroom_protocol::proto::{
     SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest,
     UpdateSubscriptionsRequest, UpdateSubscriptionsResponse,
 };
-use reelroom_protocol::token::Claims;
-use reelroom_protocol::twirp::{self, Request, TwirpCode, TwirpError, respond};
+use reelroom_protocol::twirp::{self, Keyed as _, Request, TwirpCode, TwirpError, respond};
 use reelroom_sfu::{AdminRefusal, Now, Room};
 
 use crate::error::MediaError;
@@ -46,20 +46,25 @@ pub(crate) fn router() -> Router<MediaServer> {
 
 /// What LiveKit's servers have, and this one does not.
 async fn unsupported(State(server): State<MediaServer>, headers: HeaderMap, uri: Uri) -> TwirpError {
-    if let Err(refusal) = claims(&server, &headers) {
+    if let Err(refusal) = twirp::authenticate(server.keys(), &headers, server.now_unix_s()) {
         return refusal;
     }
     let method = uri.path().rsplit('/').next().unwrap_or_default();
     TwirpError::new(TwirpCode::Unimplemented, format!("{method} is not supported by this server"))
 }
 
-fn claims(server: &MediaServer, headers: &HeaderMap) -> Result<Claims, TwirpError> {
-    let now_unix_s = crate::room_task::now().unix_ms / 1000;
-    twirp::authenticate(server.keys(), headers, now_unix_s as u64)
+impl twirp::Keyed for MediaServer {
+    fn keys(&self) -> &ApiKeys {
+        Self::keys(self)
+    }
+
+    fn now_unix_s(&self) -> u64 {
+        (crate::room_task::now().unix_ms / 1000) as u64
+    }
 }
 
-fn admin(server: &MediaServer, headers: &HeaderMap, room: &str) -> Result<RoomName, TwirpError> {
-    twirp::require_room_admin(&claims(server, headers)?, room)?;
+fn admin<T>(request: &Request<T>, room: &str) -> Result<RoomName, TwirpError> {
+    twirp::require_room_admin(&request.claims, room)?;
     Ok(room.into())
 }
 
@@ -72,7 +77,11 @@ fn invalid(text: &str) -> TwirpError {
 }
 
 fn refused(refusal: AdminRefusal) -> TwirpError {
-    TwirpError::new(TwirpCode::FailedPrecondition, refusal.to_string())
+    let code = match refusal {
+        AdminRefusal::Recorder => TwirpCode::FailedPrecondition,
+        AdminRefusal::TooMuch(_) => TwirpCode::InvalidArgument,
+    };
+    TwirpError::new(code, refusal.to_string())
 }
 
 impl From<MediaError> for TwirpError {
@@ -81,6 +90,7 @@ impl From<MediaError> for TwirpError {
             MediaError::NoRoom(_) | MediaError::Closing => {
                 Self::new(TwirpCode::NotFound, "requested room does not exist")
             }
+            MediaError::TooManyRooms { .. } => Self::new(TwirpCode::ResourceExhausted, error.to_string()),
             MediaError::Listen { .. } => Self::new(TwirpCode::Internal, error.to_string()),
         }
     }
@@ -103,12 +113,8 @@ async fn with_participant<T: Send + 'static>(
     found.ok_or_else(no_participant)
 }
 
-async fn create_room(
-    State(server): State<MediaServer>,
-    headers: HeaderMap,
-    request: Request<CreateRoomRequest>,
-) -> Answer {
-    twirp::require(&claims(&server, &headers)?, |grants| grants.room_create)?;
+async fn create_room(State(server): State<MediaServer>, request: Request<CreateRoomRequest>) -> Answer {
+    twirp::require(&request.claims, |grants| grants.room_create)?;
     let message = &request.message;
     if message.name.is_empty() {
         return Err(invalid("request has missing or invalid field: name"));
@@ -119,42 +125,32 @@ async fn create_room(
     Ok(respond(request.encoding, &server.rooms().create(message).await?))
 }
 
-async fn list_rooms(
-    State(server): State<MediaServer>,
-    headers: HeaderMap,
-    request: Request<ListRoomsRequest>,
-) -> Answer {
-    twirp::require(&claims(&server, &headers)?, |grants| grants.room_list)?;
+async fn list_rooms(State(server): State<MediaServer>, request: Request<ListRoomsRequest>) -> Answer {
+    twirp::require(&request.claims, |grants| grants.room_list)?;
     let rooms = server.rooms().list(&request.message.names).await;
     Ok(respond(request.encoding, &ListRoomsResponse { rooms }))
 }
 
-async fn delete_room(
-    State(server): State<MediaServer>,
-    headers: HeaderMap,
-    request: Request<DeleteRoomRequest>,
-) -> Answer {
-    twirp::require(&claims(&server, &headers)?, |grants| grants.room_create)?;
+async fn delete_room(State(server): State<MediaServer>, request: Request<DeleteRoomRequest>) -> Answer {
+    twirp::require(&request.claims, |grants| grants.room_create)?;
     server.rooms().delete(&request.message.room.as_str().into()).await?;
     Ok(respond(request.encoding, &DeleteRoomResponse {}))
 }
 
 async fn list_participants(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<ListParticipantsRequest>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+    let room = admin(&request, &request.message.room)?;
     let participants = server.rooms().with(&room, |room, _| room.participant_infos()).await?;
     Ok(respond(request.encoding, &ListParticipantsResponse { participants }))
 }
 
 async fn get_participant(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<RoomParticipantIdentity>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+    let room = admin(&request, &request.message.room)?;
     let info =
         with_participant(&server, &room, request.message.identity, |room, sid, _| room.participant_info(sid));
     Ok(respond(request.encoding, &info.await?.ok_or_else(no_participant)?))
@@ -162,10 +158,9 @@ async fn get_participant(
 
 async fn remove_participant(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<RoomParticipantIdentity>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+    let room = admin(&request, &request.message.room)?;
     let remove = |room: &mut Room, sid: &_, now| room.remove(sid, now);
     with_participant(&server, &room, request.message.identity, remove).await?.map_err(refused)?;
     Ok(respond(request.encoding, &RemoveParticipantResponse::default()))
@@ -173,10 +168,9 @@ async fn remove_participant(
 
 async fn mute_published_track(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<MuteRoomTrackRequest>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+    let room = admin(&request, &request.message.room)?;
     if !request.message.muted {
         return Err(TwirpError::new(TwirpCode::FailedPrecondition, "remote unmute not enabled"));
     }
@@ -192,13 +186,9 @@ async fn mute_published_track(
 
 async fn update_participant(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<UpdateParticipantRequest>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
-    if request.message.metadata.len() > METADATA_BYTES {
-        return Err(invalid("metadata is too long"));
-    }
+    let room = admin(&request, &request.message.room)?;
     let message = request.message;
     let identity = message.identity.clone();
     let update = move |room: &mut Room, sid: &_, now| {
@@ -212,28 +202,29 @@ async fn update_participant(
 
 async fn update_subscriptions(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<UpdateSubscriptionsRequest>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+    let room = admin(&request, &request.message.room)?;
     let message = request.message;
     let identity = message.identity.clone();
     let update = move |room: &mut Room, sid: &_, now| {
         let in_participants = message.participant_tracks.iter().flat_map(|tracks| tracks.track_sids.iter());
-        for track in message.track_sids.iter().chain(in_participants) {
-            room.set_subscribed(sid, &TrackSid::from(track.as_str()), message.subscribe, now);
-        }
+        let tracks = message.track_sids.iter().chain(in_participants).map(String::as_str);
+        room.set_subscribed(sid, tracks, message.subscribe, now)
     };
-    with_participant(&server, &room, identity, update).await?;
+    let left_out = with_participant(&server, &room, identity, update).await?;
+    if left_out > 0 {
+        let text = format!("{left_out} tracks that do not exist are left out");
+        return Err(TwirpError::new(TwirpCode::ResourceExhausted, text));
+    }
     Ok(respond(request.encoding, &UpdateSubscriptionsResponse {}))
 }
 
 async fn update_room_metadata(
     State(server): State<MediaServer>,
-    headers: HeaderMap,
     request: Request<UpdateRoomMetadataRequest>,
 ) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+    let room = admin(&request, &request.message.room)?;
     if request.message.metadata.len() > METADATA_BYTES {
         return Err(invalid("metadata is too long"));
     }
@@ -245,12 +236,8 @@ async fn update_room_metadata(
     Ok(respond(request.encoding, &server.rooms().with(&room, update).await?))
 }
 
-async fn send_data(
-    State(server): State<MediaServer>,
-    headers: HeaderMap,
-    request: Request<SendDataRequest>,
-) -> Answer {
-    let room = admin(&server, &headers, &request.message.room)?;
+async fn send_data(State(server): State<MediaServer>, request: Request<SendDataRequest>) -> Answer {
+    let room = admin(&request, &request.message.room)?;
     let message = request.message;
     server.rooms().with(&room, move |room, _| room.send_data(message)).await?;
     Ok(respond(request.encoding, &SendDataResponse {}))

@@ -13,22 +13,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomSid, Ticket, TrackSid};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    DisconnectReason, SessionDescription, SignalTarget, participant_info, signal_request, signal_response,
+    DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response, signal_request,
+    signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
-use reelroom_sfu::{Bearer, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd};
+use reelroom_sfu::{Bearer, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, door};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
 use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, SessionId};
-use crate::peer::{Peer, Signals, Target};
+use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
-use crate::session::{Packet, SessionEvent};
+use crate::session::{Packet, SessionError, SessionEvent};
+use crate::signal::outbox::{self, Outbox};
 use crate::webhook::Webhooks;
 
 /// Datagrams that may wait for a room that is busy.
@@ -52,7 +55,7 @@ type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 pub(crate) struct Arrival {
     pub(crate) joining: Joining,
     /// What is said to them goes here.
-    pub(crate) signals: Signals,
+    pub(crate) outbox: Outbox,
     /// From where their media is taken.
     pub(crate) reach: Reach,
 }
@@ -68,6 +71,18 @@ pub(crate) enum Command {
         message: Box<signal_request::Message>,
     },
     SignalClosed(ParticipantSid),
+    /// The connection of a participant ends for a reason that it is told, and it does not come back by itself.
+    Expel {
+        sid: ParticipantSid,
+        told: Box<signal_response::Message>,
+    },
+    /// What a participant is told at once, by order of its messages.
+    Answer {
+        to: ParticipantSid,
+        answer: Box<signal_response::Message>,
+    },
+    /// A participant does not read what it is told.
+    SignalStuck(ParticipantSid),
     /// Something on the room's state alone.
     Call(Call),
     Attach {
@@ -220,7 +235,12 @@ impl RoomTask {
             let passed = |since: Option<Instant>, grace| {
                 since.is_some_and(|since| now.at.saturating_duration_since(since) >= grace)
             };
-            if passed(peer.signal_lost, SIGNAL_GRACE) {
+            if let Some(behind) = peer.behind {
+                tracing::info!(participant = %sid, %behind, "a participant does not read what it is told");
+                over.push((sid.clone(), DisconnectReason::SignalClose));
+            } else if peer.is_worn_out() {
+                over.push((sid.clone(), DisconnectReason::StateMismatch));
+            } else if passed(peer.signal_lost, SIGNAL_GRACE) {
                 over.push((sid.clone(), DisconnectReason::SignalClose));
             } else if passed(peer.media_lost, MEDIA_GRACE) {
                 over.push((sid.clone(), DisconnectReason::ConnectionTimeout));
@@ -245,6 +265,18 @@ impl RoomTask {
                     peer.signal_lost = Some(now.at);
                 }
             }
+            Command::Answer { to, answer } => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.say(*answer);
+                }
+            }
+            Command::Expel { sid, told } => {
+                if let Some(peer) = self.peers.get_mut(&sid) {
+                    peer.say(*told);
+                }
+                self.room.leave(&sid, DisconnectReason::ParticipantRemoved, now);
+            }
+            Command::SignalStuck(sid) => self.room.leave(&sid, DisconnectReason::SignalClose, now),
             Command::Call(call) => call(&mut self.room, now),
             Command::Attach { sid, egress, sink, reply } => {
                 let _ = reply.send(self.attach(sid, &egress, sink, now));
@@ -269,7 +301,7 @@ impl RoomTask {
     }
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
-        let Arrival { joining, signals, reach } = arrival;
+        let Arrival { joining, outbox, reach } = arrival;
         let sid = joining.sid.clone();
         let subscribes = joining.grants.may_subscribe();
         let identity = joining.identity.clone();
@@ -277,7 +309,7 @@ impl RoomTask {
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
-        let mut peer = Peer::new(&self.mux.addresses(reach), signals, subscribes, now.at);
+        let mut peer = Peer::new(&self.mux.addresses(reach), outbox, subscribes, now.at);
         peer.say(signal_response::Message::Join(response));
         for target in [Target::Publisher, Target::Subscriber] {
             let line = peer.line_mut(target);
@@ -347,10 +379,7 @@ impl RoomTask {
                             ..Default::default()
                         }));
                     }
-                    Err(error) => {
-                        tracing::info!(participant = %from, %error, "an offer could not be used");
-                        self.room.leave(from, DisconnectReason::StateMismatch, now);
-                    }
+                    Err(error) => self.unusable(from, "an offer could not be used", &error, now),
                 }
             }
             Message::Answer(answer) => match peer.accept_answer(&answer) {
@@ -359,10 +388,7 @@ impl RoomTask {
                         self.room.down_track_ready(from, &track, now);
                     }
                 }
-                Err(error) => {
-                    tracing::info!(participant = %from, %error, "an answer could not be used");
-                    self.room.leave(from, DisconnectReason::StateMismatch, now);
-                }
+                Err(error) => self.unusable(from, "an answer could not be used", &error, now),
             },
             Message::Trickle(trickle) => {
                 let target = match SignalTarget::try_from(trickle.target) {
@@ -379,6 +405,20 @@ impl RoomTask {
             }
             other => self.room.handle_signal(from, other, now),
         }
+    }
+
+    /// Lets go of a participant whose SDP is of no use. One that asked for too much would ask for it again: it is not told to come back.
+    fn unusable(&mut self, from: &ParticipantSid, what: &str, error: &SessionError, now: Now) {
+        tracing::info!(participant = %from, %error, "{what}");
+        let reason = match error {
+            SessionError::Unusable(_) => DisconnectReason::StateMismatch,
+            SessionError::TooMuch(_) => DisconnectReason::ParticipantRemoved,
+        };
+        if let Some(peer) = self.peers.get_mut(from) {
+            let text = format!("{what}: {error}");
+            peer.say(door::response(request_response::Reason::InvalidRequest, &text));
+        }
+        self.room.leave(from, reason, now);
     }
 
     /// Follows everything to its end.
@@ -420,6 +460,14 @@ impl RoomTask {
             Output::Signal { to, message } => {
                 if let Some(peer) = self.peers.get_mut(&to) {
                     peer.say(*message);
+                }
+            }
+            Output::Broadcast { to, message, about } => {
+                let message = outbox::encode(*message);
+                for sid in to {
+                    if let Some(peer) = self.peers.get_mut(&sid) {
+                        peer.pass_on(message.clone(), about.as_ref());
+                    }
                 }
             }
             Output::Webhook(event) => self.webhooks.send(*event),
@@ -466,7 +514,7 @@ impl RoomTask {
 
     fn fresh_token(&self, bearer: Bearer, now: Now) -> String {
         let now_unix_s = now.unix_ms as u64 / 1000;
-        let claims = Claims {
+        let mut claims = Claims {
             sub: bearer.identity.into(),
             name: bearer.name,
             metadata: bearer.metadata,
@@ -478,6 +526,12 @@ impl RoomTask {
             exp: now_unix_s + FRESH_TOKEN_VALID.as_secs(),
             ..Claims::default()
         };
+        let token = token::mint(&self.keys, claims.clone());
+        if token.len() <= FRESH_TOKEN_BYTES {
+            return token;
+        }
+        claims.metadata.clear();
+        claims.attributes.clear();
         token::mint(&self.keys, claims)
     }
 

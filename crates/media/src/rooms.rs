@@ -1,9 +1,10 @@
 //! All rooms of the server, and what can be asked of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use rand::Rng as _;
+use reelroom_limits::signalling::{PARTICIPANTS, ROOMS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
 use reelroom_sfu::{Now, Refusal, Room, RoomEnd, RoomOptions};
@@ -27,6 +28,22 @@ struct Shared {
     rooms: Mutex<HashMap<RoomName, RoomHandle>>,
     common: Common,
     calls: Calls,
+    crowd: Crowd,
+}
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// Rooms of the server.
+    pub rooms: u32,
+    /// Participants of a room.
+    pub participants: u32,
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Self { rooms: ROOMS, participants: PARTICIPANTS }
+    }
 }
 
 /// A joined participant: what it says goes to `commands`.
@@ -35,15 +52,15 @@ pub(crate) struct Joined {
 }
 
 impl Rooms {
-    pub(crate) fn new(common: Common) -> Self {
+    pub(crate) fn new(common: Common, crowd: Crowd) -> Self {
         let calls = Calls::default();
-        Self { shared: Arc::new(Shared { rooms: Mutex::default(), common, calls }) }
+        Self { shared: Arc::new(Shared { rooms: Mutex::default(), common, calls, crowd }) }
     }
 
     /// CreateRoom: a room of that name that is open is returned as it is.
     ///
     /// # Errors
-    /// [`MediaError::Closing`] when the room ends at this very moment.
+    /// [`MediaError::Closing`] when the room ends at this very moment, [`MediaError::TooManyRooms`].
     pub async fn create(&self, request: &proto::CreateRoomRequest) -> Result<proto::Room, MediaError> {
         let options = RoomOptions {
             name: request.name.as_str().into(),
@@ -53,7 +70,7 @@ impl Rooms {
             metadata: request.metadata.clone(),
             ..RoomOptions::default()
         };
-        let handle = self.open(options);
+        let handle = self.open(options)?;
         handle.call(|room, _| room.info()).await
     }
 
@@ -61,15 +78,16 @@ impl Rooms {
     pub async fn list(&self, names: &[String]) -> Vec<proto::Room> {
         let handles: Vec<_> = {
             let rooms = self.lock();
-            let wanted =
-                rooms.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name.as_str()));
-            wanted.map(|(_, handle)| handle.clone()).collect()
+            if names.is_empty() {
+                rooms.values().cloned().collect()
+            } else {
+                let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+                names.into_iter().filter_map(|name| rooms.get(name).cloned()).collect()
+            }
         };
-        let mut infos = Vec::new();
-        for handle in handles {
-            infos.extend(handle.call(|room, _| room.info()).await);
-        }
-        infos
+        // Asked all at once: a busy room does not make the others wait.
+        let asked = handles.iter().map(|handle| handle.call(|room, _| room.info()));
+        futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// How many rooms are calls: somebody publishes in them. Asks no room.
@@ -107,13 +125,15 @@ impl Rooms {
     /// Joins, creating the room where it is not open.
     pub(crate) async fn join(&self, options: RoomOptions, arrival: Arrival) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
-            let handle = self.open(options.clone());
+            let handle = self.open(options.clone()).map_err(|_| Refusal::TooManyRooms)?;
             let (reply, answer) = oneshot::channel();
             let join = Command::Join { arrival: Box::new(arrival.clone()), reply };
             if handle.commands.send(join).await.is_ok() {
                 match answer.await {
                     Ok(Ok(())) => return Ok(Joined { room: handle }),
-                    Ok(Err(refusal @ (Refusal::Full | Refusal::Reserved))) => return Err(refusal),
+                    Ok(Err(refusal @ (Refusal::Full | Refusal::Reserved | Refusal::TooManyRooms))) => {
+                        return Err(refusal);
+                    }
                     // The room closed at this very moment: the next attempt opens a new one.
                     Ok(Err(Refusal::Closed)) | Err(_) => {}
                 }
@@ -151,11 +171,16 @@ impl Rooms {
         }
     }
 
-    fn open(&self, mut options: RoomOptions) -> RoomHandle {
+    fn open(&self, mut options: RoomOptions) -> Result<RoomHandle, MediaError> {
         let mut rooms = self.lock();
         if let Some(handle) = rooms.get(&options.name) {
-            return handle.clone();
+            return Ok(handle.clone());
         }
+        let Crowd { rooms: at_most, participants } = self.shared.crowd;
+        if rooms.len() >= at_most as usize {
+            return Err(MediaError::TooManyRooms { at_most });
+        }
+        options.participants_at_most = participants;
         let mut rng = rand::rng();
         options.sid = RoomSid::generate(&mut rng);
         options.seed = rng.random();
@@ -173,7 +198,7 @@ impl Rooms {
             },
         );
         rooms.insert(name, handle.clone());
-        handle
+        Ok(handle)
     }
 
     fn forget(&self, name: &RoomName, sid: &RoomSid) {

@@ -2,19 +2,21 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
+use reelroom_limits::pace::TooFast;
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::keys::ApiKeys;
 use url::Url;
 
 use crate::error::MediaError;
+use crate::joins::{self, Joins};
 use crate::mux::addresses::{self, MediaListen, Reach};
 use crate::mux::{Mux, MuxConfig};
 use crate::record::RecordSink;
 use crate::room_task::Common;
-use crate::rooms::{Recorder, Rooms};
+use crate::rooms::{Crowd, Recorder, Rooms};
 use crate::session;
 use crate::webhook::Webhooks;
 
@@ -34,6 +36,8 @@ pub struct MediaConfig {
     pub advertise: Vec<IpAddr>,
     /// Where webhooks go.
     pub webhook_urls: Vec<Url>,
+    /// How many rooms and participants there may be.
+    pub crowd: Crowd,
 }
 
 /// A handle to a running media server.
@@ -47,6 +51,7 @@ struct Shared {
     mux: Arc<Mux>,
     rooms: Rooms,
     webhooks: Webhooks,
+    joins: Joins,
 }
 
 impl MediaServer {
@@ -63,12 +68,10 @@ impl MediaServer {
         })
         .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
-        let rooms = Rooms::new(Common {
-            mux: Arc::clone(&mux),
-            webhooks: webhooks.clone(),
-            keys: config.keys.clone(),
-        });
-        Ok(Self { shared: Arc::new(Shared { keys: config.keys, mux, rooms, webhooks }) })
+        let common = Common { mux: Arc::clone(&mux), webhooks: webhooks.clone(), keys: config.keys.clone() };
+        let rooms = Rooms::new(common, config.crowd);
+        let shared = Shared { keys: config.keys, mux, rooms, webhooks, joins: Joins::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The rooms.
@@ -100,6 +103,18 @@ impl MediaServer {
     pub(crate) fn reach(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Reach {
         let mux = &self.shared.mux;
         mux.reach(addresses::is_from_this_machine(peer, headers, |ip| mux.is_own(ip)))
+    }
+
+    /// How long a join of `who` from `peer` has to wait for its turn.
+    pub(crate) fn join_waits(
+        &self,
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+        room: &RoomName,
+        who: &str,
+    ) -> Result<Duration, TooFast> {
+        let from = joins::client(peer, headers, |ip| self.shared.mux.is_own(ip));
+        self.shared.joins.take(from, room, who, Instant::now())
     }
 
     /// Lets `sink` record a room; the room is shown as being recorded at once.

@@ -1,9 +1,11 @@
 //! `/rtc`: the WebSocket that clients join and signal by, and `/rtc/validate`, which says why that failed.
 
+pub(crate) mod outbox;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Query, State};
@@ -11,27 +13,32 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
-use prost::Message as _;
-use reelroom_limits::signalling::NAME_BYTES;
+use reelroom_limits::pace::TooFast;
+use reelroom_limits::signalling::{
+    METADATA_BYTES, NAME_BYTES, SIGNAL_ANSWER_BYTES, SIGNAL_FLOOD_FOR, SIGNAL_PER_SECOND,
+    SIGNAL_WRITE_BYTES_PER_SECOND, SIGNAL_WRITE_WITHIN,
+};
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
-    DisconnectReason, LeaveRequest, SignalRequest, SignalResponse, leave_request, signal_response,
+    DisconnectReason, LeaveRequest, leave_request, request_response, signal_response,
 };
 use reelroom_protocol::token::{self, Claims};
+use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
 use reelroom_sfu::{Joining, RoomOptions};
-use tokio::sync::mpsc;
 
 use crate::mux::addresses::Reach;
-use crate::room_task::{Arrival, Command};
+use crate::room_task::{Arrival, Command, RoomHandle};
 use crate::server::MediaServer;
+use outbox::Outgoing;
 
-/// LiveKit's limit of a signalling message.
-const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// How long a client that stops reading holds up the end of its connection.
 const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
-/// Messages that may wait for a client that reads slowly.
-const QUEUE: usize = 512;
+/// How long the connection of somebody who asked for too much is left open to be read.
+const LEFT_OPEN_FOR: Duration = Duration::from_secs(3);
+/// What a WebSocket reads at a time; each connection keeps as much.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 pub(crate) fn router() -> Router<MediaServer> {
     Router::new()
@@ -58,8 +65,8 @@ struct Admission {
 /// The address of the peer of a connection, where the server was told to keep it.
 type PeerAddress = Option<Extension<ConnectInfo<SocketAddr>>>;
 
-fn ip_of(peer: PeerAddress) -> Option<IpAddr> {
-    peer.map(|Extension(ConnectInfo(address))| address.ip())
+fn ip_of(peer: &PeerAddress) -> Option<IpAddr> {
+    peer.as_ref().map(|Extension(ConnectInfo(address))| address.ip())
 }
 
 async fn validate(State(server): State<MediaServer>, Query(params): Params, headers: HeaderMap) -> Response {
@@ -77,13 +84,26 @@ async fn join(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else { return StatusCode::NOT_FOUND.into_response() };
-    let admission = match admit(&server, &params, &headers, ip_of(peer)) {
+    let admission = match admit(&server, &params, &headers, ip_of(&peer)) {
         Ok(admission) => admission,
         Err(refusal) => return refusal.into_response(),
     };
     let resumes = params.get("reconnect").is_some_and(|value| value == "1" || value == "true");
+    // Before anything is made for it: whoever comes too fast waits here, or comes later.
+    let Joining { identity, ticket, .. } = &admission.joining;
+    // Whoever has got a token for somebody's name does not use up their turns.
+    let who = if ticket.as_str().is_empty() { identity.as_str() } else { ticket.as_str() };
+    match server.join_waits(ip_of(&peer), &headers, &admission.options.name, who) {
+        Ok(wait) => tokio::time::sleep(wait).await,
+        Err(TooFast { wait }) => {
+            let later = [(header::RETRY_AFTER, (wait.as_secs() + 1).to_string())];
+            return (StatusCode::TOO_MANY_REQUESTS, later, "too many joins").into_response();
+        }
+    }
     upgrade
-        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_message_size(SIGNAL_ANSWER_BYTES)
+        .max_frame_size(SIGNAL_ANSWER_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .on_upgrade(move |socket| async move {
             if resumes {
                 restart(socket).await;
@@ -113,11 +133,15 @@ fn admit(
     if identity.len() > NAME_BYTES || grants.room.len() > NAME_BYTES {
         return Err(refuse(StatusCode::BAD_REQUEST, "identity or room name is too long"));
     }
+    let room_metadata = claims.room_config.as_ref().map_or(0, |config| config.metadata.len());
+    if room_metadata > METADATA_BYTES {
+        return Err(refuse(StatusCode::BAD_REQUEST, "the metadata of the room is too long"));
+    }
     if grants.room.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "no room name"));
     }
     let config = claims.room_config.clone().unwrap_or_default();
-    Ok(Admission {
+    let admission = Admission {
         options: RoomOptions {
             name: grants.room.as_str().into(),
             empty_timeout_s: config.empty_timeout,
@@ -140,7 +164,9 @@ fn admit(
             auto_subscribe: params.get("auto_subscribe").is_none_or(|value| value != "0" && value != "false"),
         },
         reach: server.reach(peer, headers),
-    })
+    };
+    admission.joining.check().map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    Ok(admission)
 }
 
 /// The token comes in the header, or, from browsers, in the query.
@@ -173,7 +199,7 @@ async fn restart(mut socket: WebSocket) {
         can_reconnect: true,
         ..Default::default()
     };
-    let _ = socket.send(encode(signal_response::Message::Leave(leave))).await;
+    let _ = socket.send(binary(signal_response::Message::Leave(leave))).await;
     let _ = socket.send(Message::Close(None)).await;
 }
 
@@ -181,14 +207,25 @@ async fn restart(mut socket: WebSocket) {
 enum ReadEnd {
     ClientGone,
     RoomClosed,
+    /// It asks for too much, and is told so.
+    Expelled(String),
+}
+
+/// Why nothing more is written to a client.
+enum WriteEnd {
+    /// Everything has been said.
+    Said,
+    ClientGone,
+    /// It does not read.
+    Stuck,
 }
 
 async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
-    let (signals, mut outgoing) = mpsc::channel(QUEUE);
+    let (outbox, mut outgoing) = outbox::new();
     let Admission { options, joining, reach } = admission;
-    let joined = match server.rooms().join(options, Arrival { joining, signals, reach }).await {
+    let joined = match server.rooms().join(options, Arrival { joining, outbox, reach }).await {
         Ok(joined) => joined,
         Err(refusal) => {
             tracing::info!(participant = %sid, %refusal, "a join was refused");
@@ -197,45 +234,131 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
                 action: leave_request::Action::Disconnect.into(),
                 ..Default::default()
             };
-            let _ = to_client.send(encode(signal_response::Message::Leave(leave))).await;
+            let leave = to_client.send(binary(signal_response::Message::Leave(leave)));
+            let _ = tokio::time::timeout(SIGNAL_WRITE_WITHIN, leave).await;
             return;
         }
     };
-    let writing = async {
-        while let Some(message) = outgoing.recv().await {
-            if to_client.send(encode(message)).await.is_err() {
-                return;
+    let commands = &joined.room.commands;
+    {
+        let writing = write(&sid, &mut outgoing, &mut to_client);
+        tokio::pin!(writing);
+        let end = tokio::select! {
+            end = &mut writing => Ok(end),
+            end = read(&sid, &joined.room, &mut from_client) => Err(end),
+        };
+        let is_expelled = matches!(end, Err(ReadEnd::Expelled(_)));
+        let last_words = match end {
+            Ok(WriteEnd::Said) => return,
+            Ok(WriteEnd::ClientGone) | Err(ReadEnd::ClientGone) => {
+                let _ = commands.send(Command::SignalClosed(sid.clone())).await;
+                false
             }
-        }
-        // The room has let go of this participant: everything that was to be said has been said.
-        let _ = to_client.send(Message::Close(None)).await;
-    };
-    let reading = async {
-        while let Some(Ok(message)) = from_client.next().await {
-            let Message::Binary(bytes) = message else { continue };
-            let Ok(SignalRequest { message: Some(message) }) = SignalRequest::decode(bytes) else { continue };
-            let command = Command::Signal { from: sid.clone(), message: Box::new(message) };
-            if joined.room.commands.send(command).await.is_err() {
-                return ReadEnd::RoomClosed;
-            }
-        }
-        ReadEnd::ClientGone
-    };
-    tokio::pin!(writing);
-    tokio::select! {
-        () = &mut writing => {}
-        end = reading => match end {
-            ReadEnd::ClientGone => {
-                let _ = joined.room.commands.send(Command::SignalClosed(sid.clone())).await;
+            Ok(WriteEnd::Stuck) => {
+                let _ = commands.send(Command::SignalStuck(sid.clone())).await;
+                false
             }
             // A client that does not hear why it has to leave would come back and open the room anew.
-            ReadEnd::RoomClosed => {
-                let _ = tokio::time::timeout(LAST_WORDS_WITHIN, writing).await;
+            Err(ReadEnd::RoomClosed) => true,
+            Err(ReadEnd::Expelled(why)) => {
+                tracing::info!(participant = %sid, why, "a participant is let go");
+                let told = Box::new(door::response(request_response::Reason::LimitExceeded, &why));
+                let _ = commands.send(Command::Expel { sid: sid.clone(), told }).await;
+                true
+            }
+        };
+        if last_words {
+            let _ = tokio::time::timeout(LAST_WORDS_WITHIN, writing).await;
+            if is_expelled {
+                // What it still sends is not read: to close at once would reset the connection, and it would not hear why.
+                tokio::time::sleep(LEFT_OPEN_FOR).await;
             }
         }
     }
 }
 
-fn encode(message: signal_response::Message) -> Message {
-    Message::Binary(Bytes::from(SignalResponse { message: Some(message) }.encode_to_vec()))
+/// Writes what waits until everything is said, each message within its time.
+async fn write(
+    sid: &ParticipantSid,
+    outgoing: &mut Outgoing,
+    to_client: &mut SplitSink<WebSocket, Message>,
+) -> WriteEnd {
+    loop {
+        let message = match outgoing.next().await {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                // The room has let go of this participant: everything that was to be said has been said.
+                let _ = tokio::time::timeout(SIGNAL_WRITE_WITHIN, to_client.send(Message::Close(None))).await;
+                return WriteEnd::Said;
+            }
+            Err(_) => return WriteEnd::Stuck,
+        };
+        // What is long, such as the description of a large room, takes its time on a slow line.
+        let within =
+            SIGNAL_WRITE_WITHIN + Duration::from_secs((message.len() / SIGNAL_WRITE_BYTES_PER_SECOND) as u64);
+        tokio::select! {
+            written = tokio::time::timeout(within, to_client.send(Message::Binary(message))) => {
+                match written {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return WriteEnd::ClientGone,
+                    Err(_) => {
+                        tracing::info!(participant = %sid, "a participant has not read a message for {within:?}");
+                        return WriteEnd::Stuck;
+                    }
+                }
+            }
+            _ = outgoing.behind() => return WriteEnd::Stuck,
+        }
+    }
+}
+
+/// Reads as fast as the client may go on: what it sends faster waits in its own connection.
+async fn read(sid: &ParticipantSid, room: &RoomHandle, from_client: &mut SplitStream<WebSocket>) -> ReadEnd {
+    let mut turns = Turns::new(Instant::now());
+    loop {
+        let said = match from_client.next().await {
+            None => return ReadEnd::ClientGone,
+            Some(Err(error)) if is_too_long(&error) => {
+                return ReadEnd::Expelled(format!(
+                    "a signalling message is longer than {SIGNAL_ANSWER_BYTES} bytes"
+                ));
+            }
+            Some(Err(_)) => return ReadEnd::ClientGone,
+            Some(Ok(Message::Binary(bytes))) => match Said::read(&bytes) {
+                Ok(said) => said,
+                Err(refused @ Refused::TooLong { .. }) => return ReadEnd::Expelled(refused.to_string()),
+                Err(refused @ (Refused::TooMuch(_) | Refused::Several)) => {
+                    Said { answer: Some(refused.response()), ..Said::nothing(bytes.len()) }
+                }
+            },
+            Some(Ok(Message::Text(text))) => Said::nothing(text.len()),
+            Some(Ok(_)) => Said::nothing(0),
+        };
+        match turns.take(said.weight, Instant::now()) {
+            Turn::Now => {}
+            Turn::After(wait) => tokio::time::sleep(wait).await,
+            Turn::Never => {
+                return ReadEnd::Expelled(format!(
+                    "more signalling than {SIGNAL_PER_SECOND} in a second for {SIGNAL_FLOOD_FOR:?}"
+                ));
+            }
+        }
+        let message =
+            said.message.map(|message| Command::Signal { from: sid.clone(), message: Box::new(message) });
+        let answer = said.answer.map(|answer| Command::Answer { to: sid.clone(), answer: Box::new(answer) });
+        for command in message.into_iter().chain(answer) {
+            if room.commands.send(command).await.is_err() {
+                return ReadEnd::RoomClosed;
+            }
+        }
+    }
+}
+
+/// Whether a message was longer than the WebSocket takes; axum tells it as a text alone.
+fn is_too_long(error: &axum::Error) -> bool {
+    error.to_string().contains("too long")
+}
+
+fn binary(message: signal_response::Message) -> Message {
+    Message::Binary(outbox::encode(message))
 }

@@ -6,10 +6,13 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 pub mod keys;
 pub mod token;
 pub mod twirp;
 pub mod webhook;
+pub mod wire;
 
 pub use livekit_protocol as proto;

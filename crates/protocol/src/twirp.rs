@@ -10,11 +10,13 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use prost::Message;
+use reelroom_limits::signalling::{TWIRP_BODY_DEPTH, TWIRP_BODY_FIELDS};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::keys::ApiKeys;
 use crate::token::{self, Claims, VideoGrants};
+use crate::wire::{self, Shaped};
 
 /// Error codes of Twirp, each with its HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum TwirpCode {
     AlreadyExists,
     FailedPrecondition,
     ResourceExhausted,
+    /// The body is longer than any may be.
+    TooLarge,
     Internal,
     Unimplemented,
     Unavailable,
@@ -48,6 +52,7 @@ impl TwirpCode {
             Self::AlreadyExists => ("already_exists", StatusCode::CONFLICT),
             Self::FailedPrecondition => ("failed_precondition", StatusCode::PRECONDITION_FAILED),
             Self::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
+            Self::TooLarge => ("resource_exhausted", StatusCode::PAYLOAD_TOO_LARGE),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Self::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
@@ -132,27 +137,51 @@ pub enum Encoding {
     Protobuf,
 }
 
-/// A decoded request, which remembers how to answer.
+/// A state whose keys sign the tokens of calls.
+pub trait Keyed: Send + Sync {
+    /// The keys.
+    fn keys(&self) -> &ApiKeys;
+
+    /// The time that tokens are looked at with, in seconds of Unix time.
+    fn now_unix_s(&self) -> u64;
+}
+
+/// A decoded request, which remembers how to answer. Its body was not looked at before its token held.
 #[derive(Debug)]
 pub struct Request<T> {
     /// The message.
     pub message: T,
     /// How it came, and how the answer goes.
     pub encoding: Encoding,
+    /// What its token says.
+    pub claims: Claims,
 }
 
 impl<T, S> FromRequest<S> for Request<T>
 where
-    T: Message + Default + DeserializeOwned,
-    S: Send + Sync,
+    T: Shaped + DeserializeOwned,
+    S: Keyed,
 {
     type Rejection = TwirpError;
 
     async fn from_request(request: HttpRequest, state: &S) -> Result<Self, TwirpError> {
         let encoding = encoding_of(&request)?;
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| TwirpError::new(TwirpCode::Malformed, error.body_text()))?;
+        let claims = authenticate(state.keys(), request.headers(), state.now_unix_s())?;
+        let body = Bytes::from_request(request, state).await.map_err(|error| {
+            let is_too_large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            let code = if is_too_large { TwirpCode::TooLarge } else { TwirpCode::Malformed };
+            TwirpError::new(code, error.body_text())
+        })?;
+        let counted = match encoding {
+            Encoding::Json => wire::json_values(&body, TWIRP_BODY_FIELDS, TWIRP_BODY_DEPTH),
+            Encoding::Protobuf => wire::fields(&body, T::SHAPE, TWIRP_BODY_FIELDS),
+        };
+        if let Err(excess) = counted {
+            return Err(TwirpError::new(
+                TwirpCode::ResourceExhausted,
+                format!("the body asks for too much: {excess}"),
+            ));
+        }
         let malformed = |error: String| {
             TwirpError::new(TwirpCode::Malformed, format!("the body cannot be read: {error}"))
         };
@@ -161,7 +190,7 @@ where
             Encoding::Json => serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?,
             Encoding::Protobuf => T::decode(body).map_err(|error| malformed(error.to_string()))?,
         };
-        Ok(Self { message, encoding })
+        Ok(Self { message, encoding, claims })
     }
 }
 
@@ -231,13 +260,59 @@ mod tests {
     use super::*;
     use crate::proto::{CreateRoomRequest, Room};
 
+    const NOW_UNIX_S: u64 = 1_800_000_000;
+
+    struct Server(ApiKeys);
+
+    impl Keyed for Server {
+        fn keys(&self) -> &ApiKeys {
+            &self.0
+        }
+
+        fn now_unix_s(&self) -> u64 {
+            NOW_UNIX_S
+        }
+    }
+
+    fn bearer() -> String {
+        let claims = Claims { sub: "x".into(), exp: NOW_UNIX_S + 60, ..Claims::default() };
+        format!("Bearer {}", token::mint(&ApiKeys::new("key", "secret"), claims))
+    }
+
     async fn decode(
         content_type: &str,
         body: impl Into<Body>,
     ) -> Result<Request<CreateRoomRequest>, TwirpError> {
+        let request = HttpRequest::post("/")
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::AUTHORIZATION, bearer())
+            .body(body.into())
+            .unwrap();
+        Request::from_request(request, &Server(ApiKeys::new("key", "secret"))).await
+    }
+
+    #[tokio::test]
+    async fn a_body_is_not_read_before_its_token_holds() {
+        // A body that never comes: whoever waited for it would not answer.
+        let never = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
         let request =
-            HttpRequest::post("/").header(header::CONTENT_TYPE, content_type).body(body.into()).unwrap();
-        Request::from_request(request, &()).await
+            HttpRequest::post("/").header(header::CONTENT_TYPE, "application/json").body(never).unwrap();
+        let server = Server(ApiKeys::new("key", "secret"));
+        let refused = Request::<CreateRoomRequest>::from_request(request, &server).await.unwrap_err();
+        assert_eq!(refused, TwirpError::denied());
+    }
+
+    #[tokio::test]
+    async fn a_body_of_too_many_or_too_deep_values_is_refused_before_it_is_decoded() {
+        let agents = vec![[0x72, 0x00]; TWIRP_BODY_FIELDS + 1].concat();
+        let refused = decode("application/protobuf", agents).await.unwrap_err();
+        assert_eq!(refused.code, TwirpCode::ResourceExhausted, "{refused}");
+        let agents = format!(r#"{{"name":"r","agents":[{}{{}}]}}"#, "{},".repeat(TWIRP_BODY_FIELDS));
+        let refused = decode("application/json", agents).await.unwrap_err();
+        assert_eq!(refused.code, TwirpCode::ResourceExhausted, "{refused}");
+        let deep = format!(r#"{{"new":{}{}}}"#, "[".repeat(100), "]".repeat(100));
+        let refused = decode("application/json", deep).await.unwrap_err();
+        assert_eq!(refused.code, TwirpCode::ResourceExhausted, "{refused}");
     }
 
     #[tokio::test]

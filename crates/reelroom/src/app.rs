@@ -15,7 +15,7 @@ use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, Library, LibraryConfig, Limits, StoreConfig};
-use reelroom_media::{MediaConfig, MediaServer};
+use reelroom_media::{Crowd, MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +157,7 @@ impl Embedded {
             udp_port: config.udp_port,
             advertise: config.advertise_ips.clone(),
             webhook_urls: config.webhook_urls.clone(),
+            crowd: Crowd { rooms: config.max_rooms, participants: config.max_participants },
         })
         .await
         .context("udp_port chooses another port for media")?;

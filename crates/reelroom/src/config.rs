@@ -167,6 +167,14 @@ pub struct Config {
     #[config(env = "DISK_RESERVE", default = 1_000_000_000)]
     pub disk_reserve: u64,
 
+    /// How many participants a room may have; LiveKit's `maxParticipants` may say less for a room.
+    #[config(env = "MAX_PARTICIPANTS", default = 500)]
+    pub max_participants: u32,
+
+    /// How many rooms may be open at once.
+    #[config(env = "MAX_ROOMS", default = 1000)]
+    pub max_rooms: u32,
+
     /// How many recordings may run at once. 0: as many as this machine can capture, by what those that run cost.
     #[config(env = "MAX_RECORDINGS", default = 0)]
     pub max_recordings: u32,

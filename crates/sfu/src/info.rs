@@ -7,7 +7,7 @@ use reelroom_protocol::proto::{
 };
 
 use crate::codec::Codec;
-use crate::output::{Fact, Output};
+use crate::output::{About, Fact, Output};
 use crate::participant::{Audience, Participant};
 use crate::room::Room;
 use crate::track::{Track, is_encrypted};
@@ -155,18 +155,32 @@ impl Room {
             })
             .map(|other| other.sid.clone())
             .collect();
-        for other in to {
-            let update = ParticipantUpdate { participants: vec![info.clone()] };
-            self.signal(&other, signal_response::Message::Update(update));
+        self.tell_of_participant(to, info);
+    }
+
+    /// Tells `to` the present state of a participant.
+    pub(crate) fn tell_of_participant(&mut self, to: Vec<ParticipantSid>, info: ParticipantInfo) {
+        let about = About::Participant(info.sid.as_str().into());
+        let update = ParticipantUpdate { participants: vec![info] };
+        self.broadcast(to, signal_response::Message::Update(update), Some(about));
+    }
+
+    pub(crate) fn broadcast(
+        &mut self,
+        to: Vec<ParticipantSid>,
+        message: signal_response::Message,
+        about: Option<About>,
+    ) {
+        if !to.is_empty() {
+            self.outputs.push_back(Output::Broadcast { to, message: Box::new(message), about });
         }
     }
 
     pub(crate) fn announce_room(&mut self) {
         let info = self.info();
-        let everybody: Vec<_> = self.participants.keys().cloned().collect();
-        for sid in everybody {
-            self.signal(&sid, signal_response::Message::RoomUpdate(RoomUpdate { room: Some(info.clone()) }));
-        }
+        let everybody = self.participants.keys().cloned().collect();
+        let update = signal_response::Message::RoomUpdate(RoomUpdate { room: Some(info) });
+        self.broadcast(everybody, update, Some(About::Room));
     }
 
     pub(crate) fn webhook(&mut self, event: &str, fill: impl FnOnce(&Self, &mut WebhookEvent)) {

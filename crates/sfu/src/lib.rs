@@ -18,14 +18,19 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod announce;
 mod codec;
 mod data;
+pub mod door;
 pub mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 mod info;
 mod layers;
 mod output;
 mod parameter_sets;
 mod participant;
+mod permission;
 mod person;
 mod publish;
 mod room;
@@ -34,10 +39,11 @@ mod speakers;
 mod subscribe;
 mod track;
 
+pub use announce::TooMuch;
 pub use codec::{Codec, is_keyframe};
 pub use info::Readable;
 pub use layers::{Layer, TrackSettings};
-pub use output::{DataKind, DownTrackSpec, Fact, Output};
+pub use output::{About, DataKind, DownTrackSpec, Fact, Output};
 pub use participant::{AdminRefusal, Joining, Refusal};
 pub use person::Bearer;
 pub use room::{Now, Room, RoomEnd, RoomOptions};

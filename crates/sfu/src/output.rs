@@ -18,6 +18,15 @@ pub enum Output {
         /// What.
         message: Box<signal_response::Message>,
     },
+    /// Send the same signalling message to several.
+    Broadcast {
+        /// To whom.
+        to: Vec<ParticipantSid>,
+        /// What.
+        message: Box<signal_response::Message>,
+        /// What it says the present state of: of what waits for a slow reader only the last word on it is of use.
+        about: Option<About>,
+    },
     /// Deliver a webhook; id and time are filled in by the sender.
     Webhook(Box<WebhookEvent>),
     /// Give a subscriber a media section for a track, negotiate it, and then call [`crate::Room::down_track_ready`].
@@ -56,6 +65,15 @@ pub enum Output {
     Disconnect(ParticipantSid),
     /// Something a recorder wants to know.
     Fact(Fact),
+}
+
+/// Something whose whole state is told each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The room.
+    Room,
+    /// One of its participants.
+    Participant(ParticipantSid),
 }
 
 /// The two data channels of LiveKit.

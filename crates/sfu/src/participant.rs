@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
+use reelroom_limits::pace::{Pace, Rate};
+use reelroom_limits::signalling::{PERMIT_BURST, PERMIT_EVERY, PUBLISH_BURST, PUBLISH_EVERY};
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket, TrackSid};
-use reelroom_protocol::proto::{
-    AddTrackRequest, ParticipantInfo, SubscriptionPermission, TrackInfo, participant_info,
-};
+use reelroom_protocol::proto::{ParticipantInfo, TrackInfo, participant_info};
 use reelroom_protocol::token::VideoGrants;
 
+use crate::announce::TooMuch;
 use crate::codec::Codec;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
+use crate::permission::Permission;
 use crate::person::{Person, REFRESH_EVERY};
 use crate::room::Now;
 
@@ -54,6 +56,9 @@ pub enum Refusal {
     /// The identity is that of what records.
     #[error("this identity belongs to a recorder")]
     Reserved,
+    /// The server has as many rooms as it may have.
+    #[error("the server has exceeded its max rooms")]
+    TooManyRooms,
 }
 
 /// Why an administrator's call does nothing.
@@ -62,6 +67,9 @@ pub enum AdminRefusal {
     /// It is this server's recorder: what records is shown until it stops.
     #[error("this participant is the server's recorder: StopEgress ends it")]
     Recorder,
+    /// It asks for more than anybody may.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
 }
 
 impl Joining {
@@ -74,15 +82,18 @@ impl Joining {
 /// An announced track of which no section of the SDP is known yet.
 #[derive(Debug)]
 pub(crate) struct PendingTrack {
-    pub(crate) request: AddTrackRequest,
+    /// What the client calls it.
+    pub(crate) cid: String,
+    /// What it is to be encoded with; `None` leaves the choice to us.
+    pub(crate) announced_codec: Option<Codec>,
     pub(crate) info: TrackInfo,
 }
 
-impl PendingTrack {
-    /// What it is to be encoded with; `None` leaves the choice to us.
-    pub(crate) fn announced_codec(&self) -> Option<Codec> {
-        Codec::parse(&self.request.simulcast_codecs.first()?.codec)
-    }
+/// A choice about a track that is not there yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    pub(crate) subscribe: bool,
+    pub(crate) since: Instant,
 }
 
 /// What a participant has with a track of another.
@@ -114,16 +125,26 @@ pub(crate) struct Participant {
     /// Tracks that were expressly subscribed to or not, against the automatic choice.
     pub(crate) refused: BTreeSet<TrackSid>,
     pub(crate) wanted: BTreeSet<TrackSid>,
-    pub(crate) permission: Option<SubscriptionPermission>,
+    /// How fast it may announce tracks.
+    pub(crate) publishing: Pace,
+    /// How fast it may let others subscribe to its tracks again.
+    pub(crate) permitting: Pace,
+    /// The same about tracks that are not there yet.
+    pub(crate) awaited: BTreeMap<TrackSid, Awaited>,
+    pub(crate) permission: Option<Permission>,
     pub(crate) last_reliable_sequence: u32,
 }
 
 impl Participant {
     pub(crate) fn new(joining: Joining, now: Now) -> Self {
+        let publishing = Rate::one_in(PUBLISH_BURST, PUBLISH_EVERY);
+        let permitting = Rate::one_in(PERMIT_BURST, PERMIT_EVERY);
         Self {
             person: Person::of(&joining),
             is_server: joining.is_server,
             refresh_at: now.at + REFRESH_EVERY,
+            publishing: Pace::new(publishing, now.at),
+            permitting: Pace::new(permitting, now.at),
             sid: joining.sid,
             identity: joining.identity,
             name: joining.name,
@@ -140,6 +161,7 @@ impl Participant {
             subscriptions: BTreeMap::new(),
             refused: BTreeSet::new(),
             wanted: BTreeSet::new(),
+            awaited: BTreeMap::new(),
             permission: None,
             last_reliable_sequence: 0,
         }
@@ -209,15 +231,7 @@ impl Participant {
 
     /// Whether the publisher lets `identity`/`sid` subscribe to `track`. Recorders are exempt.
     pub(crate) fn permits(&self, subscriber: &Self, track: &TrackSid) -> bool {
-        let Some(permission) = &self.permission else { return true };
-        if permission.all_participants || subscriber.is_recorder() {
-            return true;
-        }
-        permission.track_permissions.iter().any(|entry| {
-            let is_meant = entry.participant_sid == subscriber.sid.as_str()
-                || entry.participant_identity == subscriber.identity.as_str();
-            is_meant && (entry.all_tracks || entry.track_sids.iter().any(|sid| sid == track.as_str()))
-        })
+        self.permission.as_ref().is_none_or(|permission| permission.permits(subscriber, track))
     }
 }
 

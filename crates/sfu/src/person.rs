@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::Rng as _;
-use reelroom_limits::signalling::REMEMBERED_CHANGES;
+use reelroom_limits::signalling::{NAME_BYTES, REMEMBERED_CHANGES};
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket};
 use reelroom_protocol::proto::{TrackUnpublishedResponse, participant_info, signal_response};
 use reelroom_protocol::token::VideoGrants;
@@ -135,7 +135,13 @@ impl Room {
         }
     }
 
+    /// Within the bounds of an identity: it comes back with the next token.
     fn identity_beside(&mut self, taken: &str) -> ParticipantIdentity {
+        let mut length = taken.len().min(NAME_BYTES - SUFFIX_CHARS - 1);
+        while !taken.is_char_boundary(length) {
+            length -= 1;
+        }
+        let taken = &taken[..length];
         loop {
             let mut identity = format!("{taken}-");
             for _ in 0..SUFFIX_CHARS {

@@ -51,7 +51,7 @@ impl Room {
         let by_cid = participant
             .pending
             .iter()
-            .position(|pending| of_kind(pending) && pending.request.cid == section.track_id);
+            .position(|pending| of_kind(pending) && pending.cid == section.track_id);
         // A replaced track keeps its section but changes its id; a section without announced track waits for one.
         let by_kind = || participant.pending.iter().position(of_kind);
         let position = match (bound, by_cid) {
@@ -62,7 +62,7 @@ impl Room {
         let Some(position) = position else { return };
         let bound = bound.cloned();
         let pending = participant.pending.remove(position);
-        let announced_codec = pending.announced_codec();
+        let announced_codec = pending.announced_codec;
         let track = TrackSid::from(pending.info.sid.as_str());
         participant.published.push(track.clone());
         if let Some(old) = bound {
@@ -71,6 +71,14 @@ impl Room {
         let mut info = pending.info;
         info.mid.clone_from(&section.mid);
         info.simulcast = section.simulcast;
+        // Whoever asked for it before it was there has it in mind from now on.
+        for participant in self.participants.values_mut() {
+            if let Some(awaited) = participant.awaited.remove(&track) {
+                let choices =
+                    if awaited.subscribe { &mut participant.wanted } else { &mut participant.refused };
+                choices.insert(track.clone());
+            }
+        }
         self.tracks.insert(
             track,
             Track {
@@ -102,9 +110,9 @@ impl Room {
     /// that begins the track, or the publisher changes its codec whenever anything else is negotiated.
     pub fn publish_codec(&self, sid: &ParticipantSid, section: &Section) -> Option<Codec> {
         let participant = self.participants.get(sid)?;
-        let pending = participant.pending.iter().find(|pending| pending.request.cid == section.track_id);
+        let pending = participant.pending.iter().find(|pending| pending.cid == section.track_id);
         match pending {
-            Some(pending) => pending.announced_codec(),
+            Some(pending) => pending.announced_codec,
             None => {
                 let track = self.tracks.get(&self.track_on(sid, &section.mid)?)?;
                 track.codec.or(track.announced_codec)
@@ -181,6 +189,12 @@ impl Room {
         };
         for subscriber in subscribers {
             self.unsubscribe(&subscriber, sid);
+        }
+        // Its id does not come again: nobody's choices about it are of use.
+        for participant in self.participants.values_mut() {
+            participant.wanted.remove(sid);
+            participant.refused.remove(sid);
+            participant.subscriptions.remove(sid);
         }
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use reelroom_limits::signalling::{METADATA_BYTES, PARTICIPANTS};
 use reelroom_protocol::ids::{ParticipantSid, RoomName, RoomSid, TrackSid};
 use reelroom_protocol::proto::{
     self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, SpeakerInfo,
@@ -44,8 +45,10 @@ pub struct RoomOptions {
     pub empty_timeout_s: u32,
     /// Seconds after which a room closes that its last participant left; 0 for LiveKit's 20.
     pub departure_timeout_s: u32,
-    /// 0 for no limit.
+    /// As LiveKit's; 0 for no other limit than the next one.
     pub max_participants: u32,
+    /// However many a room may ask for; 0 for [`PARTICIPANTS`].
+    pub participants_at_most: u32,
     /// Free text.
     pub metadata: String,
     /// Ids of tracks follow from it.
@@ -73,6 +76,7 @@ pub struct Room {
     pub(crate) speakers: Speakers,
     pub(crate) ids: StdRng,
     pub(crate) changes: Changes,
+    participants_at_most: usize,
     created: Instant,
     last_left: Option<Instant>,
     next_tick: Instant,
@@ -97,7 +101,9 @@ impl Room {
                 .into(),
             ..Default::default()
         };
+        let at_most = or(options.participants_at_most, PARTICIPANTS);
         let mut room = Self {
+            participants_at_most: at_most.min(or(base.max_participants, at_most)) as usize,
             base,
             participants: BTreeMap::new(),
             tracks: BTreeMap::new(),
@@ -137,16 +143,15 @@ impl Room {
         if self.end.is_some() {
             return Err(Refusal::Closed);
         }
-        if let Some(older) = self.recognise(&mut joining)? {
-            self.leave(&older, DisconnectReason::DuplicateIdentity, now);
-        }
+        let older = self.recognise(&mut joining)?;
         let participant = Participant::new(joining, now);
-        let counted = self.participants.values().filter(|other| !other.is_dependent()).count();
-        if self.base.max_participants > 0
-            && !participant.is_dependent()
-            && counted >= self.base.max_participants as usize
-        {
+        let others = self.participants.values().filter(|other| Some(&other.sid) != older.as_ref());
+        let counted = others.filter(|other| !other.is_dependent()).count();
+        if !participant.is_dependent() && counted >= self.participants_at_most {
             return Err(Refusal::Full);
+        }
+        if let Some(older) = older {
+            self.leave(&older, DisconnectReason::DuplicateIdentity, now);
         }
         let sid = participant.sid.clone();
         let is_recorder = participant.is_recorder();
@@ -222,11 +227,8 @@ impl Room {
         participant.version += 1;
         let info = ParticipantInfo { disconnect_reason: reason.into(), ..participant.info(Vec::new()) };
         if participant.is_visible() && reason != DisconnectReason::DuplicateIdentity {
-            let others: Vec<_> = self.participants.keys().cloned().collect();
-            for other in others {
-                let update = proto::ParticipantUpdate { participants: vec![info.clone()] };
-                self.signal(&other, signal_response::Message::Update(update));
-            }
+            let others = self.participants.keys().cloned().collect();
+            self.tell_of_participant(others, info.clone());
         }
         let event = if was_active { "participant_left" } else { "participant_connection_aborted" };
         self.webhook(event, |_, hook| hook.participant = Some(info));
@@ -272,7 +274,7 @@ impl Room {
     /// the whole set and takes away what it does not allow. All of it outlives the session.
     ///
     /// # Errors
-    /// [`AdminRefusal::Recorder`].
+    /// [`AdminRefusal`]; then nothing is changed.
     pub fn update_participant(
         &mut self,
         sid: &ParticipantSid,
@@ -281,6 +283,7 @@ impl Room {
     ) -> Result<(), AdminRefusal> {
         self.may_be_changed(sid)?;
         let Some(participant) = self.participants.get_mut(sid) else { return Ok(()) };
+        participant.bounds(&request.name, &request.metadata, METADATA_BYTES, &request.attributes)?;
         participant.describe(&request.metadata, &request.attributes);
         if let Some(permission) = &request.permission {
             participant.grants.apply(permission);
@@ -349,17 +352,17 @@ impl Room {
     pub fn handle_timeout(&mut self, now: Now) {
         let changes = self.speakers.take_changes(now.at);
         if !changes.is_empty() {
-            let everybody: Vec<_> =
-                self.participants.values().filter(|p| p.is_active()).map(|p| p.sid.clone()).collect();
-            for sid in everybody {
-                self.signal(&sid, signal_response::Message::SpeakersChanged(speakers_changed(&changes)));
-            }
+            let active = self.participants.values().filter(|participant| participant.is_active());
+            let everybody = active.map(|participant| participant.sid.clone()).collect();
+            let changed = signal_response::Message::SpeakersChanged(speakers_changed(&changes));
+            self.broadcast(everybody, changed, None);
             self.outputs.push_back(Output::Fact(Fact::Speakers(self.speakers.active())));
         }
         if now.at >= self.next_tick {
             self.next_tick = now.at + TICK;
             self.refresh_layers(now);
             self.refresh_tokens(now);
+            self.give_up_awaited(now);
             self.close_if_empty(now);
         }
     }
@@ -396,5 +399,7 @@ fn speakers_changed(speakers: &[(ParticipantSid, f32)]) -> SpeakersChanged {
     SpeakersChanged { speakers: speakers.iter().map(info).collect() }
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 pub(crate) mod tests;

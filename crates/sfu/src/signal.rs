@@ -1,13 +1,19 @@
 //! What clients ask for by signalling, all but SDP and candidates, which are the shell's.
 
-use reelroom_limits::signalling::{ATTRIBUTES_BYTES, METADATA_BYTES, PENDING_TRACKS};
+use std::time::Duration;
+
+use reelroom_limits::pace::TooFast;
+use reelroom_limits::signalling::{ID_BYTES, OWN_METADATA_BYTES, PENDING_TRACKS, TRACKS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, Ping, Pong, RequestResponse, TrackPublishedResponse, TrackSource,
     TrackType, UpdateParticipantMetadata, request_response, signal_request, signal_response,
 };
 
+use crate::announce::{self, TooMuch, within};
+use crate::codec::Codec;
 use crate::participant::{Audience, PendingTrack};
+use crate::permission::Permission;
 use crate::room::{Now, Room};
 use crate::track::{info_of, is_of};
 
@@ -19,7 +25,7 @@ impl Room {
             return;
         }
         match message {
-            Message::AddTrack(request) => self.add_track(from, request),
+            Message::AddTrack(request) => self.add_track(from, request, now),
             Message::Mute(request) => {
                 let sid = TrackSid::from(request.sid);
                 if self.owns(from, &sid) {
@@ -31,27 +37,36 @@ impl Room {
             Message::Subscription(request) => {
                 let in_participants =
                     request.participant_tracks.iter().flat_map(|tracks| tracks.track_sids.iter());
-                let tracks: Vec<_> = request
-                    .track_sids
-                    .iter()
-                    .chain(in_participants)
-                    .map(|sid| TrackSid::from(sid.as_str()))
-                    .collect();
-                for track in tracks {
-                    self.set_subscribed(from, &track, request.subscribe, now);
+                let tracks = request.track_sids.iter().chain(in_participants).map(String::as_str);
+                let left_out = self.set_subscribed(from, tracks, request.subscribe, now);
+                if left_out > 0 {
+                    let text = format!("{left_out} subscriptions to tracks that are not there are left out");
+                    self.respond(from, 0, request_response::Reason::LimitExceeded, &text, None);
                 }
             }
             Message::TrackSetting(request) => self.set_track_settings(from, &request, now),
-            Message::SubscriptionPermission(permission) => self.set_permission(from, permission, now),
+            Message::SubscriptionPermission(said) => match Permission::new(said) {
+                Ok(Some(permission)) => {
+                    if let Err(too_fast) = self.set_permission(from, permission, now) {
+                        self.come_later(from, "permissions were given back", too_fast, None);
+                    }
+                }
+                Ok(None) => {}
+                Err(refusal) => self.refuse(from, 0, refusal, None),
+            },
             Message::Leave(_) => self.leave(from, DisconnectReason::ClientInitiated, now),
             Message::UpdateMetadata(request) => self.update_own_metadata(from, request, now),
             Message::UpdateAudioTrack(request) => {
                 let sid = TrackSid::from(request.track_sid);
-                if self.owns(from, &sid) {
-                    if let Some(track) = self.tracks.get_mut(&sid) {
-                        track.info.audio_features = request.features;
+                match announce::features(request.features) {
+                    Ok(features) if self.owns(from, &sid) => {
+                        if let Some(track) = self.tracks.get_mut(&sid) {
+                            track.info.audio_features = features;
+                        }
+                        self.announce(from, Audience::All);
                     }
-                    self.announce(from, Audience::All);
+                    Ok(_) => {}
+                    Err(refusal) => self.refuse(from, 0, refusal, None),
                 }
             }
             Message::UpdateVideoTrack(request) => {
@@ -65,10 +80,14 @@ impl Room {
             }
             Message::UpdateLayers(request) => {
                 let sid = TrackSid::from(request.track_sid);
-                if self.owns(from, &sid)
-                    && let Some(track) = self.tracks.get_mut(&sid)
-                {
-                    track.info.layers = request.layers;
+                match announce::layers(request.layers) {
+                    Ok(layers) if self.owns(from, &sid) => {
+                        if let Some(track) = self.tracks.get_mut(&sid) {
+                            track.info.layers = layers;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(refusal) => self.refuse(from, 0, refusal, None),
                 }
             }
             Message::Ping(_) => self.signal(from, signal_response::Message::Pong(now.unix_ms)),
@@ -110,7 +129,7 @@ impl Room {
         }
     }
 
-    fn add_track(&mut self, from: &ParticipantSid, request: AddTrackRequest) {
+    fn add_track(&mut self, from: &ParticipantSid, request: AddTrackRequest, now: Now) {
         use request_response::Reason;
         let Some(participant) = self.participants.get(from) else { return };
         let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
@@ -121,21 +140,36 @@ impl Room {
             Some((Reason::UnsupportedType, "this source is not of this kind"))
         } else if kind == TrackType::Data {
             Some((Reason::UnsupportedType, "only audio and video tracks can be published"))
-        } else if participant.pending.len() >= PENDING_TRACKS {
-            Some((Reason::LimitExceeded, "too many tracks are being published"))
         } else {
             None
         };
+        // Clients know by the cid which of their tracks is refused; nothing else of what they said has to go back.
+        let cid = if request.cid.len() > ID_BYTES { String::new() } else { request.cid.clone() };
+        let echo =
+            request_response::Request::AddTrack(AddTrackRequest { cid: cid.clone(), ..Default::default() });
         if let Some((reason, text)) = refusal {
-            let echo = request_response::Request::AddTrack(request);
             return self.respond(from, 0, reason, text, Some(echo));
+        }
+        // Whoever announces a track again that still waits has one, and not two.
+        let pending = participant.pending.iter().filter(|pending| pending.cid != cid).count();
+        let bounded = within("the list of tracks that wait for their media", pending + 1, PENDING_TRACKS)
+            .and_then(|()| within("the list of tracks", pending + participant.published.len() + 1, TRACKS))
+            .and_then(|()| announce::track(request));
+        let request = match bounded {
+            Ok(request) => request,
+            Err(refusal) => return self.refuse(from, 0, refusal, Some(echo)),
+        };
+        let Some(participant) = self.participants.get_mut(from) else { return };
+        if let Err(too_fast) = participant.publishing.take(1, Duration::ZERO, now.at) {
+            return self.come_later(from, "tracks were published", too_fast, Some(echo));
         }
         let sid = TrackSid::generate(kind, source, &mut self.ids);
         let info = info_of(&request, &sid);
-        let published = TrackPublishedResponse { cid: request.cid.clone(), track: Some(info.clone()) };
+        let announced_codec = request.simulcast_codecs.first().and_then(|codec| Codec::parse(&codec.codec));
+        let published = TrackPublishedResponse { cid, track: Some(info.clone()) };
         if let Some(participant) = self.participants.get_mut(from) {
-            participant.pending.retain(|pending| pending.request.cid != request.cid);
-            participant.pending.push(PendingTrack { request, info });
+            participant.pending.retain(|pending| pending.cid != request.cid);
+            participant.pending.push(PendingTrack { cid: request.cid, announced_codec, info });
         }
         self.signal(from, signal_response::Message::TrackPublished(published));
     }
@@ -143,25 +177,49 @@ impl Room {
     fn update_own_metadata(&mut self, from: &ParticipantSid, request: UpdateParticipantMetadata, now: Now) {
         use request_response::Reason;
         let Some(participant) = self.participants.get_mut(from) else { return };
-        let attribute_bytes: usize =
-            request.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let refusal = if !participant.grants.may_update_own_metadata() {
-            Some((Reason::NotAllowed, "does not have permission to update own metadata"))
-        } else if request.metadata.len() > METADATA_BYTES || attribute_bytes > ATTRIBUTES_BYTES {
-            Some((Reason::LimitExceeded, "metadata or attributes are too large"))
-        } else {
-            None
-        };
         let id = request.request_id;
-        if let Some((reason, text)) = refusal {
-            let echo = request_response::Request::UpdateMetadata(request);
-            return self.respond(from, id, reason, text, Some(echo));
+        // The id says which request is meant.
+        let echo = request_response::Request::UpdateMetadata(UpdateParticipantMetadata {
+            request_id: id,
+            ..Default::default()
+        });
+        if !participant.grants.may_update_own_metadata() {
+            let text = "does not have permission to update own metadata";
+            return self.respond(from, id, Reason::NotAllowed, text, Some(echo));
         }
-        participant.describe(&request.metadata, &request.attributes);
-        self.rename(from, &request.name);
+        let (name, metadata) = (&request.name, &request.metadata);
+        if let Err(refusal) = participant.bounds(name, metadata, OWN_METADATA_BYTES, &request.attributes) {
+            return self.refuse(from, id, refusal, Some(echo));
+        }
+        participant.describe(metadata, &request.attributes);
+        self.rename(from, name);
         self.announce(from, Audience::All);
         self.remember_own(from, now);
-        self.respond(from, id, Reason::Ok, "", Some(request_response::Request::UpdateMetadata(request)));
+        self.respond(from, id, Reason::Ok, "", Some(echo));
+    }
+
+    /// Tells a participant that it asked for too much.
+    fn refuse(
+        &mut self,
+        to: &ParticipantSid,
+        request_id: u32,
+        refusal: TooMuch,
+        request: Option<request_response::Request>,
+    ) {
+        let reason = request_response::Reason::LimitExceeded;
+        self.respond(to, request_id, reason, &refusal.to_string(), request);
+    }
+
+    /// Tells a participant that it did something too often of late.
+    fn come_later(
+        &mut self,
+        to: &ParticipantSid,
+        what: &str,
+        TooFast { wait }: TooFast,
+        request: Option<request_response::Request>,
+    ) {
+        let text = format!("too many {what} of late; it may go on in {} s", wait.as_secs() + 1);
+        self.respond(to, 0, request_response::Reason::LimitExceeded, &text, request);
     }
 
     fn respond(

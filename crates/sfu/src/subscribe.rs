@@ -1,16 +1,22 @@
 //! Who receives which track, and which layer of it.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reelroom_limits::pace::TooFast;
+use reelroom_limits::signalling::{AWAITED_FOR, AWAITED_TRACKS, ID_BYTES};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
-    SubscriptionPermission, SubscriptionPermissionUpdate, TrackSubscribed, UpdateTrackSettings,
-    signal_response,
+    SubscriptionError, SubscriptionPermissionUpdate, SubscriptionResponse, TrackSubscribed,
+    UpdateTrackSettings, signal_response,
 };
 
 use crate::codec::{Codec, h264_brings_sequence_set, is_keyframe};
 use crate::forward::{DownTrack, Incoming, Rewrite};
 use crate::layers::{KeyframeFor, Layer, TrackSettings};
 use crate::output::{DownTrackSpec, Output};
-use crate::participant::Subscription;
+use crate::participant::{Awaited, Subscription};
+use crate::permission::Permission;
 use crate::room::{Now, Room};
 use crate::track::Down;
 
@@ -75,12 +81,38 @@ impl Room {
         }
     }
 
-    /// UpdateSubscription, by the participant or an administrator.
-    pub fn set_subscribed(&mut self, sid: &ParticipantSid, track: &TrackSid, subscribe: bool, now: Now) {
-        let Some(participant) = self.participants.get_mut(sid).filter(|participant| !participant.is_server)
-        else {
-            return;
-        };
+    /// UpdateSubscription, by the participant or an administrator. A choice about a track that is not there waits for it, as with
+    /// LiveKit: clients may hear of a track by other ways than the server's. What finds no place comes back as a number.
+    pub fn set_subscribed<'a>(
+        &mut self,
+        sid: &ParticipantSid,
+        tracks: impl IntoIterator<Item = &'a str>,
+        subscribe: bool,
+        now: Now,
+    ) -> usize {
+        // The server's own recorder takes what it takes.
+        if self.participants.get(sid).is_none_or(|participant| participant.is_server) {
+            return 0;
+        }
+        let tracks: BTreeSet<&str> = tracks.into_iter().collect();
+        let mut left_out = 0;
+        for track in tracks {
+            if self.tracks.contains_key(track) {
+                self.choose(sid, &TrackSid::from(track), subscribe, now);
+            } else if let Some(participant) = self.participants.get_mut(sid) {
+                let is_known = participant.awaited.contains_key(track);
+                if track.len() > ID_BYTES || (!is_known && participant.awaited.len() >= AWAITED_TRACKS) {
+                    left_out += 1;
+                } else {
+                    participant.awaited.insert(track.into(), Awaited { subscribe, since: now.at });
+                }
+            }
+        }
+        left_out
+    }
+
+    fn choose(&mut self, sid: &ParticipantSid, track: &TrackSid, subscribe: bool, now: Now) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
         if subscribe {
             participant.refused.remove(track);
             participant.wanted.insert(track.clone());
@@ -92,13 +124,35 @@ impl Room {
         }
     }
 
+    /// Tells those who have waited for a track for long enough that there is none.
+    pub(crate) fn give_up_awaited(&mut self, now: Now) {
+        let mut told = Vec::new();
+        for participant in self.participants.values_mut() {
+            let (sid, awaited) = (&participant.sid, &mut participant.awaited);
+            awaited.retain(|track, awaited| {
+                let goes_on = now.at.saturating_duration_since(awaited.since) < AWAITED_FOR;
+                if !goes_on {
+                    told.push((sid.clone(), track.to_string()));
+                }
+                goes_on
+            });
+        }
+        for (sid, track_sid) in told {
+            let response = SubscriptionResponse { track_sid, err: SubscriptionError::SeTrackNotfound.into() };
+            self.signal(&sid, signal_response::Message::SubscriptionResponse(response));
+        }
+    }
+
     pub(crate) fn set_track_settings(
         &mut self,
         sid: &ParticipantSid,
         request: &UpdateTrackSettings,
         now: Now,
     ) {
-        for track in request.track_sids.iter().map(|sid| TrackSid::from(sid.as_str())) {
+        let tracks: BTreeSet<_> = request.track_sids.iter().map(String::as_str).collect();
+        for track in tracks {
+            let Some((track, _)) = self.tracks.get_key_value(track) else { continue };
+            let track = track.clone();
             let Some(state) = self.tracks.get(&track) else { continue };
             let settings = TrackSettings::from_request(request, &state.info.layers);
             if let Some(participant) = self.participants.get_mut(sid) {
@@ -109,22 +163,27 @@ impl Room {
     }
 
     /// A publisher says who may subscribe to its tracks; each message replaces the last.
+    ///
+    /// # Errors
+    /// [`TooFast`]: it gave back what it had taken away too often of late, and the last list holds on.
     pub(crate) fn set_permission(
         &mut self,
         sid: &ParticipantSid,
-        permission: SubscriptionPermission,
+        permission: Permission,
         now: Now,
-    ) {
-        let names_nobody = |entry: &reelroom_protocol::proto::TrackPermission| {
-            entry.participant_sid.is_empty() && entry.participant_identity.is_empty()
-        };
-        if permission.track_permissions.iter().any(names_nobody) {
-            return;
-        }
-        let Some(publisher) = self.participants.get_mut(sid) else { return };
-        publisher.permission = Some(permission);
+    ) -> Result<(), TooFast> {
+        let Some(publisher) = self.participants.get(sid) else { return Ok(()) };
         let tracks = publisher.published.clone();
         let others: Vec<_> = self.participants.keys().filter(|other| *other != sid).cloned().collect();
+        let is_new = |track: &&TrackSid| {
+            others.iter().filter_map(|other| self.participants.get(other)).any(|subscriber| {
+                permission.permits(subscriber, track) && !publisher.permits(subscriber, track)
+            })
+        };
+        let new = tracks.iter().filter(is_new).count();
+        let Some(publisher) = self.participants.get_mut(sid) else { return Ok(()) };
+        publisher.permitting.take(new as u32, Duration::ZERO, now.at)?;
+        publisher.permission = Some(permission);
         for track in tracks {
             for other in &others {
                 let (Some(publisher), Some(subscriber)) =
@@ -150,6 +209,7 @@ impl Room {
                 self.signal(other, signal_response::Message::SubscriptionPermissionUpdate(update));
             }
         }
+        Ok(())
     }
 
     /// The subscriber has answered the offer with this track: media may flow, beginning with a keyframe.

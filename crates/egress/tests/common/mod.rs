@@ -31,6 +31,7 @@ pub(crate) async fn media(room: &str) -> MediaServer {
         udp_port: 0,
         advertise: Vec::new(),
         webhook_urls: Vec::new(),
+        crowd: reelroom_media::Crowd::default(),
     })
     .await
     .unwrap();

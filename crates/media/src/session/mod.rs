@@ -11,6 +11,7 @@ pub(crate) mod stun;
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
+use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind, Layer};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -25,6 +26,7 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 use crate::mux::{Datagram, LocalAddresses, Transport};
 use crate::record::NtpTime;
 use descriptor::DependencyDescriptor;
+use sdp::bounds::{self, Candidates};
 
 const RELIABLE: &str = "_reliable";
 const LOSSY: &str = "_lossy";
@@ -96,12 +98,18 @@ impl Packet {
 
 /// Why a peer's message could not be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct SessionError(String);
+pub(crate) enum SessionError {
+    /// It cannot be read or does not fit.
+    #[error("{0}")]
+    Unusable(String),
+    /// It asks for more than anybody may.
+    #[error(transparent)]
+    TooMuch(#[from] bounds::Excess),
+}
 
 impl SessionError {
     fn new(error: impl std::fmt::Display) -> Self {
-        Self(error.to_string())
+        Self::Unusable(error.to_string())
     }
 }
 
@@ -113,6 +121,9 @@ pub(crate) struct Session {
     rtc: Rtc,
     /// What the peer is told instead of where its datagrams arrive: behind NAT that is something else.
     told: Vec<SocketAddr>,
+    candidates: Candidates,
+    /// Sections of our own offers: str0m adds one for each track and takes none away.
+    sections: usize,
     pending: Option<SdpPendingOffer>,
     reliable: Option<ChannelId>,
     lossy: Option<ChannelId>,
@@ -191,6 +202,8 @@ impl Session {
         let mut session = Self {
             rtc,
             told: addresses.told.clone(),
+            candidates: Candidates::default(),
+            sections: 0,
             pending: None,
             reliable: None,
             lossy: None,
@@ -221,7 +234,8 @@ impl Session {
 
     /// The answer to a peer's offer.
     pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
-        let offer = SdpOffer::from_sdp_string(sdp).map_err(SessionError::new)?;
+        bounds::check(sdp, SDP_BYTES, SDP_SECTIONS)?;
+        let offer = SdpOffer::from_sdp_string(&self.candidates.of_sdp(sdp)).map_err(SessionError::new)?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
         Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told))
@@ -265,7 +279,18 @@ impl Session {
         self.drain();
         let (offer, pending) = applied?;
         self.pending = Some(pending);
+        self.sections += mids.len();
         Some((sdp::with_candidates(&offer.to_sdp_string(), &self.told), mids))
+    }
+
+    /// Whether the peer is to be told that candidates of it are left out: once.
+    pub(crate) fn has_to_tell_of_candidates(&mut self) -> bool {
+        self.candidates.has_to_tell()
+    }
+
+    /// How many sections our own offers have.
+    pub(crate) fn offered_sections(&self) -> usize {
+        self.sections
     }
 
     pub(crate) fn awaits_answer(&self) -> bool {
@@ -274,6 +299,9 @@ impl Session {
 
     pub(crate) fn accept_answer(&mut self, sdp: &str) -> Result<(), SessionError> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
+        // The data channels have a section of their own.
+        bounds::check(sdp, SIGNAL_ANSWER_BYTES, self.sections + 1)?;
+        let sdp = &self.candidates.of_sdp(sdp);
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
         self.drain();
@@ -282,6 +310,9 @@ impl Session {
 
     /// A candidate of the peer; what cannot be used (names of mDNS) is left out, for the peer's own checks find us.
     pub(crate) fn add_remote_candidate(&mut self, candidate: &str) {
+        if !self.candidates.take(candidate) {
+            return;
+        }
         if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
             self.rtc.add_remote_candidate(candidate);
             self.drain();

@@ -1,6 +1,8 @@
 //! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, and hints that
 //! a publisher wants to see again.
 
+pub(crate) mod bounds;
+
 use std::net::SocketAddr;
 
 use reelroom_protocol::proto::TrackType;

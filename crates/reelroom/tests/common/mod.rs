@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod signal;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -149,6 +151,13 @@ impl Program {
             assert!(began.elapsed() < Duration::from_secs(30), "{name} is not {wanted}: {all:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What it holds of the machine's memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Stops it with a signal as a person does, and gives the log; fails if that has errors.

@@ -59,6 +59,16 @@ fn a_token_taken_early_throws_nobody_out_and_its_bearer_joins_beside_them() {
 }
 
 #[test]
+fn an_identity_beside_a_long_one_is_still_one_that_may_join() {
+    let mut story = Story::new();
+    let long = "ä".repeat(NAME_BYTES / 2);
+    story.join_with(with_ticket(&long, "TK_1")).unwrap();
+    let second = story.join_with(with_ticket(&long, "TK_2")).unwrap();
+    let identity = story.identity(&second);
+    assert!(identity.len() <= NAME_BYTES && identity.starts_with("ää"), "{identity}");
+}
+
+#[test]
 fn a_used_token_is_no_second_person() {
     let mut story = Story::new();
     let first = story.join_with(with_ticket("Ada", "TK_1")).unwrap();

@@ -150,10 +150,12 @@ impl Story {
     pub(crate) fn updates_to(&mut self, sid: &ParticipantSid) -> Vec<ParticipantInfo> {
         let mut updates = Vec::new();
         for output in self.outputs() {
-            if let Output::Signal { to, message } = output
-                && to == sid
-                && let signal_response::Message::Update(update) = message.as_ref()
-            {
+            let (is_told, message) = match output {
+                Output::Signal { to, message } => (to == sid, message),
+                Output::Broadcast { to, message, .. } => (to.contains(sid), message),
+                _ => continue,
+            };
+            if is_told && let signal_response::Message::Update(update) = message.as_ref() {
                 updates.extend(update.participants.iter().cloned());
             }
         }
@@ -526,7 +528,7 @@ fn speakers_are_told_to_everybody() {
     }
     story.pass(Duration::from_millis(450));
     let told = |output: &Output| match output {
-        Output::Signal { to, message } if to == &bob => match message.as_ref() {
+        Output::Broadcast { to, message, .. } if to.contains(&bob) => match message.as_ref() {
             signal_response::Message::SpeakersChanged(changed) => Some(changed.speakers[0].sid.clone()),
             _ => None,
         },

@@ -1,0 +1,175 @@
+//! What strangers send by signalling, as targets of a fuzzer and of tests; see docs/fuzzing.md.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prost::Message as _;
+use reelroom_limits::signalling::{AWAITED_TRACKS, PENDING_TRACKS, TRACKS};
+use reelroom_protocol::ids::ParticipantSid;
+use reelroom_protocol::proto::{SignalResponse, TrackType, participant_info, signal_response};
+use reelroom_protocol::token::VideoGrants;
+
+use crate::codec::Codec;
+use crate::door::{Said, Turn, Turns};
+use crate::layers::Layer;
+use crate::output::Output;
+use crate::participant::Joining;
+use crate::room::{Now, Room, RoomOptions};
+use crate::subscribe::PublishedPacket;
+use crate::track::Section;
+
+/// The targets by their names.
+pub const TARGETS: [(&str, fn(&[u8])); 1] = [("signalling", signalling)];
+
+/// So many outputs one message may cause in a call of three.
+const OUTPUTS: usize = 2000;
+/// So many bytes of signalling one message may cause.
+const OUTPUT_BYTES: usize = 4 * 1024 * 1024;
+/// So long a call of three may be when it is written out, whatever was said in it.
+const STATE_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a call of three is told, message by message: who says it and what happens besides, its length, its bytes.
+pub fn signalling(bytes: &[u8]) {
+    let mut call = Call::new();
+    let mut rest = bytes;
+    while let Some((&[how, high, low], tail)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let (message, tail) = tail.split_at(length.min(tail.len()));
+        call.says(how, message);
+        rest = tail;
+    }
+    call.end();
+}
+
+/// A room of three, as its shell treats it.
+pub(crate) struct Call {
+    pub(crate) room: Room,
+    pub(crate) people: Vec<ParticipantSid>,
+    now: Now,
+    turns: Turns,
+    sections: usize,
+}
+
+impl Call {
+    #[allow(clippy::disallowed_methods, reason = "a time to begin with: all others are counted from it")]
+    pub(crate) fn new() -> Self {
+        let now = Now { at: Instant::now(), unix_ms: 1_800_000_000_000 };
+        let room = Room::new(RoomOptions { name: "room".into(), ..RoomOptions::default() }, now);
+        let mut call = Self { room, people: Vec::new(), now, turns: Turns::new(now.at), sections: 0 };
+        for index in 0..3 {
+            let sid = ParticipantSid::from(format!("PA_{index}"));
+            let joining = Joining {
+                sid: sid.clone(),
+                identity: format!("person {index}").as_str().into(),
+                ticket: Default::default(),
+                issued_unix_s: 0,
+                is_server: false,
+                name: String::new(),
+                metadata: String::new(),
+                attributes: BTreeMap::new(),
+                grants: VideoGrants { can_update_own_metadata: Some(true), ..VideoGrants::default() },
+                kind: participant_info::Kind::Standard,
+                auto_subscribe: index > 0,
+            };
+            call.room.join(joining, now).expect("there is place");
+            call.room.connected(&sid, now);
+            call.people.push(sid);
+        }
+        call.outputs();
+        call
+    }
+
+    /// One of them says something; with it time passes or media arrives.
+    pub(crate) fn says(&mut self, how: u8, message: &[u8]) {
+        let who = self.people[usize::from(how) % self.people.len()].clone();
+        if how & 0x80 != 0 {
+            self.pass(Duration::from_secs(1));
+        }
+        let said = match Said::read(&Bytes::copy_from_slice(message)) {
+            Ok(said) => said,
+            Err(refused) => {
+                assert!(!refused.to_string().is_empty());
+                return;
+            }
+        };
+        if let Turn::After(wait) = self.turns.take(said.weight, self.now.at) {
+            self.pass(wait);
+        }
+        if let Some(message) = said.message {
+            self.room.handle_signal(&who, message, self.now);
+        }
+        if how & 0x40 != 0 {
+            self.media(&who);
+        }
+        self.outputs();
+    }
+
+    /// The next section of a participant carries media of what it has announced.
+    fn media(&mut self, who: &ParticipantSid) {
+        self.sections += 1;
+        for (kind, codec) in [(TrackType::Video, Codec::Vp8), (TrackType::Audio, Codec::Opus)] {
+            let mid = format!("{kind:?} {}", self.sections);
+            let section = Section {
+                mid: mid.clone(),
+                kind,
+                track_id: String::new(),
+                sends: true,
+                simulcast: false,
+                parameter_sets: Vec::new(),
+            };
+            self.room.sections(who, &[section]);
+            if let Some(track) = self.room.track_on(who, &mid) {
+                let packet = PublishedPacket {
+                    layer: Layer::High,
+                    codec,
+                    seq: 1,
+                    rtp: 0,
+                    payload: &[0x10, 0, 0, 0],
+                    arrived: self.now.at,
+                };
+                if self.room.media_arrived(&track, &packet, self.now) {
+                    self.room.forward(&track, &packet, |_, _, _| {});
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now.at += time;
+        self.now.unix_ms += time.as_millis() as i64;
+        while self.room.poll_timeout() <= self.now.at {
+            self.room.handle_timeout(self.now);
+        }
+    }
+
+    fn outputs(&mut self) {
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(output) = self.room.poll_output() {
+            count += 1;
+            bytes += match output {
+                Output::Signal { message, .. } | Output::Broadcast { message, .. } => written(*message),
+                Output::Data { bytes, .. } => bytes.len(),
+                _ => 0,
+            };
+        }
+        assert!(count <= OUTPUTS, "{count} outputs");
+        assert!(bytes <= OUTPUT_BYTES, "{bytes} bytes of outputs");
+    }
+
+    /// What is left of all that was said is bounded.
+    pub(crate) fn end(&self) {
+        for participant in self.room.participants.values() {
+            assert!(participant.pending.len() <= PENDING_TRACKS, "{} tracks wait", participant.pending.len());
+            assert!(participant.pending.len() + participant.published.len() <= TRACKS);
+            assert!(participant.awaited.len() <= AWAITED_TRACKS);
+            assert!(participant.subscriptions.len() <= self.room.tracks.len());
+        }
+        let state = format!("{:?}", self.room).len();
+        assert!(state <= STATE_BYTES, "the room has {state} bytes");
+    }
+}
+
+fn written(message: signal_response::Message) -> usize {
+    SignalResponse { message: Some(message) }.encoded_len()
+}
