@@ -28,6 +28,7 @@ test:
 	cd web && npm test --silent
 	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	scripts/torture --small --at-once 3
+	scripts/abuse --small
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-proxy
 

@@ -95,7 +95,9 @@ class Siege:
             await self.watcher.join(self.house.url, await self.token("Bob"))
             os.nice(ATTACKER_NICE)
             began = self.person.clock()
-            answer = await self.house.acall("/recordings/start", {"roomName": ROOM})
+            # Whoever speaks, alone: guests come and go beside her.
+            wanted = {"roomName": ROOM, "layout": "single-speaker"}
+            answer = await self.house.acall("/recordings/start", wanted)
             began = (began, self.person.clock())
             await asyncio.sleep(2)
             self.before_mb, self.before_descriptors = self.house.resident_mb(), self.house.descriptors()
