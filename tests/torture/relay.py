@@ -14,6 +14,8 @@ outside. It prints the path of the namespace (for `nsenter --net=PATH`), and rea
     SECONDS HOW     datagrams towards the server take so long from now on; `HOW` says what becomes of those under way when it falls:
                     `queue`: nobody overtakes, they come in one burst; `overtake`: later ones come first; `slide`: it gets there
                     within two seconds
+    move            every client is seen at another port from now on, and what is sent to the one before is lost: as behind a NAT whose
+                    mapping changed
 
 Where the machine itself holds the relay up it prints `late FROM TO`, in seconds of the monotonic clock. Only datagrams are delayed. As a module it is what tests work with: [`Relay`].
 """
@@ -64,6 +66,10 @@ class Relay:
 
     def delay(self, seconds, how="queue"):
         self.process.stdin.write(f"{seconds} {how}\n")
+        self.process.stdin.flush()
+
+    def move(self):
+        self.process.stdin.write("move\n")
         self.process.stdin.flush()
 
     def end(self):
@@ -132,6 +138,13 @@ class Line:
         self.selector.register(server, selectors.EVENT_READ, lambda: self.from_server(server, listener, client))
         return server
 
+    def move(self):
+        for (listener, client), server in list(self.outer.items()):
+            self.selector.unregister(server)
+            # The new one is open before the old one's port is free again.
+            self.open(listener, client)
+            server.close()
+
     def from_server(self, server, listener, client):
         try:
             listener.sendto(server.recv(65536), client)
@@ -162,6 +175,9 @@ class Line:
             line = file.readline()
             if not line:
                 os._exit(0)
+            if line.strip() == b"move":
+                self.move()
+                return
             seconds, how = line.split()
             self.delay.change(float(seconds), how)
 

@@ -52,6 +52,9 @@ pub struct AppConfig {
 pub trait Media: Send + Sync {
     /// What works all the same and should be looked at.
     fn warnings(&self) -> Vec<String>;
+
+    /// What it did not take or pass on so far, by the reason.
+    fn dropped(&self) -> Vec<(&'static str, u64)>;
 }
 
 /// The recorder inside this program, for its operator. What the page does with recordings goes by LiveKit's API.

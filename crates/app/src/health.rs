@@ -81,6 +81,7 @@ pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoRespon
     // What the index does not tell in time stays as it was: that the disk is stuck has to be told all the same.
     let counts = tokio::time::timeout(COUNT_WITHIN, app.library().counts()).await.ok().transpose()?;
     let warnings = app.media().map(|media| media.warnings().len());
+    app.metrics().dropped(app.media().map(|media| media.dropped()).unwrap_or_default());
     let text = app.metrics().encode(counts.as_ref(), app.library(), app.recorder(), warnings);
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }

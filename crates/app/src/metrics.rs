@@ -35,6 +35,11 @@ struct StatusLabels {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -47,6 +52,7 @@ pub(crate) struct Metrics {
     capacity: Gauge<i64>,
     disk_stalled: Gauge<f64, AtomicU64>,
     unbound: Gauge<i64>,
+    media_dropped: Family<ReasonLabels, Counter>,
     /// Recordings that were started by this program's API.
     pub(crate) started: Counter,
     /// Starts that were refused by the media server.
@@ -92,7 +98,13 @@ impl Metrics {
             resident.clone(),
         );
         let (capacity, disk_stalled, unbound) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let media_dropped = Family::default();
         if records {
+            registry.register(
+                "media_dropped",
+                "Datagrams, connections and data packets that the media server did not take or pass on",
+                media_dropped.clone(),
+            );
             registry.register(
                 "media_addresses_unbound",
                 "Addresses at which no media is received though it should be",
@@ -122,6 +134,7 @@ impl Metrics {
             capacity,
             disk_stalled,
             unbound,
+            media_dropped,
             started,
             start_failures,
         }
@@ -132,6 +145,14 @@ impl Metrics {
         let labels = RequestLabels { method: method.to_owned(), route: route.clone(), status: status.into() };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
+    }
+
+    /// What the media server did not take so far, by the reason.
+    pub(crate) fn dropped(&self, counts: Vec<(&'static str, u64)>) {
+        for (reason, count) in counts {
+            let counter = self.media_dropped.get_or_create(&ReasonLabels { reason });
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     /// The text that Prometheus reads.

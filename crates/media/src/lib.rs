@@ -13,7 +13,9 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod budget;
 mod calls;
+mod drops;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;

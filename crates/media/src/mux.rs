@@ -9,42 +9,40 @@
 //! while the program runs: laptops change their network, VPNs and containers begin and end. What is bound follows them,
 //! and sessions that begin afterwards are told the new ones.
 //!
-//! Nobody is heard who does not name the ufrag of a session (128 random bits) and sign with its password. Where nobody but
-//! this machine signals, datagrams of other machines are dropped even so: see [`MediaListen::AsSignalled`].
+//! Nobody is heard who does not name the ufrag of a session and sign with its password: see [`routes`]. Where nobody but this
+//! machine signals, datagrams of other machines are dropped even so: see [`MediaListen::AsSignalled`]. What is dropped is
+//! counted by its reason.
 
 pub(crate) mod addresses;
+pub(crate) mod routes;
+mod tcp;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reelroom_limits::media::DATAGRAM_BYTES;
+use reelroom_limits::media::{DATAGRAM_BYTES, WAITING_OF_SESSION};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::drops::{Drops, Reason};
 use crate::error::MediaError;
-use crate::session::stun;
+use crate::session::stun::{self, Kind};
 use addresses::{Interface, MediaListen, Reach};
+use routes::{Address, Registration, Routes, Unused};
+use tcp::Connections;
 
 /// A second of a busy room; what does not fit is dropped, as a full network would.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
-const TCP_QUEUE: usize = 1024;
 /// How often any free port is asked for anew where the one found is taken after all.
 const PORT_TRIES: u32 = 20;
-/// A TCP connection has to name a session within this time.
-const TCP_NAMED_WITHIN: Duration = Duration::from_secs(10);
-/// So many TCP connections may be about to name a session; more are closed at once.
-const TCP_UNNAMED: usize = 256;
-/// A TCP connection that says nothing of ICE for so long is closed.
-const TCP_IDLE: Duration = Duration::from_secs(60);
 /// How often the machine's addresses are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
@@ -68,6 +66,49 @@ pub(crate) struct Incoming {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) bytes: Bytes,
+    /// The address belongs to nobody: this session's peer may have moved there.
+    pub(crate) is_trial: bool,
+    _waits: Waits,
+}
+
+impl Incoming {
+    /// A datagram as it comes by UDP; for tests.
+    pub(crate) fn udp(
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: Vec<u8>,
+        received: Instant,
+    ) -> Self {
+        Self {
+            session: SessionId(0),
+            received,
+            transport: Transport::Udp,
+            source,
+            destination,
+            bytes: bytes.into(),
+            is_trial: false,
+            _waits: Waits(Arc::new(AtomicUsize::new(1))),
+        }
+    }
+}
+
+/// A datagram of a session that waits for its room.
+#[derive(Debug)]
+struct Waits(Arc<AtomicUsize>);
+
+impl Waits {
+    /// None where as many wait as may.
+    fn begin(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let waiting = count.fetch_add(1, Ordering::Relaxed);
+        let waits = Self(Arc::clone(count));
+        (waiting < WAITING_OF_SESSION).then_some(waits)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A datagram to send.
@@ -90,19 +131,28 @@ pub(crate) struct LocalAddresses {
     pub(crate) told: Vec<SocketAddr>,
 }
 
+/// Where a session takes its datagrams, of which so many may wait there.
 #[derive(Clone)]
-struct Route {
-    session: SessionId,
+struct Way {
     inbox: Inbox,
-    reach: Reach,
+    waiting: Arc<AtomicUsize>,
 }
 
-#[derive(Default)]
-struct Routes {
-    next_session: u64,
-    by_ufrag: HashMap<String, Route>,
-    by_address: HashMap<(Transport, SocketAddr), Route>,
-    tcp: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
+/// Where a datagram came from, and where it arrived.
+#[derive(Clone, Copy)]
+struct Arrived {
+    transport: Transport,
+    source: SocketAddr,
+    destination: SocketAddr,
+}
+
+/// Whose a session is, and how its peer names and signs it.
+pub(crate) struct Person {
+    pub(crate) ufrag: String,
+    pub(crate) password: String,
+    /// The same for all sessions of one person.
+    pub(crate) number: u64,
+    pub(crate) reach: Reach,
 }
 
 /// How media is received.
@@ -174,8 +224,9 @@ pub(crate) struct Mux {
     /// The addresses of this machine, also those that nothing is bound to.
     own: RwLock<HashSet<IpAddr>>,
     failures: Mutex<Failures>,
-    routes: Mutex<Routes>,
-    unnamed: Semaphore,
+    routes: Mutex<Routes<Way>>,
+    connections: Connections,
+    drops: Arc<Drops>,
     has_refused: AtomicBool,
     stop: CancellationToken,
 }
@@ -212,8 +263,9 @@ impl Mux {
             endpoints: RwLock::default(),
             own: RwLock::new(machine.into_iter().map(|one| one.ip).collect()),
             failures: Mutex::default(),
-            routes: Mutex::default(),
-            unnamed: Semaphore::new(TCP_UNNAMED),
+            routes: Mutex::new(Routes::new(Instant::now())),
+            connections: Connections::default(),
+            drops: Arc::default(),
             has_refused: AtomicBool::new(false),
             stop: CancellationToken::new(),
         });
@@ -272,7 +324,7 @@ impl Mux {
         self.endpoints.write().expect("nobody panics while it changes endpoints").push(Arc::clone(&endpoint));
         tokio::spawn(Arc::clone(self).read_udp(endpoint));
         if let Ok(listener) = opened.tcp {
-            tokio::spawn(Arc::clone(self).accept_tcp(opened.address, listener, stop));
+            tokio::spawn(tcp::accept(Arc::clone(self), opened.address, listener, stop));
         }
     }
 
@@ -349,19 +401,44 @@ impl Mux {
         self.note(failures);
     }
 
-    /// Datagrams for `ufrag`, and for the addresses it is then heard from, go to `inbox`, as far as they are in `reach`.
-    pub(crate) fn register(&self, ufrag: String, inbox: Inbox, reach: Reach) -> SessionId {
-        let mut routes = self.routes();
-        routes.next_session += 1;
-        let session = SessionId(routes.next_session);
-        routes.by_ufrag.insert(ufrag, Route { session, inbox, reach });
-        session
+    /// Datagrams of a person's session go to `inbox`, as far as they are in reach.
+    pub(crate) fn register(&self, person: Person, inbox: Inbox) -> SessionId {
+        let registration = Registration {
+            ufrag: person.ufrag,
+            password: person.password.into(),
+            person: person.number,
+            reach: person.reach,
+            inbox: Way { inbox, waiting: Arc::default() },
+        };
+        self.routes().register(registration, Instant::now())
     }
 
+    /// Forgets a session, and closes the TCP connections that were its own.
     pub(crate) fn unregister(&self, id: SessionId) {
-        let mut routes = self.routes();
-        routes.by_ufrag.retain(|_, route| route.session != id);
-        routes.by_address.retain(|_, route| route.session != id);
+        let addresses = self.routes().unregister(id);
+        for (_, source) in addresses.iter().filter(|(transport, _)| *transport == Transport::Tcp) {
+            self.connections.close(*source);
+        }
+    }
+
+    /// What was not taken, by reason.
+    pub(crate) fn drops(&self) -> &Arc<Drops> {
+        &self.drops
+    }
+
+    /// Only the peer of a session can have sent what came from an address: it belongs to the session from now on.
+    pub(crate) fn proven(&self, session: SessionId, from: Address) {
+        self.routes().proven(session, from, Instant::now());
+    }
+
+    /// Media of a session flows on an address from now on.
+    pub(crate) fn flows(&self, session: SessionId, on: Address) {
+        self.routes().flows(session, on);
+    }
+
+    /// A sender of media is heard in a session for the first time.
+    pub(crate) fn sends(&self, session: SessionId, ssrc: u32) {
+        self.routes().sends(session, ssrc);
     }
 
     /// Sends a datagram, or drops it when the socket is full: to wait would hold up everybody else.
@@ -373,19 +450,19 @@ impl Mux {
                 if let Some(endpoint) = endpoint
                     && let Err(error) = endpoint.udp.try_send_to(&datagram.bytes, datagram.destination)
                 {
+                    self.drops.count(Reason::NotTaken);
                     tracing::trace!(%error, destination = %datagram.destination, "a datagram was not sent");
                 }
             }
             Transport::Tcp => {
-                let connection = self.routes().tcp.get(&datagram.destination).cloned();
-                if let Some(connection) = connection {
-                    let _ = connection.try_send(datagram.bytes);
+                if !self.connections.send(datagram.destination, datagram.bytes) {
+                    self.drops.count(Reason::NotTaken);
                 }
             }
         }
     }
 
-    fn routes(&self) -> MutexGuard<'_, Routes> {
+    fn routes(&self) -> MutexGuard<'_, Routes<Way>> {
         self.routes.lock().expect("no code panics while it holds the routes")
     }
 
@@ -408,28 +485,82 @@ impl Mux {
 
     /// Whether the datagram was some session's.
     fn route(&self, transport: Transport, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> bool {
-        let received = Instant::now();
-        let ufrag = stun::local_ufrag(bytes);
-        let mut routes = self.routes();
-        let found = match &ufrag {
-            // A known address may belong to a new session behind the same port: the ufrag decides.
-            Some(ufrag) => routes.by_ufrag.get(ufrag).cloned(),
-            None => routes.by_address.get(&(transport, source)).cloned(),
+        let arrived = Arrived { transport, source, destination };
+        let Some(kind) = Kind::of(bytes) else {
+            self.drops.count(Reason::NoWebRtc);
+            return false;
         };
-        let Some(route) = found else { return false };
-        if ufrag.is_some() {
-            if route.reach == Reach::ThisMachine && !self.is_own(source.ip()) {
-                drop(routes);
-                self.refuse(source);
-                return false;
-            }
-            routes.by_address.insert((transport, source), route.clone());
+        // A known address may belong to a new session behind the same port: who is named decides.
+        if let Some(request) = stun::Request::parse(bytes) {
+            return match self.requested(arrived, &request) {
+                Ok((session, way)) => self.deliver(session, &way, arrived, bytes, false),
+                Err(reason) => {
+                    self.drops.count(reason);
+                    false
+                }
+            };
         }
-        drop(routes);
-        let bytes = Bytes::copy_from_slice(bytes);
-        let session = route.session;
-        let _ = route.inbox.try_send(Incoming { session, received, transport, source, destination, bytes });
-        true
+        let now = Instant::now();
+        let mut routes = self.routes();
+        let mut at = routes.at((transport, source), now);
+        let (first, others) = (at.next(), at.collect::<Vec<_>>());
+        if let Some((session, way)) = first {
+            drop(routes);
+            let mut is_taken = self.deliver(session, &way, arrived, bytes, false);
+            for (session, way) in others {
+                is_taken |= self.deliver(session, &way, arrived, bytes, false);
+            }
+            return is_taken;
+        }
+        self.drops.count(Reason::UnknownAddress);
+        if transport == Transport::Udp && matches!(kind, Kind::Rtp | Kind::Rtcp) {
+            let moved = routes.moved(source, stun::ssrc(bytes, kind), now);
+            drop(routes);
+            for (session, way) in moved {
+                self.deliver(session, &way, arrived, bytes, true);
+            }
+        }
+        false
+    }
+
+    /// The session that a request names and that its peer signed.
+    fn requested(&self, from: Arrived, request: &stun::Request<'_>) -> Result<(SessionId, Way), Reason> {
+        let named = self.routes().named(request.ufrag());
+        let (session, password, reach) = named.ok_or(Reason::UnknownSession)?;
+        if !request.is_signed_with(&password) {
+            return Err(Reason::WrongSignature);
+        }
+        if reach == Reach::ThisMachine && !self.is_own(from.source.ip()) {
+            self.refuse(from.source);
+            return Err(Reason::OutOfReach);
+        }
+        let used = self.routes().requested(session, (from.transport, from.source), Instant::now());
+        let way = used.map_err(|unused| match unused {
+            Unused::TooManyRequests => Reason::TooManyRequests,
+            Unused::TooManyAddresses => Reason::TooManyAddresses,
+            Unused::SessionOver => Reason::UnknownSession,
+        })?;
+        Ok((session, way))
+    }
+
+    /// Whether the datagram now waits for its session.
+    fn deliver(&self, session: SessionId, way: &Way, from: Arrived, bytes: &[u8], is_trial: bool) -> bool {
+        let Some(waits) = Waits::begin(&way.waiting) else {
+            self.drops.count(Reason::ConnectionFloods);
+            return true;
+        };
+        let Arrived { transport, source, destination } = from;
+        let (received, bytes) = (Instant::now(), Bytes::copy_from_slice(bytes));
+        let incoming =
+            Incoming { session, received, transport, source, destination, bytes, is_trial, _waits: waits };
+        match way.inbox.try_send(incoming) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.drops.count(Reason::RoomBusy);
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
     }
 
     /// Somebody who knows a session is not heard. That is worth a word: a proxy in front may not say for whom it asks.
@@ -442,78 +573,6 @@ impl Mux {
             );
         }
     }
-
-    async fn accept_tcp(self: Arc<Self>, local: SocketAddr, listener: TcpListener, stop: CancellationToken) {
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, source)) => {
-                    tokio::spawn(Arc::clone(&self).serve_tcp(local, stream, source));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a TCP connection for media was not accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    }
-
-    async fn serve_tcp(self: Arc<Self>, local: SocketAddr, stream: TcpStream, source: SocketAddr) {
-        let Ok(unnamed) = self.unnamed.try_acquire() else {
-            tracing::debug!(%source, "too many TCP connections have not named a session; another one is closed");
-            return;
-        };
-        let _ = stream.set_nodelay(true);
-        let (mut read, mut write) = stream.into_split();
-        let (to_peer, mut from_sessions) = mpsc::channel::<Vec<u8>>(TCP_QUEUE);
-        // The answer to the first request goes the same way.
-        self.routes().tcp.insert(source, to_peer);
-        let reading = async {
-            let mut unnamed = Some(unnamed);
-            let mut buffer = [0; DATAGRAM_BYTES];
-            loop {
-                let patience = if unnamed.is_some() { TCP_NAMED_WITHIN } else { TCP_IDLE };
-                let len = tokio::time::timeout(patience, read_frame(&mut read, &mut buffer)).await.ok()??;
-                let is_known = self.route(Transport::Tcp, source, local, &buffer[..len]);
-                if is_known {
-                    unnamed = None;
-                } else if unnamed.is_some() {
-                    return None;
-                }
-            }
-            #[allow(unreachable_code)]
-            Some(())
-        };
-        let writing = async {
-            while let Some(datagram) = from_sessions.recv().await {
-                let len = u16::try_from(datagram.len()).ok()?;
-                let mut framed = Vec::with_capacity(datagram.len() + 2);
-                framed.extend_from_slice(&len.to_be_bytes());
-                framed.extend_from_slice(&datagram);
-                write.write_all(&framed).await.ok()?;
-            }
-            Some(())
-        };
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            _ = reading => {}
-            _ = writing => {}
-        }
-        let mut routes = self.routes();
-        routes.tcp.remove(&source);
-        routes.by_address.remove(&(Transport::Tcp, source));
-    }
-}
-
-/// The length of the next datagram, which is in `buffer`; `None` when the connection is over or the datagram is none of
-/// WebRTC.
-async fn read_frame(read: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Option<usize> {
-    let len = usize::from(read.read_u16().await.ok()?);
-    read.read_exact(buffer.get_mut(..len)?).await.ok()?;
-    Some(len)
 }
 
 /// The addresses of this machine now; none where the system does not tell.

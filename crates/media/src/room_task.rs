@@ -21,12 +21,13 @@ use reelroom_protocol::proto::{
     signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
-use reelroom_sfu::{Bearer, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, door};
+use reelroom_sfu::{Bearer, DataKind, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, door};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
+use crate::drops::Reason;
 use crate::mux::addresses::Reach;
-use crate::mux::{Incoming, Mux, SessionId};
+use crate::mux::{Incoming, Mux, Person, SessionId};
 use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
@@ -121,6 +122,8 @@ pub(crate) struct RoomTask {
     keys: ApiKeys,
     counted: CountedRoom,
     inbox: mpsc::Sender<Incoming>,
+    /// Reliable data has come or gone.
+    has_data_moved: bool,
 }
 
 /// What a room's task shares with those of other rooms.
@@ -159,6 +162,7 @@ impl RoomTask {
             keys: common.keys,
             counted,
             inbox,
+            has_data_moved: false,
         };
         tokio::spawn(async move {
             task.run(commands_rx, inbox_rx).await;
@@ -209,14 +213,17 @@ impl RoomTask {
         let Some((sid, target)) = self.sessions.get(&datagram.session) else { return };
         let Some(peer) = self.peers.get_mut(sid) else { return };
         let line = peer.line_mut(*target);
-        line.session.receive(
-            datagram.received,
-            datagram.transport,
-            datagram.source,
-            datagram.destination,
-            &datagram.bytes,
-        );
+        let heard = line.session.receive(datagram);
         line.dirty = true;
+        if let Some(reason) = heard.dropped {
+            self.mux.drops().count(reason);
+        }
+        if let Some(ssrc) = heard.new_ssrc {
+            self.mux.sends(datagram.session, ssrc);
+        }
+        if heard.is_proven && datagram.is_trial {
+            self.mux.proven(datagram.session, (datagram.transport, datagram.source));
+        }
     }
 
     fn timeouts(&mut self, now: Now) {
@@ -227,6 +234,9 @@ impl RoomTask {
                 recorders.flat_map(|recorder| recorder.missing_keyframes(&self.room, now)).collect();
             for (track, layer) in missing {
                 self.room.keyframe_wished(&track, layer, now);
+            }
+            for receiver in self.room.data_receivers() {
+                self.send_data(&receiver);
             }
         }
         let mut over = Vec::new();
@@ -311,9 +321,11 @@ impl RoomTask {
         tracing::info!(participant = %sid, %identity, "joined");
         let mut peer = Peer::new(&self.mux.addresses(reach), outbox, subscribes, now.at);
         peer.say(signal_response::Message::Join(response));
+        let number = rand::random();
         for target in [Target::Publisher, Target::Subscriber] {
             let line = peer.line_mut(target);
-            let id = self.mux.register(line.session.ufrag(), self.inbox.clone(), reach);
+            let (ufrag, password) = line.session.credentials();
+            let id = self.mux.register(Person { ufrag, password, number, reach }, self.inbox.clone());
             line.id = Some(id);
             self.sessions.insert(id, (sid.clone(), target));
         }
@@ -446,6 +458,7 @@ impl RoomTask {
                 break;
             }
         }
+        self.tell_windows();
         self.counted.set(self.room.is_call());
     }
 
@@ -490,11 +503,21 @@ impl RoomTask {
                     line.dirty = true;
                 }
             }
-            Output::Data { to, kind, bytes } => {
+            Output::Data { to, bytes } => {
                 if let Some(peer) = self.peers.get_mut(&to) {
                     let line = peer.line_mut(Target::Subscriber);
-                    line.session.send_data(kind, &bytes);
                     line.dirty = true;
+                    if !line.session.send_data(DataKind::Lossy, &bytes) {
+                        self.mux.drops().count(Reason::LossyData);
+                    }
+                }
+            }
+            Output::DataWaits(to) => self.send_data(&to),
+            Output::DataLost { from, to, packets, bytes, begins } => {
+                self.has_data_moved = true;
+                self.mux.drops().add(Reason::SlowReceiver, packets as u64);
+                if begins {
+                    tracing::warn!(?from, %to, packets, bytes, "a receiver of data is too slow and does not get some of it");
                 }
             }
             Output::RefreshToken { to, bearer } => {
@@ -535,8 +558,36 @@ impl RoomTask {
         token::mint(&self.keys, claims)
     }
 
+    /// Sends a receiver as much reliable data as its connection takes.
+    fn send_data(&mut self, to: &ParticipantSid) {
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        let line = peer.line_mut(Target::Subscriber);
+        while let Some(bytes) = self.room.next_data(to) {
+            if !line.session.send_data(DataKind::Reliable, bytes) {
+                break;
+            }
+            line.dirty = true;
+            self.room.data_taken(to);
+        }
+        self.has_data_moved = true;
+    }
+
+    /// Tells senders of data how much more they may send.
+    fn tell_windows(&mut self) {
+        if !std::mem::take(&mut self.has_data_moved) {
+            return;
+        }
+        for (sender, window) in self.room.data_windows() {
+            if let Some(peer) = self.peers.get_mut(&sender) {
+                peer.line_mut(Target::Publisher).session.set_data_window(window);
+            }
+        }
+    }
+
     fn forget(&mut self, sid: &ParticipantSid) {
         let Some(mut peer) = self.peers.remove(sid) else { return };
+        // Whoever waited for it waits no more.
+        self.has_data_moved = true;
         for target in [Target::Publisher, Target::Subscriber] {
             let line = peer.line_mut(target);
             line.session.close();
@@ -573,7 +624,21 @@ impl RoomTask {
             SessionEvent::SenderReport { mid, ssrc, ntp, rtp } => {
                 self.sender_report(sid, &mid, ssrc, ntp, rtp, now);
             }
-            SessionEvent::Data { kind, bytes } => self.room.data(sid, kind, &bytes),
+            SessionEvent::Data { kind, bytes } => {
+                self.room.data(sid, kind, &bytes);
+                self.outputs(now);
+            }
+            SessionEvent::DataWanted => {
+                if target == Target::Subscriber {
+                    self.room.data_wanted(sid);
+                    self.send_data(sid);
+                }
+            }
+            SessionEvent::FlowsOn(address) => {
+                if let Some(id) = peer.line_mut(target).id {
+                    self.mux.flows(id, address);
+                }
+            }
         }
     }
 

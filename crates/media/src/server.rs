@@ -94,6 +94,11 @@ impl MediaServer {
         self.shared.mux.port()
     }
 
+    /// How many datagrams, connections and data packets were not taken or not passed on, by the reason.
+    pub fn dropped(&self) -> Vec<(&'static str, u64)> {
+        self.shared.mux.drops().all()
+    }
+
     /// What an operator should look at: addresses at which no media is received though it should be.
     pub fn warnings(&self) -> Vec<String> {
         self.shared.mux.warnings()

@@ -37,6 +37,8 @@ use outbox::Outgoing;
 const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long the connection of somebody who asked for too much is left open to be read.
 const LEFT_OPEN_FOR: Duration = Duration::from_secs(3);
+/// Messages that are read, and thrown away, of a client that has been told everything.
+const READ_AT_THE_END: usize = 256;
 /// What a WebSocket reads at a time; each connection keeps as much.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
@@ -249,7 +251,7 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
         };
         let is_expelled = matches!(end, Err(ReadEnd::Expelled(_)));
         let last_words = match end {
-            Ok(WriteEnd::Said) => return,
+            Ok(WriteEnd::Said) => return linger(&mut from_client).await,
             Ok(WriteEnd::ClientGone) | Err(ReadEnd::ClientGone) => {
                 let _ = commands.send(Command::SignalClosed(sid.clone())).await;
                 false
@@ -275,6 +277,20 @@ async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
             }
         }
     }
+}
+
+/// Waits for the client to have read the last words: a connection that is closed with something unread in it is reset, and they are lost.
+async fn linger(from_client: &mut SplitStream<WebSocket>) {
+    let read = async {
+        for _ in 0..READ_AT_THE_END {
+            if !matches!(from_client.next().await, Some(Ok(_))) {
+                return;
+            }
+        }
+        // Whoever floods is not read from any more.
+        std::future::pending().await
+    };
+    let _ = tokio::time::timeout(LEFT_OPEN_FOR, read).await;
 }
 
 /// Writes what waits until everything is said, each message within its time.

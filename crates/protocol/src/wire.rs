@@ -199,7 +199,31 @@ const SIGNAL: &Shape = &Shape(&[
     (18, PLAIN),
 ]);
 
-/// Gives a request its shape.
+/// Each kind of data has the number of its message.
+const DATA: &Shape = &Shape(&[
+    (2, PLAIN),
+    (3, &Shape(&[(1, PLAIN)])),
+    (6, PLAIN),
+    (7, &Shape(&[(4, PLAIN)])),
+    (
+        8,
+        &Shape(&[
+            (2, PLAIN),
+            (4, &Shape(&[(4, &Shape(&[(2, PLAIN)]))])),
+            (5, &Shape(&[(6, PLAIN), (7, PLAIN)])),
+        ]),
+    ),
+    (9, PLAIN),
+    (10, PLAIN),
+    (11, PLAIN),
+    (12, &Shape(&[(3, PLAIN)])),
+    (13, &Shape(&[(8, PLAIN), (9, PLAIN), (10, PLAIN)])),
+    (14, PLAIN),
+    (15, &Shape(&[(3, PLAIN)])),
+    (18, PLAIN),
+]);
+
+/// Gives a message its shape.
 macro_rules! shaped {
     ($($message:ty: $shape:expr;)+) => {
         $(impl Shaped for $message {
@@ -210,6 +234,7 @@ macro_rules! shaped {
 
 shaped! {
     proto::SignalRequest: SIGNAL;
+    proto::DataPacket: DATA;
     proto::CreateRoomRequest: &Shape(&[(6, ROOM_EGRESS), (14, AGENT), (15, PLAIN)]);
     proto::ListRoomsRequest: PLAIN;
     proto::DeleteRoomRequest: PLAIN;
@@ -280,6 +305,9 @@ mod tests {
         let no_messages: [&[u32]; 9] =
             [&[12], &[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18], &[17, 2]];
         knows_its_messages::<proto::SignalRequest>(&no_messages);
+        let of_data: [&[u32]; 9] =
+            [&[2, 2], &[2, 11], &[10, 6], &[12, 4], &[13, 11], &[14, 3], &[14, 5], &[18, 2], &[18, 4]];
+        knows_its_messages::<proto::DataPacket>(&of_data);
         knows_its_messages::<proto::CreateRoomRequest>(&[]);
         knows_its_messages::<proto::UpdateParticipantRequest>(&[&[4, 9]]);
         knows_its_messages::<proto::UpdateSubscriptionsRequest>(&[]);

@@ -21,4 +21,8 @@ impl Media for OwnMedia {
     fn warnings(&self) -> Vec<String> {
         self.0.warnings()
     }
+
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        self.0.dropped()
+    }
 }

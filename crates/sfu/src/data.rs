@@ -1,12 +1,29 @@
 //! Data packets: the server writes whom a packet came from, the sender says whom it goes to.
+//!
+//! Reliable packets wait for each receiver in a [`queue`] of its own until the shell fetches them ([`Room::next_data`]), and the
+//! shell tells the sender how much more may come ([`Room::data_windows`]). Lossy ones are output at once and wait for nobody.
+
+pub(crate) mod queue;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use reelroom_limits::media::{DATA_FIELDS, DATA_WAITING_BYTES};
 use reelroom_protocol::ids::ParticipantSid;
-use reelroom_protocol::proto::{DataPacket, SendDataRequest, UserPacket, data_packet};
+use reelroom_protocol::proto::{
+    DataPacket, RequestResponse, SendDataRequest, UserPacket, data_packet, data_stream, request_response,
+    signal_response,
+};
 use reelroom_protocol::token::VideoGrants;
+use reelroom_protocol::wire::{self, Shaped as _};
 
 use crate::output::{DataKind, Output};
-use crate::room::Room;
+use crate::room::{Now, Room};
+use queue::{Lost, Sender, Stream, Waiting};
+
+/// What a receiver reads of a stream that it lost.
+const TOO_SLOW: &str = "the receiver took the data too slowly";
 
 impl DataKind {
     fn wire(self) -> i32 {
@@ -21,11 +38,15 @@ impl Room {
     /// A serialised `DataPacket` came from a participant.
     pub fn data(&mut self, from: &ParticipantSid, kind: DataKind, bytes: &[u8]) {
         use prost::Message as _;
-        let Ok(mut packet) = DataPacket::decode(bytes) else { return };
         let Some(sender) = self.participants.get_mut(from) else { return };
-        if !VideoGrants::may_publish_data(&sender.grants)
-            || matches!(packet.value, Some(data_packet::Value::Speaker(_)))
-        {
+        if !VideoGrants::may_publish_data(&sender.grants) {
+            return;
+        }
+        if let Err(excess) = wire::fields(bytes, DataPacket::SHAPE, DATA_FIELDS) {
+            return self.tell_limit(from, format!("a data packet is dropped: {excess}"));
+        }
+        let Ok(mut packet) = DataPacket::decode(bytes) else { return };
+        if matches!(packet.value, Some(data_packet::Value::Speaker(_))) {
             return;
         }
         if kind == DataKind::Reliable && packet.sequence > 0 {
@@ -73,28 +94,174 @@ impl Room {
 
     fn route(&mut self, packet: DataPacket, kind: DataKind, from: Option<&ParticipantSid>) {
         use prost::Message as _;
-        let (mut sids, mut identities) = (Vec::new(), packet.destination_identities.clone());
+        let mut sids = BTreeSet::new();
+        let mut identities: BTreeSet<_> = packet.destination_identities.iter().map(String::as_str).collect();
         if let Some(data_packet::Value::User(user)) = &packet.value {
-            sids.clone_from(&user.destination_sids);
-            identities.extend(user.destination_identities.iter().cloned());
+            sids.extend(user.destination_sids.iter().map(String::as_str));
+            identities.extend(user.destination_identities.iter().map(String::as_str));
         }
         let to_all = sids.is_empty() && identities.is_empty();
         let bytes = Bytes::from(packet.encode_to_vec());
-        for participant in self.participants.values() {
+        let stream = stream_of(&packet);
+        let (sender, mut losses) = (from.cloned(), Vec::new());
+        for participant in self.participants.values_mut() {
             let is_meant = to_all
-                || sids.iter().any(|sid| sid == participant.sid.as_str())
-                || identities.iter().any(|identity| identity == participant.identity.as_str());
-            if is_meant
-                && participant.is_active()
-                && !participant.is_recorder()
-                && from != Some(&participant.sid)
+                || sids.contains(participant.sid.as_str())
+                || identities.contains(participant.identity.as_str());
+            if !is_meant
+                || !participant.is_active()
+                || !participant.takes_data
+                || participant.is_recorder()
+                || from == Some(&participant.sid)
             {
-                self.outputs.push_back(Output::Data {
-                    to: participant.sid.clone(),
-                    kind,
-                    bytes: bytes.clone(),
-                });
+                continue;
+            }
+            let to = participant.sid.clone();
+            match kind {
+                DataKind::Lossy => {
+                    self.outputs.push_back(Output::Data { to, bytes: bytes.clone() });
+                }
+                DataKind::Reliable => {
+                    let waiting = Waiting { bytes: bytes.clone(), stream: stream.clone() };
+                    losses.extend(participant.data.push(&sender, waiting).map(|lost| (to.clone(), lost)));
+                    self.outputs.push_back(Output::DataWaits(to));
+                }
             }
         }
+        for (to, lost) in losses {
+            self.lose(&sender, &to, lost);
+        }
     }
+
+    /// The reliable packet that a receiver is to get next.
+    pub fn next_data(&self, to: &ParticipantSid) -> Option<&Bytes> {
+        self.participants.get(to)?.data.next()
+    }
+
+    /// A receiver's connection has taken [`Room::next_data`].
+    pub fn data_taken(&mut self, to: &ParticipantSid) {
+        if let Some(participant) = self.participants.get_mut(to) {
+            participant.data.taken();
+        }
+    }
+
+    /// A receiver's connection has room for reliable data again.
+    pub fn data_wanted(&mut self, to: &ParticipantSid) {
+        if let Some(participant) = self.participants.get_mut(to) {
+            participant.data.wanted();
+        }
+    }
+
+    /// Bytes of reliable data that wait for a receiver.
+    pub fn waiting_data_bytes(&self, to: &ParticipantSid) -> usize {
+        self.participants.get(to).map_or(0, |participant| participant.data.bytes())
+    }
+
+    /// The receivers that reliable data waits for.
+    pub fn data_receivers(&self) -> Vec<ParticipantSid> {
+        let waiting = self.participants.values().filter(|participant| !participant.data.is_empty());
+        waiting.map(|participant| participant.sid.clone()).collect()
+    }
+
+    /// How much reliable data the senders may have under way, where that has changed.
+    pub fn data_windows(&mut self) -> Vec<(ParticipantSid, usize)> {
+        let slowed: BTreeSet<_> =
+            self.participants.values().flat_map(|participant| participant.data.senders()).cloned().collect();
+        let relieved =
+            self.slowed_senders.difference(&slowed).map(|sender| (sender.clone(), DATA_WAITING_BYTES));
+        let mut windows: Vec<_> = relieved.collect();
+        for sender in &slowed {
+            let from = Some(sender.clone());
+            let receivers = self.participants.values().map(|receiver| receiver.data.window(&from));
+            windows.push((sender.clone(), receivers.min().unwrap_or(DATA_WAITING_BYTES)));
+        }
+        self.slowed_senders = slowed;
+        windows
+    }
+
+    /// Ends the streams of receivers that hold their senders up.
+    pub(crate) fn give_up_slow_receivers(&mut self, now: Now) {
+        // Where all of them are slow, as on a machine that is busy, nobody waits for another one.
+        let mut waited_for: BTreeSet<Sender> = BTreeSet::new();
+        for participant in self.participants.values() {
+            let data = &participant.data;
+            waited_for.extend(data.lanes().filter(|sender| data.waits_for(sender)).cloned());
+        }
+        let has_others = |sender: &Sender| waited_for.contains(sender);
+        let mut losses = Vec::new();
+        for participant in self.participants.values_mut() {
+            let to = participant.sid.clone();
+            let given_up = participant.data.give_up(now.at, &has_others);
+            losses.extend(given_up.into_iter().map(|(sender, lost)| (sender, to.clone(), lost)));
+        }
+        for (sender, to, lost) in losses {
+            self.lose(&sender, &to, lost);
+        }
+    }
+
+    /// Says to both sides what was lost.
+    fn lose(&mut self, from: &Sender, to: &ParticipantSid, lost: Lost) {
+        use prost::Message as _;
+        let visible =
+            from.as_ref().and_then(|from| self.participants.get(from)).filter(|from| from.is_visible());
+        let (sender_sid, sender_identity) =
+            visible.map(|from| (from.sid.to_string(), from.identity.to_string())).unwrap_or_default();
+        let Some(receiver) = self.participants.get_mut(to) else { return };
+        for stream_id in &lost.streams {
+            let trailer = data_stream::Trailer {
+                stream_id: stream_id.to_string(),
+                reason: TOO_SLOW.to_owned(),
+                ..Default::default()
+            };
+            let notice = DataPacket {
+                kind: DataKind::Reliable.wire(),
+                participant_sid: sender_sid.clone(),
+                participant_identity: sender_identity.clone(),
+                value: Some(data_packet::Value::StreamTrailer(trailer)),
+                ..Default::default()
+            };
+            receiver.data.notify(notice.encode_to_vec().into());
+        }
+        let identity = receiver.identity.clone();
+        // One word for each time that something begins to be lost, and none for each packet of it.
+        if lost.begins {
+            let (packets, bytes) = (lost.packets, lost.bytes);
+            self.tell_limit(to, format!("{packets} data packets ({bytes} bytes) were dropped: {TOO_SLOW}"));
+            if let Some(from) = from {
+                let message = format!(
+                    "{packets} data packets ({bytes} bytes) did not reach {identity}, which took them too slowly"
+                );
+                self.tell_limit(from, message);
+            }
+        }
+        self.outputs.push_back(Output::DataLost {
+            from: from.clone(),
+            to: to.clone(),
+            packets: lost.packets,
+            bytes: lost.bytes,
+            begins: lost.begins,
+        });
+    }
+}
+
+impl Room {
+    fn tell_limit(&mut self, to: &ParticipantSid, message: String) {
+        let response = RequestResponse {
+            reason: request_response::Reason::LimitExceeded.into(),
+            message,
+            ..Default::default()
+        };
+        self.signal(to, signal_response::Message::RequestResponse(response));
+    }
+}
+
+/// The stream that a packet belongs to, where it belongs to one.
+fn stream_of(packet: &DataPacket) -> Option<Stream> {
+    let (id, ends) = match packet.value.as_ref()? {
+        data_packet::Value::StreamHeader(header) => (&header.stream_id, false),
+        data_packet::Value::StreamChunk(chunk) => (&chunk.stream_id, false),
+        data_packet::Value::StreamTrailer(trailer) => (&trailer.stream_id, true),
+        _ => return None,
+    };
+    Some(Stream { id: Arc::from(id.as_str()), ends })
 }

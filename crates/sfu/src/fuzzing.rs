@@ -1,10 +1,11 @@
-//! What strangers send by signalling, as targets of a fuzzer and of tests; see docs/fuzzing.md.
+//! What strangers send by signalling and as data, as targets of a fuzzer and of tests; see docs/fuzzing.md.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message as _;
+use reelroom_limits::media::{DATA_WAITING_BYTES, DATA_WAITING_BYTES_OF_RECEIVER};
 use reelroom_limits::signalling::{AWAITED_TRACKS, PENDING_TRACKS, TRACKS};
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{SignalResponse, TrackType, participant_info, signal_response};
@@ -13,14 +14,14 @@ use reelroom_protocol::token::VideoGrants;
 use crate::codec::Codec;
 use crate::door::{Said, Turn, Turns};
 use crate::layers::Layer;
-use crate::output::Output;
+use crate::output::{DataKind, Output};
 use crate::participant::Joining;
 use crate::room::{Now, Room, RoomOptions};
 use crate::subscribe::PublishedPacket;
 use crate::track::Section;
 
 /// The targets by their names.
-pub const TARGETS: [(&str, fn(&[u8])); 1] = [("signalling", signalling)];
+pub const TARGETS: [(&str, fn(&[u8])); 2] = [("signalling", signalling), ("data", data)];
 
 /// So many outputs one message may cause in a call of three.
 const OUTPUTS: usize = 2000;
@@ -172,4 +173,57 @@ impl Call {
 
 fn written(message: signal_response::Message) -> usize {
     SignalResponse { message: Some(message) }.encoded_len()
+}
+
+/// Data packets of participants to each other, some of whom take them and some do not: what waits is bounded.
+#[allow(clippy::disallowed_methods, reason = "a time to begin with: all others are counted from it")]
+pub fn data(mut bytes: &[u8]) {
+    let mut now = Now { at: Instant::now(), unix_ms: 1_800_000_000_000 };
+    let mut room =
+        Room::new(RoomOptions { sid: "RM_1".into(), name: "room".into(), ..RoomOptions::default() }, now);
+    let people: Vec<_> = ["ada", "bob", "eve"].iter().map(|name| join(&mut room, name, now)).collect();
+    while let Some((what, rest)) = bytes.split_first() {
+        let who = &people[usize::from(what >> 4) % people.len()];
+        let (len, rest) = rest.split_first().unwrap_or((&0, &[]));
+        let (piece, rest) = rest.split_at(rest.len().min(usize::from(*len)));
+        bytes = rest;
+        match what & 7 {
+            0 | 1 => room.data(who, DataKind::Reliable, piece),
+            2 => room.data(who, DataKind::Lossy, piece),
+            3 => (0..64).for_each(|_| room.data(who, DataKind::Reliable, &piece.repeat(64))),
+            4 => (0..*len).for_each(|_| room.data_taken(who)),
+            5 => room.data_wanted(who),
+            _ => {
+                now.at += Duration::from_millis(100 * u64::from(*len));
+                if now.at >= room.poll_timeout() {
+                    room.handle_timeout(now);
+                }
+            }
+        }
+        while room.poll_output().is_some() {}
+        for person in &people {
+            assert!(room.waiting_data_bytes(person) <= DATA_WAITING_BYTES_OF_RECEIVER);
+        }
+        assert!(room.data_windows().iter().all(|(_, window)| *window <= DATA_WAITING_BYTES));
+    }
+}
+
+fn join(room: &mut Room, name: &str, now: Now) -> ParticipantSid {
+    let sid = ParticipantSid::from(format!("PA_{name}"));
+    let joining = Joining {
+        sid: sid.clone(),
+        identity: name.into(),
+        ticket: Default::default(),
+        issued_unix_s: 0,
+        is_server: false,
+        name: name.to_owned(),
+        metadata: String::new(),
+        attributes: Default::default(),
+        grants: VideoGrants::default(),
+        kind: participant_info::Kind::Standard,
+        auto_subscribe: true,
+    };
+    room.join(joining, now).expect("an open room takes people");
+    room.connected(&sid, now);
+    sid
 }

@@ -45,12 +45,10 @@ pub enum Output {
         /// Of which simulcast layer; the only stream where `None`.
         layer: Option<Layer>,
     },
-    /// Send a data packet.
+    /// Send a lossy data packet.
     Data {
         /// To whom.
         to: ParticipantSid,
-        /// On which channel.
-        kind: DataKind,
         /// A serialised `DataPacket`.
         bytes: bytes::Bytes,
     },
@@ -60,6 +58,21 @@ pub enum Output {
         to: ParticipantSid,
         /// What it says.
         bearer: Box<Bearer>,
+    },
+    /// Reliable data waits for a receiver: see [`crate::Room::next_data`].
+    DataWaits(ParticipantSid),
+    /// A receiver took reliable data too slowly and does not get some of it; both sides were told.
+    DataLost {
+        /// Who sent it; `None` for the RoomService.
+        from: Option<ParticipantSid>,
+        /// Who does not get it.
+        to: ParticipantSid,
+        /// How many packets.
+        packets: usize,
+        /// How many bytes.
+        bytes: usize,
+        /// It got everything of this sender so far.
+        begins: bool,
     },
     /// End a participant's connections, after what was said before has been sent.
     Disconnect(ParticipantSid),

@@ -11,6 +11,7 @@ use reelroom_protocol::token::VideoGrants;
 
 use crate::announce::TooMuch;
 use crate::codec::Codec;
+use crate::data::queue::DataQueue;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
 use crate::permission::Permission;
@@ -133,12 +134,17 @@ pub(crate) struct Participant {
     pub(crate) awaited: BTreeMap<TrackSid, Awaited>,
     pub(crate) permission: Option<Permission>,
     pub(crate) last_reliable_sequence: u32,
+    /// Whether there is a connection that data goes to it by: without a right to subscribe at its join it has none.
+    pub(crate) takes_data: bool,
+    /// Reliable data on its way to it.
+    pub(crate) data: DataQueue,
 }
 
 impl Participant {
     pub(crate) fn new(joining: Joining, now: Now) -> Self {
         let publishing = Rate::one_in(PUBLISH_BURST, PUBLISH_EVERY);
         let permitting = Rate::one_in(PERMIT_BURST, PERMIT_EVERY);
+        let takes_data = joining.grants.may_subscribe();
         Self {
             person: Person::of(&joining),
             is_server: joining.is_server,
@@ -164,6 +170,8 @@ impl Participant {
             awaited: BTreeMap::new(),
             permission: None,
             last_reliable_sequence: 0,
+            takes_data,
+            data: DataQueue::default(),
         }
     }
 

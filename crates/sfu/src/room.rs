@@ -1,6 +1,6 @@
 //! The room: joining, leaving, closing, and the calls of its administrators.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
@@ -77,6 +77,8 @@ pub struct Room {
     pub(crate) ids: StdRng,
     pub(crate) changes: Changes,
     participants_at_most: usize,
+    /// Senders of reliable data that may not send as much as they want.
+    pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
     created: Instant,
     last_left: Option<Instant>,
     next_tick: Instant,
@@ -111,6 +113,7 @@ impl Room {
             speakers: Speakers::default(),
             ids: StdRng::seed_from_u64(options.seed),
             changes: Changes::default(),
+            slowed_senders: BTreeSet::new(),
             created: now.at,
             last_left: None,
             next_tick: now.at + TICK,
@@ -363,6 +366,7 @@ impl Room {
             self.refresh_layers(now);
             self.refresh_tokens(now);
             self.give_up_awaited(now);
+            self.give_up_slow_receivers(now);
             self.close_if_empty(now);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
@@ -59,25 +61,12 @@ async fn a_taken_tcp_port_leaves_udp() {
     mux.stop();
 }
 
-/// A request for the session of `ufrag`, which no password signs: that is for the session to judge.
-fn request(ufrag: &str) -> Vec<u8> {
-    let username = format!("{ufrag}:peer");
-    let padded = username.len().next_multiple_of(4);
-    let mut bytes = vec![0, 1];
-    bytes.extend((u16::try_from(4 + padded).unwrap() + 8 + 24).to_be_bytes());
-    bytes.extend(0x2112_a442u32.to_be_bytes());
-    bytes.extend([7; 12]);
-    bytes.extend([0, 6]);
-    bytes.extend(u16::try_from(username.len()).unwrap().to_be_bytes());
-    bytes.extend(username.bytes().chain(std::iter::repeat_n(0, padded - username.len())));
-    let (priority, integrity) = ([0, 0x24, 0, 4, 0, 0, 0, 1], [0, 8, 0, 20]);
-    bytes.extend(priority.into_iter().chain(integrity).chain([1; 20]));
-    bytes
+fn person(ufrag: &str, number: u64, reach: Reach) -> Person {
+    Person { ufrag: ufrag.to_owned(), password: "secret".to_owned(), number, reach }
 }
 
-#[test]
-fn the_request_of_these_tests_is_one() {
-    assert_eq!(crate::session::stun::local_ufrag(&request("abc")).as_deref(), Some("abc"));
+fn request(ufrag: &str) -> Vec<u8> {
+    stun::request(ufrag, "secret", false)
 }
 
 #[tokio::test]
@@ -87,8 +76,8 @@ async fn who_signals_from_this_machine_is_heard_from_it_alone() {
     assert_eq!(mux.reach(true), Reach::ThisMachine);
     assert_eq!(mux.reach(false), Reach::Anywhere);
     let (inbox, mut arrived) = mpsc::channel(8);
-    mux.register("here".to_owned(), inbox.clone(), Reach::ThisMachine);
-    mux.register("there".to_owned(), inbox, Reach::Anywhere);
+    mux.register(person("here", 1, Reach::ThisMachine), inbox.clone());
+    mux.register(person("there", 2, Reach::Anywhere), inbox);
     let local = SocketAddr::new(LOCALHOST, mux.port());
     let stranger: SocketAddr = "203.0.113.9:5000".parse().unwrap();
     let neighbour: SocketAddr = "127.0.0.1:5000".parse().unwrap();
@@ -103,22 +92,122 @@ async fn who_signals_from_this_machine_is_heard_from_it_alone() {
 }
 
 #[tokio::test]
+async fn what_a_peer_has_not_signed_changes_nothing() {
+    let mux = Mux::start(at(&[LOCALHOST], 0)).await.unwrap();
+    let (inbox, mut arrived) = mpsc::channel(8);
+    mux.register(person("ada", 1, Reach::Anywhere), inbox);
+    let local = SocketAddr::new(LOCALHOST, mux.port());
+    let (ada, eve): (SocketAddr, SocketAddr) =
+        ("192.0.2.1:5000".parse().unwrap(), "203.0.113.9:5000".parse().unwrap());
+    let media = [[0x80, 111].as_slice(), &[7; 40]].concat();
+    assert!(mux.route(Transport::Udp, ada, local, &request("ada")));
+    for forged in [
+        stun::request("ada", "guessed", true),
+        stun::request("nobody", "secret", true),
+        request("ada")[..60].to_vec(),
+        media.clone(),
+        vec![22; 100],
+        vec![0xff; 3],
+    ] {
+        assert!(!mux.route(Transport::Udp, eve, local, &forged));
+    }
+    assert!(mux.route(Transport::Udp, ada, local, &media));
+    let sources: Vec<_> = std::iter::from_fn(|| arrived.try_recv().ok()).map(|one| one.source).collect();
+    assert_eq!(sources, [ada, ada]);
+    let drops = mux.drops();
+    assert_eq!(drops.of(Reason::WrongSignature), 1);
+    assert_eq!(drops.of(Reason::UnknownSession), 1);
+    assert_eq!(drops.of(Reason::NoWebRtc), 1);
+    assert_eq!(drops.of(Reason::UnknownAddress), 3);
+    mux.stop();
+}
+
+#[tokio::test]
+async fn a_peer_that_floods_leaves_room_for_others() {
+    let mux = Mux::start(at(&[LOCALHOST], 0)).await.unwrap();
+    let (inbox, arrived) = mpsc::channel(2 * WAITING_OF_SESSION);
+    mux.register(person("eve", 1, Reach::Anywhere), inbox.clone());
+    mux.register(person("ada", 2, Reach::Anywhere), inbox);
+    let local = SocketAddr::new(LOCALHOST, mux.port());
+    let (eve, ada): (SocketAddr, SocketAddr) =
+        ("192.0.2.1:5000".parse().unwrap(), "192.0.2.2:5000".parse().unwrap());
+    mux.route(Transport::Udp, eve, local, &request("eve"));
+    mux.route(Transport::Udp, ada, local, &request("ada"));
+    for _ in 0..4 * WAITING_OF_SESSION {
+        mux.route(Transport::Udp, eve, local, &[0x80; 40]);
+    }
+    assert!(mux.route(Transport::Udp, ada, local, &[0x80; 40]));
+    assert_eq!(arrived.len(), WAITING_OF_SESSION + 2);
+    assert_eq!(mux.drops().of(Reason::RoomBusy), 0);
+    drop(arrived);
+    mux.stop();
+}
+
+#[tokio::test]
+async fn a_datagram_of_nobody_is_tried_with_who_may_have_moved() {
+    let mux = Mux::start(at(&[LOCALHOST], 0)).await.unwrap();
+    let (inbox, mut arrived) = mpsc::channel(8);
+    let session = mux.register(person("ada", 1, Reach::Anywhere), inbox);
+    let local = SocketAddr::new(LOCALHOST, mux.port());
+    let (old, new): (SocketAddr, SocketAddr) =
+        ("192.0.2.1:5000".parse().unwrap(), "192.0.2.1:6000".parse().unwrap());
+    mux.route(Transport::Udp, old, local, &request("ada"));
+    mux.route(Transport::Udp, new, local, &[[0x80, 200].as_slice(), &[7; 40]].concat());
+    mux.proven(session, (Transport::Udp, new));
+    mux.route(Transport::Udp, new, local, &[0x80; 40]);
+    let tried: Vec<_> = std::iter::from_fn(|| arrived.try_recv().ok()).map(|one| one.is_trial).collect();
+    assert_eq!(tried, [false, true, false]);
+    mux.stop();
+}
+
+#[tokio::test]
 async fn a_tcp_connection_that_names_no_session_is_closed() {
     let mux = Mux::start(at(&[LOCALHOST], 0)).await.unwrap();
     let (inbox, mut arrived) = mpsc::channel(8);
-    mux.register("here".to_owned(), inbox, Reach::Anywhere);
+    mux.register(person("here", 1, Reach::Anywhere), inbox);
     let said = async |bytes: &[u8]| {
         let mut stream = TcpStream::connect((LOCALHOST, mux.port())).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stream
     };
     let framed = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
-    for nonsense in [b"GET / HTTP/1.1\r\n\r\n".to_vec(), framed(&request("nobody")), framed(&[9; 40])] {
+    let too_long = [0xff; 4];
+    let forged = framed(&stun::request("here", "guessed", true)).repeat(20);
+    for nonsense in [b"GET / HTTP/1.1\r\n\r\n".to_vec(), too_long.to_vec(), forged] {
         let mut stream = said(&nonsense).await;
         let read = timeout(SOON, stream.read(&mut [0; 8])).await.unwrap();
         assert!(read.is_err() || read.is_ok_and(|len| len == 0));
     }
     let _stream = said(&framed(&request("here"))).await;
     assert_eq!(timeout(SOON, arrived.recv()).await.unwrap().unwrap().transport, Transport::Tcp);
+    mux.stop();
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_its_tcp_connection_holds_little_and_loses_it_with_its_session() {
+    let mux = Mux::start(at(&[LOCALHOST], 0)).await.unwrap();
+    let (inbox, mut arrived) = mpsc::channel(8);
+    let session = mux.register(person("here", 1, Reach::Anywhere), inbox);
+    let mut stream = TcpStream::connect((LOCALHOST, mux.port())).await.unwrap();
+    let named = request("here");
+    stream
+        .write_all(&[&u16::try_from(named.len()).unwrap().to_be_bytes(), &named[..]].concat())
+        .await
+        .unwrap();
+    timeout(SOON, arrived.recv()).await.unwrap().unwrap();
+    let (source, destination) = (SocketAddr::new(LOCALHOST, mux.port()), stream.local_addr().unwrap());
+    let mut sent = 0;
+    for _ in 0..20_000 {
+        mux.send(Datagram { transport: Transport::Tcp, source, destination, bytes: vec![9; 1000] });
+        sent += 1000;
+        tokio::task::yield_now().await;
+    }
+    let dropped = mux.drops().of(Reason::NotTaken) as usize * 1000;
+    // What the systems of both sides keep is some megabytes at most.
+    assert!(dropped > sent / 2, "{dropped} of {sent}");
+    mux.unregister(session);
+    let mut rest = Vec::new();
+    let end = timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();
+    assert!(end.is_ok_and(|_| rest.len() < sent / 2), "the rest is gone at once");
     mux.stop();
 }

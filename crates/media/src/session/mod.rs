@@ -5,11 +5,20 @@
 //! [`Session::take`].
 
 mod descriptor;
+mod dtls;
+mod path;
+mod sctp;
 pub(crate) mod sdp;
+mod srtp;
 pub(crate) mod stun;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
+
+use reelroom_limits::media::{DATA_CHANNELS, FEEDBACK_BYTES_PER_S, NEW_SSRCS, SSRCS_OF_SESSION};
 
 use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
 use reelroom_sfu::forward::Rewrite;
@@ -18,25 +27,39 @@ use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::format::Codec::Vp9;
 use str0m::format::FormatParams;
+use str0m::ice::TransId;
 use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite, VideoOrientation, Vp8Descriptor};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
-use crate::mux::{Datagram, LocalAddresses, Transport};
+use crate::budget::Budget;
+use crate::drops::Reason;
+use crate::mux::routes::Address;
+use crate::mux::{Datagram, Incoming, LocalAddresses, Transport};
 use crate::record::NtpTime;
 use descriptor::DependencyDescriptor;
+use dtls::Gate;
+use path::{Path, Paths};
 use sdp::bounds::{self, Candidates};
+use srtp::Verifier;
+use stun::{Credentials, Kind};
 
 const RELIABLE: &str = "_reliable";
 const LOSSY: &str = "_lossy";
 /// In our own offers; in answers it is the client's.
 const DEPENDENCY_DESCRIPTOR_ID: u8 = 12;
 const DATA_TRACK: &str = "_data_track";
-/// So much may wait in SCTP before a participant's data is held back here.
-const SCTP_BUFFER_BYTES: usize = 1024 * 1024;
-/// So much may be held back for a participant that does not read: more is dropped, with a warning.
-const HELD_BACK_BYTES: usize = 4 * 1024 * 1024;
+/// So much reliable data may wait in SCTP: what a network of 40 Mbit/s has under way in 100 ms.
+const RELIABLE_BUFFER_BYTES: usize = 512 * 1024;
+/// Where it has sunk to this, there is more.
+const RELIABLE_LOW_BYTES: usize = 256 * 1024;
+/// So much lossy data may wait besides: it overtakes what is reliable.
+const LOSSY_BUFFER_BYTES: usize = 64 * 1024;
+/// How long it takes until packets of one new sender more are looked at.
+const NEW_SSRC_EVERY: Duration = Duration::from_secs(1);
+/// Questions to a peer that an answer is awaited of.
+const CHECKS: usize = 16;
 
 /// What a peer sent, or what became of it.
 #[derive(Debug)]
@@ -57,6 +80,27 @@ pub(crate) enum SessionEvent {
     SenderReport { mid: String, ssrc: u32, ntp: NtpTime, rtp: u32 },
     /// A data packet.
     Data { kind: DataKind, bytes: Vec<u8> },
+    /// There is room for reliable data again.
+    DataWanted,
+    /// Media is sent to another address from now on.
+    FlowsOn(Address),
+}
+
+/// What a datagram was to a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// Only the session's peer can have made it.
+    pub(crate) is_proven: bool,
+    /// A sender of media that is heard for the first time.
+    pub(crate) new_ssrc: Option<u32>,
+    /// Why it was not taken.
+    pub(crate) dropped: Option<Reason>,
+}
+
+impl Heard {
+    fn dropped(reason: Reason) -> Self {
+        Self { dropped: Some(reason), ..Self::default() }
+    }
 }
 
 /// A received RTP packet.
@@ -127,8 +171,19 @@ pub(crate) struct Session {
     pending: Option<SdpPendingOffer>,
     reliable: Option<ChannelId>,
     lossy: Option<ChannelId>,
-    held_back: std::collections::VecDeque<(DataKind, Vec<u8>)>,
-    held_back_bytes: usize,
+    channels: usize,
+    gate: Arc<Gate>,
+    verifier: Option<Verifier>,
+    /// Senders of media, the one that was heard last behind.
+    ssrcs: VecDeque<u32>,
+    new_ssrcs: Budget,
+    feedback_bytes: Budget,
+    ufrag: String,
+    peer: Option<Credentials>,
+    tie_breaker: u64,
+    paths: Paths,
+    /// What the peer was asked, last one behind.
+    checks: VecDeque<TransId>,
     next_timeout: Instant,
     datagrams: Vec<Datagram>,
     events: Vec<SessionEvent>,
@@ -137,7 +192,7 @@ pub(crate) struct Session {
 
 /// Installs the cryptography that sessions use. Safe to call again.
 pub(crate) fn install_crypto() {
-    str0m::crypto::from_feature_flags().install_process_default();
+    dtls::install();
 }
 
 /// Which way a connection's media go.
@@ -176,7 +231,7 @@ impl Session {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_send_buffer_video(1500)
-            .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES);
+            .set_sctp_max_buffered_amount(RELIABLE_BUFFER_BYTES + LOSSY_BUFFER_BYTES);
         // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
         let kinds = if way == Way::In { H264.len() } else { 1 };
         for (payload_type, profile, is_fragmented) in &H264[..kinds] {
@@ -189,7 +244,8 @@ impl Session {
         config.codec_config().add_config(vp9_pt, vp9_rtx, Vp9, Frequency::NINETY_KHZ, None, vp9);
         config.codec_config().enable_av1(true);
         config.extension_map().set(DEPENDENCY_DESCRIPTOR_ID, descriptor::extension());
-        let mut rtc = config.build(now);
+        let (mut rtc, gate) = Gate::around(|| config.build(now));
+        let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
         for address in &addresses.bound {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
                 rtc.add_local_candidate(candidate);
@@ -207,8 +263,17 @@ impl Session {
             pending: None,
             reliable: None,
             lossy: None,
-            held_back: std::collections::VecDeque::new(),
-            held_back_bytes: 0,
+            channels: 0,
+            gate,
+            verifier: None,
+            ssrcs: VecDeque::new(),
+            new_ssrcs: Budget::new(NEW_SSRCS, NEW_SSRC_EVERY, now),
+            feedback_bytes: Budget::per_second(FEEDBACK_BYTES_PER_S, now),
+            ufrag,
+            peer: None,
+            tie_breaker: rand::random(),
+            paths: Paths::default(),
+            checks: VecDeque::new(),
             next_timeout: now,
             datagrams: Vec::new(),
             events: Vec::new(),
@@ -218,14 +283,16 @@ impl Session {
         session
     }
 
-    /// Names this connection in incoming STUN requests.
-    pub(crate) fn ufrag(&mut self) -> String {
-        self.rtc.direct_api().local_ice_credentials().ufrag
+    /// Names this connection in incoming STUN requests, and signs them.
+    pub(crate) fn credentials(&mut self) -> (String, String) {
+        let credentials = self.rtc.direct_api().local_ice_credentials();
+        (credentials.ufrag, credentials.pass)
     }
 
     /// When [`Session::timeout`] is due.
     pub(crate) fn next_timeout(&self) -> Instant {
-        self.next_timeout
+        let check = self.paths.next_timeout().filter(|_| !self.is_over);
+        check.map_or(self.next_timeout, |check| check.min(self.next_timeout))
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -236,6 +303,7 @@ impl Session {
     pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
         bounds::check(sdp, SDP_BYTES, SDP_SECTIONS)?;
         let offer = SdpOffer::from_sdp_string(&self.candidates.of_sdp(sdp)).map_err(SessionError::new)?;
+        self.peer = Credentials::of(sdp);
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
         Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told))
@@ -303,6 +371,7 @@ impl Session {
         bounds::check(sdp, SIGNAL_ANSWER_BYTES, self.sections + 1)?;
         let sdp = &self.candidates.of_sdp(sdp);
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
+        self.peer = Credentials::of(sdp);
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
         self.drain();
         accepted
@@ -319,20 +388,109 @@ impl Session {
         }
     }
 
-    pub(crate) fn receive(
-        &mut self,
-        received: Instant,
-        transport: Transport,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-    ) {
-        let Ok(contents) = DatagramRecv::try_from(bytes) else { return };
-        let proto = protocol(transport);
-        let input = Input::Receive(received, Receive { proto, source, destination, contents });
-        if self.rtc.accepts(&input)
-            && let Err(error) = self.rtc.handle_input(input)
+    /// Takes a datagram that came from an address of the peer, or is tried because the peer may have moved there.
+    pub(crate) fn receive(&mut self, datagram: &Incoming) -> Heard {
+        let Some(kind) = Kind::of(&datagram.bytes) else { return Heard::dropped(Reason::NoWebRtc) };
+        let (now, bytes) = (datagram.received, &datagram.bytes[..]);
+        let path =
+            Path { transport: datagram.transport, local: datagram.destination, remote: datagram.source };
+        let ssrc = stun::ssrc(bytes, kind);
+        let is_new = kind == Kind::Rtp && ssrc.is_some_and(|ssrc| !self.knows(ssrc));
+        let mut heard = Heard::default();
+        // Media by another path than that of late, and of new senders, is believed when its peer is proven to have encrypted it.
+        let is_elsewhere = !datagram.is_trial && !self.paths.heard(path, now);
+        let is_doubtful = is_elsewhere || datagram.is_trial;
+        match kind {
+            Kind::Stun => return self.receive_stun(datagram, path),
+            Kind::Rtp if is_new => {
+                if datagram.is_trial || !self.verify(Verifier::is_early_rtp, bytes) {
+                    return Heard::dropped(Reason::Forged);
+                }
+                if !self.new_ssrcs.take(now) {
+                    return Heard::dropped(Reason::TooManySenders);
+                }
+                heard = Heard { is_proven: true, new_ssrc: ssrc, dropped: None };
+                self.ssrcs.extend(ssrc);
+                if self.ssrcs.len() > SSRCS_OF_SESSION {
+                    self.ssrcs.pop_front();
+                }
+            }
+            Kind::Rtcp => {
+                if !self.verify(Verifier::is_rtcp, bytes) {
+                    return Heard::dropped(Reason::Forged);
+                }
+                if !self.feedback_bytes.take_many(bytes.len() as u32, now) {
+                    return Heard::dropped(Reason::TooMuchFeedback);
+                }
+                heard.is_proven = true;
+            }
+            // There is nothing to tell by who encrypted it; the next request or feedback tells where the peer is.
+            Kind::Dtls if datagram.is_trial => return heard,
+            Kind::Rtp | Kind::Dtls => {}
+        }
+        let (encrypted, packets) = (self.gate.authentic.load(Relaxed), self.events.len());
+        self.handle(datagram);
+        if is_doubtful {
+            let sent = |event: &SessionEvent| matches!(event, SessionEvent::Packet(packet) if Some(packet.ssrc()) == ssrc);
+            heard.is_proven |=
+                self.gate.authentic.load(Relaxed) > encrypted || self.events.iter().skip(packets).any(sent);
+            if heard.is_proven {
+                self.proven(path, now);
+            }
+        }
+        heard
+    }
+
+    fn receive_stun(&mut self, datagram: &Incoming, path: Path) -> Heard {
+        let answered = self.peer.as_ref().and_then(|peer| stun::answers(&datagram.bytes, peer));
+        if let Some(id) = answered
+            && self.checks.contains(&id)
         {
+            if self.paths.answered(path, datagram.received) {
+                self.checks.clear();
+                tracing::debug!(to = %path.remote, "a peer has moved");
+                self.events.push(SessionEvent::FlowsOn((path.transport, path.remote)));
+            }
+            return Heard::default();
+        }
+        if stun::Request::parse(&datagram.bytes).is_some_and(|request| request.nominates()) {
+            self.paths.nominates(path, datagram.received);
+        }
+        self.handle(datagram);
+        Heard::default()
+    }
+
+    /// Only the peer can have sent what came by this path.
+    fn proven(&mut self, path: Path, now: Instant) {
+        if let Some(path) = self.paths.proven(path, now) {
+            self.events.push(SessionEvent::FlowsOn((path.transport, path.remote)));
+        }
+    }
+
+    /// Whether media of a sender was heard before; those that are heard often stand behind, where it is looked first.
+    fn knows(&mut self, ssrc: u32) -> bool {
+        let Some(place) = self.ssrcs.iter().rposition(|one| *one == ssrc) else { return false };
+        let last = self.ssrcs.len() - 1;
+        self.ssrcs.swap(place, last - (last - place) / 2);
+        true
+    }
+
+    fn verify(&mut self, check: impl FnOnce(&mut Verifier, &[u8]) -> bool, bytes: &[u8]) -> bool {
+        if self.verifier.is_none() {
+            self.verifier = self.gate.keys.get().and_then(Verifier::new);
+        }
+        self.verifier.as_mut().is_some_and(|verifier| check(verifier, bytes))
+    }
+
+    fn handle(&mut self, datagram: &Incoming) {
+        let Ok(contents) = DatagramRecv::try_from(&datagram.bytes[..]) else { return };
+        let receive = Receive {
+            proto: protocol(datagram.transport),
+            source: datagram.source,
+            destination: datagram.destination,
+            contents,
+        };
+        if let Err(error) = self.rtc.handle_input(Input::Receive(datagram.received, receive)) {
             tracing::debug!(%error, "a datagram ended its session");
             self.rtc.disconnect();
         }
@@ -340,6 +498,24 @@ impl Session {
     }
 
     pub(crate) fn timeout(&mut self, now: Instant) {
+        if let Some(path) = self.paths.timeout(now)
+            && let Some((id, bytes)) =
+                self.peer.as_ref().and_then(|peer| stun::check(peer, &self.ufrag, self.tie_breaker))
+        {
+            self.checks.push_back(id);
+            if self.checks.len() > CHECKS {
+                self.checks.pop_front();
+            }
+            self.datagrams.push(Datagram {
+                transport: path.transport,
+                source: path.local,
+                destination: path.remote,
+                bytes,
+            });
+        }
+        if self.next_timeout > now {
+            return;
+        }
         if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
             tracing::debug!(%error, "a timer ended its session");
             self.rtc.disconnect();
@@ -415,36 +591,24 @@ impl Session {
         self.drain();
     }
 
-    /// Sends a data packet, later if the channel is not open or full.
-    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8]) {
-        if self.held_back.is_empty() && self.write_channel(kind, bytes) {
-            return self.drain();
-        }
-        if self.held_back_bytes + bytes.len() > HELD_BACK_BYTES {
-            tracing::debug!(bytes = bytes.len(), "a participant does not read its data; a packet is dropped");
-            return;
-        }
-        self.held_back_bytes += bytes.len();
-        self.held_back.push_back((kind, bytes.to_vec()));
-    }
-
-    fn flush_data(&mut self) {
-        while let Some((kind, bytes)) = self.held_back.pop_front() {
-            if !self.write_channel(kind, &bytes) {
-                self.held_back.push_front((kind, bytes));
-                return;
-            }
-            self.held_back_bytes -= bytes.len();
-        }
-    }
-
-    fn write_channel(&mut self, kind: DataKind, bytes: &[u8]) -> bool {
-        let id = match kind {
-            DataKind::Reliable => self.reliable,
-            DataKind::Lossy => self.lossy,
+    /// Sends a data packet; `false` where its channel is not open or full.
+    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8]) -> bool {
+        let (id, room) = match kind {
+            DataKind::Reliable => (self.reliable, RELIABLE_BUFFER_BYTES),
+            DataKind::Lossy => (self.lossy, LOSSY_BUFFER_BYTES),
         };
         let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else { return false };
-        channel.write(true, bytes).unwrap_or(false)
+        let is_sent =
+            channel.buffered_amount() + bytes.len() <= room && channel.write(true, bytes).unwrap_or(false);
+        if is_sent {
+            self.drain();
+        }
+        is_sent
+    }
+
+    /// How much data the peer may have under way.
+    pub(crate) fn set_data_window(&self, bytes: usize) {
+        self.gate.window.store(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// Ends the connection without a word; the peer was told by signalling.
@@ -466,12 +630,17 @@ impl Session {
                     self.next_timeout = at;
                     return;
                 }
-                Ok(Output::Transmit(transmit)) => self.datagrams.push(Datagram {
-                    transport: if transmit.proto == Protocol::Udp { Transport::Udp } else { Transport::Tcp },
-                    source: transmit.source,
-                    destination: transmit.destination,
-                    bytes: transmit.contents.to_vec(),
-                }),
+                Ok(Output::Transmit(transmit)) => {
+                    let transport =
+                        if transmit.proto == Protocol::Udp { Transport::Udp } else { Transport::Tcp };
+                    let bytes = transmit.contents.to_vec();
+                    let mut path = Path { transport, local: transmit.source, remote: transmit.destination };
+                    if Kind::of(&bytes) != Some(Kind::Stun) {
+                        path = self.paths.send_by(path);
+                    }
+                    let Path { transport, local: source, remote: destination } = path;
+                    self.datagrams.push(Datagram { transport, source, destination, bytes });
+                }
                 Ok(Output::Event(event)) => {
                     let event = self.event(event);
                     self.events.extend(event);
@@ -508,17 +677,27 @@ impl Session {
                 rtp: feedback.sender_info.rtp_time.numer() as u32,
             }),
             Event::ChannelOpen(id, label) => {
+                self.channels += 1;
+                if self.channels > DATA_CHANNELS {
+                    tracing::info!("a connection has too many data channels and is closed");
+                    self.rtc.disconnect();
+                    return None;
+                }
                 match label.as_str() {
                     RELIABLE => self.reliable = Some(id),
                     LOSSY => self.lossy = Some(id),
                     _ => {}
                 }
-                self.flush_data();
+                let mut channel = self.rtc.channel(id).filter(|_| label == RELIABLE)?;
+                channel.set_buffered_amount_low_threshold(RELIABLE_LOW_BYTES);
+                Some(SessionEvent::DataWanted)
+            }
+            Event::ChannelClose(_) => {
+                self.channels = self.channels.saturating_sub(1);
                 None
             }
-            Event::ChannelBufferedAmountLow(_) => {
-                self.flush_data();
-                None
+            Event::ChannelBufferedAmountLow(id) => {
+                (Some(id) == self.reliable).then_some(SessionEvent::DataWanted)
             }
             Event::ChannelData(data) => {
                 let kind = if Some(data.id) == self.lossy { DataKind::Lossy } else { DataKind::Reliable };

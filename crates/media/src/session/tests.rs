@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod call;
+
 fn addresses() -> LocalAddresses {
     let address = "127.0.0.1:9".parse().unwrap();
     LocalAddresses { bound: vec![address], told: vec![address] }

@@ -14,6 +14,8 @@ use crate::track::Section;
 const KEY: &[u8] = &[0x10, 0x00, 0, 0];
 const KEY_H264: &[u8] = &[0x67, 1, 2];
 
+mod data;
+
 /// A room with a clock that the story moves.
 pub(crate) struct Story {
     pub(crate) room: Room,
@@ -419,7 +421,9 @@ fn grants_are_enforced() {
     story.publish(&ada, "0", TrackType::Video, false);
     assert!(story.down_tracks().is_empty());
     story.room.data(&eve, DataKind::Reliable, &[]);
-    assert!(!story.outputs().iter().any(|output| matches!(output, Output::Data { .. })));
+    assert!(
+        !story.outputs().iter().any(|output| matches!(output, Output::Data { .. } | Output::DataWaits(_)))
+    );
 }
 
 #[test]
@@ -478,9 +482,11 @@ fn data_reaches_those_it_is_for_with_the_senders_true_name() {
     };
     story.room.data(&ada, DataKind::Reliable, &packet(&["bob"], 1).encode_to_vec());
     let outputs = story.outputs();
-    let [Output::Data { to, bytes, .. }] = outputs else { panic!("{outputs:?}") };
+    let [Output::DataWaits(to)] = outputs else { panic!("{outputs:?}") };
     assert_eq!(to, &bob);
+    let bytes = story.room.next_data(&bob).unwrap();
     assert_eq!(DataPacket::decode(bytes.clone()).unwrap().participant_identity, "ada");
+    assert_eq!(story.room.next_data(&carol), None);
     story.room.data(&ada, DataKind::Reliable, &packet(&[], 1).encode_to_vec());
     assert!(story.outputs().is_empty(), "a repeated sequence number is a replay");
     story.room.data(&ada, DataKind::Lossy, &packet(&[], 0).encode_to_vec());

@@ -1,0 +1,327 @@
+//! Media over TCP (RFC 4571, RFC 6544), for those whose UDP is blocked.
+//!
+//! ```text
+//!   accepted ─► unnamed: few, and not for long ─ signed STUN request ─► named: frames to the session, datagrams to the peer
+//!                 └─► gives way to newer ones                              └─► closed where it is silent, does not read, or
+//!                                                                              its session is over
+//! ```
+//!
+//! A connection that has not named its session costs its task and a small buffer. Where there are too many of them the oldest
+//! goes: who means it names its session as soon as it is connected.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use reelroom_limits::media::{
+    DATAGRAM_BYTES, TCP_CONNECTIONS, TCP_IDLE, TCP_NAMED_WITHIN, TCP_OF_ADDRESS, TCP_STALLED, TCP_UNNAMED,
+    TCP_UNNAMED_OF_ADDRESS, TCP_WAITING_BYTES,
+};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{Mux, Transport};
+use crate::drops::Reason;
+
+/// How long nobody is accepted after that was not possible, as without free file descriptors.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Datagrams before the signed request; some clients send several requests at once.
+const UNNAMED_FRAMES: usize = 8;
+/// What the system may keep for a peer besides [`TCP_WAITING_BYTES`].
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+const READ_BUFFER_BYTES: usize = 4096;
+/// More datagrams than this do not wait, however small they are.
+const WAITING: usize = 1024;
+
+/// All connections.
+#[derive(Default)]
+pub(super) struct Connections(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<SocketAddr, Connection>,
+    by_ip: HashMap<IpAddr, usize>,
+    /// The oldest in front.
+    unnamed: VecDeque<SocketAddr>,
+}
+
+struct Connection {
+    stop: CancellationToken,
+    to_peer: Option<ToPeer>,
+}
+
+#[derive(Clone)]
+struct ToPeer {
+    datagrams: mpsc::Sender<Vec<u8>>,
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+/// A connection's place; given back at its end.
+struct Place<'a> {
+    connections: &'a Connections,
+    source: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.connections.table().remove(self.source);
+    }
+}
+
+impl Table {
+    /// Makes room for a connection from `source`, or says that there is none.
+    fn admit(&mut self, source: SocketAddr, most: usize, stop: CancellationToken) -> bool {
+        let ip = source.ip();
+        let of_ip = self.by_ip.get(&ip).copied().unwrap_or(0);
+        if self.open.len() >= most || of_ip >= TCP_OF_ADDRESS || self.open.contains_key(&source) {
+            return false;
+        }
+        let unnamed_of_ip = self.unnamed.iter().filter(|one| one.ip() == ip).count();
+        let gives_way = if unnamed_of_ip >= TCP_UNNAMED_OF_ADDRESS {
+            self.unnamed.iter().find(|one| one.ip() == ip).copied()
+        } else {
+            self.unnamed.front().copied().filter(|_| self.unnamed.len() >= TCP_UNNAMED)
+        };
+        if let Some(oldest) = gives_way {
+            self.unnamed.retain(|one| *one != oldest);
+            if let Some(connection) = self.open.get(&oldest) {
+                connection.stop.cancel();
+            }
+        }
+        self.open.insert(source, Connection { stop, to_peer: None });
+        self.unnamed.push_back(source);
+        *self.by_ip.entry(ip).or_default() += 1;
+        true
+    }
+
+    fn remove(&mut self, source: SocketAddr) {
+        if self.open.remove(&source).is_none() {
+            return;
+        }
+        self.unnamed.retain(|one| *one != source);
+        if let Some(count) = self.by_ip.get_mut(&source.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_ip.remove(&source.ip());
+            }
+        }
+    }
+}
+
+impl Connections {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().expect("no code panics while it holds the connections")
+    }
+
+    fn admit(&self, source: SocketAddr, stop: CancellationToken) -> Option<Place<'_>> {
+        self.table().admit(source, most(), stop.clone()).then_some(Place { connections: self, source, stop })
+    }
+
+    /// Whether the datagram now waits for its connection.
+    pub(super) fn send(&self, destination: SocketAddr, datagram: Vec<u8>) -> bool {
+        let to_peer = self.table().open.get(&destination).and_then(|one| one.to_peer.clone());
+        let Some(to_peer) = to_peer else { return false };
+        let len = datagram.len();
+        if to_peer.waiting_bytes.fetch_add(len, Ordering::Relaxed) + len > TCP_WAITING_BYTES
+            || to_peer.datagrams.try_send(datagram).is_err()
+        {
+            to_peer.waiting_bytes.fetch_sub(len, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn close(&self, source: SocketAddr) {
+        if let Some(connection) = self.table().open.get(&source) {
+            connection.stop.cancel();
+        }
+    }
+
+    /// Datagrams for a connection go to `to_peer` from now on; without one none do.
+    fn attach(&self, source: SocketAddr, to_peer: Option<ToPeer>) {
+        if let Some(connection) = self.table().open.get_mut(&source) {
+            connection.to_peer = to_peer;
+        }
+    }
+
+    /// A connection has named its session and gives way no longer.
+    fn named(&self, source: SocketAddr) {
+        self.table().unnamed.retain(|one| *one != source);
+    }
+}
+
+/// Half of the open files that the system allows stay for what else the program does.
+fn most() -> usize {
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    allowed.map_or(TCP_CONNECTIONS, |files| {
+        TCP_CONNECTIONS.min(usize::try_from(files / 2).unwrap_or(TCP_CONNECTIONS))
+    })
+}
+
+/// Accepts connections until `stop`.
+pub(super) async fn accept(mux: Arc<Mux>, local: SocketAddr, listener: TcpListener, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, source)) => {
+                let stop = mux.stop.child_token();
+                let mux = Arc::clone(&mux);
+                tokio::spawn(async move {
+                    let Some(place) = mux.connections.admit(source, stop) else {
+                        mux.drops.count(Reason::TcpTooMany);
+                        return;
+                    };
+                    if let Some(reason) = serve(&mux, local, stream, &place).await {
+                        mux.drops.count(reason);
+                    }
+                    mux.routes().closed((Transport::Tcp, source));
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a TCP connection for media was not accepted");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+/// Serves a connection to its end, and says why it was ended, where it did not end itself.
+async fn serve(mux: &Mux, local: SocketAddr, stream: TcpStream, place: &Place<'_>) -> Option<Reason> {
+    let source = place.source;
+    let _ = stream.set_nodelay(true);
+    // A system that keeps more makes old pictures wait in front of new ones, and keeps it for a peer that does not read.
+    let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
+    let (read, write) = stream.into_split();
+    let mut read = BufReader::with_capacity(READ_BUFFER_BYTES, read);
+    let (datagrams, from_sessions) = mpsc::channel(WAITING);
+    let to_peer = ToPeer { datagrams, waiting_bytes: Arc::default() };
+    let waiting_bytes = Arc::clone(&to_peer.waiting_bytes);
+    // The answer to the first request goes the same way.
+    mux.connections.attach(source, Some(to_peer));
+    let reading = async {
+        let mut buffer = [0; DATAGRAM_BYTES];
+        let by = Instant::now() + TCP_NAMED_WITHIN;
+        let mut is_named = false;
+        for _ in 0..UNNAMED_FRAMES {
+            let Ok(frame) = timeout_at(by, read_frame(&mut read, &mut buffer)).await else { break };
+            let len = frame?;
+            if mux.route(Transport::Tcp, source, local, &buffer[..len]) {
+                is_named = true;
+                break;
+            }
+        }
+        if !is_named {
+            return Some(Reason::TcpUnnamed);
+        }
+        mux.connections.named(source);
+        let mut patience = Instant::now() + TCP_IDLE;
+        loop {
+            let Ok(frame) = timeout_at(patience, read_frame(&mut read, &mut buffer)).await else {
+                return Some(Reason::TcpIdle);
+            };
+            if mux.route(Transport::Tcp, source, local, &buffer[..frame?]) {
+                patience = Instant::now() + TCP_IDLE;
+            }
+        }
+    };
+    tokio::select! {
+        () = place.stop.cancelled() => None,
+        reason = reading => reason,
+        reason = write_datagrams(write, from_sessions, &waiting_bytes) => reason,
+    }
+}
+
+async fn write_datagrams(
+    mut write: OwnedWriteHalf,
+    mut datagrams: mpsc::Receiver<Vec<u8>>,
+    waiting_bytes: &AtomicUsize,
+) -> Option<Reason> {
+    while let Some(datagram) = datagrams.recv().await {
+        waiting_bytes.fetch_sub(datagram.len(), Ordering::Relaxed);
+        let len = u16::try_from(datagram.len()).ok()?;
+        let framed = [&len.to_be_bytes(), &datagram[..]].concat();
+        let mut rest = &framed[..];
+        while !rest.is_empty() {
+            match timeout(TCP_STALLED, write.write(rest)).await {
+                Ok(Ok(0)) => return None,
+                Ok(Ok(written)) => rest = &rest[written..],
+                Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(Err(_)) => return None,
+                Err(_) => return Some(Reason::TcpStalled),
+            }
+        }
+    }
+    None
+}
+
+/// The length of the next datagram, which is in `buffer`; `None` when the connection is over or the datagram is none of
+/// WebRTC.
+async fn read_frame(read: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Option<usize> {
+    let len = usize::from(read.read_u16().await.ok()?);
+    read.read_exact(buffer.get_mut(..len)?).await.ok()?;
+    Some(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(ip: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, ip], port))
+    }
+
+    fn admit(table: &mut Table, source: SocketAddr) -> Option<CancellationToken> {
+        let stop = CancellationToken::new();
+        table.admit(source, 10_000, stop.clone()).then_some(stop)
+    }
+
+    #[test]
+    fn unnamed_connections_give_way_to_newer_ones_first_of_their_own_address() {
+        let mut table = Table::default();
+        let victim = admit(&mut table, address(9, 1)).unwrap();
+        let first = admit(&mut table, address(1, 0)).unwrap();
+        for port in 1..=300 {
+            assert!(admit(&mut table, address(1, port)).is_some());
+        }
+        assert!(first.is_cancelled() && !victim.is_cancelled());
+        assert_eq!(table.unnamed.len(), 1 + TCP_UNNAMED_OF_ADDRESS);
+        for ip in 10..10 + (TCP_UNNAMED / TCP_UNNAMED_OF_ADDRESS) as u8 {
+            for port in 0..TCP_UNNAMED_OF_ADDRESS as u16 {
+                admit(&mut table, address(ip, port)).unwrap();
+            }
+        }
+        assert!(victim.is_cancelled(), "the oldest of all");
+        assert_eq!(table.unnamed.len(), TCP_UNNAMED);
+    }
+
+    #[test]
+    fn named_ones_stay_and_are_bounded_for_each_address_and_in_all() {
+        let mut table = Table::default();
+        let mut stops = Vec::new();
+        for port in 0..TCP_OF_ADDRESS as u16 {
+            stops.push(admit(&mut table, address(1, port)).unwrap());
+            table.unnamed.clear();
+        }
+        assert!(admit(&mut table, address(1, 60_000)).is_none());
+        assert!(admit(&mut table, address(2, 60_000)).is_some());
+        assert!(!table.admit(address(3, 1), TCP_OF_ADDRESS, CancellationToken::new()), "no place at all");
+        assert!(stops.iter().all(|stop| !stop.is_cancelled()));
+        for port in 0..TCP_OF_ADDRESS as u16 {
+            table.remove(address(1, port));
+        }
+        table.remove(address(2, 60_000));
+        assert!(table.open.is_empty() && table.by_ip.is_empty() && table.unnamed.is_empty());
+    }
+}
