@@ -312,6 +312,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
     let file = shared.composed_file(id);
     let mut backoff = shared.config.upload_backoff;
     let mut trouble: Option<String> = None;
+    let mut renamed = 1;
     loop {
         let job = shared.job(id)?;
         let info = job.info();
@@ -351,6 +352,14 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                 shared.store.flush().await;
                 discard(shared, id).await;
                 return None;
+            }
+            Err(ShelfError::Taken) => {
+                let taken = job.plan().key.clone();
+                renamed += 1;
+                shared.rename(id, renamed);
+                let key = shared.job(id)?.plan().key.clone();
+                tracing::info!(egress = %id, taken, key, "another file has the recording's name, and it gets another one");
+                continue;
             }
             Err(error) => {
                 tracing::warn!(egress = %id, %error, "the recording could not be stored and is tried again");

@@ -97,6 +97,14 @@ pub(crate) enum Manner {
     NoEtags,
     /// `If-Match` is refused.
     NoConditions,
+    /// `If-None-Match` of what is stored is refused.
+    NoHeldNames,
+    /// `If-None-Match` of what is stored is ignored: it is replaced.
+    ReplacesAll,
+    /// `If-Match` is ignored: whatever is there is given.
+    IgnoresConditions,
+    /// The first byte alone is answered with all of them, as a part.
+    WideRanges,
     /// The bucket is in eu-west-1; other regions are refused, as Amazon does it (400), naming it.
     OtherRegion,
     /// The same by a redirect (301) that names it in a header only.
@@ -184,7 +192,7 @@ impl Faults {
     }
 
     /// What is to happen to a request.
-    fn strike(&self, request: &Request<Incoming>) -> Kind {
+    fn strike(&self, request: &Request<Incoming>, is_there: bool) -> Kind {
         let mut fault = self.current.lock().expect("nobody panics while holding the fault");
         let (method, query) = (request.method(), request.uri().query().unwrap_or_default());
         let is_part = query.contains("partNumber=");
@@ -197,7 +205,7 @@ impl Faults {
             Kind::None => false,
             Kind::Error | Kind::Hang | Kind::Cut => true,
             Kind::Stall => *method == Method::GET,
-            Kind::LieSize => *method == Method::HEAD,
+            Kind::LieSize => *method == Method::HEAD && is_there,
             Kind::Truncate | Kind::Corrupt => makes_object,
         };
         let is_meant =
@@ -276,7 +284,7 @@ pub(crate) async fn serve(root: &Path, faults: Faults) -> String {
     let mut config = s3s::config::S3Config::default();
     config.presigned_url_max_skew_time_secs = 2 * CLOCK_AHEAD.as_secs() as u32;
     service.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
-    let server = Server { inner: service.build(), faults, root: root.to_owned() };
+    let server = Server { inner: service.build(), faults, root: root.to_owned(), names: Arc::default() };
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let server = server.clone();
@@ -295,6 +303,8 @@ struct Server {
     inner: S3Service,
     faults: Faults,
     root: PathBuf,
+    /// Held from looking whether a name is free until it is taken.
+    names: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Server {
@@ -317,8 +327,8 @@ impl Server {
 
     /// With the fault that is set.
     async fn fail(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
-        let kind = self.faults.strike(&request);
         let file = self.file_of(&request);
+        let kind = self.faults.strike(&request, file.is_file());
         match kind {
             Kind::None => self.pass(request).await,
             Kind::Error => Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "a fault that was asked for")),
@@ -352,10 +362,21 @@ impl Server {
         }
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+    async fn pass(&self, mut request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        if self.faults.has(Manner::IgnoresConditions) {
+            request.headers_mut().remove(header::IF_MATCH);
+        }
+        let is_first_byte = request.headers().get(header::RANGE).is_some_and(|range| range == "bytes=0-0");
         let has_range = request.headers().contains_key(header::RANGE);
         let file = self.file_of(&request);
+        let names = match self.wants_a_free_name(&request) {
+            true => Some(self.names.lock().await),
+            false => None,
+        };
+        if names.is_some() && file.exists() {
+            return Ok(error(412, "PreconditionFailed", "The object is there already.", ""));
+        }
         let listing = self.listing(&request);
         let response =
             self.inner.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
@@ -367,9 +388,18 @@ impl Server {
         let is_read = method == Method::GET && uri.query().is_none() && response.status().is_success();
         if is_read && has_range && self.faults.has(Manner::NoRanges) {
             let (mut head, _) = response.into_parts();
-            let whole = std::fs::read(file)?;
+            let whole = std::fs::read(&file)?;
             head.status = StatusCode::OK;
             head.headers.remove(header::CONTENT_RANGE);
+            head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
+            let body = Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed_unsync();
+            response = Response::from_parts(head, body);
+        }
+        if is_read && is_first_byte && self.faults.has(Manner::WideRanges) {
+            let (mut head, _) = response.into_parts();
+            let whole = std::fs::read(&file)?;
+            let range = format!("bytes 0-{}/{}", whole.len() - 1, whole.len());
+            head.headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(range)?);
             head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
             let body = Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed_unsync();
             response = Response::from_parts(head, body);
@@ -382,6 +412,12 @@ impl Server {
             response.headers_mut().remove(header::ETAG);
         }
         Ok(response)
+    }
+
+    fn wants_a_free_name(&self, request: &Request<Incoming>) -> bool {
+        request.headers().contains_key(header::IF_NONE_MATCH)
+            && matches!(*request.method(), Method::PUT | Method::POST)
+            && !self.faults.has(Manner::ReplacesAll)
     }
 
     /// What this kind of server does not take.
@@ -452,6 +488,14 @@ impl Server {
         }
         if has(Manner::NoConditions) && headers.contains_key(header::IF_MATCH) {
             return Some(error(501, "NotImplemented", "If-Match is not implemented.", ""));
+        }
+        if headers.contains_key(header::IF_NONE_MATCH) && matches!(*method, Method::PUT | Method::POST) {
+            if has(Manner::NoHeldNames) {
+                return Some(error(501, "NotImplemented", "If-None-Match is not implemented.", ""));
+            }
+            if self.wants_a_free_name(request) && self.file_of(request).exists() {
+                return Some(error(412, "PreconditionFailed", "The object is there already.", ""));
+            }
         }
         if has(Manner::WeakEtags) && headers.contains_key(header::IF_MATCH) {
             return Some(error(412, "PreconditionFailed", "A weak tag matches nothing.", ""));
