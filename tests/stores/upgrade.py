@@ -21,9 +21,10 @@ from clients import Camera, join  # noqa: E402
 from recordings import ACTIVE, COMPLETE, composite, reaches  # noqa: E402
 
 
-def get(url, path):
+def get(url, path, method="GET"):
     try:
-        with urllib.request.urlopen(urllib.parse.urljoin(url, path)) as answer:
+        asked = urllib.request.Request(urllib.parse.urljoin(url, path), method=method)
+        with urllib.request.urlopen(asked) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -92,6 +93,11 @@ async def main():
             assert hashlib.sha256(Path(location).read_bytes()).hexdigest() == digest, location
         modes = {str(path.relative_to(folder)): oct(path.stat().st_mode & 0o777) for path in Path(folder).glob("data/*")}
         print("permissions:", modes)
+        for name in ("old.mp4", "killed.mp4"):
+            assert get(program.url, "/recordings/" + name, "DELETE")[0] == 200, name
+            assert get(program.url, "/recordings/" + name)[0] == 404, name
+        left = sorted(path.name for path in Path(folder, "data/recordings").iterdir())
+        assert left == ["old-2.mp4", "old-2.mp4.json"], left
         log = "".join(program.log)
         assert "cannot any more" in log, log
         program.stop()

@@ -24,6 +24,8 @@ use crate::shelf::ShelfError;
 const TICK: Duration = Duration::from_millis(100);
 /// With nobody publishing, an empty room is recorded after this.
 const ACTIVE_AFTER: Duration = Duration::from_millis(500);
+/// A store that has a file under every name has none: it answers something else than what it is asked, and is asked again later.
+const MOST_NAMES: u32 = 8;
 /// A room is shown as being recorded no longer than this after its recording has ended: a file that takes longer is looked for later.
 const SHOWN_AT_MOST: Duration = Duration::from_secs(60);
 const LONGEST_UPLOAD_BACKOFF: Duration = Duration::from_secs(60);
@@ -353,7 +355,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                 discard(shared, id).await;
                 return None;
             }
-            Err(ShelfError::Taken) => {
+            Err(ShelfError::Taken) if renamed < MOST_NAMES => {
                 let taken = job.plan().key.clone();
                 renamed += 1;
                 shared.rename(id, renamed);

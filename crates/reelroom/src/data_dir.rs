@@ -56,6 +56,9 @@ pub(crate) fn open(path: &Path, recordings_path: &str, readers: Readers) -> anyh
         );
     }
     close_to_others(path, recordings_path, readers);
+    if readers == Readers::Group {
+        open_to_group(path, recordings_path);
+    }
     Ok(Lock { _file: file })
 }
 
@@ -126,6 +129,21 @@ fn close_to_others(path: &Path, recordings_path: &str, readers: Readers) {
     }
 }
 
+/// The group comes to the recordings, where the folders were the owner's alone before.
+fn open_to_group(path: &Path, recordings_path: &str) {
+    let first = recordings_path.trim_matches('/').split('/').next().unwrap_or_default();
+    for (path, more) in [(path.to_owned(), 0o010), (path.join(first), 0o050), (path.join(STORE), 0o050)] {
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let mode = metadata.permissions().mode();
+        if metadata.is_dir()
+            && mode & more != more
+            && let Err(error) = fs::set_permissions(&path, Permissions::from_mode(mode | more))
+        {
+            tracing::warn!(path = %path.display(), %error, "the group cannot be let in");
+        }
+    }
+}
+
 /// Takes away what is more than `most`; whether there was any. What a link leads to is the operator's.
 fn close(path: &Path, most: u32) -> io::Result<bool> {
     let metadata = match fs::symlink_metadata(path) {
@@ -182,6 +200,8 @@ mod tests {
         assert_eq!(mode(&path), 0o710);
         drop(open(&path, "recordings/", Readers::Owner).unwrap());
         assert_eq!((mode(&path), mode(&path.join("recordings"))), (0o700, 0o700));
+        drop(open(&path, "recordings/", Readers::Group).unwrap());
+        assert_eq!((mode(&path), mode(&path.join("recordings"))), (0o710, 0o750));
     }
 
     #[test]

@@ -17,10 +17,10 @@ mod beneath;
 mod list;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat};
@@ -185,7 +185,7 @@ impl Folder {
         Ok(bytes)
     }
 
-    pub(super) fn write(&self, key: &str, bytes: &[u8], existing: Existing) -> io::Result<()> {
+    pub(super) fn write(&self, key: &str, bytes: &[u8], existing: Existing) -> io::Result<Seen> {
         let mut draft = self.draft(key)?;
         draft.file.write_all(bytes)?;
         draft.commit(existing)
@@ -199,7 +199,7 @@ impl Folder {
         let mode = self.config.readers.of_files();
         let file = rustix::fs::openat(&parent, &staging, flags, mode)?;
         // The process may mask more than is meant.
-        rustix::fs::fchmod(&file, mode)?;
+        where_there_is_such(rustix::fs::fchmod(&file, mode))?;
         Ok(Draft { parent, name, staging, file: file.into(), is_named: false })
     }
 
@@ -207,7 +207,7 @@ impl Folder {
     /// one has the name.
     pub(super) fn link(&self, key: &str, file: &Path) -> io::Result<()> {
         let (parent, name) = self.parent(key, true)?;
-        std::fs::set_permissions(file, Permissions::from_mode(self.config.readers.of_files().as_raw_mode()))?;
+        where_there_is_such(rustix::fs::chmod(file, self.config.readers.of_files()))?;
         match rustix::fs::linkat(CWD, file, &parent, &name, AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
@@ -255,8 +255,10 @@ impl Folder {
                     let mode = Mode::from_raw_mode(self.config.readers.of_folders());
                     match rustix::fs::mkdirat(&above, name, mode) {
                         Ok(()) => {
-                            // The process may mask more than is meant.
-                            rustix::fs::chmodat(&above, name, mode, AtFlags::empty())?;
+                            // The process may mask more than is meant. Whose group it has is the folder's above.
+                            let made = rustix::fs::statat(&above, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                            let mode = mode | (Mode::from_raw_mode(made.st_mode) & Mode::SGID);
+                            where_there_is_such(rustix::fs::chmodat(&above, name, mode, AtFlags::empty()))?;
                             rustix::fs::fsync(&above)?;
                         }
                         Err(Errno::EXIST) => {}
@@ -282,7 +284,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Gives the file its name, in one step.
-    pub(super) fn commit(mut self, existing: Existing) -> io::Result<()> {
+    pub(super) fn commit(mut self, existing: Existing) -> io::Result<Seen> {
         self.file.sync_all()?;
         let (ours, there) = (
             rustix::fs::fstat(&self.file)?,
@@ -298,7 +300,8 @@ impl Draft {
             Existing::Stays => self.commit_beside()?,
         }
         self.is_named = true;
-        Ok(rustix::fs::fsync(&self.parent)?)
+        rustix::fs::fsync(&self.parent)?;
+        Ok(Seen::of(&ours))
     }
 
     /// By what the file system has for it.
@@ -351,6 +354,14 @@ fn plain(file: &OwnedFd) -> io::Result<Stat> {
     }
 }
 
+/// Not every file system has permissions: a memory stick's, a network's.
+fn where_there_is_such(changed: Result<(), Errno>) -> Result<(), Errno> {
+    match changed {
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        changed => changed,
+    }
+}
+
 fn make(folder: &Path, readers: Readers) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -360,7 +371,7 @@ fn make(folder: &Path, readers: Readers) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(Errno::NOTDIR.into()),
         made => made?,
     }
-    std::fs::set_permissions(folder, Permissions::from_mode(readers.of_folders()))
+    Ok(where_there_is_such(rustix::fs::chmod(folder, Mode::from_raw_mode(readers.of_folders())))?)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
@@ -28,7 +29,7 @@ impl House {
     }
 
     fn write(&self, key: &str, content: &str) -> io::Result<()> {
-        self.store.write(key, content.as_bytes(), Existing::Stays)
+        self.store.write(key, content.as_bytes(), Existing::Stays).map(drop)
     }
 
     fn names(&self, prefix: &str) -> Vec<String> {
@@ -198,5 +199,10 @@ fn what_is_written_is_the_owners_and_the_groups_only_where_that_is_set() {
         for name in ["recordings/deep/er/a.mp4", "recordings/b.mp4"] {
             assert_eq!(mode(&house.path(name)), file, "{name}");
         }
+        let of_a_group = Permissions::from_mode(0o2000 | folder);
+        std::fs::set_permissions(house.path("recordings"), of_a_group).unwrap();
+        house.write("recordings/new/a.mp4", "x").unwrap();
+        let made = std::fs::metadata(house.path("recordings/new")).unwrap().mode();
+        assert_eq!(made & 0o7777, 0o2000 | folder, "the group goes on below");
     }
 }
