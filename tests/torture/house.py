@@ -26,7 +26,7 @@ BELONGS = [
     r"index\.db(-wal|-shm)?",
     r"secrets\.json",
     r"gstreamer-registry\.bin",
-    r"takes|composed|kept|egress|recordings",
+    r"takes|composed|kept|egress|recordings|store",
     r"egress/EG_\w+\.json",
     r"recordings/[^#]+\.mp4(\.json)?",
 ]

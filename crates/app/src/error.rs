@@ -33,6 +33,9 @@ pub(crate) enum ApiError {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
+    /// It was there, and is gone for good.
+    #[error("{0}")]
+    Gone(String),
     /// Not in the state that things are in.
     #[error("{0}")]
     Conflict(String),
@@ -60,6 +63,7 @@ impl ApiError {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Refused(status, _) => *status,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
@@ -123,8 +127,10 @@ impl From<LibraryError> for ApiError {
             LibraryError::NotFinished(_) => Self::Conflict("The recording is not finished yet".into()),
             LibraryError::Deleted(_) => Self::NotFound("Recording not found".into()),
             LibraryError::NotWaiting(_) => Self::Conflict("The recording is stored already".into()),
-            LibraryError::BadCursor => Self::BadRequest(error.to_string()),
-            LibraryError::Index(_)
+            LibraryError::Unnameable { .. } | LibraryError::Taken(_) => Self::Conflict(error.to_string()),
+            LibraryError::BadCursor | LibraryError::LongSearch(_) => Self::BadRequest(error.to_string()),
+            LibraryError::Busy
+            | LibraryError::Index(_)
             | LibraryError::Store(_)
             | LibraryError::Unreadable { .. }
             | LibraryError::Incomplete { .. }

@@ -25,7 +25,7 @@ use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reelroom_library::range::{self, Open, Requested};
-use reelroom_library::{File, LibraryError, Wanted};
+use reelroom_library::{File, LibraryError, LinkError, Wanted};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -72,6 +72,8 @@ const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct FileParams {
     /// Of a signed link: Unix seconds.
     expires: Option<u64>,
+    /// Of a signed link: which file of that name.
+    file: Option<String>,
     /// Of a signed link.
     signature: Option<String>,
     /// The file is to be kept: it comes as an attachment, and an open range gets all the rest. Any value but "0" and "false".
@@ -103,6 +105,7 @@ pub(crate) struct UrlAnswer {
     (status = 403, description = "The signed link does not hold", body = ErrorBody),
     (status = 404, description = "There is no such recording", body = ErrorBody),
     (status = 409, description = "It is not finished yet", body = ErrorBody),
+    (status = 410, description = "The file that the signed link was made for is gone; another one has its name", body = ErrorBody),
     (status = 412, description = "Not any more what If-Match or If-Unmodified-Since names", body = ErrorBody),
     (status = 416, description = "The range lies outside the file", body = ErrorBody),
     (status = 503, description = "The store fails", body = ErrorBody),
@@ -116,6 +119,9 @@ pub(crate) async fn file(
 ) -> Result<Response, ApiError> {
     check_link(&app, &name, &params)?;
     let file = app.library().file_as(&name, wanted(&headers, params.through)).await?;
+    if params.file.as_ref().is_some_and(|tag| !file.is_linked_by(tag)) {
+        return Err(ApiError::Gone(LinkError::Replaced.to_string()));
+    }
     if params.is_download() && file.unfinished_ms().is_some() {
         // Whoever keeps it would keep a part for the whole.
         return Err(LibraryError::NotFinished(name).into());
@@ -193,15 +199,14 @@ fn wanted(headers: &HeaderMap, through: Option<u64>) -> Wanted<'_> {
 
 fn check_link(app: &WebApp, name: &str, link: &FileParams) -> Result<(), ApiError> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let forged = || ApiError::Forbidden(reelroom_library::LinkError::Forged.to_string());
     match (link.expires, &link.signature) {
-        (None, None) => Ok(()),
+        (None, None) if link.file.is_none() => Ok(()),
         (Some(expires), Some(signature)) => app
             .library()
             .link_key()
-            .check(name, expires, signature, now_s)
+            .check(name, link.file.as_deref(), expires, signature, now_s)
             .map_err(|error| ApiError::Forbidden(error.to_string())),
-        _ => Err(forged()),
+        _ => Err(ApiError::Forbidden(LinkError::Forged.to_string())),
     }
 }
 
@@ -287,6 +292,7 @@ mod tests {
     fn players_get_portions_and_what_is_kept_gets_all() {
         let params = |download: Option<&str>| FileParams {
             expires: None,
+            file: None,
             signature: None,
             download: download.map(str::to_owned),
             through: None,

@@ -5,6 +5,7 @@
 //! kernel when this program dies.
 
 mod deaths;
+mod lines;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -16,17 +17,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reelroom_limits::library::{COMPOSER_LINE_BYTES, COMPOSER_WORDS_BYTES};
 use reelroom_mp4::Journal;
 use reelroom_protocol::ids::EgressId;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use self::deaths::Skip;
 use self::deaths::{Death, Deaths, How, Place, Verdict};
+use self::lines::{Lines, Spoken};
 use crate::bounds;
 use crate::job::LeftOut;
 use crate::priority;
@@ -315,7 +318,16 @@ impl Composition {
     }
 
     async fn place(&self) -> Place {
-        tokio::fs::read(self.crumb()).await.map(|crumb| Place::parse(&crumb)).unwrap_or_default()
+        let read = async {
+            let mut crumb = Vec::new();
+            tokio::fs::File::open(self.crumb())
+                .await?
+                .take(COMPOSER_LINE_BYTES as u64)
+                .read_to_end(&mut crumb)
+                .await?;
+            std::io::Result::Ok(crumb)
+        };
+        read.await.map(|crumb| Place::parse(&crumb)).unwrap_or_default()
     }
 
     #[expect(unsafe_code, reason = "what happens between fork and exec is unsafe to say in Rust")]
@@ -360,12 +372,16 @@ impl Composition {
 
     /// What it told at last, when its output ends.
     async fn listen(&self, stdout: impl AsyncRead + Unpin) -> Result<Said, Hangs> {
-        let mut lines = BufReader::new(stdout).lines();
+        let mut lines = Lines::new(stdout, COMPOSER_LINE_BYTES);
         let mut said = Said::Nothing;
         let mut looked_ns = None;
         loop {
-            let line = match tokio::time::timeout(self.silence, lines.next_line()).await {
-                Ok(Ok(Some(line))) => line,
+            let line = match tokio::time::timeout(self.silence, lines.next()).await {
+                Ok(Ok(Some(Spoken::Line(line)))) => line,
+                Ok(Ok(Some(Spoken::TooLong))) => {
+                    tracing::warn!(egress = %self.egress, "the composer says a line of more than {COMPOSER_LINE_BYTES} bytes");
+                    continue;
+                }
                 Ok(_) => return Ok(said),
                 Err(_) => return Err(Hangs),
             };
@@ -395,9 +411,13 @@ impl Composition {
     }
 
     async fn log(&self, stderr: impl AsyncRead + Unpin) -> String {
-        let mut lines = BufReader::new(stderr).lines();
+        let mut lines = Lines::new(stderr, COMPOSER_WORDS_BYTES);
         let mut last = VecDeque::new();
-        while let Ok(Some(line)) = lines.next_line().await {
+        while let Ok(Some(line)) = lines.next().await {
+            let line = match line {
+                Spoken::Line(line) => line,
+                Spoken::TooLong => "(a line that is too long)".to_owned(),
+            };
             tracing::debug!(egress = %self.egress, line, "the composer says");
             if last.len() == LAST_WORDS {
                 last.pop_front();

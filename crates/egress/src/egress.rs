@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prost::Message as _;
+use reelroom_limits::library::EGRESS_REQUEST_BYTES;
 use reelroom_media::MediaServer;
 use reelroom_media::record::Readable;
 use reelroom_protocol::ids::{EgressId, RoomName};
@@ -22,7 +24,7 @@ use crate::error::EgressError;
 use crate::job::{Job, NotActive, Notice, Start};
 use crate::reach::Reach;
 use crate::shared::{Entry, Shared, remove_dir, unix_ns};
-use crate::shelf::Shelf;
+use crate::shelf::{Shelf, ShelfError};
 use crate::store::JobStore;
 use crate::template::{self, Facts};
 use crate::{recovery, request, runner};
@@ -31,10 +33,10 @@ use crate::{recovery, request, runner};
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
 /// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
 const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
-/// A store that has not said by then whether it has a file does not answer, and somebody waits.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
-/// So many files of one path are told apart by a number.
-const MAX_NUMBER: u32 = 100;
+/// For so long recording waits for the store to say whether it has a file of that name.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
+/// So many files of one path are told apart by a number, and more of them by their egress ids.
+const MAX_NUMBER: u32 = 9;
 /// What nobody without its key can see or hear is not recorded as noise.
 const ENCRYPTED: &str =
     "this room is end-to-end encrypted: the server can neither see nor hear it, so it cannot be recorded";
@@ -102,7 +104,7 @@ impl Egress {
     /// # Errors
     /// As LiveKit answers: `not_found` without such a room, `invalid_argument`, `unimplemented`; `already_exists` while the room is
     /// being recorded to the same path; `resource_exhausted` when this machine has no room for another recording;
-    /// `permission_denied` for a file that the caller may not write, `unavailable` when the store cannot tell whether there is one.
+    /// `permission_denied` for a file that the caller may not write.
     pub(crate) async fn start_room_composite(
         &self,
         request: RoomCompositeEgressRequest,
@@ -114,6 +116,11 @@ impl Egress {
         }
         if let Some(refusal) = shared.disk.borrow().refusal() {
             return Err(TwirpError::new(TwirpCode::ResourceExhausted, refusal));
+        }
+        let bytes = request.encoded_len();
+        if bytes > EGRESS_REQUEST_BYTES {
+            let text = format!("the request has {bytes} bytes: {EGRESS_REQUEST_BYTES} at most");
+            return Err(TwirpError::new(TwirpCode::InvalidArgument, text));
         }
         let room_name = RoomName::from(request.room_name.as_str());
         let kinds: &[TrackType] =
@@ -130,10 +137,13 @@ impl Egress {
         let facts = Facts { room_name: &request.room_name, room_id: &room.sid, at };
         let mut plan = request::plan(&request, &facts)?;
         reach.check_path(&plan.key, &shared.config.participants_folder)?;
-        if *reach != Reach::Everything {
-            plan.key = self.unused(&plan.key).await?;
-        }
         let id = EgressId::generate(&mut rand::rng());
+        match tokio::time::timeout(LOOK_WITHIN, self.unused(&plan.key, &id)).await {
+            Ok(Ok(unused)) => plan.key = unused,
+            // Recording goes first: if the name turns out to be taken the file gets another one when it is stored.
+            Ok(Err(error)) => tracing::debug!(%error, "whether there is such a file is not known yet"),
+            Err(_) => tracing::debug!("the store does not say in time whether there is such a file"),
+        }
         let start = Start { id: &id, room: &room_name, room_id: &room.sid, request, plan, now_ns };
         let (job, stop) = shared.reserve(start)?;
         let info = job.info().clone();
@@ -155,19 +165,15 @@ impl Egress {
         }
     }
 
-    /// The path, or one like it that no file has: what a server's token replaces on purpose a participant's never does.
-    async fn unused(&self, key: &str) -> Result<String, TwirpError> {
-        let mut unused = key.to_owned();
-        for number in 2..=MAX_NUMBER {
-            let has = tokio::time::timeout(LOOK_WITHIN, self.shared.shelf.has(&unused)).await;
-            match has {
-                Ok(Ok(false)) => return Ok(unused),
-                Ok(Ok(true)) => unused = template::numbered(key, number),
-                Ok(Err(error)) => return Err(TwirpError::new(TwirpCode::Unavailable, error.to_string())),
-                Err(_) => return Err(TwirpError::new(TwirpCode::Unavailable, "the store does not answer")),
+    /// The path, or one like it that no file has: nothing is ever replaced.
+    async fn unused(&self, key: &str, id: &EgressId) -> Result<String, ShelfError> {
+        let numbers = (2..=MAX_NUMBER).map(|number| template::numbered(key, number));
+        for name in std::iter::once(key.to_owned()).chain(numbers) {
+            if !self.shared.shelf.has(&name).await? {
+                return Ok(name);
             }
         }
-        Err(TwirpError::new(TwirpCode::AlreadyExists, format!("{MAX_NUMBER} recordings are called {key:?}")))
+        Ok(template::unique(key, id.as_str(), 2))
     }
 
     async fn begin_capture(

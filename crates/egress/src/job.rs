@@ -188,6 +188,13 @@ impl Job {
         self.info.status()
     }
 
+    /// Its file gets another name.
+    pub(crate) fn rename(&mut self, key: String, now_ns: i64) {
+        self.plan.key.clone_from(&key);
+        self.change_file(|file| file.filename = key);
+        self.info.updated_at = now_ns;
+    }
+
     /// Why it ended before somebody stopped it.
     pub(crate) fn ended_early(&self) -> Option<&str> {
         self.ended_early.as_deref()

@@ -24,6 +24,8 @@ use crate::shelf::ShelfError;
 const TICK: Duration = Duration::from_millis(100);
 /// With nobody publishing, an empty room is recorded after this.
 const ACTIVE_AFTER: Duration = Duration::from_millis(500);
+/// A store that has a file under every name has none: it answers something else than what it is asked, and is asked again later.
+const MOST_NAMES: u32 = 8;
 /// A room is shown as being recorded no longer than this after its recording has ended: a file that takes longer is looked for later.
 const SHOWN_AT_MOST: Duration = Duration::from_secs(60);
 const LONGEST_UPLOAD_BACKOFF: Duration = Duration::from_secs(60);
@@ -312,6 +314,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
     let file = shared.composed_file(id);
     let mut backoff = shared.config.upload_backoff;
     let mut trouble: Option<String> = None;
+    let mut renamed = 1;
     loop {
         let job = shared.job(id)?;
         let info = job.info();
@@ -351,6 +354,14 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                 shared.store.flush().await;
                 discard(shared, id).await;
                 return None;
+            }
+            Err(ShelfError::Taken) if renamed < MOST_NAMES => {
+                let taken = job.plan().key.clone();
+                renamed += 1;
+                shared.rename(id, renamed);
+                let key = shared.job(id)?.plan().key.clone();
+                tracing::info!(egress = %id, taken, key, "another file has the recording's name, and it gets another one");
+                continue;
             }
             Err(error) => {
                 tracing::warn!(egress = %id, %error, "the recording could not be stored and is tried again");

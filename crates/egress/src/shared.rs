@@ -8,12 +8,13 @@
 //!
 //! Invariant: what stands here knows no route and no task; these know it.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, HashSet, btree_map};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use reelroom_limits::library::{EGRESSES_KEPT, EGRESSES_OF_A_ROOM};
 use reelroom_media::MediaServer;
 use reelroom_protocol::ids::EgressId;
 use reelroom_protocol::proto::{EgressInfo, EgressStatus, Room, WebhookEvent};
@@ -148,6 +149,14 @@ impl Shared {
         let place = (start.room_id.to_owned(), request::asked_path(&start.request).to_owned());
         match recording.entry(place) {
             btree_map::Entry::Vacant(place) => {
+                let of_room =
+                    |entry: &&Entry| captures(&entry.job) && entry.job.info().room_id == start.room_id;
+                if jobs.values().filter(of_room).count() >= EGRESSES_OF_A_ROOM {
+                    let text = format!(
+                        "this room is recorded {EGRESSES_OF_A_ROOM} times already, and no more at once"
+                    );
+                    return Err(TwirpError::new(TwirpCode::ResourceExhausted, text));
+                }
                 let running = jobs.values().filter(|entry| captures(&entry.job)).count() as u64;
                 if let Some(refusal) = self.estimate().refusal(running) {
                     tracing::warn!(running, refusal, "a recording was refused");
@@ -160,9 +169,13 @@ impl Shared {
                 return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
             }
         };
+        // Upper and lower case are one name on some disks.
         let is_taken = |key: &str| {
             let mut others = jobs.values().map(|entry| &entry.job);
-            others.any(|job| job.plan().key == key && job.status() != EgressStatus::EgressAborted)
+            let key = key.to_lowercase();
+            others.any(|job| {
+                job.plan().key.to_lowercase() == key && job.status() != EgressStatus::EgressAborted
+            })
         };
         let wanted = start.plan.key.clone();
         let mut number = 2;
@@ -175,6 +188,16 @@ impl Shared {
         let stop = Arc::clone(&entry.stop);
         jobs.insert(id, entry);
         Ok((job, stop))
+    }
+
+    /// Gives a job's file another name than a file of the store has, `attempt` being more each time.
+    pub(crate) fn rename(&self, id: &EgressId, attempt: u32) {
+        let mut jobs = self.lock();
+        if let Some(entry) = jobs.get_mut(id) {
+            let key = template::unique(&entry.job.plan().key, id.as_str(), attempt);
+            entry.job.rename(key, unix_ns());
+            self.store.put(id, &entry.job);
+        }
     }
 
     /// How many recordings may run at once.
@@ -218,11 +241,20 @@ impl Shared {
         self.lock().values().map(|entry| entry.job.clone()).collect()
     }
 
-    /// Forgets jobs that are over for long enough.
+    /// Forgets jobs that are over for long enough, and the oldest of too many.
     pub(crate) fn forget_old(&self) {
         let now_ns = unix_ns();
-        self.lock().retain(|id, entry| {
-            let is_forgotten = entry.is_forgotten(now_ns);
+        let mut jobs = self.lock();
+        let mut over: Vec<_> = jobs
+            .values()
+            .filter(|entry| !entry.job.is_active())
+            .map(|entry| (entry.job.info().ended_at, entry.job.info().egress_id.clone()))
+            .collect();
+        over.sort_unstable();
+        let surplus = over.len().saturating_sub(EGRESSES_KEPT);
+        let surplus: HashSet<String> = over.drain(..surplus).map(|(_, id)| id).collect();
+        jobs.retain(|id, entry| {
+            let is_forgotten = entry.is_forgotten(now_ns) || surplus.contains(id.as_str());
             if is_forgotten {
                 self.store.remove(id);
             }

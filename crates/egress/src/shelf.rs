@@ -25,6 +25,9 @@ pub enum ShelfError {
     /// It did not work; it is tried again.
     #[error("{0}")]
     Failed(String),
+    /// Another file has the name, and stays: this one needs another name.
+    #[error("another file has the name already")]
+    Taken,
     /// Somebody deleted it while it waited: nothing of it is kept.
     #[error("the recording was deleted before it was stored")]
     Deleted,
@@ -33,8 +36,8 @@ pub enum ShelfError {
 /// Takes finished recordings.
 #[async_trait]
 pub trait Shelf: Send + Sync + 'static {
-    /// Stores a recording and makes sure that it is there. May be called again for the same recording, also after a
-    /// restart, and then replaces what it stored before. The file stays where it is.
+    /// Stores a recording and makes sure that it is there. May be called again for the same recording, also after a restart: what it
+    /// stored before is as good. Another file is never replaced. The file stays where it is.
     ///
     /// # Errors
     /// Why it is not stored; the caller tries again later, unless it was deleted.

@@ -3,10 +3,11 @@
 //! One thread writes, in the order of the changes. Only [`JobStore::flush`] waits for it.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use reelroom_limits::library::SMALL_FILE_BYTES;
 use reelroom_protocol::ids::EgressId;
 use tokio::sync::oneshot;
 
@@ -34,7 +35,7 @@ impl JobStore {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            match fs::read(&path).and_then(|json| Ok(serde_json::from_slice(&json)?)) {
+            match read(&path).and_then(|json| Ok(serde_json::from_slice(&json)?)) {
                 Ok(job) => jobs.push(job),
                 Err(error) => tracing::warn!(path = %path.display(), %error, "a job's file cannot be read"),
             }
@@ -63,6 +64,13 @@ impl JobStore {
         let _ = self.orders.send(Order::Flush(done));
         let _ = waiting.await;
     }
+}
+
+/// A job's file; one that is larger than any is cut, and then no JSON.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut json = Vec::new();
+    File::open(path)?.take(SMALL_FILE_BYTES).read_to_end(&mut json)?;
+    Ok(json)
 }
 
 fn write_all(dir: &Path, queue: &mpsc::Receiver<Order>) {

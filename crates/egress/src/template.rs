@@ -81,11 +81,16 @@ fn visible(part: &str) -> String {
 }
 
 /// The same path with `-n` before the extension.
-pub(crate) fn numbered(path: &str, n: u32) -> String {
+pub(crate) fn numbered(path: &str, n: impl std::fmt::Display) -> String {
     match path.rsplit_once('.') {
         Some((stem, extension)) => format!("{stem}-{n}.{extension}"),
         None => format!("{path}-{n}"),
     }
+}
+
+/// The same path with the egress id in it: no other file has that.
+pub(crate) fn unique(path: &str, id: &str, n: u32) -> String {
+    if path.contains(id) { numbered(path, n) } else { numbered(path, id) }
 }
 
 /// One pass: what is substituted is not looked at again.

@@ -42,6 +42,8 @@ echo '{"state":"done","duration_ns":1234000000,"size_bytes":6}'
 struct TestShelf {
     refusals: Mutex<u32>,
     stored: Mutex<BTreeMap<String, Stored>>,
+    /// Files of others, of which the store tells only when one is stored.
+    hidden: Mutex<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +68,9 @@ impl Shelf for TestShelf {
             *refusals -= 1;
             return Err(ShelfError::Failed("no bucket".into()));
         }
+        if self.hidden.lock().unwrap().iter().any(|key| key == recording.key) {
+            return Err(ShelfError::Taken);
+        }
         let stored = Stored {
             content: fs::read(recording.file).unwrap(),
             room_name: recording.room_name.into(),
@@ -74,6 +79,10 @@ impl Shelf for TestShelf {
         };
         self.stored.lock().unwrap().insert(recording.key.into(), stored);
         Ok(Published { location: format!("/store/{}", recording.key), ..Published::default() })
+    }
+
+    async fn has(&self, key: &str) -> Result<bool, ShelfError> {
+        Ok(self.stored.lock().unwrap().contains_key(key))
     }
 }
 
@@ -465,6 +474,54 @@ async fn a_store_that_refuses_is_tried_until_it_takes_the_file() {
     let info = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
     assert!(info["error"].as_str().unwrap_or("").is_empty(), "the trouble is over: {info}");
     assert_eq!(bench.shelf.stored().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_keeps_its_name_whether_it_is_known_of_before_or_after() {
+    let bench = Bench::new(GOOD).await;
+    let record = async || {
+        let asked = json!({ "roomName": ROOM, "fileOutputs": [{ "filepath": "out" }] });
+        let info = bench.call("StartRoomCompositeEgress", asked).await.unwrap();
+        until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+        bench.stop(&id(&info)).await;
+        until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await
+    };
+    let file = |info: &Value, what: &str| info["fileResults"][0][what].as_str().unwrap().to_owned();
+    assert_eq!(file(&record().await, "filename"), "out.mp4");
+    assert_eq!(file(&record().await, "filename"), "out-2.mp4");
+    bench.shelf.hidden.lock().unwrap().push("out-3.mp4".into());
+    let third = record().await;
+    let unique = format!("out-3-{}.mp4", id(&third));
+    assert_eq!(
+        (file(&third, "filename"), file(&third, "location")),
+        (unique.clone(), format!("/store/{unique}"))
+    );
+    assert_eq!(bench.shelf.stored().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_room_and_one_request_may_ask_for_is_bounded() {
+    let bench = Bench::new(GOOD).await;
+    let asked = |path: String| json!({ "roomName": ROOM, "fileOutputs": [{ "filepath": path }] });
+    let long = asked("../".repeat(reelroom_limits::library::EGRESS_REQUEST_BYTES));
+    let refusal = bench.call("StartRoomCompositeEgress", long).await.unwrap_err();
+    assert_eq!(refusal.1["code"], "invalid_argument", "{refusal:?}");
+    let most = reelroom_limits::library::EGRESSES_OF_A_ROOM;
+    let mut started = Vec::new();
+    for n in 0..most {
+        started.push(id(&bench.call("StartRoomCompositeEgress", asked(n.to_string())).await.unwrap()));
+    }
+    let refusal = bench.call("StartRoomCompositeEgress", asked("one more".into())).await.unwrap_err();
+    assert_eq!(refusal.1["code"], "resource_exhausted");
+    assert!(refusal.1["msg"].as_str().unwrap().contains("8 times already"), "{refusal:?}");
+    for id in &started {
+        until(&bench.egress, id, "EGRESS_ACTIVE").await;
+        bench.stop(id).await;
+    }
+    for id in &started {
+        until(&bench.egress, id, "EGRESS_COMPLETE").await;
+    }
+    bench.call("StartRoomCompositeEgress", asked("one more".into())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,7 +51,11 @@ async fn main() -> Result<(), Failure> {
         recordings.len(),
         trouble.as_deref().unwrap_or("no trouble")
     ))?;
-    for recording in recordings.iter().filter(|recording| recording.id.starts_with("EG_try")) {
+    let ours: Vec<_> = recordings.iter().filter(|recording| recording.id.starts_with("EG_try")).collect();
+    if ours.len() != SIZES.len() || trouble.is_some() {
+        return Err("not all that was stored is listed as it was described".into());
+    }
+    for recording in ours {
         let file = library.file(&recording.name).await?;
         let range = file.size / 2..file.size / 2 + 100;
         let parts: Vec<_> = library.stream(&file, range.clone()).await?.collect().await;
@@ -71,7 +75,7 @@ async fn main() -> Result<(), Failure> {
     library.refresh().await?;
     let left = library.list(&ListQuery::default()).await?.recordings.len();
     say(&format!("{left} recordings are left"))?;
-    Ok(())
+    if left > 0 { Err("what was deleted is still listed".into()) } else { Ok(()) }
 }
 
 fn open(index: &Path) -> Result<Library, Failure> {

@@ -32,6 +32,23 @@ pub enum LibraryError {
         /// Why.
         reason: String,
     },
+    /// Another file has the name: nothing is replaced, so it needs another name.
+    #[error("another file is called {0:?} already, and nothing is replaced")]
+    Taken(String),
+    /// It is listed, and no request to the store can name it: only the store's own tools can.
+    #[error("{name:?} can be played, renamed or deleted by the store's own tools only: {reason}")]
+    Unnameable {
+        /// Which.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// So many search already that another one would only make all of them slower.
+    #[error("too many searches at once: try again in a moment")]
+    Busy,
+    /// The text to search for is too long.
+    #[error("a search takes at most {0} bytes")]
+    LongSearch(usize),
     /// Somebody deleted it before it was stored.
     #[error("the recording {0:?} was deleted before it was stored")]
     Deleted(String),

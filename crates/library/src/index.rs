@@ -4,22 +4,30 @@
 //!
 //! - One row per name. A row says which objects it was read from, so that it is read again when they change.
 //! - What is being recorded is known only as long as the program runs: such rows are forgotten when the index is opened.
+//! - Lists and searches read by connections of their own: nobody who lists waits for whoever searches or writes, and searches wait in a
+//!   queue of bounded length.
 //! - What waits to be stored, or does not any more because it was deleted, and which uploads are under way, is known nowhere
 //!   else: these tables outlive the others.
 
+mod readers;
+mod waiting;
+
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use reelroom_limits::library::{SEARCHES_AT_ONCE, SEARCHES_WAITING};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::error::LibraryError;
-use crate::outbox::Waiting;
 use crate::query::{ListQuery, Page, Position, SortKey, Value};
 use crate::recording::{Recording, Status};
+use readers::{Readers, blocking};
+pub(crate) use waiting::Discarded;
+
+/// Pages of the list that are read at once.
+const LISTS_AT_ONCE: usize = 2;
 
 /// Raised when the table changes: an older index is thrown away and read again from the store.
 const VERSION: i64 = 3;
@@ -47,7 +55,7 @@ const SCHEMA: &str = "
         last_error TEXT, failing_since_ms INTEGER, next_try_at_ms INTEGER
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS discarded (
-        key TEXT PRIMARY KEY, file BLOB NOT NULL, is_clean INTEGER NOT NULL
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, is_clean INTEGER NOT NULL, size INTEGER, id TEXT NOT NULL DEFAULT ''
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS multipart_uploads (
         place TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (place, id)
@@ -61,6 +69,8 @@ const COLUMNS: &str = "name, id, room_name, room_id, started_at_ms, status, dura
 #[derive(Clone)]
 pub(crate) struct Index {
     connection: Arc<Mutex<Connection>>,
+    lists: Readers,
+    searches: Readers,
 }
 
 /// What a row was read from.
@@ -72,16 +82,6 @@ pub(crate) struct Origin {
     pub(crate) generation: i64,
     pub(crate) status: Status,
     pub(crate) in_backup: bool,
-}
-
-/// A recording that was deleted before it was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Discarded {
-    pub(crate) key: String,
-    /// Its local copy.
-    pub(crate) file: PathBuf,
-    /// Nothing of it is in the store.
-    pub(crate) is_clean: bool,
 }
 
 impl Index {
@@ -103,7 +103,11 @@ impl Index {
             }
             Err(error) => return Err(index_error(error)),
         };
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            lists: Readers::new(file, LISTS_AT_ONCE, usize::MAX),
+            searches: Readers::new(file, SEARCHES_AT_ONCE, SEARCHES_WAITING),
+        })
     }
 
     /// Writes a row. Others that stand for the same recording in the making are replaced by it.
@@ -161,12 +165,13 @@ impl Index {
 
     pub(crate) async fn by_name(&self, name: &str) -> Result<Option<Recording>, LibraryError> {
         let name = name.to_owned();
-        self.run(move |db| {
-            db.prepare_cached(&format!("SELECT {COLUMNS} FROM recordings WHERE name = ?1"))?
-                .query_row(params![name], recording)
-                .optional()
-        })
-        .await
+        self.lists
+            .run(move |db| {
+                db.prepare_cached(&format!("SELECT {COLUMNS} FROM recordings WHERE name = ?1"))?
+                    .query_row(params![name], recording)
+                    .optional()
+            })
+            .await
     }
 
     pub(crate) async fn with_status(&self, status: Status) -> Result<Vec<Recording>, LibraryError> {
@@ -190,158 +195,19 @@ impl Index {
         .await
     }
 
-    /// What waits to be stored.
-    pub(crate) fn outbox(&self) -> Result<Vec<Waiting>, LibraryError> {
-        let db = self.connection.lock().expect("no code panics while it holds the index");
-        let read = || {
-            db.prepare_cached(
-                "SELECT key, file, size, attempts, last_error, failing_since_ms, next_try_at_ms FROM outbox",
-            )?
-            .query_map([], |row| {
-                Ok(Waiting {
-                    key: row.get(0)?,
-                    file: PathBuf::from(OsString::from_vec(row.get(1)?)),
-                    size: row.get::<_, i64>(2)?.unsigned_abs(),
-                    attempts: row.get(3)?,
-                    last_error: row.get(4)?,
-                    failing_since_ms: row.get(5)?,
-                    next_try_at_ms: row.get(6)?,
-                })
-            })?
-            .collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(index_error)
-    }
-
-    /// Writes down what waits to be stored.
-    pub(crate) async fn keep_waiting(&self, waiting: Waiting) -> Result<(), LibraryError> {
-        self.run(move |db| {
-            db.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-                params![
-                    waiting.key,
-                    waiting.file.as_os_str().as_bytes(),
-                    stored(Some(waiting.size)),
-                    waiting.attempts,
-                    waiting.last_error,
-                    waiting.failing_since_ms,
-                    waiting.next_try_at_ms,
-                ],
-            )
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// It waits no longer.
-    pub(crate) async fn forget_waiting(&self, key: &str) -> Result<(), LibraryError> {
-        let key = key.to_owned();
-        self.run(move |db| db.execute("DELETE FROM outbox WHERE key = ?1", params![key])).await?;
-        Ok(())
-    }
-
-    /// Somebody deleted what was to be stored.
-    pub(crate) async fn discard(&self, key: &str, file: &Path) -> Result<(), LibraryError> {
-        let (key, file) = (key.to_owned(), file.to_owned());
-        self.run(move |db| {
-            let change = db.transaction()?;
-            change.execute(
-                "INSERT OR REPLACE INTO discarded (key, file, is_clean) VALUES (?1, ?2, FALSE)",
-                params![key, file.as_os_str().as_bytes()],
-            )?;
-            change.execute("DELETE FROM outbox WHERE key = ?1", params![key])?;
-            change.commit()
-        })
-        .await
-    }
-
-    /// What an upload has left of it in the store is deleted.
-    pub(crate) async fn discarded_is_clean(&self, key: &str) -> Result<(), LibraryError> {
-        let key = key.to_owned();
-        self.run(move |db| db.execute("UPDATE discarded SET is_clean = TRUE WHERE key = ?1", params![key]))
-            .await?;
-        Ok(())
-    }
-
-    pub(crate) async fn forget_discarded(&self, key: &str) -> Result<(), LibraryError> {
-        let key = key.to_owned();
-        self.run(move |db| db.execute("DELETE FROM discarded WHERE key = ?1", params![key])).await?;
-        Ok(())
-    }
-
-    pub(crate) async fn is_discarded(&self, key: &str, file: &Path) -> Result<bool, LibraryError> {
-        let (key, file) = (key.to_owned(), file.to_owned());
-        self.run(move |db| {
-            db.prepare_cached("SELECT 1 FROM discarded WHERE key = ?1 AND file = ?2")?
-                .exists(params![key, file.as_os_str().as_bytes()])
-        })
-        .await
-    }
-
-    /// All that were deleted before they were stored, and whose local copies there may still be.
-    pub(crate) fn discarded(&self) -> Result<Vec<Discarded>, LibraryError> {
-        let db = self.connection.lock().expect("no code panics while it holds the index");
-        discarded(&db).map_err(index_error)
-    }
-
-    pub(crate) async fn unclean(&self) -> Result<Vec<Discarded>, LibraryError> {
-        let all = self.run(|db| discarded(db)).await?;
-        Ok(all.into_iter().filter(|gone| !gone.is_clean).collect())
-    }
-
-    /// Forgets those of which nothing is left anywhere.
-    pub(crate) fn forget_discarded_without(
-        &self,
-        is_there: impl Fn(&Path) -> bool,
-    ) -> Result<(), LibraryError> {
-        for gone in self.discarded()?.into_iter().filter(|gone| gone.is_clean && !is_there(&gone.file)) {
-            let db = self.connection.lock().expect("no code panics while it holds the index");
-            db.execute("DELETE FROM discarded WHERE key = ?1", params![gone.key]).map_err(index_error)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn add_multipart(
-        &self,
-        place: &'static str,
-        key: &str,
-        id: &str,
-    ) -> Result<(), LibraryError> {
-        let (key, id) = (key.to_owned(), id.to_owned());
-        self.run(move |db| {
-            db.execute(
-                "INSERT OR REPLACE INTO multipart_uploads (place, id, key) VALUES (?1, ?2, ?3)",
-                params![place, id, key],
-            )
-        })
-        .await?;
-        Ok(())
-    }
-
-    pub(crate) async fn remove_multipart(&self, place: &'static str, id: &str) -> Result<(), LibraryError> {
-        let id = id.to_owned();
-        self.run(move |db| {
-            db.execute("DELETE FROM multipart_uploads WHERE place = ?1 AND id = ?2", params![place, id])
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// Keys and ids of the uploads that are under way, or were left.
-    pub(crate) async fn multiparts(
-        &self,
-        place: &'static str,
-    ) -> Result<Vec<(String, String)>, LibraryError> {
-        self.run(move |db| {
-            db.prepare_cached("SELECT key, id FROM multipart_uploads WHERE place = ?1")?
-                .query_map(params![place], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-        .await
-    }
-
     pub(crate) async fn remove(&self, name: &str) -> Result<(), LibraryError> {
         let name = name.to_owned();
         self.run(move |db| db.execute("DELETE FROM recordings WHERE name = ?1", params![name])).await?;
+        Ok(())
+    }
+
+    /// Removes a row of a recording, and no other one's of that name.
+    pub(crate) async fn remove_of(&self, name: &str, id: &str) -> Result<(), LibraryError> {
+        let (name, id) = (name.to_owned(), id.to_owned());
+        self.run(move |db| {
+            db.execute("DELETE FROM recordings WHERE name = ?1 AND id = ?2", params![name, id])
+        })
+        .await?;
         Ok(())
     }
 
@@ -409,12 +275,13 @@ impl Index {
 
     /// How many there are of each status.
     pub(crate) async fn counts(&self) -> Result<HashMap<Status, u64>, LibraryError> {
-        self.run(|db| {
-            db.prepare_cached("SELECT status, count(*) FROM recordings GROUP BY status")?
-                .query_map([], |row| Ok((status(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
-                .collect()
-        })
-        .await
+        self.lists
+            .run(|db| {
+                db.prepare_cached("SELECT status, count(*) FROM recordings GROUP BY status")?
+                    .query_map([], |row| Ok((status(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
+                    .collect()
+            })
+            .await
     }
 
     pub(crate) async fn page(&self, query: &ListQuery) -> Result<Page, LibraryError> {
@@ -423,25 +290,27 @@ impl Index {
             query.cursor.as_deref().map(|cursor| Position::from_cursor(cursor, sort)).transpose()?;
         let (sql, values) = select(query, position);
         let limit = query.limit.max(1);
-        self.run(move |db| {
-            let mut recordings: Vec<Recording> = db
-                .prepare_cached(&sql)?
-                .query_map(params_from_iter(values), recording)?
-                .collect::<Result<_, _>>()?;
-            let next_cursor = (recordings.len() > limit).then(|| {
-                recordings.truncate(limit);
-                let last = &recordings[limit - 1];
-                let value = match sort.key {
-                    SortKey::StartedAt => Value::Number(last.started_at_ms),
-                    SortKey::Duration => Value::Number(stored(last.duration_ms)),
-                    SortKey::Size => Value::Number(stored(last.size)),
-                    SortKey::RoomName => Value::Text(folded(&last.room_name)),
-                };
-                Position::new(sort, value, &last.name).to_cursor()
-            });
-            Ok(Page { recordings, next_cursor })
-        })
-        .await
+        let readers = if query.text.is_some() { &self.searches } else { &self.lists };
+        readers
+            .run(move |db| {
+                let mut recordings: Vec<Recording> = db
+                    .prepare_cached(&sql)?
+                    .query_map(params_from_iter(values), recording)?
+                    .collect::<Result<_, _>>()?;
+                let next_cursor = (recordings.len() > limit).then(|| {
+                    recordings.truncate(limit);
+                    let last = &recordings[limit - 1];
+                    let value = match sort.key {
+                        SortKey::StartedAt => Value::Number(last.started_at_ms),
+                        SortKey::Duration => Value::Number(stored(last.duration_ms)),
+                        SortKey::Size => Value::Number(stored(last.size)),
+                        SortKey::RoomName => Value::Text(folded(&last.room_name)),
+                    };
+                    Position::new(sort, value, &last.name).to_cursor()
+                });
+                Ok(Page { recordings, next_cursor })
+            })
+            .await
     }
 
     async fn run<T: Send + 'static>(
@@ -449,16 +318,11 @@ impl Index {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LibraryError> {
         let connection = Arc::clone(&self.connection);
-        let working = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mut connection = connection.lock().expect("no code panics while it holds the index");
             work(&mut connection)
-        });
-        match working.await {
-            Ok(done) => done.map_err(index_error),
-            // The runtime ends, and with it whoever waits here.
-            Err(error) if error.is_cancelled() => std::future::pending().await,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        })
+        .await
     }
 }
 
@@ -575,15 +439,6 @@ fn recording(row: &Row<'_>) -> rusqlite::Result<Recording> {
     })
 }
 
-fn discarded(db: &Connection) -> rusqlite::Result<Vec<Discarded>> {
-    db.prepare_cached("SELECT key, file, is_clean FROM discarded")?
-        .query_map([], |row| {
-            let file = PathBuf::from(OsString::from_vec(row.get(1)?));
-            Ok(Discarded { key: row.get(0)?, file, is_clean: row.get(2)? })
-        })?
-        .collect()
-}
-
 fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error| {
@@ -601,9 +456,21 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
         connection.execute_batch(SCHEMA)?;
         connection.pragma_update(None, "user_version", VERSION)?;
     }
+    widen(&connection)?;
     connection
         .execute("DELETE FROM recordings WHERE status IN ('starting', 'recording', 'finishing')", [])?;
     Ok(connection)
+}
+
+/// What was kept by an older version gets the columns that came since.
+fn widen(connection: &Connection) -> rusqlite::Result<()> {
+    let known = "SELECT 1 FROM pragma_table_info('discarded') WHERE name = 'id'";
+    if !connection.prepare(known)?.exists([])? {
+        connection.execute_batch(
+            "ALTER TABLE discarded ADD COLUMN size INTEGER; ALTER TABLE discarded ADD COLUMN id TEXT NOT NULL DEFAULT '';",
+        )?;
+    }
+    Ok(())
 }
 
 fn is_damaged(error: &rusqlite::Error) -> bool {

@@ -46,7 +46,7 @@ pub use outbox::{Upload, UploadState};
 pub use publication::{Publication, Published};
 pub use query::{ListQuery, Page, Sort, SortKey, UnknownSort};
 pub use recording::{Recording, Status, UnknownStatus};
-pub use store::{Limits, ListingTrouble, Object, S3Config, Store, StoreConfig};
+pub use store::{FolderConfig, Limits, ListingTrouble, Object, Readers, S3Config, Store, StoreConfig};
 
 #[cfg(test)]
 #[path = "../tests/common/s3.rs"]

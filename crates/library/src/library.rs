@@ -1,10 +1,12 @@
 //! The library itself: publishes, lists, finds, reads and deletes recordings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reelroom_limits::library::SEARCH_BYTES;
 
 use crate::error::LibraryError;
 use crate::growing::Unfinisheds;
@@ -111,6 +113,8 @@ struct State {
     listing: ListingTrouble,
     /// What was deleted, and during which scan.
     deleted: HashMap<String, i64>,
+    /// What stays in the backup store because the first one has another file of that name; told once.
+    kept_back: HashSet<String>,
 }
 
 impl Library {
@@ -194,7 +198,11 @@ impl Library {
         let is_noted = shared.index.note(recording.clone(), String::new(), shared.generation()).await?;
         if is_failed && is_noted && beside == Beside::Sidecar && sidecar::is_recording(&recording.name) {
             let json = Sidecar::of_failed(&recording).to_json();
-            if let Err(error) = shared.store.write(&sidecar::own(&recording.name), json).await {
+            // One that is there tells of another recording, or of this very failure.
+            let noted = shared.store.create(&sidecar::own(&recording.name), json).await;
+            if let Err(error) = noted
+                && !matches!(error, LibraryError::Taken(_))
+            {
                 tracing::warn!(%error, recording = recording.name, "a failed recording cannot be noted in the store");
             }
         }
@@ -238,8 +246,12 @@ impl Library {
     /// A page of the list. While the store fails, what was known of it is shown.
     ///
     /// # Errors
-    /// [`LibraryError::BadCursor`], [`LibraryError::Index`]; [`LibraryError::Store`] when the store has never been read.
+    /// [`LibraryError::BadCursor`], [`LibraryError::LongSearch`], [`LibraryError::Busy`], [`LibraryError::Index`];
+    /// [`LibraryError::Store`] when the store has never been read.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, LibraryError> {
+        if query.text.as_ref().is_some_and(|text| text.len() > SEARCH_BYTES) {
+            return Err(LibraryError::LongSearch(SEARCH_BYTES));
+        }
         let shared = &self.shared;
         let refreshed_at = shared.state().refreshed_at;
         match refreshed_at {
@@ -372,7 +384,8 @@ impl Library {
     /// Deletes a recording with everything beside it. One that waits to be stored waits no longer, and is not stored.
     ///
     /// # Errors
-    /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Store`].
+    /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Unnameable`],
+    /// [`LibraryError::Store`].
     pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
         let shared = &self.shared;
         let recording = self.find(name).await?;
@@ -381,6 +394,9 @@ impl Library {
         }
         if recording.upload.is_some() && self.discard(&recording).await? {
             return Ok(());
+        }
+        if let Some(reason) = shared.store.why_unnameable(name) {
+            return Err(LibraryError::Unnameable { name: name.to_owned(), reason });
         }
         shared.state().deleted.insert(name.to_owned(), i64::MAX);
         let deleted = self.delete_objects(&recording).await;
@@ -398,7 +414,7 @@ impl Library {
         let (shared, name) = (&self.shared, recording.name.as_str());
         let key = shared.key_of(name);
         let Some(file) = shared.outbox.file(&key) else { return Ok(false) };
-        shared.index.discard(&key, &file).await?;
+        shared.index.discard(&key, &file, recording.size, &recording.id).await?;
         if !shared.outbox.discard(&key) {
             // It has been stored in this very moment.
             shared.index.forget_discarded(&key).await?;

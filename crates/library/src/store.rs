@@ -9,10 +9,12 @@
 //! - What [`Store::put_file`] says is stored has been read back, and is byte for byte what was sent. No store is believed:
 //!   neither its size nor its checksum tells what it will give back.
 //! - A listing has everything that could be read; what could not is told, and costs nothing else.
+//! - A recording takes no other file's name: [`Store::put_file`] and [`Store::create`] never replace anything.
 
 mod folder;
 mod limits;
 mod listing;
+mod refusal;
 mod s3;
 mod upload;
 
@@ -23,16 +25,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutMode};
 use reelroom_limits::library::SMALL_FILE_BYTES;
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::ReaderStream;
 
 use crate::error::LibraryError;
+use folder::{Existing, Folder};
+pub use folder::{FolderConfig, Readers};
 pub use limits::Limits;
 use limits::within;
 pub use listing::ListingTrouble;
 pub(crate) use listing::{Listed, Odd, Scope, Unread};
+use refusal::{is_nothing, of, refused, store_error, unreadable, unwritten, why_odd};
 use s3::S3;
 pub use s3::S3Config;
 pub(crate) use upload::{Journal, Progress, Proof, Source};
@@ -42,31 +48,38 @@ const MAX_KEY_BYTES: usize = 1000;
 const MAX_SEGMENT_BYTES: usize = 240;
 /// Of what others wrote under longer names; a file system's paths have 4096.
 const MAX_FOREIGN_KEY_BYTES: usize = 4096;
-const MAX_REASON_CHARS: usize = 400;
 /// A folder is listed in one go, and may take as long as so many other calls.
 const LISTING_CALLS: u32 = 12;
+const READ_BYTES: usize = 256 * 1024;
 
 /// Which store.
 #[derive(Clone, Debug)]
 pub enum StoreConfig {
     /// A folder.
-    Local {
-        /// Made where it is missing.
-        root: PathBuf,
-    },
+    Local(FolderConfig),
     /// A bucket.
     S3(S3Config),
+}
+
+impl StoreConfig {
+    /// A folder of which only this user reads anything.
+    pub fn folder(root: impl Into<PathBuf>) -> Self {
+        Self::Local(FolderConfig { root: root.into(), ..FolderConfig::default() })
+    }
 }
 
 /// The store of recordings.
 #[derive(Clone)]
 pub struct Store {
-    objects: Arc<dyn ObjectStore>,
-    s3: Option<Arc<S3>>,
-    /// The folder, of a local store.
-    root: Option<PathBuf>,
+    kind: Kind,
     prefix: Path,
     limits: Limits,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Folder(Arc<Folder>),
+    Bucket(Arc<S3>),
 }
 
 /// An object as listed.
@@ -93,33 +106,29 @@ impl Store {
     /// [`LibraryError::Store`] when the folder or the settings cannot be used. S3 itself is not asked yet.
     pub fn open(config: &StoreConfig, prefix: &str, limits: Limits) -> Result<Self, LibraryError> {
         let prefix = Path::parse(prefix.trim_matches('/')).map_err(store_error)?;
-        match config {
-            StoreConfig::Local { root } => {
-                std::fs::create_dir_all(root)
-                    .map_err(|source| LibraryError::Local { path: root.display().to_string(), source })?;
-                let objects = LocalFileSystem::new_with_prefix(root).map_err(store_error)?.with_fsync(true);
-                let root = root.canonicalize().unwrap_or_else(|_| root.clone());
-                Ok(Self { objects: Arc::new(objects), s3: None, root: Some(root), prefix, limits })
+        let kind = match config {
+            StoreConfig::Local(config) => {
+                let opened = Folder::open(config);
+                let local = |source| LibraryError::Local { path: config.root.display().to_string(), source };
+                Kind::Folder(Arc::new(opened.map_err(local)?))
             }
-            StoreConfig::S3(config) => {
-                let s3 = Arc::new(S3::open(config, limits)?);
-                let objects = Arc::clone(&s3.objects) as Arc<dyn ObjectStore>;
-                Ok(Self { objects, s3: Some(s3), root: None, prefix, limits })
-            }
-        }
+            StoreConfig::S3(config) => Kind::Bucket(Arc::new(S3::open(config, limits)?)),
+        };
+        Ok(Self { kind, prefix, limits })
     }
 
     /// The folder, or the bucket's URL.
     pub fn base(&self) -> String {
-        match (&self.s3, &self.root) {
-            (Some(s3), _) => s3.url(),
-            (None, root) => root.as_deref().unwrap_or(std::path::Path::new("")).display().to_string(),
+        match &self.kind {
+            Kind::Bucket(s3) => s3.url(),
+            Kind::Folder(folder) => folder.base().display().to_string(),
         }
     }
 
     /// Scheme and host of presigned URLs; `None` on local disk.
     pub fn origin(&self) -> Option<String> {
-        Some(url::Url::parse(&self.s3.as_ref()?.url()).ok()?.origin().ascii_serialization())
+        let Kind::Bucket(s3) = &self.kind else { return None };
+        Some(url::Url::parse(&s3.url()).ok()?.origin().ascii_serialization())
     }
 
     /// Where an object stands, as LiveKit's `FileInfo.location` says it.
@@ -127,7 +136,11 @@ impl Store {
     /// # Errors
     /// [`LibraryError::BadName`].
     pub fn location(&self, name: &str) -> Result<String, LibraryError> {
-        Ok(format!("{}/{}", self.base(), self.path_to_write(name)?))
+        let path = self.path_to_write(name)?;
+        Ok(match &self.kind {
+            Kind::Bucket(s3) => format!("{}/{path}", s3.url()),
+            Kind::Folder(folder) => folder.path(path.as_ref()).display().to_string(),
+        })
     }
 
     /// The same store, from another prefix on.
@@ -145,9 +158,9 @@ impl Store {
     /// # Errors
     /// [`LibraryError::Store`] when nothing at all could be read.
     pub(crate) async fn list(&self) -> Result<Option<Listed>, LibraryError> {
-        match &self.s3 {
-            Some(s3) => self.list_bucket(s3).await.map(Some),
-            None => self.list_folder().await,
+        match &self.kind {
+            Kind::Bucket(s3) => self.list_bucket(s3).await.map(Some),
+            Kind::Folder(folder) => self.list_folder(folder).await,
         }
     }
 
@@ -191,11 +204,13 @@ impl Store {
         }
     }
 
-    async fn list_folder(&self) -> Result<Option<Listed>, LibraryError> {
-        let folder = self.folder();
-        let listing = tokio::task::spawn_blocking(move || match folder::list(&folder) {
-            Ok(listed) => Ok(listed),
-            Err(source) => Err(LibraryError::Local { path: folder.display().to_string(), source }),
+    async fn list_folder(&self, folder: &Arc<Folder>) -> Result<Option<Listed>, LibraryError> {
+        let (folder, prefix) = (Arc::clone(folder), self.prefix.clone());
+        let listing = tokio::task::spawn_blocking(move || {
+            folder.list(prefix.as_ref()).map_err(|source| LibraryError::Local {
+                path: folder.path(prefix.as_ref()).display().to_string(),
+                source,
+            })
         });
         let limit = self.limits.call.saturating_mul(LISTING_CALLS);
         let listed = within(limit, listing).await?.map_err(store_error)?;
@@ -219,15 +234,15 @@ impl Store {
     /// # Errors
     /// [`LibraryError::Store`].
     pub async fn check(&self) -> Result<(), LibraryError> {
-        if let Some(s3) = &self.s3 {
-            return self.call(s3.page(&self.key_prefix(), None, Some(1))).await.flatten().map(drop);
+        match &self.kind {
+            Kind::Bucket(s3) => {
+                self.call(s3.page(&self.key_prefix(), None, Some(1))).await.flatten().map(drop)
+            }
+            Kind::Folder(folder) => {
+                let checked = self.on_disk(folder, self.limits.call, Folder::check).await?;
+                checked.map_err(|error| LibraryError::Store(error.to_string()))
+            }
         }
-        let root = self.root.clone().unwrap_or_default();
-        let reading = tokio::task::spawn_blocking(move || match std::fs::read_dir(&root) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(LibraryError::Store(format!("cannot read {}: {error}", root.display()))),
-        });
-        self.call(reading).await?.map_err(store_error)?
     }
 
     /// What is known of an object.
@@ -235,9 +250,19 @@ impl Store {
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn head(&self, name: &str) -> Result<Object, LibraryError> {
-        let path = self.file(name).await?;
-        let meta = self.call(self.objects.head(&path)).await?.map_err(|error| of(name, error))?;
-        self.object(&meta).ok_or_else(|| LibraryError::BadName(name.to_owned()))
+        let path = self.path(name)?;
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let looking = move |folder: &Folder| folder.look(path.as_ref());
+                let seen = self.on_disk(folder, self.limits.call, looking).await?;
+                let seen = seen.map_err(|error| unreadable(name, &error))?;
+                Ok(Object::new(name, seen.size, Some(seen.etag), seen.modified_ms))
+            }
+            Kind::Bucket(s3) => {
+                let meta = self.call(s3.objects.head(&path)).await?.map_err(|error| of(name, error))?;
+                self.object(&meta).ok_or_else(|| LibraryError::BadName(name.to_owned()))
+            }
+        }
     }
 
     /// A small object, whole.
@@ -245,20 +270,30 @@ impl Store {
     /// # Errors
     /// As [`Store::head`]; [`LibraryError::Unreadable`] for one that is not small.
     pub async fn read(&self, name: &str) -> Result<Bytes, LibraryError> {
-        let path = self.file(name).await?;
+        const MOST: usize = SMALL_FILE_BYTES as usize;
+        let path = self.path(name)?;
+        let too_large = || LibraryError::Unreadable {
+            name: name.to_owned(),
+            reason: format!("it has more than the {SMALL_FILE_BYTES} bytes that a description may have"),
+        };
+        let s3 = match &self.kind {
+            Kind::Bucket(s3) => s3,
+            Kind::Folder(folder) => {
+                let reading = move |folder: &Folder| folder.read_at(path.as_ref(), 0, MOST + 1);
+                let bytes = self.on_disk(folder, self.limits.call, reading).await?;
+                let bytes = bytes.map_err(|error| unreadable(name, &error))?;
+                return if bytes.len() > MOST { Err(too_large()) } else { Ok(bytes.into()) };
+            }
+        };
         let reading = async {
-            let got = self.objects.get(&path).await.map_err(|error| of(name, error))?;
+            let got = s3.objects.get(&path).await.map_err(|error| of(name, error))?;
             let (size, mut stream, mut bytes) = (got.meta.size, got.into_stream(), Vec::new());
-            let too_large = || LibraryError::Unreadable {
-                name: name.to_owned(),
-                reason: format!("it has more than the {SMALL_FILE_BYTES} bytes that a description may have"),
-            };
             if size > SMALL_FILE_BYTES {
                 return Err(too_large());
             }
             while let Some(some) = stream.next().await {
                 let some = some.map_err(|error| of(name, error))?;
-                if bytes.len() + some.len() > SMALL_FILE_BYTES as usize {
+                if bytes.len() + some.len() > MOST {
                     return Err(too_large());
                 }
                 bytes.extend_from_slice(&some);
@@ -273,8 +308,18 @@ impl Store {
     /// # Errors
     /// As [`Store::head`].
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, LibraryError> {
-        let path = self.file(name).await?;
-        self.call(self.objects.get_range(&path, range)).await?.map_err(|error| of(name, error))
+        let path = self.path(name)?;
+        match &self.kind {
+            Kind::Bucket(s3) => {
+                self.call(s3.objects.get_range(&path, range)).await?.map_err(|error| of(name, error))
+            }
+            Kind::Folder(folder) => {
+                let most = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+                let reading = move |folder: &Folder| folder.read_at(path.as_ref(), range.start, most);
+                let bytes = self.on_disk(folder, self.limits.call, reading).await?;
+                Ok(bytes.map_err(|error| unreadable(name, &error))?.into())
+            }
+        }
     }
 
     /// Bytes of an object, as they come. The range has to lie within it.
@@ -290,16 +335,43 @@ impl Store {
         if range.is_empty() {
             return Ok(futures::stream::empty().boxed());
         }
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            if_match: object.match_by.clone(),
-            ..GetOptions::default()
+        let path = self.path(name)?;
+        let bytes = match &self.kind {
+            Kind::Folder(folder) => {
+                let start = range.start;
+                let opening = move |folder: &Folder| {
+                    let (mut file, seen) = folder.read(path.as_ref())?;
+                    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(start))?;
+                    Ok((file, seen))
+                };
+                let opened = self.on_disk(folder, self.limits.call, opening).await?;
+                let (file, seen) = opened.map_err(|error: std::io::Error| unreadable(name, &error))?;
+                if seen.etag != object.etag {
+                    return Err(LibraryError::NotFound(name.to_owned()));
+                }
+                let file = tokio::fs::File::from_std(file).take(range.end - range.start);
+                let bytes = ReaderStream::with_capacity(file, READ_BYTES);
+                bytes.map(|bytes| bytes.map_err(|error| LibraryError::Store(error.to_string()))).boxed()
+            }
+            Kind::Bucket(s3) => {
+                let options = GetOptions {
+                    range: Some(GetRange::Bounded(range)),
+                    if_match: object.match_by.clone(),
+                    ..GetOptions::default()
+                };
+                let got = self.call(s3.objects.get_opts(&path, options)).await?;
+                let got = got.map_err(|error| of(name, error))?;
+                // Some servers take no notice of what was asked for.
+                let is_another = got.meta.e_tag.as_ref().is_some_and(|tag| plain_tag(tag) != object.etag);
+                if object.match_by.is_some() && is_another {
+                    return Err(LibraryError::NotFound(name.to_owned()));
+                }
+                got.into_stream().map(|bytes| bytes.map_err(store_error)).boxed()
+            }
         };
-        let path = self.file(name).await?;
-        let got = self.call(self.objects.get_opts(&path, options)).await?.map_err(|error| of(name, error))?;
         let stall = self.limits.stall;
-        let bytes = futures::stream::try_unfold(got.into_stream(), move |mut bytes| async move {
-            let next = within(stall, bytes.next()).await?.transpose().map_err(store_error)?;
+        let bytes = futures::stream::try_unfold(bytes, move |mut bytes| async move {
+            let next = within(stall, bytes.next()).await?.transpose()?;
             Ok(next.map(|next| (next, bytes)))
         });
         Ok(bytes.boxed())
@@ -310,10 +382,42 @@ impl Store {
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn write(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
-        let (path, bytes) = (self.path_to_write(name)?, bytes.into());
+        self.write_small(name, bytes.into(), Existing::Goes).await.map(drop)
+    }
+
+    /// Stores a small object where nothing has its name.
+    ///
+    /// # Errors
+    /// As [`Store::write`]; [`LibraryError::Taken`].
+    pub async fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
+        self.write_small(name, bytes.into(), Existing::Stays).await.map(drop)
+    }
+
+    /// The tag that the store answers, if any.
+    async fn write_small(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        existing: Existing,
+    ) -> Result<Option<String>, LibraryError> {
+        let path = self.path_to_write(name)?;
         let limit = self.limits.transfer(bytes.len());
-        within(limit, self.objects.put(&path, bytes.into())).await?.map_err(store_error)?;
-        Ok(())
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let writing = move |folder: &Folder| folder.write(path.as_ref(), &bytes, existing);
+                let seen = self.on_disk(folder, limit, writing).await?;
+                seen.map(|seen| Some(seen.etag)).map_err(|error| unwritten(name, &error))
+            }
+            Kind::Bucket(s3) => {
+                let mode = match existing {
+                    Existing::Goes => PutMode::Overwrite,
+                    Existing::Stays => PutMode::Create,
+                };
+                let putting = s3.objects.put_opts(&path, bytes.into(), mode.into());
+                let put = within(limit, putting).await?.map_err(|error| refused(name, error))?;
+                Ok(put.e_tag.as_deref().map(plain_tag))
+            }
+        }
     }
 
     /// Stores a small object, and makes sure that it is there as it was given.
@@ -335,9 +439,18 @@ impl Store {
     /// [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
         let path = self.path(name)?;
-        match self.call(self.objects.delete(&path)).await? {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(store_error(error)),
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let deleting = move |folder: &Folder| folder.delete(path.as_ref());
+                match self.on_disk(folder, self.limits.call, deleting).await? {
+                    Err(error) if !is_nothing(&error) => Err(unwritten(name, &error)),
+                    _ => Ok(()),
+                }
+            }
+            Kind::Bucket(s3) => match self.call(s3.objects.delete(&path)).await? {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(store_error(error)),
+            },
         }
     }
 
@@ -346,14 +459,14 @@ impl Store {
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn presign(&self, name: &str, valid: Duration) -> Result<Option<String>, LibraryError> {
-        let Some(s3) = &self.s3 else { return Ok(None) };
+        let Kind::Bucket(s3) = &self.kind else { return Ok(None) };
         let key = self.path(name)?;
         s3.presign(key.as_ref(), valid).await.map(Some)
     }
 
     /// Whether a few bytes of an object cost all that stands before them.
     pub(crate) fn gives_no_ranges(&self) -> bool {
-        self.s3.as_ref().is_some_and(|s3| s3.gives_no_ranges())
+        matches!(&self.kind, Kind::Bucket(s3) if s3.gives_no_ranges())
     }
 
     /// A call with little to carry.
@@ -367,30 +480,20 @@ impl Store {
         if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
     }
 
-    /// The folder that the prefix names, of a local store.
-    fn folder(&self) -> PathBuf {
-        let root = self.root.clone().unwrap_or_default();
-        if self.prefix.as_ref().is_empty() { root } else { root.join(self.prefix.as_ref()) }
+    /// Something that waits for the disk, which may hang.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        folder: &Arc<Folder>,
+        limit: Duration,
+        work: impl FnOnce(&Folder) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<std::io::Result<T>, LibraryError> {
+        let folder = Arc::clone(folder);
+        within(limit, tokio::task::spawn_blocking(move || work(&folder))).await?.map_err(store_error)
     }
 
-    /// Where an object stands that may be opened: on local disk a pipe, say, would be waited for.
-    async fn file(&self, name: &str) -> Result<Path, LibraryError> {
-        let path = self.path(name)?;
-        if let Some(root) = &self.root {
-            let looking = folder::is_file(root.join(path.as_ref()));
-            match self.call(looking).await? {
-                Ok(true) => {}
-                Ok(false) => return Err(LibraryError::NotFound(name.to_owned())),
-                Err(error) if is_nothing(&error) => return Err(LibraryError::NotFound(name.to_owned())),
-                Err(error) => {
-                    return Err(LibraryError::Unreadable {
-                        name: name.to_owned(),
-                        reason: error.to_string(),
-                    });
-                }
-            }
-        }
-        Ok(path)
+    /// Why no request can name an object that is listed.
+    pub(crate) fn why_unnameable(&self, name: &str) -> Option<String> {
+        self.path(name).is_err().then(|| why_odd(name).to_owned())
     }
 
     /// The path of an object that may be there.
@@ -425,20 +528,35 @@ impl Store {
 
 impl Object {
     fn new(name: &str, size: u64, tag: Option<String>, modified_ms: i64) -> Self {
-        let plain = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
         // A weak tag names several contents, and nothing can be asked by it (RFC 9110 13.1.1).
         let strong =
-            tag.as_deref().filter(|tag| !tag.starts_with("W/")).map(plain).filter(|tag| !tag.is_empty());
-        let etag = tag.as_deref().map(plain).filter(|tag| !tag.is_empty());
+            tag.as_deref().filter(|tag| !tag.starts_with("W/")).map(plain_tag).filter(|tag| !tag.is_empty());
+        let etag = tag.as_deref().map(plain_tag).filter(|tag| !tag.is_empty());
         Self {
             name: name.to_owned(),
             size,
-            etag: etag.unwrap_or_else(|| format!("{modified_ms:x}-{size:x}")),
+            etag: etag.unwrap_or_else(|| untagged(size, modified_ms)),
             match_by: strong.map(|tag| format!("\"{tag}\"")),
             modified_ms,
             is_cold: false,
         }
     }
+
+    /// Whether it may be what the store gave this tag when it was stored: one without a tag may be anything.
+    fn has_tag(&self, tag: Option<&str>) -> bool {
+        let is_untagged = self.etag == untagged(self.size, self.modified_ms);
+        is_untagged || tag.is_none_or(|tag| tag == self.etag)
+    }
+}
+
+/// What an object is known by where the store gives no tags.
+fn untagged(size: u64, modified_ms: i64) -> String {
+    format!("{modified_ms:x}-{size:x}")
+}
+
+/// Without its quotes.
+fn plain_tag(tag: &str) -> String {
+    tag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 /// The store's own files in the making end in "#" and a number.
@@ -447,56 +565,11 @@ fn is_staging(name: &str) -> bool {
         .is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Why a name can be none here.
-fn why_odd(name: &str) -> &'static str {
-    if name.chars().any(char::is_control) {
-        "its name has characters that no file's name should have (such as a tab or a line's end)"
-    } else if name.starts_with('/') || name.ends_with('/') || name.contains("//") {
-        "its name has a folder without a name in it (\"//\")"
-    } else if name.split('/').any(|part| matches!(part, "." | "..")) {
-        "its name would lead elsewhere (\".\" or \"..\")"
-    } else {
-        "its name is too long, or one of a file in the making"
-    }
-}
-
 /// What was not listed any more: names come in the order of their bytes.
 fn after_all_of(listed: &Listed) -> Scope {
     let names =
         listed.objects.iter().map(|object| &object.name).chain(listed.odd.iter().map(|odd| &odd.name));
     names.max().map_or(Scope::All, |last| Scope::After(last.clone()))
-}
-
-/// Nothing can be under that name.
-fn is_nothing(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
-}
-
-/// In words that a person can do something with: the system's own reason where there is one, otherwise the beginning of
-/// what the store said.
-fn store_error(error: impl std::error::Error + 'static) -> LibraryError {
-    let mut innermost: &(dyn std::error::Error + 'static) = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let text = if innermost.is::<std::io::Error>() { innermost.to_string() } else { error.to_string() };
-    let text = s3::in_words(&text).unwrap_or(&text);
-    LibraryError::Store(text.chars().take(MAX_REASON_CHARS).collect())
-}
-
-fn of(name: &str, error: object_store::Error) -> LibraryError {
-    match error {
-        object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. } => {
-            LibraryError::NotFound(name.to_owned())
-        }
-        refused @ (object_store::Error::PermissionDenied { .. }
-        | object_store::Error::Unauthenticated { .. }) => match store_error(refused) {
-            LibraryError::Store(reason) => LibraryError::Unreadable { name: name.to_owned(), reason },
-            other => other,
-        },
-        other => store_error(other),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const KEY: &str = "recordings/a.mp4";
 
 fn library(folder: &Path) -> Library {
     Library::open(LibraryConfig {
-        store: StoreConfig::Local { root: folder.to_owned() },
+        store: StoreConfig::folder(folder.to_owned()),
         prefix: "recordings/".into(),
         index: folder.join("index.db"),
         link_key: LinkKey::new([7; 32]),

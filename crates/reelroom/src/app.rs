@@ -14,7 +14,7 @@ use reelroom_app::{AppConfig, Media, Playback, Recorder, WebApp};
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
-use reelroom_library::{Backup, Library, LibraryConfig, Limits, StoreConfig};
+use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, StoreConfig};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,8 @@ impl App {
                 "livekit_url is set, but 'reelroom media' is itself that server: remove LIVEKIT_URL here"
             );
         }
-        let lock = data_dir::open(&config.data_dir)?;
+        let readers = config.recordings_readers.into();
+        let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
         let secrets = Secrets::load(&config)?;
         let library = open_library(&config, &secrets)?;
         let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
@@ -185,8 +186,15 @@ impl Embedded {
 fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
     let store = match config.s3() {
         Some(bucket) => StoreConfig::S3(bucket),
-        None => StoreConfig::Local { root: config.data_dir.clone() },
+        None => StoreConfig::Local(data_dir::store(
+            &config.data_dir,
+            &config.recordings_path,
+            config.recordings_readers.into(),
+        )),
     };
+    if config.s3().is_some() && config.backup_path.as_ref() != Some(&config.data_dir) {
+        data_dir::tell_left_behind(&config.data_dir, &config.recordings_path);
+    }
     Library::open(LibraryConfig {
         store,
         prefix: config.recordings_path.clone(),
@@ -200,7 +208,10 @@ fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
 }
 
 fn backup(config: &Config) -> Option<Backup> {
-    let folder = || config.backup_path.as_ref().map(|root| StoreConfig::Local { root: root.clone() });
+    let folder = || {
+        let (root, readers) = (config.backup_path.clone()?, config.recordings_readers.into());
+        Some(StoreConfig::Local(FolderConfig { root, readers, ..FolderConfig::default() }))
+    };
     let bucket = config.backup_s3().map(StoreConfig::S3);
     let store = bucket.or_else(folder)?;
     Some(Backup { store, after: Duration::from_secs(config.backup_after) })

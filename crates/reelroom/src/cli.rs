@@ -67,6 +67,8 @@ fn print_template() -> anyhow::Result<()> {
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     log_to_stderr(&config.log);
+    // What this program and its composers write is nobody else's, whatever the shell allows; the store lets others in where that is set.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;

@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 
 use confique::Config as _;
 use confique::env::parse::list_by_comma;
-use reelroom_library::S3Config;
+use reelroom_library::{Readers, S3Config};
 use reelroom_media::{MAX_ADDRESSES, MediaListen};
 use serde::Deserialize;
 use url::Url;
+
+use crate::data_dir;
 
 /// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
 #[derive(Clone, confique::Config)]
@@ -120,6 +122,11 @@ pub struct Config {
     )]
     pub recordings_path: String,
 
+    /// Who may read recordings in folders of this machine besides the user that the server runs as: "owner" for nobody, or "group" for
+    /// the group of the folder, such as a web server's or a backup program's. Everything else in the data folder is the owner's alone.
+    #[config(env = "RECORDINGS_READERS", default = "owner")]
+    pub recordings_readers: RecordingsReaders,
+
     /// A second folder for recordings, best on another disk: those that the store refuses for `backup_after` are stored there,
     /// listed and played from there, and moved to the store when it takes them. Unset: they wait in the data folder.
     #[config(env = "BACKUP_PATH")]
@@ -208,6 +215,25 @@ pub struct Config {
 pub enum Access {
     /// Whoever reaches the page may do everything.
     Open,
+}
+
+/// Who reads recordings in folders. See [`Config::recordings_readers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingsReaders {
+    /// The user that the server runs as.
+    Owner,
+    /// The folder's group too.
+    Group,
+}
+
+impl From<RecordingsReaders> for Readers {
+    fn from(readers: RecordingsReaders) -> Self {
+        match readers {
+            RecordingsReaders::Owner => Self::Owner,
+            RecordingsReaders::Group => Self::Group,
+        }
+    }
 }
 
 /// The tutorial's two ways of playing a recording.
@@ -341,6 +367,12 @@ impl Config {
             && self.backup_s3_bucket == self.s3_bucket
             && self.backup_s3_endpoint == self.s3_endpoint;
         let is_same_folder = self.s3_bucket.is_none() && self.backup_path.as_ref() == Some(&self.data_dir);
+        if self.s3_bucket.is_none() && data_dir::is_own(&self.recordings_path) {
+            anyhow::bail!(
+                "recordings_path = \"{}\" is where the server keeps its own files: name another folder",
+                self.recordings_path
+            );
+        }
         if is_same_bucket || is_same_folder {
             anyhow::bail!("the backup store is the store itself: choose another one, or none");
         }

@@ -36,6 +36,7 @@ impl Shelf for LibraryShelf {
 fn refused(error: LibraryError) -> ShelfError {
     match error {
         LibraryError::Deleted(_) => ShelfError::Deleted,
+        LibraryError::Taken(_) => ShelfError::Taken,
         error => ShelfError::Failed(error.to_string()),
     }
 }

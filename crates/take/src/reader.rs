@@ -9,7 +9,7 @@ mod segment;
 
 use std::{
     collections::VecDeque,
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -24,7 +24,7 @@ use segment::SegmentReader;
 
 const READ_LEN: usize = 64 << 10;
 /// No line of ours is longer; a longer one is damage.
-const MAX_LINE_LEN: usize = 4 << 20;
+pub(crate) const MAX_LINE_LEN: usize = 4 << 20;
 /// How much of the take one `poll` hands out, about.
 const POLL_NS: u64 = 1_000_000_000;
 
@@ -48,7 +48,7 @@ impl TakeReader {
     /// Opens a take, growing or ended. `NotFound` if there is none (yet), `TooNew` if a newer program wrote it.
     pub fn open(dir: &Path) -> Result<Self, TakeError> {
         let path = dir.join(HEADER_FILE);
-        let json = fs::read(&path).map_err(|error| match error.kind() {
+        let json = read_small(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => TakeError::NotFound(dir.to_owned()),
             _ => TakeError::io(&path)(error),
         })?;
@@ -165,6 +165,13 @@ impl TakeReader {
         items.extend(window.into_iter().map(|(_, item)| item));
         Ok(())
     }
+}
+
+/// A header, whole; one that is larger than any is cut, and then no JSON.
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_LINE_LEN as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// `events.jsonl`, line by line, as far as it is there.

@@ -4,8 +4,8 @@
 //! cluster without blocks. All of it is cut off. What the writer had not yet handed to the system is gone: at most a second.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     error::TakeError,
     format::{EVENTS_FILE, EndReason, EventLine, HEADER_FILE, TakeEvent},
     mkv::{MkvParser, Step},
+    reader::MAX_LINE_LEN,
 };
 
 /// The writer syncs at least once in this time.
@@ -44,15 +45,21 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
         return Err(TakeError::NotFound(dir.to_owned()));
     }
     let path = dir.join(EVENTS_FILE);
-    let content = match fs::read(&path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+    let mut facts: Box<dyn BufRead> = match File::open(&path) {
+        Ok(file) => Box::new(BufReader::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
         Err(error) => return Err(TakeError::io(&path)(error)),
     };
     let (mut whole, mut duration_ns, mut segments) = (0, 0, Vec::new());
-    let mut position = 0;
-    for line in content.split_inclusive(|byte| *byte == b'\n') {
-        position += line.len();
+    let (mut position, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        // What is longer than any fact is read in pieces, none of which is one.
+        let mut piece = (&mut facts).take(MAX_LINE_LEN as u64);
+        position += match piece.read_until(b'\n', &mut line).map_err(TakeError::io(&path))? {
+            0 => break,
+            read => read as u64,
+        };
         let Some(fact) = line.strip_suffix(b"\n").and_then(EventLine::parse) else { continue };
         whole = position;
         duration_ns = fact.at.max(duration_ns);
@@ -65,7 +72,7 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
             _ => {}
         }
     }
-    let mut cut_bytes = (content.len() - whole) as u64;
+    let mut cut_bytes = position - whole;
     for file in segments {
         let path = dir.join(file);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
@@ -87,7 +94,7 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
         .open(&path)
         .map_err(TakeError::io(&path))?;
     let line = EventLine { at: duration_ns, event: TakeEvent::Ended { reason, lost_ns } }.to_line();
-    let appended = events.set_len(whole as u64).and_then(|()| {
+    let appended = events.set_len(whole).and_then(|()| {
         io::Seek::seek(&mut events, io::SeekFrom::End(0))?;
         events.write_all(&line)?;
         events.sync_data()

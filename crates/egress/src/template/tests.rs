@@ -105,3 +105,10 @@ fn templates_of_other_kinds_of_egress_stay() {
 fn a_number_goes_before_the_extension() {
     assert_eq!(numbered("a/b.c.mp4", 2), "a/b.c-2.mp4");
 }
+
+#[test]
+fn a_name_that_no_other_file_has_is_the_egress_ids() {
+    let unused = unique("a/b.mp4", "EG_1", 2);
+    assert_eq!(unused, "a/b-EG_1.mp4");
+    assert_eq!(unique(&unused, "EG_1", 3), "a/b-EG_1-3.mp4");
+}

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 fn recording_at(name: &str, room: &str, started_at_ms: i64) -> Recording {
@@ -124,4 +126,41 @@ fn a_question_while_the_program_ends_is_no_panic() {
     ended.send(()).unwrap();
     let asked = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(asking);
     assert!(asked.is_err_and(|error| error.is_cancelled()), "it is dropped like everything else");
+}
+
+#[tokio::test]
+async fn searches_wait_in_a_line_of_bounded_length_and_lists_pass_them() {
+    let (_folder, index) = index();
+    index.put(recording_at("a.mp4", "room", 1), String::new(), 0).await.unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    // It stands for a search that takes long.
+    let slow = index.searches.clone();
+    let slow = tokio::spawn(async move { slow.run(move |_| Ok(held.recv().is_ok())).await });
+    while index.searches.places.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let search = || ListQuery { text: Some("a".into()), ..ListQuery::default() };
+    let waiting: Vec<_> = (0..SEARCHES_WAITING)
+        .map(|_| {
+            let index = index.clone();
+            tokio::spawn(async move { index.page(&search()).await })
+        })
+        .collect();
+    while index.searches.waiting.load(Ordering::Relaxed) < SEARCHES_WAITING {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(index.page(&search()).await, Err(LibraryError::Busy)));
+    assert_eq!(names(&index, ListQuery::default()).await, ["a.mp4"], "a list does not wait");
+    index.put(recording_at("b.mp4", "room", 2), String::new(), 0).await.unwrap();
+    assert_eq!(index.counts().await.unwrap()[&Status::Complete], 2);
+    // Who goes away makes room.
+    waiting[0].abort();
+    while index.searches.waiting.load(Ordering::Relaxed) == SEARCHES_WAITING {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    assert!(slow.await.unwrap().unwrap());
+    for waited in waiting.into_iter().skip(1) {
+        assert_eq!(waited.await.unwrap().unwrap().recordings.len(), 1);
+    }
 }

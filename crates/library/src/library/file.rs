@@ -15,7 +15,8 @@ use super::whole::{Again, whole};
 use super::{Library, unix_s};
 use crate::error::LibraryError;
 use crate::growing::{Piece, Wanted};
-use crate::recording::Status;
+use crate::link;
+use crate::recording::{Recording, Status};
 use crate::sidecar;
 use crate::store::Object;
 
@@ -32,6 +33,8 @@ pub struct File {
     pub etag: String,
     /// Unix milliseconds.
     pub modified_ms: i64,
+    /// Of the recording; `None` where none is known.
+    id: Option<String>,
     place: Place,
 }
 
@@ -51,6 +54,7 @@ impl File {
             size: object.size,
             etag: object.etag.clone(),
             modified_ms: object.modified_ms,
+            id: None,
             place: place(object),
         }
     }
@@ -61,8 +65,26 @@ impl File {
             size: piece.snapshot.len(),
             etag: piece.etag.clone(),
             modified_ms: piece.modified_ms,
+            id: None,
             place: Place::Unfinished(piece),
         }
+    }
+
+    /// What a link names it by, now and wherever it is moved.
+    fn link_tag(&self) -> String {
+        let id = self.id.as_ref().map(|id| format!("id {id}"));
+        link::tag(&id.unwrap_or_else(|| self.known_by()))
+    }
+
+    fn known_by(&self) -> String {
+        format!("file {} {}", self.size, self.etag)
+    }
+
+    /// Whether a link of this tag was made for it.
+    #[must_use]
+    pub fn is_linked_by(&self, tag: &str) -> bool {
+        // It may have been made before more was known of the file.
+        tag == self.link_tag() || tag == link::tag(&self.known_by())
     }
 
     /// How many milliseconds of the recording it has, where that is not all of it.
@@ -84,6 +106,7 @@ impl File {
             // As a store on local disk says it: once the file has its place there it is still the same one.
             etag: format!("{:x}-{:x}-{:x}", metadata.ino(), modified.as_micros(), metadata.len()),
             modified_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
+            id: None,
             place: Place::Disk(path),
         })
     }
@@ -106,13 +129,23 @@ impl Library {
         if !sidecar::is_recording(name) {
             return Err(LibraryError::NotFound(name.to_owned()));
         }
+        let known = self.shared.index.by_name(name).await?;
+        let id = known.as_ref().filter(|known| known.id != known.name).map(|known| known.id.clone());
+        Ok(File { id, ..self.file_of(name, known, wanted).await? })
+    }
+
+    async fn file_of(
+        &self,
+        name: &str,
+        known: Option<Recording>,
+        wanted: Wanted<'_>,
+    ) -> Result<File, LibraryError> {
         let shared = &self.shared;
         if let Some(path) = shared.outbox.file(&shared.key_of(name))
             && let Some(file) = File::local(name, path).await
         {
             return Ok(file);
         }
-        let known = shared.index.by_name(name).await?;
         if let Some(recording) = known.as_ref().filter(|recording| recording.status.is_active()) {
             if recording.status == Status::Finishing
                 && let Some(piece) = shared.growing.piece(&shared.key_of(name), wanted).await
@@ -120,6 +153,11 @@ impl Library {
                 return Ok(File::unfinished(name, piece));
             }
             return Err(LibraryError::NotFinished(name.to_owned()));
+        }
+        if known.is_some()
+            && let Some(reason) = shared.store.why_unnameable(name)
+        {
+            return Err(LibraryError::Unnameable { name: name.to_owned(), reason });
         }
         if let Some(backup) = shared.backup.as_ref().filter(|_| known.is_some_and(|known| known.in_backup)) {
             match backup.store.head(name).await {
@@ -184,7 +222,7 @@ impl Library {
     /// As [`Library::file`].
     pub async fn signed_link(&self, name: &str, valid: Duration) -> Result<String, LibraryError> {
         let file = self.file(name).await?;
-        Ok(self.shared.link_key.link(&file.name, unix_s(), valid))
+        Ok(self.shared.link_key.link(&file.name, &file.link_tag(), unix_s(), valid))
     }
 
     /// A URL of the store itself; `None` on local disk.

@@ -7,8 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Library, unix_ms};
 use crate::error::LibraryError;
+use crate::index::Discarded;
 use crate::publication::{Publication, Published};
-use crate::recording::Recording;
+use crate::recording::{Recording, Status};
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Journal, Object, Progress, Proof, Source, Store};
 
@@ -30,12 +31,13 @@ struct Stored {
 
 impl Library {
     /// Stores a finished recording with its sidecar, and makes sure that the store gives back the same bytes. It is listed, and
-    /// played from local disk, before the store has it and also when this fails; publishing again is another try, and replaces
-    /// what there is. After a restart it first waits until that is due.
+    /// played from local disk, before the store has it and also when this fails; publishing again is another try. After a restart it
+    /// first waits until that is due.
     ///
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`],
-    /// [`LibraryError::Different`]; [`LibraryError::Deleted`] when somebody deleted it: nothing of it is to be kept.
+    /// [`LibraryError::Different`]; [`LibraryError::Taken`] when another file has the name: it is published under another one;
+    /// [`LibraryError::Deleted`] when somebody deleted it: nothing of it is to be kept.
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
         self.publish_beside(publication, Beside::Sidecar).await
     }
@@ -67,6 +69,10 @@ impl Library {
         let mut sidecar = Sidecar::of(publication, location, size);
         sidecar.stands_alone = beside == Beside::Nothing;
         let name = self.name_of(key).filter(|name| sidecar::is_recording(name));
+        if self.is_anothers(publication, name, size).await? {
+            shared.growing.forget(key);
+            return Err(LibraryError::Taken(key.to_owned()));
+        }
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
         shared.outbox.describe(key, sidecar.to_json());
         shared.growing.forget(key);
@@ -100,6 +106,16 @@ impl Library {
                 shared.index.forget_discarded(key).await?;
                 Ok(stored.published)
             }
+            Err(error @ LibraryError::Taken(_)) => {
+                shared.outbox.done(key, publication.file);
+                shared.index.forget_waiting(key).await?;
+                if let Some(name) = name {
+                    // The other one's row is read from the store.
+                    shared.index.remove_of(name, publication.egress_id).await?;
+                    let _ = self.look_for(name, None).await;
+                }
+                Err(error)
+            }
             Err(error) => {
                 if let Some(waiting) = shared.outbox.failed(key, error.to_string(), unix_ms()) {
                     shared.index.keep_waiting(waiting).await?;
@@ -107,6 +123,34 @@ impl Library {
                 Err(error)
             }
         }
+    }
+
+    /// Whether another recording is known under the name, or waits to be stored there. The store itself is asked by whoever stores.
+    async fn is_anothers(
+        &self,
+        publication: &Publication<'_>,
+        name: Option<&str>,
+        size: u64,
+    ) -> Result<bool, LibraryError> {
+        let (shared, key) = (&self.shared, publication.key);
+        if let Some(waiting) = shared.outbox.file(key) {
+            // The data folder may have been moved.
+            return Ok(waiting != publication.file && tokio::fs::try_exists(&waiting).await.unwrap_or(true));
+        }
+        let Some(name) = name else { return Ok(false) };
+        let Some(row) = shared.index.by_name(name).await? else { return Ok(false) };
+        if row.status != Status::Complete || row.id == publication.egress_id {
+            return Ok(false);
+        }
+        if row.in_backup {
+            return Ok(true);
+        }
+        Ok(match shared.store.head(name).await {
+            // It may be this very one, of which the index has forgotten more: that is compared byte for byte.
+            Ok(there) => there.size != size,
+            Err(LibraryError::NotFound(_)) => false,
+            Err(_) => true,
+        })
     }
 
     /// Deletes from the stores what uploads have left there of recordings that were deleted meanwhile. What cannot be reached
@@ -125,6 +169,15 @@ impl Library {
             let roots = [Some(&shared.root), shared.backup.as_ref().map(|backup| &backup.root)];
             let mut is_clean = true;
             for root in roots.into_iter().flatten() {
+                match is_left(root, &gone).await {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(error) => {
+                        tracing::debug!(key, %error, "what was uploaded of a deleted recording is deleted later");
+                        is_clean = false;
+                        continue;
+                    }
+                }
                 for key in [key, &sidecar::own(key)] {
                     match root.delete(key).await {
                         Ok(()) | Err(LibraryError::BadName(_)) => {}
@@ -174,7 +227,7 @@ impl Library {
         Ok(Stored { published, object, in_backup: true })
     }
 
-    /// Whether something stands at `key` of the store, from its root on, or is on its way there.
+    /// Whether something stands at `key` of the store, from its root on, is on its way there, or is known to.
     ///
     /// # Errors
     /// [`LibraryError::Store`], [`LibraryError::BadName`].
@@ -183,13 +236,25 @@ impl Library {
         if shared.outbox.file(key).is_some() {
             return Ok(true);
         }
+        if let Some(name) = self.name_of(key)
+            && let Some(row) = shared.index.by_name(name).await?
+            && !row.status.is_active()
+        {
+            return Ok(true);
+        }
         for root in
             [Some(&shared.root), shared.backup.as_ref().map(|backup| &backup.root)].into_iter().flatten()
         {
-            match root.head(key).await {
-                Ok(_) => return Ok(true),
-                Err(LibraryError::NotFound(_)) => {}
-                Err(error) => return Err(shared.placed(error)),
+            // What stands beside a file tells of it, and of no other one.
+            for key in [key, &sidecar::own(key)] {
+                match root.head(key).await {
+                    Ok(_) => return Ok(true),
+                    Err(LibraryError::NotFound(_)) => {}
+                    // It is there, or the store tells nobody what is.
+                    Err(LibraryError::Unreadable { .. }) if shared.root.origin().is_some() => {}
+                    Err(LibraryError::Unreadable { .. }) => return Ok(true),
+                    Err(error) => return Err(shared.placed(error)),
+                }
             }
         }
         Ok(false)
@@ -232,6 +297,10 @@ pub(super) async fn put(
     progress: &Progress,
 ) -> Result<(Published, Object), LibraryError> {
     let location = root.location(key)?;
+    let sidecar_key = sidecar::own(key);
+    if beside == Beside::Sidecar {
+        check_beside(root, key, &sidecar_key, &sidecar.egress_id).await?;
+    }
     for file in &mut sidecar.files {
         file.location.clone_from(&location);
     }
@@ -239,19 +308,60 @@ pub(super) async fn put(
     let object = root.put_file(key, source, Proof { size, sha256: &sha256 }, journal, progress).await?;
     let sidecar_location = match beside {
         Beside::Sidecar => {
-            let sidecar_key = sidecar::own(key);
             root.write_verified(&sidecar_key, sidecar.to_json()).await?;
             root.location(&sidecar_key)?
         }
         Beside::Nothing => {
             // One of a file that had this name would tell of another recording.
-            if let Err(error) = root.delete(&sidecar::own(key)).await {
+            if let Err(error) = root.delete(&sidecar_key).await {
                 tracing::debug!(%error, key, "whether an old sidecar stands beside it is not known");
             }
             String::new()
         }
     };
     Ok((Published { location, sidecar_location }, object))
+}
+
+/// Whether a sidecar may be written: one of this program, or LiveKit's, may go; another program's file stays, and so does what tells
+/// that another recording failed.
+async fn check_beside(root: &Store, key: &str, sidecar_key: &str, id: &str) -> Result<(), LibraryError> {
+    let taken = || LibraryError::Taken(key.to_owned());
+    match root.head(sidecar_key).await {
+        Ok(_) => {}
+        // Who may write and not list is told so of objects that are not there.
+        Err(LibraryError::NotFound(_) | LibraryError::Unreadable { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match root.read(sidecar_key).await {
+        Ok(json) => match Sidecar::parse(&json) {
+            Some(sidecar) if !sidecar.is_failed() || sidecar.egress_id == id => Ok(()),
+            _ => Err(taken()),
+        },
+        Err(LibraryError::NotFound(_)) => Ok(()),
+        Err(LibraryError::Unreadable { .. }) => Err(taken()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether what stands where a deleted recording was to be stored is what an upload has left of it, and not another file.
+async fn is_left(root: &Store, gone: &Discarded) -> Result<bool, LibraryError> {
+    let there = match root.head(&gone.key).await {
+        Ok(there) => there,
+        Err(LibraryError::NotFound(_) | LibraryError::BadName(_) | LibraryError::Unreadable { .. }) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    if gone.size.is_some_and(|size| size != there.size) {
+        return Ok(false);
+    }
+    match root.read(&sidecar::own(&gone.key)).await {
+        Ok(json) => {
+            Ok(Sidecar::parse(&json).is_none_or(|sidecar| gone.id.is_empty() || sidecar.egress_id == gone.id))
+        }
+        Err(LibraryError::NotFound(_) | LibraryError::Unreadable { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 async fn sha256_of(file: &Path) -> Result<String, LibraryError> {

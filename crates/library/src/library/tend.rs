@@ -99,7 +99,19 @@ impl Library {
         let source = Source::Object(&backup.store, &object);
         let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
         let (store, progress) = (&shared.store, Progress::default());
-        let (_, moved) = put(store, &shared.journal, name, source, &mut sidecar, beside, &progress).await?;
+        let (_, moved) =
+            match put(store, &shared.journal, name, source, &mut sidecar, beside, &progress).await {
+                Err(LibraryError::Taken(_)) => {
+                    if shared.state().kept_back.insert(name.to_owned()) {
+                        tracing::warn!(
+                            recording = name,
+                            "it stays in the backup store: the first one has another file of that name"
+                        );
+                    }
+                    return Ok(());
+                }
+                put => put?,
+            };
         if shared.index.by_name(name).await?.is_none() {
             // It was deleted in the meantime.
             shared.store.delete(name).await?;

@@ -76,7 +76,7 @@ fn open(folder: &Path) -> Library {
 
 fn open_with_index(folder: &Path, index: &str) -> Library {
     let config = LibraryConfig {
-        store: StoreConfig::Local { root: folder.join("store") },
+        store: StoreConfig::folder(folder.join("store")),
         prefix: "recordings/".into(),
         index: folder.join(index),
         link_key: LinkKey::new([7; 32]),
@@ -341,7 +341,7 @@ impl Bucket {
     }
 
     fn backup(&self) -> Backup {
-        let store = StoreConfig::Local { root: self.folder.path().join("backup") };
+        let store = StoreConfig::folder(self.folder.path().join("backup"));
         Backup { store, after: Duration::ZERO }
     }
 
@@ -561,4 +561,5 @@ async fn two_stores_that_refuse_a_recording_are_both_told() {
 }
 
 mod discarded;
+mod names;
 mod neighbours;

@@ -90,12 +90,24 @@ async fn conforms(store: &Store) {
             bytes.extend_from_slice(&chunk.unwrap());
         }
         assert_eq!(bytes, name.as_bytes()[1..4]);
+        assert_eq!(store.read_range(name, 0..1).await.unwrap(), name.as_bytes()[..1]);
+        // The same again is stored; another file is refused, and replaces nothing.
+        assert_eq!(uploader.upload(store, name, &file).await.unwrap().size, stored.size);
+        let other = folder.path().join("other.mp4");
+        for content in [name.repeat(9), name.to_uppercase().repeat(10)] {
+            std::fs::write(&other, content).unwrap();
+            let refused = uploader.upload(store, name, &other).await;
+            assert!(matches!(refused, Err(LibraryError::Taken(_))), "{refused:?}");
+        }
+        assert_eq!(store.read(name).await.unwrap(), name.repeat(10).as_bytes());
     }
     let mut expected = NAMES.map(str::to_owned);
     expected.sort();
     assert_eq!(names(store).await, expected);
 
     store.write(".metadata/a.json", "{}").await.unwrap();
+    let refused = store.create(".metadata/a.json", "{2}").await;
+    assert!(matches!(refused, Err(LibraryError::Taken(_)) | Ok(())), "{refused:?}");
     store.write(".metadata/a.json", "{\"b\":1}").await.unwrap();
     assert_eq!(store.read(".metadata/a.json").await.unwrap(), "{\"b\":1}");
 
@@ -189,7 +201,7 @@ async fn an_s3_server_that_is_not_there_or_refuses_us_is_an_error_in_words() {
 #[tokio::test]
 async fn a_whole_folder_is_a_store_and_foreign_names_in_it_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    let config = StoreConfig::Local { root: folder.path().to_owned() };
+    let config = StoreConfig::folder(folder.path().to_owned());
     conforms(&Store::open(&config, "", Limits::default()).unwrap().at("a/b/").unwrap()).await;
     let store = Store::open(&config, "", Limits::default()).unwrap();
     std::fs::write(folder.path().join("line\nbreak.mp4"), "x").unwrap();
@@ -203,8 +215,7 @@ async fn a_whole_folder_is_a_store_and_foreign_names_in_it_are_left_out() {
 #[tokio::test]
 async fn an_object_that_was_replaced_is_not_mixed_with_its_successor() {
     let folder = tempfile::tempdir().unwrap();
-    let store =
-        Store::open(&StoreConfig::Local { root: folder.path().to_owned() }, "", Limits::default()).unwrap();
+    let store = Store::open(&StoreConfig::folder(folder.path().to_owned()), "", Limits::default()).unwrap();
     store.write("a.mp4", "first").await.unwrap();
     let first = store.head("a.mp4").await.unwrap();
     store.write("a.mp4", "second one").await.unwrap();
@@ -215,8 +226,7 @@ async fn an_object_that_was_replaced_is_not_mixed_with_its_successor() {
 async fn local_disk_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("data");
-    let store =
-        Store::open(&StoreConfig::Local { root: root.clone() }, "recordings/", Limits::default()).unwrap();
+    let store = Store::open(&StoreConfig::folder(root.clone()), "recordings/", Limits::default()).unwrap();
     conforms(&store).await;
     takes_files_in_parts(&store).await;
     assert!(store.location("a.mp4").unwrap().ends_with("/data/recordings/a.mp4"));
@@ -343,10 +353,10 @@ async fn an_upload_that_a_killed_program_left_is_aborted_by_the_next() {
 #[tokio::test]
 async fn what_is_stored_by_copying_on_local_disk_is_read_back_too() {
     let folder = tempfile::tempdir().unwrap();
-    let config = StoreConfig::Local { root: folder.path().join("store") };
+    let config = StoreConfig::folder(folder.path().join("store"));
     let store = Store::open(&config, "", Limits::default()).unwrap();
-    let other = Store::open(&StoreConfig::Local { root: folder.path().join("other") }, "", Limits::default())
-        .unwrap();
+    let other =
+        Store::open(&StoreConfig::folder(folder.path().join("other")), "", Limits::default()).unwrap();
     other.write("a.mp4", "bytes").await.unwrap();
     let (object, uploader) = (other.head("a.mp4").await.unwrap(), Uploader::new());
     let source = Source::Object(&other, &object);

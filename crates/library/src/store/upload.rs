@@ -11,20 +11,23 @@
 //! - A multipart upload that this or a former run left is known to the journal, and aborted by [`Store::abort`].
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
+use object_store::PutPayload;
 use object_store::multipart::{MultipartStore as _, PartId};
-use object_store::{MultipartUpload as _, ObjectStoreExt as _, PutPayload};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
 
+use super::folder::{Existing, Folder};
 use super::limits::within;
-use super::{Object, Store, store_error};
+use super::refusal::{refused, store_error, unwritten};
+use super::{Kind, Object, Store, plain_tag};
 use crate::error::LibraryError;
 use crate::index::Index;
 
@@ -56,6 +59,8 @@ pub(crate) struct Progress {
     /// All was sent, and is read back.
     pub(crate) is_verifying: AtomicBool,
     is_cancelled: AtomicBool,
+    /// The tag of what a try of this run has put there, right or not, and the hash of what it was to be.
+    ours: Mutex<Option<(String, String)>>,
 }
 
 impl Progress {
@@ -74,6 +79,16 @@ impl Progress {
             true => Err(LibraryError::Deleted(name.to_owned())),
             false => Ok(()),
         }
+    }
+
+    fn is_ours(&self, etag: &str, proof: Proof<'_>) -> bool {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.as_ref().is_some_and(|(tag, sha256)| tag == etag && sha256 == proof.sha256)
+    }
+
+    fn put(&self, there: &Object, proof: Proof<'_>) {
+        let ours = (there.etag.clone(), proof.sha256.to_owned());
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(ours);
     }
 
     fn add(&self, bytes: usize) {
@@ -129,11 +144,12 @@ impl Drop for Live {
 
 impl Store {
     /// Stores a file, in parts where it is large, and makes sure that it is there byte for byte. On the same disk nothing is
-    /// copied: the file then has two names, and whoever changes it has to write a new one.
+    /// copied: the file then has two names, and whoever changes it has to write a new one. One that is there already, byte for byte, is
+    /// stored.
     ///
     /// # Errors
     /// [`LibraryError::Local`], [`LibraryError::Incomplete`], [`LibraryError::Different`], [`LibraryError::Store`],
-    /// [`LibraryError::Deleted`] when it was cancelled. What was there before may then be gone, the file is not.
+    /// [`LibraryError::Deleted`] when it was cancelled, [`LibraryError::Taken`] when another file has the name, which stays as it is.
     pub(crate) async fn put_file(
         &self,
         name: &str,
@@ -144,55 +160,116 @@ impl Store {
     ) -> Result<Object, LibraryError> {
         progress.reset();
         progress.check(name)?;
-        if let Source::File(file) = source
-            && let Some(size) = self.link(name, file).await?
-        {
-            progress.bytes.store(size, Ordering::Relaxed);
-            return self.has_size(name, proof.size).await;
+        match self.link(name, source).await {
+            Ok(None) => {}
+            Ok(Some(size)) => {
+                progress.bytes.store(size, Ordering::Relaxed);
+                return self.has_size(name, proof.size).await;
+            }
+            Err(LibraryError::Taken(_)) => return self.is_still_same(name, proof, progress).await,
+            Err(error) => return Err(error),
         }
-        self.send(name, source, journal, progress).await?;
+        match self.head(name).await {
+            Ok(there) => {
+                let is_ours = progress.is_ours(&there.etag, proof);
+                match self.is_same(there, proof, progress).await {
+                    // A former try has put it there, and it is not right.
+                    Err(LibraryError::Taken(_)) if is_ours => self.delete(name).await?,
+                    known => return known,
+                }
+            }
+            // Who may write and not list is told so of objects that are not there.
+            Err(LibraryError::NotFound(_) | LibraryError::Unreadable { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        progress.reset();
+        let tag = match self.send(name, source, journal, progress).await {
+            // Of another one, or of this very file: the answer to a former try may have been lost.
+            Err(LibraryError::Taken(_)) => return self.is_still_same(name, proof, progress).await,
+            sent => sent?,
+        };
         progress.bytes.store(0, Ordering::Relaxed);
         progress.is_verifying.store(true, Ordering::Relaxed);
-        let verified = self.verify(name, proof, progress).await;
-        if let Err(LibraryError::Incomplete { .. } | LibraryError::Different | LibraryError::Deleted(_)) =
-            &verified
+        let there = self.head(name).await;
+        let is_anothers = there.as_ref().is_ok_and(|there| !there.has_tag(tag.as_deref()));
+        if let Ok(there) = &there
+            && !is_anothers
         {
-            // It would be listed, and not play, if our own copy were lost too.
-            let _ = self.delete(name).await;
+            progress.put(there, proof);
+        }
+        let verified = self.verify(there, proof, progress).await;
+        match &verified {
+            // Another program has put its own there since.
+            Err(LibraryError::Incomplete { .. } | LibraryError::Different) if is_anothers => {
+                return Err(LibraryError::Taken(name.to_owned()));
+            }
+            Err(LibraryError::Incomplete { .. } | LibraryError::Different | LibraryError::Deleted(_)) => {
+                // It would be listed, and not play, if our own copy were lost too.
+                let is_ours = |there: Object| there.has_tag(tag.as_deref());
+                if self.head(name).await.is_ok_and(is_ours) {
+                    let _ = self.delete(name).await;
+                }
+            }
+            _ => {}
         }
         verified
     }
 
+    /// As [`Store::is_same`], of what has a name by now.
+    async fn is_still_same(
+        &self,
+        name: &str,
+        proof: Proof<'_>,
+        progress: &Progress,
+    ) -> Result<Object, LibraryError> {
+        match self.head(name).await {
+            Ok(there) => self.is_same(there, proof, progress).await,
+            Err(LibraryError::NotFound(_)) => {
+                Err(LibraryError::Store("what had the name is gone: it is tried again".into()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is there is this very file, or another one.
+    async fn is_same(
+        &self,
+        there: Object,
+        proof: Proof<'_>,
+        progress: &Progress,
+    ) -> Result<Object, LibraryError> {
+        progress.is_verifying.store(true, Ordering::Relaxed);
+        let name = there.name.clone();
+        match self.verify(Ok(there), proof, progress).await {
+            Err(LibraryError::Incomplete { .. } | LibraryError::Different) => Err(LibraryError::Taken(name)),
+            known => known,
+        }
+    }
+
+    /// Sends it; the tag that the store answers, if any, tells it from what others put there later.
     async fn send(
         &self,
         name: &str,
         source: Source<'_>,
         journal: &Journal,
         progress: &Progress,
-    ) -> Result<(), LibraryError> {
-        let path = self.path_to_write(name)?;
+    ) -> Result<Option<String>, LibraryError> {
         let mut parts = Parts::open(source).await?;
         let first = parts.next().await?;
-        let limit = self.limits.transfer(PART_BYTES);
-        if first.len() < PART_BYTES {
-            let (limit, len) = (self.limits.transfer(first.len()), first.len());
-            within(limit, self.objects.put(&path, first.into())).await?.map_err(store_error)?;
-            progress.add(len);
-            return Ok(());
-        }
-        let Some(s3) = self.s3.as_ref().map(|s3| &s3.objects) else {
-            let mut upload = self.call(self.objects.put_multipart(&path)).await?.map_err(store_error)?;
-            let mut part = first;
-            while !part.is_empty() {
-                progress.check(name)?;
-                let len = part.len();
-                within(limit, upload.put_part(part.into())).await?.map_err(store_error)?;
-                progress.add(len);
-                part = if len < PART_BYTES { Bytes::new() } else { parts.next().await? };
+        let s3 = match &self.kind {
+            Kind::Folder(folder) => {
+                return self.copy(name, Arc::clone(folder), parts, first, progress).await;
             }
-            within(limit, upload.complete()).await?.map_err(store_error)?;
-            return Ok(());
+            Kind::Bucket(_) if first.len() < PART_BYTES => {
+                let len = first.len();
+                let tag = self.write_small(name, first, Existing::Stays).await?;
+                progress.add(len);
+                return Ok(tag);
+            }
+            Kind::Bucket(s3) => &s3.objects,
         };
+        let path = self.path_to_write(name)?;
+        let limit = self.limits.transfer(PART_BYTES);
         let id = self.call(s3.create_multipart(&path)).await?.map_err(store_error)?;
         let _live = journal.begin(path.as_ref(), &id).await?;
         let sending = async {
@@ -206,12 +283,14 @@ impl Store {
                 part = if len < PART_BYTES { Bytes::new() } else { parts.next().await? };
             }
             progress.check(name)?;
-            within(limit, s3.complete_multipart(&path, &id, sent)).await?.map_err(store_error)?;
-            Ok(())
+            // The wire has it refused where another object has the name by now.
+            let completed = within(limit, s3.complete_multipart(&path, &id, sent)).await?;
+            let completed = completed.map_err(|error| refused(name, error))?;
+            Ok(completed.e_tag.as_deref().map(plain_tag))
         };
-        let sent: Result<(), LibraryError> = sending.await;
+        let sent: Result<Option<String>, LibraryError> = sending.await;
         match &sent {
-            Ok(()) => journal.end(&id).await?,
+            Ok(_) => journal.end(&id).await?,
             Err(_) => {
                 if matches!(self.call(s3.abort_multipart(&path, &id)).await, Ok(Ok(()))) {
                     journal.end(&id).await?;
@@ -221,6 +300,40 @@ impl Store {
         sent
     }
 
+    /// Onto another disk.
+    async fn copy(
+        &self,
+        name: &str,
+        folder: Arc<Folder>,
+        mut parts: Parts,
+        first: Bytes,
+        progress: &Progress,
+    ) -> Result<Option<String>, LibraryError> {
+        let path = self.path_to_write(name)?;
+        let limit = self.limits.transfer(PART_BYTES);
+        let mut draft = {
+            let drafting = move |folder: &Folder| folder.draft(path.as_ref());
+            let drafted = self.on_disk(&folder, limit, drafting).await?;
+            drafted.map_err(|error| unwritten(name, &error))?
+        };
+        let mut part = first;
+        while !part.is_empty() {
+            progress.check(name)?;
+            let len = part.len();
+            let writing = move |_: &Folder| {
+                draft.file.write_all(&part)?;
+                Ok(draft)
+            };
+            let written = self.on_disk(&folder, limit, writing).await?;
+            draft = written.map_err(|error| unwritten(name, &error))?;
+            progress.add(len);
+            part = if len < PART_BYTES { Bytes::new() } else { parts.next().await? };
+        }
+        progress.check(name)?;
+        let committed = self.on_disk(&folder, limit, move |_: &Folder| draft.commit(Existing::Stays)).await?;
+        committed.map(|seen| Some(seen.etag)).map_err(|error| unwritten(name, &error))
+    }
+
     /// Aborts the multipart uploads that a former run, or a store that did not answer, has left.
     ///
     /// # Errors
@@ -228,10 +341,10 @@ impl Store {
     pub(crate) async fn abort(&self, journal: &Journal) -> Result<(), LibraryError> {
         for (key, id) in journal.left().await? {
             let path = object_store::path::Path::parse(&key).map_err(store_error)?;
-            let aborted = match &self.s3 {
-                Some(s3) => self.call(s3.objects.abort_multipart(&path, &id)).await?,
+            let aborted = match &self.kind {
+                Kind::Bucket(s3) => self.call(s3.objects.abort_multipart(&path, &id)).await?,
                 // It was one of an S3 server that is not used any more.
-                None => Ok(()),
+                Kind::Folder(_) => Ok(()),
             };
             match aborted {
                 Ok(())
@@ -257,21 +370,24 @@ impl Store {
     /// Reads an object back.
     async fn verify(
         &self,
-        name: &str,
+        stored: Result<Object, LibraryError>,
         proof: Proof<'_>,
         progress: &Progress,
     ) -> Result<Object, LibraryError> {
-        let stored = match self.has_size(name, proof.size).await {
+        let stored = match stored {
             Err(LibraryError::NotFound(_)) => {
                 return Err(LibraryError::Incomplete { stored: 0, sent: proof.size });
             }
             stored => stored?,
         };
+        if stored.size != proof.size {
+            return Err(LibraryError::Incomplete { stored: stored.size, sent: proof.size });
+        }
         let mut bytes = self.stream(&stored, 0..stored.size).await?;
         let mut hash = Sha256::new();
         while let Some(some) = bytes.next().await {
             let some = some?;
-            progress.check(name)?;
+            progress.check(&stored.name)?;
             hash.update(&some);
             progress.add(some.len());
         }
@@ -279,34 +395,29 @@ impl Store {
     }
 
     /// On the same disk a file is stored by giving it another name. Its bytes, or `None` where that cannot be done.
-    async fn link(&self, name: &str, file: &Path) -> Result<Option<u64>, LibraryError> {
-        let Some(root) = &self.root else { return Ok(None) };
-        let target = root.join(self.path_to_write(name)?.as_ref());
-        let file = file.to_owned();
-        let linking = tokio::task::spawn_blocking(move || {
-            let local = |source| LibraryError::Local { path: file.display().to_string(), source };
-            let synced = std::fs::File::open(&file).map_err(local)?;
-            synced.sync_all().map_err(local)?;
-            let size = synced.metadata().map_err(local)?.len();
-            Ok(link(&file, &target).is_ok().then_some(size))
-        });
-        self.call(linking).await?.expect("linking does not panic")
+    async fn link(&self, name: &str, source: Source<'_>) -> Result<Option<u64>, LibraryError> {
+        let (Kind::Folder(folder), Source::File(file)) = (&self.kind, source) else { return Ok(None) };
+        let (path, file) = (self.path_to_write(name)?, file.to_owned());
+        let of = file.display().to_string();
+        let local = |source| LibraryError::Local { path: of.clone(), source };
+        let syncing = {
+            let file = file.clone();
+            move |_: &Folder| {
+                let synced = std::fs::File::open(&file)?;
+                synced.sync_all()?;
+                Ok(synced.metadata()?.len())
+            }
+        };
+        let size = self.on_disk(folder, self.limits.call, syncing).await?.map_err(local)?;
+        let linking = move |folder: &Folder| folder.link(path.as_ref(), &file);
+        match self.on_disk(folder, self.limits.call, linking).await? {
+            Ok(()) => Ok(Some(size)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(LibraryError::Taken(name.to_owned()))
+            }
+            Err(_) => Ok(None),
+        }
     }
-}
-
-/// Replaces `target` in one step. A name that ends in "#" and a number is one of a file in the making.
-fn link(file: &Path, target: &Path) -> std::io::Result<()> {
-    let folder = target.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-    std::fs::create_dir_all(folder)?;
-    let mut staging = target.as_os_str().to_owned();
-    staging.push("#0");
-    let _ = std::fs::remove_file(&staging);
-    std::fs::hard_link(file, &staging)?;
-    let renamed = std::fs::rename(&staging, target);
-    // Of two names of one file `rename` leaves both: whoever was killed after it comes here a second time.
-    let _ = std::fs::remove_file(&staging);
-    renamed?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 /// A source, cut up.
@@ -338,26 +449,5 @@ impl Parts {
         let read = (&mut self.from).take(PART_BYTES as u64).read_to_end(&mut part).await;
         read.map_err(|source| LibraryError::Local { path: self.what.clone(), source })?;
         Ok(part.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::link;
-
-    #[test]
-    fn a_file_that_is_stored_a_second_time_leaves_no_second_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, target) = (folder.path().join("composed.mp4"), folder.path().join("recordings/a.mp4"));
-        std::fs::write(&file, "moov").unwrap();
-        for _ in 0..2 {
-            link(&file, &target).unwrap();
-        }
-        let names: Vec<_> = std::fs::read_dir(target.parent().unwrap())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(names, ["a.mp4"]);
-        assert_eq!(std::fs::read(&target).unwrap(), b"moov");
     }
 }

@@ -19,6 +19,7 @@
 
 #![allow(dead_code)]
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use md5::{Digest as _, Md5};
 use percent_encoding::percent_decode_str;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -77,7 +79,12 @@ pub(crate) enum Kind {
     Truncate,
     /// What is stored is answered with 200, and one byte of it changed; its checksum is told as if it were whole.
     Corrupt,
+    /// What is stored is answered with 200, and then another program puts its own in the same place.
+    Replace,
 }
+
+/// What [`Kind::Replace`] puts there.
+pub(crate) const ANOTHERS: &[u8] = b"another program's";
 
 /// What a kind of server does differently from the others, all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,6 +104,14 @@ pub(crate) enum Manner {
     NoEtags,
     /// `If-Match` is refused.
     NoConditions,
+    /// `If-None-Match` of what is stored is refused.
+    NoHeldNames,
+    /// `If-None-Match` of what is stored is ignored: it is replaced.
+    ReplacesAll,
+    /// `If-Match` is ignored: whatever is there is given.
+    IgnoresConditions,
+    /// The first byte alone is answered with all of them, as a part.
+    WideRanges,
     /// The bucket is in eu-west-1; other regions are refused, as Amazon does it (400), naming it.
     OtherRegion,
     /// The same by a redirect (301) that names it in a header only.
@@ -184,7 +199,7 @@ impl Faults {
     }
 
     /// What is to happen to a request.
-    fn strike(&self, request: &Request<Incoming>) -> Kind {
+    fn strike(&self, request: &Request<Incoming>, is_there: bool) -> Kind {
         let mut fault = self.current.lock().expect("nobody panics while holding the fault");
         let (method, query) = (request.method(), request.uri().query().unwrap_or_default());
         let is_part = query.contains("partNumber=");
@@ -197,8 +212,8 @@ impl Faults {
             Kind::None => false,
             Kind::Error | Kind::Hang | Kind::Cut => true,
             Kind::Stall => *method == Method::GET,
-            Kind::LieSize => *method == Method::HEAD,
-            Kind::Truncate | Kind::Corrupt => makes_object,
+            Kind::LieSize => *method == Method::HEAD && is_there,
+            Kind::Truncate | Kind::Corrupt | Kind::Replace => makes_object,
         };
         let is_meant =
             fault.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
@@ -276,7 +291,13 @@ pub(crate) async fn serve(root: &Path, faults: Faults) -> String {
     let mut config = s3s::config::S3Config::default();
     config.presigned_url_max_skew_time_secs = 2 * CLOCK_AHEAD.as_secs() as u32;
     service.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
-    let server = Server { inner: service.build(), faults, root: root.to_owned() };
+    let server = Server {
+        inner: service.build(),
+        faults,
+        root: root.to_owned(),
+        names: Arc::default(),
+        tags: Arc::default(),
+    };
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let server = server.clone();
@@ -295,6 +316,10 @@ struct Server {
     inner: S3Service,
     faults: Faults,
     root: PathBuf,
+    /// Held from looking whether a name is free until it is taken.
+    names: Arc<tokio::sync::Mutex<()>>,
+    /// Of objects that another program has put there: the inner server keeps the tag of what it stored.
+    tags: Arc<Mutex<HashMap<PathBuf, HeaderValue>>>,
 }
 
 impl Server {
@@ -317,8 +342,8 @@ impl Server {
 
     /// With the fault that is set.
     async fn fail(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
-        let kind = self.faults.strike(&request);
         let file = self.file_of(&request);
+        let kind = self.faults.strike(&request, file.is_file());
         match kind {
             Kind::None => self.pass(request).await,
             Kind::Error => Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "a fault that was asked for")),
@@ -342,9 +367,15 @@ impl Server {
                 }
                 Ok(response)
             }
-            Kind::Truncate | Kind::Corrupt => {
+            Kind::Truncate | Kind::Corrupt | Kind::Replace => {
                 let response = self.pass(request).await?;
                 if response.status().is_success() {
+                    if kind == Kind::Replace {
+                        let tag =
+                            HeaderValue::try_from(format!("\"{}\"", hex::encode(Md5::digest(ANOTHERS))))?;
+                        let mut tags = self.tags.lock().expect("nobody panics while holding the tags");
+                        tags.insert(file.clone(), tag);
+                    }
                     damage(&file, kind)?;
                 }
                 Ok(response)
@@ -352,10 +383,21 @@ impl Server {
         }
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+    async fn pass(&self, mut request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        if self.faults.has(Manner::IgnoresConditions) {
+            request.headers_mut().remove(header::IF_MATCH);
+        }
+        let is_first_byte = request.headers().get(header::RANGE).is_some_and(|range| range == "bytes=0-0");
         let has_range = request.headers().contains_key(header::RANGE);
         let file = self.file_of(&request);
+        let names = match self.wants_a_free_name(&request) {
+            true => Some(self.names.lock().await),
+            false => None,
+        };
+        if names.is_some() && file.exists() {
+            return Ok(error(412, "PreconditionFailed", "The object is there already.", ""));
+        }
         let listing = self.listing(&request);
         let response =
             self.inner.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
@@ -367,12 +409,32 @@ impl Server {
         let is_read = method == Method::GET && uri.query().is_none() && response.status().is_success();
         if is_read && has_range && self.faults.has(Manner::NoRanges) {
             let (mut head, _) = response.into_parts();
-            let whole = std::fs::read(file)?;
+            let whole = std::fs::read(&file)?;
             head.status = StatusCode::OK;
             head.headers.remove(header::CONTENT_RANGE);
             head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
             let body = Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed_unsync();
             response = Response::from_parts(head, body);
+        }
+        if is_read && is_first_byte && self.faults.has(Manner::WideRanges) {
+            let (mut head, _) = response.into_parts();
+            let whole = std::fs::read(&file)?;
+            let range = format!("bytes 0-{}/{}", whole.len() - 1, whole.len());
+            head.headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(range)?);
+            head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
+            let body = Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed_unsync();
+            response = Response::from_parts(head, body);
+        }
+        {
+            let mut tags = self.tags.lock().expect("nobody panics while holding the tags");
+            match method {
+                Method::GET | Method::HEAD => {
+                    if let Some(tag) = tags.get(&file).filter(|_| response.status().is_success()) {
+                        response.headers_mut().insert(header::ETAG, tag.clone());
+                    }
+                }
+                _ => drop(tags.remove(&file)),
+            }
         }
         let etag = response.headers().get(header::ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
         if let Some(etag) = etag.filter(|_| self.faults.has(Manner::WeakEtags)) {
@@ -382,6 +444,12 @@ impl Server {
             response.headers_mut().remove(header::ETAG);
         }
         Ok(response)
+    }
+
+    fn wants_a_free_name(&self, request: &Request<Incoming>) -> bool {
+        request.headers().contains_key(header::IF_NONE_MATCH)
+            && matches!(*request.method(), Method::PUT | Method::POST)
+            && !self.faults.has(Manner::ReplacesAll)
     }
 
     /// What this kind of server does not take.
@@ -452,6 +520,14 @@ impl Server {
         }
         if has(Manner::NoConditions) && headers.contains_key(header::IF_MATCH) {
             return Some(error(501, "NotImplemented", "If-Match is not implemented.", ""));
+        }
+        if headers.contains_key(header::IF_NONE_MATCH) && matches!(*method, Method::PUT | Method::POST) {
+            if has(Manner::NoHeldNames) {
+                return Some(error(501, "NotImplemented", "If-None-Match is not implemented.", ""));
+            }
+            if self.wants_a_free_name(request) && self.file_of(request).exists() {
+                return Some(error(412, "PreconditionFailed", "The object is there already.", ""));
+            }
         }
         if has(Manner::WeakEtags) && headers.contains_key(header::IF_MATCH) {
             return Some(error(412, "PreconditionFailed", "A weak tag matches nothing.", ""));
@@ -687,6 +763,7 @@ fn damage(file: &Path, kind: Kind) -> std::io::Result<()> {
     let middle = bytes.len() / 2;
     match kind {
         Kind::Truncate => bytes.truncate(middle),
+        Kind::Replace => bytes = ANOTHERS.to_vec(),
         _ => bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
     }
     std::fs::write(file, bytes)

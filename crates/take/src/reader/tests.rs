@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use std::{io::Write, time::Duration};
+use std::{fs, io::Write, time::Duration};
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 

@@ -53,9 +53,20 @@ async fn in_a_folder_each_costs_its_own_row_at_most() {
     let began = Instant::now();
     let (good, bad) = parted(all(&fixture.library).await);
     let names: Vec<_> = bad.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = ["circle.mp4", "dangling.mp4", "line\nbreak.mp4", "no utf-8 \u{fffd}.mp4", "tab\t.mp4"];
+    let expected =
+        ["circle.mp4", "dangling.mp4", "device.mp4", "line\nbreak.mp4", "no utf-8 \u{fffd}.mp4", "tab\t.mp4"];
     assert_eq!((good, names), (GOOD + 1, expected.to_vec()), "the long name is fine");
-    assert!(bad[1].1.contains("nowhere") && bad[4].1.contains("tab"), "{bad:?}");
+    assert!(bad[1].1.contains("nowhere") && bad[5].1.contains("tab"), "{bad:?}");
+    assert!(bad[2].1.contains("leads out of the store"), "{bad:?}");
+    for name in ["line\nbreak.mp4", "tab\t.mp4"] {
+        for refused in [fixture.library.file(name).await.map(drop), fixture.library.delete(name).await] {
+            let Err(LibraryError::Unnameable { reason, .. }) = refused else { panic!("{refused:?}") };
+            assert!(reason.contains("in the store itself"), "{reason}");
+        }
+    }
+    fixture.library.delete("device.mp4").await.unwrap();
+    assert!(Path::new("/dev/zero").exists() && !root.join("device.mp4").exists(), "the link alone goes");
+    symlink("/dev/zero", root.join("device.mp4")).unwrap();
     assert_eq!(fixture.library.listing_trouble().count, expected.len());
     for name in ["pipe.mp4", "socket.mp4", "device.mp4", "folder.mp4", "dangling.mp4"] {
         let found = fixture.library.file(name).await;

@@ -19,7 +19,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::StreamExt as _;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MATCH, LAST_MODIFIED, RANGE};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -64,6 +66,8 @@ struct Learned {
     gives_no_ranges: bool,
     /// It refuses `If-Match`.
     takes_no_conditions: bool,
+    /// It refuses `If-None-Match` of what is stored: that a name is free is looked at before, and not held.
+    holds_no_names: bool,
 }
 
 impl fmt::Debug for Wire {
@@ -94,6 +98,7 @@ impl Wire {
             clock_s: 0,
             gives_no_ranges: false,
             takes_no_conditions: false,
+            holds_no_names: false,
         };
         Ok(Self(Arc::new(Inner { http, bucket, credentials, learned: RwLock::new(learned) })))
     }
@@ -138,6 +143,9 @@ impl Wire {
         if learned.takes_no_conditions {
             headers.remove(IF_MATCH);
         }
+        if learned.holds_no_names {
+            headers.remove(IF_NONE_MATCH);
+        }
         signer(&credential, &learned).sign(&parts.method, &uri, &mut headers, body);
         let mut request = Request::new(body.clone().into());
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) =
@@ -177,6 +185,18 @@ impl Wire {
         let cannot = matches!(status.as_u16(), 405 | 501) || refusal.code == "NotImplemented";
         if cannot && !learned.takes_no_conditions && parts.headers.contains_key(IF_MATCH) {
             self.learn(|learned| learned.takes_no_conditions = true);
+            return true;
+        }
+        if cannot && !learned.holds_no_names && parts.headers.contains_key(IF_NONE_MATCH) {
+            tracing::info!(
+                bucket = self.0.bucket.name,
+                "the S3 server takes no If-None-Match: a name is looked for before something is stored under it"
+            );
+            self.learn(|learned| learned.holds_no_names = true);
+            return true;
+        }
+        let is_invalid = matches!(refusal.code.as_str(), "InvalidArgument" | "InvalidRequest" | "");
+        if status == StatusCode::BAD_REQUEST && is_invalid && parts.headers.remove(IF_NONE_MATCH).is_some() {
             return true;
         }
         if cannot && parts.method == Method::GET && parts.headers.remove(RANGE).is_some() {
@@ -251,21 +271,22 @@ impl Wire {
                 head.headers.insert(ETAG, etag);
             }
         }
-        let Some(wanted) = wanted.filter(|_| head.status == StatusCode::OK) else {
+        let (Some(wanted), Some((given, size))) = (wanted, given(head.status, &head.headers)) else {
             return Response::from_parts(head, content);
         };
-        let size =
-            head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let Some(size) = size.filter(|size| wanted.start < *size) else {
+        let is_as_wanted = given == (wanted.start..wanted.end.min(size)) && head.status != StatusCode::OK;
+        if is_as_wanted || !given.contains(&wanted.start) {
             return Response::from_parts(head, content);
-        };
-        self.learn(|learned| learned.gives_no_ranges = true);
-        let end = wanted.end.min(size);
+        }
+        if head.status == StatusCode::OK {
+            self.learn(|learned| learned.gives_no_ranges = true);
+        }
+        let end = wanted.end.min(given.end);
         head.status = StatusCode::PARTIAL_CONTENT;
         let range = format!("bytes {}-{}/{size}", wanted.start, end - 1);
         head.headers.insert(CONTENT_RANGE, HeaderValue::try_from(range).expect("digits make a header"));
         head.headers.insert(CONTENT_LENGTH, (end - wanted.start).into());
-        Response::from_parts(head, cut(content, wanted.start..end))
+        Response::from_parts(head, cut(content, wanted.start - given.start..end - given.start))
     }
 }
 
@@ -275,6 +296,11 @@ impl HttpService for Wire {
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let wanted = range(&parts);
+        if parts.method == Method::POST && parts.uri.query().is_some_and(|query| query.contains("uploadId="))
+        {
+            // What is put together takes no other object's name; nobody else can say so here.
+            parts.headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
         for correction in 0.. {
             let answer = self.send(&parts, &body).await?;
             let status = answer.status();
@@ -310,6 +336,23 @@ fn clock(headers: &HeaderMap) -> Option<i64> {
 fn range(parts: &Parts) -> Option<Range<u64>> {
     let (start, last) = parts.headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
     Some(start.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
+}
+
+/// Which bytes of how many an answer has.
+fn given(status: StatusCode, headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    match status {
+        StatusCode::OK => {
+            let size = text(CONTENT_LENGTH)?.parse().ok()?;
+            Some((0..size, size))
+        }
+        StatusCode::PARTIAL_CONTENT => {
+            let (range, size) = text(CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+            let (start, last) = range.split_once('-')?;
+            Some((start.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?, size.parse().ok()?))
+        }
+        _ => None,
+    }
 }
 
 /// An error's body, as far as it is of use.

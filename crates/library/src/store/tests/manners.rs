@@ -58,6 +58,61 @@ async fn conforms_to(manners: &[Manner]) {
     assert!(!format!("{config:?}").contains(s3_server::SECRET_KEY));
 }
 
+#[tokio::test]
+async fn a_server_that_ignores_conditions_mixes_no_object_with_its_successor() {
+    let server = S3Server::start().await;
+    server.faults.set_manners(&[Manner::IgnoresConditions]);
+    let store = Store::open(&s3_config(&server), "", Limits::default()).unwrap();
+    store.write("a.mp4", "first").await.unwrap();
+    let first = store.head("a.mp4").await.unwrap();
+    store.write("a.mp4", "other").await.unwrap();
+    let second = store.head("a.mp4").await.unwrap();
+    assert_ne!(first.etag, second.etag);
+    assert!(matches!(store.stream(&first, 0..3).await, Err(LibraryError::NotFound(_))));
+    assert!(store.stream(&second, 0..3).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_uploads_of_one_name_at_once_keep_one_of_them_whole_and_tell_the_other() {
+    let server = S3Server::start().await;
+    let store = Store::open(&s3_config(&server), "", Limits::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for size in [1000, upload::PART_BYTES + 1000] {
+        let name = format!("{size}.mp4");
+        let uploads = [1, 2].map(|who: u8| {
+            let (store, name, file) = (&store, &name, folder.path().join(format!("{who}.mp4")));
+            std::fs::write(&file, vec![who; size]).unwrap();
+            async move { Uploader::new().upload(store, name, &file).await }
+        });
+        let [first, second] = uploads;
+        let (first, second) = tokio::join!(first, second);
+        assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+        let refused = if first.is_ok() { second } else { first };
+        assert!(matches!(refused, Err(LibraryError::Taken(_))), "{refused:?}");
+        let there = server.object(&name);
+        assert!(there == vec![1; size] || there == vec![2; size]);
+        assert!(server.unfinished().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_another_program_puts_in_the_place_of_an_upload_stays_and_the_upload_is_told() {
+    let server = S3Server::start().await;
+    let store = Store::open(&s3_config(&server), "", Limits::default()).unwrap();
+    let (folder, uploader) = (tempfile::tempdir().unwrap(), Uploader::new());
+    for size in [1000, upload::PART_BYTES + 1000] {
+        let (name, file) = (format!("{size}.mp4"), folder.path().join("made.mp4"));
+        std::fs::write(&file, vec![1; size]).unwrap();
+        server.faults.set(Fault { kind: Kind::Replace, times: Some(1), ..Fault::default() });
+        for _ in 0..2 {
+            let refused = uploader.upload(&store, &name, &file).await;
+            assert!(matches!(refused, Err(LibraryError::Taken(_))), "{size}: {refused:?}");
+            assert_eq!(server.object(&name), s3_server::ANOTHERS);
+        }
+        assert!(server.unfinished().is_empty());
+    }
+}
+
 macro_rules! kinds {
     ($($name:ident: $($manner:ident)+;)*) => {$(
         #[tokio::test]
@@ -88,6 +143,10 @@ kinds! {
     a_server_that_encodes_keys_of_v1_conforms: EncodedKeys SmallPages V1Listing;
     a_server_that_ignores_ranges_conforms: NoRanges;
     a_server_that_refuses_ranges_conforms: RangesRefused;
+    a_server_that_gives_more_than_a_range_conforms: WideRanges;
+    a_server_that_ignores_conditions_conforms: IgnoresConditions ReplacesAll WideRanges;
+    a_server_that_holds_no_names_conforms: NoHeldNames;
+    a_server_that_replaces_all_conforms: ReplacesAll;
     a_server_without_abort_conforms: NoAbort;
     a_server_that_is_busy_conforms: SlowDown;
     a_server_of_many_manners_conforms: NoChecksums NoDeleteObjects WeakEtags OtherRegion V1Listing SmallPages NoAbort;
