@@ -11,7 +11,7 @@ use reelroom_protocol::ids::EventId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::WebhookEvent;
 use reelroom_protocol::webhook;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
 
 const QUEUE: usize = 200;
@@ -21,6 +21,10 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// An event that has waited longer than this for those before it is not delivered any more.
 const STALE_AFTER: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A thousand rooms that close at once do not open a thousand connections to a receiver.
+const REQUESTS_AT_ONCE: usize = 32;
+/// Connections to a receiver that stay open for what comes next.
+const IDLE_CONNECTIONS: usize = 4;
 /// A queue that has had nothing to do for this long ends its task.
 const IDLE_AFTER: Duration = Duration::from_secs(60);
 
@@ -43,6 +47,8 @@ struct State {
     urls: Vec<Url>,
     queues: HashMap<(Url, String), mpsc::Sender<Waiting>>,
     dropped: HashMap<Url, i32>,
+    /// Turns of the requests to each receiver.
+    turns: HashMap<Url, Arc<Semaphore>>,
 }
 
 struct Waiting {
@@ -57,6 +63,7 @@ impl Webhooks {
             .timeout(REQUEST_TIMEOUT)
             .user_agent("LiveKit")
             .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build()
             .expect("a client without special settings can be built");
         let state = Mutex::new(State { urls, ..State::default() });
@@ -125,6 +132,10 @@ impl Shared {
         self.state.lock().expect("no code panics while it holds the webhook queues")
     }
 
+    fn new_turns() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(REQUESTS_AT_ONCE))
+    }
+
     async fn work(self: Arc<Self>, key: (Url, String), mut queue: mpsc::Receiver<Waiting>) {
         loop {
             match tokio::time::timeout(IDLE_AFTER, queue.recv()).await {
@@ -173,6 +184,8 @@ impl Shared {
 
     /// A refusal by the receiver counts as delivered: it would refuse again.
     async fn post(&self, url: &Url, body: Vec<u8>) -> Result<(), String> {
+        let turns = self.lock().turns.entry(url.clone()).or_insert_with(Shared::new_turns).clone();
+        let _turn = turns.acquire().await.expect("nobody closes the turns");
         let signature = webhook::sign(&self.keys, &body, unix_s());
         let response = self
             .client
@@ -251,6 +264,31 @@ mod tests {
             names.push(event.event);
         }
         assert_eq!(names, ["room_started", "participant_joined", "room_finished"]);
+    }
+
+    #[tokio::test]
+    async fn events_of_many_rooms_at_once_open_few_connections() {
+        let (most, now) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (Arc::clone(&most), Arc::clone(&now));
+        let app = Router::new().route(
+            "/hook",
+            post(move || {
+                let (most, now) = (Arc::clone(&counts.0), Arc::clone(&counts.1));
+                async move {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                }
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url]);
+        (0..300).for_each(|number| webhooks.send(event("room_finished", &number.to_string())));
+        webhooks.flush(Duration::from_secs(20)).await;
+        let most = most.load(Ordering::SeqCst);
+        assert!((2..=REQUESTS_AT_ONCE).contains(&most), "{most} at once");
     }
 
     #[tokio::test]
