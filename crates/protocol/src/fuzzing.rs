@@ -5,9 +5,11 @@ use reelroom_limits::signalling::{TWIRP_BODY_DEPTH, TWIRP_BODY_FIELDS};
 use crate::proto;
 use crate::wire::{self, Shaped};
 
+/// A target's name, and what it does with any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets by their names.
-pub const TARGETS: [(&str, fn(&[u8])); 3] =
-    [("twirp_protobuf", protobuf), ("twirp_json", json), ("token", token)];
+pub const TARGETS: [Target; 3] = [("twirp_protobuf", protobuf), ("twirp_json", json), ("token", token)];
 
 /// The first byte says which request it is.
 pub fn protobuf(bytes: &[u8]) {

@@ -191,7 +191,7 @@ impl Room {
         let mut losses = Vec::new();
         for participant in self.participants.values_mut() {
             let to = participant.sid.clone();
-            let given_up = participant.data.give_up(now.at, &has_others);
+            let given_up = participant.data.give_up(now.at, has_others);
             losses.extend(given_up.into_iter().map(|(sender, lost)| (sender, to.clone(), lost)));
         }
         for (sender, to, lost) in losses {

@@ -20,8 +20,11 @@ use crate::room::{Now, Room, RoomOptions};
 use crate::subscribe::PublishedPacket;
 use crate::track::Section;
 
+/// A target's name, and what it does with any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets by their names.
-pub const TARGETS: [(&str, fn(&[u8])); 2] = [("signalling", signalling), ("data", data)];
+pub const TARGETS: [Target; 2] = [("signalling", signalling), ("data", data)];
 
 /// So many outputs one message may cause in a call of three.
 const OUTPUTS: usize = 2000;

@@ -220,9 +220,11 @@ mod tests {
                 }
             };
             assert!(kept - 3 * size <= SIGNAL_WAITING_BYTES, "{kept}");
-            let state = outgoing.0.lock();
-            assert_eq!((state.bytes, state.waiting.capacity()), (0, 0));
-            drop(state);
+            let kept = {
+                let state = outgoing.0.lock();
+                (state.bytes, state.waiting.capacity())
+            };
+            assert_eq!(kept, (0, 0));
             assert_eq!(outgoing.behind().await, behind);
             assert_eq!(outgoing.next().await, Err(behind));
             assert_eq!(outbox.say(text(1), None), Err(behind));
