@@ -5,6 +5,7 @@
 //! kernel when this program dies.
 
 mod deaths;
+mod lines;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -16,20 +17,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use reelroom_limits::library::COMPOSER_LINE_BYTES;
+use reelroom_limits::library::{COMPOSER_LINE_BYTES, COMPOSER_WORDS_BYTES};
 use reelroom_mp4::Journal;
 use reelroom_protocol::ids::EgressId;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
-use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use self::deaths::Skip;
 use self::deaths::{Death, Deaths, How, Place, Verdict};
+use self::lines::{Lines, Spoken};
 use crate::bounds;
 use crate::job::LeftOut;
 use crate::priority;
@@ -372,13 +372,13 @@ impl Composition {
 
     /// What it told at last, when its output ends.
     async fn listen(&self, stdout: impl AsyncRead + Unpin) -> Result<Said, Hangs> {
-        let mut lines = lines(stdout);
+        let mut lines = Lines::new(stdout, COMPOSER_LINE_BYTES);
         let mut said = Said::Nothing;
         let mut looked_ns = None;
         loop {
             let line = match tokio::time::timeout(self.silence, lines.next()).await {
-                Ok(Some(Ok(line))) => line,
-                Ok(Some(Err(LinesCodecError::MaxLineLengthExceeded))) => {
+                Ok(Ok(Some(Spoken::Line(line)))) => line,
+                Ok(Ok(Some(Spoken::TooLong))) => {
                     tracing::warn!(egress = %self.egress, "the composer says a line of more than {COMPOSER_LINE_BYTES} bytes");
                     continue;
                 }
@@ -411,13 +411,12 @@ impl Composition {
     }
 
     async fn log(&self, stderr: impl AsyncRead + Unpin) -> String {
-        let mut lines = lines(stderr);
+        let mut lines = Lines::new(stderr, COMPOSER_WORDS_BYTES);
         let mut last = VecDeque::new();
-        while let Some(line) = lines.next().await {
+        while let Ok(Some(line)) = lines.next().await {
             let line = match line {
-                Ok(line) => line,
-                Err(LinesCodecError::MaxLineLengthExceeded) => "(a line that is too long)".to_owned(),
-                Err(LinesCodecError::Io(_)) => break,
+                Spoken::Line(line) => line,
+                Spoken::TooLong => "(a line that is too long)".to_owned(),
             };
             tracing::debug!(egress = %self.egress, line, "the composer says");
             if last.len() == LAST_WORDS {
@@ -427,11 +426,6 @@ impl Composition {
         }
         Vec::from(last).join(" / ")
     }
-}
-
-/// What a composer says, line by line. It reads the media of strangers: what it says is no longer than it may be.
-fn lines<R: AsyncRead>(said: R) -> FramedRead<R, LinesCodec> {
-    FramedRead::new(said, LinesCodec::new_with_max_length(COMPOSER_LINE_BYTES))
 }
 
 /// The file beside an output in which its composer keeps what it is about to do.

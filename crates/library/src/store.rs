@@ -382,7 +382,7 @@ impl Store {
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Store`].
     pub async fn write(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
-        self.write_small(name, bytes.into(), Existing::Goes).await
+        self.write_small(name, bytes.into(), Existing::Goes).await.map(drop)
     }
 
     /// Stores a small object where nothing has its name.
@@ -390,16 +390,23 @@ impl Store {
     /// # Errors
     /// As [`Store::write`]; [`LibraryError::Taken`].
     pub async fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<(), LibraryError> {
-        self.write_small(name, bytes.into(), Existing::Stays).await
+        self.write_small(name, bytes.into(), Existing::Stays).await.map(drop)
     }
 
-    async fn write_small(&self, name: &str, bytes: Bytes, existing: Existing) -> Result<(), LibraryError> {
+    /// The tag that the store answers, if any.
+    async fn write_small(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        existing: Existing,
+    ) -> Result<Option<String>, LibraryError> {
         let path = self.path_to_write(name)?;
         let limit = self.limits.transfer(bytes.len());
         match &self.kind {
             Kind::Folder(folder) => {
                 let writing = move |folder: &Folder| folder.write(path.as_ref(), &bytes, existing);
-                self.on_disk(folder, limit, writing).await?.map_err(|error| unwritten(name, &error))
+                let seen = self.on_disk(folder, limit, writing).await?;
+                seen.map(|seen| Some(seen.etag)).map_err(|error| unwritten(name, &error))
             }
             Kind::Bucket(s3) => {
                 let mode = match existing {
@@ -407,7 +414,8 @@ impl Store {
                     Existing::Stays => PutMode::Create,
                 };
                 let putting = s3.objects.put_opts(&path, bytes.into(), mode.into());
-                within(limit, putting).await?.map(drop).map_err(|error| refused(name, error))
+                let put = within(limit, putting).await?.map_err(|error| refused(name, error))?;
+                Ok(put.e_tag.as_deref().map(plain_tag))
             }
         }
     }
@@ -527,12 +535,23 @@ impl Object {
         Self {
             name: name.to_owned(),
             size,
-            etag: etag.unwrap_or_else(|| format!("{modified_ms:x}-{size:x}")),
+            etag: etag.unwrap_or_else(|| untagged(size, modified_ms)),
             match_by: strong.map(|tag| format!("\"{tag}\"")),
             modified_ms,
             is_cold: false,
         }
     }
+
+    /// Whether it may be what the store gave this tag when it was stored: one without a tag may be anything.
+    fn has_tag(&self, tag: Option<&str>) -> bool {
+        let is_untagged = self.etag == untagged(self.size, self.modified_ms);
+        is_untagged || tag.is_none_or(|tag| tag == self.etag)
+    }
+}
+
+/// What an object is known by where the store gives no tags.
+fn untagged(size: u64, modified_ms: i64) -> String {
+    format!("{modified_ms:x}-{size:x}")
 }
 
 /// Without its quotes.

@@ -5,6 +5,8 @@ limits! {
     pub const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
     /// Bytes of a line that a composer says; what is longer is left out, with a warning.
     pub const COMPOSER_LINE_BYTES: usize = 8 * 1024 * 1024;
+    /// Bytes of a line of a composer's own words, the last of which tell why it failed; a longer one is left out of them.
+    pub const COMPOSER_WORDS_BYTES: usize = 16 * 1024;
     /// Bytes of a request to record, as it is kept and told by webhooks; a larger one is refused.
     pub const EGRESS_REQUEST_BYTES: usize = 16 * 1024;
     /// Recordings of one room that run at once; one more is refused.

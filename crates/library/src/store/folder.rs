@@ -185,7 +185,7 @@ impl Folder {
         Ok(bytes)
     }
 
-    pub(super) fn write(&self, key: &str, bytes: &[u8], existing: Existing) -> io::Result<()> {
+    pub(super) fn write(&self, key: &str, bytes: &[u8], existing: Existing) -> io::Result<Seen> {
         let mut draft = self.draft(key)?;
         draft.file.write_all(bytes)?;
         draft.commit(existing)
@@ -282,7 +282,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Gives the file its name, in one step.
-    pub(super) fn commit(mut self, existing: Existing) -> io::Result<()> {
+    pub(super) fn commit(mut self, existing: Existing) -> io::Result<Seen> {
         self.file.sync_all()?;
         let (ours, there) = (
             rustix::fs::fstat(&self.file)?,
@@ -298,7 +298,8 @@ impl Draft {
             Existing::Stays => self.commit_beside()?,
         }
         self.is_named = true;
-        Ok(rustix::fs::fsync(&self.parent)?)
+        rustix::fs::fsync(&self.parent)?;
+        Ok(Seen::of(&ours))
     }
 
     /// By what the file system has for it.

@@ -27,7 +27,7 @@ use tokio_util::io::StreamReader;
 use super::folder::{Existing, Folder};
 use super::limits::within;
 use super::refusal::{refused, store_error, unwritten};
-use super::{Kind, Object, Store};
+use super::{Kind, Object, Store, plain_tag};
 use crate::error::LibraryError;
 use crate::index::Index;
 
@@ -183,23 +183,34 @@ impl Store {
             Err(error) => return Err(error),
         }
         progress.reset();
-        match self.send(name, source, journal, progress).await {
+        let tag = match self.send(name, source, journal, progress).await {
             // Of another one, or of this very file: the answer to a former try may have been lost.
             Err(LibraryError::Taken(_)) => return self.is_still_same(name, proof, progress).await,
             sent => sent?,
-        }
+        };
         progress.bytes.store(0, Ordering::Relaxed);
         progress.is_verifying.store(true, Ordering::Relaxed);
         let there = self.head(name).await;
-        if let Ok(there) = &there {
+        let is_anothers = there.as_ref().is_ok_and(|there| !there.has_tag(tag.as_deref()));
+        if let Ok(there) = &there
+            && !is_anothers
+        {
             progress.put(there, proof);
         }
         let verified = self.verify(there, proof, progress).await;
-        if let Err(LibraryError::Incomplete { .. } | LibraryError::Different | LibraryError::Deleted(_)) =
-            &verified
-        {
-            // It would be listed, and not play, if our own copy were lost too.
-            let _ = self.delete(name).await;
+        match &verified {
+            // Another program has put its own there since.
+            Err(LibraryError::Incomplete { .. } | LibraryError::Different) if is_anothers => {
+                return Err(LibraryError::Taken(name.to_owned()));
+            }
+            Err(LibraryError::Incomplete { .. } | LibraryError::Different | LibraryError::Deleted(_)) => {
+                // It would be listed, and not play, if our own copy were lost too.
+                let is_ours = |there: Object| there.has_tag(tag.as_deref());
+                if self.head(name).await.is_ok_and(is_ours) {
+                    let _ = self.delete(name).await;
+                }
+            }
+            _ => {}
         }
         verified
     }
@@ -235,13 +246,14 @@ impl Store {
         }
     }
 
+    /// Sends it; the tag that the store answers, if any, tells it from what others put there later.
     async fn send(
         &self,
         name: &str,
         source: Source<'_>,
         journal: &Journal,
         progress: &Progress,
-    ) -> Result<(), LibraryError> {
+    ) -> Result<Option<String>, LibraryError> {
         let mut parts = Parts::open(source).await?;
         let first = parts.next().await?;
         let s3 = match &self.kind {
@@ -250,9 +262,9 @@ impl Store {
             }
             Kind::Bucket(_) if first.len() < PART_BYTES => {
                 let len = first.len();
-                self.create(name, first).await?;
+                let tag = self.write_small(name, first, Existing::Stays).await?;
                 progress.add(len);
-                return Ok(());
+                return Ok(tag);
             }
             Kind::Bucket(s3) => &s3.objects,
         };
@@ -273,11 +285,12 @@ impl Store {
             progress.check(name)?;
             // The wire has it refused where another object has the name by now.
             let completed = within(limit, s3.complete_multipart(&path, &id, sent)).await?;
-            completed.map(drop).map_err(|error| refused(name, error))
+            let completed = completed.map_err(|error| refused(name, error))?;
+            Ok(completed.e_tag.as_deref().map(plain_tag))
         };
-        let sent: Result<(), LibraryError> = sending.await;
+        let sent: Result<Option<String>, LibraryError> = sending.await;
         match &sent {
-            Ok(()) => journal.end(&id).await?,
+            Ok(_) => journal.end(&id).await?,
             Err(_) => {
                 if matches!(self.call(s3.abort_multipart(&path, &id)).await, Ok(Ok(()))) {
                     journal.end(&id).await?;
@@ -295,7 +308,7 @@ impl Store {
         mut parts: Parts,
         first: Bytes,
         progress: &Progress,
-    ) -> Result<(), LibraryError> {
+    ) -> Result<Option<String>, LibraryError> {
         let path = self.path_to_write(name)?;
         let limit = self.limits.transfer(PART_BYTES);
         let mut draft = {
@@ -318,7 +331,7 @@ impl Store {
         }
         progress.check(name)?;
         let committed = self.on_disk(&folder, limit, move |_: &Folder| draft.commit(Existing::Stays)).await?;
-        committed.map_err(|error| unwritten(name, &error))
+        committed.map(|seen| Some(seen.etag)).map_err(|error| unwritten(name, &error))
     }
 
     /// Aborts the multipart uploads that a former run, or a store that did not answer, has left.

@@ -19,6 +19,7 @@
 
 #![allow(dead_code)]
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use md5::{Digest as _, Md5};
 use percent_encoding::percent_decode_str;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -77,7 +79,12 @@ pub(crate) enum Kind {
     Truncate,
     /// What is stored is answered with 200, and one byte of it changed; its checksum is told as if it were whole.
     Corrupt,
+    /// What is stored is answered with 200, and then another program puts its own in the same place.
+    Replace,
 }
+
+/// What [`Kind::Replace`] puts there.
+pub(crate) const ANOTHERS: &[u8] = b"another program's";
 
 /// What a kind of server does differently from the others, all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -206,7 +213,7 @@ impl Faults {
             Kind::Error | Kind::Hang | Kind::Cut => true,
             Kind::Stall => *method == Method::GET,
             Kind::LieSize => *method == Method::HEAD && is_there,
-            Kind::Truncate | Kind::Corrupt => makes_object,
+            Kind::Truncate | Kind::Corrupt | Kind::Replace => makes_object,
         };
         let is_meant =
             fault.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
@@ -284,7 +291,13 @@ pub(crate) async fn serve(root: &Path, faults: Faults) -> String {
     let mut config = s3s::config::S3Config::default();
     config.presigned_url_max_skew_time_secs = 2 * CLOCK_AHEAD.as_secs() as u32;
     service.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
-    let server = Server { inner: service.build(), faults, root: root.to_owned(), names: Arc::default() };
+    let server = Server {
+        inner: service.build(),
+        faults,
+        root: root.to_owned(),
+        names: Arc::default(),
+        tags: Arc::default(),
+    };
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let server = server.clone();
@@ -305,6 +318,8 @@ struct Server {
     root: PathBuf,
     /// Held from looking whether a name is free until it is taken.
     names: Arc<tokio::sync::Mutex<()>>,
+    /// Of objects whose bytes are not what the tag is of any more: the inner server would make up another one.
+    tags: Arc<Mutex<HashMap<PathBuf, HeaderValue>>>,
 }
 
 impl Server {
@@ -352,9 +367,12 @@ impl Server {
                 }
                 Ok(response)
             }
-            Kind::Truncate | Kind::Corrupt => {
+            Kind::Truncate | Kind::Corrupt | Kind::Replace => {
                 let response = self.pass(request).await?;
                 if response.status().is_success() {
+                    let told = if kind == Kind::Replace { ANOTHERS.to_vec() } else { std::fs::read(&file)? };
+                    let tag = HeaderValue::try_from(format!("\"{}\"", hex::encode(Md5::digest(told))))?;
+                    self.tags.lock().expect("nobody panics while holding the tags").insert(file.clone(), tag);
                     damage(&file, kind)?;
                 }
                 Ok(response)
@@ -403,6 +421,17 @@ impl Server {
             head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
             let body = Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed_unsync();
             response = Response::from_parts(head, body);
+        }
+        {
+            let mut tags = self.tags.lock().expect("nobody panics while holding the tags");
+            match method {
+                Method::GET | Method::HEAD => {
+                    if let Some(tag) = tags.get(&file).filter(|_| response.status().is_success()) {
+                        response.headers_mut().insert(header::ETAG, tag.clone());
+                    }
+                }
+                _ => drop(tags.remove(&file)),
+            }
         }
         let etag = response.headers().get(header::ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
         if let Some(etag) = etag.filter(|_| self.faults.has(Manner::WeakEtags)) {
@@ -731,6 +760,7 @@ fn damage(file: &Path, kind: Kind) -> std::io::Result<()> {
     let middle = bytes.len() / 2;
     match kind {
         Kind::Truncate => bytes.truncate(middle),
+        Kind::Replace => bytes = ANOTHERS.to_vec(),
         _ => bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
     }
     std::fs::write(file, bytes)

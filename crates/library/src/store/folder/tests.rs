@@ -28,7 +28,7 @@ impl House {
     }
 
     fn write(&self, key: &str, content: &str) -> io::Result<()> {
-        self.store.write(key, content.as_bytes(), Existing::Stays)
+        self.store.write(key, content.as_bytes(), Existing::Stays).map(drop)
     }
 
     fn names(&self, prefix: &str) -> Vec<String> {

@@ -95,6 +95,24 @@ async fn two_uploads_of_one_name_at_once_keep_one_of_them_whole_and_tell_the_oth
     }
 }
 
+#[tokio::test]
+async fn what_another_program_puts_in_the_place_of_an_upload_stays_and_the_upload_is_told() {
+    let server = S3Server::start().await;
+    let store = Store::open(&s3_config(&server), "", Limits::default()).unwrap();
+    let (folder, uploader) = (tempfile::tempdir().unwrap(), Uploader::new());
+    for size in [1000, upload::PART_BYTES + 1000] {
+        let (name, file) = (format!("{size}.mp4"), folder.path().join("made.mp4"));
+        std::fs::write(&file, vec![1; size]).unwrap();
+        server.faults.set(Fault { kind: Kind::Replace, times: Some(1), ..Fault::default() });
+        for _ in 0..2 {
+            let refused = uploader.upload(&store, &name, &file).await;
+            assert!(matches!(refused, Err(LibraryError::Taken(_))), "{size}: {refused:?}");
+            assert_eq!(server.object(&name), s3_server::ANOTHERS);
+        }
+        assert!(server.unfinished().is_empty());
+    }
+}
+
 macro_rules! kinds {
     ($($name:ident: $($manner:ident)+;)*) => {$(
         #[tokio::test]
