@@ -48,5 +48,5 @@ check:
 	cd web && npm run --silent check
 	@for file in tests/*.mjs tests/*/*.mjs; do node --check $$file || exit 1; done
 	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check licenses bans sources; \
-	else echo "cargo-deny is not installed: licences were not checked (cargo install cargo-deny)"; fi
+	else echo "cargo-deny is not installed: licences and sources were not checked (cargo install --locked cargo-deny, which takes some minutes)"; fi
 

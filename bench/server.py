@@ -33,6 +33,9 @@ class Server:
             "UDP_PORT": "0",
             "DATA_DIR": self.data.name,
             "LOG": "warn",
+            # The load tool's.
+            "LIVEKIT_API_KEY": "devkey",
+            "LIVEKIT_API_SECRET": "secret",
         }
         began = time.monotonic()
         self.process = subprocess.Popen(

@@ -19,6 +19,8 @@ export const binaries = dirname(binary);
 
 export const KEY = 'devkey';
 export const SECRET = 'secret';
+/** Lets pages that a test serves use the program. */
+export const TEST_PAGES = { ALLOWED_ORIGINS: 'http://localhost:*' };
 
 // What a failed test leaves running ends with the test run.
 const running = new Set();
@@ -45,9 +47,10 @@ export async function freePort() {
 const clientScript = join(dirname(createRequire(import.meta.url).resolve('livekit-client')), 'livekit-client.umd.js');
 const clientPage = '<!doctype html><title>stock client</title><script src="/client.js"></script>';
 
-/** A page with the stock livekit-client in it and nothing else. `answers` may answer a request itself, and then gives true. */
+/** A page with the stock livekit-client in it and nothing else. `answers` may answer a request itself, and then gives true.
+ * At `address` 0.0.0.0 the site has every address of this machine. */
 export class ClientSite {
-  static async start(answers = async () => false) {
+  static async start(answers = async () => false, address = '127.0.0.1') {
     const site = new ClientSite();
     site.server = createWebServer(async (request, response) => {
       if (await answers(request, response)) return;
@@ -56,7 +59,7 @@ export class ClientSite {
       if (isScript) createReadStream(clientScript).pipe(response);
       else response.end(clientPage);
     });
-    await new Promise((resolve) => site.server.listen(0, '127.0.0.1', resolve));
+    await new Promise((resolve) => site.server.listen(0, address, resolve));
     site.port = site.server.address().port;
     site.url = `http://localhost:${site.port}/`;
     return site;
@@ -109,6 +112,8 @@ export class Reelroom {
         SERVER_PORT: '0',
         UDP_PORT: '0',
         LOG: process.env.LOG ?? 'info',
+        LIVEKIT_API_KEY: KEY,
+        LIVEKIT_API_SECRET: SECRET,
         ...settings,
         DATA_DIR: dataDir,
       },

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { ClientSite, Reelroom, browser, temporaryFolder } from '../harness.mjs';
+import { ClientSite, Reelroom, TEST_PAGES, browser, temporaryFolder } from '../harness.mjs';
 import { INTERRUPTIONS, clockOf, interrupt, join_, measured, python, recorded, seconds, stallsOf, torture } from './clockwork.mjs';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -14,7 +14,7 @@ const MUTED_FOR_GOOD_S = 15;
 // What follows arrivals too slowly fails seconds later.
 const SLOW_S = 14;
 
-const server = await Reelroom.start();
+const server = await Reelroom.start([], TEST_PAGES);
 const site = await ClientSite.start();
 
 // When the machine held the relay up, by its clock.

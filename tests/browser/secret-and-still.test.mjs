@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AccessToken } from 'livekit-server-sdk';
 import { halves, tone } from './film.mjs';
-import { KEY, Reelroom, SECRET, browser, temporaryFolder, until } from '../harness.mjs';
+import { KEY, Reelroom, SECRET, TEST_PAGES, browser, temporaryFolder, until } from '../harness.mjs';
 
 const dist = dirname(createRequire(import.meta.url).resolve('livekit-client'));
 const scripts = { '/client.js': 'livekit-client.umd.js', '/worker.js': 'livekit-client.e2ee.worker.js' };
@@ -19,7 +19,7 @@ let site;
 let chrome;
 
 before(async () => {
-  media = await Reelroom.start();
+  media = await Reelroom.start([], TEST_PAGES);
   site = createServer((request, response) => {
     const script = scripts[request.url];
     response.setHeader('content-type', script ? 'text/javascript' : 'text/html');

@@ -2,7 +2,7 @@
 // that is in the recording, in its place.
 
 import { after, before, test } from 'node:test';
-import { ClientSite, Reelroom, browser } from '../harness.mjs';
+import { ClientSite, Reelroom, TEST_PAGES, browser } from '../harness.mjs';
 import { INTERRUPTIONS, interrupt, isRight, join_, recorded, seconds, stallsOf } from './clockwork.mjs';
 
 let server;
@@ -10,7 +10,7 @@ let site;
 let chrome;
 
 before(async () => {
-  server = await Reelroom.start();
+  server = await Reelroom.start([], TEST_PAGES);
   site = await ClientSite.start();
   chrome = await browser();
 });

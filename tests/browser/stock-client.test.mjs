@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AccessToken } from 'livekit-server-sdk';
 import { decodeAll, halves, probe } from './film.mjs';
-import { ClientSite, KEY, Reelroom, SECRET, browser, temporaryFolder, until } from '../harness.mjs';
+import { ClientSite, KEY, Reelroom, SECRET, TEST_PAGES, browser, temporaryFolder, until } from '../harness.mjs';
 
 /** A WAV file of one second of 400 Hz, which browsers repeat, so that it never falls silent. */
 function tone() {
@@ -33,7 +33,7 @@ let site;
 let chrome;
 
 before(async () => {
-  media = await Reelroom.start();
+  media = await Reelroom.start([], TEST_PAGES);
   site = await ClientSite.start();
   const microphone = join(temporaryFolder(), 'tone.wav');
   writeFileSync(microphone, tone());

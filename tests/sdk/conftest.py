@@ -24,6 +24,8 @@ class Reelroom:
             "SERVER_PORT": "0",
             "UDP_PORT": "0",
             "DATA_DIR": self.data.name,
+            "LIVEKIT_API_KEY": KEY,
+            "LIVEKIT_API_SECRET": SECRET,
             "LOG": os.environ.get("LOG", "info"),
             **settings,
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use axum::http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -20,7 +21,7 @@ const BUCKETS_S: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     route: String,
     status: u32,
 }
@@ -140,9 +141,10 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+    /// `route` is one of the router's own texts, and not what somebody asked for.
+    pub(crate) fn request(&self, method: &Method, route: &str, status: u16, took: Duration) {
         let route = route.to_owned();
-        let labels = RequestLabels { method: method.to_owned(), route: route.clone(), status: status.into() };
+        let labels = RequestLabels { method: known(method), route: route.clone(), status: status.into() };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
     }
@@ -184,6 +186,21 @@ impl Metrics {
         encode(&mut text, &self.registry).expect("a string can be written to");
         text
     }
+}
+
+/// A label of a fixed set: every value is kept for as long as the program runs, and anybody can invent a method.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::OPTIONS,
+    ];
+    const NAMES: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    KNOWN.iter().position(|one| one == method).map_or("other", |at| NAMES[at])
 }
 
 /// `VmRSS` of proc(5).

@@ -286,7 +286,7 @@ fn answer(
 #[utoipa::path(get, path = "/recordings", params(ListParams), responses(
     (status = 200, body = ListAnswer),
     (status = 400, description = "A parameter cannot be what it says", body = ErrorBody),
-    (status = 503, description = "The store cannot be read", body = ErrorBody),
+    (status = 503, description = "The store cannot be read, or too many searches wait already", body = ErrorBody),
 ))]
 pub(crate) async fn list(
     State(app): State<WebApp>,

@@ -69,7 +69,7 @@ pub(crate) fn api() -> OpenApiRouter<WebApp> {
 }
 
 async fn count(State(app): State<WebApp>, path: MatchedPath, request: Request, next: Next) -> Response {
-    let method = request.method().as_str().to_owned();
+    let method = request.method().clone();
     let began = Instant::now();
     let response = next.run(request).await;
     app.metrics().request(&method, path.as_str(), response.status().as_u16(), began.elapsed());

@@ -31,7 +31,7 @@ const UNSUPPORTED: [&str; 6] = [
 type Answer = Result<Response, TwirpError>;
 
 impl Egress {
-    /// `/twirp/livekit.Egress/…`, for any origin.
+    /// `/twirp/livekit.Egress/…`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/twirp/livekit.Egress/StartRoomCompositeEgress", post(start_room_composite))
@@ -41,7 +41,6 @@ impl Egress {
             .route("/twirp/livekit.Egress/{method}", post(other))
             .method_not_allowed_fallback(twirp::no_route)
             .layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES))
-            .layer(reelroom_media::cors())
             .with_state(self.clone())
     }
 }

@@ -290,7 +290,7 @@ impl Index {
             query.cursor.as_deref().map(|cursor| Position::from_cursor(cursor, sort)).transpose()?;
         let (sql, values) = select(query, position);
         let limit = query.limit.max(1);
-        let readers = if query.text.is_some() { &self.searches } else { &self.lists };
+        let readers = if reads_all(query) { &self.searches } else { &self.lists };
         readers
             .run(move |db| {
                 let mut recordings: Vec<Recording> = db
@@ -324,6 +324,14 @@ impl Index {
         })
         .await
     }
+}
+
+/// Whether no index of the table leads to the page: a text is looked for in every row, and so may rows of a status or room be in an
+/// order of something else.
+fn reads_all(query: &ListQuery) -> bool {
+    let is_filtered = !query.status.is_empty() || query.room_name.is_some() || query.room_id.is_some();
+    let is_by_start = query.sort.key == SortKey::StartedAt;
+    query.text.is_some() || query.status.len() > 1 || (is_filtered && !is_by_start)
 }
 
 /// The page's statement, and its values.

@@ -1,8 +1,46 @@
 //! Of HTTP, before it is known who asks.
 
+use std::time::Duration;
+
 limits! {
     /// Bytes of the body of a REST call or a webhook; a larger one is answered 413.
     pub const REST_BODY_BYTES: usize = 1024 * 1024;
     /// Bytes of the body of a call of LiveKit's APIs (Twirp); a larger one is answered 413.
     pub const TWIRP_BODY_BYTES: usize = 1024 * 1024;
+    /// Bytes of a request's line and headers; more are answered 431 and the connection is closed. A token in the query of `/rtc` may have
+    /// metadata and attributes in it, and no URL is longer than 64 KiB.
+    pub const HEAD_BYTES: usize = 80 * 1024;
+    /// Headers of a request; more are answered 431 and the connection is closed.
+    pub const HEADERS: usize = 100;
+    /// Bytes of a request's path and query; more are answered 414. That of `/rtc` may fill the whole head.
+    pub const PATH_BYTES: usize = 16 * 1024;
+    /// How long a connection may say nothing, and how long the head of a request may take; then it is closed.
+    pub const HEAD_WITHIN: Duration = Duration::from_secs(30);
+    /// How long a connection may wait between two requests; then it is closed.
+    pub const IDLE_WITHIN: Duration = Duration::from_secs(75);
+    /// How long the body of a request may take; a slower one is answered 408 and the connection is closed.
+    pub const BODY_WITHIN: Duration = Duration::from_secs(30);
+    /// How long whoever is being sent something may take nothing of it; then the connection is closed.
+    pub const STALLED_READER: Duration = Duration::from_secs(60);
+    /// Open files that are kept for recordings and stores, half of all where there are few: no connection is taken beyond. The setting
+    /// `max_connections` bounds connections, `max_connections_per_address` those of one address: where none waits that could go, one more
+    /// is answered 503 and closed.
+    pub const RESERVED_FILES: usize = 2048;
+    /// Requests that are worked on at once; one more is answered 503.
+    pub const REQUESTS: usize = 512;
+    /// Requests of one address that are worked on at once; one more is answered 503. Programs of this machine have the bound of all.
+    pub const REQUESTS_OF_AN_ADDRESS: usize = 128;
+    /// Bytes of the bodies of all requests that are worked on; with one more the request that brings it is answered 503.
+    pub const BODIES_BYTES: usize = 64 * 1024 * 1024;
+    /// Bytes of the bodies of the requests of one address; with one more the request that brings it is answered 503. Programs of this
+    /// machine have the bound of all.
+    pub const BODIES_BYTES_OF_AN_ADDRESS: usize = 16 * 1024 * 1024;
+    /// Recordings that are being sent at once; one more is answered 503.
+    pub const DOWNLOADS: usize = 512;
+    /// Recordings that are being sent to one address at once; one more is answered 503. Programs of this machine have the bound of all.
+    pub const DOWNLOADS_OF_AN_ADDRESS: usize = 128;
+    /// Seconds after which whoever was answered 503 is told to ask again (`Retry-After`).
+    pub const RETRY_AFTER_S: u64 = 2;
+    /// Connections that this program has to itself at once, by a port of its own.
+    pub const INNER_CONNECTIONS: usize = 256;
 }

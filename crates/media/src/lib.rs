@@ -36,5 +36,4 @@ pub mod webhook;
 pub use error::MediaError;
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
 pub use rooms::{Crowd, Recorder, Rooms};
-pub use routes::cors;
 pub use server::{MediaConfig, MediaServer};

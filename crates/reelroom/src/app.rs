@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +15,21 @@ use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, StoreConfig};
+use reelroom_limits::http::{INNER_CONNECTIONS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::config::{Access, Config, PlaybackStrategy};
+use crate::front::connections::Bounds;
+use crate::front::sites::{HostName, Sites};
+use crate::front::{Front, listener};
 use crate::recorder::{EgressRecorder, OwnMedia};
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
-use crate::{data_dir, listener, urls};
+use crate::{data_dir, descriptors, urls};
 
 /// The tutorial's port.
 const PAGE_PORT: u16 = 6080;
@@ -47,8 +53,11 @@ pub enum Role {
 /// A program that is ready to run: its sockets are open.
 pub struct App {
     listener: TcpListener,
+    inner: Option<TcpListener>,
     address: SocketAddr,
     router: Router,
+    sites: Sites,
+    bounds: Bounds,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
     library: Library,
@@ -75,7 +84,7 @@ impl App {
         }
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
-        let secrets = Secrets::load(&config)?;
+        let secrets = Secrets::load(&config, role)?;
         let library = open_library(&config, &secrets)?;
         let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
         let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
@@ -83,23 +92,27 @@ impl App {
             format!("cannot listen on {wanted}: is something else running there? server_port chooses another")
         })?;
         let address = listener.local_addr()?;
+        let uses_itself = role == Role::Everything && config.embeds_media();
+        let inner = if uses_itself { Some(inner_listener().await?) } else { None };
+        let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
         let mut router = Router::new();
         let mut embedded = None;
         if config.embeds_media() {
-            let parts = Embedded::start(&config, &secrets, &library, address, role).await?;
+            let parts = Embedded::start(&config, &secrets, &library, &own, role).await?;
             router = router.merge(parts.media.router()).merge(parts.egress.router());
             embedded = Some(parts);
         } else {
             router = router.merge(reelroom_protocol::twirp::fallback());
         }
         let web = (role == Role::Everything)
-            .then(|| web_app(&config, &secrets, library.clone(), address, embedded.as_ref()));
+            .then(|| web_app(&config, &secrets, library.clone(), &own, embedded.as_ref()));
         router = match &web {
             Some(web) => router.fallback_service(web.router()),
             // Clients ask the root whether a server is there at all.
-            None => router.route("/", get(async || "OK")).layer(reelroom_media::cors()),
+            None => router.route("/", get(async || "OK")),
         };
-        Ok(Self { listener, address, router, embedded, web, library, _data_dir: lock })
+        let (sites, bounds) = (sites(&config, role), bounds(&config));
+        Ok(Self { listener, inner, address, router, sites, bounds, embedded, web, library, _data_dir: lock })
     }
 
     /// Where it is reached.
@@ -113,11 +126,13 @@ impl App {
     /// The listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
-        let listener = listener::letting_go(self.listener, listener::STALLED_READER);
-        // From where somebody signals decides from where their media is taken.
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let serving = tokio::spawn(server.into_future());
+        let serving = TaskTracker::new();
+        if let Some(inner) = self.inner {
+            let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
+            serving.spawn(listener::serve(inner, Front::inner(self.router.clone()), bounds, stop.clone()));
+        }
+        let front = Front::new(self.router, self.sites);
+        serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
             web.watch();
         }
@@ -136,9 +151,8 @@ impl App {
         }
         stop.cancel();
         let _ = tending.await;
-        if let Ok(served) = tokio::time::timeout(CLOSE_WITHIN, serving).await {
-            served??;
-        }
+        serving.close();
+        let _ = tokio::time::timeout(CLOSE_WITHIN, serving.wait()).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -149,7 +163,7 @@ impl Embedded {
         config: &Config,
         secrets: &Secrets,
         library: &Library,
-        address: SocketAddr,
+        own: &Url,
         role: Role,
     ) -> anyhow::Result<Self> {
         let media = MediaServer::start(MediaConfig {
@@ -163,7 +177,7 @@ impl Embedded {
         .await
         .context("udp_port chooses another port for media")?;
         if role == Role::Everything {
-            let webhook = urls::own(address).join("livekit/webhook").expect("a plain path can be joined");
+            let webhook = own.join("livekit/webhook").expect("a plain path can be joined");
             media.webhooks().add_url(webhook);
         }
         let compose = vec![own_program()?, OsString::from("compose")];
@@ -181,6 +195,50 @@ impl Embedded {
         let egress = Egress::start(egress_config, media.clone(), shelf).await?;
         Ok(Self { media, egress })
     }
+}
+
+/// The port by which the program reaches itself. Recordings are started and stopped, and their webhooks come in, however many
+/// wait at the other one.
+async fn inner_listener() -> anyhow::Result<TcpListener> {
+    let addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
+    TcpListener::bind(&addresses[..]).await.context("no port of a loopback address is free")
+}
+
+/// By which names the program is reached, and whose pages may use it.
+fn sites(config: &Config, role: Role) -> Sites {
+    let addresses =
+        config.advertise_ips.iter().chain([&config.listen]).map(|ip| HostName::Address(ip.to_canonical()));
+    let is_unspecified = |host: &HostName| matches!(host, HostName::Address(ip) if ip.is_unspecified());
+    Sites {
+        hosts: config
+            .public_hosts
+            .iter()
+            .cloned()
+            .chain(addresses)
+            .chain(machine_names())
+            .filter(|host| !is_unspecified(host))
+            .collect(),
+        origins: config.allowed_origins.clone(),
+        welcomes_local_pages: role == Role::Media && config.listen.is_loopback(),
+        refuses_pages: false,
+    }
+}
+
+/// The name that this machine has given itself, and the one that it has in its network by multicast DNS: nobody else's page has them.
+fn machine_names() -> Vec<HostName> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let local = format!("{}.local", name.trim());
+    let names = [name.trim(), &local].map(|name| name.parse::<HostName>());
+    names.into_iter().flatten().filter(|name| matches!(name, HostName::Name(_))).collect()
+}
+
+/// How many may be connected: no more than leave recordings the files that they need.
+fn bounds(config: &Config) -> Bounds {
+    let files = descriptors::most();
+    let reserved = RESERVED_FILES.min(files / 2);
+    let total = config.max_connections.min(files - reserved).max(1);
+    tracing::info!(open_files = files, reserved, connections = total, "open files are shared out");
+    Bounds { total, of_an_address: config.max_connections_per_address }
 }
 
 fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
@@ -225,7 +283,7 @@ fn web_app(
     config: &Config,
     secrets: &Secrets,
     library: Library,
-    address: SocketAddr,
+    own: &Url,
     embedded: Option<&Embedded>,
 ) -> WebApp {
     let playback = match config.recording_playback_strategy {
@@ -237,7 +295,7 @@ fn web_app(
     };
     WebApp::new(AppConfig {
         access,
-        livekit_url: config.livekit_url.clone().unwrap_or_else(|| urls::own(address)),
+        livekit_url: config.livekit_url.clone().unwrap_or_else(|| own.clone()),
         public_livekit_url: config.livekit_url.clone(),
         keys: secrets.api_keys.clone(),
         media_origin: library.origin().filter(|_| playback == Playback::S3),

@@ -1,16 +1,14 @@
 //! The command line: which part of the program runs.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, Role};
 use crate::config::Config;
-use crate::signals;
+use crate::{descriptors, log, signals};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -44,7 +42,7 @@ pub fn main() -> ExitCode {
         None => serve(cli.config, Role::Everything),
         Some(Command::Media) => serve(cli.config, Role::Media),
         Some(Command::Compose(args)) => {
-            log_to_stderr("warn");
+            log::to_stderr("warn");
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
         }
         Some(Command::Config) => print_template(),
@@ -66,9 +64,10 @@ fn print_template() -> anyhow::Result<()> {
 
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
-    log_to_stderr(&config.log);
+    log::to_stderr(&config.log);
     // What this program and its composers write is nobody else's, whatever the shell allows; the store lets others in where that is set.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
@@ -88,15 +87,4 @@ fn announce(app: &App) -> anyhow::Result<()> {
     writeln!(out, "Reelroom is ready at {}", app.url())?;
     out.flush()?;
     Ok(())
-}
-
-fn log_to_stderr(directives: &str) {
-    // str0m warns of every codec that a browser offers and nobody here uses.
-    let directives = format!("str0m=error,{directives}");
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("str0m=error,info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::data_dir;
+use crate::front::sites::{AllowedOrigin, HostName};
 
 /// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
 #[derive(Clone, confique::Config)]
@@ -37,6 +38,29 @@ pub struct Config {
     /// play and delete everything. It is the default on a loopback address and has to be said on purpose elsewhere.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
+
+    /// The names that this server is reached by besides `localhost` and the addresses of this machine, separated by commas in the
+    /// environment: the name that a proxy in front has, such as "calls.example.org". A request for any other name is refused, and
+    /// with it the page of somebody who points a name of theirs at this machine.
+    #[config(env = "PUBLIC_HOSTS", parse_env = list_by_comma, default = [])]
+    pub public_hosts: Vec<HostName>,
+
+    /// The origins, besides this server's own, whose pages may use it, such as "https://app.example.org", separated by commas in
+    /// the environment. "http://localhost:*" are those of every port, "*" all there are: then tokens alone protect LiveKit's APIs, and
+    /// nothing the recordings of whoever has access = "open". `reelroom media` on a loopback address welcomes localhost anyway.
+    #[config(env = "ALLOWED_ORIGINS", parse_env = list_by_comma, default = [])]
+    pub allowed_origins: Vec<AllowedOrigin>,
+
+    /// How many HTTP connections, WebSockets among them, may be open at once. Fewer where the system gives this program fewer open
+    /// files: a part of those is kept for recordings.
+    #[config(env = "MAX_CONNECTIONS", default = 4096, validate(*max_connections > 0, "must be more than 0"))]
+    pub max_connections: usize,
+
+    /// How many HTTP connections one address may have open at once; an IPv6 network of 64 bits counts as one. It does not bound
+    /// a proxy on this machine. A proxy on another machine is one address.
+    #[config(env = "MAX_CONNECTIONS_PER_ADDRESS", default = 1024,
+        validate(*max_connections_per_address > 0, "must be more than 0"))]
+    pub max_connections_per_address: usize,
 
     /// The folder for recordings in the making, the index, generated secrets and, without S3, the recordings.
     #[config(env = "DATA_DIR", default = "./data")]
@@ -64,12 +88,12 @@ pub struct Config {
     #[config(env = "LIVEKIT_URL")]
     pub livekit_url: Option<Url>,
 
-    /// The API key of the LiveKit server. Unset: "devkey" while everything is on loopback; otherwise a key is
-    /// generated at the first start and kept in the data folder.
+    /// The API key of the LiveKit server. Unset: a key is generated at the first start and kept in the data folder; "devkey" for
+    /// `reelroom media` on a loopback address, and for an outside server there.
     #[config(env = "LIVEKIT_API_KEY")]
     pub livekit_api_key: Option<String>,
 
-    /// The secret of the API key. Unset: "secret" while everything is on loopback, otherwise generated.
+    /// The secret of the API key. Unset: generated with it, and "secret" for "devkey".
     #[config(env = "LIVEKIT_API_SECRET")]
     pub livekit_api_secret: Option<String>,
 

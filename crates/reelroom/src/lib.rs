@@ -3,7 +3,7 @@
 //! ```text
 //!  cli ──> Config (file, environment) ──> App::load ──> App::run(shutdown)
 //!                                            │
-//!            ┌───────────── one HTTP port ───┴────────────────┐
+//!            ┌────── one HTTP port, front ───┴────────────────┐
 //!            │ page + REST (app)   /rtc + /twirp (media, egress)│   one UDP port (media)
 //!            └────────┬──────────────────────┬────────────────┘
 //!                     │ LiveKit API over HTTP │ (also in one process: there is no second way)
@@ -18,7 +18,9 @@ mod app;
 pub mod cli;
 pub mod config;
 mod data_dir;
-mod listener;
+mod descriptors;
+pub mod front;
+mod log;
 mod recorder;
 mod secrets;
 mod shelf;

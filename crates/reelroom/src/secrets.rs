@@ -1,6 +1,12 @@
-//! The API key and secret: given, well-known on loopback, or generated once; and the key that links are signed with.
+//! The API key and secret: given, generated once, or the well-known ones of a developer's media server; and the key that links are
+//! signed with.
 //!
 //! Generated secrets stand in `<data>/secrets.json`, readable by its owner only.
+//!
+//! # Invariants
+//!
+//! - The well-known pair holds nobody off, so it is in force only where no stranger comes: by default for `reelroom media` on
+//!   loopback, which pages of localhost alone may use; for others where somebody sets it, and they are reached by no public name.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -15,6 +21,7 @@ use reelroom_protocol::keys::ApiKeys;
 use serde::{Deserialize, Serialize};
 use url::Host;
 
+use crate::app::Role;
 use crate::config::Config;
 
 /// LiveKit's own development pair, known to everybody.
@@ -39,10 +46,10 @@ struct Stored {
 impl Secrets {
     /// # Errors
     /// The well-known pair where strangers could use it; an outside server without a key; an unreadable data folder.
-    pub(crate) fn load(config: &Config) -> anyhow::Result<Self> {
+    pub(crate) fn load(config: &Config, role: Role) -> anyhow::Result<Self> {
         let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
-        let private = match &config.livekit_url {
-            None => config.listen.is_loopback(),
+        let is_private = match &config.livekit_url {
+            None => config.listen.is_loopback() && config.public_hosts.is_empty(),
             Some(url) => match url.host() {
                 Some(Host::Ipv4(ip)) => ip.is_loopback(),
                 Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -53,13 +60,16 @@ impl Secrets {
         let pair = match (&config.livekit_api_key, &config.livekit_api_secret) {
             (Some(key), Some(secret)) => {
                 anyhow::ensure!(
-                    private || (key != DEV_KEY && secret != DEV_SECRET),
+                    is_private || (key != DEV_KEY && secret != DEV_SECRET),
                     "the well-known {DEV_KEY}/{DEV_SECRET} would let anybody in: remove livekit_api_key and \
                      livekit_api_secret to have a pair generated, or set your own"
                 );
                 (key.clone(), secret.clone())
             }
-            _ if private => (DEV_KEY.to_owned(), DEV_SECRET.to_owned()),
+            // The key of a developer's media server, our own or another one on this machine.
+            _ if is_private && (role == Role::Media || config.livekit_url.is_some()) => {
+                (DEV_KEY.to_owned(), DEV_SECRET.to_owned())
+            }
             _ if config.livekit_url.is_some() => anyhow::bail!(
                 "livekit_url is set: livekit_api_key and livekit_api_secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET) \
                  of that server are needed too"
@@ -109,17 +119,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_takes_the_well_known_pair_and_elsewhere_one_is_generated_and_kept() {
+    fn a_pair_is_generated_and_kept_but_for_a_media_server_that_no_stranger_reaches() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::for_data_dir(folder.path());
-        assert_eq!(Secrets::load(&config).unwrap().api_keys.first().0, DEV_KEY);
-
+        let pair = |config: &Config, role| {
+            let (key, secret) = Secrets::load(config, role).unwrap().api_keys.first();
+            (key.to_owned(), secret.to_owned())
+        };
+        let dev = (DEV_KEY.to_owned(), DEV_SECRET.to_owned());
+        let generated = pair(&config, Role::Everything);
+        assert!(generated.0.starts_with("API") && generated.1.len() == 44);
+        assert_eq!(pair(&config, Role::Everything), generated);
+        assert_eq!(pair(&config, Role::Media), dev);
+        config.public_hosts = vec!["calls.example.org".parse().unwrap()];
+        assert_eq!(pair(&config, Role::Media), generated, "a proxy brings strangers");
+        config.public_hosts.clear();
         config.listen = "0.0.0.0".parse().unwrap();
-        let generated = Secrets::load(&config).unwrap().api_keys.first().1.to_owned();
-        assert_ne!(generated, DEV_SECRET);
-        assert_eq!(Secrets::load(&config).unwrap().api_keys.first().1, generated);
+        assert_eq!(pair(&config, Role::Media), generated);
         let mode = fs::metadata(folder.path().join("secrets.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_tutorials_settings_hold_on_this_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::for_data_dir(folder.path());
+        config.livekit_api_key = Some(DEV_KEY.to_owned());
+        config.livekit_api_secret = Some(DEV_SECRET.to_owned());
+        assert_eq!(Secrets::load(&config, Role::Everything).unwrap().api_keys.first().0, DEV_KEY);
+        config.public_hosts = vec!["calls.example.org".parse().unwrap()];
+        assert!(Secrets::load(&config, Role::Everything).is_err());
     }
 
     #[test]
@@ -129,7 +158,7 @@ mod tests {
         config.listen = "0.0.0.0".parse().unwrap();
         config.livekit_api_key = Some(DEV_KEY.to_owned());
         config.livekit_api_secret = Some(DEV_SECRET.to_owned());
-        assert!(Secrets::load(&config).is_err());
+        assert!(Secrets::load(&config, Role::Everything).is_err());
     }
 
     #[test]
@@ -137,8 +166,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::for_data_dir(folder.path());
         config.livekit_url = Some("wss://calls.example.org".parse().unwrap());
-        assert!(Secrets::load(&config).is_err());
+        assert!(Secrets::load(&config, Role::Everything).is_err());
         config.livekit_url = Some("ws://localhost:7880".parse().unwrap());
-        assert!(Secrets::load(&config).is_ok());
+        assert!(Secrets::load(&config, Role::Everything).is_ok());
     }
 }

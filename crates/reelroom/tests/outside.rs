@@ -107,7 +107,12 @@ async fn what_is_not_safe_or_cannot_work_is_refused_with_what_to_do() {
     assert!(refusal(&[], &known).contains("well-known"));
     assert!(refusal(&[], &[("SERVER_PORT", "seven")]).contains("SERVER_PORT"));
     assert!(refusal(&["media"], &[("LIVEKIT_URL", "ws://localhost:7880")]).contains("LIVEKIT_URL"));
-    assert!(refusal(&[], &[("LIVEKIT_URL", "wss://calls.example.org")]).contains("LIVEKIT_API_KEY"));
+    let keyless =
+        [("LIVEKIT_URL", "wss://calls.example.org"), ("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")];
+    assert!(refusal(&[], &keyless).contains("LIVEKIT_API_KEY"));
+    assert!(refusal(&[], &[("PUBLIC_HOSTS", "calls.example.org")]).contains("well-known"));
+    assert!(refusal(&[], &[("PUBLIC_HOSTS", "https://calls.example.org")]).contains("PUBLIC_HOSTS"));
+    assert!(refusal(&[], &[("ALLOWED_ORIGINS", "calls.example.org")]).contains("ALLOWED_ORIGINS"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     assert!(refusal(&[], &[("SERVER_PORT", &port)]).contains("server_port"));

@@ -42,6 +42,8 @@ impl Program {
             .env("SERVER_PORT", "0")
             .env("UDP_PORT", "0")
             .env("DATA_DIR", data_dir)
+            .env("LIVEKIT_API_KEY", "devkey")
+            .env("LIVEKIT_API_SECRET", "secret")
             .envs(settings.iter().copied())
             .current_dir(data_dir)
             .stdin(Stdio::null())

@@ -1,0 +1,264 @@
+//! The front: what holds for every request, whoever it is for, before anybody looks at it and after they answered.
+//!
+//! ```text
+//!   connection ─► listener ─► Front ─► sites: by which name, from which page?   no: 400, 421, 403
+//!   (connections: who                  traffic: is there room for one more?     no: 503
+//!    has to go)                        body: does it come in time?              no: 408, 413
+//!                                        └─► router of app, media, egress ─► refusals in the form of each API
+//! ```
+//!
+//! # Invariants
+//!
+//! - It knows no route, and no right beyond that of a page to ask: tokens are for those behind it.
+//! - A refusal is told to whoever ran into it, in the form that is expected there, and in the log once.
+
+mod body;
+pub(crate) mod connections;
+pub(crate) mod listener;
+mod refusal;
+pub mod sites;
+mod traffic;
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use reelroom_limits::http as limits;
+use tower::Service as _;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
+
+use self::body::{Held, Trouble};
+use self::connections::{Client, Phase};
+use self::listener::Seat;
+use self::refusal::Form;
+use self::sites::{Refusal, Sites, Visit};
+use self::traffic::Traffic;
+
+const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// So many different refusals of names and pages are in the log; more of them would be somebody's game.
+const TOLD_REFUSALS: usize = 100;
+/// The addresses of a machine seldom change.
+const ADDRESSES_HOLD: Duration = Duration::from_secs(2);
+
+/// A handle to what stands before a router.
+#[derive(Clone)]
+pub(crate) struct Front {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    router: Router,
+    sites: Sites,
+    work: Option<Traffic>,
+    downloads: Option<Traffic>,
+    bodies: Option<Traffic>,
+    told: Mutex<HashSet<Refusal>>,
+    machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
+}
+
+impl Front {
+    /// The front of the port that everybody reaches.
+    pub(crate) fn new(router: Router, sites: Sites) -> Self {
+        let work = Traffic::new(limits::REQUESTS, limits::REQUESTS_OF_AN_ADDRESS);
+        let downloads = Traffic::new(limits::DOWNLOADS, limits::DOWNLOADS_OF_AN_ADDRESS);
+        let bodies = Traffic::new(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS);
+        Self::with(router.layer(cors()), sites, [Some(work), Some(downloads), Some(bodies)])
+    }
+
+    /// The front of the port by which this program reaches itself: no page gets in, and nobody who waits outside is before it.
+    pub(crate) fn inner(router: Router) -> Self {
+        Self::with(router, Sites { refuses_pages: true, ..Sites::default() }, [None, None, None])
+    }
+
+    fn with(router: Router, sites: Sites, [work, downloads, bodies]: [Option<Traffic>; 3]) -> Self {
+        let (told, machine) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { router, sites, work, downloads, bodies, told, machine }) }
+    }
+
+    /// Answers a request of a connection between `peer` and `local`.
+    pub(crate) async fn answer(
+        &self,
+        mut request: Request,
+        peer: SocketAddr,
+        local: IpAddr,
+        seat: &Arc<Seat>,
+    ) -> Response {
+        let form = Form::of(request.uri().path());
+        let policy = match self.admit(&request, form, local) {
+            Ok(policy) => policy,
+            Err(refusal) => return *refusal,
+        };
+        let traffic = if is_download(&request) { &self.shared.downloads } else { &self.shared.work };
+        let client = self.client(peer.ip(), request.headers());
+        let Ok(slot) = traffic.as_ref().map(|traffic| traffic.enter(client)).transpose() else {
+            return busy(form);
+        };
+        let is_head = request.method() == Method::HEAD;
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let bytes = self.shared.bodies.as_ref().map(|bodies| bodies.open(client));
+        let (request, reading) = body::in_time(request, limits::BODY_WITHIN, bytes);
+        let mut response = match self.shared.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        if let Some(trouble) = reading.trouble() {
+            let status = match trouble {
+                Trouble::Late => StatusCode::REQUEST_TIMEOUT,
+                Trouble::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            response = form.refuse(status, &trouble.to_string());
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        } else if !is_head {
+            response = form.finish(response).await;
+        }
+        response.headers_mut().entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static(policy));
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().entry(RETRY_AFTER).or_insert(limits::RETRY_AFTER_S.into());
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            seat.set(Phase::Upgraded);
+            return response;
+        }
+        response.map(|body| Body::new(Held::new(body, slot)))
+    }
+
+    /// Lets a request in, with the policy of who may load what it is answered.
+    fn admit(&self, request: &Request, form: Form, local: IpAddr) -> Result<&'static str, Box<Response>> {
+        let is_own = |ip: IpAddr| ip.to_canonical() == local.to_canonical() || self.is_own(ip);
+        let visit = Visit {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+            is_own: &is_own,
+        };
+        if let Err(refusal) = self.shared.sites.judge(&visit) {
+            self.tell(&refusal);
+            let status = match refusal {
+                Refusal::NoHost => StatusCode::BAD_REQUEST,
+                Refusal::UnknownHost(_) => StatusCode::MISDIRECTED_REQUEST,
+                Refusal::ForeignPage(_) => StatusCode::FORBIDDEN,
+            };
+            return Err(Box::new(form.refuse(status, &refusal.to_string())));
+        }
+        if let Some((status, text)) = too_long(request, form) {
+            return Err(Box::new(form.refuse(status, &text)));
+        }
+        Ok(if sites::is_signed_link(&visit) { "cross-origin" } else { "same-origin" })
+    }
+
+    /// Whether an address is one of this machine's.
+    pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
+        let mut machine = self.shared.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        if machine.0.is_none_or(|at| at.elapsed() > ADDRESSES_HOLD) {
+            let all = if_addrs::get_if_addrs().unwrap_or_default();
+            *machine = (Some(Instant::now()), all.iter().map(if_addrs::Interface::ip).collect());
+        }
+        machine.1.contains(&ip.to_canonical())
+    }
+
+    /// Whom a connection counts for.
+    pub(crate) fn client_at(&self, peer: IpAddr) -> Client {
+        if self.is_own(peer) { Client::ThisMachine } else { Client::of(peer) }
+    }
+
+    /// Whom a request counts for. What a proxy of this machine says is believed: the last one that it names came to it.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+        let client = self.client_at(peer);
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+        let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        match (client, last) {
+            (Client::ThisMachine, Some(ip)) => self.client_at(ip),
+            _ => client,
+        }
+    }
+
+    fn tell(&self, refusal: &Refusal) {
+        let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < TOLD_REFUSALS && told.insert(refusal.clone()) {
+            tracing::warn!("a request was refused: {refusal}");
+        } else {
+            tracing::debug!("a request was refused: {refusal}");
+        }
+    }
+}
+
+/// For the pages that [`Sites`] lets in: whatever they ask for by whatever method.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_private_network(AllowPrivateNetwork::yes())
+        .expose_headers([
+            header::ACCEPT_RANGES,
+            header::CONTENT_DISPOSITION,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::ETAG,
+            RETRY_AFTER,
+        ])
+        .max_age(CORS_MAX_AGE)
+}
+
+fn is_download(request: &Request) -> bool {
+    let name = request.uri().path().strip_prefix("/recordings/").unwrap_or_default();
+    request.method() == Method::GET && !name.is_empty() && !name.contains('/')
+}
+
+/// What is said to be too long before any of it was read.
+fn too_long(request: &Request, form: Form) -> Option<(StatusCode, String)> {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if path > limits::PATH_BYTES && form != Form::Signalling {
+        return Some((
+            StatusCode::URI_TOO_LONG,
+            format!("path and query are too long: they may have {} bytes", limits::PATH_BYTES),
+        ));
+    }
+    let most = if form == Form::Twirp { limits::TWIRP_BODY_BYTES } else { limits::REST_BODY_BYTES };
+    let length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    (length > most as u64)
+        .then(|| (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is too large: it may have {most} bytes")))
+}
+
+fn busy(form: Form) -> Response {
+    let mut response = form
+        .refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being worked on: try again shortly");
+    response.headers_mut().insert(RETRY_AFTER, limits::RETRY_AFTER_S.into());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_counts_for_whoever_the_proxy_of_this_machine_names_last() {
+        let front = Front::new(Router::new(), Sites::default());
+        let at = |ip: &str| Client::of(ip.parse().unwrap());
+        for (peer, forwarded, expected) in [
+            ("127.0.0.1", None, Client::ThisMachine),
+            ("::1", Some("192.0.2.9"), at("192.0.2.9")),
+            ("127.0.0.1", Some("198.51.100.1, 192.0.2.9"), at("192.0.2.9")),
+            ("127.0.0.1", Some("2001:db8::7"), at("2001:db8::")),
+            ("127.0.0.1", Some("unknown"), Client::ThisMachine),
+            ("127.0.0.1", Some("127.0.0.1"), Client::ThisMachine),
+            // Nobody else is believed.
+            ("203.0.113.5", Some("192.0.2.9"), at("203.0.113.5")),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(forwarded) = forwarded {
+                headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+            }
+            assert_eq!(front.client(peer.parse().unwrap(), &headers), expected, "{peer} {forwarded:?}");
+        }
+    }
+}

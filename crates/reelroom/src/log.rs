@@ -1,0 +1,169 @@
+//! The log: one line of text for each event, whatever those say who are told of in it.
+//!
+//! # Invariants
+//!
+//! - What stands in a field cannot end the line, colour the terminal or turn the reading direction: such characters are escaped.
+
+use std::fmt::{self, Write};
+use std::io::IsTerminal as _;
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
+
+/// Logs to standard error what `directives` ask for.
+pub(crate) fn to_stderr(directives: &str) {
+    // str0m warns of every codec that a browser offers and nobody here uses.
+    let directives = format!("str0m=error,{directives}");
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("str0m=error,info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .fmt_fields(Escaped)
+        .init();
+}
+
+/// Fields as `message name=value name=value`.
+pub(crate) struct Escaped;
+
+impl<'writer> FormatFields<'writer> for Escaped {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = Line { text: String::new() };
+        fields.record(&mut line);
+        writer.write_str(&line.text)
+    }
+}
+
+struct Line {
+    text: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // What `log` adds to its records.
+        if field.name().starts_with("log.") {
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.push(' ');
+        }
+        let mut escaping = Escaping(&mut self.text);
+        // A string takes whatever is written; a value that fails to show itself is cut there.
+        let _ = match field.name() {
+            "message" => write!(escaping, "{value:?}"),
+            name => write!(escaping, "{}={value:?}", name.strip_prefix("r#").unwrap_or(name)),
+        };
+    }
+}
+
+/// Writes text, and characters that do more than to show themselves as `\u{…}`.
+struct Escaping<'a>(&'a mut String);
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if acts(character) {
+                self.0.extend(character.escape_default());
+            } else {
+                self.0.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character ends lines, drives a terminal, turns the reading direction, or is not seen at all.
+fn acts(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Kept {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    fn logged(event: impl FnOnce()) -> String {
+        let kept = Kept::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(kept.clone())
+            .with_ansi(false)
+            .without_time()
+            .fmt_fields(Escaped)
+            .finish();
+        tracing::subscriber::with_default(subscriber, event);
+        let bytes = kept.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn whatever_stands_in_a_field_an_event_is_one_line_that_drives_no_terminal() {
+        const HOSTILE: &str = "a\r\n2026 ERROR forged \u{1b}[31m\u{9b}2J\u{7}\u{8}\0 \u{202e}txt\u{2066} \u{2028}\u{feff}\u{e0041}\tend";
+        struct Shown(&'static str);
+        impl fmt::Debug for Shown {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        let events: [(&str, Box<dyn FnOnce()>); 6] = [
+            ("the message", Box::new(|| tracing::info!("{HOSTILE}"))),
+            ("a displayed field", Box::new(|| tracing::info!(error = %HOSTILE, "m"))),
+            ("a text field", Box::new(|| tracing::info!(name = HOSTILE, "m"))),
+            ("a debugged field", Box::new(|| tracing::info!(error = ?Shown(HOSTILE), "m"))),
+            (
+                "an error",
+                Box::new(|| {
+                    let error: Box<dyn std::error::Error + Send + Sync> = HOSTILE.into();
+                    tracing::info!(error = &*error as &(dyn std::error::Error + 'static), "m");
+                }),
+            ),
+            (
+                "a span",
+                Box::new(|| tracing::info_span!("s", room = %HOSTILE).in_scope(|| tracing::info!("m"))),
+            ),
+        ];
+        for (what, event) in events {
+            let text = logged(event);
+            let line = text.strip_suffix('\n').unwrap();
+            assert!(!line.chars().any(acts), "{what}: {line:?}");
+            assert!(line.contains("forged") && line.contains("end"), "{what}: nothing is left out: {line}");
+        }
+    }
+
+    #[test]
+    fn what_is_harmless_stays_as_it_is() {
+        let text =
+            logged(|| tracing::info!(room = "räume 💥 日本", error = %"it's \"so\"", n = 5, "fine: שלום"));
+        assert!(text.ends_with("fine: שלום room=\"räume 💥 日本\" error=it's \"so\" n=5\n"), "{text:?}");
+    }
+}

@@ -1,0 +1,281 @@
+//! The front of the real program: names, pages, floods of connections, and what the log says of all that.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::{Program, admin_token};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+const EVIL: &str = "https://evil.example";
+
+fn address(program: &Program) -> String {
+    program.url.strip_prefix("http://").unwrap().replace("localhost", "127.0.0.1")
+}
+
+/// What comes of bytes until the server closes.
+fn told(program: &Program, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(address(program)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(bytes.as_bytes()).unwrap();
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+const ROUTES: [(&str, &str); 12] = [
+    ("GET", "/"),
+    ("GET", "/recordings"),
+    ("GET", "/recordings/a.mp4"),
+    ("DELETE", "/recordings/a.mp4"),
+    ("POST", "/recordings/start"),
+    ("POST", "/token"),
+    ("POST", "/livekit/webhook"),
+    ("GET", "/metrics"),
+    ("GET", "/healthz"),
+    ("GET", "/settings.json"),
+    ("GET", "/rtc/validate"),
+    ("GET", "/no/such/route"),
+];
+
+#[tokio::test]
+async fn nothing_answers_a_foreign_page_or_name() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[]);
+    for (method, path) in ROUTES {
+        let request = || program.request(method.parse().unwrap(), path);
+        for origin in [EVIL, "null", "http://localhost:1"] {
+            let message = program.refusal(request().header("origin", origin), 403).await;
+            assert!(message.contains("ALLOWED_ORIGINS"), "{path}: {message}");
+        }
+        program.refusal(request().header("sec-fetch-site", "cross-site"), 403).await;
+        let message = program.refusal(request().header("host", "evil.example:6080"), 421).await;
+        assert!(message.contains("PUBLIC_HOSTS"), "{path}: {message}");
+        let preflight = program
+            .request(Method::OPTIONS, path)
+            .header("origin", EVIL)
+            .header("access-control-request-method", method)
+            .header("access-control-request-private-network", "true");
+        let answer = preflight.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+        assert!(!answer.headers().keys().any(|name| name.as_str().starts_with("access-control")), "{path}");
+    }
+    // Signalling and Twirp, with a token that holds.
+    let token = admin_token("devkey", "secret");
+    for path in ["/twirp/livekit.RoomService/ListRooms", "/twirp/livekit.Egress/ListEgress"] {
+        let call = || program.post(path, &json!({})).bearer_auth(&token);
+        let (status, body) = program.answer(call().header("origin", EVIL)).await;
+        assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &json!("permission_denied")));
+        assert_eq!(program.answer(call()).await.0, StatusCode::OK, "an SDK");
+    }
+    let upgrade = program
+        .get(&format!("/rtc?access_token={token}"))
+        .header("origin", EVIL)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    program.refusal(upgrade, 403).await;
+    let log = program.stop();
+    assert!(log.contains("pages of https://evil.example may not use this server"), "{log}");
+    assert_eq!(log.matches("pages of https://evil.example").count(), 1, "it is told once: {log}");
+    assert!(!log.contains(&token), "no token is in the log");
+}
+
+#[tokio::test]
+async fn its_own_pages_those_that_are_allowed_and_programs_get_in() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [
+        ("ALLOWED_ORIGINS", "https://app.example.org"),
+        ("PUBLIC_HOSTS", "calls.example.org"),
+        ("LIVEKIT_API_KEY", "key"),
+        ("LIVEKIT_API_SECRET", "a secret that nobody knows"),
+    ];
+    let program = Program::start(&[], data.path(), &settings);
+    let own = program.url.clone();
+    for (host, origin) in [
+        (None, Some(own.as_str())),
+        (None, None),
+        (Some("calls.example.org"), Some("https://calls.example.org")),
+        (Some("calls.example.org"), Some("https://app.example.org")),
+    ] {
+        let mut request = program.get("/recordings");
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{host:?} {origin:?}");
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(header("access-control-allow-origin").as_deref(), origin);
+        assert_eq!(header("cross-origin-resource-policy").unwrap(), "same-origin");
+    }
+    let preflight = program
+        .request(Method::OPTIONS, "/recordings/a.mp4")
+        .header("origin", "https://app.example.org")
+        .header("access-control-request-method", "DELETE")
+        .header("access-control-request-private-network", "true");
+    let answer = preflight.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["access-control-allow-private-network"], "true");
+    // A link that was made for whoever holds it may stand anywhere, and holds for what it names alone.
+    let link = program.get("/recordings/a.mp4?expires=9999999999&signature=forged");
+    let link = link.header("sec-fetch-site", "cross-site").header("sec-fetch-dest", "video");
+    program.refusal(link, 403).await;
+    program.stop();
+}
+
+#[tokio::test]
+async fn a_media_server_of_a_developer_welcomes_pages_of_localhost_and_no_others() {
+    let data = tempfile::tempdir().unwrap();
+    let program =
+        Program::start(&["media"], data.path(), &[("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")]);
+    let token = admin_token("devkey", "secret");
+    let call = |origin: &str| {
+        let call = program.post("/twirp/livekit.RoomService/ListRooms", &json!({}));
+        call.bearer_auth(&token).header("origin", origin.to_owned())
+    };
+    for origin in
+        ["http://localhost:3000", "https://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:1"]
+    {
+        let answer = call(origin).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{origin}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], origin);
+    }
+    for origin in
+        [EVIL, "http://127.0.0.2:3000", "http://192.0.2.1:3000", "http://localhost.evil.example", "null"]
+    {
+        assert_eq!(call(origin).send().await.unwrap().status(), StatusCode::FORBIDDEN, "{origin}");
+    }
+    program.refusal(program.get("/nothing"), 404).await;
+    program.stop();
+}
+
+#[tokio::test]
+async fn the_well_known_key_opens_nothing_by_default() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")]);
+    let call = program.post("/twirp/livekit.RoomService/ListRooms", &json!({}));
+    let (status, _) = program.answer(call.bearer_auth(admin_token("devkey", "secret"))).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    // The app itself has the key that is in force.
+    let token = program.post("/token", &json!({ "roomName": "r", "participantName": "Ada" }));
+    assert_eq!(program.answer(token).await.0, StatusCode::OK);
+    program.stop();
+}
+
+#[tokio::test]
+async fn a_flood_of_silent_and_slow_connections_keeps_nobody_out() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[("MAX_CONNECTIONS", "60")]);
+    let connect = || TcpStream::connect(address(&program)).unwrap();
+    let mut flood = Vec::new();
+    for at in 0..300 {
+        let mut stream = connect();
+        if at % 2 == 0 {
+            stream.write_all(b"POST /token HTTP/1.1\r\nHost: localhost\r\nX: ").unwrap();
+        }
+        flood.push(stream);
+        if at % 50 == 0 {
+            let token = program.post("/token", &json!({ "roomName": "r", "participantName": "Ada" }));
+            assert_eq!(program.answer(token).await.0, StatusCode::OK, "after {at}");
+        }
+    }
+    let token = program.post("/token", &json!({ "roomName": "r", "participantName": "Ada" }));
+    assert_eq!(program.answer(token).await.0, StatusCode::OK);
+    drop(flood);
+    program.stop();
+}
+
+#[tokio::test]
+async fn where_every_connection_works_one_more_is_told_to_come_again_and_recordings_go_on() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[("MAX_CONNECTIONS", "20")]);
+    let name = program.record_for("full house", Duration::from_millis(500)).await;
+    let mut working = Vec::new();
+    loop {
+        let mut stream = TcpStream::connect(address(&program)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        stream
+            .write_all(b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
+            .unwrap();
+        let mut head = [0; 12];
+        if stream.read_exact(&mut head).is_ok() {
+            assert_eq!(&head, b"HTTP/1.1 503");
+            break;
+        }
+        working.push(stream);
+        assert!(working.len() <= 20, "more are taken than may be");
+    }
+    let answer = told(&program, "");
+    assert!(answer.contains("retry-after: 2") && answer.contains("{\"errorMessage\":\"too many"), "{answer}");
+    drop(working);
+    program.stop_recording("full house").await;
+    program.until_status(&name, "complete").await;
+    program.stop();
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_answered_408() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[]);
+    let started = std::time::Instant::now();
+    let mut stream = TcpStream::connect(address(&program)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+        .write_all(b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("errorMessage"), "{answer}");
+    assert!(started.elapsed() >= reelroom_limits::http::BODY_WITHIN);
+    let large = told(
+        &program,
+        "POST /twirp/a/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\nConnection: close\r\n\r\n",
+    );
+    assert!(
+        large.starts_with("HTTP/1.1 413") && large.contains("\"code\":\"resource_exhausted\""),
+        "{large}"
+    );
+    program.stop();
+}
+
+#[tokio::test]
+async fn invented_methods_make_no_figures_and_hostile_names_no_lines_of_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [
+        ("LOG", "debug"),
+        ("S3_BUCKET", "bucket"),
+        ("S3_ENDPOINT", "http://127.0.0.1:1"),
+        ("S3_ACCESS_KEY", "an-access-key"),
+        ("S3_SECRET_KEY", "a-key-that-is-secret"),
+    ];
+    let program = Program::start(&[], data.path(), &settings);
+    for at in 0..50 {
+        let _ = program.request(format!("M{at}").parse().unwrap(), "/recordings").send().await.unwrap();
+    }
+    let metrics = program.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("method=\"other\"") && !metrics.contains("M49"), "{metrics}");
+    let forged = "a\u{9b}31m \u{202e}2026 FORGED";
+    let webhook = program.request(Method::POST, "/livekit/webhook").body(forged);
+    program.refusal(webhook.header("authorization", "x"), 401).await;
+    told(&program, "GET / HTTP/1.1\r\nHost: \u{9b}31m\u{202e}evil\r\n\r\n");
+    program.make_room(&format!("r\n2026-01-01T00:00:00Z FORGED {forged}")).await;
+    let token = admin_token("devkey", "secret");
+    program.get(&format!("/rtc?access_token={token}")).send().await.unwrap();
+    program.get(&format!("/rtc/validate?access_token={token}")).send().await.unwrap();
+    let log = program.stop();
+    assert!(log.chars().all(|c| c == '\n' || !c.is_control()) && !log.contains('\u{202e}'), "{log}");
+    for line in log.lines() {
+        assert!(line.starts_with("20") && !line.starts_with("2026-01-01T00:00:00Z"), "{line}");
+    }
+    assert!(!log.contains(&token) && !log.contains("a-key-that-is-secret"), "{log}");
+}
