@@ -327,6 +327,9 @@ impl Capture {
     pub fn finish(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         self.drain(Patience::None);
+        if let Some(frame) = self.assembler.close() {
+            self.judge(frame);
+        }
         let judged = self.seal.finish();
         self.follow(judged);
         self.assembler.discontinuity();
@@ -399,6 +402,9 @@ impl Capture {
 
     fn new_time_line(&mut self, ssrc: u32) {
         self.drain(Patience::None);
+        if let Some(frame) = self.assembler.close() {
+            self.judge(frame);
+        }
         if let Some(old) = self.ssrc.replace(ssrc) {
             self.left = Some((old, self.highest_seq));
         }

@@ -48,7 +48,7 @@ struct Partial {
 /// What the marker bit says of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Markers {
-    /// None was seen yet.
+    /// None was seen yet, or (H.264) nothing behind one that bears it out.
     Unseen,
     /// A frame's last packet.
     EndFrames,
@@ -167,7 +167,12 @@ impl Assembler {
             return (frame, None);
         }
         let before = match &self.partial {
-            Some(partial) if partial.rtp != rtp => self.complete(),
+            Some(partial) if partial.rtp != rtp => {
+                if self.markers == Markers::Unseen && self.ended == Some(partial.rtp) {
+                    self.markers = Markers::EndFrames;
+                }
+                self.complete()
+            }
             _ => None,
         };
         if payload.is_empty() {
@@ -177,28 +182,43 @@ impl Assembler {
         if !marker || self.markers == Markers::Meaningless {
             return (before, None);
         }
-        (self.markers, self.ended) = (Markers::EndFrames, Some(rtp));
+        let is_whole = self.partial.as_ref().is_none_or(|partial| !partial.broken);
+        if is_whole && self.is_open() {
+            self.markers = Markers::Meaningless;
+            return (before, None);
+        }
+        self.ended = Some(rtp);
+        if self.markers == Markers::Unseen && matches!(self.codec, Depacketizer::H264(_)) {
+            // Some senders mark every slice: the next packet shows it.
+            return (before, None);
+        }
+        self.markers = Markers::EndFrames;
         (before, self.complete())
     }
 
     /// The frame in progress, if nothing but a marker tells that it is whole, and this stream's markers tell nothing. To be asked for
-    /// when no packet has come for long: the next frame, which would tell it too, may be minutes away.
+    /// when no packet has come for long, or none will: the next frame, which would tell it too, may be minutes away.
     pub(super) fn close(&mut self) -> Option<RawFrame> {
-        let is_open = match &self.codec {
-            Depacketizer::Vp9(vp9) => vp9.is_open(),
-            Depacketizer::H264(h264) => h264.is_open(),
-            Depacketizer::Av1(av1) => av1.is_open(),
-            Depacketizer::Vp8 | Depacketizer::Opus => false,
-        };
-        if is_open || self.markers == Markers::EndFrames || self.partial.as_ref().is_none_or(|p| p.broken) {
+        let is_told = self.markers == Markers::EndFrames;
+        if is_told || self.is_open() || self.partial.as_ref().is_none_or(|partial| partial.broken) {
             return None;
         }
         self.complete()
     }
 
+    /// What a packet has begun, another one has to end.
+    fn is_open(&self) -> bool {
+        match &self.codec {
+            Depacketizer::Vp9(vp9) => vp9.is_open(),
+            Depacketizer::H264(h264) => h264.is_open(),
+            Depacketizer::Av1(av1) => av1.is_open(),
+            Depacketizer::Vp8 | Depacketizer::Opus => false,
+        }
+    }
+
     fn extend(&mut self, rtp: u64, at_ns: u64, payload: &[u8]) {
         let unsure = std::mem::take(&mut self.unsure);
-        if self.partial.is_none() && self.ended == Some(rtp) && self.goes_on(payload) {
+        if self.ended == Some(rtp) && self.goes_on(payload) {
             self.markers = Markers::Meaningless;
         }
         let partial = match &mut self.partial {

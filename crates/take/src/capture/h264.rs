@@ -179,8 +179,12 @@ impl Depacketizer {
 
     /// Closes an access unit. `Ok(None)` if there is no picture in it.
     pub(super) fn complete(&mut self, data: Vec<u8>) -> Result<Option<AccessUnit>, Unusable> {
-        if self.fragment_at.take().is_some() || data.is_empty() {
+        if self.fragment_at.take().is_some() {
             return Err(Unusable);
+        }
+        // Filler alone.
+        if data.is_empty() {
+            return Ok(None);
         }
         let data = match std::mem::take(&mut self.carried) {
             carried if carried.is_empty() => data,

@@ -531,10 +531,40 @@ fn frames_are_told_apart_without_markers_and_with_markers_on_every_slice() {
         })
         .collect();
     let out = h264_stream(&mut marked, &packets);
-    let whole: Vec<_> = pictures(&out).into_iter().filter(|picture| *picture >= 5).collect();
-    assert_eq!(whole, (5..19).collect::<Vec<_>>());
+    assert_eq!(pictures(&out), (0..19).collect::<Vec<_>>());
     let slices = |frame: &&&Frame| frame.data.len() >= 4 + P.len() + 4 + P_GOES_ON.len();
-    assert_eq!(frames(&out)[1..].iter().filter(slices).count(), 14, "each with both of its slices");
+    assert_eq!(frames(&out).iter().filter(slices).count(), 19, "each with both of its slices");
+    marked.finish(marked.now_ns);
+    assert_eq!(pictures(&outputs(&mut marked)), [19], "the last one is whole when the stream is over");
+}
+
+#[test]
+fn a_marker_on_every_fragment_and_one_on_filler_behind_a_picture_cost_nothing() {
+    let mut fragments = capture(Codec::H264);
+    fragments.parameter_sets(1, [&SPS[..], &PPS]);
+    let packets: Vec<(u64, bool, &[u8])> = (0..10)
+        .flat_map(|picture| match picture {
+            0 => [[0x7c, 0x85, 0x88, 0x80].as_slice(), &[0x7c, 0x05, 3], &[0x7c, 0x45, 4]]
+                .map(|part| (0, true, part)),
+            _ => [[0x5c, 0x81, 0xe0].as_slice(), &[0x5c, 0x01, 3], &[0x5c, 0x41, 4]]
+                .map(|part| (picture, true, part)),
+        })
+        .collect();
+    assert_eq!(pictures(&h264_stream(&mut fragments, &packets)), (0..9).collect::<Vec<_>>());
+
+    let mut filled = capture(Codec::H264);
+    filled.parameter_sets(1, [&SPS[..], &PPS]);
+    let packets: Vec<(u64, bool, &[u8])> = (0..10)
+        .flat_map(|picture| {
+            let slice = if picture == 0 { &IDR[..] } else { &P[..] };
+            [(picture, true, slice), (picture, true, &[0x0c, 0xff, 0xff, 0x80])]
+        })
+        .collect();
+    let out = h264_stream(&mut filled, &packets);
+    assert_eq!(pictures(&out), (0..10).collect::<Vec<_>>());
+    assert!(!out.iter().any(|output| matches!(output, Output::Gap { .. })), "{out:?}");
+    filled.finish(filled.now_ns);
+    assert!(accounts_for_all(&filled));
 }
 
 #[test]
