@@ -1,17 +1,27 @@
 //! Delivers signed webhooks: in order per room and per egress, with retries, without ever holding anybody up.
 //!
-//! One queue per URL and per egress or room; a slow receiver delays only its own queue. What has waited too long is
-//! dropped, and the next event that gets through says how many were.
+//! ```text
+//!   send ─► a queue per URL and per egress or room, there while something waits in it
+//!             └─► its task, one event after the other ─► a turn at the receiver ─► POST, tried again
+//! ```
+//!
+//! # Invariants
+//!
+//! - A slow receiver delays only its own queue.
+//! - What waits is bounded in events and in bytes. What finds no room, or has waited too long, is dropped; the log tells the first
+//!   of them, and the next event that gets through says how many they were (`num_dropped`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use prost::Message as _;
+use reelroom_limits::http::WEBHOOKS_WAITING_BYTES;
 use reelroom_protocol::ids::EventId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::WebhookEvent;
 use reelroom_protocol::webhook;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 const QUEUE: usize = 200;
@@ -25,8 +35,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUESTS_AT_ONCE: usize = 32;
 /// Connections to a receiver that stay open for what comes next.
 const IDLE_CONNECTIONS: usize = 4;
-/// A queue that has had nothing to do for this long ends its task.
-const IDLE_AFTER: Duration = Duration::from_secs(60);
 
 /// A handle to the delivery of webhooks.
 #[derive(Clone)]
@@ -45,15 +53,33 @@ struct Shared {
 #[derive(Default)]
 struct State {
     urls: Vec<Url>,
-    queues: HashMap<(Url, String), mpsc::Sender<Waiting>>,
+    /// Each has a task, which takes what comes next out of it and removes it when it is empty.
+    queues: HashMap<Key, VecDeque<Waiting>>,
+    /// Of all events that are not delivered yet.
+    waiting_bytes: usize,
     dropped: HashMap<Url, i32>,
     /// Turns of the requests to each receiver.
     turns: HashMap<Url, Arc<Semaphore>>,
 }
 
+/// A receiver, and the egress or the room.
+type Key = (Url, String);
+
 struct Waiting {
-    event: WebhookEvent,
+    event: Arc<WebhookEvent>,
+    bytes: usize,
     since: Instant,
+}
+
+impl State {
+    /// Counts an event that is not delivered. The log has the first of those that nobody was told of.
+    fn drop_event(&mut self, url: &Url, event: &WebhookEvent, reason: &str) {
+        let dropped = self.dropped.entry(url.clone()).or_default();
+        if *dropped == 0 {
+            tracing::warn!(%url, event = event.event, reason, "webhooks are dropped, this one first");
+        }
+        *dropped = dropped.saturating_add(1);
+    }
 }
 
 impl Webhooks {
@@ -91,29 +117,24 @@ impl Webhooks {
             (None, Some(room)) => room.name.clone(),
             (None, None) => String::new(),
         };
+        let (bytes, event) = (event.encoded_len(), Arc::new(event));
         let mut state = self.shared.lock();
         for url in state.urls.clone() {
             let key = (url.clone(), queue_key.clone());
-            let mut waiting = Waiting { event: event.clone(), since: Instant::now() };
-            if let Some(queue) = state.queues.get(&key) {
-                match queue.try_send(waiting) {
-                    Ok(()) => {
-                        self.shared.pending.send_modify(|pending| *pending += 1);
-                        continue;
-                    }
-                    Err(mpsc::error::TrySendError::Full(_)) => {
-                        *state.dropped.entry(url).or_default() += 1;
-                        continue;
-                    }
-                    Err(mpsc::error::TrySendError::Closed(returned)) => waiting = returned,
-                }
+            let queue = state.queues.get(&key);
+            let is_full = queue.is_some_and(|queue| queue.len() >= QUEUE);
+            if is_full || state.waiting_bytes + bytes > WEBHOOKS_WAITING_BYTES {
+                state.drop_event(&url, &event, "too many wait");
+                continue;
             }
-            let (queue, waiting_rx) = mpsc::channel(QUEUE);
-            if queue.try_send(waiting).is_ok() {
-                self.shared.pending.send_modify(|pending| *pending += 1);
+            let is_new = queue.is_none();
+            state.waiting_bytes += bytes;
+            self.shared.pending.send_modify(|pending| *pending += 1);
+            let waiting = Waiting { event: Arc::clone(&event), bytes, since: Instant::now() };
+            state.queues.entry(key.clone()).or_default().push_back(waiting);
+            if is_new {
+                tokio::spawn(Arc::clone(&self.shared).work(key));
             }
-            state.queues.insert(key.clone(), queue);
-            tokio::spawn(Arc::clone(&self.shared).work(key, waiting_rx));
         }
     }
 
@@ -136,34 +157,30 @@ impl Shared {
         Arc::new(Semaphore::new(REQUESTS_AT_ONCE))
     }
 
-    async fn work(self: Arc<Self>, key: (Url, String), mut queue: mpsc::Receiver<Waiting>) {
-        loop {
-            match tokio::time::timeout(IDLE_AFTER, queue.recv()).await {
-                Ok(Some(waiting)) => {
-                    self.deliver(&key.0, waiting).await;
-                    self.pending.send_modify(|pending| *pending -= 1);
-                }
-                Ok(None) => return,
-                Err(_) => {
-                    let mut state = self.lock();
-                    // Under the lock nothing can be added, so an empty queue stays empty.
-                    if queue.is_empty() {
-                        state.queues.remove(&key);
-                        return;
-                    }
-                }
-            }
+    async fn work(self: Arc<Self>, key: Key) {
+        while let Some(waiting) = self.next(&key) {
+            self.deliver(&key.0, &waiting).await;
+            self.lock().waiting_bytes -= waiting.bytes;
+            self.pending.send_modify(|pending| *pending -= 1);
         }
     }
 
-    async fn deliver(&self, url: &Url, waiting: Waiting) {
-        let Waiting { mut event, since } = waiting;
-        if since.elapsed() > STALE_AFTER {
-            *self.lock().dropped.entry(url.clone()).or_default() += 1;
-            tracing::warn!(%url, event = event.event, "a webhook waited too long and is dropped");
-            return;
+    /// What comes next out of a queue. `None` ends the queue: under the lock nothing can be added to it.
+    fn next(&self, key: &Key) -> Option<Waiting> {
+        let mut state = self.lock();
+        let waiting = state.queues.get_mut(key)?.pop_front();
+        if waiting.is_none() {
+            state.queues.remove(key);
         }
-        event.num_dropped = self.lock().dropped.remove(url).unwrap_or(0);
+        waiting
+    }
+
+    async fn deliver(&self, url: &Url, waiting: &Waiting) {
+        if waiting.since.elapsed() > STALE_AFTER {
+            return self.lock().drop_event(url, &waiting.event, "it waited too long");
+        }
+        let num_dropped = self.lock().dropped.remove(url).unwrap_or(0);
+        let event = WebhookEvent { num_dropped, ..WebhookEvent::clone(&waiting.event) };
         let body = webhook::event_body(&event);
         let mut backoff = FIRST_BACKOFF;
         for attempt in 1..=TRIES {
@@ -216,6 +233,8 @@ mod tests {
     use axum::http::{HeaderMap, StatusCode};
     use axum::routing::post;
     use reelroom_protocol::proto::Room;
+
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -289,6 +308,29 @@ mod tests {
         webhooks.flush(Duration::from_secs(20)).await;
         let most = most.load(Ordering::SeqCst);
         assert!((2..=REQUESTS_AT_ONCE).contains(&most), "{most} at once");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_receiver_is_bounded_and_nothing_of_a_room_stays() {
+        let (url, mut seen) = receiver(0).await;
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url.clone()]);
+        let mut large = event("participant_joined", "r");
+        large.room.as_mut().unwrap().metadata = "x".repeat(WEBHOOKS_WAITING_BYTES / 50);
+        for number in 0..100 {
+            large.room.as_mut().unwrap().name = number.to_string();
+            webhooks.send(large.clone());
+        }
+        let dropped = webhooks.shared.lock().dropped[&url];
+        assert!((51..=60).contains(&dropped), "{dropped}");
+        webhooks.flush(Duration::from_secs(20)).await;
+        tokio::task::yield_now().await;
+        assert_eq!(webhooks.shared.lock().waiting_bytes, 0);
+        assert!(webhooks.shared.lock().queues.is_empty(), "a room that is gone leaves no queue");
+        let mut told = 0;
+        while let Ok(event) = seen.try_recv() {
+            told += event.num_dropped;
+        }
+        assert_eq!(told, dropped, "whoever gets the next one is told");
     }
 
     #[tokio::test]
