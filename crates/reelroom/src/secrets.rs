@@ -123,7 +123,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::for_data_dir(folder.path());
         let pair = |config: &Config, role| {
-            let (key, secret) = Secrets::load(config, role).unwrap().api_keys.first();
+            let secrets = Secrets::load(config, role).unwrap();
+            let (key, secret) = secrets.api_keys.first();
             (key.to_owned(), secret.to_owned())
         };
         let dev = (DEV_KEY.to_owned(), DEV_SECRET.to_owned());

@@ -26,8 +26,11 @@ fn judge(sites: &Sites, request: &str) -> Result<(), Refusal> {
     let (method, uri) = lines.next().unwrap().split_once(' ').unwrap();
     let mut headers = HeaderMap::new();
     for line in lines {
-        let (name, value) = line.split_once(": ").unwrap();
-        headers.append(header::HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        let (name, value) = line.split_once(':').unwrap();
+        headers.append(
+            header::HeaderName::try_from(name).unwrap(),
+            HeaderValue::try_from(value.trim()).unwrap(),
+        );
     }
     sites.judge(&Visit {
         method: &method.parse().unwrap(),
