@@ -3,6 +3,7 @@
 
 import puppeteer from 'puppeteer-core';
 import { until } from '../harness.mjs';
+import { colourShown } from './people.mjs';
 
 /** The tone of Firefox's fake microphone, in Hz. Its fake camera shows one colour after the other. */
 export const FIREFOX_HZ = 440;
@@ -75,16 +76,7 @@ export class FirefoxPerson {
 
   /** The mean colour now shown of `name`: [red, green, blue], or null. */
   colourOf(name) {
-    return this.page.evaluate((name) => {
-      const tile = [...document.querySelectorAll('[data-participant]')].find((t) => t.dataset.participant === name);
-      const video = tile?.querySelector('video');
-      if (!video || video.readyState < 2) return null;
-      const canvas = document.createElement('canvas');
-      canvas.width = canvas.height = 1;
-      const context = canvas.getContext('2d');
-      context.drawImage(video, 0, 0, 1, 1);
-      return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-    }, name);
+    return this.page.evaluate(colourShown, name);
   }
 
   seesColour(name, isIt) {

@@ -2,6 +2,18 @@
 
 import { browser, until } from '../harness.mjs';
 
+/** In a page: the mean colour now shown of `name`, [red, green, blue], or null. */
+export const colourShown = (name) => {
+  const tile = [...document.querySelectorAll('[data-participant]')].find((t) => t.dataset.participant === name);
+  const video = tile?.querySelector('video');
+  if (!video || video.readyState < 2) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext('2d');
+  context.drawImage(video, 0, 0, 1, 1);
+  return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+};
+
 /**
  * Camera and microphone of known content: the picture is one colour, the sound one tone. With `flash` both happen
  * together in the first tenth of each second: the picture turns white, and only then the tone sounds.
@@ -78,16 +90,7 @@ export class Person {
 
   /** The mean colour now shown of `name`: [red, green, blue], or null. */
   colourOf(name) {
-    return this.page.evaluate((name) => {
-      const tile = [...document.querySelectorAll('[data-participant]')].find((t) => t.dataset.participant === name);
-      const video = tile?.querySelector('video');
-      if (!video || video.readyState < 2) return null;
-      const canvas = document.createElement('canvas');
-      canvas.width = canvas.height = 1;
-      const context = canvas.getContext('2d');
-      context.drawImage(video, 0, 0, 1, 1);
-      return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-    }, name);
+    return this.page.evaluate(colourShown, name);
   }
 
   /** How loud `hz` is in what the page plays of others, in dB. */

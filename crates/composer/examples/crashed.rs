@@ -8,11 +8,8 @@ mod common;
 use std::{fs, path::PathBuf, thread, time::Duration};
 
 use bytes::Bytes;
-use common::{Coded, MS, S, coded_pictures, packets, tone};
-use reelroom_take::{
-    Codec, Frame, ParticipantId, Take, TakeEvent, TakeOptions, TakeReader, TrackId, TrackKind, TrackSource,
-    testing::{opus_spec, vp8_spec},
-};
+use common::{Coded, MS, S, coded_pictures, packets, person_joins, tone};
+use reelroom_take::{Codec, Frame, Take, TakeOptions, TakeReader};
 
 const SIZE: [u32; 2] = [640, 360];
 const MARK_NS: u64 = 200 * MS;
@@ -26,29 +23,7 @@ fn main() {
     let handle = Take::create_with(&take, header, unbounded).unwrap();
     let mut tracks = Vec::new();
     for person in 0..2u64 {
-        let participant = ParticipantId::from(format!("PA_{person}"));
-        let (identity, name) = (format!("p{person}"), format!("Person {person}"));
-        handle.event(0, TakeEvent::ParticipantJoined { participant: participant.clone(), identity, name });
-        let segments = [(TrackKind::Video, TrackSource::Camera), (TrackKind::Audio, TrackSource::Microphone)]
-            .map(|(kind, source)| {
-                let track = TrackId::from(format!("TR_{person}_{source:?}"));
-                let (participant, muted) = (participant.clone(), false);
-                let published = TakeEvent::TrackPublished {
-                    track: track.clone(),
-                    participant,
-                    kind,
-                    source,
-                    width: 0,
-                    height: 0,
-                    muted,
-                };
-                handle.event(0, published);
-                let spec = match kind {
-                    TrackKind::Video => vp8_spec(0, 0, SIZE[0], SIZE[1]),
-                    TrackKind::Audio => opus_spec(0, 0),
-                };
-                handle.open_segment(&track, spec)
-            });
+        let segments = person_joins(&handle, person as usize, SIZE);
         let pictures = coded_pictures(Codec::Vp8, SIZE, 60, |number| moving(person, number));
         let sounds: Vec<Bytes> =
             packets(&tone(300.0 + 200.0 * person as f32, 2.0)).into_iter().map(Bytes::from).collect();

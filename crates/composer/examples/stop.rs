@@ -21,13 +21,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Coded, MS, S, coded_pictures, packets, tone};
+use common::{Coded, MS, S, coded_pictures, packets, person_joins, tone};
 use reelroom_composer::{ComposeOptions, Follow, Preset, Progress, Size, compose};
-use reelroom_take::{
-    Codec, EndReason, Frame, ParticipantId, SegmentId, Take, TakeEvent, TakeHandle, TakeHeader, TakeOptions,
-    TrackId, TrackKind, TrackSource,
-    testing::{opus_spec, vp8_spec},
-};
+use reelroom_take::{Codec, EndReason, Frame, SegmentId, Take, TakeHandle, TakeHeader, TakeOptions};
 
 const PEOPLE: usize = 2;
 const SIZE: [u32; 2] = [640, 360];
@@ -137,32 +133,7 @@ fn measure(media: &Media, minutes: u64, preset: Preset) {
 
 /// Everybody joins; gives back each one's segments.
 fn open(handle: &TakeHandle) -> Vec<[SegmentId; 2]> {
-    let everybody = (0..PEOPLE).map(|person| {
-        let participant = ParticipantId::from(format!("PA_{person}"));
-        let (identity, name) = (format!("p{person}"), format!("Person {person}"));
-        handle.event(0, TakeEvent::ParticipantJoined { participant: participant.clone(), identity, name });
-        let kinds = [(TrackKind::Video, TrackSource::Camera), (TrackKind::Audio, TrackSource::Microphone)];
-        kinds.map(|(kind, source)| {
-            let track = TrackId::from(format!("TR_{person}_{source:?}"));
-            let (participant, muted) = (participant.clone(), false);
-            let published = TakeEvent::TrackPublished {
-                track: track.clone(),
-                participant,
-                kind,
-                source,
-                width: 0,
-                height: 0,
-                muted,
-            };
-            handle.event(0, published);
-            let spec = match kind {
-                TrackKind::Video => vp8_spec(0, 0, SIZE[0], SIZE[1]),
-                TrackKind::Audio => opus_spec(0, 0),
-            };
-            handle.open_segment(&track, spec)
-        })
-    });
-    everybody.collect()
+    (0..PEOPLE).map(|person| person_joins(handle, person, SIZE)).collect()
 }
 
 /// Writes what arrives in a stretch of the take.

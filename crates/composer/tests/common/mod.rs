@@ -10,8 +10,9 @@ use reelroom_composer::{
     ComposeOptions, Composed, Observer, Size, canvas::Canvas, compose_observed, filter::Filter,
 };
 use reelroom_take::{
-    Codec, Frame, ParticipantId, SegmentSpec, TrackId, TrackSource,
-    testing::{SyntheticTake, opus_spec, video_spec},
+    Codec, Frame, ParticipantId, SegmentId, SegmentSpec, TakeEvent, TakeHandle, TrackId, TrackKind,
+    TrackSource,
+    testing::{SyntheticTake, opus_spec, video_spec, vp8_spec},
 };
 
 pub const MS: u64 = 1_000_000;
@@ -23,6 +24,32 @@ pub const RED: [u8; 3] = [200, 30, 40];
 pub const GREEN: [u8; 3] = [30, 170, 60];
 pub const BLUE: [u8; 3] = [30, 60, 200];
 pub const YELLOW: [u8; 3] = [200, 190, 40];
+
+/// Person `number` joins a take at its beginning, with a camera and a microphone. Gives back the segments of the two.
+pub fn person_joins(take: &TakeHandle, number: usize, [width, height]: [u32; 2]) -> [SegmentId; 2] {
+    let participant = ParticipantId::from(format!("PA_{number}"));
+    let (identity, name) = (format!("p{number}"), format!("Person {number}"));
+    take.event(0, TakeEvent::ParticipantJoined { participant: participant.clone(), identity, name });
+    let kinds = [(TrackKind::Video, TrackSource::Camera), (TrackKind::Audio, TrackSource::Microphone)];
+    kinds.map(|(kind, source)| {
+        let track = TrackId::from(format!("TR_{number}_{source:?}"));
+        let published = TakeEvent::TrackPublished {
+            track: track.clone(),
+            participant: participant.clone(),
+            kind,
+            source,
+            width: 0,
+            height: 0,
+            muted: false,
+        };
+        take.event(0, published);
+        let spec = match kind {
+            TrackKind::Video => vp8_spec(0, 0, width, height),
+            TrackKind::Audio => opus_spec(0, 0),
+        };
+        take.open_segment(&track, spec)
+    })
+}
 
 /// A coded frame.
 #[derive(Clone)]
