@@ -299,7 +299,8 @@ impl Capture {
     /// Whether nothing can be shown until a keyframe comes. For whoever asks the sender while no packet comes.
     #[must_use]
     pub fn wants_keyframe(&self) -> bool {
-        (self.need_keyframe || self.doubts()) && self.seal.state() == State::Clear
+        let needs = self.need_keyframe && !self.assembler.awaits_proof();
+        (needs || self.doubts()) && self.seal.state() == State::Clear
     }
 
     /// Parameter sets (H.264 SPS and PPS, whole NAL units) of the stream `ssrc` that its packets may not repeat: said before the
@@ -458,6 +459,12 @@ impl Capture {
 
     /// Continuity is lost: `missing` packets, or the end of a frame.
     fn break_stream(&mut self, missing: u64) {
+        // Nothing will show whether it is whole.
+        if self.assembler.awaits_proof()
+            && let Some(frame) = self.assembler.close()
+        {
+            self.judge(frame);
+        }
         self.assembler.discontinuity();
         self.begin_gap(missing);
     }

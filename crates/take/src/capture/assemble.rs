@@ -48,7 +48,7 @@ struct Partial {
 /// What the marker bit says of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Markers {
-    /// None was seen yet, or (H.264) nothing behind one that bears it out.
+    /// None was seen yet, or nothing behind one that bears it out.
     Unseen,
     /// A frame's last packet.
     EndFrames,
@@ -166,8 +166,12 @@ impl Assembler {
             });
             return (frame, None);
         }
+        // Padding has no time of its own.
+        if payload.is_empty() {
+            return (None, None);
+        }
         let before = match &self.partial {
-            Some(partial) if partial.rtp != rtp => {
+            Some(partial) if partial.rtp != rtp || self.is_next(rtp, payload) => {
                 if self.markers == Markers::Unseen && self.ended == Some(partial.rtp) {
                     self.markers = Markers::EndFrames;
                 }
@@ -175,9 +179,6 @@ impl Assembler {
             }
             _ => None,
         };
-        if payload.is_empty() {
-            return (before, None);
-        }
         self.extend(rtp, at_ns, payload);
         if !marker || self.markers == Markers::Meaningless {
             return (before, None);
@@ -188,12 +189,24 @@ impl Assembler {
             return (before, None);
         }
         self.ended = Some(rtp);
-        if self.markers == Markers::Unseen && matches!(self.codec, Depacketizer::H264(_)) {
-            // Some senders mark every slice: the next packet shows it.
+        if self.markers == Markers::Unseen {
+            // Some senders mark every slice, layer or packet: the next packet shows it.
             return (before, None);
         }
-        self.markers = Markers::EndFrames;
         (before, self.complete())
+    }
+
+    /// The payload begins another frame, which has the same time as the one that the first marker has ended: one of them is not shown.
+    fn is_next(&self, rtp: u64, payload: &[u8]) -> bool {
+        let is_marked = self.markers == Markers::Unseen && self.ended == Some(rtp);
+        // In H.264 much may stand behind a picture's last slice.
+        is_marked && !matches!(self.codec, Depacketizer::H264(_)) && !self.goes_on(payload)
+    }
+
+    /// A frame seems to be whole, and only the next packet will show whether it is.
+    pub(super) fn awaits_proof(&self) -> bool {
+        let is_marked = |partial: &Partial| self.ended == Some(partial.rtp) && !partial.broken;
+        self.markers == Markers::Unseen && self.partial.as_ref().is_some_and(is_marked)
     }
 
     /// The frame in progress, if nothing but a marker tells that it is whole, and this stream's markers tell nothing. To be asked for
@@ -218,7 +231,10 @@ impl Assembler {
 
     fn extend(&mut self, rtp: u64, at_ns: u64, payload: &[u8]) {
         let unsure = std::mem::take(&mut self.unsure);
-        if self.ended == Some(rtp) && self.goes_on(payload) {
+        // A second frame of this time, which has begun, goes on too. In H.264 it may be what stands behind the picture.
+        let is_second = self.partial.is_some() && self.markers != Markers::Unseen;
+        let may_be_ended = !is_second || matches!(self.codec, Depacketizer::H264(_));
+        if self.ended == Some(rtp) && may_be_ended && self.goes_on(payload) {
             self.markers = Markers::Meaningless;
         }
         let partial = match &mut self.partial {
@@ -234,7 +250,10 @@ impl Assembler {
                 let begins = match &self.codec {
                     _ if needs_sets => true,
                     Depacketizer::Vp8 => vp8::begins_frame(payload),
-                    Depacketizer::Vp9(_) => vp9::begins_picture(payload),
+                    Depacketizer::Vp9(_) => {
+                        // The base layer may come at a lower rate than those above it.
+                        if unsure { vp9::begins_alone(payload) } else { vp9::begins_frame(payload) }
+                    }
                     Depacketizer::H264(h264) => {
                         if unsure {
                             h264.begins_access_unit(payload)
@@ -270,9 +289,15 @@ impl Assembler {
         partial.broken = understood.is_none() || partial.data.len() > FRAME_BYTES;
     }
 
-    /// The payload belongs to the frame before it, although a marker has ended that one.
+    /// The payload belongs to the frame before it, which has the same time, although a marker has ended that one.
     fn goes_on(&self, payload: &[u8]) -> bool {
-        matches!(self.codec, Depacketizer::H264(_)) && h264::goes_on(payload)
+        match &self.codec {
+            Depacketizer::Vp8 => !vp8::begins_frame(payload),
+            Depacketizer::Vp9(_) => vp9::goes_on(payload),
+            Depacketizer::H264(_) => h264::goes_on(payload),
+            Depacketizer::Av1(_) => !av1::begins_sequence(payload),
+            Depacketizer::Opus => false,
+        }
     }
 
     fn complete(&mut self) -> Option<RawFrame> {

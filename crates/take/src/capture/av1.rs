@@ -35,9 +35,16 @@ pub(super) fn continues(payload: &[u8]) -> bool {
     payload.first().is_some_and(|first| first & 0x80 != 0)
 }
 
-/// The payload begins a coded video sequence (N): nothing of its temporal unit stands in front of it.
+/// Nothing of its temporal unit stands in front of the payload: it is said to begin a coded video sequence (N), or it begins with a
+/// unit that stands in front of all others.
 pub(super) fn begins_sequence(payload: &[u8]) -> bool {
-    payload.first().is_some_and(|first| first & 0x88 == 0x08)
+    let Some((first, mut rest)) = payload.split_first() else { return false };
+    if first & 0x88 != 0 {
+        return first & 0x80 == 0;
+    }
+    let has_len = first >> 4 & 3 != 1;
+    let unit = if has_len && leb128(&mut rest).is_none() { None } else { rest.first() };
+    unit.is_some_and(|header| matches!(header >> 3 & 15, SEQUENCE_HEADER | TEMPORAL_DELIMITER))
 }
 
 impl Depacketizer {

@@ -690,3 +690,142 @@ proptest! {
         let _ = sps::chroma_format(&bytes);
     }
 }
+
+/// Packets of one ssrc, 11 ms apart: which picture, marker, payload.
+fn stream(capture: &mut Capture, packets: &[(u64, bool, Vec<u8>)]) -> Vec<Output> {
+    let borrowed: Vec<_> =
+        packets.iter().map(|(picture, marker, payload)| (*picture, *marker, &payload[..])).collect();
+    let mut out = h264_stream(capture, &borrowed);
+    capture.finish(capture.now_ns);
+    assert!(accounts_for_all(capture));
+    out.extend(outputs(capture));
+    out
+}
+
+/// A frame of VP9: a keyframe of 64x48, or one that is predicted.
+fn vp9_frame(keyframe: bool) -> Vec<u8> {
+    let sizes = 0b0010u64 << 36 | 63 << 20 | 47 << 4;
+    match keyframe {
+        true => [&[0b1000_0010, 0x49, 0x83, 0x42], &sizes.to_be_bytes()[3..], &[1, 2]].concat(),
+        false => vec![0b1000_0110, 9, 9],
+    }
+}
+
+/// A frame of a spatial layer in one packet: flexible mode, with layer indices.
+fn vp9_layer(layer: u8, keyframe: bool, needs_lower: bool) -> Vec<u8> {
+    let head = if keyframe { vec![0xbc] } else { vec![0xfc] };
+    let ids = vec![5, layer << 1 | u8::from(needs_lower)];
+    let references = if keyframe { vec![] } else { vec![0b10] };
+    [head, ids, references, vp9_frame(keyframe && layer == 0)].concat()
+}
+
+/// An AV1 temporal unit in two packets, each with whole units: a sequence header (64x48) where it is a keyframe, and two tile groups.
+fn av1_unit(keyframe: bool, is_said: bool) -> [Vec<u8>; 2] {
+    let sequence = [0x08, 0b0000_1010, 0b0001_0101, 0b0111_1111, 0b1011_1100, 0, 0, 0];
+    let new = if keyframe && is_said { 0x08 } else { 0 };
+    let first = match keyframe {
+        true => [&[0x20 | new, 8][..], &sequence, &[0x18, 0x10, 7]].concat(),
+        false => vec![0x10, 0x18, 0x20, 7],
+    };
+    [first, vec![0x10, 0x20, 1, 2, 3]]
+}
+
+#[test]
+fn frames_of_any_codec_are_whole_where_markers_stand_on_every_packet_or_layer() {
+    let (vp8, whole) = vp8_stream(10, 3);
+    let packets = vp8.into_iter().map(|packet| ((packet.rtp - 9_000) / 3_000, true, packet.payload));
+    let out = stream(&mut capture(Codec::Vp8), &packets.collect::<Vec<_>>());
+    assert!(frames(&out).iter().map(|frame| &frame.data[..]).eq(whole.iter().map(|frame| &frame[..])));
+
+    let packets: Vec<_> = (0..10)
+        .flat_map(|picture| [0, 1].map(|layer| (picture, true, vp9_layer(layer, picture == 0, layer > 0))))
+        .collect();
+    let out = stream(&mut capture(Codec::Vp9), &packets);
+    assert_eq!(pictures(&out), (0..10).collect::<Vec<_>>());
+    let has_both = |frame: &&Frame| frame.data.len() > vp9_frame(frame.keyframe).len();
+    assert!(frames(&out).iter().all(has_both), "both layers");
+
+    let packets: Vec<_> = (0..10)
+        .flat_map(|picture| av1_unit(picture == 0, true).map(|payload| (picture, true, payload)))
+        .collect();
+    let out = stream(&mut capture(Codec::Av1), &packets);
+    assert_eq!(pictures(&out), (0..10).collect::<Vec<_>>());
+    assert!(frames(&out).iter().all(|frame| frame.data.ends_with(&[0x22, 3, 1, 2, 3])), "both tile groups");
+}
+
+#[test]
+fn a_hidden_frame_may_have_the_time_of_the_one_behind_it_from_the_first_on() {
+    let (packets, whole) = vp8_stream(6, 2);
+    let packets =
+        packets.into_iter().map(|packet| ((packet.rtp - 9_000) / 6_000, packet.marker, packet.payload));
+    let out = stream(&mut capture(Codec::Vp8), &packets.collect::<Vec<_>>());
+    assert!(frames(&out).iter().map(|frame| &frame.data[..]).eq(whole.iter().map(|frame| &frame[..])));
+}
+
+#[test]
+fn a_first_frame_whose_next_one_is_lost_or_slow_is_taken_and_no_other_is_asked_for() {
+    let (packets, _) = vp8_stream(4, 1);
+    for is_lost in [false, true] {
+        let mut capture = capture(Codec::Vp8);
+        let mut wishes = 0;
+        let _ = give(&mut capture, 0, 1, &packets[0]);
+        for ms in 0..40 {
+            capture.tick(ms * 10 * MS);
+            wishes += u64::from(ms > 10 && capture.wants_keyframe());
+        }
+        assert_eq!(wishes, 0, "it is there");
+        if is_lost {
+            let _ = give(&mut capture, 400 * MS, 1, &packets[2]);
+        }
+        capture.tick(1_500 * MS);
+        assert_eq!(frames(&outputs(&mut capture)).len(), 1, "{is_lost}");
+    }
+}
+
+#[test]
+fn vp9_pictures_may_lack_the_base_layer() {
+    // It comes at a third of the rate.
+    let packets: Vec<_> = (0..12)
+        .flat_map(|picture| match picture % 3 {
+            0 => vec![
+                (picture, false, vp9_layer(0, picture == 0, false)),
+                (picture, true, vp9_layer(1, false, picture == 0)),
+            ],
+            _ => vec![(picture, true, vp9_layer(1, false, false))],
+        })
+        .collect();
+    let out = stream(&mut capture(Codec::Vp9), &packets);
+    assert_eq!(pictures(&out), (0..12).collect::<Vec<_>>());
+    assert!(!out.iter().any(|output| matches!(output, Output::Gap { .. })), "{out:?}");
+}
+
+#[test]
+fn an_av1_stream_begins_at_a_sequence_header_that_nobody_announces() {
+    let packets: Vec<_> = (0..5)
+        .flat_map(|picture| {
+            let [first, second] = av1_unit(picture == 0, false);
+            [(picture, false, first), (picture, true, second)]
+        })
+        .collect();
+    assert_eq!(pictures(&stream(&mut capture(Codec::Av1), &packets)), (0..5).collect::<Vec<_>>());
+    // With what stands in front of it, which senders shall leave out.
+    let mut packets = packets;
+    packets[0].2 = [&[0x30, 1, 0x10][..], &packets[0].2[1..]].concat();
+    assert_eq!(pictures(&stream(&mut capture(Codec::Av1), &packets)), (0..5).collect::<Vec<_>>());
+    // A frame whose beginning is missing is none.
+    assert_eq!(pictures(&stream(&mut capture(Codec::Av1), &packets[1..])), [] as [u64; 0]);
+}
+
+#[test]
+fn padding_between_the_packets_of_a_frame_may_have_any_time() {
+    let (packets, whole) = vp8_stream(5, 3);
+    let packets: Vec<_> = packets
+        .into_iter()
+        .flat_map(|packet| {
+            let picture = (packet.rtp - 9_000) / 3_000;
+            [(picture, packet.marker, packet.payload), (picture + 7, false, Vec::new())]
+        })
+        .collect();
+    let out = stream(&mut capture(Codec::Vp8), &packets);
+    assert_eq!(frames(&out).len(), whole.len());
+}

@@ -33,13 +33,25 @@ struct Descriptor<'a> {
     begins: bool,
     ends: bool,
     spatial_layer: u8,
+    /// It is predicted from the layer below it in the same picture.
+    inter_layer: bool,
     largest: Option<(u32, u32)>,
     payload: &'a [u8],
 }
 
-/// The payload is the first of a picture: it begins the frame of the lowest layer.
-pub(super) fn begins_picture(payload: &[u8]) -> bool {
-    descriptor(payload).is_some_and(|descriptor| descriptor.begins && descriptor.spatial_layer == 0)
+/// The payload begins a frame, of whichever layer.
+pub(super) fn begins_frame(payload: &[u8]) -> bool {
+    descriptor(payload).is_some_and(|descriptor| descriptor.begins)
+}
+
+/// The payload begins a frame that needs no other one of its picture.
+pub(super) fn begins_alone(payload: &[u8]) -> bool {
+    descriptor(payload).is_some_and(|descriptor| descriptor.begins && !descriptor.inter_layer)
+}
+
+/// The payload goes on with a picture that has begun: a later part of a frame, or a frame of a higher layer.
+pub(super) fn goes_on(payload: &[u8]) -> bool {
+    descriptor(payload).is_some_and(|descriptor| !descriptor.begins || descriptor.spatial_layer > 0)
 }
 
 impl Depacketizer {
@@ -145,9 +157,10 @@ fn descriptor(payload: &[u8]) -> Option<Descriptor<'_>> {
     if has_id && byte()? & 0x80 != 0 {
         byte()?;
     }
-    let mut spatial_layer = 0;
+    let (mut spatial_layer, mut inter_layer) = (0, false);
     if has_layers {
-        spatial_layer = byte()? >> 1 & 7;
+        let layers = byte()?;
+        (spatial_layer, inter_layer) = (layers >> 1 & 7, layers & 1 != 0);
         if !flexible {
             byte()?;
         }
@@ -183,7 +196,14 @@ fn descriptor(payload: &[u8]) -> Option<Descriptor<'_>> {
     if rest.is_empty() {
         return None;
     }
-    Some(Descriptor { begins: has(0x08), ends: has(0x04), spatial_layer, largest, payload: rest })
+    Some(Descriptor {
+        begins: has(0x08),
+        ends: has(0x04),
+        spatial_layer,
+        inter_layer,
+        largest,
+        payload: rest,
+    })
 }
 
 #[cfg(test)]
@@ -215,10 +235,10 @@ mod tests {
         // Picture id, layer indices with TL0PICIDX, and the structure: two layers with sizes.
         let structure = [0x30, 0, 32, 0, 24, 0, 64, 0, 48];
         let first = [&[0xae, 5, 0, 0][..], &structure, &base].concat();
-        assert!(begins_picture(&first));
+        assert!(begins_alone(&first) && !goes_on(&first));
         layers.push(&first, &mut out).unwrap();
         let second = [&[0xec, 5, 0b11, 0][..], &top].concat();
-        assert!(!begins_picture(&second));
+        assert!(begins_frame(&second) && !begins_alone(&second) && goes_on(&second));
         layers.push(&second, &mut out).unwrap();
         let picture = layers.complete(out).unwrap();
         assert!(picture.keyframe);
