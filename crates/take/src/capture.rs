@@ -35,7 +35,7 @@ use crate::{
 pub(crate) use assemble::OPUS_HEAD;
 use assemble::{Assembler, Entry, RawFrame};
 pub use counts::Counts;
-use line::Line;
+use line::{Line, Low};
 use seal::{Judged, Seal, State};
 
 /// A sequence number so far ahead is a new time line, not a loss.
@@ -176,7 +176,9 @@ pub struct Capture {
     now_ns: u64,
     ssrc: Option<u32>,
     /// The time line left last, and its highest sequence number: stragglers of it are dropped.
-    left: Option<(u32, u64)>,
+    left: Option<(u32, u64, Line)>,
+    /// A packet that is the first one of another time line, if the next one shows that it is.
+    strange: Option<(u32, u64, Held)>,
     next_seq: Option<u64>,
     highest_seq: u64,
     line: Line,
@@ -218,6 +220,7 @@ impl Capture {
             now_ns: 0,
             ssrc: None,
             left: None,
+            strange: None,
             next_seq: None,
             highest_seq: 0,
             line: Line::default(),
@@ -270,6 +273,9 @@ impl Capture {
         if is_overdue(self, hold_ns * 2) {
             self.break_stream(0);
         }
+        if self.strange.as_ref().is_some_and(|(.., packet)| packet.at_ns + hold_ns < now_ns) {
+            self.forget_strange();
+        }
         let judged = self.seal.tick(self.now_ns);
         self.follow(judged);
     }
@@ -283,7 +289,8 @@ impl Capture {
     #[must_use]
     pub fn complete_to_ns(&self) -> u64 {
         let held = self.held.values().map(|packet| packet.at_ns).min();
-        let waiting = [held, self.assembler.at_ns(), self.seal.at_ns(), Some(self.now_ns)];
+        let strange = self.strange.as_ref().map(|(.., packet)| packet.at_ns);
+        let waiting = [held, strange, self.assembler.at_ns(), self.seal.at_ns(), Some(self.now_ns)];
         let oldest = waiting.into_iter().flatten().min();
         oldest.unwrap_or(0).saturating_sub(1)
     }
@@ -333,6 +340,7 @@ impl Capture {
         }
         let judged = self.seal.finish();
         self.follow(judged);
+        self.forget_strange();
         self.assembler.discontinuity();
         self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
         self.counts.drop(DropReason::Padding, self.assembler.take_bare());
@@ -369,36 +377,62 @@ impl Capture {
     }
 
     fn accept(&mut self, packet: &Packet<'_>) -> Result<(), DropReason> {
-        if self.ssrc != Some(packet.ssrc) {
-            if self.left.is_some_and(|(ssrc, seq)| ssrc == packet.ssrc && packet.seq <= seq) {
-                return Err(DropReason::Straggler);
-            }
-            self.new_time_line(packet.ssrc);
+        let rate = u64::from(self.config.clock_rate_hz);
+        let held = Held {
+            rtp: packet.rtp,
+            marker: packet.marker,
+            at_ns: self.now_ns,
+            payload: packet.payload.into(),
+        };
+        let mut first = None;
+        let low = if self.ssrc != Some(packet.ssrc) {
+            let of_left = |(ssrc, seq, _): &&mut (u32, u64, Line)| *ssrc == packet.ssrc && packet.seq <= *seq;
+            let left = self.left.as_mut().filter(of_left);
+            Some(left.map_or(Low::Anew, |(.., line)| line.weigh(packet, rate)))
         } else if self.held.contains_key(&packet.seq) {
             return Err(DropReason::Duplicate);
         } else if self.next_seq.is_some_and(|next| packet.seq < next) {
-            if !self.line.is_left(packet, u64::from(self.config.clock_rate_hz)) {
-                return Err(DropReason::Straggler);
+            Some(self.line.weigh(packet, rate))
+        } else {
+            None
+        };
+        match low {
+            Some(Low::Late) => return Err(DropReason::Straggler),
+            Some(Low::Strange) => {
+                self.forget_strange();
+                self.strange = Some((packet.ssrc, packet.seq, held));
+                return Ok(());
             }
-            self.new_time_line(packet.ssrc);
+            Some(Low::Anew) => {
+                first = self
+                    .strange
+                    .take_if(|(ssrc, seq, _)| *ssrc == packet.ssrc && seq.checked_add(1) == Some(packet.seq));
+                self.new_time_line(packet.ssrc);
+            }
+            None => {}
+        }
+        if low.is_some() {
+            // Nothing is known of this line.
         } else if packet.seq > self.highest_seq.saturating_add(MAX_SEQ_JUMP) {
             self.new_time_line(packet.ssrc);
         } else if self.next_seq.is_none() && packet.seq.saturating_add(MAX_SEQ_JUMP) < self.highest_seq {
             return Err(DropReason::Straggler);
         }
         self.line.note(packet);
-        self.highest_seq = self.highest_seq.max(packet.seq);
-        self.held_bytes += packet.payload.len();
-        self.held.insert(
-            packet.seq,
-            Held {
-                rtp: packet.rtp,
-                marker: packet.marker,
-                at_ns: self.now_ns,
-                payload: packet.payload.into(),
-            },
-        );
+        self.forget_strange();
+        let first = first.map(|(_, seq, held)| (seq, held));
+        for (seq, held) in first.into_iter().chain([(packet.seq, held)]) {
+            self.highest_seq = self.highest_seq.max(seq);
+            self.held_bytes += held.payload.len();
+            self.held.insert(seq, held);
+        }
         Ok(())
+    }
+
+    /// A packet that seemed to be of another time line is followed by none.
+    fn forget_strange(&mut self) {
+        let dropped = self.strange.take().map_or(0, |_| 1);
+        self.counts.drop(DropReason::Straggler, dropped);
     }
 
     fn new_time_line(&mut self, ssrc: u32) {
@@ -406,15 +440,16 @@ impl Capture {
         if let Some(frame) = self.assembler.close() {
             self.judge(frame);
         }
+        let line = std::mem::take(&mut self.line);
         if let Some(old) = self.ssrc.replace(ssrc) {
-            self.left = Some((old, self.highest_seq));
+            self.left = Some((old, self.highest_seq, line));
         }
         self.assembler.reset();
         self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
         if let Some((_, units)) = self.learned.as_ref().filter(|(of, _)| *of == ssrc) {
             units.iter().for_each(|unit| self.assembler.learn(unit));
         }
-        (self.next_seq, self.highest_seq, self.line) = (None, 0, Line::default());
+        (self.next_seq, self.highest_seq) = (None, 0);
         self.need_segment = true;
         self.demand_keyframe();
     }

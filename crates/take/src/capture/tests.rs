@@ -829,3 +829,42 @@ fn padding_between_the_packets_of_a_frame_may_have_any_time() {
     let out = stream(&mut capture(Codec::Vp8), &packets);
     assert_eq!(frames(&out).len(), whole.len());
 }
+
+#[test]
+fn a_sender_that_goes_back_to_an_ssrc_or_to_low_numbers_loses_no_picture() {
+    for ssrcs in [[1, 2, 1], [1, 1, 1]] {
+        let mut capture = capture(Codec::Vp8);
+        let mut now = 0;
+        for (part, ssrc) in (0..).zip(ssrcs) {
+            let (packets, _) = vp8_stream(10, 2);
+            for packet in packets {
+                // A lower number each time, and a later time.
+                let (seq, rtp) = (packet.seq - part * 10_000, packet.rtp + part * 900_000);
+                now += 50 * MS;
+                let _ = give(&mut capture, now, ssrc, &Rtp { seq, rtp, ..packet });
+                capture.tick(now);
+            }
+        }
+        capture.finish(now);
+        let out = outputs(&mut capture);
+        assert_eq!(frames(&out).len(), 30, "{ssrcs:?}: {:?}", capture.counts());
+        assert!(accounts_for_all(&capture));
+    }
+}
+
+#[test]
+fn a_stray_packet_is_not_waited_for() {
+    let (packets, _) = vp8_stream(10, 1);
+    let mut capture = capture(Codec::Vp8);
+    for (number, packet) in (0..).zip(&packets) {
+        let _ = give(&mut capture, number * 100 * MS, 1, packet);
+    }
+    let stray = Rtp { seq: packets[0].seq - 100, rtp: 900_000_000, marker: false, payload: vec![0x10, 1] };
+    let _ = give(&mut capture, 1_000 * MS, 1, &stray);
+    capture.tick(1_500 * MS);
+    assert!(capture.complete_to_ns() < 1_000 * MS, "it may still be the first one of another line");
+    capture.tick(1_700 * MS);
+    assert_eq!(capture.complete_to_ns(), 1_700 * MS - 1);
+    capture.finish(2_000 * MS);
+    assert_eq!(capture.counts().dropped, BTreeMap::from([(DropReason::Straggler, 1)]));
+}
