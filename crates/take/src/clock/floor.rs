@@ -7,6 +7,15 @@
 //!       near                     frame |<- HINDSIGHT_NS ->|
 //!     recent       |<- RECENT_NS ->|
 //! ```
+//!
+//! A picture that others are predicted from comes before those that are shown before it, so many of them as its encoder likes. What is
+//! compared with arrivals is therefore not when it is shown, but the times of all of them in their order:
+//!
+//! ```text
+//!  arrival        0  1  2  3  4  5
+//!  shown          0  3  1  2  4  5         offsets   0 -2 +1 +1  0  0     as if the network were quicker at times
+//!  in order       0  1  2  3  4  5                   0  0  0  0  0  0
+//! ```
 
 use std::collections::VecDeque;
 
@@ -31,6 +40,7 @@ struct Sample {
     /// Frames of one run follow each other in RTP time as they arrive, or without a gap.
     run: u64,
     key_ns: u64,
+    media_ns: i64,
     offset_ns: i64,
 }
 
@@ -59,6 +69,10 @@ pub(super) struct Floor {
     placed_run: u64,
     /// Number of the first frame that did not enter the minima yet.
     entering: u64,
+    /// Media time of the last one that did.
+    entered_ns: Option<i64>,
+    /// Frames do not come in the order of their times.
+    reorders: bool,
     near: VecDeque<Sample>,
     far: VecDeque<Sample>,
     recent: VecDeque<Sample>,
@@ -73,7 +87,7 @@ impl Floor {
         self.run += u64::from(self.newest.is_some_and(jumps));
         self.newest = Some((media_ns + length_ns, offset_ns));
         self.newest_ns = key_ns;
-        self.ahead.push_back(Sample { number: self.observed, run: self.run, key_ns, offset_ns });
+        self.ahead.push_back(Sample { number: self.observed, run: self.run, key_ns, media_ns, offset_ns });
         self.observed += 1;
     }
 
@@ -89,16 +103,30 @@ impl Floor {
             self.near.clear();
             self.far.clear();
             self.recent.clear();
+            self.entered_ns = None;
         }
         let own = (self.entering <= frame.number).then_some(frame);
         let skip = usize::try_from(self.entering.saturating_sub(frame.number + 1)).unwrap_or(usize::MAX);
         let until_ns = frame.key_ns.saturating_add(HINDSIGHT_NS);
         let counts = |sample: &&Sample| sample.run == frame.run && sample.key_ns <= until_ns;
-        let entering = self.ahead.iter().skip(skip).take_while(counts);
-        for sample in own.iter().chain(entering) {
-            self.entering = sample.number + 1;
-            enter(&mut self.near, *sample);
-            enter(&mut self.far, *sample);
+        let entering = self.ahead.iter().skip(skip).take_while(counts).copied();
+        let mut entering: Vec<Sample> = own.into_iter().chain(entering).collect();
+        let times = self.entered_ns.into_iter().chain(entering.iter().map(|sample| sample.media_ns));
+        let is_news = !self.reorders && !times.is_sorted();
+        if is_news {
+            // One that belongs behind others has entered already: all are looked at anew.
+            (self.reorders, self.entered_ns) = (true, None);
+            self.near.clear();
+            self.far.clear();
+            entering = std::iter::once(frame).chain(self.ahead.iter().take_while(counts).copied()).collect();
+        }
+        if self.reorders {
+            put_in_order(&mut entering, self.entered_ns, is_news || own.is_some());
+        }
+        for sample in entering {
+            (self.entering, self.entered_ns) = (sample.number + 1, Some(sample.media_ns));
+            enter(&mut self.near, sample);
+            enter(&mut self.far, sample);
         }
         enter(&mut self.recent, frame);
         while self.near.front().is_some_and(|least| least.number < frame.number) {
@@ -135,6 +163,37 @@ impl Floor {
         while self.far.front().is_some_and(|least| least.key_ns < key_ns) {
             self.far.pop_front();
         }
+    }
+}
+
+/// Gives frames that come in another order than their times these times in order, if they all follow `before_ns`: else RTP time went
+/// back. Of the last ones it is not known yet what comes behind them: they are left out, as far as the first of all has not to stay.
+fn put_in_order(samples: &mut Vec<Sample>, before_ns: Option<i64>, first_stays: bool) {
+    let (mut begin, mut before_ns, mut highest_ns) = (0, before_ns.unwrap_or(i64::MIN), i64::MIN);
+    for end in 1..=samples.len() {
+        highest_ns = highest_ns.max(samples[end - 1].media_ns);
+        let next = samples.get(end);
+        if next.is_some_and(|next| next.media_ns <= highest_ns) {
+            continue;
+        }
+        let is_open = next.is_none();
+        let group = &mut samples[begin..end];
+        let mut times: Vec<i64> = group.iter().map(|sample| sample.media_ns).collect();
+        times.sort_unstable();
+        if times[0] >= before_ns {
+            if is_open && !(first_stays && begin == 0) {
+                return samples.truncate(begin);
+            }
+            for (sample, media_ns) in group.iter_mut().zip(times) {
+                sample.offset_ns += sample.media_ns - media_ns;
+                sample.media_ns = media_ns;
+            }
+            if is_open {
+                // The highest time is that of one that has not come.
+                return samples.truncate(end.saturating_sub(1).max(1));
+            }
+        }
+        (begin, before_ns) = (end, highest_ns);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::testing::{opus_spec, vp8_spec};
 use crate::{SegmentOpened, SegmentSpec};
 
 const MS: u64 = 1_000_000;
+const S: u64 = 1_000 * MS;
 const SOUND: SegmentId = SegmentId(0);
 const PICTURE: SegmentId = SegmentId(1);
 
@@ -260,4 +261,35 @@ fn what_reports_say_of_lip_sync_and_drift_is_told() {
         "{picture:?}"
     );
     assert!(picture.correction_ns.unwrap().abs_diff(-120 * MS as i64) < 10 * MS, "{picture:?}");
+}
+
+#[test]
+fn pictures_are_shown_at_an_even_pace_however_many_of_them_come_before_one_that_is_shown_earlier() {
+    for most in [2, 3, 8] {
+        // An encoder that takes up groups now and then: the first of each decodes before the others.
+        let mut order = Vec::new();
+        while order.len() < 600 {
+            let next = order.len() as u64;
+            match next / 60 % 2 {
+                0 => order.push(next),
+                _ => order.extend([next + most].into_iter().chain(next..next + most)),
+            }
+        }
+        let mut clock = TakeClock::new();
+        clock.observe(&opened(PICTURE, "TR_cam", vp8_spec(0, 100 * MS, 2, 2)));
+        let frames: Vec<_> = (0..)
+            .zip(&order)
+            .map(|(n, shown)| frame(PICTURE, shown * 3_000, 100 * MS + n * S / 30))
+            .collect();
+        frames.iter().for_each(|frame| clock.observe(&TakeItem::Frame(frame.clone())));
+        for (frame, shown) in frames.iter().zip(order) {
+            let at_ns = clock.moment(frame).at_ns;
+            let due_ns = 100 * MS + shown * S / 30;
+            // The first group is not known as such before its second picture comes.
+            if (30..100).contains(&shown) {
+                continue;
+            }
+            assert!(at_ns.abs_diff(due_ns) < 2 * MS, "{most}: picture {shown} at {at_ns}, not {due_ns}");
+        }
+    }
 }
