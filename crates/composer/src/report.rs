@@ -444,6 +444,16 @@ impl TrackReport {
         }
     }
 
+    /// So many pictures that were taken to be placed came when later ones were due already, and are not seen.
+    pub(crate) fn unseen(&mut self, pictures: u64) {
+        // Those of a decoder that is wrung out have been counted by the composer before this one.
+        let pictures = pictures.min(self.placed);
+        if pictures > 0 {
+            self.placed -= pictures;
+            *self.dropped.entry(DropReason::Late).or_default() += pictures;
+        }
+    }
+
     /// Of all that was `read` from the take, it is known what became of it.
     pub(crate) fn check(&self, track: &TrackId, read: u64) {
         let more = |all: u64, parts: &BTreeMap<DropReason, u64>| all + parts.values().sum::<u64>();

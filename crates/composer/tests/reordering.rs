@@ -10,7 +10,8 @@ use std::{
 };
 
 use common::{
-    BLUE, GREEN, MS, RED, S, YELLOW, flat, heard, luma_track, packets, pictures, rewatched, sound, tone,
+    BLUE, GREEN, MS, RED, S, YELLOW, flat, heard, keyed_pictures, luma_track, packets, pictures, rewatched,
+    sound, tone,
 };
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -19,8 +20,8 @@ use reelroom_composer::{
     compose_kept, filter::Filter,
 };
 use reelroom_take::{
-    CaptureConfig, Codec, EndReason, LeftOutWhy, Packet, Take, TakeEvent, TakeHeader, TakeOptions,
-    TakeRecorder, TrackId, TrackKind, TrackSource,
+    CaptureConfig, Codec, DropReason, EndReason, LeftOutWhy, Packet, Take, TakeEvent, TakeHeader,
+    TakeOptions, TakeRecorder, TrackId, TrackKind, TrackSource,
     testing::rtp::{payloads, with_parameter_sets},
 };
 
@@ -205,7 +206,7 @@ fn pictures_are_shown_in_their_order_and_at_their_time_whatever_the_order_they_d
         }
         let report = &result.report["TR_0"];
         assert_eq!((report.frames, report.pictures, report.broken), (180, 180, 0), "{name}");
-        assert_eq!((report.gaps.count, report.left_out), (0, None), "{name}");
+        assert_eq!((report.placed, report.gaps.count, report.left_out), (180, 0, None), "{name}");
         assert_eq!(composed(dir.path()).pictures_hash, result.pictures_hash, "{name}: the same, followed");
         let by_two = composed_by_two(dir.path(), 226);
         assert_eq!(
@@ -347,4 +348,49 @@ fn a_late_track_tells_when_it_was_there_and_one_that_nobody_can_read_is_named() 
     assert_eq!((left_out.why, left_out.frames), (LeftOutWhy::Unreadable, 90));
     let by_two = composed_by_two(dir.path(), 226);
     assert_eq!(Composed { size_bytes: 0, ..by_two }, Composed { size_bytes: 0, ..result });
+}
+
+#[test]
+fn pictures_that_come_when_later_ones_are_due_are_told_of_as_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let coded = pictures(Codec::Vp8, [320, 180], 180, colour);
+    // For two seconds nothing comes through, and then all at once.
+    let arrives = |sent_ns: u64| if (3 * S..5 * S).contains(&sent_ns) { 5 * S } else { sent_ns };
+    let sent = coded.iter().zip(0u64..).map(|(coded, number)| Sent {
+        at_ns: arrives(S + number * S / 30),
+        rtp: 3_000 * number,
+        payloads: payloads(Codec::Vp8, &coded.data),
+    });
+    record(dir.path(), &[(Codec::Vp8, TrackSource::Camera, sent.collect())], 8 * S);
+    let (_, result) = rewatched(dir.path(), &small(), &[]);
+    let report = &result.report["TR_0"];
+    // A composer looks back for 0.7 s of them: 39 of 60 are to be shown in one place.
+    let late = report.dropped[&DropReason::Late];
+    assert!((37..=39).contains(&late), "{late}");
+    assert_eq!((report.placed + late, report.pictures), (180, 180));
+    let by_two = composed_by_two(dir.path(), 226);
+    assert_eq!(Composed { size_bytes: 0, ..by_two }, Composed { size_bytes: 0, ..result });
+}
+
+#[test]
+fn frames_that_a_decoder_cannot_read_are_counted() {
+    for codec in [Codec::Vp8, Codec::Vp9] {
+        let dir = tempfile::tempdir().unwrap();
+        let coded = keyed_pictures(codec, [320, 180], 60, 30, colour);
+        let sent = coded.iter().zip(0u64..).map(|(coded, number)| Sent {
+            at_ns: S + number * S / 30,
+            rtp: 3_000 * number,
+            payloads: payloads(codec, if number == 20 { &coded.data[..3] } else { &coded.data }),
+        });
+        record(dir.path(), &[(codec, TrackSource::Camera, sent.collect())], 4 * S);
+        let (_, result) = rewatched(dir.path(), &small(), &[]);
+        let report = &result.report["TR_0"];
+        assert!((1..=10).contains(&report.broken), "{codec:?}: {report:?}");
+        assert_eq!(report.dropped[&DropReason::Broken], report.broken, "{codec:?}");
+        assert_eq!(
+            report.pictures + report.broken,
+            60,
+            "{codec:?}: it goes on with the next keyframe at the latest"
+        );
+    }
 }

@@ -189,20 +189,24 @@ impl Composer {
             self.skips.recovered(id, showing.at_ns);
             let first = self.first_shown(showing.at_ns).max(frame);
             let Some(track) = self.tracks.get_mut(id) else { return };
-            if track.told_to_ns.is_none_or(|told_ns| told_ns < showing.at_ns) {
+            let is_news = track.told_to_ns.is_none_or(|told_ns| told_ns < showing.at_ns);
+            if is_news {
                 track.told_to_ns = None;
                 self.reporter.picture(id, showing.at_ns);
             }
-            let rate = track.clock_rate_hz;
-            let missed_ticks = (u128::from(MISSED_NS) * u128::from(rate) / SECOND_NS) as u64;
-            if track
-                .newest_rtp
-                .is_some_and(|newest| (1..missed_ticks).contains(&newest.saturating_sub(showing.rtp)))
-            {
+            let rate = u128::from(track.clock_rate_hz);
+            let missed_ticks = (u128::from(MISSED_NS) * rate / SECOND_NS) as u64;
+            let has_missed = |newest: u64| (1..missed_ticks).contains(&newest.saturating_sub(showing.rtp));
+            if track.newest_rtp.is_some_and(has_missed) {
+                self.reporter.report(id).unseen(u64::from(is_news));
                 continue;
             }
             track.newest_rtp = Some(showing.rtp);
             let first = track.ahead.back().map_or(first, |(before, ..)| first.max(*before));
+            // Half an output picture is for how pictures are moved beside their sound.
+            let most_ticks = rate * 3 / 2 / u128::from(self.preset.frames_per_second);
+            let unseen = track.crowd(first, showing.rtp, most_ticks as u64);
+            self.reporter.report(id).unseen(if is_news { unseen } else { 0 });
             track.ahead.push_back((first, picture.turned(showing.degrees), self.numbers));
             if track.ahead.len() > MOST_WAITING {
                 track.ahead.pop_front();

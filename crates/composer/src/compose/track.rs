@@ -24,6 +24,7 @@ pub(super) struct Track {
     pub(super) ahead: VecDeque<(u64, Picture, u64)>,
     /// RTP time of the newest picture of the present segment.
     pub(super) newest_rtp: Option<u64>,
+    crowd: Option<Crowd>,
     pub(super) clock_rate_hz: u32,
     /// Frames or packets that were due so far, decoded or not.
     pub(super) due: u64,
@@ -33,7 +34,33 @@ pub(super) struct Track {
     pub(super) leaving: bool,
 }
 
+/// Pictures of one output picture: the last one of them is seen.
+struct Crowd {
+    /// Number of the output picture.
+    first: u64,
+    /// RTP time of its first one.
+    rtp: u64,
+    /// Those that are not seen, and were not told of.
+    unseen: u64,
+}
+
 impl Track {
+    /// A picture is due with output picture `first`. How many turn out to be missing: they are not seen, and that is not because there are
+    /// more pictures than output pictures, which are `most_ticks` apart at most.
+    pub(super) fn crowd(&mut self, first: u64, rtp: u64, most_ticks: u64) -> u64 {
+        match &mut self.crowd {
+            Some(crowd) if crowd.first == first => {
+                crowd.unseen += 1;
+                let is_late = rtp.abs_diff(crowd.rtp) > most_ticks;
+                if is_late { std::mem::take(&mut crowd.unseen) } else { 0 }
+            }
+            crowd => {
+                *crowd = Some(Crowd { first, rtp, unseen: 0 });
+                0
+            }
+        }
+    }
+
     /// Output picture number `frame` is at hand: it shows the newest of what was decoded for it.
     pub(super) fn show(&mut self, frame: u64) {
         while self.ahead.front().is_some_and(|(first, ..)| *first <= frame) {
@@ -50,7 +77,7 @@ impl Track {
 
     pub(super) fn open(&mut self, segment: &SegmentOpened) -> Result<(), ComposeError> {
         self.segment = Some(segment.segment);
-        (self.clock_rate_hz, self.newest_rtp) = (segment.clock_rate_hz, None);
+        (self.clock_rate_hz, self.newest_rtp, self.crowd) = (segment.clock_rate_hz, None, None);
         match segment.codec.kind() {
             TrackKind::Audio => self.voice.get_or_insert_default().open(OpusDecoder::new(segment)?),
             TrackKind::Video => self.decoder = VideoDecoder::new(segment)?,
