@@ -12,6 +12,7 @@
 //!   of them, and the next event that gets through says how many they were (`num_dropped`).
 
 use std::collections::{HashMap, VecDeque};
+use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,12 @@ impl State {
     fn drop_event(&mut self, url: &Url, event: &WebhookEvent, reason: &str) {
         let dropped = self.dropped.entry(url.clone()).or_default();
         if *dropped == 0 {
-            tracing::warn!(%url, event = event.event, reason, "webhooks are dropped, this one first");
+            tracing::warn!(
+                to = place(url),
+                event = event.event,
+                reason,
+                "webhooks are dropped, this one first"
+            );
         }
         *dropped = dropped.saturating_add(1);
     }
@@ -187,10 +193,21 @@ impl Shared {
             match self.post(url, body.clone()).await {
                 Ok(()) => return,
                 Err(error) if attempt == TRIES => {
-                    tracing::warn!(%url, event = event.event, error, "a webhook could not be delivered");
+                    tracing::warn!(
+                        to = place(url),
+                        event = event.event,
+                        error,
+                        "a webhook could not be delivered"
+                    );
                 }
                 Err(error) => {
-                    tracing::debug!(%url, event = event.event, error, attempt, "a webhook is tried again");
+                    tracing::debug!(
+                        to = place(url),
+                        event = event.event,
+                        error,
+                        attempt,
+                        "a webhook is tried again"
+                    );
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
                 }
@@ -212,12 +229,30 @@ impl Shared {
             .body(body)
             .send()
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| cause(&error))?;
         let status = response.status();
         if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
             return Err(status.to_string());
         }
         Ok(())
+    }
+}
+
+/// What the log says of a receiver: everything but its host may be a secret.
+fn place(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// The innermost reason, which is what a person understands, and which has no URL in it.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost = error.source();
+    while let Some(source) = innermost.and_then(std::error::Error::source) {
+        innermost = Some(source);
+    }
+    match innermost {
+        _ if error.is_timeout() => "it does not answer in time".to_owned(),
+        Some(reason) => reason.to_string(),
+        None => "the request cannot be made".to_owned(),
     }
 }
 
@@ -331,6 +366,15 @@ mod tests {
             told += event.num_dropped;
         }
         assert_eq!(told, dropped, "whoever gets the next one is told");
+    }
+
+    #[tokio::test]
+    async fn the_log_says_where_a_webhook_went_and_no_secret_of_its_url() {
+        let url: Url = "http://user:hunter2@127.0.0.1:9/hunter2?token=hunter2".parse().unwrap();
+        assert_eq!(place(&url), "http://127.0.0.1:9");
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), Vec::new());
+        let error = webhooks.shared.post(&url, Vec::new()).await.unwrap_err();
+        assert!(error.contains("refused") && !error.contains("hunter2"), "{error}");
     }
 
     #[tokio::test]

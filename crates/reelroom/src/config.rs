@@ -412,6 +412,14 @@ impl Config {
                 url.scheme()
             );
         }
+        if let Some(url) = &self.livekit_url
+            && (!url.username().is_empty() || url.password().is_some())
+        {
+            anyhow::bail!(
+                "livekit_url has a name or a password before its host: every participant is told that URL, and no LiveKit \
+                 server asks for them"
+            );
+        }
         Ok(())
     }
 

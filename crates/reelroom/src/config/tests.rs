@@ -122,6 +122,8 @@ fn secrets_are_not_shown() {
     );
     assert!(!format!("{:?}", config.unwrap()).contains("hunter2"));
     assert!(!refusal("livekit_url = \"ftp://user:hunter2@x\"").contains("hunter2"));
+    let told = refusal("livekit_url = \"wss://user:hunter2@x\"");
+    assert!(told.contains("every participant") && !told.contains("hunter2"), "{told}");
 }
 
 #[test]
