@@ -6,7 +6,8 @@
 //! # Invariants
 //!
 //! - The well-known pair holds nobody off, so it is in force only where no stranger comes: by default for `reelroom media` on
-//!   loopback, which pages of localhost alone may use; for others where somebody sets it, and they are reached by no public name.
+//!   loopback, which pages of localhost alone may use; for others where somebody sets it, they are reached by no public name, and not
+//!   every page that a person opens may use them.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -23,6 +24,7 @@ use url::Host;
 
 use crate::app::Role;
 use crate::config::Config;
+use crate::front::sites::AllowedOrigin;
 
 /// LiveKit's own development pair, known to everybody.
 const DEV_KEY: &str = "devkey";
@@ -49,7 +51,11 @@ impl Secrets {
     pub(crate) fn load(config: &Config, role: Role) -> anyhow::Result<Self> {
         let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
         let is_private = match &config.livekit_url {
-            None => config.listen.is_loopback() && config.public_hosts.is_empty(),
+            None => {
+                config.listen.is_loopback()
+                    && config.public_hosts.is_empty()
+                    && !config.allowed_origins.contains(&AllowedOrigin::Any)
+            }
             Some(url) => match url.host() {
                 Some(Host::Ipv4(ip)) => ip.is_loopback(),
                 Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -135,6 +141,10 @@ mod tests {
         config.public_hosts = vec!["calls.example.org".parse().unwrap()];
         assert_eq!(pair(&config, Role::Media), generated, "a proxy brings strangers");
         config.public_hosts.clear();
+        config.allowed_origins = vec!["*".parse().unwrap()];
+        assert_eq!(pair(&config, Role::Media), generated, "a page of anybody is a stranger");
+        config.allowed_origins = vec!["http://localhost:*".parse().unwrap()];
+        assert_eq!(pair(&config, Role::Media), dev);
         config.listen = "0.0.0.0".parse().unwrap();
         assert_eq!(pair(&config, Role::Media), generated);
         let mode = fs::metadata(folder.path().join("secrets.json")).unwrap().permissions().mode();
@@ -149,6 +159,9 @@ mod tests {
         config.livekit_api_secret = Some(DEV_SECRET.to_owned());
         assert_eq!(Secrets::load(&config, Role::Everything).unwrap().api_keys.first().0, DEV_KEY);
         config.public_hosts = vec!["calls.example.org".parse().unwrap()];
+        assert!(Secrets::load(&config, Role::Everything).is_err());
+        config.public_hosts.clear();
+        config.allowed_origins = vec!["*".parse().unwrap()];
         assert!(Secrets::load(&config, Role::Everything).is_err());
     }
 
