@@ -38,7 +38,7 @@ impl Default for Joins {
 }
 
 impl Joins {
-    /// How long a join of `who` has to wait. `from` is nobody where it comes from this machine.
+    /// How long a join of `who` has to wait. `from` is what [`client`] tells.
     ///
     /// # Errors
     /// [`TooFast`].
@@ -52,14 +52,15 @@ impl Joins {
         let mut state = self.state.lock().expect("no code panics while it holds the joins");
         let of_person = state.people.take((room.clone(), who.to_owned()), 1, JOIN_WAITS, now)?;
         let of_address = match from {
-            Some(from) => state.addresses.take(network(from), 1, JOIN_WAITS, now)?,
+            Some(from) => state.addresses.take(from, 1, JOIN_WAITS, now)?,
             None => Duration::ZERO,
         };
         Ok(of_person.max(of_address))
     }
 }
 
-/// Who connects, where that is not this machine. What a proxy on this machine says last is what it has seen itself.
+/// Who connects, where that is not this machine: an address, or a network of IPv6. What a proxy on this machine says last is what it has
+/// seen itself.
 pub(crate) fn client(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
@@ -67,11 +68,11 @@ pub(crate) fn client(
 ) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     if !is_own(peer) {
-        return Some(peer);
+        return Some(network(peer));
     }
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
     let seen: IpAddr = forwarded.rsplit(',').next()?.trim().parse().ok()?;
-    Some(seen.to_canonical()).filter(|seen| !is_own(*seen))
+    Some(seen.to_canonical()).filter(|seen| !is_own(*seen)).map(network)
 }
 
 /// Whoever has one address of IPv6 has 2^64 of them.
@@ -90,7 +91,12 @@ mod tests {
     fn one_address_and_one_identity_do_not_cost_others_their_turn() {
         let (joins, now) = (Joins::default(), Instant::now());
         let join = |from: &str, identity: &str| {
-            joins.take(Some(from.parse().unwrap()), &"room".into(), identity, now)
+            joins.take(
+                client(Some(from.parse().unwrap()), &HeaderMap::new(), |_| false),
+                &"room".into(),
+                identity,
+                now,
+            )
         };
         for _ in 0..JOINS_BURST_IDENTITY {
             assert_eq!(join("192.0.2.1", "ada"), Ok(Duration::ZERO));

@@ -10,6 +10,7 @@
 //! what these cause, until nothing is left to do.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,8 @@ pub(crate) enum Command {
 pub(crate) struct RoomHandle {
     pub(crate) sid: RoomSid,
     pub(crate) commands: mpsc::Sender<Command>,
+    /// The address from which it was opened, where that can be told from others.
+    pub(crate) opened_from: Option<IpAddr>,
 }
 
 /// The task's state.
@@ -142,10 +145,11 @@ pub(crate) fn now() -> Now {
 }
 
 impl RoomTask {
-    /// Starts the task of `room`; `ended` runs when the room is over.
+    /// Starts the task of `room`, opened from an address; `ended` runs when the room is over.
     pub(crate) fn spawn(
         room: Room,
         sid: RoomSid,
+        opened_from: Option<IpAddr>,
         common: Common,
         counted: CountedRoom,
         ended: impl FnOnce() + Send + 'static,
@@ -168,7 +172,7 @@ impl RoomTask {
             task.run(commands_rx, inbox_rx).await;
             ended();
         });
-        RoomHandle { sid, commands }
+        RoomHandle { sid, commands, opened_from }
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut inbox: mpsc::Receiver<Incoming>) {

@@ -1,10 +1,11 @@
 //! All rooms of the server, and what can be asked of them.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use rand::Rng as _;
-use reelroom_limits::signalling::{PARTICIPANTS, ROOMS};
+use reelroom_limits::signalling::{PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
 use reelroom_sfu::{Now, Refusal, Room, RoomEnd, RoomOptions};
@@ -70,7 +71,8 @@ impl Rooms {
             metadata: request.metadata.clone(),
             ..RoomOptions::default()
         };
-        let handle = self.open(options)?;
+        let too_many = |_| MediaError::TooManyRooms { at_most: self.shared.crowd.rooms };
+        let handle = self.open(options, None).map_err(too_many)?;
         handle.call(|room, _| room.info()).await
     }
 
@@ -122,16 +124,26 @@ impl Rooms {
         handle.call(call).await
     }
 
-    /// Joins, creating the room where it is not open.
-    pub(crate) async fn join(&self, options: RoomOptions, arrival: Arrival) -> Result<Joined, Refusal> {
+    /// Joins from an address, creating the room where it is not open.
+    pub(crate) async fn join(
+        &self,
+        options: RoomOptions,
+        arrival: Arrival,
+        from: Option<IpAddr>,
+    ) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
-            let handle = self.open(options.clone()).map_err(|_| Refusal::TooManyRooms)?;
+            let handle = self.open(options.clone(), from)?;
             let (reply, answer) = oneshot::channel();
             let join = Command::Join { arrival: Box::new(arrival.clone()), reply };
             if handle.commands.send(join).await.is_ok() {
                 match answer.await {
                     Ok(Ok(())) => return Ok(Joined { room: handle }),
-                    Ok(Err(refusal @ (Refusal::Full | Refusal::Reserved | Refusal::TooManyRooms))) => {
+                    Ok(Err(
+                        refusal @ (Refusal::Full
+                        | Refusal::Reserved
+                        | Refusal::TooManyRooms
+                        | Refusal::ManyRoomsOfAddress),
+                    )) => {
                         return Err(refusal);
                     }
                     // The room closed at this very moment: the next attempt opens a new one.
@@ -171,14 +183,19 @@ impl Rooms {
         }
     }
 
-    fn open(&self, mut options: RoomOptions) -> Result<RoomHandle, MediaError> {
+    /// Whoever may create rooms comes from nowhere in particular.
+    fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<RoomHandle, Refusal> {
         let mut rooms = self.lock();
         if let Some(handle) = rooms.get(&options.name) {
             return Ok(handle.clone());
         }
         let Crowd { rooms: at_most, participants } = self.shared.crowd;
         if rooms.len() >= at_most as usize {
-            return Err(MediaError::TooManyRooms { at_most });
+            return Err(Refusal::TooManyRooms);
+        }
+        let is_of_address = |handle: &&RoomHandle| from.is_some() && handle.opened_from == from;
+        if rooms.values().filter(is_of_address).count() >= ROOMS_OF_AN_ADDRESS {
+            return Err(Refusal::ManyRoomsOfAddress);
         }
         options.participants_at_most = participants;
         let mut rng = rand::rng();
@@ -190,6 +207,7 @@ impl Rooms {
         let handle = RoomTask::spawn(
             Room::new(options, now()),
             sid,
+            from,
             self.shared.common.clone(),
             self.shared.calls.room(),
             move || {

@@ -110,15 +110,18 @@ impl MediaServer {
         mux.reach(addresses::is_from_this_machine(peer, headers, |ip| mux.is_own(ip)))
     }
 
-    /// How long a join of `who` from `peer` has to wait for its turn.
+    /// Who connects, where that is not this machine.
+    pub(crate) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        joins::client(peer, headers, |ip| self.shared.mux.is_own(ip))
+    }
+
+    /// How long a join of `who` has to wait for its turn.
     pub(crate) fn join_waits(
         &self,
-        peer: Option<IpAddr>,
-        headers: &HeaderMap,
+        from: Option<IpAddr>,
         room: &RoomName,
         who: &str,
     ) -> Result<Duration, TooFast> {
-        let from = joins::client(peer, headers, |ip| self.shared.mux.is_own(ip));
         self.shared.joins.take(from, room, who, Instant::now())
     }
 

@@ -95,7 +95,8 @@ async fn join(
     let Joining { identity, ticket, .. } = &admission.joining;
     // Whoever has got a token for somebody's name does not use up their turns.
     let who = if ticket.as_str().is_empty() { identity.as_str() } else { ticket.as_str() };
-    match server.join_waits(ip_of(&peer), &headers, &admission.options.name, who) {
+    let from = server.client(ip_of(&peer), &headers);
+    match server.join_waits(from, &admission.options.name, who) {
         Ok(wait) => tokio::time::sleep(wait).await,
         Err(TooFast { wait }) => {
             let later = [(header::RETRY_AFTER, (wait.as_secs() + 1).to_string())];
@@ -110,7 +111,7 @@ async fn join(
             if resumes {
                 restart(socket).await;
             } else {
-                run(server, admission, socket).await;
+                run(server, admission, from, socket).await;
             }
         })
         .into_response()
@@ -222,12 +223,12 @@ enum WriteEnd {
     Stuck,
 }
 
-async fn run(server: MediaServer, admission: Admission, socket: WebSocket) {
+async fn run(server: MediaServer, admission: Admission, from: Option<IpAddr>, socket: WebSocket) {
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
     let (outbox, mut outgoing) = outbox::new();
     let Admission { options, joining, reach } = admission;
-    let joined = match server.rooms().join(options, Arrival { joining, outbox, reach }).await {
+    let joined = match server.rooms().join(options, Arrival { joining, outbox, reach }, from).await {
         Ok(joined) => joined,
         Err(refusal) => {
             tracing::info!(participant = %sid, %refusal, "a join was refused");

@@ -280,6 +280,28 @@ async fn whoever_does_not_read_is_let_go_and_costs_nobody_anything() {
 }
 
 #[tokio::test]
+async fn one_address_opens_no_more_rooms_than_its_share() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &SETTINGS);
+    let mut inside = Vec::new();
+    let mut open = async |room: &str, from: &str| {
+        let join = Join { room, identity: "eve", forwarded_for: Some(from), ..Join::default() };
+        let mut client = Client::try_join(&program, join).await.unwrap();
+        let is_in = matches!(client.next().await.unwrap(), signal_response::Message::Join(_));
+        inside.push(client);
+        is_in
+    };
+    for index in 0..ROOMS_OF_AN_ADDRESS {
+        assert!(open(&format!("room {index}"), "203.0.113.9").await, "{index}");
+    }
+    assert!(!open("one more", "203.0.113.9").await);
+    assert!(open("room 0", "203.0.113.9").await, "a room that is open can be joined");
+    assert!(open("one more", "203.0.113.8").await, "another address has its own share");
+    drop(inside);
+    program.stop();
+}
+
+#[tokio::test]
 async fn rooms_and_joins_are_so_many_and_whoever_comes_too_often_comes_later() {
     let data = tempfile::tempdir().unwrap();
     let settings = [&SETTINGS[..], &[("MAX_ROOMS", "3"), ("MAX_PARTICIPANTS", "2")]].concat();

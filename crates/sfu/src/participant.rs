@@ -60,6 +60,9 @@ pub enum Refusal {
     /// The server has as many rooms as it may have.
     #[error("the server has exceeded its max rooms")]
     TooManyRooms,
+    /// Somebody's address has opened as many as one may have.
+    #[error("this address has opened as many rooms as one may have")]
+    ManyRoomsOfAddress,
 }
 
 /// Why an administrator's call does nothing.
