@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AccessToken, RoomServiceClient } from 'livekit-server-sdk';
@@ -14,18 +14,24 @@ const EVIL = 'evil.example';
 const NAME = 'film.mp4';
 const ROOM = 'theirs';
 
+/** A key that nobody has to guess: who lets every page in has no other protection. */
+const OPEN = { LIVEKIT_API_KEY: 'open', LIVEKIT_API_SECRET: 'a secret of whoever lets every page in', ALLOWED_ORIGINS: '*' };
+
 let site;
 let server;
 let media;
 let token;
 let browsers;
+let film;
 
 /** Chromium as it comes, Chromium for which the foreign site is on the internet and has the person's leave to reach this machine, and Firefox. */
 async function launch() {
   const names = `--host-resolver-rules=MAP ${EVIL} 127.0.0.1`;
   const chromium = await browser([names]);
   const spaces = `--ip-address-space-overrides=127.0.0.1:${site.port}=public,127.0.0.2:${site.port}=public`;
-  const onTheInternet = await browser([names, spaces]);
+  // Only pages of secure origins are asked for leave; others of the internet get nothing whatever the server says.
+  const isSecure = `--unsafely-treat-insecure-origin-as-secure=http://${EVIL}:${site.port}`;
+  const onTheInternet = await browser([names, spaces, isSecure]);
   const firefox = await puppeteer.launch({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
@@ -48,18 +54,30 @@ async function launch() {
   };
 }
 
-before(async () => {
+/** A data folder with the film among its recordings. */
+function shelf() {
   const data = temporaryFolder();
   mkdirSync(join(data, 'recordings'));
-  const film = ['-f', 'lavfi', '-i', 'testsrc=s=320x180:d=2', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-movflags', '+faststart'];
-  execFileSync('ffmpeg', ['-v', 'error', ...film, join(data, 'recordings', NAME)]);
+  copyFileSync(film, join(data, 'recordings', NAME));
+  return data;
+}
+
+/** A token that may do everything. */
+async function tokenFor(key, secret) {
+  const access = new AccessToken(key, secret, { identity: 'eve' });
+  access.addGrant({ roomJoin: true, room: ROOM, roomAdmin: true, roomCreate: true, roomList: true, roomRecord: true });
+  return access.toJwt();
+}
+
+before(async () => {
+  film = join(temporaryFolder(), NAME);
+  const source = ['-f', 'lavfi', '-i', 'testsrc=s=320x180:d=2', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-movflags', '+faststart'];
+  execFileSync('ffmpeg', ['-v', 'error', ...source, film]);
   site = await ClientSite.start(undefined, '0.0.0.0');
   // The key that everybody knows: only the page's origin is in the way.
-  server = await Reelroom.start([], { DATA_DIR: data });
+  server = await Reelroom.start([], { DATA_DIR: shelf() });
   media = await Reelroom.start(['media']);
-  const access = new AccessToken(KEY, SECRET, { identity: 'eve' });
-  access.addGrant({ roomJoin: true, room: ROOM, roomAdmin: true, roomCreate: true, roomList: true, roomRecord: true });
-  token = await access.toJwt();
+  token = await tokenFor(KEY, SECRET);
   await new RoomServiceClient(server.url, KEY, SECRET).createRoom({ name: ROOM, emptyTimeout: 600 });
   browsers = await launch();
 });
@@ -92,6 +110,7 @@ async function attack({ url, jwt, name, room }) {
   await attempt('the metrics', () => read('/metrics'));
   await attempt('a recording', () => read(`/recordings/${name}`, { headers: { range: 'bytes=0-9' } }));
   await attempt('a link', () => read(`/recordings/${name}/url`));
+  await attempt('a link as if by a link', () => read(`/recordings/${name}/url?expires=9999999999&signature=x`));
   await attempt('a token', () => read('/token', { method: 'POST', headers: json, body: JSON.stringify({ roomName: room, participantName: 'eve' }) }));
   await attempt('a deletion', () => read(`/recordings/${name}`, { method: 'DELETE' }));
   await attempt('a start', () => read('/recordings/start', { method: 'POST', headers: json, body: JSON.stringify({ roomName: room }) }));
@@ -166,6 +185,22 @@ for (const which of BROWSERS)
       await page.close();
     });
 
+// What is refused everywhere else is something that these browsers can do.
+for (const which of BROWSERS)
+  test(`where every page is let in, a page in ${which} gets all that`, { timeout: 120_000 }, async () => {
+    const open = await Reelroom.start([], { ...OPEN, DATA_DIR: shelf() });
+    await new RoomServiceClient(open.url, OPEN.LIVEKIT_API_KEY, OPEN.LIVEKIT_API_SECRET).createRoom({ name: ROOM, emptyTimeout: 600 });
+    const page = await browsers[which].open(`http://${EVIL}:${site.port}/`);
+    const jwt = await tokenFor(OPEN.LIVEKIT_API_KEY, OPEN.LIVEKIT_API_SECRET);
+    const got = await page.evaluate(attack, { url: open.url, jwt, name: NAME, room: ROOM });
+    assert.deepEqual(got.map((line) => line.split(':')[0]), [
+      'the list', 'the metrics', 'a recording', 'a link', 'a link as if by a link', 'a token', 'a deletion', 'a start', 'rooms', 'a deleted room',
+      'recorders', 'a validation', 'a socket', 'a call',
+    ]);
+    await page.close();
+    await open.stop();
+  });
+
 for (const which of ['chromium', 'firefox'])
   test(`in ${which} a name that was pointed at this machine gets nothing either, though its page has the same origin`, { timeout: 60_000 }, async () => {
     const url = server.url.replace('localhost', EVIL);
@@ -216,6 +251,13 @@ for (const which of ['chromium', 'firefox'])
     const own = await browsers[which].open(`${server.url}/`);
     const listed = await own.evaluate(async () => (await (await fetch('/recordings')).json()).recordings.length);
     assert.equal(listed, 1);
+    // Browsers say different things of who opens a WebSocket.
+    const socket = await own.evaluate((at) => new Promise((resolve) => {
+      const signalling = new WebSocket(at);
+      signalling.onopen = () => resolve('open');
+      signalling.onerror = () => resolve('refused');
+    }), `${server.url.replace('http', 'ws')}/rtc?access_token=${token}`);
+    assert.equal(socket, 'open');
     await own.close();
     const { recordingUrl } = await asked(`/recordings/${NAME}/url`);
     const page = await browsers[which].open(`http://localhost:${site.port}/`);
