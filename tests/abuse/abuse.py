@@ -153,6 +153,7 @@ class Siege:
         row.rounds += 1
         row.seconds += time.monotonic() - began
         row.peak_mb = max(row.peak_mb, self.house.peak_mb())
+        row.problems += attack.faults
         for what, count in attack.notes.items():
             row.notes[what] = row.notes.get(what, 0) + count
         await asyncio.sleep(0.5)

@@ -41,6 +41,8 @@ class Attack:
         # 1 is all of it.
         self.scale = scale
         self.notes = {}
+        # What the server must not have done.
+        self.faults = []
 
     def times(self, count):
         return max(1, int(count * self.scale))
@@ -256,7 +258,9 @@ async def silent_connections(attack):
     for turn in range(attack.times(8)):
         # Somebody else is still served.
         status, _ = await attack.ask("GET", "/healthz", timeout=aiohttp.ClientTimeout(5))
-        attack.note("served meanwhile" if status == 200 else "NOT SERVED")
+        attack.note("served meanwhile")
+        if status != 200:
+            attack.faults.append(f"somebody else was not served: {status}")
         for _, writer in ends[:200]:
             try:
                 writer.write(b"GET / HTTP/1.1\r\n"[turn : turn + 1])
@@ -265,6 +269,49 @@ async def silent_connections(attack):
         await asyncio.sleep(0.5)
     for _, writer in ends:
         writer.close()
+
+
+@attack("slow bodies", "1,000 requests whose bodies come a byte in half a second")
+async def slow_bodies(attack):
+    http = urllib.parse.urlsplit(attack.url).port
+    head = b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    ends = []
+    for _ in range(attack.times(1000)):
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", http), 2)
+            writer.write(head)
+            ends.append(writer)
+        except FAILURES:
+            attack.note("refused")
+    attack.note("open", len(ends))
+    for _ in range(attack.times(8)):
+        # Somebody else is still served, by what has something to do.
+        status, _ = await attack.ask("GET", "/recordings", timeout=aiohttp.ClientTimeout(5))
+        attack.note("served meanwhile")
+        if status != 200:
+            attack.faults.append(f"somebody else was not served: {status}")
+        for writer in ends:
+            try:
+                writer.write(b"{")
+            except OSError:
+                attack.note("cut")
+        await asyncio.sleep(0.5)
+    for writer in ends:
+        writer.close()
+
+
+@attack("other names and pages", "every call by a name that is none of the server's, and from pages of others, as links of recordings or not")
+async def other_pages(attack):
+    pages = [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+    calls = [("GET", f"/recordings{rest}") for rest in ("", "/a.mp4/url", "/a.mp4/report")]
+    calls += [("GET", "/metrics"), ("GET", "/settings.json"), ("GET", "/"), ("POST", "/token"), ("POST", "/recordings/start")]
+    calls += [("POST", "/twirp/livekit.RoomService/ListRooms"), ("DELETE", "/recordings/a.mp4"), ("GET", "/rtc"), ("GET", "/rtc/validate")]
+    for method, path in calls:
+        for headers in pages:
+            for query in ("", "?expires=9999999999&signature=x", "?signature=x"):
+                status, _ = await attack.ask(method, path + query, headers=headers, timeout=aiohttp.ClientTimeout(15))
+                if status not in (403, 421):
+                    attack.faults.append(f"{method} {path}{query} with {headers} was answered {status}")
 
 
 @attack("media over TCP", "frames of ICE-TCP that are too long, cut off or noise")
