@@ -218,6 +218,7 @@ fn sites(config: &Config, role: Role) -> Sites {
             .chain(machine_names())
             .filter(|host| !is_unspecified(host))
             .collect(),
+        public_names: config.public_hosts.clone(),
         origins: config.allowed_origins.clone(),
         welcomes_local_pages: role == Role::Media && config.listen.is_loopback(),
         refuses_pages: false,

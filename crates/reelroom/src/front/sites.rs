@@ -122,7 +122,9 @@ impl Origin {
     fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let (host, port) = HostName::of_authority(authority)?;
-        let scheme = scheme.to_ascii_lowercase();
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let scheme = is_scheme.then(|| scheme.to_ascii_lowercase())?;
         let port = port.filter(|port| Some(*port) != own_port(&scheme));
         Some(Self { scheme, host, port })
     }
@@ -197,6 +199,8 @@ impl TryFrom<String> for AllowedOrigin {
 pub(crate) struct Sites {
     /// Names and addresses, besides loopback and those of the machine.
     pub(crate) hosts: Vec<HostName>,
+    /// Those of them that a proxy in front has.
+    pub(crate) public_names: Vec<HostName>,
     pub(crate) origins: Vec<AllowedOrigin>,
     /// Pages of localhost at any port may use it.
     pub(crate) welcomes_local_pages: bool,
@@ -263,7 +267,8 @@ impl Sites {
             Some("same-origin") => {
                 self.knows(&origin.host, visit) || hosts.iter().any(|host| origin.is_at(host))
             }
-            None | Some("none") => hosts.iter().any(|host| origin.is_at(host)),
+            // Of a WebSocket, Chromium says no more than Origin.
+            None | Some("none") => hosts.iter().any(|host| origin.is_at(host)) || self.is_public(&origin),
             // The same host, but not by the same scheme.
             Some(_) => false,
         };
@@ -293,6 +298,11 @@ impl Sites {
             if self.knows(&authority.0, visit) { Ok(authority) } else { Err(unknown()) }
         })
         .collect()
+    }
+
+    /// Whether an origin is the one by which a proxy in front shows this server, whatever the proxy has made of Host.
+    fn is_public(&self, origin: &Origin) -> bool {
+        origin.scheme == "https" && origin.port.is_none() && self.public_names.contains(&origin.host)
     }
 
     fn knows(&self, host: &HostName, visit: &Visit<'_>) -> bool {
@@ -338,12 +348,16 @@ fn is_opened(visit: &Visit<'_>) -> bool {
     is_read(visit) && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
-/// Whether a request is for a file by a link that was made for whoever holds it.
+/// Whether a request is for a file by a link that was made for whoever holds it. Whoever serves files looks at the signature of each
+/// that has one; nothing else does.
 pub(crate) fn is_signed_link(visit: &Visit<'_>) -> bool {
     let query = visit.uri.query().unwrap_or_default();
-    is_read(visit)
-        && visit.uri.path().starts_with("/recordings/")
-        && query.split('&').any(|pair| pair.starts_with("signature="))
+    is_read(visit) && names_a_file(visit.uri) && query.split('&').any(|pair| pair.starts_with("signature="))
+}
+
+/// Whether it is the file of a recording that is asked for, and not what is known of it.
+pub(crate) fn names_a_file(uri: &Uri) -> bool {
+    uri.path().strip_prefix("/recordings/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 #[cfg(test)]

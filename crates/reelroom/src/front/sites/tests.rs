@@ -7,7 +7,8 @@ use super::*;
 /// Everything: at 127.0.0.1:6080 of a machine that has 192.0.2.7, behind a proxy called calls.example.org.
 fn everything() -> Sites {
     Sites {
-        hosts: vec!["calls.example.org".parse().unwrap()],
+        hosts: vec!["calls.example.org".parse().unwrap(), "box".parse().unwrap()],
+        public_names: vec!["calls.example.org".parse().unwrap()],
         origins: vec![
             "https://app.example.org".parse().unwrap(),
             "http://dev.example.org:*".parse().unwrap(),
@@ -136,6 +137,11 @@ fn a_page_is_of_this_server_or_was_allowed() {
             200,
         ),
         ("POST /token\nHost: 127.0.0.1:6080\nOrigin: https://evil.example\nSec-Fetch-Site: same-origin", 403),
+        ("GET /rtc\nHost: 127.0.0.1:6080\nOrigin: https://calls.example.org", 200),
+        ("GET /rtc\nHost: 127.0.0.1:6080\nOrigin: https://calls.example.org:444", 403),
+        ("GET /rtc\nHost: 127.0.0.1:6080\nOrigin: http://calls.example.org", 403),
+        ("GET /rtc\nHost: 127.0.0.1:6080\nOrigin: https://calls.example.org\nSec-Fetch-Site: same-site", 403),
+        ("GET /rtc\nHost: 127.0.0.1:6080\nOrigin: https://box", 403),
         // The page of a developer's server that forwards to this one.
         ("POST /token\nHost: localhost:5173\nOrigin: http://localhost:5173", 200),
         // SDKs and curl.
@@ -208,6 +214,9 @@ fn a_page_is_of_this_server_or_was_allowed() {
         ("GET /recordings/a.mp4?expires=5&signature=x\nHost: evil.example", 421),
         ("GET /recordings/a.mp4?a=signature=x\nHost: localhost:6080\nSec-Fetch-Site: cross-site", 403),
         ("DELETE /recordings/a.mp4?signature=x\nHost: localhost:6080\nOrigin: https://evil.example", 403),
+        ("GET /recordings/a.mp4/url?signature=x\nHost: localhost:6080\nOrigin: https://evil.example", 403),
+        ("GET /recordings/a.mp4/report?signature=x\nHost: localhost:6080\nSec-Fetch-Site: cross-site", 403),
+        ("GET /recordings/?signature=x\nHost: localhost:6080\nOrigin: https://evil.example", 403),
         ("GET /recordings?signature=x\nHost: localhost:6080\nOrigin: https://evil.example", 403),
         // Those that the operator allows.
         (
@@ -273,9 +282,17 @@ fn settings_say_hosts_and_origins_or_why_not() {
     ] {
         text.parse::<AllowedOrigin>().unwrap();
     }
-    for text in
-        ["", "null", "a.example", "https://a.example/path", "https://*.example", "https://a:1:*", "https://"]
-    {
+    for text in [
+        "",
+        "null",
+        "a.example",
+        "://a.example",
+        "a b://a.example",
+        "https://a.example/path",
+        "https://*.example",
+        "https://a:1:*",
+        "https://",
+    ] {
         assert!(text.parse::<AllowedOrigin>().is_err(), "{text:?}");
     }
     assert!(serde_json::from_str::<HostName>("\"http://a\"").is_err());
