@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::askers::Askers;
 use crate::config::{Access, AppConfig, Media, Playback, RecorderFigures};
 use crate::egress::{self, News};
 use crate::identities::Identities;
@@ -32,6 +33,7 @@ struct Shared {
     livekit: LiveKit,
     metrics: Metrics,
     identities: Identities,
+    askers: Askers,
     turns: Turns,
     began: Notify,
     stop: CancellationToken,
@@ -48,6 +50,7 @@ impl WebApp {
             livekit,
             metrics,
             identities: Identities::default(),
+            askers: Askers::default(),
             turns: Turns::default(),
             began: Notify::new(),
             stop: CancellationToken::new(),
@@ -146,6 +149,10 @@ impl WebApp {
 
     pub(crate) fn identities(&self) -> &Identities {
         &self.shared.identities
+    }
+
+    pub(crate) fn askers(&self) -> &Askers {
+        &self.shared.askers
     }
 
     pub(crate) fn turns(&self) -> &Turns {

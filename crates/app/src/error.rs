@@ -1,7 +1,9 @@
 //! What a request is refused with: `{errorMessage}` and a status.
 
+use std::time::Duration;
+
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::CONTENT_RANGE;
+use axum::http::header::{CONTENT_RANGE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use reelroom_library::LibraryError;
@@ -45,6 +47,9 @@ pub(crate) enum ApiError {
     /// 412: what the client goes on with is not there any more.
     #[error("the recording's file is another one by now")]
     Changed,
+    /// 429: come back after so long.
+    #[error("too much is asked for from this address: try again shortly")]
+    TooFast(Duration),
     /// 416: the file has only so many bytes.
     #[error("this range lies outside the recording, which has {0} bytes")]
     Range(u64),
@@ -67,6 +72,7 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Refused(status, _) => *status,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -96,6 +102,9 @@ impl IntoResponse for ApiError {
         if let Self::Range(size) = self {
             let value = HeaderValue::try_from(format!("bytes */{size}")).expect("digits make a header");
             response.headers_mut().insert(CONTENT_RANGE, value);
+        }
+        if let Self::TooFast(wait) = self {
+            response.headers_mut().insert(RETRY_AFTER, (wait.as_secs() + 1).into());
         }
         response
     }

@@ -20,6 +20,7 @@
 #![allow(deprecated)]
 
 mod app;
+mod askers;
 mod config;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod egress;
@@ -40,6 +41,7 @@ mod watch;
 mod webhook;
 
 pub use app::WebApp;
+pub use askers::Asker;
 pub use config::{Access, AppConfig, Media, Playback, Recorder, RecorderFigures};
 
 #[cfg(test)]

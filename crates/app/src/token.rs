@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use axum::Extension;
 use axum::extract::State;
 use reelroom_protocol::ids::Ticket;
 use reelroom_protocol::token::{Claims, VideoGrants, mint};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
+use crate::askers::Asker;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json};
 
@@ -36,10 +38,12 @@ pub(crate) struct TokenAnswer {
 #[utoipa::path(post, path = "/token", request_body = TokenRequest, responses(
     (status = 200, body = TokenAnswer),
     (status = 400, description = "roomName or participantName is missing", body = ErrorBody),
+    (status = 429, description = "Too many tokens are asked for from this address", body = ErrorBody),
     (status = 502, description = "The LiveKit server cannot be used", body = ErrorBody),
 ))]
 pub(crate) async fn create(
     State(app): State<WebApp>,
+    asker: Option<Extension<Asker>>,
     Json(request): Json<TokenRequest>,
 ) -> Result<axum::Json<TokenAnswer>, ApiError> {
     let (Some(room_name), Some(participant_name)) = (&request.room_name, &request.participant_name) else {
@@ -47,6 +51,10 @@ pub(crate) async fn create(
     };
     let room_name = extract::name(Some(room_name.clone()), "roomName")?;
     let participant_name = extract::name(Some(participant_name.clone()), "participantName")?;
+    let Extension(asker) = asker.unwrap_or_default();
+    let wait =
+        app.askers().take(asker, Instant::now()).map_err(|too_fast| ApiError::TooFast(too_fast.wait))?;
+    tokio::time::sleep(wait).await;
     let present = app.livekit().identities(&room_name).await?;
     let identity = app.identities().reserve(&room_name, &participant_name, &present, Instant::now());
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

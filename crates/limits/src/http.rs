@@ -20,29 +20,47 @@ limits! {
     pub const HEAD_WITHIN: Duration = Duration::from_secs(30);
     /// How long a connection may wait between two requests; then it is closed.
     pub const IDLE_WITHIN: Duration = Duration::from_secs(75);
-    /// How long the body of a request may take; a slower one is answered 408 and the connection is closed.
+    /// How long the body of a request may take; a slower one is answered 408 and the connection is closed. Until all of it has come, the
+    /// connection makes room for others.
     pub const BODY_WITHIN: Duration = Duration::from_secs(30);
     /// How long whoever is being sent something may take nothing of it; then the connection is closed.
     pub const STALLED_READER: Duration = Duration::from_secs(60);
     /// Open files that are kept for recordings and stores, half of all where there are few: no connection is taken beyond. The setting
     /// `max_connections` bounds connections, `max_connections_per_address` those of one address: where none waits that could go, one more
     /// is answered 503 and closed.
-    pub const RESERVED_FILES: usize = 2048;
+    pub const RESERVED_FILES: usize = 4096;
     /// Requests that are worked on at once; one more is answered 503.
     pub const REQUESTS: usize = 512;
-    /// Requests of one address that are worked on at once; one more is answered 503. Programs of this machine have the bound of all.
+    /// Requests of one address that are worked on at once, as long as as many are free for others; one more is answered 503. Programs of
+    /// this machine have the bound of all.
     pub const REQUESTS_OF_AN_ADDRESS: usize = 128;
     /// Bytes of the bodies of all requests that are worked on; with one more the request that brings it is answered 503.
     pub const BODIES_BYTES: usize = 64 * 1024 * 1024;
-    /// Bytes of the bodies of the requests of one address; with one more the request that brings it is answered 503. Programs of this
-    /// machine have the bound of all.
+    /// Bytes of the bodies of the requests of one address, as long as as many are free for others; with one more the request that brings
+    /// it is answered 503. Programs of this machine have the bound of all.
     pub const BODIES_BYTES_OF_AN_ADDRESS: usize = 16 * 1024 * 1024;
+    /// Joins that wait for their turn or are being let in at once; one more is answered 503.
+    pub const JOINS: usize = 2048;
+    /// Joins of one address that do so, as long as as many are free for others; one more is answered 503. Programs of this machine have the
+    /// bound of all.
+    pub const JOINS_OF_AN_ADDRESS: usize = 512;
     /// Recordings that are being sent at once; one more is answered 503.
     pub const DOWNLOADS: usize = 512;
-    /// Recordings that are being sent to one address at once; one more is answered 503. Programs of this machine have the bound of all.
+    /// Recordings that are being sent to one address at once, as long as as many are free for others; one more is answered 503. Programs
+    /// of this machine have the bound of all.
     pub const DOWNLOADS_OF_AN_ADDRESS: usize = 128;
+    /// Tokens of `POST /token` for an address at once. More wait for their turn, at most the time below; then they are answered 429.
+    /// Programs of this machine have no such bound.
+    pub const TOKENS_BURST_ADDRESS: u32 = 200;
+    /// Tokens for an address in a second for good.
+    pub const TOKENS_PER_SECOND_ADDRESS: u32 = 20;
+    /// How long a token waits for its turn.
+    pub const TOKEN_WAITS: Duration = Duration::from_secs(1);
+    /// Addresses whose tokens are remembered at a time; while it is full, unknown ones share one place.
+    pub const ASKERS_REMEMBERED: usize = 16_384;
     /// Seconds after which whoever was answered 503 is told to ask again (`Retry-After`).
     pub const RETRY_AFTER_S: u64 = 2;
-    /// Connections that this program has to itself at once, by a port of its own.
-    pub const INNER_CONNECTIONS: usize = 256;
+    /// Connections that this program has to itself at once, by a port of its own: one for each request that is worked on, and some for
+    /// what recordings say of themselves.
+    pub const INNER_CONNECTIONS: usize = 640;
 }

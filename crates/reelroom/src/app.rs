@@ -15,7 +15,7 @@ use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, StoreConfig};
-use reelroom_limits::http::{INNER_CONNECTIONS, RESERVED_FILES};
+use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,9 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever still downloads when the program stops has so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A full front stops no recording: whatever comes in by the other port, there is room for what recordings say of themselves.
+const _: () = assert!(INNER_CONNECTIONS > REQUESTS + 64 && RESERVED_FILES > 2 * INNER_CONNECTIONS);
 
 /// Which parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

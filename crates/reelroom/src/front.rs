@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!   connection ─► listener ─► Front ─► sites: by which name, from which page?   no: 400, 421, 403
-//!   (connections: who                  traffic: is there room for one more?     no: 503
-//!    has to go)                        body: does it come in time?              no: 408, 413
+//!   (connections: who                  body: does all of it come in time?       no: 408, 413
+//!    has to go)                        traffic: is there room for one more?     no: 503
 //!                                        └─► router of app, media, egress ─► refusals in the form of each API
 //! ```
 //!
 //! # Invariants
 //!
 //! - It knows no route, and no right beyond that of a page to ask: tokens are for those behind it.
+//! - Nobody takes a place among the requests that are worked on before all of theirs has come: to send slowly costs others nothing.
 //! - A refusal is told to whoever ran into it, in the form that is expected there, and in the log once.
 
 mod body;
@@ -25,11 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
+use reelroom_app::Asker;
 use reelroom_limits::http as limits;
 use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
@@ -58,6 +60,7 @@ struct Shared {
     router: Router,
     sites: Sites,
     work: Option<Traffic>,
+    joins: Option<Traffic>,
     downloads: Option<Traffic>,
     bodies: Option<Traffic>,
     told: Mutex<HashSet<Refusal>>,
@@ -68,19 +71,21 @@ impl Front {
     /// The front of the port that everybody reaches.
     pub(crate) fn new(router: Router, sites: Sites) -> Self {
         let work = Traffic::new(limits::REQUESTS, limits::REQUESTS_OF_AN_ADDRESS);
+        // A join may wait for its turn, and costs little until then.
+        let joins = Traffic::new(limits::JOINS, limits::JOINS_OF_AN_ADDRESS);
         let downloads = Traffic::new(limits::DOWNLOADS, limits::DOWNLOADS_OF_AN_ADDRESS);
         let bodies = Traffic::new(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS);
-        Self::with(router.layer(cors()), sites, [Some(work), Some(downloads), Some(bodies)])
+        Self::with(router.layer(cors()), sites, [work, joins, downloads, bodies].map(Some))
     }
 
     /// The front of the port by which this program reaches itself: no page gets in, and nobody who waits outside is before it.
     pub(crate) fn inner(router: Router) -> Self {
-        Self::with(router, Sites { refuses_pages: true, ..Sites::default() }, [None, None, None])
+        Self::with(router, Sites { refuses_pages: true, ..Sites::default() }, [const { None }; 4])
     }
 
-    fn with(router: Router, sites: Sites, [work, downloads, bodies]: [Option<Traffic>; 3]) -> Self {
+    fn with(router: Router, sites: Sites, [work, joins, downloads, bodies]: [Option<Traffic>; 4]) -> Self {
         let (told, machine) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { router, sites, work, downloads, bodies, told, machine }) }
+        Self { shared: Arc::new(Shared { router, sites, work, joins, downloads, bodies, told, machine }) }
     }
 
     /// Answers a request of a connection between `peer` and `local`.
@@ -96,27 +101,33 @@ impl Front {
             Ok(policy) => policy,
             Err(refusal) => return *refusal,
         };
-        let traffic = if is_download(&request) { &self.shared.downloads } else { &self.shared.work };
         let client = self.client(peer.ip(), request.headers());
+        let bytes = self.shared.bodies.as_ref().map(|bodies| bodies.open(client));
+        if !request.body().is_end_stream() {
+            let (head, body) = request.into_parts();
+            match body::read(body, form.body_bytes(), limits::BODY_WITHIN, bytes.as_ref()).await {
+                Ok(body) => request = Request::from_parts(head, body.into()),
+                Err(trouble) => return troubled(form, trouble),
+            }
+            seat.set(Phase::Busy);
+        }
+        let traffic = match form {
+            Form::Signalling => &self.shared.joins,
+            _ if is_download(&request) => &self.shared.downloads,
+            _ => &self.shared.work,
+        };
         let Ok(slot) = traffic.as_ref().map(|traffic| traffic.enter(client)).transpose() else {
             return busy(form);
         };
         let is_head = request.method() == Method::HEAD;
         request.extensions_mut().insert(ConnectInfo(peer));
-        let bytes = self.shared.bodies.as_ref().map(|bodies| bodies.open(client));
-        let (request, reading) = body::in_time(request, limits::BODY_WITHIN, bytes);
+        request.extensions_mut().insert(Asker(client.address()));
         let mut response = match self.shared.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if let Some(trouble) = reading.trouble() {
-            let status = match trouble {
-                Trouble::Late => StatusCode::REQUEST_TIMEOUT,
-                Trouble::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            response = form.refuse(status, &trouble.to_string());
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        } else if !is_head {
+        drop(bytes);
+        if !is_head {
             response = form.finish(response).await;
         }
         response.headers_mut().entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static(policy));
@@ -210,8 +221,7 @@ fn cors() -> CorsLayer {
 }
 
 fn is_download(request: &Request) -> bool {
-    let name = request.uri().path().strip_prefix("/recordings/").unwrap_or_default();
-    request.method() == Method::GET && !name.is_empty() && !name.contains('/')
+    request.method() == Method::GET && sites::names_a_file(request.uri())
 }
 
 /// What is said to be too long before any of it was read.
@@ -223,10 +233,25 @@ fn too_long(request: &Request, form: Form) -> Option<(StatusCode, String)> {
             format!("path and query are too long: they may have {} bytes", limits::PATH_BYTES),
         ));
     }
-    let most = if form == Form::Twirp { limits::TWIRP_BODY_BYTES } else { limits::REST_BODY_BYTES };
+    let most = form.body_bytes();
     let length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
-    (length > most as u64)
-        .then(|| (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is too large: it may have {most} bytes")))
+    (length > most as u64).then(|| (StatusCode::PAYLOAD_TOO_LARGE, Trouble::TooLarge(most).to_string()))
+}
+
+/// What is still on its way is not listened to.
+fn troubled(form: Form, trouble: Trouble) -> Response {
+    let status = match trouble {
+        Trouble::Broken => StatusCode::BAD_REQUEST,
+        Trouble::Late => StatusCode::REQUEST_TIMEOUT,
+        Trouble::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Trouble::Busy => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = form.refuse(status, &trouble.to_string());
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if trouble == Trouble::Busy {
+        response.headers_mut().insert(RETRY_AFTER, limits::RETRY_AFTER_S.into());
+    }
+    response
 }
 
 fn busy(form: Form) -> Response {

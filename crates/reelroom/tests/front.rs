@@ -8,7 +8,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use common::signal::{Client, KEY, SETTINGS};
 use common::{Program, admin_token};
+use reelroom_limits::http::{REST_BODY_BYTES, TOKENS_BURST_ADDRESS, TOKENS_PER_SECOND_ADDRESS};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -28,10 +30,12 @@ fn told(program: &Program, bytes: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-const ROUTES: [(&str, &str); 12] = [
+const ROUTES: [(&str, &str); 14] = [
     ("GET", "/"),
     ("GET", "/recordings"),
     ("GET", "/recordings/a.mp4"),
+    ("GET", "/recordings/a.mp4/url"),
+    ("GET", "/recordings/a.mp4/report"),
     ("DELETE", "/recordings/a.mp4"),
     ("POST", "/recordings/start"),
     ("POST", "/token"),
@@ -54,6 +58,11 @@ async fn nothing_answers_a_foreign_page_or_name() {
             assert!(message.contains("ALLOWED_ORIGINS"), "{path}: {message}");
         }
         program.refusal(request().header("sec-fetch-site", "cross-site"), 403).await;
+        // Only the file itself has links that carry their own right, and looks whether they do.
+        let signed =
+            || program.request(method.parse().unwrap(), &format!("{path}?expires=9999999999&signature=x"));
+        program.refusal(signed().header("origin", EVIL), 403).await;
+        program.refusal(signed().header("sec-fetch-site", "cross-site"), 403).await;
         let message = program.refusal(request().header("host", "evil.example:6080"), 421).await;
         assert!(message.contains("PUBLIC_HOSTS"), "{path}: {message}");
         let preflight = program
@@ -176,13 +185,15 @@ async fn a_flood_of_silent_and_slow_connections_keeps_nobody_out() {
     let data = tempfile::tempdir().unwrap();
     let program = Program::start(&[], data.path(), &[("MAX_CONNECTIONS", "60")]);
     let connect = || TcpStream::connect(address(&program)).unwrap();
+    let (before, mut most) = (program.open_files(), 0);
     let mut flood = Vec::new();
-    for at in 0..300 {
+    for at in 0..600 {
         let mut stream = connect();
         if at % 2 == 0 {
             stream.write_all(b"POST /token HTTP/1.1\r\nHost: localhost\r\nX: ").unwrap();
         }
         flood.push(stream);
+        most = most.max(program.open_files());
         if at % 50 == 0 {
             let token = program.post("/token", &json!({ "roomName": "r", "participantName": "Ada" }));
             assert_eq!(program.answer(token).await.0, StatusCode::OK, "after {at}");
@@ -190,6 +201,8 @@ async fn a_flood_of_silent_and_slow_connections_keeps_nobody_out() {
     }
     let token = program.post("/token", &json!({ "roomName": "r", "participantName": "Ada" }));
     assert_eq!(program.answer(token).await.0, StatusCode::OK);
+    // Those that are connected, half as many that are being closed, and what tokens need.
+    assert!(most <= before + 60 + 30 + 10, "{most} files are open, and {before} were");
     drop(flood);
     program.stop();
 }
@@ -197,28 +210,80 @@ async fn a_flood_of_silent_and_slow_connections_keeps_nobody_out() {
 #[tokio::test]
 async fn where_every_connection_works_one_more_is_told_to_come_again_and_recordings_go_on() {
     let data = tempfile::tempdir().unwrap();
-    let program = Program::start(&[], data.path(), &[("MAX_CONNECTIONS", "20")]);
-    let name = program.record_for("full house", Duration::from_millis(500)).await;
-    let mut working = Vec::new();
-    loop {
-        let mut stream = TcpStream::connect(address(&program)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        stream
-            .write_all(b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
-            .unwrap();
-        let mut head = [0; 12];
-        if stream.read_exact(&mut head).is_ok() {
-            assert_eq!(&head, b"HTTP/1.1 503");
-            break;
-        }
-        working.push(stream);
-        assert!(working.len() <= 20, "more are taken than may be");
+    let settings = [&SETTINGS[..], &[("MAX_CONNECTIONS", "20")]].concat();
+    let program = Program::start(&[], data.path(), &settings);
+    let host = Client::join(&program, "full house", "host").await;
+    let recording = program.start_recording("full house").await;
+    let name = recording["name"].as_str().unwrap();
+    program.until_status(name, "recording").await;
+    let mut calls = Vec::new();
+    // What asked until now waits, and makes room.
+    for at in 1..20 {
+        calls.push(Client::join(&program, "full house", &format!("guest {at}")).await);
     }
     let answer = told(&program, "");
     assert!(answer.contains("retry-after: 2") && answer.contains("{\"errorMessage\":\"too many"), "{answer}");
-    drop(working);
+    drop(calls);
+    // The program hears a moment later that they are gone.
+    while !told(&program, "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .contains("200 OK")
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     program.stop_recording("full house").await;
-    program.until_status(&name, "complete").await;
+    drop(host);
+    program.until_status(name, "complete").await;
+    program.stop();
+}
+
+#[tokio::test]
+async fn whoever_sends_bodies_slowly_keeps_nobody_from_asking() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[("MAX_CONNECTIONS", "700")]);
+    let slow: Vec<_> = (0..1000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address(&program)).unwrap();
+            stream
+                .write_all(b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+                .unwrap();
+            stream
+        })
+        .collect();
+    let token = program.post("/token", &json!({ "roomName": "r", "participantName": "Ada" }));
+    assert_eq!(program.answer(token).await.0, StatusCode::OK);
+    drop(slow);
+    program.stop();
+}
+
+#[tokio::test]
+async fn an_address_gets_tokens_at_its_pace_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[]);
+    let ask = |from: &'static str| {
+        let body = json!({ "roomName": "r", "participantName": "Ada" });
+        program.post("/token", &body).header("x-forwarded-for", from)
+    };
+    let asked =
+        async |number: u32| futures::future::join_all((0..number).map(|_| ask("203.0.113.9").send())).await;
+    for _ in 0..TOKENS_BURST_ADDRESS / 50 {
+        for answer in asked(50).await {
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        }
+    }
+    // More than have their turn within a second, and no more than one address may have under way.
+    let (answers, other) = tokio::join!(asked(6 * TOKENS_PER_SECOND_ADDRESS), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let began = std::time::Instant::now();
+        assert_eq!(program.answer(ask("203.0.113.8")).await.0, StatusCode::OK);
+        began.elapsed()
+    });
+    let (refused, taken): (Vec<_>, Vec<_>) = answers
+        .into_iter()
+        .map(Result::unwrap)
+        .partition(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS);
+    assert!(!refused.is_empty() && taken.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert!(refused.iter().all(|answer| answer.headers().contains_key("retry-after")));
+    assert!(other < Duration::from_secs(1), "another address waits for {other:?}");
     program.stop();
 }
 
@@ -245,6 +310,13 @@ async fn a_body_that_does_not_come_is_answered_408() {
         large.starts_with("HTTP/1.1 413") && large.contains("\"code\":\"resource_exhausted\""),
         "{large}"
     );
+    let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let unsaid = format!(
+        "POST /recordings/start HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{}1\r\nx",
+        piece.repeat(REST_BODY_BYTES / 0x10000)
+    );
+    let large = told(&program, &unsaid);
+    assert!(large.starts_with("HTTP/1.1 413") && large.contains("{\"errorMessage\":\"the body"), "{large}");
     program.stop();
 }
 
@@ -278,4 +350,59 @@ async fn invented_methods_make_no_figures_and_hostile_names_no_lines_of_the_log(
         assert!(line.starts_with("20") && !line.starts_with("2026-01-01T00:00:00Z"), "{line}");
     }
     assert!(!log.contains(&token) && !log.contains("a-key-that-is-secret"), "{log}");
+}
+
+#[tokio::test]
+async fn no_secret_is_in_the_log_however_much_that_says() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [
+        ("LOG", "trace"),
+        ("LIVEKIT_API_KEY", KEY.0),
+        ("LIVEKIT_API_SECRET", KEY.1),
+        ("WEBHOOK_URLS", "http://hook-user:hook-password@127.0.0.1:1/hook-path?token=hook-token"),
+        ("S3_BUCKET", "bucket"),
+        ("S3_ENDPOINT", "http://127.0.0.1:1"),
+        ("S3_ACCESS_KEY", "an-access-key"),
+        ("S3_SECRET_KEY", "the-key-of-the-bucket"),
+    ];
+    let program = Program::start(&[], data.path(), &settings);
+    let admin = admin_token(KEY.0, KEY.1);
+    let call = program.post("/twirp/livekit.RoomService/CreateRoom", &json!({ "name": "r" }));
+    assert_eq!(program.answer(call.bearer_auth(&admin)).await.0, StatusCode::OK);
+    let body = json!({ "roomName": "r", "participantName": "Ada" });
+    let (_, answer) = program.answer(program.post("/token", &body)).await;
+    let guests = answer["token"].as_str().unwrap();
+    for token in [&admin, guests] {
+        program.get(&format!("/rtc/validate?access_token={token}")).send().await.unwrap();
+        program.get(&format!("/rtc?access_token={token}")).send().await.unwrap();
+        program.get(&format!("/no/such/route?access_token={token}")).send().await.unwrap();
+    }
+    let link =
+        "/recordings/a.mp4?expires=9999999999&signature=that-of-a-link&X-Amz-Signature=that-of-a-bucket";
+    program.get(link).send().await.unwrap();
+    program.get(link).header("origin", EVIL).send().await.unwrap();
+    program.get(&link.replace("a.mp4", "a.mp4/url")).header("origin", EVIL).send().await.unwrap();
+    let client = Client::join(&program, "r", "eve").await;
+    // The webhook is tried again.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    drop(client);
+    let log = program.stop();
+    assert!(log.contains("TRACE") && log.contains("http://127.0.0.1:1"), "{log}");
+    // Of a token, what it is signed with is enough to know it by.
+    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+    for secret in [
+        &signature(&admin),
+        &signature(guests),
+        KEY.1,
+        "hook-user",
+        "hook-password",
+        "hook-path",
+        "hook-token",
+        "the-key-of-the-bucket",
+        "that-of-a-link",
+        "that-of-a-bucket",
+    ] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
 }

@@ -1,94 +1,58 @@
-//! Bodies: that of a request has its time and counts while it is read, that of an answer holds what it counts for.
+//! Bodies: that of a request is read before anybody works on it, that of an answer holds what it counts for.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
+use futures::StreamExt as _;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::Sleep;
 
 use crate::front::traffic::Slot;
 
 /// What became of the body of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Trouble {
+    /// 400: whoever sends it went away, or sends no HTTP.
+    #[error("the body of the request did not come to its end")]
+    Broken,
     /// 408.
     #[error("the body of the request did not come in time")]
     Late,
+    /// 413.
+    #[error("the body is too large: it may have {0} bytes")]
+    TooLarge(usize),
     /// 503.
     #[error("too many bodies of requests are being read: try again shortly")]
     Busy,
 }
 
-/// The reading of a request's body. What came of it counts until this is dropped.
-#[derive(Clone)]
-pub(crate) struct Reading(Arc<Shared>);
-
-struct Shared {
-    bytes: Option<Slot>,
-    trouble: OnceLock<Trouble>,
-}
-
-impl Reading {
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
-        self.0.trouble.get().copied()
-    }
-}
-
-/// Gives the body of a request so long to come, and counts what comes by `bytes`.
-pub(crate) fn in_time(request: Request, limit: Duration, bytes: Option<Slot>) -> (Request, Reading) {
-    let reading = Reading(Arc::new(Shared { bytes, trouble: OnceLock::new() }));
-    if request.body().is_end_stream() {
-        return (request, reading);
-    }
-    let shared = Arc::clone(&reading.0);
-    let timed = |body| Body::new(Timed { body, time: Box::pin(tokio::time::sleep(limit)), shared });
-    (request.map(timed), reading)
-}
-
-struct Timed {
+/// Reads a body of `most` bytes at most that has so long to come, and counts what comes of it by `bytes`.
+///
+/// # Errors
+/// [`Trouble`].
+pub(crate) async fn read(
     body: Body,
-    time: Pin<Box<Sleep>>,
-    shared: Arc<Shared>,
-}
-
-impl Timed {
-    fn fail(&self, trouble: Trouble) -> axum::Error {
-        axum::Error::new(*self.shared.trouble.get_or_init(|| trouble))
-    }
-}
-
-impl HttpBody for Timed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.time.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(self.fail(Trouble::Late))));
-        }
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let (Poll::Ready(Some(Ok(frame))), Some(bytes)) = (&polled, &self.shared.bytes) {
-            let more = frame.data_ref().map_or(0, Bytes::len);
-            if bytes.grow(more).is_err() {
-                return Poll::Ready(Some(Err(self.fail(Trouble::Busy))));
+    most: usize,
+    within: Duration,
+    bytes: Option<&Slot>,
+) -> Result<Bytes, Trouble> {
+    let mut pieces = body.into_data_stream();
+    let reading = async {
+        let mut whole = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| Trouble::Broken)?;
+            if piece.len() > most - whole.len() {
+                return Err(Trouble::TooLarge(most));
             }
+            if let Some(bytes) = bytes {
+                bytes.grow(piece.len()).map_err(|_| Trouble::Busy)?;
+            }
+            whole.extend_from_slice(&piece);
         }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+        Ok(whole.into())
+    };
+    tokio::time::timeout(within, reading).await.unwrap_or(Err(Trouble::Late))
 }
 
 /// An answer's body, and what is held until it was sent or given up.
@@ -125,33 +89,35 @@ impl<T: Unpin> HttpBody for Held<T> {
 
 #[cfg(test)]
 mod tests {
-    use futures::StreamExt as _;
-
     use super::*;
     use crate::front::connections::Client;
     use crate::front::traffic::Traffic;
 
     #[tokio::test]
-    async fn a_body_has_its_time_and_its_share_and_no_more() {
+    async fn a_body_has_its_time_its_size_and_its_share_and_no_more() {
         let hour = Duration::from_secs(3600);
-        let piece = || futures::stream::iter([Ok::<_, std::io::Error>("abc")]);
-        let whole = || Body::from_stream(piece());
-        let stuck = Body::from_stream(piece().chain(futures::stream::pending()));
-        for (body, limit, share, trouble) in [
-            (whole(), hour, 3, None),
-            (whole(), hour, 2, Some(Trouble::Busy)),
-            (stuck, Duration::from_millis(1), 3, Some(Trouble::Late)),
+        let pieces = || futures::stream::iter(["ab", "c"]).map(Ok::<_, std::io::Error>);
+        let whole = || Body::from_stream(pieces());
+        let stuck = Body::from_stream(pieces().chain(futures::stream::pending()));
+        let broken = Body::from_stream(
+            pieces().chain(futures::stream::iter([Err(std::io::ErrorKind::BrokenPipe.into())])),
+        );
+        for (body, limit, most, share, expected) in [
+            (whole(), hour, 3, 3, Ok("abc")),
+            (whole(), hour, 2, 3, Err(Trouble::TooLarge(2))),
+            (whole(), hour, 3, 2, Err(Trouble::Busy)),
+            (stuck, Duration::from_millis(1), 3, 3, Err(Trouble::Late)),
+            (broken, hour, 3, 3, Err(Trouble::Broken)),
         ] {
             let traffic = Traffic::new(share, share);
             let slot = traffic.open(Client::ThisMachine);
-            let (request, reading) = in_time(Request::new(body), limit, Some(slot));
-            let read = axum::body::to_bytes(request.into_body(), 10).await;
-            assert_eq!((read.is_err(), reading.trouble()), (trouble.is_some(), trouble));
-            if trouble.is_none() {
+            let read = read(body, most, limit, Some(&slot)).await;
+            assert_eq!(read, expected.map(Bytes::from));
+            if expected.is_ok() {
                 assert!(traffic.enter(Client::ThisMachine).is_err(), "it counts until it is answered");
-                drop(reading);
-                assert!(traffic.enter(Client::ThisMachine).is_ok());
             }
+            drop(slot);
+            assert!(traffic.enter(Client::ThisMachine).is_ok());
         }
     }
 }

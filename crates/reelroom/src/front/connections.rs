@@ -1,16 +1,16 @@
 //! Who is connected to the HTTP port, and who has to go when it is full. A table: no socket, no clock.
 //!
 //! ```text
-//!            first byte         request               answer sent
-//!   Silent ─────────────► Head ─────────► Busy ─────────────────► Idle ──► Head …
-//!     │ HEAD_WITHIN         │ HEAD_WITHIN  │                        │ IDLE_WITHIN
-//!     └─► closed            └─► closed     └─► Upgraded             └─► closed
+//!            first byte          its end          all of it               answer sent
+//!   Silent ─────────────► Head ──────────► Body ───────────► Busy ────────────────► Idle ──► Head …
+//!     │ HEAD_WITHIN         │ HEAD_WITHIN    │ BODY_WITHIN    │                       │ IDLE_WITHIN
+//!     └─► closed            └─► closed       └─► 408          └─► Upgraded            └─► closed
 //! ```
 //!
 //! # Invariants
 //!
 //! - Where there is no room, connections that wait make it: those of the address that has most, first those that never asked for
-//!   anything. One with a request under way, or a WebSocket, is never closed for another.
+//!   anything. One whose request is worked on, or a WebSocket, is never closed for another.
 //! - An address is bounded only where it can be told from others: a proxy on this machine brings everybody.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reelroom_limits::http::{HEAD_WITHIN, IDLE_WITHIN};
+use reelroom_limits::http::{BODY_WITHIN, HEAD_WITHIN, IDLE_WITHIN};
 use tokio::sync::Notify;
 
 /// Whom a connection or a request counts for.
@@ -38,6 +38,14 @@ impl Client {
             ip => Self::Address(ip),
         }
     }
+
+    /// By which it can be told from others, if it can.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::ThisMachine => None,
+            Self::Address(ip) => Some(ip),
+        }
+    }
 }
 
 /// How many may be connected.
@@ -54,7 +62,9 @@ pub(crate) enum Phase {
     Silent,
     /// The beginning of a request was heard.
     Head,
-    /// A request is under way.
+    /// The head of a request has come, and its body is on its way.
+    Body,
+    /// All of a request has come, and it is not answered yet.
     Busy,
     /// A request was answered, and no other one has begun.
     Idle,
@@ -67,6 +77,8 @@ impl Phase {
     fn bound(self) -> Option<Duration> {
         match self {
             Self::Silent | Self::Head => Some(HEAD_WITHIN),
+            // Whoever reads the body answers in time; this is for answers that nobody takes.
+            Self::Body => Some(BODY_WITHIN + HEAD_WITHIN),
             Self::Idle => Some(IDLE_WITHIN),
             Self::Busy | Self::Upgraded => None,
         }
@@ -257,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn whoever_sends_a_request_slowly_makes_room_as_well() {
+        let mut port = Port::new();
+        let slow: Vec<_> = (0..6).map(|_| port.enter("127.0.0.1").unwrap()).collect();
+        for id in &slow {
+            port.set(*id, Phase::Head);
+            port.set(*id, Phase::Body);
+        }
+        port.set(slow[0], Phase::Busy);
+        port.enter("127.0.0.1").unwrap();
+        assert_eq!(port.closed(), [slow[1]], "all of the first one's request has come");
+    }
+
+    #[test]
     fn nothing_that_is_in_use_is_closed_for_another() {
         let mut port = Port::new();
         for at in 0..6 {
@@ -301,10 +326,11 @@ mod tests {
     #[test]
     fn what_is_silent_slow_or_idle_is_closed_in_time_and_what_works_is_not() {
         let mut port = Port::new();
-        let [silent, slow, idle, busy, socket] =
-            [1, 2, 3, 4, 5].map(|at| port.enter(&format!("192.0.2.{at}")).unwrap());
+        let [silent, slow, body, idle, busy, socket] =
+            [1, 2, 3, 4, 5, 6].map(|at| port.enter(&format!("192.0.2.{at}")).unwrap());
         for (id, phase) in [
             (slow, Phase::Head),
+            (body, Phase::Body),
             (idle, Phase::Busy),
             (idle, Phase::Idle),
             (busy, Phase::Busy),
@@ -320,6 +346,8 @@ mod tests {
         assert!(port.closed().is_empty());
         port.table.sweep(began + HEAD_WITHIN);
         assert_eq!(port.closed(), [silent, slow]);
+        port.table.sweep(began + HEAD_WITHIN + BODY_WITHIN);
+        assert_eq!(port.closed(), [body]);
         port.table.sweep(began + IDLE_WITHIN);
         assert_eq!(port.closed(), [idle]);
         port.table.sweep(began + IDLE_WITHIN * 1000);

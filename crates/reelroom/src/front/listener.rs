@@ -8,6 +8,8 @@
 //! # Invariants
 //!
 //! - A connection that says nothing costs a socket and a small task: the buffers of HTTP come with its first byte.
+//! - No more sockets are open than may be connected and a few: those that are being closed, or told that there is no room. While these
+//!   are open too, nobody is taken in.
 //! - Only HTTP/1 is spoken: nobody opens hundreds of requests by one connection.
 
 use std::convert::Infallible;
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -29,7 +31,7 @@ use reelroom_limits::http::{HEAD_BYTES, HEADERS, RETRY_AFTER_S, STALLED_READER};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,14 +44,16 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const BREATHE: Duration = Duration::from_millis(100);
 /// An error that goes on is in the log this often.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// So many of those for whom there is no room are told so at once; others are closed without a word.
-const TOLD_AT_ONCE: usize = 64;
+/// So many sockets may be open beyond those that are connected, half of them to tell that there is no room; others are closed without
+/// a word.
+const SPARE: usize = 128;
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 
 /// Everybody at a port.
 #[derive(Clone)]
 struct Port {
     connections: Arc<Mutex<Connections>>,
+    sockets: Arc<Semaphore>,
     telling: Arc<Semaphore>,
     stalled: Duration,
 }
@@ -57,7 +61,20 @@ struct Port {
 impl Port {
     fn new(bounds: Bounds, stalled: Duration) -> Self {
         let connections = Arc::new(Mutex::new(Connections::new(bounds)));
-        Self { connections, telling: Arc::new(Semaphore::new(TOLD_AT_ONCE)), stalled }
+        let spare = SPARE.min(bounds.total.div_ceil(2));
+        let sockets = Arc::new(Semaphore::new((bounds.total + spare).min(Semaphore::MAX_PERMITS)));
+        Self { connections, sockets, telling: Arc::new(Semaphore::new(spare.div_ceil(2))), stalled }
+    }
+
+    /// Who comes next, as soon as one more socket may be open.
+    async fn next(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let sockets = Arc::clone(&self.sockets);
+        let permit = sockets.acquire_owned().await.expect("nobody closes the semaphore");
+        let (stream, peer) = listener.accept().await?;
+        Ok((stream, peer, permit))
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
@@ -73,6 +90,7 @@ pub(crate) struct Seat {
     waits: AtomicBool,
     /// Something that was answered waits for the reader.
     is_stuck: AtomicBool,
+    _socket: OwnedSemaphorePermit,
 }
 
 impl Seat {
@@ -128,9 +146,9 @@ async fn serve_with(listener: TcpListener, front: Front, port: Port, stop: Cance
             _ = sweep.tick() => {
                 port.connections().sweep(Instant::now());
             }
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    tasks.spawn(take(stream, peer, front.clone(), port.clone(), stop.clone()));
+            accepted = port.next(&listener) => match accepted {
+                Ok((stream, peer, socket)) => {
+                    tasks.spawn(take(stream, peer, socket, front.clone(), port.clone(), stop.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -154,7 +172,14 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), K::ConnectionRefused | K::ConnectionAborted | K::ConnectionReset)
 }
 
-async fn take(stream: TcpStream, peer: SocketAddr, front: Front, port: Port, stop: CancellationToken) {
+async fn take(
+    stream: TcpStream,
+    peer: SocketAddr,
+    socket: OwnedSemaphorePermit,
+    front: Front,
+    port: Port,
+    stop: CancellationToken,
+) {
     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(port.stalled)) {
         tracing::debug!(%error, "readers that stop are not let go on this system");
     }
@@ -165,7 +190,8 @@ async fn take(stream: TcpStream, peer: SocketAddr, front: Front, port: Port, sto
         Ok(id) => id,
         Err(full) => return refuse(stream, full, &port).await,
     };
-    let seat = Arc::new(Seat { port, id, waits: AtomicBool::new(true), is_stuck: AtomicBool::new(false) });
+    let (waits, is_stuck) = (AtomicBool::new(true), AtomicBool::new(false));
+    let seat = Arc::new(Seat { port, id, waits, is_stuck, _socket: socket });
     tokio::select! {
         heard = stream.readable() => if heard.is_err() { return },
         () = close.notified() => return,
@@ -175,7 +201,7 @@ async fn take(stream: TcpStream, peer: SocketAddr, front: Front, port: Port, sto
     let service = service_fn(move |request: Request<Incoming>| {
         let (front, seat) = (front.clone(), Arc::clone(&seat));
         async move {
-            seat.set(Phase::Busy);
+            seat.set(if request.body().is_end_stream() { Phase::Busy } else { Phase::Body });
             let answer = front.answer(request.map(Body::new), peer, local.ip(), &seat).await;
             let until_sent = Asking(seat);
             Ok::<_, Infallible>(answer.map(|body| Held::new(body, until_sent)))
@@ -234,7 +260,7 @@ async fn refuse(mut stream: TcpStream, full: Full, port: &Port) {
     let _ = tokio::time::timeout(TELL_WITHIN, told).await;
 }
 
-/// A socket that tells its seat when a request begins, and whether an answer waits to be taken.
+/// A socket, closed before its seat is given up, that tells that seat when a request begins, and whether an answer waits to be taken.
 struct Heard {
     stream: TcpStream,
     seat: Arc<Seat>,
@@ -459,7 +485,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_bounded_until_their_answers_are_sent() {
         let one = Some(Traffic::new(1, 1));
-        let front = Front::with(endless().0.merge(name()), Sites::default(), [one, None, None]);
+        let front = Front::with(endless().0.merge(name()), Sites::default(), [one, None, None, None]);
         let address = serve_front(front).await;
         let reader = request(address).await;
         let ask = format!("GET /a{ASK}Connection: close\r\n\r\n");

@@ -4,9 +4,10 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use reelroom_limits::http::{REST_BODY_BYTES, TWIRP_BODY_BYTES};
 use serde_json::json;
 
-/// A refusal of axum's own is a line; what is longer stays as it is.
+/// A refusal of axum's own is a line; what is longer is none, and is left out.
 const LINE_BYTES: usize = 4096;
 
 /// What clients of an address read.
@@ -31,6 +32,14 @@ impl Form {
             Self::Signalling
         } else {
             Self::Rest
+        }
+    }
+
+    /// How large the body of a request may be.
+    pub(crate) fn body_bytes(self) -> usize {
+        match self {
+            Self::Twirp => TWIRP_BODY_BYTES,
+            Self::Rest | Self::Signalling => REST_BODY_BYTES,
         }
     }
 

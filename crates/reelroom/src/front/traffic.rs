@@ -1,4 +1,6 @@
 //! How much is worked on at once, of one client and in all: requests, or bytes of their bodies.
+//!
+//! An address has its bound, and never more than it leaves free: where a few addresses take all they may, something is left for the next.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,10 +65,11 @@ impl Slot {
     /// [`Busy`].
     pub(crate) fn grow(&self, more: usize) -> Result<(), Busy> {
         let mut clients = self.traffic.clients();
+        let free = self.traffic.total.saturating_sub(clients.count);
         let is_local = self.client == Client::ThisMachine;
-        let bound = if is_local { self.traffic.total } else { self.traffic.of_an_address };
+        let bound = if is_local { self.traffic.total } else { self.traffic.of_an_address.min(free) };
         let mine = clients.of.get(&self.client).copied().unwrap_or(0);
-        if clients.count + more > self.traffic.total || mine + more > bound {
+        if more > free || mine + more > bound {
             return Err(Busy);
         }
         clients.count += more;
@@ -103,12 +106,25 @@ mod tests {
         slots.extend([at("192.0.2.2").unwrap(), at("::1").unwrap()]);
         assert!(at("127.0.0.1").is_none() && at("192.0.2.3").is_none());
         slots.remove(0);
-        assert!(at("192.0.2.1").is_some(), "it is counted no longer than it is held");
+        assert!(at("192.0.2.1").is_none(), "it has as much as is free");
+        assert!(at("192.0.2.3").is_some(), "it is counted no longer than it is held");
         slots.clear();
         let local: Vec<_> = (0..4).map(|_| at("127.0.0.1").unwrap()).collect();
         assert!(at("192.0.2.1").is_none());
         drop(local);
         assert!(traffic.clients.lock().unwrap().of.is_empty(), "nothing is kept of whoever is gone");
+    }
+
+    #[test]
+    fn a_few_addresses_that_take_all_they_may_leave_room_for_the_next_one() {
+        let traffic = Traffic::new(512, 128);
+        let mut slots = Vec::new();
+        for at in 0..10 {
+            let client = Client::of(format!("192.0.2.{at}").parse().unwrap());
+            let before = slots.len();
+            slots.extend(std::iter::from_fn(|| traffic.enter(client).ok()));
+            assert!(slots.len() > before, "{at} addresses have taken all");
+        }
     }
 
     #[test]
@@ -120,7 +136,7 @@ mod tests {
         assert_eq!(other.grow(50), Ok(()));
         assert_eq!(at("127.0.0.1").grow(1), Err(Busy));
         drop(first);
-        assert_eq!((second.grow(30), other.grow(1)), (Ok(()), Err(Busy)));
+        assert_eq!((second.grow(11), second.grow(10), other.grow(1)), (Err(Busy), Ok(()), Err(Busy)));
         drop((second, other));
         assert!(bytes.clients().of.is_empty() && bytes.clients().count == 0);
     }

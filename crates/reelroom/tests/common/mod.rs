@@ -162,6 +162,11 @@ impl Program {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Stops it with a signal as a person does, and gives the log; fails if that has errors.
     pub(crate) fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
