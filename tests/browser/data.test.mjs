@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AccessToken } from 'livekit-server-sdk';
-import { ClientSite, KEY, Reelroom, SECRET, browser, until } from '../harness.mjs';
+import { ClientSite, KEY, Reelroom, SECRET, TEST_PAGES, browser, until } from '../harness.mjs';
 
 const MEGABYTES = Number(process.env.DATA_MEGABYTES ?? 20);
 
@@ -12,7 +12,7 @@ let site;
 let chrome;
 
 before(async () => {
-  media = await Reelroom.start();
+  media = await Reelroom.start([], TEST_PAGES);
   site = await ClientSite.start();
   chrome = await browser();
 });
