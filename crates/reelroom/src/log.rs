@@ -135,22 +135,16 @@ mod tests {
                 f.write_str(self.0)
             }
         }
-        let events: [(&str, Box<dyn FnOnce()>); 6] = [
-            ("the message", Box::new(|| tracing::info!("{HOSTILE}"))),
-            ("a displayed field", Box::new(|| tracing::info!(error = %HOSTILE, "m"))),
-            ("a text field", Box::new(|| tracing::info!(name = HOSTILE, "m"))),
-            ("a debugged field", Box::new(|| tracing::info!(error = ?Shown(HOSTILE), "m"))),
-            (
-                "an error",
-                Box::new(|| {
-                    let error: Box<dyn std::error::Error + Send + Sync> = HOSTILE.into();
-                    tracing::info!(error = &*error as &(dyn std::error::Error + 'static), "m");
-                }),
-            ),
-            (
-                "a span",
-                Box::new(|| tracing::info_span!("s", room = %HOSTILE).in_scope(|| tracing::info!("m"))),
-            ),
+        let events: [(&str, fn()); 6] = [
+            ("the message", || tracing::info!("{HOSTILE}")),
+            ("a displayed field", || tracing::info!(error = %HOSTILE, "m")),
+            ("a text field", || tracing::info!(name = HOSTILE, "m")),
+            ("a debugged field", || tracing::info!(error = ?Shown(HOSTILE), "m")),
+            ("an error", || {
+                let error: Box<dyn std::error::Error + Send + Sync> = HOSTILE.into();
+                tracing::info!(error = &*error as &(dyn std::error::Error + 'static), "m");
+            }),
+            ("a span", || tracing::info_span!("s", room = %HOSTILE).in_scope(|| tracing::info!("m"))),
         ];
         for (what, event) in events {
             let text = logged(event);
