@@ -23,6 +23,10 @@ limits! {
     /// How long the body of a request may take; a slower one is answered 408 and the connection is closed. Until all of it has come, the
     /// connection makes room for others.
     pub const BODY_WITHIN: Duration = Duration::from_secs(30);
+    /// Bytes of a body that is refused that are read off, for its sender to get to the refusal; then the connection is closed.
+    pub const UNWANTED_BYTES: usize = 16 * 1024 * 1024;
+    /// How long they are read off.
+    pub const UNWANTED_WITHIN: Duration = Duration::from_secs(5);
     /// How long whoever is being sent something may take nothing of it; then the connection is closed.
     pub const STALLED_READER: Duration = Duration::from_secs(60);
     /// Open files that are kept for recordings and stores, half of all where there are few: no connection is taken beyond. The setting

@@ -99,7 +99,10 @@ impl Front {
         let form = Form::of(request.uri().path());
         let policy = match self.admit(&request, form, local) {
             Ok(policy) => policy,
-            Err(refusal) => return *refusal,
+            Err(refusal) => {
+                body::refuse(request.into_body());
+                return *refusal;
+            }
         };
         let client = self.client(peer.ip(), request.headers());
         let bytes = self.shared.bodies.as_ref().map(|bodies| bodies.open(client));

@@ -320,6 +320,30 @@ async fn a_body_that_does_not_come_is_answered_408() {
     program.stop();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sends_more_than_is_taken_gets_to_read_the_refusal() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[]);
+    let large = "x".repeat(4 * REST_BODY_BYTES);
+    let chunk = format!("{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
+    let (sized, host) = (format!("Content-Length: {}", large.len()), address(&program));
+    for (headers, body, expected) in [
+        (format!("Host: {host}\r\n{sized}"), &large, "413"),
+        (format!("Host: {host}\r\nTransfer-Encoding: chunked"), &chunk, "413"),
+        (format!("Host: evil.example\r\n{sized}"), &large, "421"),
+        (format!("Host: {host}\r\nOrigin: {EVIL}\r\n{sized}"), &large, "403"),
+    ] {
+        for _ in 0..5 {
+            // All of it is sent before anything is read.
+            let request = format!("POST /token HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n{body}");
+            let answer = told(&program, &request);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{headers}: {answer:?}");
+            assert!(answer.contains("errorMessage"), "{headers}: {answer:?}");
+        }
+    }
+    program.stop();
+}
+
 #[tokio::test]
 async fn invented_methods_make_no_figures_and_hostile_names_no_lines_of_the_log() {
     let data = tempfile::tempdir().unwrap();

@@ -1,12 +1,14 @@
-//! Bodies: that of a request is read before anybody works on it, that of an answer holds what it counts for.
+//! Bodies: that of a request is read before anybody works on it, that of an answer holds what it counts for. What is left of a body
+//! that is refused is read off for a while: a connection that is closed with bytes unread is reset, and the refusal with it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use hyper::body::{Frame, SizeHint};
+use reelroom_limits::http::{UNWANTED_BYTES, UNWANTED_WITHIN};
 
 use crate::front::traffic::Slot;
 
@@ -52,7 +54,32 @@ pub(crate) async fn read(
         }
         Ok(whole.into())
     };
-    tokio::time::timeout(within, reading).await.unwrap_or(Err(Trouble::Late))
+    let read = tokio::time::timeout(within, reading).await.unwrap_or(Err(Trouble::Late));
+    if matches!(read, Err(Trouble::TooLarge(_) | Trouble::Busy)) {
+        read_off(pieces);
+    }
+    read
+}
+
+/// Reads off the body of a request that is refused while its sender is told so.
+pub(crate) fn refuse(body: Body) {
+    if !body.is_end_stream() {
+        read_off(body.into_data_stream());
+    }
+}
+
+fn read_off<E: Send>(mut pieces: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static) {
+    tokio::spawn(async move {
+        let reading = async {
+            let mut read = 0;
+            while let Some(Ok(piece)) = pieces.next().await
+                && read < UNWANTED_BYTES
+            {
+                read += piece.len();
+            }
+        };
+        let _ = tokio::time::timeout(UNWANTED_WITHIN, reading).await;
+    });
 }
 
 /// An answer's body, and what is held until it was sent or given up.
