@@ -10,7 +10,12 @@ const GOOD: usize = 200;
 
 async fn all(library: &Library) -> Vec<Recording> {
     library.refresh().await.unwrap();
-    library.list(&ListQuery { limit: 1000, ..ListQuery::default() }).await.unwrap().recordings
+    let rows = library.list(&ListQuery { limit: 1000, ..ListQuery::default() }).await.unwrap().recordings;
+    // What a list begins would read the store in the midst of what the test does to it next.
+    while library.shared.is_refreshing.load(Ordering::Acquire) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    rows
 }
 
 /// The rows of which all is well, and the others by name with what is said of them.
