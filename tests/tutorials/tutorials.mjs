@@ -54,10 +54,16 @@ async function start(name, settings) {
     }
   };
   process.on('exit', end);
+  const stop = async () => {
+    const ended = once(child, 'exit');
+    end();
+    await ended;
+    process.off('exit', end);
+  };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => log.push(String(text)));
   const url = `http://localhost:${settings.SERVER_PORT}`;
   await until(() => fetch(url).then((answer) => answer.ok, () => false), `${name} answering`, 30);
-  return { url, log, stop: async () => { const ended = once(child, 'exit'); end(); await ended; } };
+  return { url, log, stop };
 }
 
 /** The bucket's objects. */

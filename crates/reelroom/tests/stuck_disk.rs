@@ -47,8 +47,9 @@ async fn while_the_disk_is_stuck_calls_go_on_and_everybody_is_told() {
     program.until_status(name, "recording").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
 
-    let frozen = Frozen::new(&disk);
+    // Who freezes a file system lets it write out what it has first: nothing new is taken from here on already.
     let began = Instant::now();
+    let frozen = Frozen::new(&disk);
     let mut warned = None;
     let mut slowest = Duration::ZERO;
     while began.elapsed() < Duration::from_secs(8) {
