@@ -57,8 +57,12 @@ const MAX_DRIFT_NS: u64 = 10_000_000_000;
 pub const MAX_REORDER_NS: u64 = 2_000_000_000;
 /// An intra picture that might not be enough to begin with is taken when a better one has been asked for in vain for so long.
 const MAKE_DO_AFTER_NS: u64 = 2_000_000_000;
-/// A track opens at most one segment in this time, so that a hostile sender cannot fill the disk with files.
-const SEGMENT_EVERY_NS: u64 = 200_000_000;
+/// A track opens at most so many segments within [`SEGMENTS_WITHIN_NS`], so that a hostile sender cannot fill the disk with files. They
+/// may follow each other at once, as when the media server goes up from a camera's lowest layer to its highest.
+const SEGMENTS_AT_ONCE: usize = 3;
+const SEGMENTS_WITHIN_NS: u64 = 600_000_000;
+/// A frame whose packets keep coming is given up after so long.
+const MAX_FRAME_NS: u64 = 10_000_000_000;
 
 /// What the sender should be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -196,7 +200,8 @@ pub struct Capture {
     need_segment: bool,
     codec_private: Vec<u8>,
     dimensions: (u32, u32),
-    segment_at_ns: Option<u64>,
+    /// When the last segments began, the oldest one first.
+    segments_at_ns: [Option<u64>; SEGMENTS_AT_ONCE],
     last: Option<Emitted>,
     gap: Option<OpenGap>,
     wished_at_ns: Option<u64>,
@@ -234,7 +239,7 @@ impl Capture {
             need_segment: true,
             codec_private: Vec::new(),
             dimensions,
-            segment_at_ns: None,
+            segments_at_ns: [None; SEGMENTS_AT_ONCE],
             last: None,
             gap: None,
             wished_at_ns: None,
@@ -261,16 +266,18 @@ impl Capture {
         self.now_ns = self.now_ns.max(now_ns);
         self.drain(Patience::Usual);
         let (hold_ns, now_ns) = (self.config.hold_ns, self.now_ns);
-        let is_overdue = |capture: &Self, after_ns: u64| {
-            capture.assembler.at_ns().is_some_and(|at_ns| at_ns + after_ns < now_ns)
-        };
+        let is_past =
+            |since_ns: Option<u64>, after_ns: u64| since_ns.is_some_and(|at| at + after_ns < now_ns);
+        // A large frame may take long on a slow line: it is waited for as long as packets of it come.
+        let newest_ns = self.assembler.newest_ns();
+        let seems_whole = self.assembler.seems_whole() && is_past(newest_ns, hold_ns);
         if self.held.is_empty()
-            && is_overdue(self, hold_ns)
+            && (seems_whole || is_past(newest_ns, hold_ns * 2))
             && let Some(frame) = self.assembler.close()
         {
             self.judge(frame);
         }
-        if is_overdue(self, hold_ns * 2) {
+        if is_past(self.assembler.newest_ns(), hold_ns * 2) || is_past(self.assembler.at_ns(), MAX_FRAME_NS) {
             self.break_stream(0);
         }
         if self.strange.as_ref().is_some_and(|(.., packet)| packet.at_ns + hold_ns < now_ns) {
@@ -335,9 +342,7 @@ impl Capture {
     pub fn finish(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         self.drain(Patience::None);
-        if let Some(frame) = self.assembler.close() {
-            self.judge(frame);
-        }
+        self.close_whole();
         let judged = self.seal.finish();
         self.follow(judged);
         self.forget_strange();
@@ -414,6 +419,15 @@ impl Capture {
         if low.is_some() {
             // Nothing is known of this line.
         } else if packet.seq > self.highest_seq.saturating_add(MAX_SEQ_JUMP) {
+            let of_left = |(ssrc, seq, _): &&mut (u32, u64, Line)| *ssrc == packet.ssrc && packet.seq <= *seq;
+            if self
+                .left
+                .as_mut()
+                .filter(of_left)
+                .is_some_and(|(.., line)| line.weigh(packet, rate) == Low::Late)
+            {
+                return Err(DropReason::Straggler);
+            }
             self.new_time_line(packet.ssrc);
         } else if self.next_seq.is_none() && packet.seq.saturating_add(MAX_SEQ_JUMP) < self.highest_seq {
             return Err(DropReason::Straggler);
@@ -435,11 +449,18 @@ impl Capture {
         self.counts.drop(DropReason::Straggler, dropped);
     }
 
-    fn new_time_line(&mut self, ssrc: u32) {
-        self.drain(Patience::None);
-        if let Some(frame) = self.assembler.close() {
+    /// Hands out the frame in progress, if it is whole as far as one can see and nothing of it will come any more.
+    fn close_whole(&mut self) {
+        if self.assembler.seems_whole()
+            && let Some(frame) = self.assembler.close()
+        {
             self.judge(frame);
         }
+    }
+
+    fn new_time_line(&mut self, ssrc: u32) {
+        self.drain(Patience::None);
+        self.close_whole();
         let line = std::mem::take(&mut self.line);
         if let Some(old) = self.ssrc.replace(ssrc) {
             self.left = Some((old, self.highest_seq, line));
@@ -582,7 +603,7 @@ impl Capture {
         let begins = self.need_segment || new_time || new_private;
         if begins {
             let too_soon =
-                self.segment_at_ns.is_some_and(|at| self.now_ns < at.saturating_add(SEGMENT_EVERY_NS));
+                self.segments_at_ns[0].is_some_and(|at| self.now_ns < at.saturating_add(SEGMENTS_WITHIN_NS));
             if !keyframe || (too_soon && self.last.is_some()) {
                 self.need_segment = true;
                 self.begin_gap(0);
@@ -593,7 +614,8 @@ impl Capture {
                 self.codec_private = private;
             }
             self.dimensions = frame.dimensions.unwrap_or(self.dimensions);
-            self.segment_at_ns = Some(self.now_ns);
+            self.segments_at_ns.rotate_left(1);
+            self.segments_at_ns[SEGMENTS_AT_ONCE - 1] = Some(self.now_ns);
             self.need_segment = false;
             self.close_gap(frame.at_ns);
             self.outputs.push_back(Output::Segment(SegmentSpec {

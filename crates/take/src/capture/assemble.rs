@@ -37,7 +37,11 @@ enum Depacketizer {
 struct Partial {
     rtp: u64,
     packets: u64,
+    /// Arrival of the packet that came first, and of the one that came last.
     at_ns: u64,
+    newest_ns: u64,
+    /// Its last packet so far has the marker.
+    marked: bool,
     data: Vec<u8>,
     /// Whether something of it is missing in front shows at its end: not if it has its parameter sets itself.
     needs_sets: bool,
@@ -64,6 +68,8 @@ pub(super) struct Assembler {
     markers: Markers,
     /// RTP time of the frame that a marker ended last.
     ended: Option<u64>,
+    /// A frame was ended by the next one alone: this sender sets no markers, or not behind every frame.
+    unmarked: bool,
     /// Something before the next packet is missing: a frame must prove that it begins there.
     unsure: bool,
     broken: bool,
@@ -88,6 +94,7 @@ impl Assembler {
             partial: None,
             markers: Markers::Unseen,
             ended: None,
+            unmarked: false,
             unsure: true,
             broken: false,
             lost: 0,
@@ -108,6 +115,11 @@ impl Assembler {
     /// Arrival of the frame in progress.
     pub(super) fn at_ns(&self) -> Option<u64> {
         self.partial.as_ref().map(|partial| partial.at_ns)
+    }
+
+    /// Arrival of the last packet of the frame in progress.
+    pub(super) fn newest_ns(&self) -> Option<u64> {
+        self.partial.as_ref().map(|partial| partial.newest_ns)
     }
 
     /// A frame was thrown away since the last call.
@@ -137,7 +149,7 @@ impl Assembler {
     /// Another time line begins here.
     pub(super) fn reset(&mut self) {
         self.discontinuity();
-        (self.markers, self.ended) = (Markers::Unseen, None);
+        (self.markers, self.ended, self.unmarked) = (Markers::Unseen, None, false);
         match &mut self.codec {
             Depacketizer::H264(h264) => *h264 = h264::Depacketizer::default(),
             Depacketizer::Av1(av1) => *av1 = av1::Depacketizer::default(),
@@ -175,11 +187,12 @@ impl Assembler {
                 if self.markers == Markers::Unseen && self.ended == Some(partial.rtp) {
                     self.markers = Markers::EndFrames;
                 }
+                self.unmarked |= !partial.marked;
                 self.complete()
             }
             _ => None,
         };
-        self.extend(rtp, at_ns, payload);
+        self.extend(rtp, marker, at_ns, payload);
         if !marker || self.markers == Markers::Meaningless {
             return (before, None);
         }
@@ -209,8 +222,19 @@ impl Assembler {
         self.markers == Markers::Unseen && self.partial.as_ref().is_some_and(is_marked)
     }
 
-    /// The frame in progress, if nothing but a marker tells that it is whole, and this stream's markers tell nothing. To be asked for
-    /// when no packet has come for long, or none will: the next frame, which would tell it too, may be minutes away.
+    /// The frame in progress ends as whole frames of this stream do, and nothing but the next one, which may be minutes away, can
+    /// show it. A stream that has shown no frame's end yet ends one by a marker.
+    pub(super) fn seems_whole(&self) -> bool {
+        let Some(partial) = &self.partial else { return false };
+        match self.markers {
+            Markers::Unseen => self.awaits_proof() || (self.unmarked && !partial.broken),
+            Markers::EndFrames => false,
+            Markers::Meaningless => (partial.marked || self.unmarked) && !partial.broken,
+        }
+    }
+
+    /// The frame in progress, unless it is known not to be whole. To be asked for when no packet has come for long, or none will, as
+    /// the first frame of a stream without markers seems to be none.
     pub(super) fn close(&mut self) -> Option<RawFrame> {
         let is_told = self.markers == Markers::EndFrames;
         if is_told || self.is_open() || self.partial.as_ref().is_none_or(|partial| partial.broken) {
@@ -229,7 +253,7 @@ impl Assembler {
         }
     }
 
-    fn extend(&mut self, rtp: u64, at_ns: u64, payload: &[u8]) {
+    fn extend(&mut self, rtp: u64, marker: bool, at_ns: u64, payload: &[u8]) {
         let unsure = std::mem::take(&mut self.unsure);
         // A second frame of this time, which has begun, goes on too. In H.264 it may be what stands behind the picture.
         let is_second = self.partial.is_some() && self.markers != Markers::Unseen;
@@ -240,6 +264,8 @@ impl Assembler {
         let partial = match &mut self.partial {
             Some(partial) => {
                 partial.at_ns = partial.at_ns.min(at_ns);
+                partial.newest_ns = partial.newest_ns.max(at_ns);
+                partial.marked = marker;
                 partial
             }
             none => {
@@ -270,7 +296,16 @@ impl Assembler {
                     }
                     Depacketizer::Opus => true,
                 };
-                none.insert(Partial { rtp, packets: 0, at_ns, data: Vec::new(), needs_sets, broken: !begins })
+                none.insert(Partial {
+                    rtp,
+                    packets: 0,
+                    at_ns,
+                    newest_ns: at_ns,
+                    marked: marker,
+                    data: Vec::new(),
+                    needs_sets,
+                    broken: !begins,
+                })
             }
         };
         partial.packets += 1;

@@ -3,12 +3,16 @@
 //! ```text
 //!  RTP time   lowest ............ highest
 //!                |<--- late --->|           a packet that was given up
-//!      anew <--|                  |--> anew  nothing late can be outside: its sender has begun to count again
+//!      anew <--|                  |--> anew  nothing late can be outside: its sender has begun to count again;
+//!                                             nor can it be older than [`LATEST_S`]
 //! ```
 //!
 //! A packet alone proves nothing: two that follow each other do.
 
 use super::Packet;
+
+/// Nothing that is longer behind the highest time is late: it was given up long before.
+const LATEST_S: u64 = 10;
 
 /// What a packet whose number is too low is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,18 +35,23 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A packet goes on with it.
+    /// A packet goes on with it. Padding has no time of its own.
     pub(super) fn note(&mut self, packet: &Packet<'_>) {
+        self.stranger = None;
+        if packet.payload.is_empty() {
+            return;
+        }
         let (lowest, highest) = self.times.unwrap_or((packet.rtp, packet.rtp));
         self.times = Some((packet.rtp.min(lowest), packet.rtp.max(highest)));
-        self.stranger = None;
     }
 
     /// What a packet is that is too late by its number; `rate`: RTP ticks in a second.
     pub(super) fn weigh(&mut self, packet: &Packet<'_>, rate: u64) -> Low {
         // What came first may not have been sent first.
-        let could_be_late =
-            |(lowest, highest): (u64, u64)| (lowest.saturating_sub(rate)..=highest).contains(&packet.rtp);
+        let could_be_late = |(lowest, highest): (u64, u64)| {
+            let oldest = lowest.saturating_sub(rate).max(highest.saturating_sub(LATEST_S * rate));
+            (oldest..=highest).contains(&packet.rtp)
+        };
         if self.times.is_none_or(could_be_late) {
             return Low::Late;
         }

@@ -868,3 +868,88 @@ fn a_stray_packet_is_not_waited_for() {
     capture.finish(2_000 * MS);
     assert_eq!(capture.counts().dropped, BTreeMap::from([(DropReason::Straggler, 1)]));
 }
+
+#[test]
+fn a_camera_whose_layers_start_mixed_begins_with_the_best_ones_keyframe() {
+    for packets_of_lower in [1, 2] {
+        let (stream, whole) = vp8_stream(10, 2);
+        let mut capture = capture(Codec::Vp8);
+        for (ssrc, ms) in [(1, 0), (2, 3)] {
+            for packet in &stream[..packets_of_lower] {
+                let _ = give(&mut capture, ms * MS, ssrc, packet);
+            }
+        }
+        for (number, packet) in (0..).zip(&stream) {
+            let now = (5 + number / 2 * 33) * MS;
+            let _ = give(&mut capture, now, 3, packet);
+            capture.tick(now);
+        }
+        capture.finish(400 * MS);
+        let (out, counts) = (outputs(&mut capture), capture.counts());
+        assert!(!counts.dropped.contains_key(&DropReason::TimeLine), "{counts:?}");
+        assert!(accounts_for_all(&capture));
+        let best: Vec<_> = frames(&out).into_iter().rev().take(10).rev().collect();
+        assert!(best.iter().map(|frame| &frame.data[..]).eq(whole.iter().map(|frame| &frame[..])));
+        assert_eq!(frames(&out).len(), if packets_of_lower == 1 { 10 } else { 12 }, "no piece is a picture");
+    }
+}
+
+#[test]
+fn a_frame_that_comes_slowly_is_whole() {
+    for (slow, every_ms) in [(0, 100), (1, 100), (0, 1_000), (1, 1_000)] {
+        let mut capture = capture(Codec::Vp8);
+        let mut now = 0;
+        let mut seq = 65_530;
+        for number in 0..3 {
+            for packet in vp8_frame(number, 8).0 {
+                let _ = give(&mut capture, now, 1, &Rtp { seq, ..packet });
+                seq += 1;
+                for _ in 0..if number == slow { every_ms / 50 } else { 0 } {
+                    now += 50 * MS;
+                    capture.tick(now);
+                }
+            }
+            now += 33 * MS;
+        }
+        capture.finish(now);
+        let out = outputs(&mut capture);
+        assert_eq!(frames(&out).len(), 3, "{slow}, {every_ms}: {:?}", capture.counts());
+        assert!(!out.iter().any(|output| matches!(output, Output::Gap { .. })));
+    }
+}
+
+#[test]
+fn a_frame_without_end_is_given_up() {
+    let mut capture = capture(Codec::Vp8);
+    let (stream, _) = vp8_stream(2, 1);
+    let _ = give(&mut capture, 0, 1, &stream[0]);
+    let begin = |seq: u64| Rtp { seq, rtp: stream[1].rtp, marker: false, payload: stream[1].payload.clone() };
+    let _ = give(&mut capture, 33 * MS, 1, &begin(stream[1].seq));
+    for number in 1..150 {
+        let payload = vec![0x80, 0x80, 0x80, 1, 7];
+        let packet = Rtp { seq: stream[1].seq + number, rtp: stream[1].rtp, marker: false, payload };
+        let _ = give(&mut capture, number * 100 * MS, 1, &packet);
+        capture.tick(number * 100 * MS);
+    }
+    assert!(capture.wants_keyframe());
+    assert!(capture.complete_to_ns() > 10_000 * MS, "nothing waits for it any more");
+}
+
+#[test]
+fn numbers_that_begin_anew_long_after_their_time_are_no_late_ones() {
+    let mut capture = capture(Codec::Opus);
+    let sound = |seq, rtp| Rtp { seq, rtp, marker: false, payload: vec![0x78, 1, 2] };
+    for number in 0..1_000 {
+        let _ = give(&mut capture, number * 20 * MS, 1, &sound(1_000 + number, 960_000 + number * 960));
+    }
+    let padding = Rtp { payload: Vec::new(), ..sound(2_000, 0) };
+    let _ = give(&mut capture, 20_000 * MS, 1, &padding);
+    for number in 0..50 {
+        let packet = sound(900 + number, 960_000 + (100 + number) * 960);
+        let _ = give(&mut capture, (20_000 + number * 20) * MS, 1, &packet);
+    }
+    capture.finish(22_000 * MS);
+    let out = outputs(&mut capture);
+    assert_eq!(frames(&out).len(), 1_050);
+    assert!(accounts_for_all(&capture));
+}
