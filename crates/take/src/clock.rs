@@ -444,7 +444,7 @@ impl SegmentClock {
             first_rtp: opened.first_rtp,
             first_at_ns: opened.first_at_ns,
             newest_ns: 0,
-            floor: Floor::default(),
+            floor: Floor::new(opened.codec.kind()),
             placer: match opened.codec.kind() {
                 TrackKind::Audio => Placer::Sound(None),
                 TrackKind::Video => Placer::Pictures(PicturePlacer::default()),

@@ -20,6 +20,7 @@
 use std::collections::VecDeque;
 
 use super::HINDSIGHT_NS;
+use crate::format::TrackKind;
 
 /// What is older does not count any more, so that clock drift is followed.
 const FLOOR_NS: u64 = 10_000_000_000;
@@ -56,7 +57,7 @@ pub(super) struct Least {
 }
 
 /// Sliding minima over a segment's frames, in their order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Floor {
     /// From the frame that is placed next on.
     ahead: VecDeque<Sample>,
@@ -71,7 +72,7 @@ pub(super) struct Floor {
     entering: u64,
     /// Media time of the last one that did.
     entered_ns: Option<i64>,
-    /// Frames do not come in the order of their times.
+    /// Frames may come in another order than that of their times: pictures.
     reorders: bool,
     near: VecDeque<Sample>,
     far: VecDeque<Sample>,
@@ -79,6 +80,24 @@ pub(super) struct Floor {
 }
 
 impl Floor {
+    /// Of sound, or of pictures.
+    pub(super) fn new(kind: TrackKind) -> Self {
+        Self {
+            ahead: VecDeque::new(),
+            newest_ns: 0,
+            observed: 0,
+            run: 0,
+            newest: None,
+            placed_run: 0,
+            entering: 0,
+            entered_ns: None,
+            reorders: kind == TrackKind::Video,
+            near: VecDeque::new(),
+            far: VecDeque::new(),
+            recent: VecDeque::new(),
+        }
+    }
+
     /// A frame arrived. Keys do not go back.
     pub(super) fn observe(&mut self, key_ns: u64, offset_ns: i64, media_ns: i64, length_ns: i64) {
         let jumps = |(end_ns, before_ns): (i64, i64)| {
@@ -111,17 +130,8 @@ impl Floor {
         let counts = |sample: &&Sample| sample.run == frame.run && sample.key_ns <= until_ns;
         let entering = self.ahead.iter().skip(skip).take_while(counts).copied();
         let mut entering: Vec<Sample> = own.into_iter().chain(entering).collect();
-        let times = self.entered_ns.into_iter().chain(entering.iter().map(|sample| sample.media_ns));
-        let is_news = !self.reorders && !times.is_sorted();
-        if is_news {
-            // One that belongs behind others has entered already: all are looked at anew.
-            (self.reorders, self.entered_ns) = (true, None);
-            self.near.clear();
-            self.far.clear();
-            entering = std::iter::once(frame).chain(self.ahead.iter().take_while(counts).copied()).collect();
-        }
         if self.reorders {
-            put_in_order(&mut entering, self.entered_ns, is_news || own.is_some());
+            put_in_order(&mut entering, self.entered_ns, own.is_some());
         }
         for sample in entering {
             (self.entering, self.entered_ns) = (sample.number + 1, Some(sample.media_ns));
