@@ -16,7 +16,7 @@ use reelroom_take::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::voice::Outcome;
+use crate::{video::Damage, voice::Outcome};
 
 /// A camera that shows nothing new for longer than this froze.
 const FREEZE_NS: u64 = 500_000_000;
@@ -69,7 +69,7 @@ pub struct TrackReport {
     pub frames: u64,
     /// Pictures decoded.
     pub pictures: u64,
-    /// Frames or packets the decoder refused.
+    /// Frames or packets of which their decoder could make nothing.
     pub broken: u64,
     /// Samples made up for lost packets, at 48 kHz.
     pub concealed_samples: u64,
@@ -444,13 +444,19 @@ impl TrackReport {
         }
     }
 
-    /// So many pictures that were taken to be placed came when later ones were due already, and are not seen.
-    pub(crate) fn unseen(&mut self, pictures: u64) {
+    /// A decoder took frames that are not seen.
+    pub(crate) fn not_shown(&mut self, damage: Damage) {
+        self.unseen(damage.vanished, DropReason::Broken);
+        self.unseen(damage.unclear, DropReason::BeforeKeyframe);
+    }
+
+    /// So many pictures that were taken to be placed are not seen, for a reason.
+    pub(crate) fn unseen(&mut self, pictures: u64, reason: DropReason) {
         // Those of a decoder that is wrung out have been counted by the composer before this one.
         let pictures = pictures.min(self.placed);
         if pictures > 0 {
             self.placed -= pictures;
-            *self.dropped.entry(DropReason::Late).or_default() += pictures;
+            *self.dropped.entry(reason).or_default() += pictures;
         }
     }
 

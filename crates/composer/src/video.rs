@@ -191,6 +191,37 @@ struct Pending {
     showing: Showing,
 }
 
+/// Frames that cannot be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Damage {
+    /// The decoder refused them.
+    pub refused: u64,
+    /// The decoder took them, and gave no picture for them.
+    pub vanished: u64,
+    /// Their pictures were not right yet: decoding began at none that is whole by itself.
+    pub unclear: u64,
+}
+
+impl Damage {
+    /// Frames of which nothing could be made.
+    #[must_use]
+    pub fn broken(self) -> u64 {
+        self.refused + self.vanished
+    }
+}
+
+impl std::ops::Sub for Damage {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            refused: self.refused - before.refused,
+            vanished: self.vanished - before.vanished,
+            unclear: self.unclear - before.unclear,
+        }
+    }
+}
+
 /// Decodes one segment of a video track.
 #[derive(Debug)]
 pub struct VideoDecoder {
@@ -200,7 +231,9 @@ pub struct VideoDecoder {
     clock_rate_hz: u64,
     first_rtp: u64,
     frames: u64,
-    broken: u64,
+    refused: u64,
+    vanished: u64,
+    unclear: u64,
     /// Nothing decodable is known: wait for a keyframe.
     blind: bool,
     /// A picture has come out that is right.
@@ -264,7 +297,9 @@ impl VideoDecoder {
             clock_rate_hz: u64::from(segment.clock_rate_hz.max(1)),
             first_rtp: segment.first_rtp,
             frames: 0,
-            broken: 0,
+            refused: 0,
+            vanished: 0,
+            unclear: 0,
             blind: true,
             clear: false,
             pending: VecDeque::new(),
@@ -296,14 +331,14 @@ impl VideoDecoder {
                 caught
             }
             Err(refused) => {
-                self.broken += 1;
+                self.refused += 1;
                 self.pending.pop_back();
                 tracing::debug!(%refused, "a frame could not be decoded");
                 return Vec::new();
             }
         };
         let shown = self.shown(caught, showing);
-        self.pending.retain(|frame| frame.number + MOST_HELD_BACK > number);
+        self.forget(|frame| frame.number + MOST_HELD_BACK <= number);
         shown
     }
 
@@ -314,14 +349,16 @@ impl VideoDecoder {
         self.codec == Codec::H264 && self.pending.iter().any(|frame| frame.showing.at_ns <= to_ns)
     }
 
-    /// Gives back what is still in the decoder. Nothing can be decoded afterwards.
+    /// Gives back what is still in the decoder, and what it has counted in all. Nothing can be decoded afterwards.
     #[must_use]
-    pub fn finish(mut self) -> (Vec<Shown>, u64) {
+    pub fn finish(mut self) -> (Vec<Shown>, Damage) {
         let Some(last) = self.pending.back().map(|frame| frame.showing) else {
-            return (Vec::new(), self.broken);
+            return (Vec::new(), self.damage());
         };
         let caught = self.filter.end();
-        (self.shown(caught, last), self.broken)
+        let shown = self.shown(caught, last);
+        self.forget(|_| true);
+        (shown, self.damage())
     }
 
     /// Frames of H.264 get the time at which they are shown, the others a number.
@@ -345,15 +382,27 @@ impl VideoDecoder {
             let known = self.pending.iter().position(|frame| Some(frame.pts) == pts);
             let showing = known.and_then(|index| self.pending.remove(index)).map_or(newest, |f| f.showing);
             // What is shown earlier and has not come out does not come any more.
-            self.pending.retain(|frame| frame.showing.rtp > showing.rtp);
+            self.forget(|frame| frame.showing.rtp <= showing.rtp);
             // A decoder that began at a recovery point knows from where on its pictures are right.
             let is_right = !caught.buffer.flags().contains(gst::BufferFlags::CORRUPTED);
             self.clear |= is_right || self.frames > MOST_UNCLEAR;
-            if self.clear {
+            if !self.clear {
+                self.unclear += 1;
+            } else {
                 shown.extend(Picture::from_caught(caught).map(|picture| Shown { picture, showing }));
             }
         }
         shown
+    }
+
+    /// No picture comes of such frames any more. VP8 and VP9 have frames that are not to be shown, and refuse those that they cannot
+    /// decode; of the others each is a picture.
+    fn forget(&mut self, is_over: impl Fn(&Pending) -> bool) {
+        let before = self.pending.len();
+        self.pending.retain(|frame| !is_over(frame));
+        if matches!(self.codec, Codec::H264 | Codec::Av1) {
+            self.vanished += (before - self.pending.len()) as u64;
+        }
     }
 
     /// Nothing can be decoded until a keyframe comes.
@@ -364,13 +413,14 @@ impl VideoDecoder {
 
     /// Counts from 0 again.
     pub(crate) fn count_anew(&mut self) {
-        self.broken = 0;
+        (self.refused, self.vanished, self.unclear) = (0, 0, 0);
     }
 
-    /// Frames the decoder refused.
+    /// What could not be shown so far.
     #[must_use]
-    pub fn broken(&self) -> u64 {
-        self.broken
+    pub fn damage(&self) -> Damage {
+        let Self { refused, vanished, unclear, .. } = *self;
+        Damage { refused, vanished, unclear }
     }
 }
 

@@ -374,13 +374,28 @@ fn pictures_that_come_when_later_ones_are_due_are_told_of_as_late() {
 
 #[test]
 fn frames_that_a_decoder_cannot_read_are_counted() {
-    for codec in [Codec::Vp8, Codec::Vp9] {
+    for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
         let dir = tempfile::tempdir().unwrap();
         let coded = keyed_pictures(codec, [320, 180], 60, 30, colour);
+        // A slice, a frame, of which nothing can be read.
+        let unreadable = |whole: &[u8]| match codec {
+            Codec::H264 => vec![0, 0, 0, 4, 0x41, 0xff, 0xff, 0xff],
+            Codec::Av1 => vec![0x32, 3, 0xff, 0xff, 0xff],
+            _ => whole[..3].to_vec(),
+        };
         let sent = coded.iter().zip(0u64..).map(|(coded, number)| Sent {
             at_ns: S + number * S / 30,
             rtp: 3_000 * number,
-            payloads: payloads(codec, if number == 20 { &coded.data[..3] } else { &coded.data }),
+            payloads: payloads(
+                codec,
+                &match number {
+                    20 => unreadable(&coded.data),
+                    _ if codec == Codec::H264 && coded.keyframe => {
+                        with_parameter_sets(&coded.config, &coded.data)
+                    }
+                    _ => coded.data.clone(),
+                },
+            ),
         });
         record(dir.path(), &[(codec, TrackSource::Camera, sent.collect())], 4 * S);
         let (_, result) = rewatched(dir.path(), &small(), &[]);

@@ -7,7 +7,7 @@ use crate::{
     error::ComposeError,
     source::Due,
     step::Step,
-    video::{Showing, Shown},
+    video::{Damage, Showing, Shown},
     voice::Outcome,
 };
 
@@ -118,7 +118,7 @@ impl Composer {
             at_ns: frame.at_ns,
         });
         report.frames += 1;
-        let mut shown = Vec::new();
+        let (mut shown, mut damage) = (Vec::new(), Damage::default());
         if track.segment != Some(opened.segment) {
             shown = track.close_pictures(report);
             track.open(opened)?;
@@ -129,9 +129,10 @@ impl Composer {
             voice.push(frame.data, frame.rtp, moment)
         } else if let Some(decoder) = &mut track.decoder {
             let showing = Showing { rtp: frame.rtp, at_ns: moment.at_ns, degrees };
-            let broken = decoder.broken();
+            let before = decoder.damage();
             shown.extend(decoder.decode(frame.data, frame.keyframe, showing));
-            match decoder.broken() - broken {
+            damage = decoder.damage() - before;
+            match damage.refused {
                 0 if decoder.is_blind() => Outcome::Dropped(DropReason::BeforeKeyframe),
                 0 => Outcome::Placed,
                 _ => Outcome::Dropped(DropReason::Broken),
@@ -142,6 +143,7 @@ impl Composer {
         let report = self.reporter.report(id);
         report.unknown_codec += u64::from(outcome == Outcome::Dropped(DropReason::UnknownCodec));
         report.received(outcome);
+        report.not_shown(damage);
         let is_unreadable = opened.codec.kind() == TrackKind::Video
             && report.pictures == 0
             && report.frames >= UNREADABLE_AFTER;
@@ -198,7 +200,7 @@ impl Composer {
             let missed_ticks = (u128::from(MISSED_NS) * rate / SECOND_NS) as u64;
             let has_missed = |newest: u64| (1..missed_ticks).contains(&newest.saturating_sub(showing.rtp));
             if track.newest_rtp.is_some_and(has_missed) {
-                self.reporter.report(id).unseen(u64::from(is_news));
+                self.reporter.report(id).unseen(u64::from(is_news), DropReason::Late);
                 continue;
             }
             track.newest_rtp = Some(showing.rtp);
@@ -206,7 +208,7 @@ impl Composer {
             // Half an output picture is for how pictures are moved beside their sound.
             let most_ticks = rate * 3 / 2 / u128::from(self.preset.frames_per_second);
             let unseen = track.crowd(first, showing.rtp, most_ticks as u64);
-            self.reporter.report(id).unseen(if is_news { unseen } else { 0 });
+            self.reporter.report(id).unseen(if is_news { unseen } else { 0 }, DropReason::Late);
             track.ahead.push_back((first, picture.turned(showing.degrees), self.numbers));
             if track.ahead.len() > MOST_WAITING {
                 track.ahead.pop_front();

@@ -91,7 +91,7 @@ impl Track {
     /// Adds what the present decoders have counted.
     pub(super) fn tally(&self, report: &mut TrackReport) {
         if let Some(decoder) = &self.decoder {
-            report.broken += decoder.broken();
+            report.broken += decoder.damage().broken();
         }
         if let Some(voice) = &self.voice {
             voice.tally(report);
@@ -120,8 +120,10 @@ impl Track {
     pub(super) fn close_pictures(&mut self, report: &mut TrackReport) -> Vec<Shown> {
         let Some(decoder) = self.decoder.take() else { return Vec::new() };
         self.segment = None;
-        let (rest, broken) = decoder.finish();
-        report.broken += broken;
+        let before = decoder.damage();
+        let (rest, damage) = decoder.finish();
+        report.not_shown(damage - before);
+        report.broken += damage.broken();
         rest
     }
 }
