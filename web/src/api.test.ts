@@ -52,6 +52,7 @@ describe('api', () => {
           frames: 30,
           gaps: { count: 2, total_ns: 400_000_000, longest: [] },
           lost_packets: 12,
+          dropped: { late: 3, ahead: 1, after_end: 2, broken: 'many' },
           freezes: { count: 1, total_ns: 2e9 },
           sizes: {
             changes: 1,
@@ -80,6 +81,7 @@ describe('api', () => {
       whose: 'ann',
       gaps: { count: 2, seconds: 0.4 },
       freezes: { count: 1, seconds: 2 },
+      misplaced: 4,
       size: { width: 1280, height: 720 },
       worstOffsetMs: 12,
       driftPpm: -40,

@@ -103,6 +103,8 @@ export interface TrackReport {
   concealedSeconds: number;
   /** Frames that no decoder could read. */
   broken: number;
+  /** Frames that arrived whole and have no place in the file: they came too late, or without what they build on. */
+  misplaced: number;
   /** How far its picture was from its sound where that was worst, in ms. */
   worstOffsetMs: number | null;
   driftPpm: number | null;
@@ -214,6 +216,8 @@ const spans = (value: unknown): Spans =>
     : { count: 0, seconds: 0 };
 
 const REASONS = ['encrypted', 'unreadable'] as const;
+/** Of why frames are not in the file, what is told nowhere else and is no wish of the recording itself. */
+const MISPLACED = ['late', 'ahead', 'overlap', 'before_keyframe', 'time_line', 'other'] as const;
 
 function readLeftOut(value: unknown): LeftOut | null {
   if (!isObject(value)) return null;
@@ -228,6 +232,7 @@ function readTrack(id: string, track: Json): TrackReport {
   const sizes = isObject(track.sizes) ? list(track.sizes.first).filter(isObject) : [];
   const [width, height] = [amount(sizes.at(-1)?.width), amount(sizes.at(-1)?.height)];
   const sync = isObject(track.sync) ? track.sync : {};
+  const dropped = isObject(track.dropped) ? track.dropped : {};
   const offsetNs = amount(sync.worst_offset_ns);
   return {
     id,
@@ -247,6 +252,7 @@ function readTrack(id: string, track: Json): TrackReport {
     freezes: spans(track.freezes),
     concealedSeconds: (amount(track.concealed_samples) ?? 0) / 48_000,
     broken: amount(track.broken) ?? 0,
+    misplaced: MISPLACED.reduce((sum, why) => sum + (amount(dropped[why]) ?? 0), 0),
     worstOffsetMs: offsetNs === null ? null : offsetNs / 1e6,
     driftPpm: typeof sync.drift_ppm === 'number' ? sync.drift_ppm : null,
   };

@@ -182,6 +182,10 @@ export const texts = {
     },
     gaps: (count: number, seconds: number, packets: number) =>
       `The network lost ${packets} ${packets === 1 ? 'packet' : 'packets'}: ${seconds.toFixed(1)} s in ${count} ${count === 1 ? 'place' : 'places'}.`,
+    unfinished: (count: number, seconds: number) =>
+      `Of the picture ${seconds.toFixed(1)} s did not arrive whole, in ${count} ${count === 1 ? 'place' : 'places'}.`,
+    misplaced: (frames: number) =>
+      `${frames} ${frames === 1 ? 'frame' : 'frames'} came too late, or without what ${frames === 1 ? 'it builds' : 'they build'} on, and ${frames === 1 ? 'is' : 'are'} not shown.`,
     frozen: (count: number, seconds: number) =>
       `The picture stood still ${count === 1 ? 'once' : `${count} times`}, ${seconds.toFixed(1)} s in all.`,
     concealed: (seconds: number) => `${seconds.toFixed(2)} s of sound were made up for what was lost.`,

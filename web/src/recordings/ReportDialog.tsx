@@ -51,6 +51,7 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
     tracks?.some(({ leftOut }) => leftOut !== null) ? texts.report.incomplete : null,
   ].filter((cost) => cost !== null);
   const complete = recording.status === 'complete';
+  const whole = tracks?.every((track) => !losesWhatArrived(track)) ?? false;
   return (
     <>
       {costs.length > 0 && (
@@ -60,9 +61,7 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
           ))}
         </ul>
       )}
-      {costs.length === 0 && tracks !== null && complete && (
-        <p className="report__whole">{texts.report.whole}</p>
-      )}
+      {costs.length === 0 && whole && complete && <p className="report__whole">{texts.report.whole}</p>}
       {tracks === null && complete && <p>{texts.report.unknown}</p>}
       {tracks?.length === 0 && complete && <p>{texts.report.nobody}</p>}
       {tracks !== null && tracks.length > 0 && (
@@ -82,9 +81,14 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
   );
 }
 
+/** Something of it reached the server and is not in the file. */
+function losesWhatArrived({ gaps, lostPackets, droppedFrames, broken, misplaced }: TrackReport): boolean {
+  return broken > 0 || misplaced > 0 || droppedFrames > 0 || (gaps.count > 0 && lostPackets === 0);
+}
+
 /** What is worth telling of a track. */
 function troubles(track: TrackReport): string[] {
-  const { gaps, freezes, lostPackets, droppedFrames, concealedSeconds, broken } = track;
+  const { gaps, freezes, lostPackets, droppedFrames, concealedSeconds, broken, misplaced } = track;
   const { leftOut } = track;
   const missing =
     leftOut !== null &&
@@ -101,6 +105,8 @@ function troubles(track: TrackReport): string[] {
     freezes.count > 0 && texts.report.frozen(freezes.count, freezes.seconds),
     concealedSeconds >= 0.005 && texts.report.concealed(concealedSeconds),
     broken > 0 && texts.report.broken(broken),
+    misplaced > 0 && texts.report.misplaced(misplaced),
+    gaps.count > 0 && lostPackets + droppedFrames === 0 && texts.report.unfinished(gaps.count, gaps.seconds),
   ].filter((trouble) => trouble !== false);
 }
 
