@@ -271,6 +271,30 @@ async def silent_connections(attack):
         writer.close()
 
 
+@attack("fat heads", "4,000 connections with 79 kB of a request's head each, which never ends")
+async def fat_heads(attack):
+    http = urllib.parse.urlsplit(attack.url).port
+    head = b"GET /recordings HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 79_000
+    ends = []
+    for _ in range(attack.times(4000)):
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", http), 2)
+            writer.write(head)
+            ends.append(writer)
+        except FAILURES:
+            attack.note("refused")
+    attack.note("open", len(ends))
+    for _ in range(attack.times(8)):
+        # Somebody else is still served.
+        status, _ = await attack.ask("GET", "/recordings", timeout=aiohttp.ClientTimeout(5))
+        attack.note("served meanwhile")
+        if status != 200:
+            attack.faults.append(f"somebody else was not served: {status}")
+        await asyncio.sleep(0.5)
+    for writer in ends:
+        writer.close()
+
+
 @attack("slow bodies", "1,000 requests whose bodies come a byte in half a second")
 async def slow_bodies(attack):
     http = urllib.parse.urlsplit(attack.url).port

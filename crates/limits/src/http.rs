@@ -12,6 +12,13 @@ limits! {
     /// Bytes of a request's line and headers; more are answered 431 and the connection is closed. A token in the query of `/rtc` may have
     /// metadata and attributes in it, and no URL is longer than 64 KiB.
     pub const HEAD_BYTES: usize = 80 * 1024;
+    /// Bytes of the heads of all requests that are being read or worked on, without the first 8 KiB of each: a connection that brings
+    /// one more is closed.
+    pub const HEADS_BYTES: usize = 32 * 1024 * 1024;
+    /// The same of one address, as long as as many are free for others. Programs of this machine have the bound of all.
+    pub const HEADS_BYTES_OF_AN_ADDRESS: usize = 8 * 1024 * 1024;
+    /// Bytes of each head that are not counted.
+    pub const HEAD_BYTES_UNCOUNTED: usize = 8 * 1024;
     /// Headers of a request; more are answered 431 and the connection is closed.
     pub const HEADERS: usize = 100;
     /// Bytes of a request's path and query; more are answered 414. That of `/rtc` may fill the whole head.

@@ -3,8 +3,8 @@
 //! ```text
 //!   connection ─► listener ─► Front ─► sites: by which name, from which page?   no: 400, 421, 403
 //!   (connections: who                  body: does all of it come in time?       no: 408, 413
-//!    has to go)                        traffic: is there room for one more?     no: 503
-//!                                        └─► router of app, media, egress ─► refusals in the form of each API
+//!    has to go;                        traffic: is there room for one more?     no: 503
+//!    head: how much is kept)             └─► router of app, media, egress ─► refusals in the form of each API
 //! ```
 //!
 //! # Invariants
@@ -15,6 +15,7 @@
 
 mod body;
 pub(crate) mod connections;
+mod head;
 pub(crate) mod listener;
 mod refusal;
 pub mod sites;
@@ -38,6 +39,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetw
 
 use self::body::{Held, Trouble};
 use self::connections::{Client, Phase};
+use self::head::Head;
 use self::listener::Seat;
 use self::refusal::Form;
 use self::sites::{Refusal, Sites, Visit};
@@ -59,33 +61,54 @@ pub(crate) struct Front {
 struct Shared {
     router: Router,
     sites: Sites,
+    shares: Shares,
+    told: Mutex<HashSet<Refusal>>,
+    machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
+}
+
+/// What is shared out among those who ask; what there is none of has no bound.
+#[derive(Default)]
+struct Shares {
     work: Option<Traffic>,
     joins: Option<Traffic>,
     downloads: Option<Traffic>,
     bodies: Option<Traffic>,
-    told: Mutex<HashSet<Refusal>>,
-    machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
+    heads: Option<Traffic>,
+}
+
+impl Shares {
+    fn of_everybody() -> Self {
+        let share = |total, of_an_address| Some(Traffic::new(total, of_an_address));
+        Self {
+            work: share(limits::REQUESTS, limits::REQUESTS_OF_AN_ADDRESS),
+            // A join may wait for its turn, and costs little until then.
+            joins: share(limits::JOINS, limits::JOINS_OF_AN_ADDRESS),
+            downloads: share(limits::DOWNLOADS, limits::DOWNLOADS_OF_AN_ADDRESS),
+            bodies: share(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS),
+            heads: share(limits::HEADS_BYTES, limits::HEADS_BYTES_OF_AN_ADDRESS),
+        }
+    }
 }
 
 impl Front {
     /// The front of the port that everybody reaches.
     pub(crate) fn new(router: Router, sites: Sites) -> Self {
-        let work = Traffic::new(limits::REQUESTS, limits::REQUESTS_OF_AN_ADDRESS);
-        // A join may wait for its turn, and costs little until then.
-        let joins = Traffic::new(limits::JOINS, limits::JOINS_OF_AN_ADDRESS);
-        let downloads = Traffic::new(limits::DOWNLOADS, limits::DOWNLOADS_OF_AN_ADDRESS);
-        let bodies = Traffic::new(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS);
-        Self::with(router.layer(cors()), sites, [work, joins, downloads, bodies].map(Some))
+        Self::with(router.layer(cors()), sites, Shares::of_everybody())
     }
 
     /// The front of the port by which this program reaches itself: no page gets in, and nobody who waits outside is before it.
     pub(crate) fn inner(router: Router) -> Self {
-        Self::with(router, Sites { refuses_pages: true, ..Sites::default() }, [const { None }; 4])
+        Self::with(router, Sites { refuses_pages: true, ..Sites::default() }, Shares::default())
     }
 
-    fn with(router: Router, sites: Sites, [work, joins, downloads, bodies]: [Option<Traffic>; 4]) -> Self {
+    fn with(router: Router, sites: Sites, shares: Shares) -> Self {
         let (told, machine) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { router, sites, work, joins, downloads, bodies, told, machine }) }
+        Self { shared: Arc::new(Shared { router, sites, shares, told, machine }) }
+    }
+
+    /// What counts the heads of the requests of a connection.
+    fn head(&self, client: Client) -> Head {
+        Head::new(self.shared.shares.heads.as_ref().map(|heads| heads.open(client)))
     }
 
     /// Answers a request of a connection between `peer` and `local`.
@@ -104,8 +127,9 @@ impl Front {
                 return *refusal;
             }
         };
+        let shares = &self.shared.shares;
         let client = self.client(peer.ip(), request.headers());
-        let bytes = self.shared.bodies.as_ref().map(|bodies| bodies.open(client));
+        let bytes = shares.bodies.as_ref().map(|bodies| bodies.open(client));
         if !request.body().is_end_stream() {
             let (head, body) = request.into_parts();
             match body::read(body, form.body_bytes(), limits::BODY_WITHIN, bytes.as_ref()).await {
@@ -115,9 +139,9 @@ impl Front {
             seat.set(Phase::Busy);
         }
         let traffic = match form {
-            Form::Signalling => &self.shared.joins,
-            _ if is_download(&request) => &self.shared.downloads,
-            _ => &self.shared.work,
+            Form::Signalling => &shares.joins,
+            _ if is_download(&request) => &shares.downloads,
+            _ => &shares.work,
         };
         let Ok(slot) = traffic.as_ref().map(|traffic| traffic.enter(client)).transpose() else {
             return busy(form);

@@ -8,6 +8,7 @@
 //! # Invariants
 //!
 //! - A connection that says nothing costs a socket and a small task: the buffers of HTTP come with its first byte.
+//! - What is kept of the heads of requests is counted ([`Head`]): a connection that brings more than there is room for is closed.
 //! - No more sockets are open than may be connected and a few: those that are being closed, or told that there is no room. While these
 //!   are open too, nobody is taken in.
 //! - Only HTTP/1 is spoken: nobody opens hundreds of requests by one connection.
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -38,6 +39,7 @@ use tokio_util::task::TaskTracker;
 use crate::front::Front;
 use crate::front::body::Held;
 use crate::front::connections::{Bounds, Connections, Full, Id, Phase};
+use crate::front::head::{Head, READ_BYTES};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// After an error that is not of one connection: no open files are left, for one.
@@ -90,12 +92,16 @@ pub(crate) struct Seat {
     waits: AtomicBool,
     /// Something that was answered waits for the reader.
     is_stuck: AtomicBool,
+    head: Head,
     _socket: OwnedSemaphorePermit,
 }
 
 impl Seat {
     pub(crate) fn set(&self, phase: Phase) {
         self.waits.store(matches!(phase, Phase::Silent | Phase::Idle), Ordering::Relaxed);
+        if phase == Phase::Upgraded {
+            self.head.pause();
+        }
         self.note(phase);
     }
 
@@ -105,6 +111,7 @@ impl Seat {
 
     /// A request is answered; the end of the answer may still wait for a slow reader.
     fn rest(&self) {
+        self.head.forget();
         if self.is_stuck.load(Ordering::Relaxed) {
             self.waits.store(true, Ordering::Relaxed);
         } else {
@@ -185,13 +192,15 @@ async fn take(
     }
     let Ok(local) = stream.local_addr() else { return };
     let close = Arc::new(Notify::new());
-    let entered = port.connections().enter(front.client_at(peer.ip()), Arc::clone(&close), Instant::now());
+    let client = front.client_at(peer.ip());
+    let entered = port.connections().enter(client, Arc::clone(&close), Instant::now());
     let id = match entered {
         Ok(id) => id,
         Err(full) => return refuse(stream, full, &port).await,
     };
     let (waits, is_stuck) = (AtomicBool::new(true), AtomicBool::new(false));
-    let seat = Arc::new(Seat { port, id, waits, is_stuck, _socket: socket });
+    let head = front.head(client);
+    let seat = Arc::new(Seat { port, id, waits, is_stuck, head, _socket: socket });
     tokio::select! {
         heard = stream.readable() => if heard.is_err() { return },
         () = close.notified() => return,
@@ -201,8 +210,15 @@ async fn take(
     let service = service_fn(move |request: Request<Incoming>| {
         let (front, seat) = (front.clone(), Arc::clone(&seat));
         async move {
-            seat.set(if request.body().is_end_stream() { Phase::Busy } else { Phase::Body });
-            let answer = front.answer(request.map(Body::new), peer, local.ip(), &seat).await;
+            let request = if request.body().is_end_stream() {
+                seat.set(Phase::Busy);
+                request.map(Body::new)
+            } else {
+                seat.set(Phase::Body);
+                let reading = ReadingBody::new(&seat);
+                request.map(|body| Body::new(Held::new(Body::new(body), reading)))
+            };
+            let answer = front.answer(request, peer, local.ip(), &seat).await;
             let until_sent = Asking(seat);
             Ok::<_, Infallible>(answer.map(|body| Held::new(body, until_sent)))
         }
@@ -272,12 +288,16 @@ impl AsyncRead for Heard {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if self.seat.waits.load(Ordering::Relaxed) && buffer.filled().len() > before {
+        let most = buffer.remaining().min(READ_BYTES);
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
+        let heard = piece.filled().len();
+        buffer.advance(heard);
+        if heard > 0 && self.seat.waits.load(Ordering::Relaxed) {
             self.seat.set(Phase::Head);
         }
-        read
+        let counted = self.seat.head.hear(heard);
+        Poll::Ready(counted.map_err(|_| io::Error::other("there is no room for more heads of requests")))
     }
 }
 
@@ -311,6 +331,22 @@ impl AsyncWrite for Heard {
     }
 }
 
+/// A body that is being read, or read off: what is heard belongs to it, and to no head.
+struct ReadingBody(Arc<Seat>);
+
+impl ReadingBody {
+    fn new(seat: &Arc<Seat>) -> Self {
+        seat.head.pause();
+        Self(Arc::clone(seat))
+    }
+}
+
+impl Drop for ReadingBody {
+    fn drop(&mut self) {
+        self.0.head.go_on();
+    }
+}
+
 /// A request that is under way: once it is answered, its connection waits for the next one.
 struct Asking(Arc<Seat>);
 
@@ -329,6 +365,7 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
+    use crate::front::Shares;
     use crate::front::sites::Sites;
     use crate::front::traffic::Traffic;
 
@@ -452,6 +489,42 @@ mod tests {
         assert!(!preface.contains("200"), "{preface}");
     }
 
+    /// Where so many bytes of heads may be kept beyond the first ones of each.
+    async fn serve_heads(bytes: usize) -> SocketAddr {
+        let heads = Some(Traffic::new(bytes, bytes));
+        serve_front(Front::with(name(), Sites::default(), Shares { heads, ..Shares::default() })).await
+    }
+
+    #[tokio::test]
+    async fn heads_are_kept_as_far_as_there_is_room_and_counted_until_they_are_answered() {
+        let address = serve_heads(30_000).await;
+        let large = format!("GET /a{ASK}X: {}", "x".repeat(30_000));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(large.as_bytes()).await.unwrap();
+        let closed = tokio::time::timeout(Duration::from_secs(20), told(address, large.as_bytes())).await;
+        assert_eq!(closed.expect("it is closed"), "");
+        let small = format!("GET /b{ASK}Connection: close\r\n\r\n");
+        assert!(told(address, small.as_bytes()).await.ends_with("b"), "what is small needs no room");
+        // Once it is answered, its room is free, though its connection is open.
+        first.write_all(b"\r\n\r\n").await.unwrap();
+        assert!(first.read(&mut [0; 1024]).await.unwrap() > 0);
+        let whole = format!("{large}\r\nConnection: close\r\n\r\n");
+        while !told(address, whole.as_bytes()).await.ends_with("\r\n\r\na") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_read_off_is_no_head() {
+        let address = serve_heads(0).await;
+        let body = "x".repeat(200_000);
+        let refused =
+            format!("POST /a HTTP/1.1\r\nHost: evil.example\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let both = format!("{refused}GET /second{ASK}Connection: close\r\n\r\n");
+        let text = told(address, both.as_bytes()).await;
+        assert!(text.starts_with("HTTP/1.1 421") && text.ends_with("second"), "{text}");
+    }
+
     #[tokio::test]
     async fn silent_connections_make_room_for_whoever_asks() {
         let address = serve(name()).await;
@@ -484,8 +557,8 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_bounded_until_their_answers_are_sent() {
-        let one = Some(Traffic::new(1, 1));
-        let front = Front::with(endless().0.merge(name()), Sites::default(), [one, None, None, None]);
+        let shares = Shares { work: Some(Traffic::new(1, 1)), ..Shares::default() };
+        let front = Front::with(endless().0.merge(name()), Sites::default(), shares);
         let address = serve_front(front).await;
         let reader = request(address).await;
         let ask = format!("GET /a{ASK}Connection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! How much is worked on at once, of one client and in all: requests, or bytes of their bodies.
+//! How much is worked on at once, of one client and in all: requests, or bytes of their heads and bodies.
 //!
 //! An address has its bound, and never more than it leaves free: where a few addresses take all they may, something is left for the next.
 
@@ -77,11 +77,13 @@ impl Slot {
         self.amount.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }
-}
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let amount = *self.amount.get_mut();
+    /// Counts nothing any more.
+    pub(crate) fn clear(&self) {
+        let amount = self.amount.swap(0, Ordering::Relaxed);
+        if amount == 0 {
+            return;
+        }
         let mut clients = self.traffic.clients();
         clients.count -= amount;
         if let Some(mine) = clients.of.get_mut(&self.client) {
@@ -90,6 +92,12 @@ impl Drop for Slot {
                 clients.of.remove(&self.client);
             }
         }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
