@@ -9,17 +9,27 @@
 //!
 //! # Invariants
 //!
-//! - Where there is no room, connections that wait make it: those of the address that has most, first those that never asked for
-//!   anything. One whose request is worked on, or a WebSocket, is never closed for another.
+//! - Where there is no room, connections that wait make it: those that never asked for anything of the client that has most of them, and
+//!   where nobody has many, the one that has waited for longest, first those that never asked. What else a client has does not count:
+//!   an office in a call opens connections like everybody else. Whoever has just come gets to say something before those go who asked a
+//!   while ago.
+//! - One whose request is worked on, or a WebSocket, is never closed for another.
 //! - An address is bounded only where it can be told from others: a proxy on this machine brings everybody.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reelroom_limits::http::{BODY_WITHIN, HEAD_WITHIN, IDLE_WITHIN};
 use tokio::sync::Notify;
+
+/// A browser opens so many connections that say nothing yet. Whoever has more of them makes room first.
+const FEW: usize = 8;
+/// So long a connection that never asked does not go before those that did so a while ago: the head of its first request is on its way.
+const YOUNG: Duration = Duration::from_secs(2);
+/// Who has asked for nothing for so long is used to being closed: many servers do so after half of that.
+const RESTED: Duration = Duration::from_secs(10);
 
 /// Whom a connection or a request counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,8 +112,35 @@ struct Connection {
     close: Arc<Notify>,
 }
 
-/// Those that may be closed for others: first those that never asked, then by how long they have waited.
-type Waiting = BTreeMap<(bool, Instant, Id), ()>;
+/// Those that may be closed for others, by how long they have waited.
+#[derive(Default)]
+struct Waiting {
+    never_asked: BTreeSet<(Instant, Id)>,
+    asked: BTreeSet<(Instant, Id)>,
+}
+
+impl Waiting {
+    fn of(&mut self, connection: &Connection) -> &mut BTreeSet<(Instant, Id)> {
+        if connection.has_asked { &mut self.asked } else { &mut self.never_asked }
+    }
+
+    fn insert(&mut self, connection: &Connection, id: Id) {
+        self.of(connection).insert((connection.since, id));
+    }
+
+    fn remove(&mut self, connection: &Connection, id: Id) {
+        self.of(connection).remove(&(connection.since, id));
+    }
+
+    /// Which one goes first.
+    fn first(&self, now: Instant) -> Option<Id> {
+        let (never_asked, asked) = (self.never_asked.first(), self.asked.first());
+        let has_waited = |(since, _): &&(Instant, Id), time| now.saturating_duration_since(*since) >= time;
+        let old = never_asked.filter(|one| has_waited(one, YOUNG));
+        let rested = asked.filter(|one| has_waited(one, RESTED));
+        old.or(rested).or(never_asked).or(asked).map(|(_, id)| *id)
+    }
+}
 
 #[derive(Default)]
 struct OfClient {
@@ -117,11 +154,13 @@ pub(crate) struct Connections {
     next: Id,
     all: HashMap<Id, Connection>,
     clients: HashMap<Client, OfClient>,
+    /// Of all clients.
+    waiting: Waiting,
 }
 
 impl Connections {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, next: 0, all: HashMap::new(), clients: HashMap::new() }
+        Self { bounds, next: 0, all: HashMap::new(), clients: HashMap::new(), waiting: Waiting::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,24 +172,32 @@ impl Connections {
     /// # Errors
     /// [`Full`], where all that could go are in use.
     pub(crate) fn enter(&mut self, client: Client, close: Arc<Notify>, now: Instant) -> Result<Id, Full> {
-        let count = self.clients.get(&client).map_or(0, |of| of.count);
-        if client != Client::ThisMachine && count >= self.bounds.of_an_address && !self.close_one_of(client) {
-            return Err(Full::Address);
+        let own = self.clients.get(&client);
+        if client != Client::ThisMachine && own.is_some_and(|of| of.count >= self.bounds.of_an_address) {
+            let first = own.and_then(|of| of.waiting.first(now));
+            self.close(first.ok_or(Full::Address)?);
         }
         if self.all.len() >= self.bounds.total {
-            let with_most =
-                self.clients.iter().filter(|(_, of)| !of.waiting.is_empty()).max_by_key(|(_, of)| of.count);
-            let Some(client) = with_most.map(|(client, _)| *client) else { return Err(Full::Total) };
-            self.close_one_of(client);
+            self.close(self.goes_first(now).ok_or(Full::Total)?);
         }
         let id = self.next;
         self.next += 1;
         let connection = Connection { client, phase: Phase::Silent, since: now, has_asked: false, close };
         let of = self.clients.entry(client).or_default();
         of.count += 1;
-        of.waiting.insert((false, now, id), ());
+        of.waiting.insert(&connection, id);
+        self.waiting.insert(&connection, id);
         self.all.insert(id, connection);
         Ok(id)
+    }
+
+    /// Which one of all goes first.
+    fn goes_first(&self, now: Instant) -> Option<Id> {
+        // Whoever comes by a proxy of this machine has nothing to do with others who do.
+        let addresses = self.clients.iter().filter(|(client, _)| **client != Client::ThisMachine);
+        let with_most = addresses.map(|(_, of)| &of.waiting.never_asked).max_by_key(|theirs| theirs.len());
+        let of_many = with_most.filter(|theirs| theirs.len() > FEW).and_then(BTreeSet::first);
+        of_many.map(|(_, id)| *id).or_else(|| self.waiting.first(now))
     }
 
     /// Says what a connection does now. What was closed does nothing any more.
@@ -160,20 +207,25 @@ impl Connections {
             return;
         }
         let of = self.clients.entry(connection.client).or_default();
-        of.waiting.remove(&(connection.has_asked, connection.since, id));
+        for waiting in [&mut of.waiting, &mut self.waiting] {
+            waiting.remove(connection, id);
+        }
         connection.has_asked |= phase == Phase::Busy;
         connection.phase = phase;
         connection.since = now;
         if phase.bound().is_some() {
-            of.waiting.insert((connection.has_asked, now, id), ());
+            for waiting in [&mut of.waiting, &mut self.waiting] {
+                waiting.insert(connection, id);
+            }
         }
     }
 
     pub(crate) fn leave(&mut self, id: Id) {
         let Some(connection) = self.all.remove(&id) else { return };
+        self.waiting.remove(&connection, id);
         let Some(of) = self.clients.get_mut(&connection.client) else { return };
         of.count -= 1;
-        of.waiting.remove(&(connection.has_asked, connection.since, id));
+        of.waiting.remove(&connection, id);
         if of.count == 0 {
             self.clients.remove(&connection.client);
         }
@@ -190,13 +242,6 @@ impl Connections {
             self.close(*id);
         }
         late.len()
-    }
-
-    fn close_one_of(&mut self, client: Client) -> bool {
-        let first = self.clients.get(&client).and_then(|of| of.waiting.first_key_value());
-        let Some((&(_, _, id), ())) = first else { return false };
-        self.close(id);
-        true
     }
 
     /// It counts no longer, though its socket is closed a moment later.
@@ -222,7 +267,11 @@ mod tests {
 
     impl Port {
         fn new() -> Self {
-            Self { table: Connections::new(BOUNDS), now: Instant::now(), open: HashMap::new() }
+            Self::with(BOUNDS)
+        }
+
+        fn with(bounds: Bounds) -> Self {
+            Self { table: Connections::new(bounds), now: Instant::now(), open: HashMap::new() }
         }
 
         fn enter(&mut self, ip: &str) -> Result<Id, Full> {
@@ -261,6 +310,7 @@ mod tests {
         assert_eq!(port.closed(), [flood[0]]);
         port.set(honest, Phase::Busy);
         port.set(honest, Phase::Idle);
+        port.now += YOUNG;
         for silent in &flood[1..] {
             port.enter("127.0.0.1").unwrap();
             assert_eq!(port.closed(), [*silent], "one that asked goes after those that never did");
@@ -313,14 +363,55 @@ mod tests {
 
     #[test]
     fn who_has_most_goes_first() {
-        let mut port = Port::new();
+        let mut port = Port::with(Bounds { total: FEW + 4, of_an_address: FEW + 2 });
         let one = port.enter("192.0.2.1").unwrap();
-        let two: Vec<_> = (0..3).map(|_| port.enter("192.0.2.2").unwrap()).collect();
+        let two: Vec<_> = (0..=FEW).map(|_| port.enter("192.0.2.2").unwrap()).collect();
         port.enter("192.0.2.3").unwrap();
         port.enter("192.0.2.4").unwrap();
         port.enter("192.0.2.5").unwrap();
         assert_eq!(port.closed(), [two[0]]);
-        assert!(port.open.contains_key(&one), "the oldest of all, but the only one of its address");
+        port.enter("192.0.2.6").unwrap();
+        assert_eq!(port.closed(), [one], "where nobody has many, the oldest of all");
+    }
+
+    #[test]
+    fn whoever_has_much_in_use_is_not_the_one_who_makes_room() {
+        let mut port = Port::new();
+        let flood: Vec<_> = (1..4).map(|at| port.enter(&format!("192.0.2.{at}")).unwrap()).collect();
+        for _ in 0..2 {
+            let call = port.enter("198.51.100.7").unwrap();
+            port.set(call, Phase::Busy);
+            port.set(call, Phase::Upgraded);
+        }
+        port.enter("198.51.100.7").unwrap();
+        port.enter("192.0.2.4").unwrap();
+        assert_eq!(port.closed(), [flood[0]]);
+    }
+
+    #[test]
+    fn whoever_has_just_come_gets_to_say_something_before_those_go_who_asked_a_while_ago() {
+        let mut port = Port::new();
+        let idle: Vec<_> = (1..=6)
+            .map(|at| {
+                let id = port.enter(&format!("192.0.2.{at}")).unwrap();
+                port.set(id, Phase::Busy);
+                port.set(id, Phase::Idle);
+                id
+            })
+            .collect();
+        let pushed = port.enter("198.51.100.7").unwrap();
+        let new = port.enter("198.51.100.7").unwrap();
+        assert_eq!(port.closed(), [idle[0], pushed], "whoever asked just now goes last");
+        port.now += RESTED;
+        port.set(new, Phase::Busy);
+        port.set(new, Phase::Idle);
+        port.table.leave(idle[1]);
+        let [first, second] = [7, 8].map(|at| port.enter(&format!("192.0.2.{at}")).unwrap());
+        assert_eq!(port.closed(), [idle[2]], "it has not asked for a while");
+        port.now += YOUNG;
+        port.enter("192.0.2.9").unwrap();
+        assert_eq!(port.closed(), [first], "it had its time");
+        assert!(port.open.contains_key(&second));
     }
 
     #[test]
