@@ -99,8 +99,8 @@ limits! {
     pub const PARTICIPANTS: u32 = 500;
     /// Rooms of the server, where `MAX_ROOMS` says nothing else. A join that would open one more is refused, CreateRoom with `resource_exhausted`.
     pub const ROOMS: u32 = 1000;
-    /// Rooms that are open and were opened by joins from one address; a join that would open one more is refused. Programs of this machine,
-    /// and those that may call CreateRoom, have the bound of all.
+    /// Rooms that are open and were opened by joins from one address, as long as as many are free for others; a join that would open one
+    /// more is refused. Programs of this machine, and those that may call CreateRoom, have the bound of all.
     pub const ROOMS_OF_AN_ADDRESS: usize = 250;
     /// Bytes of a fresh token that says a participant's metadata and attributes; a longer one leaves them out, for clients send it in an address.
     pub const FRESH_TOKEN_BYTES: usize = 48 * 1024;

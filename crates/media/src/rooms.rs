@@ -194,7 +194,8 @@ impl Rooms {
             return Err(Refusal::TooManyRooms);
         }
         let is_of_address = |handle: &&RoomHandle| from.is_some() && handle.opened_from == from;
-        if rooms.values().filter(is_of_address).count() >= ROOMS_OF_AN_ADDRESS {
+        let free = at_most as usize - rooms.len();
+        if rooms.values().filter(is_of_address).count() >= ROOMS_OF_AN_ADDRESS.min(free) {
             return Err(Refusal::ManyRoomsOfAddress);
         }
         options.participants_at_most = participants;

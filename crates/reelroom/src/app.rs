@@ -134,7 +134,7 @@ impl App {
             let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
             serving.spawn(listener::serve(inner, Front::inner(self.router.clone()), bounds, stop.clone()));
         }
-        let front = Front::new(self.router, self.sites);
+        let front = Front::new(self.router, self.sites, self.bounds);
         serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
             web.watch();

@@ -51,13 +51,13 @@ pub struct Config {
     #[config(env = "ALLOWED_ORIGINS", parse_env = list_by_comma, default = [])]
     pub allowed_origins: Vec<AllowedOrigin>,
 
-    /// How many HTTP connections, WebSockets among them, may be open at once. Fewer where the system gives this program fewer open
+    /// How many HTTP connections may be open at once, three quarters of them WebSockets. Fewer where the system gives this program fewer open
     /// files: a part of those is kept for recordings.
     #[config(env = "MAX_CONNECTIONS", default = 4096, validate(*max_connections > 0, "must be more than 0"))]
     pub max_connections: usize,
 
-    /// How many HTTP connections one address may have open at once; an IPv6 network of 64 bits counts as one. It does not bound
-    /// a proxy on this machine. A proxy on another machine is one address.
+    /// How many HTTP connections one address may have open at once, and how many WebSockets; an IPv6 network of 64 bits counts as
+    /// one. Of a proxy on this machine it bounds the WebSockets of each of its clients. A proxy on another machine is one address.
     #[config(env = "MAX_CONNECTIONS_PER_ADDRESS", default = 1024,
         validate(*max_connections_per_address > 0, "must be more than 0"))]
     pub max_connections_per_address: usize,

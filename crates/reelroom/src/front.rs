@@ -38,7 +38,7 @@ use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
 
 use self::body::{Held, Trouble};
-use self::connections::{Client, Phase};
+use self::connections::{Bounds, Client, Phase};
 use self::head::Head;
 use self::listener::Seat;
 use self::refusal::Form;
@@ -74,11 +74,13 @@ struct Shares {
     downloads: Option<Traffic>,
     bodies: Option<Traffic>,
     heads: Option<Traffic>,
+    sockets: Option<Traffic>,
 }
 
 impl Shares {
-    fn of_everybody() -> Self {
+    fn of_everybody(connections: Bounds) -> Self {
         let share = |total, of_an_address| Some(Traffic::new(total, of_an_address));
+        let sockets = (connections.total * limits::WEBSOCKETS_PERCENT / 100).max(1);
         Self {
             work: share(limits::REQUESTS, limits::REQUESTS_OF_AN_ADDRESS),
             // A join may wait for its turn, and costs little until then.
@@ -86,14 +88,15 @@ impl Shares {
             downloads: share(limits::DOWNLOADS, limits::DOWNLOADS_OF_AN_ADDRESS),
             bodies: share(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS),
             heads: share(limits::HEADS_BYTES, limits::HEADS_BYTES_OF_AN_ADDRESS),
+            sockets: share(sockets, connections.of_an_address),
         }
     }
 }
 
 impl Front {
     /// The front of the port that everybody reaches.
-    pub(crate) fn new(router: Router, sites: Sites) -> Self {
-        Self::with(router.layer(cors()), sites, Shares::of_everybody())
+    pub(crate) fn new(router: Router, sites: Sites, connections: Bounds) -> Self {
+        Self::with(router.layer(cors()), sites, Shares::of_everybody(connections))
     }
 
     /// The front of the port by which this program reaches itself: no page gets in, and nobody who waits outside is before it.
@@ -144,7 +147,11 @@ impl Front {
             _ => &shares.work,
         };
         let Ok(slot) = traffic.as_ref().map(|traffic| traffic.enter(client)).transpose() else {
-            return busy(form);
+            return busy(form, "too many requests are being worked on: try again shortly");
+        };
+        let sockets = shares.sockets.as_ref().filter(|_| form == Form::Signalling);
+        let Ok(socket) = sockets.map(|sockets| sockets.enter(client)).transpose() else {
+            return busy(form, "too many calls are connected: try again shortly");
         };
         let is_head = request.method() == Method::HEAD;
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -162,7 +169,7 @@ impl Front {
             response.headers_mut().entry(RETRY_AFTER).or_insert(limits::RETRY_AFTER_S.into());
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            seat.set(Phase::Upgraded);
+            seat.upgrade(socket);
             return response;
         }
         response.map(|body| Body::new(Held::new(body, slot)))
@@ -281,9 +288,8 @@ fn troubled(form: Form, trouble: Trouble) -> Response {
     response
 }
 
-fn busy(form: Form) -> Response {
-    let mut response = form
-        .refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being worked on: try again shortly");
+fn busy(form: Form, reason: &str) -> Response {
+    let mut response = form.refuse(StatusCode::SERVICE_UNAVAILABLE, reason);
     response.headers_mut().insert(RETRY_AFTER, limits::RETRY_AFTER_S.into());
     response
 }
@@ -294,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_request_counts_for_whoever_the_proxy_of_this_machine_names_last() {
-        let front = Front::new(Router::new(), Sites::default());
+        let front = Front::with(Router::new(), Sites::default(), Shares::default());
         let at = |ip: &str| Client::of(ip.parse().unwrap());
         for (peer, forwarded, expected) in [
             ("127.0.0.1", None, Client::ThisMachine),

@@ -302,6 +302,30 @@ async fn one_address_opens_no_more_rooms_than_its_share() {
 }
 
 #[tokio::test]
+async fn a_few_addresses_that_open_all_the_rooms_they_may_leave_some_for_the_next_one() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[&SETTINGS[..], &[("MAX_ROOMS", "8")]].concat());
+    let mut inside = Vec::new();
+    for address in 1..=3 {
+        let from = format!("203.0.113.{address}");
+        let before = inside.len();
+        for index in 0..8 {
+            let room = format!("room {address} {index}");
+            let join = Join { room: &room, identity: "eve", forwarded_for: Some(&from), ..Join::default() };
+            let mut client = Client::try_join(&program, join).await.unwrap();
+            if let signal_response::Message::Join(_) = client.next().await.unwrap() {
+                inside.push(client);
+            }
+        }
+        assert!(inside.len() > before, "nothing is left for address {address}");
+    }
+    // A program of this machine has what is left.
+    Client::join(&program, "the last", "host").await;
+    drop(inside);
+    program.stop();
+}
+
+#[tokio::test]
 async fn rooms_and_joins_are_so_many_and_whoever_comes_too_often_comes_later() {
     let data = tempfile::tempdir().unwrap();
     let settings = [&SETTINGS[..], &[("MAX_ROOMS", "3"), ("MAX_PARTICIPANTS", "2")]].concat();

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::signal::{Client, KEY, SETTINGS};
+use common::signal::{Client, Join, KEY, SETTINGS};
 use common::{Program, admin_token};
 use reelroom_limits::http::{REST_BODY_BYTES, TOKENS_BURST_ADDRESS, TOKENS_PER_SECOND_ADDRESS};
 use reqwest::{Method, StatusCode};
@@ -211,6 +211,10 @@ async fn a_flood_of_silent_and_slow_connections_keeps_nobody_out() {
 async fn where_every_connection_works_one_more_is_told_to_come_again_and_recordings_go_on() {
     let data = tempfile::tempdir().unwrap();
     let settings = [&SETTINGS[..], &[("MAX_CONNECTIONS", "20")]].concat();
+    // More than fits into what systems keep for a reader that takes nothing.
+    std::fs::create_dir(data.path().join("recordings")).unwrap();
+    let large = std::fs::File::create(data.path().join("recordings/large.mp4")).unwrap();
+    large.set_len(64 * 1024 * 1024).unwrap();
     let program = Program::start(&[], data.path(), &settings);
     let host = Client::join(&program, "full house", "host").await;
     let recording = program.start_recording("full house").await;
@@ -218,12 +222,26 @@ async fn where_every_connection_works_one_more_is_told_to_come_again_and_recordi
     program.until_status(name, "recording").await;
     let mut calls = Vec::new();
     // What asked until now waits, and makes room.
-    for at in 1..20 {
+    for at in 1..15 {
         calls.push(Client::join(&program, "full house", &format!("guest {at}")).await);
     }
+    let join = Join { room: "full house", identity: "one more", ..Join::default() };
+    assert_eq!(Client::try_join(&program, join).await.err(), Some(503), "others could not ask any more");
+    let readers: Vec<_> = (0..5)
+        .map(|_| {
+            let mut reader = TcpStream::connect(address(&program)).unwrap();
+            reader.write_all(b"GET /recordings/large.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            let mut begin = [0; 12];
+            reader.read_exact(&mut begin).unwrap();
+            assert_eq!(&begin, b"HTTP/1.1 200");
+            reader
+        })
+        .collect();
+    // What was closed for them is seen by the client of this test.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let answer = told(&program, "");
     assert!(answer.contains("retry-after: 2") && answer.contains("{\"errorMessage\":\"too many"), "{answer}");
-    drop(calls);
+    drop((calls, readers));
     // The program hears a moment later that they are gone.
     while !told(&program, "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .contains("200 OK")

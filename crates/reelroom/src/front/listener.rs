@@ -18,7 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,7 @@ use crate::front::Front;
 use crate::front::body::Held;
 use crate::front::connections::{Bounds, Connections, Full, Id, Phase};
 use crate::front::head::{Head, READ_BYTES};
+use crate::front::traffic::Slot;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// After an error that is not of one connection: no open files are left, for one.
@@ -93,16 +94,23 @@ pub(crate) struct Seat {
     /// Something that was answered waits for the reader.
     is_stuck: AtomicBool,
     head: Head,
+    /// It is a WebSocket, and counts as one.
+    upgraded: OnceLock<Option<Slot>>,
     _socket: OwnedSemaphorePermit,
 }
 
 impl Seat {
     pub(crate) fn set(&self, phase: Phase) {
         self.waits.store(matches!(phase, Phase::Silent | Phase::Idle), Ordering::Relaxed);
-        if phase == Phase::Upgraded {
-            self.head.pause();
-        }
         self.note(phase);
+    }
+
+    /// It becomes a WebSocket, and holds `socket` as long as it is open.
+    pub(crate) fn upgrade(&self, socket: Option<Slot>) {
+        self.head.pause();
+        // No connection becomes one twice.
+        let _ = self.upgraded.set(socket);
+        self.set(Phase::Upgraded);
     }
 
     fn note(&self, phase: Phase) {
@@ -112,6 +120,9 @@ impl Seat {
     /// A request is answered; the end of the answer may still wait for a slow reader.
     fn rest(&self) {
         self.head.forget();
+        if self.upgraded.get().is_some() {
+            return;
+        }
         if self.is_stuck.load(Ordering::Relaxed) {
             self.waits.store(true, Ordering::Relaxed);
         } else {
@@ -200,7 +211,8 @@ async fn take(
     };
     let (waits, is_stuck) = (AtomicBool::new(true), AtomicBool::new(false));
     let head = front.head(client);
-    let seat = Arc::new(Seat { port, id, waits, is_stuck, head, _socket: socket });
+    let upgraded = OnceLock::new();
+    let seat = Arc::new(Seat { port, id, waits, is_stuck, head, upgraded, _socket: socket });
     tokio::select! {
         heard = stream.readable() => if heard.is_err() { return },
         () = close.notified() => return,
@@ -362,6 +374,7 @@ mod tests {
 
     use axum::Router;
     use axum::body::Bytes;
+    use axum::extract::WebSocketUpgrade;
     use axum::routing::get;
 
     use super::*;
@@ -383,13 +396,17 @@ mod tests {
     const BOUNDS: Bounds = Bounds { total: 4, of_an_address: 2 };
 
     async fn serve(router: Router) -> SocketAddr {
-        serve_front(Front::new(router, Sites::default())).await
+        serve_front(Front::new(router, Sites::default(), BOUNDS)).await
     }
 
     async fn serve_front(front: Front) -> SocketAddr {
+        serve_bounded(front, BOUNDS).await
+    }
+
+    async fn serve_bounded(front: Front, bounds: Bounds) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve_with(listener, front, Port::new(BOUNDS, LIMIT), CancellationToken::new()));
+        tokio::spawn(serve_with(listener, front, Port::new(bounds, LIMIT), CancellationToken::new()));
         address
     }
 
@@ -551,6 +568,42 @@ mod tests {
             .await
             .contains("200 OK")
         {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_has_its_share_of_the_websockets_and_all_of_them_leave_room_for_requests() {
+        let open = async |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
+        };
+        let bounds = Bounds { total: 8, of_an_address: 2 };
+        let front = Front::new(name().route("/rtc", get(open)), Sites::default(), bounds);
+        let address = serve_bounded(front, bounds).await;
+        let join = async |from: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let ask = format!(
+                "GET /rtc{ASK}X-Forwarded-For: {from}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            stream.write_all(ask.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 1024];
+            let length = stream.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            if answer.starts_with("HTTP/1.1 101") { Ok(stream) } else { Err(answer) }
+        };
+        let mut inside = vec![join("192.0.2.1").await.unwrap(), join("192.0.2.1").await.unwrap()];
+        let answer = join("192.0.2.1").await.unwrap_err();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
+        assert!(answer.contains("{\"errorMessage\":\"too many calls"), "{answer}");
+        for from in ["192.0.2.2", "192.0.2.2", "192.0.2.3", "127.0.0.1"] {
+            inside.push(join(from).await.unwrap());
+        }
+        assert!(join("127.0.0.1").await.is_err(), "six of eight are WebSockets");
+        let ask = format!("GET /a{ASK}Connection: close\r\n\r\n");
+        assert!(told(address, ask.as_bytes()).await.ends_with("\r\n\r\na"));
+        drop(inside.remove(0));
+        while join("192.0.2.4").await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
