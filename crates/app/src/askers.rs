@@ -1,4 +1,4 @@
-//! Who asks, and how fast they get tokens.
+//! How fast those who ask get tokens.
 //!
 //! A token costs a question to the media server, and a name that is remembered for a while.
 
@@ -6,15 +6,11 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use reelroom_limits::asker::Asker;
 use reelroom_limits::http::{
     ASKERS_REMEMBERED, TOKEN_WAITS, TOKENS_BURST_ADDRESS, TOKENS_PER_SECOND_ADDRESS,
 };
 use reelroom_limits::pace::{Paces, Rate, TooFast};
-
-/// The address that a request counts for, as whoever takes in connections puts it into the request. `None`: a program of this machine,
-/// which may stand for anybody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asker(pub Option<IpAddr>);
 
 /// Everybody who asked for tokens of late.
 pub(crate) struct Askers {

@@ -41,7 +41,6 @@ mod watch;
 mod webhook;
 
 pub use app::WebApp;
-pub use askers::Asker;
 pub use config::{Access, AppConfig, Media, Playback, Recorder, RecorderFigures};
 
 #[cfg(test)]

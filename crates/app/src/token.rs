@@ -4,13 +4,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
 use axum::extract::State;
+use reelroom_limits::asker::Asker;
 use reelroom_protocol::ids::Ticket;
 use reelroom_protocol::token::{Claims, VideoGrants, mint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
-use crate::askers::Asker;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json};
 

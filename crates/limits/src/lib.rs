@@ -26,6 +26,7 @@ macro_rules! limits {
     };
 }
 
+pub mod asker;
 pub mod http;
 pub mod library;
 pub mod media;

@@ -11,7 +11,7 @@ use reelroom_protocol::keys::ApiKeys;
 use url::Url;
 
 use crate::error::MediaError;
-use crate::joins::{self, Joins};
+use crate::joins::Joins;
 use crate::mux::addresses::{self, MediaListen, Reach};
 use crate::mux::{Mux, MuxConfig};
 use crate::record::RecordSink;
@@ -108,11 +108,6 @@ impl MediaServer {
     pub(crate) fn reach(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Reach {
         let mux = &self.shared.mux;
         mux.reach(addresses::is_from_this_machine(peer, headers, |ip| mux.is_own(ip)))
-    }
-
-    /// Who connects, where that is not this machine.
-    pub(crate) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
-        joins::client(peer, headers, |ip| self.shared.mux.is_own(ip))
     }
 
     /// How long a join of `who` has to wait for its turn.

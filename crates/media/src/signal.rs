@@ -15,6 +15,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
+use reelroom_limits::asker::Asker;
 use reelroom_limits::pace::TooFast;
 use reelroom_limits::signalling::{
     METADATA_BYTES, NAME_BYTES, SIGNAL_ANSWER_BYTES, SIGNAL_FLOOD_FOR, SIGNAL_PER_SECOND,
@@ -83,6 +84,7 @@ async fn join(
     Query(params): Params,
     headers: HeaderMap,
     peer: PeerAddress,
+    asker: Option<Extension<Asker>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else { return StatusCode::NOT_FOUND.into_response() };
@@ -95,7 +97,7 @@ async fn join(
     let Joining { identity, ticket, .. } = &admission.joining;
     // Whoever has got a token for somebody's name does not use up their turns.
     let who = if ticket.as_str().is_empty() { identity.as_str() } else { ticket.as_str() };
-    let from = server.client(ip_of(&peer), &headers);
+    let from = asker.and_then(|Extension(Asker(ip))| ip);
     match server.join_waits(from, &admission.options.name, who) {
         Ok(wait) => tokio::time::sleep(wait).await,
         Err(TooFast { wait }) => {

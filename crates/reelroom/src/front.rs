@@ -32,7 +32,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use reelroom_app::Asker;
+use reelroom_limits::asker::{Asker, forwarded_ip};
 use reelroom_limits::http as limits;
 use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
@@ -215,15 +215,14 @@ impl Front {
         if self.is_own(peer) { Client::ThisMachine } else { Client::of(peer) }
     }
 
-    /// Whom a request counts for. What a proxy of this machine says is believed: the last one that it names came to it.
+    /// Whom a request counts for. What a proxy of this machine says is believed: the last one that it names came to it, which may be
+    /// another proxy of this machine.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        let client = self.client_at(peer);
-        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-        let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        match (client, last) {
-            (Client::ThisMachine, Some(ip)) => self.client_at(ip),
-            _ => client,
-        }
+        let lines = headers.get_all("x-forwarded-for").iter().rev();
+        let named = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+        let mut clients = std::iter::once(self.client_at(peer))
+            .chain(named.map_while(forwarded_ip).map(|ip| self.client_at(ip)));
+        clients.find(|client| *client != Client::ThisMachine).unwrap_or(Client::ThisMachine)
     }
 
     fn tell(&self, refusal: &Refusal) {
@@ -309,12 +308,19 @@ mod tests {
             ("127.0.0.1", Some("2001:db8::7"), at("2001:db8::")),
             ("127.0.0.1", Some("unknown"), Client::ThisMachine),
             ("127.0.0.1", Some("127.0.0.1"), Client::ThisMachine),
+            ("::ffff:127.0.0.1", Some("203.0.113.9"), at("203.0.113.9")),
+            // A proxy may write the port, too, and have another one of this machine before it.
+            ("127.0.0.1", Some("203.0.113.9:5123"), at("203.0.113.9")),
+            ("127.0.0.1", Some("[2001:db8::7]:5123"), at("2001:db8::")),
+            ("127.0.0.1", Some("198.51.100.1, 203.0.113.9, 127.0.0.1"), at("203.0.113.9")),
+            ("127.0.0.1", Some("198.51.100.1, unknown, 127.0.0.1"), Client::ThisMachine),
+            ("127.0.0.1", Some("198.51.100.1\n203.0.113.9\n127.0.0.1"), at("203.0.113.9")),
             // Nobody else is believed.
             ("203.0.113.5", Some("192.0.2.9"), at("203.0.113.5")),
         ] {
             let mut headers = HeaderMap::new();
-            if let Some(forwarded) = forwarded {
-                headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+            for line in forwarded.into_iter().flat_map(str::lines) {
+                headers.append("x-forwarded-for", HeaderValue::from_static(line));
             }
             assert_eq!(front.client(peer.parse().unwrap(), &headers), expected, "{peer} {forwarded:?}");
         }

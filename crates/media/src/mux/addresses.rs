@@ -10,6 +10,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, header};
+use reelroom_limits::asker::forwarded_ip;
 use url::{Host, Url};
 
 /// More addresses than this are neither bound nor told: every one is a socket here and a check for each client.
@@ -113,6 +114,10 @@ pub(crate) fn is_from_this_machine(
 ) -> bool {
     let is_own = |ip: IpAddr| is_own(ip.to_canonical());
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // Each proxy may have added a line of its own.
+    let all = |name: &str, is_local: &dyn Fn(&str) -> bool| {
+        headers.get_all(name).iter().all(|value| is_local(value.to_str().unwrap_or_default()))
+    };
     // What a proxy does not say, it hides: then it is not this machine.
     let forwarded = |value: &str| value.split(',').all(|one| forwarded_ip(one).is_some_and(is_own));
     let host_of = |url: String| Url::parse(&url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
@@ -125,23 +130,14 @@ pub(crate) fn is_from_this_machine(
     let host = text(header::HOST.as_str()).and_then(|host| host_of(format!("http://{host}")));
     let origin = text(header::ORIGIN.as_str()).and_then(|origin| host_of(origin.to_owned()));
     peer.is_none_or(is_own)
-        && text("x-forwarded-for").is_none_or(forwarded)
-        && text("x-real-ip").is_none_or(forwarded)
-        && text(header::FORWARDED.as_str()).is_none_or(|value| {
+        && all("x-forwarded-for", &forwarded)
+        && all("x-real-ip", &forwarded)
+        && all(header::FORWARDED.as_str(), &|value| {
             let mut hops = value.split([',', ';']).filter_map(|pair| pair.trim().strip_prefix("for="));
             hops.all(|hop| forwarded_ip(hop).is_some_and(is_own))
         })
         && host.is_none_or(is_loopback)
         && origin.is_none_or(is_loopback)
-}
-
-/// `192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1`, `"[2001:db8::1]:8080"` (RFC 7239, section 6).
-fn forwarded_ip(text: &str) -> Option<IpAddr> {
-    let text = text.trim().trim_matches('"');
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
-        .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
 #[cfg(test)]
@@ -230,6 +226,10 @@ mod tests {
         assert!(!is_local(Some("127.0.0.1"), &[("x-forwarded-for", "203.0.113.9")]));
         assert!(!is_local(Some("127.0.0.1"), &[("x-forwarded-for", "127.0.0.1, 203.0.113.9:55")]));
         assert!(!is_local(Some("127.0.0.1"), &[("x-forwarded-for", "unknown")]));
+        let lines = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "203.0.113.9")];
+        assert!(!is_local(Some("127.0.0.1"), &lines));
+        let lines = [("forwarded", "for=127.0.0.1"), ("forwarded", "for=203.0.113.9")];
+        assert!(!is_local(Some("127.0.0.1"), &lines));
         assert!(!is_local(Some("127.0.0.1"), &[("x-real-ip", "2001:db8::9")]));
         assert!(!is_local(Some("127.0.0.1"), &[("forwarded", "for=_hidden, for=127.0.0.1")]));
         assert!(!is_local(Some("127.0.0.1"), &[("host", "calls.example.org")]));
