@@ -5,7 +5,7 @@ use std::time::Duration;
 limits! {
     /// Bytes of the body of a REST call or a webhook; a larger one is answered 413.
     pub const REST_BODY_BYTES: usize = 1024 * 1024;
-    /// Bytes of all webhooks that wait to be delivered; what finds no room is dropped, and the next one says how many were.
+    /// Bytes of all webhooks that wait to be delivered, of which each receiver has the same share; what finds no room is dropped, and the next one says how many were.
     pub const WEBHOOKS_WAITING_BYTES: usize = 16 * 1024 * 1024;
     /// Bytes of the body of a call of LiveKit's APIs (Twirp); a larger one is answered 413.
     pub const TWIRP_BODY_BYTES: usize = 1024 * 1024;

@@ -7,8 +7,8 @@
 //!
 //! # Invariants
 //!
-//! - A slow receiver delays only its own queue.
-//! - What waits is bounded in events and in bytes. What finds no room, or has waited too long, is dropped; the log tells the first
+//! - A slow receiver delays only its own queue, and has nothing of what is kept for others dropped.
+//! - What waits is bounded in events and in bytes, of which each receiver has the same share. What finds no room, or has waited too long, is dropped; the log tells the first
 //!   of them, and the next event that gets through says how many they were (`num_dropped`).
 
 use std::collections::{HashMap, VecDeque};
@@ -56,8 +56,8 @@ struct State {
     urls: Vec<Url>,
     /// Each has a task, which takes what comes next out of it and removes it when it is empty.
     queues: HashMap<Key, VecDeque<Waiting>>,
-    /// Of all events that are not delivered yet.
-    waiting_bytes: usize,
+    /// Of the events that are not delivered yet to each receiver.
+    waiting_bytes: HashMap<Url, usize>,
     dropped: HashMap<Url, i32>,
     /// Turns of the requests to each receiver.
     turns: HashMap<Url, Arc<Semaphore>>,
@@ -73,6 +73,13 @@ struct Waiting {
 }
 
 impl State {
+    /// An event waits no longer.
+    fn delivered(&mut self, url: &Url, bytes: usize) {
+        if let Some(waiting) = self.waiting_bytes.get_mut(url) {
+            *waiting -= bytes;
+        }
+    }
+
     /// Counts an event that is not delivered. The log has the first of those that nobody was told of.
     fn drop_event(&mut self, url: &Url, event: &WebhookEvent, reason: &str) {
         let dropped = self.dropped.entry(url.clone()).or_default();
@@ -125,16 +132,18 @@ impl Webhooks {
         };
         let (bytes, event) = (event.encoded_len(), Arc::new(event));
         let mut state = self.shared.lock();
+        let share = WEBHOOKS_WAITING_BYTES / state.urls.len().max(1);
         for url in state.urls.clone() {
             let key = (url.clone(), queue_key.clone());
             let queue = state.queues.get(&key);
             let is_full = queue.is_some_and(|queue| queue.len() >= QUEUE);
-            if is_full || state.waiting_bytes + bytes > WEBHOOKS_WAITING_BYTES {
+            let its_bytes = state.waiting_bytes.get(&url).copied().unwrap_or(0) + bytes;
+            if is_full || its_bytes > share {
                 state.drop_event(&url, &event, "too many wait");
                 continue;
             }
             let is_new = queue.is_none();
-            state.waiting_bytes += bytes;
+            state.waiting_bytes.insert(url, its_bytes);
             self.shared.pending.send_modify(|pending| *pending += 1);
             let waiting = Waiting { event: Arc::clone(&event), bytes, since: Instant::now() };
             state.queues.entry(key.clone()).or_default().push_back(waiting);
@@ -166,7 +175,7 @@ impl Shared {
     async fn work(self: Arc<Self>, key: Key) {
         while let Some(waiting) = self.next(&key) {
             self.deliver(&key.0, &waiting).await;
-            self.lock().waiting_bytes -= waiting.bytes;
+            self.lock().delivered(&key.0, waiting.bytes);
             self.pending.send_modify(|pending| *pending -= 1);
         }
     }
@@ -359,13 +368,32 @@ mod tests {
         assert!((51..=60).contains(&dropped), "{dropped}");
         webhooks.flush(Duration::from_secs(20)).await;
         tokio::task::yield_now().await;
-        assert_eq!(webhooks.shared.lock().waiting_bytes, 0);
+        assert_eq!(webhooks.shared.lock().waiting_bytes[&url], 0);
         assert!(webhooks.shared.lock().queues.is_empty(), "a room that is gone leaves no queue");
         let mut told = 0;
         while let Ok(event) = seen.try_recv() {
             told += event.num_dropped;
         }
         assert_eq!(told, dropped, "whoever gets the next one is told");
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_is_not_there_costs_others_no_event() {
+        let (url, mut seen) = receiver(0).await;
+        // It takes connections and says nothing.
+        let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nowhere: Url = format!("http://{}/", deaf.local_addr().unwrap()).parse().unwrap();
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![nowhere.clone()]);
+        let mut large = event("participant_joined", "r");
+        large.room.as_mut().unwrap().metadata = "x".repeat(WEBHOOKS_WAITING_BYTES / 50);
+        for _ in 0..60 {
+            webhooks.send(large.clone());
+        }
+        assert!(webhooks.shared.lock().dropped[&nowhere] > 0, "it has all that it may");
+        webhooks.add_url(url);
+        webhooks.send(large);
+        let told = tokio::time::timeout(Duration::from_secs(30), seen.recv()).await;
+        assert_eq!(told.expect("it is not dropped").unwrap().num_dropped, 0);
     }
 
     #[tokio::test]
