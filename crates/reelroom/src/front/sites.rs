@@ -243,7 +243,7 @@ impl Sites {
     /// [`Refusal`].
     pub(crate) fn judge(&self, visit: &Visit<'_>) -> Result<(), Refusal> {
         let hosts = self.hosts_of(visit)?;
-        if is_signed_link(visit) {
+        if is_signed_link(visit) && !self.refuses_pages {
             return Ok(());
         }
         let header = |name: &str| visit.headers.get(name).map(|value| value.to_str().unwrap_or_default());

@@ -261,6 +261,9 @@ fn every_page_may_where_the_operator_says_so_and_none_at_the_inner_door() {
     assert_eq!(outcome(&inner, "POST /token\nHost: 127.0.0.1:1"), 200);
     assert_eq!(outcome(&inner, "POST /token\nHost: 127.0.0.1:1\nOrigin: http://127.0.0.1:1"), 403);
     assert_eq!(outcome(&inner, "GET /\nHost: 127.0.0.1:1\nSec-Fetch-Site: same-origin"), 403);
+    let link = "GET /recordings/a.mp4?expires=9&signature=x\nHost: 127.0.0.1:1";
+    assert_eq!(outcome(&inner, &format!("{link}\nSec-Fetch-Site: cross-site")), 403);
+    assert_eq!(outcome(&any, &format!("{link}\nSec-Fetch-Site: cross-site")), 200);
 }
 
 #[test]
