@@ -190,6 +190,16 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), K::ConnectionRefused | K::ConnectionAborted | K::ConnectionReset)
 }
 
+fn prepare(stream: &TcpStream, stalled: Duration) {
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(stalled)) {
+        tracing::debug!(%error, "readers that stop are not let go on this system");
+    }
+    // The second of two small messages does not wait for the first one to be acknowledged.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small messages are held back on this system");
+    }
+}
+
 async fn take(
     stream: TcpStream,
     peer: SocketAddr,
@@ -198,9 +208,7 @@ async fn take(
     port: Port,
     stop: CancellationToken,
 ) {
-    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(port.stalled)) {
-        tracing::debug!(%error, "readers that stop are not let go on this system");
-    }
+    prepare(&stream, port.stalled);
     let Ok(local) = stream.local_addr() else { return };
     let close = Arc::new(Notify::new());
     let client = front.client_at(peer.ip());
@@ -435,6 +443,17 @@ mod tests {
         let mut first = [0; 1024];
         assert!(reader.read(&mut first).await.unwrap() > 0);
         reader
+    }
+
+    #[tokio::test]
+    async fn a_connection_holds_no_small_message_back_and_knows_when_its_reader_has_stopped() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (_client, accepted) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (stream, _) = accepted.unwrap();
+        prepare(&stream, LIMIT);
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(LIMIT));
     }
 
     #[tokio::test]
