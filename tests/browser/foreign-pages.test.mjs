@@ -162,8 +162,16 @@ async function attack({ url, jwt, name, room }) {
 
 const asked = async (path) => (await fetch(server.url + path)).json();
 
-/** Nothing was changed by whatever pages sent blindly. */
+/** How many requests came as far as the door of what starts recordings. What comes blindly is turned away there, too, but not by the front. */
+async function starts(url) {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const counted = metrics.split('\n').filter((line) => line.startsWith('reelroom_http_requests_total') && line.includes('/recordings/start'));
+  return counted.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+/** Nothing was changed by whatever pages sent blindly, and none of it was looked at. */
 async function isUntouched() {
+  assert.equal(await starts(server.url), 0);
   const { recordings } = await asked('/recordings');
   assert.deepEqual(recordings.map((one) => [one.name, one.status]), [[NAME, 'complete']]);
   const rooms = await new RoomServiceClient(server.url, KEY, SECRET).listRooms([ROOM]);
@@ -197,6 +205,8 @@ for (const which of BROWSERS)
       'the list', 'the metrics', 'a recording', 'a link', 'a link as if by a link', 'a token', 'a deletion', 'a start', 'rooms', 'a deleted room',
       'recorders', 'a validation', 'a socket', 'a call',
     ]);
+    // The one with an answer, two blind ones, the form and the beacon.
+    assert.equal(await starts(open.url), 5);
     await page.close();
     await open.stop();
   });

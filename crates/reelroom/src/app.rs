@@ -124,10 +124,7 @@ impl App {
     }
 
     /// Serves until `shutdown`, then ends calls properly.
-    ///
-    /// # Errors
-    /// The listener fails.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let serving = TaskTracker::new();
         if let Some(inner) = self.inner {
@@ -157,7 +154,6 @@ impl App {
         serving.close();
         let _ = tokio::time::timeout(CLOSE_WITHIN, serving.wait()).await;
         tracing::info!("stopped");
-        Ok(())
     }
 }
 

@@ -73,7 +73,8 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         let shutdown = signals::shutdown()?;
         let app = App::load(config, role).await?;
         announce(&app)?;
-        app.run(shutdown).await
+        app.run(shutdown).await;
+        anyhow::Ok(())
     });
     // A task that still waits for a stuck disk is given up.
     runtime.shutdown_timeout(LEAVE_WITHIN);

@@ -271,7 +271,7 @@ fn too_long(request: &Request, form: Form) -> Option<(StatusCode, String)> {
     (length > most as u64).then(|| (StatusCode::PAYLOAD_TOO_LARGE, Trouble::TooLarge(most).to_string()))
 }
 
-/// What is still on its way is not listened to.
+/// The connection ends with the answer, and with what is read off of the body.
 fn troubled(form: Form, trouble: Trouble) -> Response {
     let status = match trouble {
         Trouble::Broken => StatusCode::BAD_REQUEST,

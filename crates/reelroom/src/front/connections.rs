@@ -232,16 +232,15 @@ impl Connections {
     }
 
     /// Closes those that have waited for too long.
-    pub(crate) fn sweep(&mut self, now: Instant) -> usize {
+    pub(crate) fn sweep(&mut self, now: Instant) {
         let is_late = |connection: &Connection| {
             let waited = now.saturating_duration_since(connection.since);
             connection.phase.bound().is_some_and(|bound| waited >= bound)
         };
         let late: Vec<_> = self.all.iter().filter(|(_, one)| is_late(one)).map(|(id, _)| *id).collect();
-        for id in &late {
-            self.close(*id);
+        for id in late {
+            self.close(id);
         }
-        late.len()
     }
 
     /// It counts no longer, though its socket is closed a moment later.
