@@ -36,7 +36,7 @@ limits! {
     pub const UNWANTED_WITHIN: Duration = Duration::from_secs(5);
     /// How long whoever is being sent something may take nothing of it; then the connection is closed.
     pub const STALLED_READER: Duration = Duration::from_secs(60);
-    /// Open files that are kept for recordings and stores, half of all where there are few: no connection is taken beyond. The setting
+    /// Open files that are kept for recordings and stores, half of all where there are few, besides a quarter for media over TCP: no connection is taken beyond. The setting
     /// `max_connections` bounds connections, `max_connections_per_address` those of one address: where none waits that could go, one more
     /// is answered 503 and closed.
     pub const RESERVED_FILES: usize = 4096;

@@ -27,6 +27,7 @@ macro_rules! limits {
 }
 
 pub mod asker;
+pub mod files;
 pub mod http;
 pub mod library;
 pub mod media;

@@ -33,7 +33,7 @@ limits! {
     pub const WAITING_OF_SESSION: usize = 1024;
     /// Data channels of a connection; with more it is closed.
     pub const DATA_CHANNELS: usize = 16;
-    /// TCP connections for media; a further one is closed at once. Where the system allows fewer open files than twice that, half of what it allows.
+    /// TCP connections for media; a further one is closed at once. Where the system allows fewer open files than four times that, a quarter of what it allows.
     pub const TCP_CONNECTIONS: usize = 4096;
     /// TCP connections for media of one address (an office behind a NAT that lets no UDP through has one); a further one is closed at once.
     pub const TCP_OF_ADDRESS: usize = 512;

@@ -15,6 +15,7 @@ use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
 use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, StoreConfig};
+use reelroom_limits::files::Files;
 use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
 use tokio::net::TcpListener;
@@ -235,9 +236,15 @@ fn machine_names() -> Vec<HostName> {
 /// How many may be connected: no more than leave recordings the files that they need.
 fn bounds(config: &Config) -> Bounds {
     let files = descriptors::most();
-    let reserved = RESERVED_FILES.min(files / 2);
-    let total = config.max_connections.min(files - reserved).max(1);
-    tracing::info!(open_files = files, reserved, connections = total, "open files are shared out");
+    let Files { reserved, media, connections } = Files::of(files);
+    let total = config.max_connections.min(connections).max(1);
+    tracing::info!(open_files = files, reserved, media, connections = total, "open files are shared out");
+    if reserved < 2 * INNER_CONNECTIONS {
+        tracing::warn!(
+            open_files = files,
+            "the system gives this program few open files: where many ask at once, recordings may find none"
+        );
+    }
     Bounds { total, of_an_address: config.max_connections_per_address }
 }
 

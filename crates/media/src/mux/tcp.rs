@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use reelroom_limits::files::Files;
 use reelroom_limits::media::{
     DATAGRAM_BYTES, TCP_CONNECTIONS, TCP_IDLE, TCP_NAMED_WITHIN, TCP_OF_ADDRESS, TCP_STALLED, TCP_UNNAMED,
     TCP_UNNAMED_OF_ADDRESS, TCP_WAITING_BYTES,
@@ -159,12 +160,10 @@ impl Connections {
     }
 }
 
-/// Half of the open files that the system allows stay for what else the program does.
+/// The other open files that the system allows stay for what else the program does.
 fn most() -> usize {
     let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    allowed.map_or(TCP_CONNECTIONS, |files| {
-        TCP_CONNECTIONS.min(usize::try_from(files / 2).unwrap_or(TCP_CONNECTIONS))
-    })
+    allowed.map_or(TCP_CONNECTIONS, |files| Files::of(usize::try_from(files).unwrap_or(usize::MAX)).media)
 }
 
 /// Accepts connections until `stop`.

@@ -28,6 +28,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use reelroom_limits::files::spare_sockets;
 use reelroom_limits::http::{HEAD_BYTES, HEADERS, RETRY_AFTER_S, STALLED_READER};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -47,9 +48,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const BREATHE: Duration = Duration::from_millis(100);
 /// An error that goes on is in the log this often.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// So many sockets may be open beyond those that are connected, half of them to tell that there is no room; others are closed without
-/// a word.
-const SPARE: usize = 128;
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 
 /// Everybody at a port.
@@ -64,7 +62,8 @@ struct Port {
 impl Port {
     fn new(bounds: Bounds, stalled: Duration) -> Self {
         let connections = Arc::new(Mutex::new(Connections::new(bounds)));
-        let spare = SPARE.min(bounds.total.div_ceil(2));
+        // Half of them to tell that there is no room; others are closed without a word.
+        let spare = spare_sockets(bounds.total);
         let sockets = Arc::new(Semaphore::new((bounds.total + spare).min(Semaphore::MAX_PERMITS)));
         Self { connections, sockets, telling: Arc::new(Semaphore::new(spare.div_ceil(2))), stalled }
     }
