@@ -112,7 +112,6 @@ async function attack({ url, jwt, name, room }) {
   await attempt('a link', () => read(`/recordings/${name}/url`));
   await attempt('a link as if by a link', () => read(`/recordings/${name}/url?expires=9999999999&signature=x`));
   await attempt('a token', () => read('/token', { method: 'POST', headers: json, body: JSON.stringify({ roomName: room, participantName: 'eve' }) }));
-  await attempt('a deletion', () => read(`/recordings/${name}`, { method: 'DELETE' }));
   await attempt('a start', () => read('/recordings/start', { method: 'POST', headers: json, body: JSON.stringify({ roomName: room }) }));
   const twirp = { method: 'POST', headers: { ...json, authorization: `Bearer ${jwt}` } };
   await attempt('rooms', () => read('/twirp/livekit.RoomService/ListRooms', { ...twirp, body: '{}' }));
@@ -146,6 +145,7 @@ async function attack({ url, jwt, name, room }) {
   await attempt('a picture', () => loads(new Image(), 'load', { src: `${url}/icon.svg` }));
   await attempt('a script', () => loads(document.createElement('script'), 'load', { src: `${url}/settings.json` }));
   await attempt('a style', () => loads(document.createElement('link'), 'load', { rel: 'stylesheet', href: `${url}/recordings` }));
+  await attempt('a deletion', () => read(`/recordings/${name}`, { method: 'DELETE' }));
   const socket = url.replace('http', 'ws');
   await attempt('a socket', () => new Promise((resolve, reject) => {
     const signalling = new WebSocket(`${socket}/rtc?access_token=${jwt}`);
@@ -202,8 +202,8 @@ for (const which of BROWSERS)
     const jwt = await tokenFor(OPEN.LIVEKIT_API_KEY, OPEN.LIVEKIT_API_SECRET);
     const got = await page.evaluate(attack, { url: open.url, jwt, name: NAME, room: ROOM });
     assert.deepEqual(got.map((line) => line.split(':')[0]), [
-      'the list', 'the metrics', 'a recording', 'a link', 'a link as if by a link', 'a token', 'a deletion', 'a start', 'rooms', 'a deleted room',
-      'recorders', 'a validation', 'a socket', 'a call',
+      'the list', 'the metrics', 'a recording', 'a link', 'a link as if by a link', 'a token', 'a start', 'rooms', 'a deleted room',
+      'recorders', 'a validation', 'a video', 'a picture', 'a deletion', 'a socket', 'a call',
     ]);
     // The one with an answer, two blind ones, the form and the beacon.
     assert.equal(await starts(open.url), 5);

@@ -48,6 +48,8 @@ pub struct Config {
     /// The origins, besides this server's own, whose pages may use it, such as "https://app.example.org", separated by commas in
     /// the environment. "http://localhost:*" are those of every port, "*" all there are: then tokens alone protect LiveKit's APIs, and
     /// nothing the recordings of whoever has access = "open". `reelroom media` on a loopback address welcomes localhost anyway.
+    /// An element that loads something from here in such a page (`<video src>`) needs the attribute `crossorigin` unless it is "*", or a
+    /// signed link.
     #[config(env = "ALLOWED_ORIGINS", parse_env = list_by_comma, default = [])]
     pub allowed_origins: Vec<AllowedOrigin>,
 

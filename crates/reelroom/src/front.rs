@@ -190,14 +190,15 @@ impl Front {
             let status = match refusal {
                 Refusal::NoHost => StatusCode::BAD_REQUEST,
                 Refusal::UnknownHost(_) => StatusCode::MISDIRECTED_REQUEST,
-                Refusal::ForeignPage(_) => StatusCode::FORBIDDEN,
+                Refusal::ForeignPage(_) | Refusal::NamelessPage => StatusCode::FORBIDDEN,
             };
             return Err(Box::new(form.refuse(status, &refusal.to_string())));
         }
         if let Some((status, text)) = too_long(request, form) {
             return Err(Box::new(form.refuse(status, &text)));
         }
-        Ok(if sites::is_signed_link(&visit) { "cross-origin" } else { "same-origin" })
+        let is_for_all = sites::is_signed_link(&visit) || self.shared.sites.welcomes_all();
+        Ok(if is_for_all { "cross-origin" } else { "same-origin" })
     }
 
     /// Whether an address is one of this machine's.

@@ -4,7 +4,7 @@
 //!   Host, X-Forwarded-Host ─► a name or an address that this server is reached by?       no: 421 (DNS rebinding)
 //!   Origin                 ─► of this server, or allowed?                                no: 403
 //!   no Origin              ─► Sec-Fetch-Site says that another site's page asks?         yes: 403, unless a person follows a link
-//!                          └► no browser, or this server's own page: tokens decide
+//!                          └► no browser, this server's own page, or all are allowed: tokens decide
 //! ```
 //!
 //! # Invariants
@@ -234,6 +234,12 @@ pub(crate) enum Refusal {
         "pages of {0} may not use this server: the setting allowed_origins (ALLOWED_ORIGINS) has the pages that may"
     )]
     ForeignPage(String),
+    /// 403: of what elements of a page load, browsers say no more than that.
+    #[error(
+        "a page of another site, which does not say which, may not load this: in a page that is allowed (the setting allowed_origins, \
+         ALLOWED_ORIGINS) the element that loads it needs the attribute crossorigin, or a signed link"
+    )]
+    NamelessPage,
 }
 
 impl Sites {
@@ -254,13 +260,13 @@ impl Sites {
                 Some("same-origin") if !self.refuses_pages => Ok(()),
                 // A person follows a link, or opens one from a mail; the page that has it sees nothing of what comes.
                 Some(_) if is_opened(visit) && !self.refuses_pages => Ok(()),
-                Some(_) => Err(foreign("another site")),
+                Some(_) if self.welcomes_all() => Ok(()),
+                Some(_) => Err(Refusal::NamelessPage),
             };
         };
         let Some(origin) = Origin::parse(text) else {
-            let is_any = self.origins.contains(&AllowedOrigin::Any);
             // "null": a sandboxed frame, a file, a redirect.
-            return if is_any { Ok(()) } else { Err(foreign(&format!("the origin {text:?}"))) };
+            return if self.welcomes_all() { Ok(()) } else { Err(foreign(&format!("the origin {text:?}"))) };
         };
         let is_own = match site {
             // A proxy in front may have changed Host, not who asks.
@@ -276,6 +282,11 @@ impl Sites {
             || (self.welcomes_local_pages && is_local(&origin))
             || self.origins.iter().any(|allowed| allowed.allows(&origin));
         if is_welcome { Ok(()) } else { Err(foreign(&origin.to_string())) }
+    }
+
+    /// Whether all pages there are may use it.
+    pub(crate) fn welcomes_all(&self) -> bool {
+        self.origins.contains(&AllowedOrigin::Any)
     }
 
     /// All names that a request says it came by, each of which has to be one of this server.

@@ -47,7 +47,7 @@ fn outcome(sites: &Sites, request: &str) -> u16 {
         Ok(()) => 200,
         Err(Refusal::NoHost) => 400,
         Err(Refusal::UnknownHost(_)) => 421,
-        Err(Refusal::ForeignPage(_)) => 403,
+        Err(Refusal::ForeignPage(_) | Refusal::NamelessPage) => 403,
     }
 }
 
@@ -256,6 +256,14 @@ fn every_page_may_where_the_operator_says_so_and_none_at_the_inner_door() {
     let any = Sites { origins: vec![AllowedOrigin::Any], ..Sites::default() };
     assert_eq!(outcome(&any, "POST /token\nHost: localhost\nOrigin: null"), 200);
     assert_eq!(outcome(&any, "POST /token\nHost: localhost\nOrigin: https://evil.example"), 200);
+    let video = "GET /recordings/a.mp4\nHost: localhost\nSec-Fetch-Site: cross-site\nSec-Fetch-Dest: video";
+    assert_eq!(outcome(&any, video), 200);
+    assert_eq!(outcome(&everything(), video), 403);
+    assert_eq!(
+        outcome(&everything(), &format!("{video}\nOrigin: https://app.example.org")),
+        200,
+        "crossorigin"
+    );
     assert_eq!(outcome(&any, "POST /token\nHost: evil.example\nOrigin: https://evil.example"), 421);
     let inner = Sites { refuses_pages: true, ..Sites::default() };
     assert_eq!(outcome(&inner, "POST /token\nHost: 127.0.0.1:1"), 200);
@@ -313,4 +321,6 @@ fn a_refusal_says_which_setting_allows_it() {
         page.contains("pages of https://evil.example may not") && page.contains("ALLOWED_ORIGINS"),
         "{page}"
     );
+    let video = told("GET /recordings/a.mp4\nHost: localhost\nSec-Fetch-Site: same-site");
+    assert!(video.contains("ALLOWED_ORIGINS") && video.contains("crossorigin"), "{video}");
 }
