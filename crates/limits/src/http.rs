@@ -10,7 +10,8 @@ limits! {
     /// Bytes of the body of a call of LiveKit's APIs (Twirp); a larger one is answered 413.
     pub const TWIRP_BODY_BYTES: usize = 1024 * 1024;
     /// Bytes of a request's line and headers; more are answered 431 and the connection is closed. A token in the query of `/rtc` may have
-    /// metadata and attributes in it, and no URL is longer than 64 KiB.
+    /// metadata and attributes in it, and no URL is longer than 64 KiB (414). These refusals, that of too many headers and that of what
+    /// is no HTTP (400) come before anybody knows what is asked for, and have no text.
     pub const HEAD_BYTES: usize = 80 * 1024;
     /// Bytes of the heads of all requests that are being read or worked on, without the first 8 KiB of each: a connection that brings
     /// one more is closed.

@@ -514,6 +514,14 @@ mod tests {
         assert!(told(address, many.as_bytes()).await.starts_with("HTTP/1.1 431"));
         let large = format!("GET /a{ASK}a: {}\r\n\r\n", "b".repeat(HEAD_BYTES + 1));
         assert!(told(address, large.as_bytes()).await.starts_with("HTTP/1.1 431"));
+        let longest = format!("GET /{}{ASK}\r\n", "a".repeat(70_000));
+        for (head, status) in [(longest.as_str(), 414), ("nonsense\r\n\r\n", 400)] {
+            let answer = told(address, head.as_bytes()).await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.ends_with("\r\n\r\n"),
+                "{answer}"
+            );
+        }
         let long = format!("GET /{}{ASK}Connection: close\r\n\r\n", "a".repeat(20_000));
         let answer = told(address, long.as_bytes()).await;
         assert!(
