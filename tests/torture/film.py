@@ -47,8 +47,12 @@ class Found:
     missing_s: float = 0.0
 
 
+# Two hours decode within it, beside others.
+LONGEST_LOOK_S = 1800
+
+
 def run(*command):
-    done = subprocess.run(command, capture_output=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, timeout=LONGEST_LOOK_S)
     if done.returncode != 0 or done.stderr.strip():
         raise Unplayable(f"{command[0]} ({done.returncode}): {done.stderr.decode(errors='replace')[:600]}")
     return done.stdout
