@@ -1,0 +1,47 @@
+//! How the database came to be what it is: its steps, in order. `user_version` says how many of them a file has behind it.
+//!
+//! # Invariants
+//!
+//! - A step that was released stays as it is for ever: what is to change is a new one at the end.
+//! - A step and the number that says it was taken are one transaction.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Each is some SQL statements. Times are Unix milliseconds; paths are bytes.
+pub(crate) const STEPS: &[&str] = &[
+    // 1: what the library knows beyond the store.
+    "
+    CREATE TABLE waiting_uploads (
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, size INTEGER NOT NULL, attempts INTEGER NOT NULL,
+        last_error TEXT, failing_since_ms INTEGER, next_try_at_ms INTEGER, about BLOB
+    ) STRICT;
+    CREATE TABLE multipart_uploads (
+        place TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (place, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE discarded_uploads (
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, is_clean INTEGER NOT NULL, size INTEGER, id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE dismissed_recordings (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE recordings_alone (
+        key TEXT PRIMARY KEY, is_failed INTEGER NOT NULL, about BLOB NOT NULL
+    ) STRICT;
+    ",
+];
+
+/// How many steps a file has behind it.
+pub(crate) fn taken(connection: &Connection) -> rusqlite::Result<usize> {
+    let taken: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // What no version writes is as good as one that none of ours knows.
+    Ok(usize::try_from(taken).unwrap_or(usize::MAX))
+}
+
+/// Takes those of `steps` that are still to be taken.
+pub(crate) fn take(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    for (number, step) in (1..).zip(steps).skip(taken(connection)?) {
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        change.execute_batch(step)?;
+        change.pragma_update(None, "user_version", number)?;
+        change.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::files::beside;
+use crate::steps::STEPS;
+
+struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.path("truth.db")
+    }
+
+    fn open(&self) -> Result<Truth, TruthError> {
+        Truth::open(&self.file())
+    }
+
+    /// Name and content of every file.
+    fn all(&self) -> Vec<(String, Vec<u8>)> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut all: Vec<_> = entries
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+            // An index of the log, which whoever opens it may make anew.
+            .filter(|(name, _)| !name.ends_with("-shm"))
+            .collect();
+        all.sort();
+        all
+    }
+
+    /// Refused, and left as it was.
+    fn refusal(&self) -> String {
+        let before = self.all();
+        let error = self.open().map(drop).unwrap_err().to_string();
+        assert!(self.all() == before, "{error}: a file was changed");
+        error
+    }
+}
+
+fn waiting(key: &str) -> Waiting {
+    Waiting {
+        key: key.into(),
+        file: "/data/composed/a.mp4".into(),
+        size: 5,
+        attempts: 1,
+        ..Waiting::default()
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_again_and_nobody_else_reads_it() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    let full = Waiting {
+        last_error: Some("refused".into()),
+        failing_since_ms: Some(1),
+        next_try_at_ms: Some(2),
+        about: Some(vec![7; 9]),
+        ..waiting("a")
+    };
+    truth.keep_waiting(full.clone()).await.unwrap();
+    truth.keep_waiting(waiting("b")).await.unwrap();
+    truth.discard("b", &waiting("b").file, Some(5), "EG_b").await.unwrap();
+    truth.add_multipart("store", "c", "id").await.unwrap();
+    truth.dismiss("d", "EG_d").await.unwrap();
+    let alone = |key: &str, is_failed| Alone { key: key.into(), is_failed, about: key.into() };
+    truth.keep_alone(alone("e", false)).await.unwrap();
+    truth.keep_alone(alone("f", true)).await.unwrap();
+    for name in ["truth.db", "truth.db-wal", "truth.db-shm"] {
+        assert_eq!(fs::metadata(house.path(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    drop(truth);
+
+    let truth = house.open().unwrap();
+    assert_eq!(truth.waiting().unwrap(), [full]);
+    let gone = truth.discarded().unwrap();
+    assert_eq!((gone[0].key.as_str(), gone[0].id.as_str(), gone[0].is_clean), ("b", "EG_b", false));
+    assert!(truth.is_discarded("b", &gone[0].file).await.unwrap());
+    assert_eq!(truth.multiparts("store").await.unwrap().len(), 1);
+    assert!(truth.multiparts("backup").await.unwrap().is_empty());
+    assert!(truth.is_dismissed("EG_d").await.unwrap() && !truth.is_dismissed("EG_e").await.unwrap());
+    assert_eq!(truth.alone("e").await.unwrap().as_deref(), Some(&b"e"[..]));
+    assert_eq!(truth.alone("f").await.unwrap(), None, "there is no file of it");
+    assert_eq!(truth.failed_alone().unwrap(), [alone("f", true)]);
+
+    truth.stored("a", Some(b"alone".to_vec())).await.unwrap();
+    assert!(truth.waiting().unwrap().is_empty());
+    truth.stored("a", None).await.unwrap();
+    assert_eq!(truth.alone("a").await.unwrap(), None);
+    truth.discarded_is_clean("b").await.unwrap();
+    assert!(truth.unclean().await.unwrap().is_empty());
+    truth.forget_discarded_without(|_| true).unwrap();
+    assert_eq!(truth.discarded().unwrap().len(), 1);
+    truth.forget_discarded_without(|_| false).unwrap();
+    assert!(truth.discarded().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_answered_is_synced_and_what_cannot_be_written_changes_nothing() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    truth.keep_waiting(waiting("a")).await.unwrap();
+    let pragma = |name: &str| -> i64 {
+        let writer = truth.connections.writer.lock().unwrap();
+        writer.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+    };
+    assert_eq!((pragma("synchronous"), pragma("foreign_keys")), (2, 1));
+    // As on a full disk.
+    let pages = pragma("page_count");
+    let set = |most: i64| {
+        let writer = truth.connections.writer.lock().unwrap();
+        writer.pragma_update_and_check(None, "max_page_count", most, |row| row.get::<_, i64>(0)).unwrap();
+    };
+    set(pages);
+    let large = Waiting { about: Some(vec![1; 100_000]), ..waiting("b") };
+    let error = truth.keep_waiting(large.clone()).await.unwrap_err();
+    assert!(matches!(&error, TruthError::Failed(reason) if reason.contains("full")), "{error}");
+    let older = Older { dismissed: vec!["EG_1".into()], waiting: vec![large.clone()], ..Older::default() };
+    assert!(truth.take_over(&older).is_err());
+    assert_eq!(truth.waiting().unwrap(), [waiting("a")]);
+    set(pages + 1000);
+    truth.keep_waiting(large).await.unwrap();
+    assert_eq!(truth.waiting().unwrap().len(), 2);
+    assert!(!truth.is_dismissed("EG_1").await.unwrap());
+}
+
+#[tokio::test]
+async fn taking_over_what_was_taken_over_changes_nothing() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    let gone =
+        Discarded { key: "b".into(), file: "/b".into(), is_clean: true, size: None, id: String::new() };
+    let older = Older {
+        waiting: vec![waiting("a")],
+        discarded: vec![gone],
+        dismissed: vec!["EG_1".into()],
+        multiparts: vec![Multipart { place: "store".into(), key: "c".into(), id: "id".into() }],
+        alone: vec![Alone { key: "d".into(), is_failed: true, about: vec![1] }],
+    };
+    for _ in 0..2 {
+        truth.take_over(&older).unwrap();
+        assert_eq!(truth.waiting().unwrap(), older.waiting);
+        assert_eq!(truth.discarded().unwrap(), older.discarded);
+        assert_eq!(truth.multiparts("store").await.unwrap(), older.multiparts);
+        assert_eq!(truth.failed_alone().unwrap(), older.alone);
+        assert!(truth.is_dismissed("EG_1").await.unwrap());
+    }
+}
+
+#[test]
+fn steps_are_taken_one_after_the_other_each_wholly_or_not_at_all() {
+    let mut db = Connection::open_in_memory().unwrap();
+    let two =
+        ["CREATE TABLE a (x INTEGER) STRICT;", "INSERT INTO a VALUES (1); ALTER TABLE a ADD COLUMN y TEXT;"];
+    steps::take(&mut db, &two[..1]).unwrap();
+    assert_eq!(steps::taken(&db).unwrap(), 1);
+    let broken = [two[0], "INSERT INTO a VALUES (1); INSERT INTO nowhere VALUES (1);"];
+    assert!(steps::take(&mut db, &broken).is_err());
+    let count =
+        |db: &Connection| db.query_row("SELECT count(*) FROM a", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((steps::taken(&db).unwrap(), count(&db)), (1, 0));
+    for _ in 0..2 {
+        steps::take(&mut db, &two).unwrap();
+        assert_eq!((steps::taken(&db).unwrap(), count(&db)), (2, 1));
+    }
+}
+
+#[test]
+fn a_newer_database_is_refused_and_left_as_it_is() {
+    let house = House::new();
+    drop(house.open().unwrap());
+    let newer = Connection::open(house.file()).unwrap();
+    newer.execute_batch("CREATE TABLE rooms (id TEXT); INSERT INTO rooms VALUES ('a');").unwrap();
+    newer.pragma_update(None, "user_version", STEPS.len() as i64 + 1).unwrap();
+    // With its log, as a killed program leaves it.
+    newer.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    drop(newer);
+    assert!(fs::metadata(house.path("truth.db-wal")).unwrap().len() > 0);
+    for _ in 0..2 {
+        let refusal = house.refusal();
+        assert!(refusal.contains("newer version") && refusal.contains("start that version"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_left_as_it_is() {
+    let house = House::new();
+    let whole = {
+        let truth = house.open().unwrap();
+        let older =
+            Older { dismissed: (0..2000).map(|number| format!("EG_{number}")).collect(), ..Older::default() };
+        truth.take_over(&older).unwrap();
+        drop(truth);
+        fs::read(house.file()).unwrap()
+    };
+    let pages = whole.len() / 4096;
+    assert!(pages > 10);
+    let mut torn = whole.clone();
+    torn[5 * 4096..(pages - 1) * 4096].fill(0xa5);
+    let not_ours = {
+        let file = house.path("other.db");
+        Connection::open(&file).unwrap().execute_batch("CREATE TABLE a (x INTEGER);").unwrap();
+        fs::read(file).unwrap()
+    };
+    for (what, bytes) in [
+        ("empty", Vec::new()),
+        ("no database", vec![7; 10_000]),
+        ("cut in the header", whole[..50].to_vec()),
+        ("cut", whole[..whole.len() / 2].to_vec()),
+        ("torn", torn),
+        ("another program's", not_ours),
+    ] {
+        fs::write(house.file(), bytes).unwrap();
+        for _ in 0..2 {
+            let refusal = house.refusal();
+            assert!(refusal.contains("truth.db is damaged and was left as it is"), "{what}: {refusal}");
+            assert!(
+                refusal.contains("reelroom backup") && refusal.contains("move it aside"),
+                "{what}: {refusal}"
+            );
+        }
+    }
+    fs::write(house.file(), whole).unwrap();
+    assert!(house.open().is_ok());
+}
+
+#[test]
+fn a_log_is_played_into_no_other_database() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    backup(&house.file(), &house.path("copy.db")).unwrap();
+    truth.take_over(&Older { dismissed: vec!["EG_1".into()], ..Older::default() }).unwrap();
+    let log = fs::read(house.path("truth.db-wal")).unwrap();
+    drop(truth);
+    // The copy takes the place of a database whose program was killed.
+    fs::rename(house.path("copy.db"), house.file()).unwrap();
+    fs::write(house.path("truth.db-wal"), &log).unwrap();
+    assert!(house.refusal().contains("the -wal file beside it is of another"));
+    fs::remove_file(house.file()).unwrap();
+    assert!(house.refusal().contains("it is not there"));
+    fs::write(house.file(), "").unwrap();
+    assert!(house.refusal().contains("it is empty"));
+    fs::remove_file(house.file()).unwrap();
+    fs::remove_file(house.path("truth.db-wal")).unwrap();
+    assert!(house.open().is_ok(), "who moves all of it aside begins anew");
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_and_what_a_killed_start_left_is_no_hindrance() {
+    let house = House::new();
+    fs::write(house.path("truth.db.new"), "half of it").unwrap();
+    drop(house.open().unwrap());
+    assert_eq!(house.all().len(), 1, "{:?}", house.all().iter().map(|(name, _)| name).collect::<Vec<_>>());
+    let error = Truth::open(&house.path("nowhere/truth.db")).map(drop).unwrap_err();
+    assert!(matches!(error, TruthError::Unusable { .. }), "{error}");
+    fs::create_dir(house.path("folder")).unwrap();
+    let error = Truth::open(&house.path("folder")).map(drop).unwrap_err();
+    assert!(matches!(error, TruthError::Unusable { .. }), "{error}");
+    // A copy that was put in its place is closed to others too.
+    fs::set_permissions(house.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    drop(house.open().unwrap());
+    assert_eq!(fs::metadata(house.file()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_copy_has_all_that_was_answered_and_takes_the_databases_place() {
+    let house = House::new();
+    let copy = house.path("copy.db");
+    assert!(matches!(backup(&house.file(), &copy), Err(TruthError::Missing(_))));
+    let truth = house.open().unwrap();
+    truth.keep_waiting(waiting("a")).await.unwrap();
+    backup(&house.file(), &copy).unwrap();
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    truth.forget_waiting("a").await.unwrap();
+    drop(truth);
+
+    fs::rename(&copy, house.file()).unwrap();
+    assert_eq!(house.open().unwrap().waiting().unwrap(), [waiting("a")]);
+}
+
+#[tokio::test]
+async fn a_copy_replaces_nothing_and_one_that_fails_leaves_nothing() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    truth.keep_waiting(waiting("a")).await.unwrap();
+    let copy = house.path("copy.db");
+    fs::write(&copy, "somebody's").unwrap();
+    let before = house.all();
+    let error = backup(&house.file(), &copy).unwrap_err();
+    assert!(matches!(error, TruthError::Exists(_)), "{error}");
+    assert!(matches!(backup(&house.file(), &house.file()), Err(TruthError::Exists(_))));
+    let error = backup(&house.file(), &house.path("nowhere/copy.db")).unwrap_err();
+    assert!(matches!(error, TruthError::NotCopied { .. }), "{error}");
+    let error = backup(&copy, &house.path("copy of a copy.db")).unwrap_err();
+    assert!(matches!(error, TruthError::Damaged { .. }), "{error}");
+    assert!(house.all() == before);
+    drop(truth);
+
+    let mut torn = fs::read(house.file()).unwrap();
+    let from = 4096;
+    torn[from..].fill(0xa5);
+    fs::write(house.file(), torn).unwrap();
+    assert!(!beside(&house.file(), "-wal").exists());
+    let error = backup(&house.file(), &house.path("copy of a torn one.db")).unwrap_err();
+    assert!(matches!(error, TruthError::Damaged { .. }), "{error}");
+    assert!(!house.path("copy of a torn one.db").exists());
+    assert_eq!(house.all().len(), 2);
+}

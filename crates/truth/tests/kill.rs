@@ -1,0 +1,197 @@
+//! A program that is killed while it writes has written what it was answered, and nothing by halves.
+//!
+//! The child is this test program itself, told by an environment variable to write without end and to print what was answered. It is
+//! killed for real, after waits drawn from a fixed seed; all children write to the same database.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use reelroom_truth::{Alone, Truth, TruthError, Waiting, backup};
+
+const CHILD: &str = "REELROOM_TRUTH_KILL_CHILD";
+const SEED: u64 = 0x5EED_0012;
+const ROUNDS: u64 = 10;
+/// Of the numbers of one round.
+const MANY: u64 = 1_000_000;
+
+fn key(number: u64) -> String {
+    format!("recordings/{number}.mp4")
+}
+
+fn waiting(number: u64) -> Waiting {
+    let about = vec![number as u8; (number % 7 * 900) as usize];
+    Waiting { key: key(number), file: key(number).into(), about: Some(about), ..Waiting::default() }
+}
+
+/// Each recording waits, and then it is stored, deleted, deleted before it is stored, or uploaded in parts.
+async fn write_forever(folder: &Path, first: u64) -> Result<(), TruthError> {
+    let truth = Truth::open(&folder.join("truth.db"))?;
+    let answered = |what: &str, number: u64| {
+        let mut out = std::io::stdout();
+        writeln!(out, "answered {what} {number}").unwrap();
+        out.flush().unwrap();
+    };
+    for number in first.. {
+        let (key, id) = (key(number), format!("EG_{number}"));
+        truth.keep_waiting(waiting(number)).await?;
+        answered("waits", number);
+        match number % 4 {
+            0 => truth.stored(&key, Some(id.into())).await?,
+            1 => truth.discard(&key, Path::new(&key), None, &id).await?,
+            2 => truth.add_multipart("store", &key, &id).await?,
+            _ => {
+                truth
+                    .keep_alone(Alone { key: key.clone(), is_failed: true, about: id.clone().into() })
+                    .await?;
+                answered("failed", number);
+                truth.dismiss(&key, &id).await?;
+            }
+        }
+        answered("done", number);
+    }
+    Ok(())
+}
+
+/// What became of each number.
+#[derive(Clone, Copy, Default)]
+struct Answered {
+    waits: bool,
+    failed: bool,
+    done: bool,
+}
+
+/// Nothing stands there by halves, and nothing is missing of what was answered.
+async fn check(truth: &Truth, answered: &BTreeMap<u64, Answered>, numbers: impl Iterator<Item = u64>) {
+    let waits: HashSet<String> = truth.waiting().unwrap().into_iter().map(|one| one.key).collect();
+    let discarded: HashSet<String> = truth.discarded().unwrap().into_iter().map(|one| one.key).collect();
+    let failed: HashSet<String> = truth.failed_alone().unwrap().into_iter().map(|one| one.key).collect();
+    let parts = truth.multiparts("store").await.unwrap();
+    let parts: HashSet<String> = parts.into_iter().map(|one| one.key).collect();
+    for number in numbers {
+        let key = key(number);
+        let was = answered.get(&number).copied().unwrap_or_default();
+        let alone = truth.alone(&key).await.unwrap().is_some();
+        let dismissed = truth.is_dismissed(&format!("EG_{number}")).await.unwrap();
+        let (waits, discarded, failed) =
+            (waits.contains(&key), discarded.contains(&key), failed.contains(&key));
+        let parts = parts.contains(&key);
+        // The one thing that it comes to, and whether it is one with the end of waiting.
+        let (done, ends_waiting) = match number % 4 {
+            0 => (alone, true),
+            1 => (discarded, true),
+            2 => (parts, false),
+            _ => (dismissed, false),
+        };
+        let told = format!("{number}: {waits} {alone} {discarded} {failed} {parts} {dismissed}");
+        assert_eq!(
+            [alone, discarded, parts, dismissed].iter().filter(|is| **is).count(),
+            usize::from(done),
+            "{told}"
+        );
+        assert!(done || !was.done, "{told}: it was answered");
+        assert!(waits || !was.waits || (done && ends_waiting), "{told}: it was answered");
+        assert!(!(waits && done && ends_waiting), "{told}: both");
+        assert!(!(failed && dismissed), "{told}: both");
+        assert!(failed || !was.failed || dismissed, "{told}: it was answered");
+    }
+}
+
+fn run(folder: &Path, first: u64) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_killed_program_has_written_what_it_was_answered", "--nocapture"])
+        .env(CHILD, format!("{first} {}", folder.display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Ends the child's life, and tells what it was answered.
+fn kill(mut child: std::process::Child, wait: Duration) -> BTreeMap<u64, Answered> {
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let reading = std::thread::spawn(move || {
+        let mut all: BTreeMap<u64, Answered> = BTreeMap::new();
+        // The test harness writes what it likes before it.
+        for line in stdout.lines().map_while(Result::ok) {
+            let Some((_, line)) = line.split_once("answered ") else { continue };
+            let Some((what, number)) = line.split_once(' ') else { continue };
+            let one = all.entry(number.parse().unwrap()).or_default();
+            match what {
+                "waits" => one.waits = true,
+                "failed" => one.failed = true,
+                _ => one.done = true,
+            }
+        }
+        all
+    });
+    std::thread::sleep(wait);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reading.join().unwrap()
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+#[tokio::test]
+async fn a_killed_program_has_written_what_it_was_answered() {
+    if let Some(child) = std::env::var_os(CHILD) {
+        let child = child.into_string().unwrap();
+        let (first, folder) = child.split_once(' ').unwrap();
+        write_forever(Path::new(folder), first.parse().unwrap()).await.unwrap();
+        return;
+    }
+    let mut random = Random(SEED);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("truth.db");
+    let mut answered = BTreeMap::new();
+    for round in 1..=ROUNDS {
+        let child = run(folder.path(), round * MANY);
+        let wait = Duration::from_millis(100 + random.below(700));
+        let copying = std::thread::spawn({
+            let (file, copy) = (file.clone(), folder.path().join(format!("copy {round}.db")));
+            move || {
+                std::thread::sleep(wait / 2);
+                backup(&file, &copy).map(|()| copy)
+            }
+        });
+        answered.append(&mut kill(child, wait));
+        let known = || answered.keys().copied().flat_map(|number| [number, number + 1]);
+        let truth = Truth::open(&file).unwrap();
+        check(&truth, &answered, known()).await;
+        match copying.join().unwrap() {
+            Ok(copy) => {
+                // It is of some moment: nothing of it is by halves.
+                check(&Truth::open(&copy).unwrap(), &BTreeMap::new(), known()).await;
+            }
+            Err(TruthError::Missing(_)) if round == 1 => {}
+            Err(error) => panic!("round {round}: {error}"),
+        }
+        println!("round {round}: killed after {wait:?}, {} recordings so far", answered.len());
+    }
+    assert!(answered.len() > 100, "only {} were written", answered.len());
+}
+
+#[tokio::test]
+async fn a_program_that_is_killed_at_its_first_start_leaves_no_half_of_a_database() {
+    let mut random = Random(SEED);
+    let mut made = 0;
+    for round in 1..=20 {
+        let folder = tempfile::tempdir().unwrap();
+        let answered = kill(run(folder.path(), MANY), Duration::from_micros(random.below(60_000)));
+        made += u32::from(folder.path().join("truth.db").exists());
+        let truth = Truth::open(&folder.path().join("truth.db")).unwrap();
+        check(&truth, &answered, MANY..MANY + 100).await;
+        println!("round {round}: {} recordings, {made} databases so far", answered.len());
+    }
+}
