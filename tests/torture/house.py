@@ -24,6 +24,7 @@ READY_S = 30
 BELONGS = [
     r"lock",
     r"index\.db(-wal|-shm)?",
+    r"truth\.db(-wal|-shm)?",
     r"secrets\.json",
     r"gstreamer-registry\.bin",
     r"takes|composed|kept|egress|recordings|store",

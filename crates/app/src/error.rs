@@ -140,6 +140,7 @@ impl From<LibraryError> for ApiError {
             LibraryError::BadCursor | LibraryError::LongSearch(_) => Self::BadRequest(error.to_string()),
             LibraryError::Busy
             | LibraryError::Index(_)
+            | LibraryError::Truth(_)
             | LibraryError::Store(_)
             | LibraryError::Unreadable { .. }
             | LibraryError::Incomplete { .. }

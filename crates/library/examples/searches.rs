@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use reelroom_library::{Library, LibraryConfig, LibraryError, Limits, LinkKey, ListQuery, StoreConfig};
+use reelroom_truth::Truth;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -20,6 +21,7 @@ async fn main() -> Result<(), Failure> {
         store: StoreConfig::folder(folder.path().join("store")),
         prefix: "recordings/".into(),
         index: index.clone(),
+        truth: Truth::open(&folder.path().join("truth.db"))?,
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::from_secs(3600),
         limits: Limits::default(),

@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use reelroom_library::{
     Library, LibraryConfig, Limits, LinkKey, ListQuery, Publication, S3Config, StoreConfig,
 };
+use reelroom_truth::Truth;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -94,6 +95,7 @@ fn open(index: &Path) -> Result<Library, Failure> {
         store: StoreConfig::S3(config),
         prefix: PREFIX.into(),
         index: index.to_owned(),
+        truth: Truth::open(&index.with_file_name("truth.db"))?,
         link_key: LinkKey::new([0; 32]),
         refresh_every: Duration::from_secs(30),
         limits: Limits::default(),

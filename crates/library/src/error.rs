@@ -21,6 +21,9 @@ pub enum LibraryError {
     /// The index cannot be read or written: look at the data folder's disk.
     #[error("the index of recordings fails: {0}")]
     Index(String),
+    /// What only the data folder knows cannot be read or written: look at its disk.
+    #[error(transparent)]
+    Truth(#[from] reelroom_truth::TruthError),
     /// The store does not do what it should: look at it, and try again.
     #[error("the store of recordings fails: {0}")]
     Store(String),

@@ -6,11 +6,10 @@
 //! - What is being recorded is known only as long as the program runs: such rows are forgotten when the index is opened.
 //! - Lists and searches read by connections of their own: nobody who lists waits for whoever searches or writes, and searches wait in a
 //!   queue of bounded length.
-//! - What waits to be stored, or does not any more because it was deleted, and which uploads are under way, is known nowhere
-//!   else: these tables outlive the others.
+//! - Nothing is known here alone: what the store cannot tell again stands in the truth, and is put into the index from there.
 
+mod older;
 mod readers;
-mod waiting;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,8 +22,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 use crate::error::LibraryError;
 use crate::query::{ListQuery, Page, Position, SortKey, Value};
 use crate::recording::{Recording, Status};
+pub(crate) use older::take_over;
+#[cfg(test)]
+pub(crate) use older::tests::OLDER_TABLES;
 use readers::{Readers, blocking};
-pub(crate) use waiting::Discarded;
 
 /// Pages of the list that are read at once.
 const LISTS_AT_ONCE: usize = 2;
@@ -49,17 +50,6 @@ const SCHEMA: &str = "
     CREATE INDEX by_room_id ON recordings (room_id, started_at_ms, name);
     CREATE INDEX by_id ON recordings (id);
     CREATE INDEX by_status ON recordings (status, started_at_ms, name);
-    CREATE TABLE IF NOT EXISTS dismissed (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS outbox (
-        key TEXT PRIMARY KEY, file BLOB NOT NULL, size INTEGER NOT NULL, attempts INTEGER NOT NULL,
-        last_error TEXT, failing_since_ms INTEGER, next_try_at_ms INTEGER
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS discarded (
-        key TEXT PRIMARY KEY, file BLOB NOT NULL, is_clean INTEGER NOT NULL, size INTEGER, id TEXT NOT NULL DEFAULT ''
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS multipart_uploads (
-        place TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (place, id)
-    ) STRICT, WITHOUT ROWID;
 ";
 
 const COLUMNS: &str = "name, id, room_name, room_id, started_at_ms, status, duration_ms, size, progress, error, \
@@ -94,11 +84,7 @@ impl Index {
             Ok(connection) => connection,
             Err(error) if is_damaged(&error) => {
                 tracing::warn!(%error, file = %file.display(), "the index is damaged and is made again from the store");
-                for suffix in ["", "-wal", "-shm"] {
-                    let mut name = file.as_os_str().to_owned();
-                    name.push(suffix);
-                    let _ = std::fs::remove_file(name);
-                }
+                throw_away(file);
                 open(file).map_err(index_error)?
             }
             Err(error) => return Err(index_error(error)),
@@ -136,7 +122,31 @@ impl Index {
         self.run(move |db| put(db, &recording, &source, generation)).await
     }
 
-    /// Notes what is not in the store: unless it is there already, or was dismissed.
+    /// Puts rows back that an index which was deleted had. What stands in the index already is newer.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub(crate) fn put_back(&self, recordings: &[Recording]) -> Result<(), LibraryError> {
+        let mut db = self.connection.lock().expect("no code panics while it holds the index");
+        let put_back = |db: &mut Connection| {
+            let change = db.transaction()?;
+            for recording in recordings {
+                let is_failed = recording.status == Status::Failed;
+                let is_known = change
+                    .prepare_cached(
+                        "SELECT 1 FROM recordings WHERE name = ?1 OR (?3 AND id = ?2 AND status = 'complete')",
+                    )?
+                    .exists(params![recording.name, recording.id, is_failed])?;
+                if !is_known {
+                    put(&change, recording, "", 0)?;
+                }
+            }
+            change.commit()
+        };
+        put_back(&mut db).map_err(index_error)
+    }
+
+    /// Notes what is not in the store, unless it is there already.
     pub(crate) async fn note(
         &self,
         recording: Recording,
@@ -149,10 +159,7 @@ impl Index {
                 .prepare_cached("SELECT status FROM recordings WHERE name = ?1 OR id = ?2 ORDER BY status = 'complete' DESC")?
                 .query_row(params![recording.name, recording.id], |row| row.get(0))
                 .optional()?;
-            let dismissed = change
-                .prepare_cached("SELECT 1 FROM dismissed WHERE id = ?1")?
-                .exists(params![recording.id])?;
-            if dismissed || known.as_deref() == Some(Status::Complete.as_str()) {
+            if known.as_deref() == Some(Status::Complete.as_str()) {
                 return Ok(false);
             }
             supersede(&change, &recording)?;
@@ -244,14 +251,6 @@ impl Index {
             )
         })
         .await?;
-        Ok(())
-    }
-
-    /// It was deleted by somebody, and is not to come back.
-    pub(crate) async fn dismiss(&self, id: &str) -> Result<(), LibraryError> {
-        let id = id.to_owned();
-        self.run(move |db| db.execute("INSERT OR IGNORE INTO dismissed (id) VALUES (?1)", params![id]))
-            .await?;
         Ok(())
     }
 
@@ -464,21 +463,17 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
         connection.execute_batch(SCHEMA)?;
         connection.pragma_update(None, "user_version", VERSION)?;
     }
-    widen(&connection)?;
     connection
         .execute("DELETE FROM recordings WHERE status IN ('starting', 'recording', 'finishing')", [])?;
     Ok(connection)
 }
 
-/// What was kept by an older version gets the columns that came since.
-fn widen(connection: &Connection) -> rusqlite::Result<()> {
-    let known = "SELECT 1 FROM pragma_table_info('discarded') WHERE name = 'id'";
-    if !connection.prepare(known)?.exists([])? {
-        connection.execute_batch(
-            "ALTER TABLE discarded ADD COLUMN size INTEGER; ALTER TABLE discarded ADD COLUMN id TEXT NOT NULL DEFAULT '';",
-        )?;
+fn throw_away(file: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = std::fs::remove_file(name);
     }
-    Ok(())
 }
 
 fn is_damaged(error: &rusqlite::Error) -> bool {

@@ -1,6 +1,8 @@
 //! The recordings library: where recordings are kept, how they are found, and how they are read.
 //!
 //! ```text
+//!              truth (what waits, what was deleted)
+//!                 │
 //!   publish ─► outbox ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
 //!                 └────► backup store, when that refuses ─────►│
 //!   note ──────── what is being recorded ──────────────────►│
@@ -11,7 +13,7 @@
 //! # Invariants
 //!
 //! - The store is the truth, and the index can be deleted: an MP4 in the store is a recording, described as well as what
-//!   stands beside it allows.
+//!   stands beside it allows. What the store cannot tell stands in `reelroom-truth`, and never in the index alone.
 //! - Names are data: any Unicode text below the prefix, and never a way out of it.
 
 #![forbid(unsafe_code)]

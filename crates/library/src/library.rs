@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reelroom_limits::library::SEARCH_BYTES;
+use reelroom_truth::{Alone, Truth, Waiting};
 
 use crate::error::LibraryError;
 use crate::growing::Unfinisheds;
-use crate::index::Index;
+use crate::index::{self, Index};
 use crate::link::LinkKey;
-use crate::outbox::{Outbox, Waiting};
+use crate::outbox::Outbox;
 use crate::query::{ListQuery, Page};
 use crate::recording::{Recording, Status};
 use crate::scan::{self, Evidence, KnownManifests};
@@ -39,8 +40,10 @@ pub struct LibraryConfig {
     pub store: StoreConfig,
     /// `RECORDINGS_PATH`: below which folder of the store they stand ("recordings/").
     pub prefix: String,
-    /// The index's file; its folder has to be there.
+    /// The index's file, which may be deleted; its folder has to be there.
     pub index: PathBuf,
+    /// What neither the store nor the index can tell.
+    pub truth: Truth,
     /// What links to recordings are signed with.
     pub link_key: LinkKey,
     /// What others put into the store or take from it is seen after this.
@@ -75,6 +78,7 @@ struct Shared {
     backup: Option<BackupStore>,
     prefix: String,
     index: Index,
+    truth: Truth,
     outbox: Outbox,
     growing: Unfinisheds,
     link_key: LinkKey,
@@ -121,35 +125,41 @@ impl Library {
     /// Opens the library. The store is read at the first list.
     ///
     /// # Errors
-    /// [`LibraryError::Store`], [`LibraryError::Local`], [`LibraryError::Index`]: settings or folders that cannot be used.
+    /// [`LibraryError::Store`], [`LibraryError::Local`], [`LibraryError::Index`], [`LibraryError::Truth`]: settings or folders that
+    /// cannot be used.
     pub fn open(config: LibraryConfig) -> Result<Self, LibraryError> {
         let root = Store::open(&config.store, "", config.limits)?;
         let plain = config.prefix.trim_matches('/');
+        let prefix = if plain.is_empty() { String::new() } else { format!("{plain}/") };
+        let truth = config.truth;
+        index::take_over(&config.index, &truth, &prefix)?;
         let index = Index::open(&config.index)?;
         let backup = config.backup.map(|backup| {
             let root = Store::open(&backup.store, "", config.limits)?;
             Ok::<_, LibraryError>(BackupStore {
                 store: root.at(plain)?,
                 root,
-                journal: Journal::new(index.clone(), "backup"),
+                journal: Journal::new(truth.clone(), "backup"),
                 after: backup.after,
             })
         });
-        index.forget_discarded_without(|file| file.is_file())?;
-        let discarded = index.discarded()?;
+        truth.forget_discarded_without(|file| file.is_file())?;
+        let discarded = truth.discarded()?;
         // What is not on local disk any more cannot be waiting there.
         let waits = |waiting: &Waiting| {
             waiting.file.is_file()
                 && !discarded.iter().any(|gone| gone.key == waiting.key && gone.file == waiting.file)
         };
-        let left = index.outbox()?.into_iter().filter(waits).collect();
+        let left: Vec<Waiting> = truth.waiting()?.into_iter().filter(waits).collect();
+        index.put_back(&known_to_truth(&left, &truth.failed_alone()?, &prefix))?;
         let shared = Shared {
             store: root.at(plain)?,
             root,
-            journal: Journal::new(index.clone(), "store"),
+            journal: Journal::new(truth.clone(), "store"),
             backup: backup.transpose()?,
-            prefix: if plain.is_empty() { String::new() } else { format!("{plain}/") },
+            prefix,
             index,
+            truth,
             outbox: Outbox::new(left),
             growing: Unfinisheds::default(),
             link_key: config.link_key,
@@ -179,34 +189,52 @@ impl Library {
     /// Lists a recording that is being made or has failed. One that is in the store, or was deleted, is left as it is.
     ///
     /// # Errors
-    /// [`LibraryError::Index`].
+    /// [`LibraryError::Index`], [`LibraryError::Truth`].
     pub async fn note(&self, recording: Recording) -> Result<(), LibraryError> {
         self.note_beside(recording, Beside::Sidecar).await
     }
 
-    /// As [`Library::note`], for a recording beside which nothing is to stand: its failure is known to the index only.
+    /// As [`Library::note`], for a recording beside which nothing is to stand: its failure is known to the truth only.
     ///
     /// # Errors
-    /// [`LibraryError::Index`].
+    /// [`LibraryError::Index`], [`LibraryError::Truth`].
     pub async fn note_alone(&self, recording: Recording) -> Result<(), LibraryError> {
         self.note_beside(recording, Beside::Nothing).await
     }
 
     async fn note_beside(&self, recording: Recording, beside: Beside) -> Result<(), LibraryError> {
         let shared = &self.shared;
-        let is_failed = recording.status == Status::Failed;
+        if shared.truth.is_dismissed(&recording.id).await? {
+            return Ok(());
+        }
         let is_noted = shared.index.note(recording.clone(), String::new(), shared.generation()).await?;
-        if is_failed && is_noted && beside == Beside::Sidecar && sidecar::is_recording(&recording.name) {
-            let json = Sidecar::of_failed(&recording).to_json();
-            // One that is there tells of another recording, or of this very failure.
-            let noted = shared.store.create(&sidecar::own(&recording.name), json).await;
-            if let Err(error) = noted
-                && !matches!(error, LibraryError::Taken(_))
-            {
-                tracing::warn!(%error, recording = recording.name, "a failed recording cannot be noted in the store");
-            }
+        // Whoever deletes it says so first, and then removes the row.
+        if is_noted && shared.truth.is_dismissed(&recording.id).await? {
+            return shared.index.remove_of(&recording.name, &recording.id).await;
+        }
+        if is_noted && recording.status == Status::Failed {
+            self.keep_failure(&recording, beside).await?;
         }
         Ok(())
+    }
+
+    /// In the store, where it may stand there and is taken; otherwise in the truth.
+    async fn keep_failure(&self, recording: &Recording, beside: Beside) -> Result<(), LibraryError> {
+        let (shared, key) = (&self.shared, self.shared.key_of(&recording.name));
+        let about = Sidecar::of_failed(recording).to_json();
+        if beside == Beside::Sidecar && sidecar::is_recording(&recording.name) {
+            match shared.store.create(&sidecar::own(&recording.name), about.clone()).await {
+                Ok(()) => return Ok(shared.truth.forget_alone(&key).await?),
+                // One that is there tells of another recording, or of this very failure: the next scan says which.
+                Err(LibraryError::Taken(_)) => {}
+                Err(error) => tracing::warn!(
+                    %error,
+                    recording = recording.name,
+                    "a failed recording cannot be noted in the store"
+                ),
+            }
+        }
+        Ok(shared.truth.keep_alone(Alone { key, is_failed: true, about }).await?)
     }
 
     /// The first `seconds` of the file that becomes the recording at `key` of the store play and stay as they are, of `total` as far
@@ -349,10 +377,17 @@ impl Library {
                 Err(_) => return Err(error),
             },
         };
-        let described = scan::describe(store, &object, &Evidence::guess(&object, id)).await?;
+        let key = shared.key_of(name);
+        let alone = if in_backup { None } else { shared.truth.alone(&key).await? };
+        let evidence = Evidence::guess(&object, id);
+        let described = scan::describe(store, &object, &evidence, alone.as_deref()).await?;
         let mut recording = Recording { in_backup, ..described.recording };
         if let Some(id) = id.filter(|_| recording.id == recording.name) {
             id.clone_into(&mut recording.id);
+            if !in_backup {
+                let about = Sidecar::of_known(&recording).to_json();
+                shared.truth.keep_alone(Alone { key, is_failed: false, about }).await?;
+            }
         }
         shared.index.put(recording.clone(), object.etag, generation).await?;
         Ok(recording)
@@ -402,7 +437,7 @@ impl Library {
         let deleted = self.delete_objects(&recording).await;
         shared.state().deleted.insert(name.to_owned(), shared.generation());
         deleted?;
-        shared.index.dismiss(&recording.id).await?;
+        shared.truth.dismiss(&shared.key_of(name), &recording.id).await?;
         shared.index.remove(name).await?;
         tracing::info!(recording = name, id = recording.id, "deleted");
         Ok(())
@@ -414,14 +449,14 @@ impl Library {
         let (shared, name) = (&self.shared, recording.name.as_str());
         let key = shared.key_of(name);
         let Some(file) = shared.outbox.file(&key) else { return Ok(false) };
-        shared.index.discard(&key, &file, recording.size, &recording.id).await?;
+        shared.truth.discard(&key, &file, recording.size, &recording.id).await?;
         if !shared.outbox.discard(&key) {
             // It has been stored in this very moment.
-            shared.index.forget_discarded(&key).await?;
+            shared.truth.forget_discarded(&key).await?;
             return Ok(false);
         }
         shared.state().deleted.insert(name.to_owned(), shared.generation());
-        shared.index.dismiss(&recording.id).await?;
+        shared.truth.dismiss(&key, &recording.id).await?;
         shared.index.remove(name).await?;
         tracing::info!(recording = name, id = recording.id, "deleted before it was stored");
         Ok(true)
@@ -512,6 +547,20 @@ impl Shared {
     fn was_deleted(&self, name: &str, during: i64) -> bool {
         self.state().deleted.get(name).is_some_and(|generation| *generation >= during)
     }
+}
+
+/// Rows of what waits to be stored, and of what failed without a word in the store.
+fn known_to_truth(waiting: &[Waiting], failed: &[Alone], prefix: &str) -> Vec<Recording> {
+    let row = |key: &str, about: &[u8], status: Status| {
+        let name = key.strip_prefix(prefix).filter(|name| !name.is_empty())?;
+        // What has failed has the name that was asked for, whatever that is.
+        let is_listed = status == Status::Failed || sidecar::is_recording(name);
+        let sidecar = Sidecar::parse(about).filter(|_| is_listed)?;
+        Some(Recording { status, ..sidecar.to_recording(name) })
+    };
+    let waiting = waiting.iter().filter_map(|one| row(&one.key, one.about.as_deref()?, Status::Complete));
+    let failed = failed.iter().filter_map(|one| row(&one.key, &one.about, Status::Failed));
+    waiting.chain(failed).collect()
 }
 
 fn unix_ms() -> i64 {

@@ -1,5 +1,5 @@
 //! What waits to be stored: it is listed and played from local disk until the store has it. What a restart must not
-//! forget of it stands in the index.
+//! forget of it stands in the truth.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use reelroom_truth::Waiting;
 use tokio::sync::Notify;
 
+use crate::sidecar::Sidecar;
 use crate::store::Progress;
 
 const FIRST_PAUSE_MS: i64 = 1000;
@@ -50,21 +52,6 @@ pub struct Upload {
     pub last_error: Option<String>,
     /// Unix milliseconds of the next try, while it waits for one.
     pub next_try_at_ms: Option<i64>,
-}
-
-/// A file that is not in the store yet, as it is written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Waiting {
-    /// Where it is to stand, from the root of the store.
-    pub(crate) key: String,
-    pub(crate) file: PathBuf,
-    pub(crate) size: u64,
-    pub(crate) attempts: u32,
-    pub(crate) last_error: Option<String>,
-    /// Unix milliseconds of the first failure.
-    pub(crate) failing_since_ms: Option<i64>,
-    /// Unix milliseconds.
-    pub(crate) next_try_at_ms: Option<i64>,
 }
 
 struct Entry {
@@ -111,17 +98,9 @@ impl Outbox {
             // Of one that is being let go: this is another.
             all.remove(key);
         }
-        let entry = all.entry(key.to_owned()).or_insert_with(|| {
-            Entry::new(Waiting {
-                key: key.to_owned(),
-                file: file.clone(),
-                size,
-                attempts: 0,
-                last_error: None,
-                failing_since_ms: None,
-                next_try_at_ms: None,
-            })
-        });
+        let entry = all
+            .entry(key.to_owned())
+            .or_insert_with(|| Entry::new(Waiting { key: key.to_owned(), ..Waiting::default() }));
         entry.waiting.file = file;
         entry.waiting.size = size;
         entry.waiting.clone()
@@ -139,9 +118,10 @@ impl Outbox {
     }
 
     /// This is told of it, until the store can tell it.
-    pub(crate) fn describe(&self, key: &str, about: Vec<u8>) {
+    pub(crate) fn describe(&self, key: &str, sidecar: &Sidecar) {
         if let Some(entry) = self.lock().get_mut(key) {
-            entry.about = Some(about.into());
+            entry.about = Some(sidecar.to_json().into());
+            entry.waiting.about = Some(sidecar.brief().to_json());
         }
     }
 

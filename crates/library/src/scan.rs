@@ -109,6 +109,8 @@ pub(crate) struct Evidence {
 /// A recording, as far as it could be read.
 pub(crate) struct Described {
     pub(crate) recording: Recording,
+    /// Something in the store tells of it.
+    pub(crate) is_told_beside: bool,
     /// What of it the store does not give out; the recording's `error` says it too.
     pub(crate) unreadable: Option<String>,
 }
@@ -269,8 +271,8 @@ impl Evidence {
     }
 }
 
-/// Describes a recording from the best there is beside it. What the store does not give out costs nothing but what it would
-/// have told.
+/// Describes a recording from the best there is beside it; where that is nothing, from what is known of it `alone`, as long as it is
+/// about a file of that size. What the store does not give out costs nothing but what it would have told.
 ///
 /// # Errors
 /// The store fails, or the recording has gone.
@@ -278,20 +280,21 @@ pub(crate) async fn describe(
     store: &Store,
     object: &Object,
     evidence: &Evidence,
+    alone: Option<&[u8]>,
 ) -> Result<Described, LibraryError> {
     let mut recording = Recording::named(&object.name);
     recording.size = Some(object.size);
     recording.status = Status::Complete;
     let mut unreadable = None;
-    let mut is_described = false;
+    let mut is_told_beside = false;
     for (name, kind) in [
         (&evidence.own, Beside::Own),
         (&evidence.advanced, Beside::Advanced),
         (&evidence.manifest, Beside::Own),
     ] {
-        let Some(name) = name.as_deref().filter(|_| !is_described) else { continue };
+        let Some(name) = name.as_deref().filter(|_| !is_told_beside) else { continue };
         match read_if_there(store, name).await {
-            Ok(Some(bytes)) => is_described = kind.describe(&bytes, &mut recording),
+            Ok(Some(bytes)) => is_told_beside = kind.describe(&bytes, &mut recording),
             Ok(None) => {}
             Err(error @ LibraryError::Unreadable { .. }) => {
                 unreadable.get_or_insert_with(|| error.to_string());
@@ -299,8 +302,12 @@ pub(crate) async fn describe(
             Err(error) => return Err(error),
         }
     }
-    if !is_described {
-        sidecar::describe_by_name(&mut recording);
+    if !is_told_beside {
+        let alone = alone.and_then(Sidecar::parse).filter(|told| told.size == Some(object.size));
+        match alone {
+            Some(told) => told.describe(&mut recording),
+            None => sidecar::describe_by_name(&mut recording),
+        }
     }
     if recording.started_at_ms == 0 {
         recording.started_at_ms = object.modified_ms;
@@ -314,7 +321,7 @@ pub(crate) async fn describe(
     if let Some(reason) = &unreadable {
         add_error(&mut recording, reason);
     }
-    Ok(Described { recording, unreadable })
+    Ok(Described { recording, is_told_beside, unreadable })
 }
 
 /// A recording of which the store gives out nothing, and why.

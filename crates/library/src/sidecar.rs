@@ -225,6 +225,27 @@ impl Sidecar {
         }
     }
 
+    /// Without what only its report tells.
+    pub(crate) fn brief(&self) -> Self {
+        Self { tracks: Value::Null, skipped: Value::Null, dropped_frames: Value::Null, ..self.clone() }
+    }
+
+    /// What is known of a recording, where nothing else tells of it.
+    pub(crate) fn of_known(recording: &Recording) -> Self {
+        if recording.status == Status::Failed {
+            return Self::of_failed(recording);
+        }
+        Self {
+            status: recording.status.to_string(),
+            duration_ns: recording.duration_ms.map(|ms| ms.saturating_mul(1_000_000)),
+            size: recording.size,
+            sha256: recording.sha256.clone(),
+            recovered: Some(recording.recovered),
+            lost_ns: Some(recording.lost_ms.saturating_mul(1_000_000)),
+            ..Self::of_failed(recording)
+        }
+    }
+
     pub(crate) fn to_recording(&self, name: &str) -> Recording {
         let mut recording = Recording::named(name);
         self.clone().describe(&mut recording);

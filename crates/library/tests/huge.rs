@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reelroom_library::{Library, LibraryConfig, Limits, LinkKey, ListQuery, StoreConfig};
+use reelroom_truth::Truth;
 
 const HUGE_BYTES: u64 = 3_000_000_000;
 /// Whatever is read of one is far less.
@@ -46,6 +47,7 @@ async fn a_description_of_three_gigabytes_is_not_read() {
         store: StoreConfig::folder(folder.path().join("store")),
         prefix: "recordings/".into(),
         index: folder.path().join("index.db"),
+        truth: Truth::open(&folder.path().join("truth.db")).unwrap(),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::from_secs(3600),
         limits: Limits::default(),

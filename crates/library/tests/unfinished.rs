@@ -10,6 +10,7 @@ use reelroom_library::{
     Unfinished, Wanted,
 };
 use reelroom_mp4::{AudioSpec, MovieSpec, Mp4Writer};
+use reelroom_truth::Truth;
 
 const NAME: &str = "a.mp4";
 const KEY: &str = "recordings/a.mp4";
@@ -19,6 +20,7 @@ fn library(folder: &Path) -> Library {
         store: StoreConfig::folder(folder.to_owned()),
         prefix: "recordings/".into(),
         index: folder.join("index.db"),
+        truth: Truth::open(&folder.join("truth.db")).unwrap(),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::from_secs(60),
         limits: Limits::default(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, Sto
 use reelroom_limits::files::Files;
 use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
+use reelroom_truth::Truth;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,7 +89,8 @@ impl App {
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
         let secrets = Secrets::load(&config, role)?;
-        let library = open_library(&config, &secrets)?;
+        let truth = Truth::open(&data_dir::truth(&config.data_dir))?;
+        let library = open_library(&config, &secrets, truth)?;
         let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
         let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
         let listener = TcpListener::bind(wanted).await.with_context(|| {
@@ -248,7 +249,7 @@ fn bounds(config: &Config) -> Bounds {
     Bounds { total, of_an_address: config.max_connections_per_address }
 }
 
-fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
+fn open_library(config: &Config, secrets: &Secrets, truth: Truth) -> anyhow::Result<Library> {
     let store = match config.s3() {
         Some(bucket) => StoreConfig::S3(bucket),
         None => StoreConfig::Local(data_dir::store(
@@ -263,7 +264,8 @@ fn open_library(config: &Config, secrets: &Secrets) -> anyhow::Result<Library> {
     Library::open(LibraryConfig {
         store,
         prefix: config.recordings_path.clone(),
-        index: index_file(&config.data_dir),
+        index: data_dir::index(&config.data_dir),
+        truth,
         link_key: secrets.link_key.clone(),
         refresh_every: REFRESH_EVERY,
         limits: Limits::default(),
@@ -280,10 +282,6 @@ fn backup(config: &Config) -> Option<Backup> {
     let bucket = config.backup_s3().map(StoreConfig::S3);
     let store = bucket.or_else(folder)?;
     Some(Backup { store, after: Duration::from_secs(config.backup_after) })
-}
-
-fn index_file(data_dir: &Path) -> std::path::PathBuf {
-    data_dir.join("index.db")
 }
 
 fn web_app(

@@ -64,7 +64,8 @@ pub struct Config {
         validate(*max_connections_per_address > 0, "must be more than 0"))]
     pub max_connections_per_address: usize,
 
-    /// The folder for recordings in the making, the index, generated secrets and, without S3, the recordings.
+    /// The folder for recordings in the making, what nothing else knows (truth.db), the index, generated secrets and, without
+    /// S3, the recordings.
     #[config(env = "DATA_DIR", default = "./data")]
     pub data_dir: PathBuf,
 

@@ -5,7 +5,8 @@
 //!    recordings/                  RECORDINGS_PATH, without S3: what the library lists
 //!    store/                       what applications have recorded to other paths, without S3
 //!    takes/ composed/ kept/ egress/   recordings in the making, and jobs
-//!    index.db secrets.json lock …
+//!    truth.db secrets.json        what nothing else knows
+//!    index.db lock …              what is made again
 //! ```
 //!
 //! Invariant: a path that somebody asks to record to stands below `recordings/` or `store/`, and never where the program keeps its own.
@@ -13,7 +14,7 @@
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use reelroom_library::{FolderConfig, Readers};
@@ -23,7 +24,11 @@ const STORE: &str = "store";
 /// The folders that are the program's own.
 const FOLDERS: [&str; 4] = ["takes", "composed", "kept", "egress"];
 /// The files that are the program's own, and those that stand beside them for a while.
-const FILES: [&str; 7] = [
+const FILES: [&str; 11] = [
+    "truth.db",
+    "truth.db-wal",
+    "truth.db-shm",
+    "truth.db.new",
     "index.db",
     "index.db-wal",
     "index.db-shm",
@@ -60,6 +65,16 @@ pub(crate) fn open(path: &Path, recordings_path: &str, readers: Readers) -> anyh
         open_to_group(path, recordings_path);
     }
     Ok(Lock { _file: file })
+}
+
+/// What nothing else knows.
+pub(crate) fn truth(path: &Path) -> PathBuf {
+    path.join("truth.db")
+}
+
+/// What may be deleted.
+pub(crate) fn index(path: &Path) -> PathBuf {
+    path.join("index.db")
 }
 
 /// The store in the data folder. Recordings stand where they always stood; what is asked for elsewhere has a folder of its own.

@@ -92,13 +92,22 @@ async fn what_is_in_the_making_is_noted_until_it_is_complete_or_the_index_is_ope
 }
 
 #[tokio::test]
-async fn what_was_dismissed_does_not_come_back() {
+async fn what_is_put_back_takes_the_place_of_nothing() {
     let (_folder, index) = index();
-    let failed = Recording { status: Status::Failed, ..recording_at("a.mp4", "r", 1) };
-    assert!(index.note(failed.clone(), String::new(), 0).await.unwrap());
-    index.dismiss(&failed.id).await.unwrap();
-    index.remove("a.mp4").await.unwrap();
-    assert!(!index.note(failed, String::new(), 0).await.unwrap());
+    let complete = recording_at("a.mp4", "r", 1);
+    index.put(complete.clone(), "etag".into(), 1).await.unwrap();
+    let failed = |name: &str, id: &str| Recording {
+        id: id.into(),
+        status: Status::Failed,
+        ..recording_at(name, "r", 2)
+    };
+    let waiting = Recording { id: complete.id.clone(), ..recording_at("b.mp4", "r", 3) };
+    let all = [failed("a.mp4", "EG_x"), failed("c.mp4", &complete.id), failed("d.mp4", "EG_d"), waiting];
+    for _ in 0..2 {
+        index.put_back(&all).unwrap();
+        assert_eq!(names(&index, ListQuery::default()).await, ["b.mp4", "d.mp4", "a.mp4"]);
+        assert_eq!(index.by_name("a.mp4").await.unwrap().unwrap(), complete);
+    }
 }
 
 #[tokio::test]

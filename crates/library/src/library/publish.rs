@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use reelroom_truth::Discarded;
 use sha2::{Digest as _, Sha256};
 
 use super::{Library, unix_ms};
 use crate::error::LibraryError;
-use crate::index::Discarded;
 use crate::publication::{Publication, Published};
 use crate::recording::{Recording, Status};
 use crate::sidecar::{self, Sidecar};
@@ -18,7 +18,7 @@ use crate::store::{Journal, Object, Progress, Proof, Source, Store};
 pub(super) enum Beside {
     /// Its sidecar.
     Sidecar,
-    /// Nothing: what is known of the recording beyond its name and its file is known to the index only.
+    /// Nothing: what is known of the recording beyond its name and its file is known to the truth only.
     Nothing,
 }
 
@@ -36,7 +36,7 @@ impl Library {
     ///
     /// # Errors
     /// [`LibraryError::BadName`], [`LibraryError::Local`], [`LibraryError::Store`], [`LibraryError::Incomplete`],
-    /// [`LibraryError::Different`]; [`LibraryError::Taken`] when another file has the name: it is published under another one;
+    /// [`LibraryError::Different`], [`LibraryError::Index`], [`LibraryError::Truth`]; [`LibraryError::Taken`] when another file has the name: it is published under another one;
     /// [`LibraryError::Deleted`] when somebody deleted it: nothing of it is to be kept.
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Published, LibraryError> {
         self.publish_beside(publication, Beside::Sidecar).await
@@ -60,7 +60,7 @@ impl Library {
         let location = shared.root.location(key)?;
         let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
         let deleted = || LibraryError::Deleted(key.to_owned());
-        if shared.index.is_discarded(key, publication.file).await? {
+        if shared.truth.is_discarded(key, publication.file).await? {
             shared.outbox.done(key, publication.file);
             self.clean_up_discarded().await?;
             return Err(deleted());
@@ -74,7 +74,7 @@ impl Library {
             return Err(LibraryError::Taken(key.to_owned()));
         }
         let known = shared.outbox.add(key, publication.file.to_owned(), size);
-        shared.outbox.describe(key, sidecar.to_json());
+        shared.outbox.describe(key, &sidecar);
         shared.growing.forget(key);
         if let Some(name) = name {
             shared.index.put(sidecar.to_recording(name), String::new(), shared.generation()).await?;
@@ -83,9 +83,9 @@ impl Library {
             shared.outbox.pause(key, Duration::ZERO, unix_ms()).await;
         }
         let (waiting, progress) = shared.outbox.begin(key).expect("it was added, and only this removes it");
-        shared.index.keep_waiting(waiting).await?;
+        shared.truth.keep_waiting(waiting).await?;
         let stored = self.store(publication, &mut sidecar, &progress).await;
-        if shared.index.is_discarded(key, publication.file).await? {
+        if shared.truth.is_discarded(key, publication.file).await? {
             shared.outbox.done(key, publication.file);
             self.clean_up_discarded().await?;
             return Err(deleted());
@@ -102,13 +102,13 @@ impl Library {
                     self.clean_up_discarded().await?;
                     return Err(deleted());
                 }
-                shared.index.forget_waiting(key).await?;
-                shared.index.forget_discarded(key).await?;
+                let is_alone = sidecar.stands_alone && name.is_some() && !stored.in_backup;
+                shared.truth.stored(key, is_alone.then(|| sidecar.brief().to_json())).await?;
                 Ok(stored.published)
             }
             Err(error @ LibraryError::Taken(_)) => {
                 shared.outbox.done(key, publication.file);
-                shared.index.forget_waiting(key).await?;
+                shared.truth.forget_waiting(key).await?;
                 if let Some(name) = name {
                     // The other one's row is read from the store.
                     shared.index.remove_of(name, publication.egress_id).await?;
@@ -118,7 +118,7 @@ impl Library {
             }
             Err(error) => {
                 if let Some(waiting) = shared.outbox.failed(key, error.to_string(), unix_ms()) {
-                    shared.index.keep_waiting(waiting).await?;
+                    shared.truth.keep_waiting(waiting).await?;
                 }
                 Err(error)
             }
@@ -157,10 +157,10 @@ impl Library {
     /// now is deleted later.
     ///
     /// # Errors
-    /// [`LibraryError::Index`].
+    /// [`LibraryError::Truth`].
     pub(super) async fn clean_up_discarded(&self) -> Result<(), LibraryError> {
         let shared = &self.shared;
-        for gone in shared.index.unclean().await? {
+        for gone in shared.truth.unclean().await? {
             let key = gone.key.as_str();
             // Whoever is about it ends first, or it is another recording of that name by now.
             if shared.outbox.waits(key) {
@@ -189,7 +189,7 @@ impl Library {
                 }
             }
             if is_clean {
-                shared.index.discarded_is_clean(key).await?;
+                shared.truth.discarded_is_clean(key).await?;
             }
         }
         Ok(())
@@ -204,7 +204,7 @@ impl Library {
         let (shared, key) = (&self.shared, publication.key);
         let source = Source::File(publication.file);
         sidecar.sha256 = Some(sha256_of(publication.file).await?);
-        shared.outbox.describe(key, sidecar.to_json());
+        shared.outbox.describe(key, sidecar);
         let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
         let refused = match put(&shared.root, &shared.journal, key, source, sidecar, beside, progress).await {
             Ok((published, object)) => return Ok(Stored { published, object, in_backup: false }),

@@ -38,6 +38,8 @@ impl Scanner {
 struct Scan<'a> {
     listing: Listing,
     known: &'a HashMap<String, Origin>,
+    /// Of which the truth tells, and whether they are failures.
+    alone: &'a HashMap<String, bool>,
     generation: i64,
     in_backup: bool,
 }
@@ -47,7 +49,7 @@ impl Library {
     /// by [`Library::listing_trouble`].
     ///
     /// # Errors
-    /// [`LibraryError::Store`] when nothing could be read, [`LibraryError::Index`].
+    /// [`LibraryError::Store`] when nothing could be read, [`LibraryError::Index`], [`LibraryError::Truth`].
     pub async fn refresh(&self) -> Result<(), LibraryError> {
         let asked_at = Instant::now();
         let mut scanners = self.shared.scan.lock().await;
@@ -95,13 +97,15 @@ impl Library {
         let shared = &self.shared;
         let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let known = shared.index.origins().await?;
+        let alone = self.alone().await?;
         let mut trouble = ListingTrouble::default();
         let mut elsewhere: HashSet<String> =
             known.iter().filter(|(_, origin)| origin.in_backup).map(|(name, _)| name.clone()).collect();
         if let Some(backup) = &shared.backup {
             match self.listing(&backup.store, scanners, true).await {
                 Ok(listing) => {
-                    let mut scan = Scan { listing, known: &known, generation, in_backup: true };
+                    let mut scan =
+                        Scan { listing, known: &known, alone: &alone, generation, in_backup: true };
                     self.take_in(&backup.store, &mut scan, &HashSet::new(), &mut scanners.backup).await?;
                     let listed = scan.listing.recordings().map(|object| object.name.clone());
                     elsewhere.retain(|name| !scan.listing.lacks(name));
@@ -116,13 +120,20 @@ impl Library {
             }
         }
         let listing = self.listing(&shared.store, scanners, false).await?;
-        let mut scan = Scan { listing, known: &known, generation, in_backup: false };
+        let mut scan = Scan { listing, known: &known, alone: &alone, generation, in_backup: false };
         self.take_in(&shared.store, &mut scan, &elsewhere, &mut scanners.first).await?;
         self.take_in_lone_sidecars(&scan, &elsewhere, &mut scanners.first, &mut trouble).await?;
         let mut all = scan.listing.trouble;
         all.extend_by(trouble);
         shared.state().deleted.retain(|_, during| *during >= generation);
         Ok(all)
+    }
+
+    /// By name, and whether they are failures. What comes to it later is newer than what is listed from now on.
+    async fn alone(&self) -> Result<HashMap<String, bool>, LibraryError> {
+        let all = self.shared.truth.all_alone().await?;
+        let named = |(key, is_failed): (String, bool)| Some((self.name_of(&key)?.to_owned(), is_failed));
+        Ok(all.into_iter().filter_map(named).collect())
     }
 
     async fn listing(
@@ -174,9 +185,14 @@ impl Library {
         for reason in not_due {
             scan.listing.trouble.add(|| reason);
         }
+        let nothing = HashMap::new();
+        let alone = if scan.in_backup { &nothing } else { scan.alone };
         let mut describing = stream::iter(changed)
             .map(|(object, evidence)| async move {
-                let described = scan::describe(store, &object, &evidence).await;
+                let described = match self.told_alone(alone, &object.name).await {
+                    Ok(told) => scan::describe(store, &object, &evidence, told.as_deref()).await,
+                    Err(error) => Err(error),
+                };
                 (object, evidence, described)
             })
             .buffer_unordered(CONCURRENTLY);
@@ -189,9 +205,13 @@ impl Library {
             let (recording, reason) = match described {
                 Ok(described) => {
                     failures = 0;
+                    if described.is_told_beside && alone.get(name) == Some(&false) {
+                        shared.truth.forget_alone(&shared.key_of(name)).await?;
+                    }
                     (described.recording, described.unreadable)
                 }
                 Err(LibraryError::NotFound(_) | LibraryError::BadName(_)) => continue,
+                Err(error @ LibraryError::Truth(_)) => return Err(error),
                 Err(error) => {
                     failures += 1;
                     let reason = error.to_string();
@@ -248,7 +268,7 @@ impl Library {
         for (name, origin) in scan.known.iter().filter(|(_, origin)| origin.in_backup == scan.in_backup) {
             let is_gone = match origin.status {
                 Status::Complete => scan.listing.lacks(name),
-                // Without a sidecar it is known to this index only, and stays until somebody deletes it.
+                // Without a sidecar it is known to the truth only, and stays until somebody deletes it.
                 Status::Failed => !origin.source.is_empty() && scan.listing.lacks(&sidecar::own(name)),
                 _ => false,
             };
@@ -256,7 +276,24 @@ impl Library {
                 shared.index.remove_as_of(name, generation).await?;
             }
         }
+        for (name, _) in alone.iter().filter(|(_, is_failed)| !**is_failed) {
+            if scan.listing.lacks(name) && !waits(name) {
+                shared.truth.forget_alone(&shared.key_of(name)).await?;
+            }
+        }
         Ok(())
+    }
+
+    /// What the truth tells of a file.
+    async fn told_alone(
+        &self,
+        alone: &HashMap<String, bool>,
+        name: &str,
+    ) -> Result<Option<Vec<u8>>, LibraryError> {
+        match alone.get(name) {
+            Some(false) => Ok(self.shared.truth.alone(&self.shared.key_of(name)).await?),
+            _ => Ok(None),
+        }
     }
 
     /// Sidecars without a file tell of failures, or are what is left of a recording that another program deleted: then they
@@ -301,6 +338,9 @@ impl Library {
                     let is_known = scan.known.get(name).is_some_and(|origin| origin.source == *source);
                     if !is_known && !shared.was_deleted(name, scan.generation) {
                         shared.index.put_found(*recording, source.clone(), scan.generation).await?;
+                    }
+                    if scan.alone.get(name) == Some(&true) {
+                        shared.truth.forget_alone(&shared.key_of(name)).await?;
                     }
                 }
                 Lone::OfGoneFile if since + shared.lone_for(LONE_FOR) <= now && since != now => {

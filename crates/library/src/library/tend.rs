@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use reelroom_truth::Alone;
 use tokio_util::sync::CancellationToken;
 
 use super::publish::{Beside, put};
@@ -13,7 +14,7 @@ use crate::recording::Recording;
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Progress, Source};
 
-/// With nothing to do it costs two questions to the index.
+/// With nothing to do it costs a question to the index and two to the truth.
 const EVERY: Duration = Duration::from_secs(5);
 /// While a store fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -62,7 +63,7 @@ impl Library {
     /// Puts the stores right once.
     ///
     /// # Errors
-    /// [`LibraryError::Store`], [`LibraryError::Index`]: what is left is done by the next call.
+    /// [`LibraryError::Store`], [`LibraryError::Index`], [`LibraryError::Truth`]: what is left is done by the next call.
     pub async fn put_right(&self) -> Result<(), LibraryError> {
         let shared = &self.shared;
         self.clean_up_discarded().await?;
@@ -116,6 +117,11 @@ impl Library {
             // It was deleted in the meantime.
             shared.store.delete(name).await?;
             return shared.store.delete(&sidecar_name).await;
+        }
+        if sidecar.stands_alone {
+            // What told of it goes with its copy.
+            let (key, about) = (shared.key_of(name), sidecar.brief().to_json());
+            shared.truth.keep_alone(Alone { key, is_failed: false, about }).await?;
         }
         let recording = sidecar.to_recording(name);
         shared.index.put(recording, moved.etag, shared.generation()).await?;

@@ -79,6 +79,7 @@ fn open_with_index(folder: &Path, index: &str) -> Library {
         store: StoreConfig::folder(folder.join("store")),
         prefix: "recordings/".into(),
         index: folder.join(index),
+        truth: Truth::open(&folder.join("truth.db")).unwrap(),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::ZERO,
         limits: Limits::default(),
@@ -315,6 +316,7 @@ async fn a_store_that_fails_is_told_and_what_was_known_is_still_listed() {
         }),
         prefix: "recordings/".into(),
         index: fixture.folder.path().join("other.db"),
+        truth: Truth::open(&fixture.folder.path().join("truth.db")).unwrap(),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::from_secs(60),
         limits: Limits::default(),
@@ -357,6 +359,7 @@ impl Bucket {
             }),
             prefix: "recordings/".into(),
             index: self.folder.path().join("index.db"),
+            truth: Truth::open(&self.folder.path().join("truth.db")).unwrap(),
             link_key: LinkKey::new([7; 32]),
             refresh_every: Duration::ZERO,
             limits: Limits {
@@ -561,5 +564,6 @@ async fn two_stores_that_refuse_a_recording_are_both_told() {
 }
 
 mod discarded;
+mod forgotten;
 mod names;
 mod neighbours;

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use reelroom_truth::Truth;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::index::Index;
 use crate::s3_server::{self, Fault, Kind};
 
 /// Names that people and attackers choose; each is one recording.
@@ -27,8 +27,8 @@ struct Uploader {
 impl Uploader {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(&folder.path().join("index.db")).unwrap();
-        Self { journal: Journal::new(index, "store"), progress: Progress::default(), _folder: folder }
+        let truth = Truth::open(&folder.path().join("truth.db")).unwrap();
+        Self { journal: Journal::new(truth, "store"), progress: Progress::default(), _folder: folder }
     }
 
     async fn upload(

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use object_store::PutPayload;
 use object_store::multipart::{MultipartStore as _, PartId};
+use reelroom_truth::{Multipart, Truth};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
@@ -29,7 +30,6 @@ use super::limits::within;
 use super::refusal::{refused, store_error, unwritten};
 use super::{Kind, Object, Store, plain_tag};
 use crate::error::LibraryError;
-use crate::index::Index;
 
 /// Parts of a multipart upload; S3 wants 5 MiB at least.
 pub(super) const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -99,7 +99,7 @@ impl Progress {
 /// Which multipart uploads there are, on disk: the store keeps their parts, and has them paid for, until somebody aborts them.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    index: Index,
+    truth: Truth,
     /// Which store.
     place: &'static str,
     /// Those that this run is about.
@@ -107,26 +107,27 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(index: Index, place: &'static str) -> Self {
-        Self { index, place, live: Arc::default() }
+    pub(crate) fn new(truth: Truth, place: &'static str) -> Self {
+        Self { truth, place, live: Arc::default() }
     }
 
     async fn begin(&self, key: &str, id: &str) -> Result<Live, LibraryError> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
         let live = Live { id: id.to_owned(), of: Arc::clone(&self.live) };
-        self.index.add_multipart(self.place, key, id).await?;
+        self.truth.add_multipart(self.place, key, id).await?;
         Ok(live)
     }
 
     async fn end(&self, id: &str) -> Result<(), LibraryError> {
-        self.index.remove_multipart(self.place, id).await
+        Ok(self.truth.remove_multipart(self.place, id).await?)
     }
 
-    /// Keys and ids of those that nobody is about.
-    async fn left(&self) -> Result<Vec<(String, String)>, LibraryError> {
-        let all = self.index.multiparts(self.place).await?;
+    /// Those that nobody is about.
+    async fn left(&self) -> Result<Vec<Multipart>, LibraryError> {
+        let mut all = self.truth.multiparts(self.place).await?;
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(all.into_iter().filter(|(_, id)| !live.contains(id)).collect())
+        all.retain(|multipart| !live.contains(&multipart.id));
+        Ok(all)
     }
 }
 
@@ -337,9 +338,9 @@ impl Store {
     /// Aborts the multipart uploads that a former run, or a store that did not answer, has left.
     ///
     /// # Errors
-    /// [`LibraryError::Store`], [`LibraryError::Index`]: they are tried again by the next call.
+    /// [`LibraryError::Store`], [`LibraryError::Truth`]: they are tried again by the next call.
     pub(crate) async fn abort(&self, journal: &Journal) -> Result<(), LibraryError> {
-        for (key, id) in journal.left().await? {
+        for Multipart { key, id, .. } in journal.left().await? {
             let path = object_store::path::Path::parse(&key).map_err(store_error)?;
             let aborted = match &self.kind {
                 Kind::Bucket(s3) => self.call(s3.objects.abort_multipart(&path, &id)).await?,

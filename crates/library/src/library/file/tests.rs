@@ -1,4 +1,5 @@
 use futures::TryStreamExt as _;
+use reelroom_truth::Truth;
 
 use super::*;
 use crate::library::LibraryConfig;
@@ -21,6 +22,7 @@ fn library(server: &S3Server, folder: &Path) -> Library {
         store,
         prefix: "recordings/".into(),
         index: folder.join("index.db"),
+        truth: Truth::open(&folder.join("truth.db")).unwrap(),
         link_key: LinkKey::new([7; 32]),
         refresh_every: Duration::from_secs(3600),
         limits: Limits { stall: STALL, ..Limits::default() },
