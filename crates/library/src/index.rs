@@ -8,12 +8,13 @@
 //!   queue of bounded length.
 //! - Nothing is known here alone: what the store cannot tell again stands in the truth, and is put into the index from there.
 
+mod home;
 mod older;
 mod readers;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use reelroom_limits::library::{SEARCHES_AT_ONCE, SEARCHES_WAITING};
 use rusqlite::types::Value as Sql;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 use crate::error::LibraryError;
 use crate::query::{ListQuery, Page, Position, SortKey, Value};
 use crate::recording::{Recording, Status};
+use home::Home;
 pub(crate) use older::take_over;
 #[cfg(test)]
 pub(crate) use older::tests::OLDER_TABLES;
@@ -58,7 +60,7 @@ const COLUMNS: &str = "name, id, room_name, room_id, started_at_ms, status, dura
 /// The open index.
 #[derive(Clone)]
 pub(crate) struct Index {
-    connection: Arc<Mutex<Connection>>,
+    home: Arc<Home>,
     lists: Readers,
     searches: Readers,
 }
@@ -80,19 +82,20 @@ impl Index {
     /// # Errors
     /// [`LibraryError::Index`].
     pub(crate) fn open(file: &Path) -> Result<Self, LibraryError> {
-        let connection = match open(file) {
-            Ok(connection) => connection,
+        let home = match Home::open(file) {
+            Ok(home) => home,
             Err(error) if is_damaged(&error) => {
                 tracing::warn!(%error, file = %file.display(), "the index is damaged and is made again from the store");
                 throw_away(file);
-                open(file).map_err(index_error)?
+                Home::open(file).map_err(index_error)?
             }
             Err(error) => return Err(index_error(error)),
         };
+        let home = Arc::new(home);
         Ok(Self {
-            connection: Arc::new(Mutex::new(connection)),
-            lists: Readers::new(file, LISTS_AT_ONCE, usize::MAX),
-            searches: Readers::new(file, SEARCHES_AT_ONCE, SEARCHES_WAITING),
+            lists: Readers::new(&home, LISTS_AT_ONCE, usize::MAX),
+            searches: Readers::new(&home, SEARCHES_AT_ONCE, SEARCHES_WAITING),
+            home,
         })
     }
 
@@ -127,7 +130,6 @@ impl Index {
     /// # Errors
     /// [`LibraryError::Index`].
     pub(crate) fn put_back(&self, recordings: &[Recording]) -> Result<(), LibraryError> {
-        let mut db = self.connection.lock().expect("no code panics while it holds the index");
         let put_back = |db: &mut Connection| {
             let change = db.transaction()?;
             for recording in recordings {
@@ -143,7 +145,7 @@ impl Index {
             }
             change.commit()
         };
-        put_back(&mut db).map_err(index_error)
+        self.home.write(put_back).map_err(index_error)
     }
 
     /// Notes what is not in the store, unless it is there already.
@@ -316,12 +318,8 @@ impl Index {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LibraryError> {
-        let connection = Arc::clone(&self.connection);
-        blocking(move || {
-            let mut connection = connection.lock().expect("no code panics while it holds the index");
-            work(&mut connection)
-        })
-        .await
+        let home = Arc::clone(&self.home);
+        blocking(move || home.write(work)).await
     }
 }
 
@@ -453,11 +451,16 @@ fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
     })
 }
 
-fn open(file: &Path) -> rusqlite::Result<Connection> {
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // What a power cut takes from an index is read again from the store.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    Ok(connection)
+}
+
+fn open(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(file)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != VERSION {
         connection.execute_batch(SCHEMA)?;

@@ -24,7 +24,7 @@ const STORE: &str = "store";
 /// The folders that are the program's own.
 const FOLDERS: [&str; 4] = ["takes", "composed", "kept", "egress"];
 /// The files that are the program's own, and those that stand beside them for a while.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "truth.db",
     "truth.db-wal",
     "truth.db-shm",
@@ -32,6 +32,7 @@ const FILES: [&str; 11] = [
     "index.db",
     "index.db-wal",
     "index.db-shm",
+    "index.db.new",
     "secrets.json",
     "secrets.json.new",
     "lock",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use super::home::Home;
 use super::index_error;
 use crate::error::LibraryError;
 
@@ -17,11 +18,12 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that only read, as many at once as there are.
 #[derive(Clone)]
 pub(super) struct Readers {
-    file: Arc<Path>,
+    home: Arc<Home>,
     pub(super) places: Arc<Semaphore>,
     pub(super) waiting: Arc<AtomicUsize>,
     most_waiting: usize,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    /// With how often the index had been written anew when each was opened.
+    idle: Arc<Mutex<Vec<(u64, Connection)>>>,
 }
 
 /// Somebody waits, until this is dropped.
@@ -34,9 +36,9 @@ impl Drop for InLine<'_> {
 }
 
 impl Readers {
-    pub(super) fn new(file: &Path, at_once: usize, most_waiting: usize) -> Self {
+    pub(super) fn new(home: &Arc<Home>, at_once: usize, most_waiting: usize) -> Self {
         Self {
-            file: file.into(),
+            home: Arc::clone(home),
             places: Arc::new(Semaphore::new(at_once)),
             waiting: Arc::default(),
             most_waiting,
@@ -66,16 +68,21 @@ impl Readers {
         blocking(move || {
             // It ends with the work, also when whoever asked has gone.
             let _place = place;
+            let moves = readers.home.stay();
+            readers.idle().retain(|(opened_at, _)| *opened_at == moves);
             let known = readers.idle().pop();
-            let connection = known.map_or_else(|| open_to_read(&readers.file), Ok)?;
+            let (opened_at, connection) = match known {
+                Some(known) => known,
+                None => (moves, open_to_read(readers.home.file())?),
+            };
             let done = work(&connection);
-            readers.idle().push(connection);
+            readers.idle().push((opened_at, connection));
             done
         })
         .await
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(u64, Connection)>> {
         self.idle.lock().expect("no code panics while it holds the connections")
     }
 }

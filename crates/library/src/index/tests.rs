@@ -111,6 +111,42 @@ async fn what_is_put_back_takes_the_place_of_nothing() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_deleted_while_it_is_used_is_written_anew_as_it_was() {
+    let (folder, index) = index();
+    let file = folder.path().join("index.db");
+    let making = Recording { status: Status::Recording, ..recording_at("a.mp4", "room", 1) };
+    index.note(making, String::new(), 0).await.unwrap();
+    let search = || ListQuery { text: Some("room".into()), ..ListQuery::default() };
+    for (round, deleted) in [&["", "-wal", "-shm"][..], &[""][..], &["", "-wal"][..]].into_iter().enumerate()
+    {
+        let next = format!("b {round}.mp4");
+        index.put(recording_at(&next, "room", 2), String::new(), 0).await.unwrap();
+        assert_eq!(names(&index, ListQuery::default()).await[0], next);
+        for suffix in deleted {
+            std::fs::remove_file(folder.path().join(format!("index.db{suffix}"))).unwrap();
+        }
+        let asking: Vec<_> = (0..6)
+            .map(|number| {
+                let (index, query) =
+                    (index.clone(), if number % 2 == 0 { ListQuery::default() } else { search() });
+                tokio::spawn(async move { index.page(&query).await.unwrap().recordings.len() })
+            })
+            .collect();
+        for asked in asking {
+            assert_eq!(asked.await.unwrap(), round + 2);
+        }
+        assert!(file.is_file());
+        index.put(recording_at("a.mp4", "room", 1), String::new(), 0).await.unwrap();
+        assert_eq!(names(&index, search()).await.len(), round + 2);
+    }
+    drop(index);
+    assert_eq!(names(&Index::open(&file).unwrap(), ListQuery::default()).await.len(), 4);
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
 async fn a_damaged_index_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("index.db");
