@@ -1,6 +1,6 @@
 //! The command line: which part of the program runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::{App, Role};
 use crate::config::Config;
-use crate::{descriptors, log, signals};
+use crate::{data_dir, descriptors, log, signals};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -31,6 +31,13 @@ enum Command {
     Media,
     /// Make an MP4 of a take.
     Compose(Box<reelroom_composer::ComposeArgs>),
+    /// Copy what nothing else knows (truth.db of the data folder) into a new file, also while the server runs.
+    Backup {
+        /// The copy; nothing is replaced. To go back to it, stop the server, move truth.db and the files of its name that end in
+        /// -wal and -shm aside, and put the copy there as truth.db.
+        #[arg(value_name = "FILE")]
+        copy: PathBuf,
+    },
     /// Print the commented settings file.
     Config,
 }
@@ -45,6 +52,7 @@ pub fn main() -> ExitCode {
             log::to_stderr("warn");
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
         }
+        Some(Command::Backup { copy }) => backup(cli.config, &copy),
         Some(Command::Config) => print_template(),
     };
     match result {
@@ -59,6 +67,14 @@ pub fn main() -> ExitCode {
 fn print_template() -> anyhow::Result<()> {
     use std::io::Write as _;
     std::io::stdout().write_all(Config::template().as_bytes())?;
+    Ok(())
+}
+
+fn backup(file: Option<PathBuf>, copy: &Path) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let truth = data_dir::truth(&Config::load(file.as_deref())?.data_dir);
+    reelroom_truth::backup(&truth, copy)?;
+    writeln!(std::io::stdout(), "{} is copied to {}", truth.display(), copy.display())?;
     Ok(())
 }
 
