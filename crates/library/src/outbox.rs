@@ -60,6 +60,8 @@ struct Entry {
     is_running: bool,
     /// Somebody deleted it; whoever publishes it does not know yet.
     is_discarded: bool,
+    /// It is stored, which is being written down: nobody can discard it any more.
+    is_settled: bool,
     again: Arc<Notify>,
     /// What is to stand beside it, as JSON; nothing before this run has come to it.
     about: Option<Bytes>,
@@ -72,6 +74,7 @@ impl Entry {
             progress: Arc::default(),
             is_running: false,
             is_discarded: false,
+            is_settled: false,
             again: Arc::default(),
             about: None,
         }
@@ -113,6 +116,7 @@ impl Outbox {
         entry.waiting.attempts = entry.waiting.attempts.saturating_add(1);
         entry.waiting.next_try_at_ms = None;
         entry.is_running = true;
+        entry.is_settled = false;
         entry.progress.reset();
         Some((entry.waiting.clone(), Arc::clone(&entry.progress)))
     }
@@ -149,20 +153,26 @@ impl Outbox {
         Duration::from_millis(now_ms.saturating_sub(since_ms).max(0).unsigned_abs())
     }
 
-    /// It waits no longer: false when somebody deleted it in the meantime.
-    pub(crate) fn done(&self, key: &str, file: &Path) -> bool {
+    /// It is stored, and is shown until that is written down: false when somebody deleted it in the meantime.
+    pub(crate) fn settle(&self, key: &str, file: &Path) -> bool {
         let mut all = self.lock();
-        if all.get(key).is_some_and(|entry| entry.waiting.file != file) {
-            // The name is another one's by now.
-            return false;
+        let entry = all.get_mut(key).filter(|entry| entry.waiting.file == file && !entry.is_discarded);
+        entry.map(|entry| entry.is_settled = true).is_some()
+    }
+
+    /// It waits no longer, unless the name is another one's by now.
+    pub(crate) fn done(&self, key: &str, file: &Path) {
+        let mut all = self.lock();
+        if all.get(key).is_some_and(|entry| entry.waiting.file == file) {
+            all.remove(key);
         }
-        all.remove(key).is_some_and(|entry| !entry.is_discarded)
     }
 
     /// Somebody deletes it: its running try ends as soon as it can. False when nothing of that key waits.
     pub(crate) fn discard(&self, key: &str) -> bool {
         let mut all = self.lock();
-        let Some(entry) = all.get_mut(key).filter(|entry| !entry.is_discarded) else { return false };
+        let waits = |entry: &&mut Entry| !entry.is_discarded && !entry.is_settled;
+        let Some(entry) = all.get_mut(key).filter(waits) else { return false };
         entry.is_discarded = true;
         entry.progress.cancel();
         entry.again.notify_one();
@@ -247,4 +257,27 @@ impl Entry {
 
 fn backoff_ms(attempts: u32) -> i64 {
     FIRST_PAUSE_MS.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_shown_until_that_is_written_down_and_cannot_be_discarded_meanwhile() {
+        let (outbox, file) = (Outbox::default(), Path::new("/made.mp4"));
+        outbox.add("a", file.to_owned(), 5);
+        outbox.begin("a").unwrap();
+        assert!(!outbox.settle("a", Path::new("/other.mp4")), "the name is another one's");
+        assert!(outbox.settle("a", file));
+        assert!(outbox.upload("a").is_some() && !outbox.discard("a"));
+        // It could not be written down, and is tried again.
+        outbox.begin("a").unwrap();
+        assert!(outbox.discard("a"));
+        assert!(!outbox.settle("a", file));
+        outbox.done("a", Path::new("/other.mp4"));
+        assert!(outbox.waits("a"));
+        outbox.done("a", file);
+        assert!(!outbox.waits("a"));
+    }
 }

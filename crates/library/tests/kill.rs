@@ -33,8 +33,8 @@ const OLDER: &str = "
     ) STRICT, WITHOUT ROWID;
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2000)
         INSERT INTO dismissed SELECT 'EG_' || n FROM numbers;
-    INSERT INTO outbox SELECT 'recordings/' || id, id, 1, 1, NULL, NULL, NULL FROM dismissed;
-    INSERT INTO discarded SELECT 'recordings/gone/' || id, id, FALSE, 1, id FROM dismissed;
+    INSERT INTO outbox SELECT 'recordings/' || id, CAST(id AS BLOB), 1, 1, NULL, NULL, NULL FROM dismissed;
+    INSERT INTO discarded SELECT 'recordings/gone/' || id, CAST(id AS BLOB), FALSE, 1, id FROM dismissed;
     INSERT INTO multipart_uploads SELECT 'store', id, 'recordings/' || id FROM dismissed;
 ";
 

@@ -97,13 +97,15 @@ impl Library {
                     // The next scan compares it with what is listed, and finds it changed once.
                     shared.index.put(recording, stored.object.etag, shared.generation()).await?;
                 }
-                if !shared.outbox.done(key, publication.file) {
+                if !shared.outbox.settle(key, publication.file) {
                     // In the very last moment.
+                    shared.outbox.done(key, publication.file);
                     self.clean_up_discarded().await?;
                     return Err(deleted());
                 }
                 let is_alone = sidecar.stands_alone && name.is_some() && !stored.in_backup;
                 shared.truth.stored(key, is_alone.then(|| sidecar.brief().to_json())).await?;
+                shared.outbox.done(key, publication.file);
                 Ok(stored.published)
             }
             Err(error @ LibraryError::Taken(_)) => {
