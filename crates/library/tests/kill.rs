@@ -63,7 +63,7 @@ async fn a_program_killed_while_it_takes_over_an_older_index_loses_nothing() {
     let mut stopped = [0; 3];
     for round in 0..ROUNDS {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let wait = Duration::from_micros((random >> 33) % 150_000);
+        let wait = Duration::from_micros((random >> 33) % 400_000);
         let folder = tempfile::tempdir().unwrap();
         let index = folder.path().join("index.db");
         Connection::open(&index).unwrap().execute_batch(OLDER).unwrap();
