@@ -44,7 +44,14 @@ describe('api', () => {
       sha256: 'ab',
       skipped: [{ participant: 'Ann', from_ns: 1_333_000_000, to_ns: 2e9, why: 'it crashed' }, 7],
       tracks: {
-        TR_b: { name: 'Bob', source: 'microphone', codecs: ['opus', 1], frames: 9, concealed_samples: 960 },
+        TR_b: {
+          name: 'Bob',
+          source: 'microphone',
+          codecs: ['opus', 1],
+          frames: 9,
+          concealed_samples: 960,
+          packets: { received: 20, kept: 9, dropped: { before_keyframe: 4, padding: 7 } },
+        },
         TR_c: {
           identity: 'ann',
           source: 'camera',
@@ -52,6 +59,7 @@ describe('api', () => {
           frames: 30,
           gaps: { count: 2, total_ns: 400_000_000, longest: [] },
           lost_packets: 12,
+          packets: { received: 60, kept: 40, dropped: { incomplete: 3, before_keyframe: 5, duplicate: 9, late: {} } },
           dropped: { late: 3, ahead: 1, after_end: 2, broken: 'many' },
           freezes: { count: 1, total_ns: 2e9 },
           sizes: {
@@ -82,6 +90,7 @@ describe('api', () => {
       gaps: { count: 2, seconds: 0.4 },
       freezes: { count: 1, seconds: 2 },
       misplaced: 4,
+      unusablePackets: 8,
       size: { width: 1280, height: 720 },
       worstOffsetMs: 12,
       driftPpm: -40,
@@ -89,7 +98,11 @@ describe('api', () => {
     expect(report.tracks?.[1]).toMatchObject({ source: null, fromSeconds: 0, frames: 0, size: null });
     expect(report.tracks?.[1]?.leftOut).toEqual({ why: 'encrypted', fromSeconds: 1, toSeconds: 5 });
     expect(report.tracks?.[0]?.leftOut).toBeNull();
-    expect(report.tracks?.[2]).toMatchObject({ codecs: ['opus'], concealedSeconds: 0.02 });
+    expect(report.tracks?.[2]).toMatchObject({
+      codecs: ['opus'],
+      concealedSeconds: 0.02,
+      unusablePackets: 0,
+    });
     expect(readReport({ egress_id: 'EG_1' })).toMatchObject({ sha256: null, tracks: null, skipped: [] });
   });
 

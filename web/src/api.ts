@@ -105,6 +105,8 @@ export interface TrackReport {
   broken: number;
   /** Frames that arrived whole and have no place in the file: they came too late, or without what they build on. */
   misplaced: number;
+  /** Packets that arrived and could not be used without what was lost. */
+  unusablePackets: number;
   /** How far its picture was from its sound where that was worst, in ms. */
   worstOffsetMs: number | null;
   driftPpm: number | null;
@@ -216,6 +218,8 @@ const spans = (value: unknown): Spans =>
     : { count: 0, seconds: 0 };
 
 const REASONS = ['encrypted', 'unreadable'] as const;
+/** Why packets that arrived made no whole frame. */
+const UNUSABLE = ['incomplete', 'straggler', 'time_line', 'other'] as const;
 /** Of why frames are not in the file, what is told nowhere else and is no wish of the recording itself. */
 const MISPLACED = ['late', 'ahead', 'overlap', 'before_keyframe', 'time_line', 'other'] as const;
 
@@ -228,11 +232,18 @@ function readLeftOut(value: unknown): LeftOut | null {
   };
 }
 
+const sum = (amounts: Json, reasons: readonly string[]): number =>
+  reasons.reduce((all, why) => all + (amount(amounts[why]) ?? 0), 0);
+
 function readTrack(id: string, track: Json): TrackReport {
   const sizes = isObject(track.sizes) ? list(track.sizes.first).filter(isObject) : [];
   const [width, height] = [amount(sizes.at(-1)?.width), amount(sizes.at(-1)?.height)];
   const sync = isObject(track.sync) ? track.sync : {};
   const dropped = isObject(track.dropped) ? track.dropped : {};
+  const packets = isObject(track.packets) && isObject(track.packets.dropped) ? track.packets.dropped : {};
+  const gaps = spans(track.gaps);
+  // A recording that begins in a call waits for its first keyframe; what waits for one later does so behind a gap.
+  const unusable = gaps.count > 0 ? [...UNUSABLE, 'before_keyframe'] : UNUSABLE;
   const offsetNs = amount(sync.worst_offset_ns);
   return {
     id,
@@ -246,13 +257,14 @@ function readTrack(id: string, track: Json): TrackReport {
     toSeconds: seconds(track.to_ns),
     leftOut: readLeftOut(track.left_out),
     frames: amount(track.frames) ?? 0,
-    gaps: spans(track.gaps),
+    gaps,
     lostPackets: amount(track.lost_packets) ?? 0,
     droppedFrames: amount(track.dropped_frames) ?? 0,
     freezes: spans(track.freezes),
     concealedSeconds: (amount(track.concealed_samples) ?? 0) / 48_000,
     broken: amount(track.broken) ?? 0,
-    misplaced: MISPLACED.reduce((sum, why) => sum + (amount(dropped[why]) ?? 0), 0),
+    misplaced: sum(dropped, MISPLACED),
+    unusablePackets: sum(packets, unusable),
     worstOffsetMs: offsetNs === null ? null : offsetNs / 1e6,
     driftPpm: typeof sync.drift_ppm === 'number' ? sync.drift_ppm : null,
   };

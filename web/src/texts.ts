@@ -182,6 +182,8 @@ export const texts = {
     },
     gaps: (count: number, seconds: number, packets: number) =>
       `The network lost ${packets} ${packets === 1 ? 'packet' : 'packets'}: ${seconds.toFixed(1)} s in ${count} ${count === 1 ? 'place' : 'places'}.`,
+    unusable: (packets: number) =>
+      `${packets} ${packets === 1 ? 'packet' : 'packets'} arrived that could not be shown without what was lost.`,
     unfinished: (count: number, seconds: number) =>
       `Of the picture ${seconds.toFixed(1)} s did not arrive whole, in ${count} ${count === 1 ? 'place' : 'places'}.`,
     misplaced: (frames: number) =>

@@ -82,14 +82,16 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
 }
 
 /** Something of it reached the server and is not in the file. */
-function losesWhatArrived({ gaps, lostPackets, droppedFrames, broken, misplaced }: TrackReport): boolean {
-  return broken > 0 || misplaced > 0 || droppedFrames > 0 || (gaps.count > 0 && lostPackets === 0);
+function losesWhatArrived(track: TrackReport): boolean {
+  const { gaps, lostPackets, droppedFrames, broken, misplaced, unusablePackets } = track;
+  const isInterrupted = gaps.count > 0 && lostPackets === 0;
+  return broken > 0 || misplaced > 0 || unusablePackets > 0 || droppedFrames > 0 || isInterrupted;
 }
 
 /** What is worth telling of a track. */
 function troubles(track: TrackReport): string[] {
   const { gaps, freezes, lostPackets, droppedFrames, concealedSeconds, broken, misplaced } = track;
-  const { leftOut } = track;
+  const { leftOut, unusablePackets } = track;
   const missing =
     leftOut !== null &&
     texts.report.leftOut(
@@ -101,6 +103,7 @@ function troubles(track: TrackReport): string[] {
   return [
     missing,
     lostPackets > 0 && texts.report.gaps(gaps.count, gaps.seconds, lostPackets),
+    unusablePackets > 0 && texts.report.unusable(unusablePackets),
     droppedFrames > 0 && texts.report.dropped(droppedFrames),
     freezes.count > 0 && texts.report.frozen(freezes.count, freezes.seconds),
     concealedSeconds >= 0.005 && texts.report.concealed(concealedSeconds),
