@@ -52,7 +52,8 @@ pub const HINDSIGHT_NS: u64 = 500_000_000;
 pub const MAX_AHEAD_NS: i64 = 30_000_000_000;
 /// Joined sound is bent by at most one part in so many: a sixth of a semitone.
 pub const BEND: i64 = 100;
-/// Joined sound that is heard later than it could be is shortened by at most one part in so many, its pitch kept.
+/// Joined sound that is heard later than it could be is shortened by at most one part in so many, its pitch kept. Pictures are moved
+/// beside it as fast.
 pub const HURRY: i64 = 2;
 
 /// Differences below this are left alone.
@@ -444,7 +445,7 @@ impl SegmentClock {
             first_rtp: opened.first_rtp,
             first_at_ns: opened.first_at_ns,
             newest_ns: 0,
-            floor: Floor::new(opened.codec.kind()),
+            floor: Floor::new(opened.codec),
             placer: match opened.codec.kind() {
                 TrackKind::Audio => Placer::Sound(None),
                 TrackKind::Video => Placer::Pictures(PicturePlacer::default()),

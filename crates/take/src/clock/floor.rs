@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 
 use super::HINDSIGHT_NS;
-use crate::format::TrackKind;
+use crate::format::Codec;
 
 /// What is older does not count any more, so that clock drift is followed.
 const FLOOR_NS: u64 = 10_000_000_000;
@@ -72,7 +72,7 @@ pub(super) struct Floor {
     entering: u64,
     /// Media time of the last one that did.
     entered_ns: Option<i64>,
-    /// Frames may come in another order than that of their times: pictures.
+    /// Frames may come in another order than that of their times: H.264. Pictures of the other codecs are shown in the order of decoding.
     reorders: bool,
     near: VecDeque<Sample>,
     far: VecDeque<Sample>,
@@ -80,8 +80,8 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Of sound, or of pictures.
-    pub(super) fn new(kind: TrackKind) -> Self {
+    /// Of a segment in this codec.
+    pub(super) fn new(codec: Codec) -> Self {
         Self {
             ahead: VecDeque::new(),
             newest_ns: 0,
@@ -91,7 +91,7 @@ impl Floor {
             placed_run: 0,
             entering: 0,
             entered_ns: None,
-            reorders: kind == TrackKind::Video,
+            reorders: codec == Codec::H264,
             near: VecDeque::new(),
             far: VecDeque::new(),
             recent: VecDeque::new(),
@@ -157,7 +157,9 @@ impl Floor {
     pub(super) fn flow_ns(&self, key_ns: u64) -> Option<i64> {
         let (from_ns, to_ns) = (key_ns.saturating_add(BURST_NS), key_ns.saturating_add(HINDSIGHT_NS));
         let counts = |sample: &&Sample| sample.run == self.placed_run && sample.key_ns <= to_ns;
-        let after = self.ahead.iter().take_while(counts);
+        // What is left out of the minima proves nothing about them.
+        let entered = |sample: &&Sample| sample.number < self.entering;
+        let after = self.ahead.iter().take_while(counts).take_while(entered);
         after.filter(|sample| sample.key_ns >= from_ns).map(|sample| sample.offset_ns).min()
     }
 

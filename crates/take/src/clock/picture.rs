@@ -8,14 +8,12 @@
 //!
 //! Where the sound is heard later than it could be, pictures wait for it, too.
 
-use super::{DEAD_BAND_NS, Fate, LATENESS_NS, Moment, floor::Least};
+use super::{DEAD_BAND_NS, Fate, HURRY, LATENESS_NS, Moment, floor::Least};
 
 /// Arrivals that much later than before mean that the sender paused, or that the network got slower for good.
 const RISE_NS: i64 = 20_000_000;
 /// By arrival, pictures follow a drift by this part of the time passed.
 const DRIFT: i64 = 50;
-/// Pictures move beside their sound by half of the time passed, as fast as sound can hurry.
-const HURRY: i64 = 2;
 /// What reports tell is learned by this part of the time passed.
 const LEARN: i64 = 8;
 /// Further than this they jump: it is no drift.
@@ -56,6 +54,8 @@ pub(super) struct PicturePlacer {
     base_ns: Option<i64>,
     applied_ns: Option<i64>,
     key_ns: u64,
+    /// Media time up to which pictures were placed.
+    placed_media_ns: Option<i64>,
     /// How much later than by arrival pictures belong, as reports told.
     correction_ns: Option<i64>,
     pub(super) bent_ns: i64,
@@ -117,11 +117,15 @@ impl PicturePlacer {
             }
             Beside::Arrival => base_ns + self.correction_ns.unwrap_or(0) + lag_ns,
         };
+        // Whoever is moved earlier stays behind the picture before it, also where that one came long before.
+        let ahead_ns = picture.media_ns - self.placed_media_ns.unwrap_or(picture.media_ns);
+        let earlier_ns = passed_ns.min(ahead_ns.max(0)) / HURRY;
+        self.placed_media_ns = Some(self.placed_media_ns.unwrap_or(picture.media_ns).max(picture.media_ns));
         let applied_ns = match self.applied_ns {
             Some(applied_ns) if (wanted_ns - applied_ns).abs() < JUMP_NS => {
                 let (error_ns, most_ns) = (wanted_ns - applied_ns, passed_ns / HURRY);
                 let is_close = error_ns.abs() <= DEAD_BAND_NS;
-                applied_ns + if is_close { 0 } else { error_ns.clamp(-most_ns, most_ns) }
+                applied_ns + if is_close { 0 } else { error_ns.clamp(-earlier_ns, most_ns) }
             }
             _ => wanted_ns,
         };

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::testing::{opus_spec, vp8_spec};
-use crate::{SegmentOpened, SegmentSpec};
+use crate::testing::{opus_spec, video_spec, vp8_spec};
+use crate::{Codec, SegmentOpened, SegmentSpec};
 
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
@@ -276,7 +276,7 @@ fn pictures_are_shown_at_an_even_pace_however_many_of_them_come_before_one_that_
             }
         }
         let mut clock = TakeClock::new();
-        clock.observe(&opened(PICTURE, "TR_cam", vp8_spec(0, 100 * MS, 2, 2)));
+        clock.observe(&opened(PICTURE, "TR_cam", video_spec(Codec::H264, 0, 100 * MS, 2, 2)));
         let frames: Vec<_> = (0..)
             .zip(&order)
             .map(|(n, shown)| frame(PICTURE, shown * 3_000, 100 * MS + n * S / 30))
@@ -287,5 +287,43 @@ fn pictures_are_shown_at_an_even_pace_however_many_of_them_come_before_one_that_
             let due_ns = 100 * MS + shown * S / 30;
             assert!(at_ns.abs_diff(due_ns) < 2 * MS, "{most}: picture {shown} at {at_ns}, not {due_ns}");
         }
+    }
+}
+
+#[test]
+fn pictures_stay_apart_however_long_one_of_them_was_waited_for() {
+    // A call's first pictures take long, for every layer sends a keyframe, and the one behind the keyframe waits the longest.
+    let slow_ms = [90, 150, 150, 130, 110, 100];
+    for (interval_ms, factor) in [(33, 1), (50, 1), (100, 1), (125, 1), (100, 2)] {
+        let mut clock = TakeClock::new();
+        clock.observe(&opened(PICTURE, "TR_cam", vp8_spec(0, 300 * MS, 2, 2)));
+        let late_ms = |n: u64| factor * slow_ms.get(n as usize).copied().unwrap_or(0);
+        let arrival_ns = |n: u64| (300 + interval_ms * n + late_ms(n)) * MS;
+        let frames: Vec<_> = (0..60).map(|n| frame(PICTURE, n * interval_ms * 90, arrival_ns(n))).collect();
+        frames.iter().for_each(|frame| clock.observe(&TakeItem::Frame(frame.clone())));
+        let moments: Vec<_> = frames.iter().map(|frame| clock.moment(frame).at_ns).collect();
+        for (n, pair) in moments.windows(2).enumerate() {
+            let apart_ns = pair[1].saturating_sub(pair[0]);
+            assert!(
+                apart_ns >= interval_ms * MS / 2,
+                "{interval_ms} ms, {factor}: {n} and the next: {pair:?}"
+            );
+        }
+        assert!(moments[59].abs_diff(arrival_ns(59)) <= 3 * MS, "{interval_ms} ms, {factor}");
+    }
+}
+
+#[test]
+fn one_late_picture_of_a_screen_that_draws_rarely_moves_no_other() {
+    for (interval_ms, late_ms) in [(333, 150), (200, 90), (400, 250)] {
+        let mut clock = TakeClock::new();
+        clock.observe(&opened(PICTURE, "TR_cam", vp8_spec(0, 0, 2, 2)));
+        let arrival_ns = |n: u64| (interval_ms * n + if n == 10 { late_ms } else { 0 }) * MS;
+        let frames: Vec<_> = (0..40).map(|n| frame(PICTURE, n * interval_ms * 90, arrival_ns(n))).collect();
+        frames.iter().for_each(|frame| clock.observe(&TakeItem::Frame(frame.clone())));
+        for (n, frame) in (0..).zip(&frames) {
+            assert_eq!(clock.moment(frame).at_ns, n * interval_ms * MS, "{interval_ms} ms: {n}");
+        }
+        assert_eq!(clock.sync(&"TR_cam".into()), None, "{interval_ms} ms: nothing was moved");
     }
 }
