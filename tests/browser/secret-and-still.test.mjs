@@ -114,12 +114,10 @@ test('an encrypted room works, is not recorded, and says why', async () => {
   const of = (who) => Object.values(report.tracks).filter((track) => track.identity === who);
   assert.equal(of('ada').length, 2);
   for (const track of of('ada')) assert.equal(track.left_out?.why, 'encrypted');
-  // How many pictures a browser encodes in a second, and whether it sends some of them too late to be seen, depends on what else the
-  // machine does.
+  // How many pictures a browser encodes in a second depends on what else the machine does.
   for (const track of of('carol')) {
     assert.ok(!track.left_out && track.media_to_ns - track.media_from_ns > 3e9, JSON.stringify(track));
-    const late = track.dropped?.late ?? 0;
-    assert.ok(track.placed + late === track.received && track.placed > 20, JSON.stringify(track));
+    assert.ok(track.placed === track.received && track.received > 20, JSON.stringify(track));
   }
   await Promise.all([ada, bob, carol].map((tab) => tab.evaluate(() => window.room.disconnect())));
 });

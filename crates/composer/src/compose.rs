@@ -457,8 +457,7 @@ impl Composer {
                 Some(track) if track.voice.is_some() => track.leaving = true,
                 track => {
                     if let Some(track) = track {
-                        let report = self.reporter.report(&id);
-                        report.pictures += track.close(report).len() as u64;
+                        track.end(self.reporter.report(&id));
                     }
                     self.tracks.remove(&id);
                     self.gone.insert(id.clone());
@@ -501,8 +500,7 @@ impl Composer {
         }
         let duration_ns = (u128::from(frames) * SECOND_NS / u128::from(self.preset.frames_per_second)) as u64;
         for (id, mut track) in self.tracks {
-            let report = self.reporter.report(&id);
-            report.pictures += track.close(report).len() as u64;
+            track.end(self.reporter.report(&id));
         }
         // What belongs behind the last picture is told of all the same.
         while let Some((at_ns, fact)) = self.source.next_fact(u64::MAX) {

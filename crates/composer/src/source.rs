@@ -205,7 +205,8 @@ impl Source {
         turns.front().filter(|(from_ns, _)| *from_ns < until_ns).map_or(0, |(_, degrees)| *degrees)
     }
 
-    /// The next frame of `track`, in the order of decoding, that belongs to `to_ns` or before, or that one which does is predicted from.
+    /// The next frame of `track`, in the order of decoding, that belongs to `to_ns` or before, or that one which does is predicted from, or
+    /// whose segment a newer one takes over from by then.
     pub(crate) fn next_frame(&mut self, track: &TrackId, to_ns: u64) -> Option<Due> {
         let queue = self.frames.get_mut(track)?;
         // The clock is asked in the frames' order, and only about frames that it can be sure of: a frame belongs at most so long
@@ -217,7 +218,7 @@ impl Source {
             let Unit { frame, moment } = unit;
             let (segment, rtp) = *first.get_or_insert((frame.segment, frame.rtp));
             let is_due = moment.get_or_insert_with(|| clock.moment(frame)).at_ns <= to_ns;
-            is_due && frame.segment == segment && frame.rtp <= rtp
+            is_due && (frame.segment != segment || frame.rtp <= rtp)
         });
         if needs_first { self.take(track) } else { None }
     }

@@ -389,7 +389,11 @@ impl VideoDecoder {
             if !self.clear {
                 self.unclear += 1;
             } else {
-                shown.extend(Picture::from_caught(caught).map(|picture| Shown { picture, showing }));
+                match Picture::from_caught(caught) {
+                    Some(picture) => shown.push(Shown { picture, showing }),
+                    // Its size is one that is not drawn.
+                    None => self.vanished += 1,
+                }
             }
         }
         shown

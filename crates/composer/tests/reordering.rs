@@ -20,9 +20,13 @@ use reelroom_composer::{
     compose_kept, filter::Filter,
 };
 use reelroom_take::{
-    CaptureConfig, Codec, DropReason, EndReason, LeftOutWhy, Packet, Take, TakeEvent, TakeHeader,
+    CaptureConfig, Codec, DropReason, EndReason, Frame, LeftOutWhy, Packet, Take, TakeEvent, TakeHeader,
     TakeOptions, TakeRecorder, TrackId, TrackKind, TrackSource,
-    testing::rtp::{payloads, with_parameter_sets},
+    testing::{
+        SyntheticTake,
+        rtp::{payloads, with_parameter_sets},
+        vp8_spec,
+    },
 };
 
 /// A frame as it goes over the network: when, RTP time, payloads.
@@ -370,6 +374,46 @@ fn pictures_that_come_when_later_ones_are_due_are_told_of_as_late() {
     assert_eq!((report.placed + late, report.pictures), (180, 180));
     let by_two = composed_by_two(dir.path(), 226);
     assert_eq!(Composed { size_bytes: 0, ..by_two }, Composed { size_bytes: 0, ..result });
+}
+
+#[test]
+fn a_layer_takes_over_from_the_one_before_at_the_moment_where_it_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut take = SyntheticTake::new("room");
+    let ann = take.join(0, "ann", "Ann");
+    let camera = take.publish(0, &ann, TrackSource::Camera);
+    // The low layer's keyframe is there at once. The high one's, of the same moment, is large and comes later.
+    let size = [320, 180];
+    let low = take.segment(&camera, vp8_spec(0, 83 * MS, 160, 90));
+    for (number, coded) in pictures(Codec::Vp8, [160, 90], 2, |_| RED).into_iter().enumerate() {
+        let number = number as u64;
+        let data = coded.data.into();
+        let at_ns = 84 * MS + number * 6 * MS;
+        take.frame(low, Frame { rtp: 4_500 * number, at_ns, keyframe: coded.keyframe, data });
+    }
+    let high = take.segment(&camera, vp8_spec(70_000, 97 * MS, 320, 180));
+    let colour = |number| if number == 0 { GREEN } else { BLUE };
+    for (number, coded) in (0u64..).zip(pictures(Codec::Vp8, size, 80, colour)) {
+        let late = [38, 25].get(number as usize).copied().unwrap_or(0);
+        take.frame(
+            high,
+            Frame {
+                // 53 ms apart once, as cameras are.
+                rtp: 70_000 + 4_500 * number + if number > 0 { 270 } else { 0 },
+                at_ns: (59 + 50 * number + late) * MS,
+                keyframe: coded.keyframe,
+                data: coded.data.into(),
+            },
+        );
+    }
+    take.write(&dir.path().join("take"), 4 * S).unwrap();
+    let (eyes, result) = rewatched(dir.path(), &small(), &[70, 103, 3_000]);
+    eyes.saw(70).assert_colour([160, 60], GREEN);
+    eyes.saw(103).assert_colour([160, 60], BLUE);
+    let report = result.report.values().next().unwrap();
+    let dropped: Vec<_> = report.dropped.keys().collect();
+    assert!(dropped.iter().all(|why| **why == DropReason::AfterEnd), "{report:?}");
+    assert!(report.placed >= 80, "{report:?}");
 }
 
 #[test]

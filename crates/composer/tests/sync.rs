@@ -5,12 +5,18 @@ mod common;
 
 use std::{path::Path, rc::Rc};
 
-use common::{Coded, MS, S, keyed_pictures, luma_track, packets, sound, tone};
+use common::{
+    BLUE, Coded, MS, S, add_packets, keyed_pictures, luma_track, packets, pictures, rewatched, sound, tone,
+};
 use reelroom_composer::{ComposeOptions, Composed, Preset, Size, compose};
 use reelroom_take::{
-    CaptureConfig, Codec, EndReason, Packet, ParticipantId, Take, TakeEvent, TakeHeader, TakeOptions,
-    TakeRecorder, TrackId, TrackKind, TrackSource,
-    testing::rtp::{payloads, with_parameter_sets},
+    CaptureConfig, Codec, DropReason, EndReason, Frame, Packet, ParticipantId, SegmentId, Take, TakeEvent,
+    TakeHeader, TakeOptions, TakeRecorder, TrackId, TrackKind, TrackSource,
+    testing::{
+        SyntheticTake,
+        rtp::{payloads, with_parameter_sets},
+        vp8_spec,
+    },
 };
 
 const SIZE: [u32; 2] = [320, 180];
@@ -247,4 +253,48 @@ fn two_hours_of_a_fast_clock_stay_together() {
     assert!(distances.len() > 7100, "{}", distances.len());
     let worst = distances[20..].iter().map(|distance| distance.abs()).max().unwrap();
     assert!(worst <= 40, "{worst} ms");
+}
+
+#[test]
+fn pictures_that_are_moved_beside_their_sound_are_not_taken_to_be_late() {
+    for (frames_per_second, later_ms) in [(20, 60), (20, 120), (15, 130), (12, 200), (10, 300)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut take = SyntheticTake::new("room");
+        let ann = take.join(0, "ann", "Ann");
+        let [camera, microphone] =
+            [TrackSource::Camera, TrackSource::Microphone].map(|source| take.publish(0, &ann, source));
+        add_packets(&mut take, &microphone, 0, packets(&tone(440.0, 6.0)), |_| false);
+        // Pictures are longer under way than their sound, which nobody knows before the first reports.
+        let delay_ms = 30 + later_ms;
+        let segment = take.segment(&camera, vp8_spec(0, delay_ms * MS, 320, 180));
+        for (number, coded) in (0u64..).zip(pictures(Codec::Vp8, SIZE, 5 * frames_per_second, |_| BLUE)) {
+            let captured_ms = 10 + 1_000 * number / frames_per_second + [0, 4, 1, 7, 3][number as usize % 5];
+            let (rtp, at_ns) = (captured_ms * 90, (captured_ms + delay_ms) * MS);
+            let Coded { data, keyframe, .. } = coded;
+            take.frame(segment, Frame { rtp, at_ns, keyframe, data: data.into() });
+        }
+        for said_ms in [1_700, 2_400, 3_100] {
+            for (segment, track, rtp) in
+                [(SegmentId(0), &microphone, 90_000 + said_ms * 48), (segment, &camera, said_ms * 90)]
+            {
+                let ntp = ((5_000_000 + said_ms) << 32) / 1000;
+                let event = TakeEvent::SenderReport { track: track.clone(), segment, ntp, rtp };
+                take.event((said_ms + 300) * MS, event);
+            }
+        }
+        take.write(&dir.path().join("take"), 6 * S).unwrap();
+        let preset = Preset { size: Size { width: 320, height: 180 }, ..Preset::default() };
+        let (_, result) = rewatched(dir.path(), &ComposeOptions { preset, ..Default::default() }, &[]);
+        let report = result.report.values().find(|report| report.kind == Some(TrackKind::Video)).unwrap();
+        let corrected_ns = report.sync.unwrap().correction_ns.unwrap();
+        assert!(
+            (corrected_ns + (later_ms * MS) as i64).abs() < 20 * MS as i64,
+            "{corrected_ns}: reports count"
+        );
+        assert_eq!(
+            report.dropped.get(&DropReason::Late),
+            None,
+            "{frames_per_second}, {later_ms}: {report:?}"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Frames and packets to pictures and sound: what is due of each track, and what a decoder needs to give that back.
 
-use reelroom_take::{DropReason, LeftOutWhy, SegmentId, SegmentOpened, TrackId, TrackKind};
+use reelroom_take::{DropReason, LeftOutWhy, SegmentId, SegmentOpened, TrackId, TrackKind, clock::HURRY};
 
 use super::{Composer, Observer, SECOND_NS, track::Track};
 use crate::{
@@ -109,20 +109,25 @@ impl Composer {
         due: u64,
         observer: &mut dyn Observer,
     ) -> Result<(), ComposeError> {
-        let track = self.tracks.entry(id.clone()).or_default();
-        let report = self.reporter.report(id);
         observer.begin(&Step::Decode {
             track: id,
             segment: opened.segment,
             frame: number,
             at_ns: frame.at_ns,
         });
+        let report = self.reporter.report(id);
         report.frames += 1;
-        let (mut shown, mut damage) = (Vec::new(), Damage::default());
+        let had_none = report.pictures == 0;
+        let track = self.tracks.entry(id.clone()).or_default();
+        let mut comes = false;
         if track.segment != Some(opened.segment) {
-            shown = track.close_pictures(report);
-            track.open(opened)?;
+            let rest = track.close_pictures(report);
+            comes = !rest.is_empty();
+            self.keep_pictures(id, due, rest);
+            self.tracks.entry(id.clone()).or_default().open(opened)?;
         }
+        let track = self.tracks.entry(id.clone()).or_default();
+        let (mut shown, mut damage) = (Vec::new(), Damage::default());
         let outcome = if let Some(voice) = &mut track.voice {
             self.skips.recovered(id, moment.at_ns);
             self.reporter.media(id, moment.at_ns);
@@ -130,7 +135,8 @@ impl Composer {
         } else if let Some(decoder) = &mut track.decoder {
             let showing = Showing { rtp: frame.rtp, at_ns: moment.at_ns, degrees };
             let before = decoder.damage();
-            shown.extend(decoder.decode(frame.data, frame.keyframe, showing));
+            shown = decoder.decode(frame.data, frame.keyframe, showing);
+            comes |= !shown.is_empty();
             damage = decoder.damage() - before;
             match damage.refused {
                 0 if decoder.is_blind() => Outcome::Dropped(DropReason::BeforeKeyframe),
@@ -144,14 +150,13 @@ impl Composer {
         report.unknown_codec += u64::from(outcome == Outcome::Dropped(DropReason::UnknownCodec));
         report.received(outcome);
         report.not_shown(damage);
-        let is_unreadable = opened.codec.kind() == TrackKind::Video
-            && report.pictures == 0
-            && report.frames >= UNREADABLE_AFTER;
-        if is_unreadable && shown.is_empty() && report.left_out.is_none() {
+        let is_unreadable =
+            opened.codec.kind() == TrackKind::Video && had_none && report.frames >= UNREADABLE_AFTER;
+        if is_unreadable && !comes && report.left_out.is_none() {
             tracing::warn!(track = %id, codec = ?opened.codec, "no decoder here can read this track: its place stays empty");
             self.reporter.unreadable(id, opened.first_at_ns, moment.at_ns);
             self.unreadable.push((moment.at_ns, id.clone(), Some(LeftOutWhy::Unreadable)));
-        } else if report.pictures == 0 && report.left_out.is_some() && !shown.is_empty() {
+        } else if had_none && report.left_out.is_some() && comes {
             self.unreadable.push((moment.at_ns, id.clone(), None));
         }
         self.keep_pictures(id, due, shown);
@@ -203,10 +208,11 @@ impl Composer {
                 self.reporter.report(id).unseen(u64::from(is_news), DropReason::Late);
                 continue;
             }
+            track.give_way(first);
             track.newest_rtp = Some(showing.rtp);
             let first = track.ahead.back().map_or(first, |(before, ..)| first.max(*before));
-            // Half an output picture is for how pictures are moved beside their sound.
-            let most_ticks = rate * 3 / 2 / u128::from(self.preset.frames_per_second);
+            // Pictures that are moved beside their sound are so much closer together, at most, than their RTP times are.
+            let most_ticks = rate * HURRY as u128 / u128::from(self.preset.frames_per_second);
             let unseen = track.crowd(first, showing.rtp, most_ticks as u64);
             self.reporter.report(id).unseen(if is_news { unseen } else { 0 }, DropReason::Late);
             track.ahead.push_back((first, picture.turned(showing.degrees), self.numbers));

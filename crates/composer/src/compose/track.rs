@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use reelroom_take::{SegmentId, SegmentOpened, TrackKind};
+use reelroom_take::{DropReason, SegmentId, SegmentOpened, TrackKind};
 
 use crate::{
     error::ComposeError,
@@ -61,6 +61,17 @@ impl Track {
         }
     }
 
+    /// A picture of the present segment is for output picture `first` and later ones, and `newest_rtp` is none yet: what was decoded of the
+    /// segment before for later ones gives way to it. Segments overlap where a sender goes on in another layer: a layer's last
+    /// pictures show the same as the next one's first.
+    pub(super) fn give_way(&mut self, first: u64) {
+        if self.newest_rtp.is_none() {
+            while self.ahead.back().is_some_and(|(former, ..)| *former > first) {
+                self.ahead.pop_back();
+            }
+        }
+    }
+
     /// Output picture number `frame` is at hand: it shows the newest of what was decoded for it.
     pub(super) fn show(&mut self, frame: u64) {
         while self.ahead.front().is_some_and(|(first, ..)| *first <= frame) {
@@ -114,6 +125,13 @@ impl Track {
             voice.tally(report);
         }
         self.close_pictures(report)
+    }
+
+    /// Ends all of a track that is over: what its decoder still has belongs behind the end.
+    pub(super) fn end(&mut self, report: &mut TrackReport) {
+        let rest = self.close(report).len() as u64;
+        report.pictures += rest;
+        report.unseen(rest, DropReason::AfterEnd);
     }
 
     /// Ends the present decoder of pictures. Sound goes on with the next segment.
