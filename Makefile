@@ -34,9 +34,7 @@ test:
 
 bench: page
 	@scripts/setup test
-	cargo build --release --quiet --package reelroom --bin reelroom
-	cargo build --release --quiet --package reelroom-load
-	cargo build --release --quiet --package reelroom-composer --example cost
+	cargo build --release --quiet --workspace --bins --examples
 	.tools/python/bin/python bench/figures.py
 	.tools/python/bin/python bench/load.py
 
