@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 import socket
 import struct
 import time
@@ -322,6 +323,56 @@ async def slow_bodies(attack):
         await asyncio.sleep(0.5)
     for writer in ends:
         writer.close()
+
+
+async def largest_script(attack):
+    """The path of the page's largest script."""
+    _, page = await attack.ask("GET", "/")
+    found, unread = {}, re.findall(r"/?(assets/[\w.-]+\.js)", page.decode())
+    while unread:
+        path = "/" + unread.pop()
+        if path not in found:
+            _, script = await attack.ask("GET", path)
+            found[path] = len(script)
+            # Some are loaded by others.
+            unread += re.findall(r"(assets/[\w.-]+\.js)", script.decode())
+    return max(found, key=found.get)
+
+
+@attack("readers of the page that stop", "1,000 readers of its largest script, of four addresses, and 200 of refusals, who take a byte in half a second")
+async def stopped_readers(attack):
+    path, loop = await largest_script(attack), asyncio.get_running_loop()
+    where = ("127.0.0.1", urllib.parse.urlsplit(attack.url).port)
+    ends = []
+    for number in range(attack.times(1200)):
+        end = socket.socket()
+        # The kernel of neither side keeps much of what is not read.
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        end.setblocking(False)
+        try:
+            await asyncio.wait_for(loop.sock_connect(end, where), 2)
+            host = "localhost" if number % 6 else "evil.example"
+            head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 192.0.2.{number % 4}\r\n\r\n".encode()
+            # So many that their refusals do not fit either.
+            await asyncio.wait_for(loop.sock_sendall(end, head if number % 6 else head * 2000), 0.1)
+        except FAILURES:
+            attack.note("not all was taken")
+        ends.append(end)
+    attack.note("open", len(ends))
+    for _ in range(attack.times(20)):
+        # Somebody else is still served.
+        status, _ = await attack.ask("GET", "/recordings", timeout=aiohttp.ClientTimeout(5))
+        attack.note("served meanwhile")
+        if status != 200:
+            attack.faults.append(f"somebody else was not served: {status}")
+        for end in ends:
+            try:
+                end.recv(1)
+            except OSError:
+                pass
+        await asyncio.sleep(0.5)
+    for end in ends:
+        end.close()
 
 
 @attack("other names and pages", "every call by a name that is none of the server's, and from pages of others, as links of recordings or not")

@@ -1,5 +1,8 @@
 //! The page: the files of `web/dist`, inside the program.
 
+use std::borrow::Cow;
+
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, REFERRER_POLICY,
@@ -60,7 +63,12 @@ pub(crate) async fn serve(
         set(REFERRER_POLICY, "no-referrer");
         set(PERMISSIONS_POLICY, "camera=(self), microphone=(self), display-capture=(self)");
     }
-    (head, file.data.into_owned()).into_response()
+    // What stands in the program is not copied for each reader.
+    let data = match file.data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => Bytes::from(data),
+    };
+    (head, data).into_response()
 }
 
 /// Nothing is loaded from elsewhere, but for media from the bucket and the connection to an outside LiveKit server.

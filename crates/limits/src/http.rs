@@ -37,11 +37,17 @@ limits! {
     pub const UNWANTED_WITHIN: Duration = Duration::from_secs(5);
     /// How long whoever is being sent something may take nothing of it; then the connection is closed.
     pub const STALLED_READER: Duration = Duration::from_secs(60);
+    /// How long an answer (all but the file of a recording) may take to be read, besides what the next row allows; then the connection is
+    /// closed.
+    pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+    /// Bytes of an answer that give it a second more to be read.
+    pub const ANSWER_BYTES_PER_SECOND: u64 = 16 * 1024;
     /// Open files that are kept for recordings and stores, half of all where there are few, besides a quarter for media over TCP: no connection is taken beyond. The setting
     /// `max_connections` bounds connections, `max_connections_per_address` those of one address: where none waits that could go, one more
     /// is answered 503 and closed.
     pub const RESERVED_FILES: usize = 4096;
-    /// Requests that are worked on at once; one more is answered 503.
+    /// Requests that are worked on, or whose answers are being read, at once; one more is answered 503. A refusal for which there is no room is
+    /// told, and its connection makes room for others.
     pub const REQUESTS: usize = 512;
     /// Requests of one address that are worked on at once, as long as as many are free for others; one more is answered 503. Programs of
     /// this machine have the bound of all.

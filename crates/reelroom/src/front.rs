@@ -4,7 +4,8 @@
 //!   connection ─► listener ─► Front ─► sites: by which name, from which page?   no: 400, 421, 403
 //!   (connections: who                  body: does all of it come in time?       no: 408, 413
 //!    has to go;                        traffic: is there room for one more?     no: 503
-//!    head: how much is kept)             └─► router of app, media, egress ─► refusals in the form of each API
+//!    head: how much is kept;             └─► router of app, media, egress ─► refusals in the form of each API
+//!    seat: until an answer is taken)
 //! ```
 //!
 //! # Invariants
@@ -18,6 +19,7 @@ pub(crate) mod connections;
 mod head;
 pub(crate) mod listener;
 mod refusal;
+mod seat;
 pub mod sites;
 mod traffic;
 
@@ -27,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
+use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -37,11 +39,11 @@ use reelroom_limits::http as limits;
 use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
 
-use self::body::{Held, Trouble};
+use self::body::Trouble;
 use self::connections::{Bounds, Client, Phase};
 use self::head::Head;
-use self::listener::Seat;
 use self::refusal::Form;
+use self::seat::{Pace, Seat, Sending};
 use self::sites::{Refusal, Sites, Visit};
 use self::traffic::Traffic;
 
@@ -64,6 +66,12 @@ struct Shared {
     shares: Shares,
     told: Mutex<HashSet<Refusal>>,
     machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
+}
+
+/// What a request comes to, and what that holds until it is taken.
+pub(crate) struct Answer {
+    response: Response,
+    sending: Sending,
 }
 
 /// What is shared out among those who ask; what there is none of has no bound.
@@ -121,37 +129,40 @@ impl Front {
         peer: SocketAddr,
         local: IpAddr,
         seat: &Arc<Seat>,
-    ) -> Response {
+    ) -> Answer {
         let form = Form::of(request.uri().path());
+        let client = self.client(peer.ip(), request.headers());
         let policy = match self.admit(&request, form, local) {
             Ok(policy) => policy,
             Err(refusal) => {
                 body::refuse(request.into_body());
-                return *refusal;
+                return self.refused(client, *refusal);
             }
         };
         let shares = &self.shared.shares;
-        let client = self.client(peer.ip(), request.headers());
         let bytes = shares.bodies.as_ref().map(|bodies| bodies.open(client));
         if !request.body().is_end_stream() {
             let (head, body) = request.into_parts();
             match body::read(body, form.body_bytes(), limits::BODY_WITHIN, bytes.as_ref()).await {
                 Ok(body) => request = Request::from_parts(head, body.into()),
-                Err(trouble) => return troubled(form, trouble),
+                Err(trouble) => return self.refused(client, troubled(form, trouble)),
             }
             seat.set(Phase::Busy);
         }
+        let is_download = is_download(&request);
         let traffic = match form {
             Form::Signalling => &shares.joins,
-            _ if is_download(&request) => &shares.downloads,
+            _ if is_download => &shares.downloads,
             _ => &shares.work,
         };
         let Ok(slot) = traffic.as_ref().map(|traffic| traffic.enter(client)).transpose() else {
-            return busy(form, "too many requests are being worked on: try again shortly");
+            let response = busy(form, "too many requests are being worked on: try again shortly");
+            return Answer { response, sending: Sending::spare() };
         };
         let sockets = shares.sockets.as_ref().filter(|_| form == Form::Signalling);
         let Ok(socket) = sockets.map(|sockets| sockets.enter(client)).transpose() else {
-            return busy(form, "too many calls are connected: try again shortly");
+            let response = busy(form, "too many calls are connected: try again shortly");
+            return Answer { response, sending: Sending::new(slot, Pace::Steady) };
         };
         let is_head = request.method() == Method::HEAD;
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -170,9 +181,21 @@ impl Front {
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             seat.upgrade(socket);
-            return response;
+            // It is let in, and counts as a WebSocket from now on.
+            drop(slot);
+            return Answer { response, sending: Sending::new(None, Pace::Steady) };
         }
-        response.map(|body| Body::new(Held::new(body, slot)))
+        // What is said instead of a recording is as short as any other answer.
+        let is_recording = is_download && response.status().is_success();
+        let pace = if is_recording { Pace::TheirOwn } else { Pace::Steady };
+        Answer { response, sending: Sending::new(slot, pace) }
+    }
+
+    /// A refusal before anybody worked on the request. It counts like an answer where there is room, and is told even so.
+    fn refused(&self, client: Client, response: Response) -> Answer {
+        let slot = self.shared.shares.work.as_ref().map(|work| work.enter(client)).transpose();
+        let sending = slot.map_or_else(|_| Sending::spare(), |slot| Sending::new(slot, Pace::Steady));
+        Answer { response, sending }
     }
 
     /// Lets a request in, with the policy of who may load what it is answered.

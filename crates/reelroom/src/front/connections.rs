@@ -1,10 +1,10 @@
 //! Who is connected to the HTTP port, and who has to go when it is full. A table: no socket, no clock.
 //!
 //! ```text
-//!            first byte          its end          all of it               answer sent
-//!   Silent ─────────────► Head ──────────► Body ───────────► Busy ────────────────► Idle ──► Head …
-//!     │ HEAD_WITHIN         │ HEAD_WITHIN    │ BODY_WITHIN    │                       │ IDLE_WITHIN
-//!     └─► closed            └─► closed       └─► 408          └─► Upgraded            └─► closed
+//!            first byte          its end          all of it         answered            taken
+//!   Silent ─────────────► Head ──────────► Body ───────────► Busy ──────────► Sending ───────► Idle ──► Head …
+//!     │ HEAD_WITHIN         │ HEAD_WITHIN    │ BODY_WITHIN    │                 │ its time      │ IDLE_WITHIN
+//!     └─► closed            └─► closed       └─► 408          └─► Upgraded      └─► closed      └─► closed
 //! ```
 //!
 //! # Invariants
@@ -13,7 +13,7 @@
 //!   where nobody has many, the one that has waited for longest, first those that never asked. What else a client has does not count:
 //!   an office in a call opens connections like everybody else. Whoever has just come gets to say something before those go who asked a
 //!   while ago.
-//! - One whose request is worked on, or a WebSocket, is never closed for another.
+//! - One whose request is worked on, or whose answer is being taken, or a WebSocket, is never closed for another.
 //! - An address is bounded only where it can be told from others: a proxy on this machine brings everybody.
 
 use std::collections::{BTreeSet, HashMap};
@@ -76,6 +76,8 @@ pub(crate) enum Phase {
     Body,
     /// All of a request has come, and it is not answered yet.
     Busy,
+    /// A request was answered, and its reader has not taken all of the answer; that may last for so long, or has no bound.
+    Sending(Option<Duration>),
     /// A request was answered, and no other one has begun.
     Idle,
     /// A WebSocket.
@@ -89,9 +91,15 @@ impl Phase {
             Self::Silent | Self::Head => Some(HEAD_WITHIN),
             // Whoever reads the body answers in time; this is for answers that nobody takes.
             Self::Body => Some(BODY_WITHIN + HEAD_WITHIN),
+            Self::Sending(within) => within,
             Self::Idle => Some(IDLE_WITHIN),
             Self::Busy | Self::Upgraded => None,
         }
+    }
+
+    /// Whether a connection waits in it, and may be closed for another.
+    fn waits(self) -> bool {
+        matches!(self, Self::Silent | Self::Head | Self::Body | Self::Idle)
     }
 }
 
@@ -213,7 +221,7 @@ impl Connections {
         connection.has_asked |= phase == Phase::Busy;
         connection.phase = phase;
         connection.since = now;
-        if phase.bound().is_some() {
+        if phase.waits() {
             for waiting in [&mut of.waiting, &mut self.waiting] {
                 waiting.insert(connection, id);
             }
@@ -335,7 +343,7 @@ mod tests {
         let mut port = Port::new();
         for at in 0..6 {
             let id = port.enter(&format!("192.0.2.{at}")).unwrap();
-            port.set(id, if at % 2 == 0 { Phase::Busy } else { Phase::Upgraded });
+            port.set(id, [Phase::Busy, Phase::Upgraded, Phase::Sending(Some(HEAD_WITHIN))][at % 3]);
         }
         assert_eq!(port.enter("192.0.2.9"), Err(Full::Total));
         assert!(port.closed().is_empty());
@@ -415,15 +423,19 @@ mod tests {
 
     #[test]
     fn what_is_silent_slow_or_idle_is_closed_in_time_and_what_works_is_not() {
-        let mut port = Port::new();
-        let [silent, slow, body, idle, busy, socket] =
-            [1, 2, 3, 4, 5, 6].map(|at| port.enter(&format!("192.0.2.{at}")).unwrap());
+        let mut port = Port::with(Bounds { total: 8, ..BOUNDS });
+        let [silent, slow, body, idle, busy, socket, page, film] =
+            [1, 2, 3, 4, 5, 6, 7, 8].map(|at| port.enter(&format!("192.0.2.{at}")).unwrap());
         for (id, phase) in [
             (slow, Phase::Head),
             (body, Phase::Body),
             (idle, Phase::Busy),
             (idle, Phase::Idle),
             (busy, Phase::Busy),
+            (page, Phase::Busy),
+            (page, Phase::Sending(Some(IDLE_WITHIN * 2))),
+            (film, Phase::Busy),
+            (film, Phase::Sending(None)),
             (socket, Phase::Busy),
             (socket, Phase::Upgraded),
             // The answer that made it a WebSocket ends after that.
@@ -440,7 +452,9 @@ mod tests {
         assert_eq!(port.closed(), [body]);
         port.table.sweep(began + IDLE_WITHIN);
         assert_eq!(port.closed(), [idle]);
+        port.table.sweep(began + IDLE_WITHIN * 2);
+        assert_eq!(port.closed(), [page], "its reader is too slow");
         port.table.sweep(began + IDLE_WITHIN * 1000);
-        assert_eq!((port.closed(), port.table.len()), (vec![], 2));
+        assert_eq!((port.closed(), port.table.len()), (vec![], 3));
     }
 }
