@@ -12,7 +12,7 @@
 //! - Where there is no room, connections that wait make it: those that never asked for anything of the client that has most of them, and
 //!   where nobody has many, the one that has waited for longest, first those that never asked. What else a client has does not count:
 //!   an office in a call opens connections like everybody else. Whoever has just come gets to say something before those go who asked a
-//!   while ago.
+//!   while ago, and before those of a client that has many of them, however lately they asked.
 //! - One whose request is worked on, or whose answer is being taken, or a WebSocket, is never closed for another.
 //! - An address is bounded only where it can be told from others: a proxy on this machine brings everybody.
 
@@ -26,6 +26,9 @@ use tokio::sync::Notify;
 
 /// A browser opens so many connections that say nothing yet. Whoever has more of them makes room first.
 const FEW: usize = 8;
+/// Whoever has more waiting connections than one in so many of all that may be open is nobody's browser: these go before one that has
+/// just come.
+const MANY_IN: usize = 32;
 /// So long a connection that never asked does not go before those that did so a while ago: the head of its first request is on its way.
 const YOUNG: Duration = Duration::from_secs(2);
 /// Who has asked for nothing for so long is used to being closed: many servers do so after half of that.
@@ -140,13 +143,27 @@ impl Waiting {
         self.of(connection).remove(&(connection.since, id));
     }
 
+    fn len(&self) -> usize {
+        self.never_asked.len() + self.asked.len()
+    }
+
+    /// One that has waited for so long that nobody misses it.
+    fn rested(&self, now: Instant) -> Option<Id> {
+        let has_waited = |(since, _): &&(Instant, Id), time| now.saturating_duration_since(*since) >= time;
+        let old = self.never_asked.first().filter(|one| has_waited(one, YOUNG));
+        let rested = self.asked.first().filter(|one| has_waited(one, RESTED));
+        old.or(rested).map(|(_, id)| *id)
+    }
+
+    /// The one that has waited for longest, whatever it has done.
+    fn oldest(&self) -> Option<Id> {
+        self.never_asked.first().into_iter().chain(self.asked.first()).min().map(|(_, id)| *id)
+    }
+
     /// Which one goes first.
     fn first(&self, now: Instant) -> Option<Id> {
-        let (never_asked, asked) = (self.never_asked.first(), self.asked.first());
-        let has_waited = |(since, _): &&(Instant, Id), time| now.saturating_duration_since(*since) >= time;
-        let old = never_asked.filter(|one| has_waited(one, YOUNG));
-        let rested = asked.filter(|one| has_waited(one, RESTED));
-        old.or(rested).or(never_asked).or(asked).map(|(_, id)| *id)
+        let young = || self.never_asked.first().or(self.asked.first()).map(|(_, id)| *id);
+        self.rested(now).or_else(young)
     }
 }
 
@@ -202,10 +219,21 @@ impl Connections {
     /// Which one of all goes first.
     fn goes_first(&self, now: Instant) -> Option<Id> {
         // Whoever comes by a proxy of this machine has nothing to do with others who do.
-        let addresses = self.clients.iter().filter(|(client, _)| **client != Client::ThisMachine);
-        let with_most = addresses.map(|(_, of)| &of.waiting.never_asked).max_by_key(|theirs| theirs.len());
-        let of_many = with_most.filter(|theirs| theirs.len() > FEW).and_then(BTreeSet::first);
-        of_many.map(|(_, id)| *id).or_else(|| self.waiting.first(now))
+        let addresses = || {
+            let others = self.clients.iter().filter(|(client, _)| **client != Client::ThisMachine);
+            others.map(|(_, of)| &of.waiting)
+        };
+        let with_most_silent =
+            addresses().map(|theirs| &theirs.never_asked).max_by_key(|theirs| theirs.len());
+        let silent = with_most_silent.filter(|theirs| theirs.len() > FEW).and_then(BTreeSet::first);
+        // Whoever keeps many connections awake would otherwise be safe, and send away everybody who comes.
+        let of_many = || {
+            let many = FEW.max(self.bounds.total / MANY_IN);
+            let with_most = addresses().max_by_key(|theirs| theirs.len());
+            with_most.filter(|theirs| theirs.len() > many).and_then(Waiting::oldest)
+        };
+        let silent = silent.map(|(_, id)| *id);
+        silent.or_else(|| self.waiting.rested(now)).or_else(of_many).or_else(|| self.waiting.first(now))
     }
 
     /// Says what a connection does now. What was closed does nothing any more.
@@ -419,6 +447,37 @@ mod tests {
         port.enter("192.0.2.9").unwrap();
         assert_eq!(port.closed(), [first], "it had its time");
         assert!(port.open.contains_key(&second));
+    }
+
+    #[test]
+    fn whoever_keeps_many_connections_awake_makes_room_for_whoever_has_just_come() {
+        let mut port = Port::with(Bounds { total: 4 * FEW, of_an_address: 2 * FEW });
+        let ask = |port: &mut Port, id| {
+            port.set(id, Phase::Busy);
+            port.set(id, Phase::Idle);
+        };
+        let mut awake = Vec::new();
+        for at in 0..4 * FEW {
+            let id = port.enter(["192.0.2.1", "192.0.2.2"][at % 2]).unwrap();
+            ask(&mut port, id);
+            awake.push(id);
+        }
+        let call = port.enter("198.51.100.9").unwrap();
+        port.set(call, Phase::Busy);
+        let closed = port.closed();
+        assert!(
+            closed.len() == 1 && awake[..2].contains(&closed[0]),
+            "one of those that have waited for longest"
+        );
+        let honest = port.enter("198.51.100.7").unwrap();
+        for at in 0..50 {
+            let id = port.enter(["192.0.2.1", "192.0.2.2"][at % 2]).unwrap();
+            ask(&mut port, id);
+        }
+        let closed = port.closed();
+        assert!(!closed.contains(&honest), "it is about to ask");
+        assert!(!closed.contains(&call) && closed.len() == 51);
+        assert_eq!(port.table.len(), 4 * FEW);
     }
 
     #[test]

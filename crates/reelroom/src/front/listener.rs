@@ -9,7 +9,7 @@
 //! # Invariants
 //!
 //! - A connection that says nothing costs a socket and a small task: the buffers of HTTP come with its first byte.
-//! - What is kept of the heads of requests is counted ([`Head`]): a connection that brings more than there is room for is closed.
+//! - What is kept of the heads of requests is counted ([`Head`](crate::front::head::Head)): a connection that brings more than there is room for is closed.
 //! - No more sockets are open than may be connected and a few: those that are being closed, or told that there is no room. While these
 //!   are open too, nobody is taken in.
 //! - Only HTTP/1 is spoken: nobody opens hundreds of requests by one connection.
