@@ -43,8 +43,8 @@ limits! {
     /// Bytes of an answer that give it a second more to be read.
     pub const ANSWER_BYTES_PER_SECOND: u64 = 16 * 1024;
     /// Open files that are kept for recordings and stores, half of all where there are few, besides a quarter for media over TCP: no connection is taken beyond. The setting
-    /// `max_connections` bounds connections, `max_connections_per_address` those of one address: where none waits that could go, one more
-    /// is answered 503 and closed.
+    /// `max_connections` bounds connections, `max_connections_per_address` those of one address, which has half of all at
+    /// most: where none waits that could go, one more is answered 503 and closed.
     pub const RESERVED_FILES: usize = 4096;
     /// Requests that are worked on, or whose answers are being read, at once; one more is answered 503. A refusal for which there is no room is
     /// told, and its connection makes room for others.

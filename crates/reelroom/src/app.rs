@@ -239,14 +239,23 @@ fn bounds(config: &Config) -> Bounds {
     let files = descriptors::most();
     let Files { reserved, media, connections } = Files::of(files);
     let total = config.max_connections.min(connections).max(1);
-    tracing::info!(open_files = files, reserved, media, connections = total, "open files are shared out");
+    let bounds = Bounds { total, of_an_address: config.max_connections_per_address };
+    let of_an_address = bounds.of_one();
+    tracing::info!(
+        open_files = files,
+        reserved,
+        media,
+        connections = total,
+        of_an_address,
+        "open files are shared out"
+    );
     if reserved < 2 * INNER_CONNECTIONS {
         tracing::warn!(
             open_files = files,
             "the system gives this program few open files: where many ask at once, recordings may find none"
         );
     }
-    Bounds { total, of_an_address: config.max_connections_per_address }
+    bounds
 }
 
 fn open_library(config: &Config, secrets: &Secrets, truth: Truth) -> anyhow::Result<Library> {

@@ -58,8 +58,8 @@ pub struct Config {
     #[config(env = "MAX_CONNECTIONS", default = 4096, validate(*max_connections > 0, "must be more than 0"))]
     pub max_connections: usize,
 
-    /// How many HTTP connections one address may have open at once, and how many WebSockets; an IPv6 network of 64 bits counts as
-    /// one. Of a proxy on this machine it bounds the WebSockets of each of its clients. A proxy on another machine is one address.
+    /// How many HTTP connections one address may have open at once, half of all at most, and how many WebSockets; an IPv6 network of 64 bits
+    /// counts as one. Of a proxy on this machine it bounds the WebSockets of each of its clients. A proxy on another machine is one address.
     #[config(env = "MAX_CONNECTIONS_PER_ADDRESS", default = 1024,
         validate(*max_connections_per_address > 0, "must be more than 0"))]
     pub max_connections_per_address: usize,

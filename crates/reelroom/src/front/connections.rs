@@ -14,7 +14,8 @@
 //!   an office in a call opens connections like everybody else. Whoever has just come gets to say something before those go who asked a
 //!   while ago, and before those of a client that has many of them, however lately they asked.
 //! - One whose request is worked on, or whose answer is being taken, or a WebSocket, is never closed for another.
-//! - An address is bounded only where it can be told from others: a proxy on this machine brings everybody.
+//! - An address is bounded, and never has more than half of all, but only where it can be told from others: a proxy on this machine
+//!   brings everybody.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -66,6 +67,14 @@ impl Client {
 pub(crate) struct Bounds {
     pub(crate) total: usize,
     pub(crate) of_an_address: usize,
+}
+
+impl Bounds {
+    /// How many may be connected of one address that can be told from others: half of all at most, so that the next one finds room
+    /// however few there are in all.
+    pub(crate) fn of_one(self) -> usize {
+        self.of_an_address.min(self.total / 2).max(1)
+    }
 }
 
 /// What a connection does.
@@ -198,7 +207,7 @@ impl Connections {
     /// [`Full`], where all that could go are in use.
     pub(crate) fn enter(&mut self, client: Client, close: Arc<Notify>, now: Instant) -> Result<Id, Full> {
         let own = self.clients.get(&client);
-        if client != Client::ThisMachine && own.is_some_and(|of| of.count >= self.bounds.of_an_address) {
+        if client != Client::ThisMachine && own.is_some_and(|of| of.count >= self.bounds.of_one()) {
             let first = own.and_then(|of| of.waiting.first(now));
             self.close(first.ok_or(Full::Address)?);
         }
@@ -397,12 +406,35 @@ mod tests {
     }
 
     #[test]
+    fn one_address_leaves_half_to_others_however_few_there_are_in_all() {
+        let mut port = Port::with(Bounds { total: 6, of_an_address: 1024 });
+        for _ in 0..3 {
+            let id = port.enter("192.0.2.1").unwrap();
+            port.set(id, Phase::Busy);
+        }
+        assert_eq!(port.enter("192.0.2.1"), Err(Full::Address));
+        port.enter("192.0.2.2").unwrap();
+        // It has all to itself where it may be anybody.
+        let mut port = Port::with(Bounds { total: 6, of_an_address: 1024 });
+        for _ in 0..6 {
+            let id = port.enter("127.0.0.1").unwrap();
+            port.set(id, Phase::Busy);
+        }
+        assert_eq!(port.enter("127.0.0.1"), Err(Full::Total));
+        // Where there is one at all, one address has it.
+        let mut port = Port::with(Bounds { total: 1, of_an_address: 1024 });
+        port.enter("192.0.2.1").unwrap();
+    }
+
+    #[test]
     fn who_has_most_goes_first() {
-        let mut port = Port::with(Bounds { total: FEW + 4, of_an_address: FEW + 2 });
+        let mut port = Port::with(Bounds { total: 2 * FEW + 4, of_an_address: FEW + 2 });
         let one = port.enter("192.0.2.1").unwrap();
         let two: Vec<_> = (0..=FEW).map(|_| port.enter("192.0.2.2").unwrap()).collect();
-        port.enter("192.0.2.3").unwrap();
-        port.enter("192.0.2.4").unwrap();
+        for at in 0..FEW + 2 {
+            port.enter(&format!("198.51.100.{at}")).unwrap();
+        }
+        assert!(port.closed().is_empty());
         port.enter("192.0.2.5").unwrap();
         assert_eq!(port.closed(), [two[0]]);
         port.enter("192.0.2.6").unwrap();

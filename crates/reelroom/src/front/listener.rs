@@ -219,7 +219,7 @@ async fn refuse(mut stream: TcpStream, full: Full, port: &Port) {
         Full::Total => "too many connections are open: try again shortly",
         Full::Address => {
             "too many connections of this address are open: the setting max_connections_per_address \
-             (MAX_CONNECTIONS_PER_ADDRESS) bounds them"
+             (MAX_CONNECTIONS_PER_ADDRESS) bounds them, and half of max_connections (MAX_CONNECTIONS)"
         }
     };
     let body = serde_json::json!({ "errorMessage": reason }).to_string();
