@@ -21,6 +21,7 @@
 
 mod app;
 mod askers;
+mod asset;
 mod config;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod egress;

@@ -1,17 +1,19 @@
 //! The page: the files of `web/dist`, inside the program.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
+    REFERRER_POLICY, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
 use crate::app::WebApp;
+use crate::asset::Asset;
 use crate::error;
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -20,6 +22,12 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 #[folder = "../../web/dist"]
 #[allow_missing = true]
 struct Files;
+
+/// By their names. A build for development has them outside, and reads them once.
+static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
+    let named = |name: &str| Some((name.to_owned(), Asset::new(Files::get(name)?)));
+    Files::iter().filter_map(|name| named(&name)).collect()
+});
 
 /// Answers what no route of the API is for: a file of the page, or 404.
 pub(crate) async fn serve(
@@ -30,7 +38,7 @@ pub(crate) async fn serve(
 ) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
-    let Some(file) = Files::get(path) else {
+    let Some(asset) = ASSETS.get(path) else {
         let message = if path == "index.html" {
             "the page was not built into this program: run make page, and build it again"
         } else {
@@ -41,21 +49,27 @@ pub(crate) async fn serve(
     if method != Method::GET && method != Method::HEAD {
         return error::respond(StatusCode::METHOD_NOT_ALLOWED, "this can only be read");
     }
-    let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     let mut head = HeaderMap::new();
     let mut set = |name, value: &str| {
         if let Ok(value) = HeaderValue::try_from(value) {
             head.insert(name, value);
         }
     };
-    set(ETAG, &etag);
     // The names of these files change with what they hold.
     let is_immutable = path.starts_with("assets/");
     set(CACHE_CONTROL, if is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" });
-    if headers.get(IF_NONE_MATCH).is_some_and(|wanted| wanted.as_bytes() == etag.as_bytes()) {
+    set(VARY, "accept-encoding");
+    if let Some(etag) = asset.known(&headers) {
+        set(ETAG, &etag);
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
-    set(CONTENT_TYPE, file.metadata.mimetype());
+    let form = asset.form(&headers).await;
+    set(ETAG, &form.etag);
+    set(CONTENT_LENGTH, &form.data.len().to_string());
+    if let Some(encoding) = form.encoding {
+        set(CONTENT_ENCODING, encoding);
+    }
+    set(CONTENT_TYPE, asset.kind());
     if path.ends_with(".html") {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         set(CONTENT_TYPE, "text/html; charset=utf-8");
@@ -63,12 +77,7 @@ pub(crate) async fn serve(
         set(REFERRER_POLICY, "no-referrer");
         set(PERMISSIONS_POLICY, "camera=(self), microphone=(self), display-capture=(self)");
     }
-    // What stands in the program is not copied for each reader.
-    let data = match file.data {
-        Cow::Borrowed(data) => Bytes::from_static(data),
-        Cow::Owned(data) => Bytes::from(data),
-    };
-    (head, data).into_response()
+    (head, form.data).into_response()
 }
 
 /// Nothing is loaded from elsewhere, but for media from the bucket and the connection to an outside LiveKit server.

@@ -11,7 +11,6 @@ use axum::response::Response;
 use axum::routing::get;
 use reelroom_limits as limits;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +24,7 @@ impl WebApp {
     pub fn router(&self) -> Router {
         let (api, document) = api().split_for_parts();
         let document = document.to_pretty_json().expect("the description of the API is plain data");
-        let page = Router::new().fallback(page::serve).layer(CompressionLayer::new());
+        let page = Router::new().fallback(page::serve);
         api.route(
             "/openapi.json",
             get(async || ([(axum::http::header::CONTENT_TYPE, "application/json")], document)),

@@ -360,6 +360,35 @@ async fn the_page_is_there_and_loads_nothing_from_outside() {
     program.stop();
 }
 
+#[tokio::test]
+async fn whoever_takes_gzip_gets_a_script_smaller_with_a_length_and_a_tag_of_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[]);
+    let html = program.get("/").send().await.unwrap().text().await.unwrap();
+    let path = html.split("src=\"").nth(1).unwrap().split('"').next().unwrap();
+    let plain = program.get(path).send().await.unwrap();
+    let gzip = || program.get(path).header("accept-encoding", "gzip");
+    let small = gzip().send().await.unwrap();
+    for answer in [&plain, &small] {
+        let mut vary =
+            answer.headers().get_all("vary").iter().flat_map(|line| line.to_str().unwrap().split(','));
+        assert!(vary.any(|name| name.trim() == "accept-encoding"), "{:?}", answer.headers());
+    }
+    assert!(!plain.headers().contains_key("content-encoding"));
+    assert_eq!(small.headers()["content-encoding"], "gzip");
+    let (tag, small_tag) = (plain.headers()["etag"].clone(), small.headers()["etag"].clone());
+    assert_ne!(tag, small_tag);
+    let length = small.headers()["content-length"].to_str().unwrap().parse::<usize>().unwrap();
+    let head = program.request(Method::HEAD, path).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(head.headers()["content-length"], length.to_string().as_str());
+    let (plain, small) = (plain.bytes().await.unwrap(), small.bytes().await.unwrap());
+    assert!(small.len() == length && length < plain.len() && small.starts_with(&[0x1f, 0x8b]));
+    assert_eq!(gzip().send().await.unwrap().bytes().await.unwrap(), small);
+    let known = gzip().header("if-none-match", &small_tag).send().await.unwrap();
+    assert_eq!((known.status(), &known.headers()["etag"]), (StatusCode::NOT_MODIFIED, &small_tag));
+    program.stop();
+}
+
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
