@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
 use axum::http::{HeaderValue, StatusCode};
@@ -24,6 +25,8 @@ impl WebApp {
     pub fn router(&self) -> Router {
         let (api, document) = api().split_for_parts();
         let document = document.to_pretty_json().expect("the description of the API is plain data");
+        // It is not copied for each reader.
+        let document = Bytes::from(document);
         let page = Router::new().fallback(page::serve);
         api.route(
             "/openapi.json",
