@@ -95,6 +95,13 @@ async fn finish(shared: Arc<Shared>, id: EgressId) {
         EgressStatus::EgressAborted => return runner::discard(&shared, &id).await,
         _ => {}
     }
+    // What nobody wants need not be composed, and perhaps cannot be.
+    match shared.shelf.is_deleted(&job.plan().key, id.as_str()).await {
+        Ok(true) => return runner::let_go(&shared, &id).await,
+        Ok(false) => {}
+        // Whoever stores it asks again.
+        Err(error) => tracing::warn!(egress = %id, %error, "whether the recording was deleted is not known"),
+    }
     let Ok(turn) = shared.recoveries.acquire().await else { return };
     if shared.stopping.is_cancelled() {
         return;

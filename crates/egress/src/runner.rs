@@ -347,12 +347,8 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                 }
                 return Some(published);
             }
-            Err(error @ ShelfError::Deleted) => {
-                let deleted = error.to_string();
-                shared.update(id, |job| job.abort(unix_ns(), EndReason::Deleted, &deleted));
-                // The take may go only when it is known for good that it is not needed.
-                shared.store.flush().await;
-                discard(shared, id).await;
+            Err(ShelfError::Deleted) => {
+                let_go(shared, id).await;
                 return None;
             }
             Err(ShelfError::Taken) if renamed < MOST_NAMES => {
@@ -383,6 +379,15 @@ fn everything_left_out(composed: &Composed) -> Option<&'static str> {
         (true, 0) => Some("nothing that was sent could be decoded: the recording is empty"),
         (true, _) => Some("everything that was sent was end-to-end encrypted: the recording is empty"),
     }
+}
+
+/// Somebody deleted the recording: nothing of it is kept.
+pub(crate) async fn let_go(shared: &Shared, id: &EgressId) {
+    let deleted = ShelfError::Deleted.to_string();
+    shared.update(id, |job| job.abort(unix_ns(), EndReason::Deleted, &deleted));
+    // The take may go only when it is known for good that it is not needed.
+    shared.store.flush().await;
+    discard(shared, id).await;
 }
 
 /// Deletes what is not needed any more.

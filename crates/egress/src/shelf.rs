@@ -61,6 +61,15 @@ pub trait Shelf: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Whether somebody deleted the recording: nothing of it is kept, and nothing need be made of it.
+    ///
+    /// # Errors
+    /// It is not known.
+    async fn is_deleted(&self, key: &str, egress_id: &str) -> Result<bool, ShelfError> {
+        let _ = (key, egress_id);
+        Ok(false)
+    }
+
     /// Hears how much of a file plays that is still being made. The file may be replaced or finished at any moment.
     fn grows(&self, growing: &Growing<'_>) {
         let _ = growing;

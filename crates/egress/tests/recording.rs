@@ -44,6 +44,8 @@ struct TestShelf {
     stored: Mutex<BTreeMap<String, Stored>>,
     /// Files of others, of which the store tells only when one is stored.
     hidden: Mutex<Vec<String>>,
+    /// Keys and ids of recordings that somebody deleted.
+    deleted: Mutex<Vec<(String, String)>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +85,10 @@ impl Shelf for TestShelf {
 
     async fn has(&self, key: &str) -> Result<bool, ShelfError> {
         Ok(self.stored.lock().unwrap().contains_key(key))
+    }
+
+    async fn is_deleted(&self, key: &str, egress_id: &str) -> Result<bool, ShelfError> {
+        Ok(self.deleted.lock().unwrap().contains(&(key.to_owned(), egress_id.to_owned())))
     }
 }
 
@@ -462,6 +468,31 @@ async fn what_cannot_be_composed_is_kept_and_tried_at_the_next_start() {
     let info = until(&again, &id(&info), "EGRESS_COMPLETE").await;
     assert!(info["error"].as_str().unwrap_or("").is_empty());
     assert_eq!(bench.shelf.stored().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_composed_and_was_deleted_goes_at_the_next_start() {
+    const BROKEN: &str = "echo 'no encoder' >&2; exit 1";
+    let bench = Bench::new(BROKEN).await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.stop(&id(&info)).await;
+    let failed = until(&bench.egress, &id(&info), "EGRESS_FAILED").await;
+    bench.egress.shutdown().await;
+    let key = failed["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    // Of another recording, which claims to be this one.
+    bench.shelf.deleted.lock().unwrap().push(("recordings/another.mp4".into(), id(&info)));
+    let again = start(&bench.data(), BROKEN, &bench.media, &bench.shelf).await;
+    until(&again, &id(&info), "EGRESS_FAILED").await;
+    again.shutdown().await;
+    assert_eq!(bench.takes().len(), 1);
+
+    bench.shelf.deleted.lock().unwrap().push((key, id(&info)));
+    let again = start(&bench.data(), BROKEN, &bench.media, &bench.shelf).await;
+    let info = until(&again, &id(&info), "EGRESS_ABORTED").await;
+    assert_eq!(info["details"].as_str(), Some("End reason: Deleted"));
+    again.shutdown().await;
+    assert!(bench.takes().is_empty() && bench.shelf.stored().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ use crate::scan::{self, Evidence, KnownManifests};
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Journal, Limits, ListingTrouble, Store, StoreConfig};
 
+mod deletion;
 mod file;
 mod publish;
 mod refresh;
@@ -203,13 +204,13 @@ impl Library {
     }
 
     async fn note_beside(&self, recording: Recording, beside: Beside) -> Result<(), LibraryError> {
-        let shared = &self.shared;
-        if shared.truth.is_dismissed(&recording.id).await? {
+        let (shared, key) = (&self.shared, self.shared.key_of(&recording.name));
+        if shared.truth.is_dismissed(&key, &recording.id).await? {
             return Ok(());
         }
         let is_noted = shared.index.note(recording.clone(), String::new(), shared.generation()).await?;
         // Whoever deletes it says so first, and then removes the row.
-        if is_noted && shared.truth.is_dismissed(&recording.id).await? {
+        if is_noted && shared.truth.is_dismissed(&key, &recording.id).await? {
             return shared.index.remove_of(&recording.name, &recording.id).await;
         }
         if is_noted && recording.status == Status::Failed {
@@ -414,82 +415,6 @@ impl Library {
     /// What links are checked by.
     pub fn link_key(&self) -> &LinkKey {
         &self.shared.link_key
-    }
-
-    /// Deletes a recording with everything beside it. One that waits to be stored waits no longer, and is not stored.
-    ///
-    /// # Errors
-    /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Unnameable`],
-    /// [`LibraryError::Store`].
-    pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
-        let shared = &self.shared;
-        let recording = self.find(name).await?;
-        if recording.status.is_active() {
-            return Err(LibraryError::NotFinished(name.to_owned()));
-        }
-        if recording.upload.is_some() && self.discard(&recording).await? {
-            return Ok(());
-        }
-        if let Some(reason) = shared.store.why_unnameable(name) {
-            return Err(LibraryError::Unnameable { name: name.to_owned(), reason });
-        }
-        shared.state().deleted.insert(name.to_owned(), i64::MAX);
-        let deleted = self.delete_objects(&recording).await;
-        shared.state().deleted.insert(name.to_owned(), shared.generation());
-        deleted?;
-        shared.truth.dismiss(&shared.key_of(name), &recording.id).await?;
-        shared.index.remove(name).await?;
-        tracing::info!(recording = name, id = recording.id, "deleted");
-        Ok(())
-    }
-
-    /// Deletes a recording that waits to be stored, and false when it does not any more. Nothing is waited for: whoever
-    /// publishes it is told and deletes the local copy, and what an upload has left in the store is deleted when that answers.
-    async fn discard(&self, recording: &Recording) -> Result<bool, LibraryError> {
-        let (shared, name) = (&self.shared, recording.name.as_str());
-        let key = shared.key_of(name);
-        let Some(file) = shared.outbox.file(&key) else { return Ok(false) };
-        shared.truth.discard(&key, &file, recording.size, &recording.id).await?;
-        if !shared.outbox.discard(&key) {
-            // It has been stored in this very moment.
-            shared.truth.forget_discarded(&key).await?;
-            return Ok(false);
-        }
-        shared.state().deleted.insert(name.to_owned(), shared.generation());
-        shared.truth.dismiss(&key, &recording.id).await?;
-        shared.index.remove(name).await?;
-        tracing::info!(recording = name, id = recording.id, "deleted before it was stored");
-        Ok(true)
-    }
-
-    /// The file first: what is left of an attempt that fails after it is no recording.
-    async fn delete_objects(&self, recording: &Recording) -> Result<(), LibraryError> {
-        let name = &recording.name;
-        if recording.in_backup {
-            let backup = self.shared.backup_store()?;
-            backup.delete(name).await?;
-            return backup.delete(&sidecar::own(name)).await;
-        }
-        let store = &self.shared.store;
-        store.delete(name).await?;
-        match store.delete(&sidecar::own(name)).await {
-            Ok(()) | Err(LibraryError::BadName(_)) => {}
-            Err(error) => return Err(error),
-        }
-        match store.delete(&sidecar::advanced(name)).await {
-            Ok(()) | Err(LibraryError::BadName(_)) => {}
-            Err(error) => return Err(error),
-        }
-        let file = name.rsplit('/').next().unwrap_or(name).to_owned();
-        let is_of_it = |(name, manifest): (&String, &scan::Manifest)| {
-            (manifest.files == [file.as_str()]).then(|| name.clone())
-        };
-        let manifest = self.shared.manifests(false).iter().find_map(is_of_it);
-        if let Some(manifest) = manifest {
-            store.delete(&manifest).await?;
-            self.shared.manifests(false).remove(&manifest);
-        }
-        Ok(())
     }
 }
 

@@ -23,6 +23,10 @@ impl Shelf for LibraryShelf {
         self.0.has(key).await.map_err(refused)
     }
 
+    async fn is_deleted(&self, key: &str, egress_id: &str) -> Result<bool, ShelfError> {
+        self.0.is_deleted(key, egress_id).await.map_err(refused)
+    }
+
     fn grows(&self, growing: &Growing<'_>) {
         let Growing { file, key, seconds, total_ns } = *growing;
         self.0.grows(key, file, seconds, Duration::from_nanos(total_ns));

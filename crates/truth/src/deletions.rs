@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Truth, TruthError, alone};
+
+/// Of what was dismissed by versions that wrote down ids alone.
+pub(crate) const UNKNOWN_KEY: &str = "";
 
 /// A recording that was deleted before it was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,27 +27,62 @@ pub struct Discarded {
 }
 
 impl Truth {
-    /// Somebody deleted a recording: what is told of it from now on is not believed.
+    /// Somebody deleted a recording: what is told of it from now on is not believed, and nothing is known of it any more.
     ///
     /// # Errors
     /// [`TruthError::Failed`].
     pub async fn dismiss(&self, key: &str, id: &str) -> Result<(), TruthError> {
         let (key, id) = (key.to_owned(), id.to_owned());
         self.write(move |db| {
-            put_dismissed(db, &id)?;
+            put_dismissed(db, &key, &id)?;
             alone::remove(db, &key)
         })
         .await
     }
 
-    /// Whether somebody deleted it.
+    /// Somebody is about to delete a recording, which is dismissed at once: whoever stores or moves it asks, and lets it go. False where
+    /// it was dismissed before.
     ///
     /// # Errors
     /// [`TruthError::Failed`].
-    pub async fn is_dismissed(&self, id: &str) -> Result<bool, TruthError> {
-        let id = id.to_owned();
+    pub async fn begin_to_dismiss(&self, key: &str, id: &str) -> Result<bool, TruthError> {
+        let (key, id) = (key.to_owned(), id.to_owned());
+        self.write(move |db| put_dismissed(db, &key, &id)).await
+    }
+
+    /// It could not be deleted, and is there as before.
+    ///
+    /// # Errors
+    /// [`TruthError::Failed`].
+    pub async fn forget_dismissed(&self, key: &str, id: &str) -> Result<(), TruthError> {
+        let (key, id) = (key.to_owned(), id.to_owned());
+        self.write(move |db| {
+            let sql = "DELETE FROM dismissed_recordings WHERE id = ?1 AND key = ?2";
+            db.execute(sql, [id, key]).map(drop)
+        })
+        .await
+    }
+
+    /// Whether somebody deleted it, so that what is told of it is not believed. Of what older versions wrote down only the id is known,
+    /// and is enough for that.
+    ///
+    /// # Errors
+    /// [`TruthError::Failed`].
+    pub async fn is_dismissed(&self, key: &str, id: &str) -> Result<bool, TruthError> {
+        let (key, id) = (key.to_owned(), id.to_owned());
+        self.read(move |db| is_dismissed(db, &key, &id)).await
+    }
+
+    /// Whether somebody deleted the very recording at `key`, so that nothing of it is to be kept. An id alone is not enough: what stands
+    /// beside a file of somebody else's may name any.
+    ///
+    /// # Errors
+    /// [`TruthError::Failed`].
+    pub async fn is_dismissed_at(&self, key: &str, id: &str) -> Result<bool, TruthError> {
+        let (key, id) = (key.to_owned(), id.to_owned());
         self.read(move |db| {
-            db.prepare_cached("SELECT 1 FROM dismissed_recordings WHERE id = ?1")?.exists([id])
+            db.prepare_cached("SELECT 1 FROM dismissed_recordings WHERE id = ?1 AND key = ?2")?
+                .exists([id, key])
         })
         .await
     }
@@ -91,15 +129,20 @@ impl Truth {
             .await
     }
 
-    /// Whether a local copy was to be stored there, and is not any more.
+    /// Whether a local copy was to be stored there, and is not any more. It is known by its name: its folder may have been moved, or be
+    /// spelled in another way.
     ///
     /// # Errors
     /// [`TruthError::Failed`].
     pub async fn is_discarded(&self, key: &str, file: &Path) -> Result<bool, TruthError> {
-        let (key, file) = (key.to_owned(), file.to_owned());
+        let (key, name) = (key.to_owned(), file.file_name().map(ToOwned::to_owned));
         self.read(move |db| {
-            db.prepare_cached("SELECT 1 FROM discarded_uploads WHERE key = ?1 AND file = ?2")?
-                .exists(params![key, file.as_os_str().as_bytes()])
+            let known: Option<Vec<u8>> = db
+                .prepare_cached("SELECT file FROM discarded_uploads WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()?;
+            let known = known.map(|file| PathBuf::from(OsString::from_vec(file)));
+            Ok(known.is_some_and(|known| known.file_name().is_some() && known.file_name() == name.as_deref()))
         })
         .await
     }
@@ -138,8 +181,16 @@ impl Truth {
     }
 }
 
-pub(crate) fn put_dismissed(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR IGNORE INTO dismissed_recordings (id) VALUES (?1)")?.execute([id]).map(drop)
+/// False for one that is there already.
+pub(crate) fn put_dismissed(db: &Connection, key: &str, id: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached("INSERT OR IGNORE INTO dismissed_recordings (id, key) VALUES (?1, ?2)")?
+        .execute([id, key])
+        .map(|count| count > 0)
+}
+
+pub(crate) fn is_dismissed(db: &Connection, key: &str, id: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM dismissed_recordings WHERE id = ?1 AND key IN (?2, '')")?
+        .exists([id, key])
 }
 
 pub(crate) fn put_discarded(db: &Connection, gone: &Discarded) -> rusqlite::Result<()> {

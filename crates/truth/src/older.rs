@@ -1,5 +1,6 @@
 //! What versions without this database kept in the index of recordings.
 
+use crate::deletions::UNKNOWN_KEY;
 use crate::{Alone, Discarded, Multipart, Truth, TruthError, Waiting, alone, deletions, uploads};
 
 /// All of it.
@@ -27,7 +28,10 @@ impl Truth {
         self.write_now(|db| {
             older.waiting.iter().try_for_each(|waiting| uploads::put_waiting(db, waiting))?;
             older.discarded.iter().try_for_each(|gone| deletions::put_discarded(db, gone))?;
-            older.dismissed.iter().try_for_each(|id| deletions::put_dismissed(db, id))?;
+            older
+                .dismissed
+                .iter()
+                .try_for_each(|id| deletions::put_dismissed(db, UNKNOWN_KEY, id).map(drop))?;
             older.multiparts.iter().try_for_each(|multipart| uploads::put_multipart(db, multipart))?;
             older.alone.iter().try_for_each(|one| alone::put(db, &one.key, one.is_failed, &one.about))
         })

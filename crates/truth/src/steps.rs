@@ -26,7 +26,18 @@ pub(crate) const STEPS: &[&str] = &[
         key TEXT PRIMARY KEY, is_failed INTEGER NOT NULL, about BLOB NOT NULL
     ) STRICT;
     ",
+    DISMISSED_WITH_KEYS,
 ];
+
+/// 3: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.
+pub(crate) const DISMISSED_WITH_KEYS: &str = "
+    ALTER TABLE dismissed_recordings RENAME TO dismissed_by_id;
+    CREATE TABLE dismissed_recordings (
+        id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (id, key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO dismissed_recordings (id, key) SELECT id, '' FROM dismissed_by_id;
+    DROP TABLE dismissed_by_id;
+    ";
 
 /// How many steps a file has behind it.
 pub(crate) fn taken(connection: &Connection) -> rusqlite::Result<usize> {

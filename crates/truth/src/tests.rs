@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::files::beside;
-use crate::steps::STEPS;
+use crate::steps::{DISMISSED_WITH_KEYS, STEPS};
 
 struct House {
     folder: tempfile::TempDir,
@@ -92,7 +92,9 @@ async fn what_was_written_is_there_again_and_nobody_else_reads_it() {
     assert!(truth.is_discarded("b", &gone[0].file).await.unwrap());
     assert_eq!(truth.multiparts("store").await.unwrap().len(), 1);
     assert!(truth.multiparts("backup").await.unwrap().is_empty());
-    assert!(truth.is_dismissed("EG_d").await.unwrap() && !truth.is_dismissed("EG_e").await.unwrap());
+    assert!(
+        truth.is_dismissed("d", "EG_d").await.unwrap() && !truth.is_dismissed("d", "EG_e").await.unwrap()
+    );
     assert_eq!(truth.alone("e").await.unwrap().as_deref(), Some(&b"e"[..]));
     assert_eq!(truth.alone("f").await.unwrap(), None, "there is no file of it");
     assert_eq!(truth.failed_alone().unwrap(), [alone("f", true)]);
@@ -135,7 +137,7 @@ async fn what_is_answered_is_synced_and_what_cannot_be_written_changes_nothing()
     set(pages + 1000);
     truth.keep_waiting(large).await.unwrap();
     assert_eq!(truth.waiting().unwrap().len(), 2);
-    assert!(!truth.is_dismissed("EG_1").await.unwrap());
+    assert!(!truth.is_dismissed("any", "EG_1").await.unwrap());
 }
 
 #[tokio::test]
@@ -157,7 +159,49 @@ async fn taking_over_what_was_taken_over_changes_nothing() {
         assert_eq!(truth.discarded().unwrap(), older.discarded);
         assert_eq!(truth.multiparts("store").await.unwrap(), older.multiparts);
         assert_eq!(truth.failed_alone().unwrap(), older.alone);
-        assert!(truth.is_dismissed("EG_1").await.unwrap());
+        assert!(truth.is_dismissed("any", "EG_1").await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_recording_is_dismissed_where_it_stood_and_no_other_of_its_id_is_thrown_away() {
+    let house = House::new();
+    let before = STEPS.iter().position(|step| *step == DISMISSED_WITH_KEYS).unwrap();
+    let mut older = Connection::open(house.file()).unwrap();
+    older.pragma_update(None, "application_id", crate::open::APPLICATION_ID).unwrap();
+    steps::take(&mut older, &STEPS[..before]).unwrap();
+    older.execute("INSERT INTO dismissed_recordings (id) VALUES ('EG_older')", []).unwrap();
+    drop(older);
+
+    let truth = house.open().unwrap();
+    assert!(truth.is_dismissed("a", "EG_older").await.unwrap(), "what is told of it is not believed");
+    assert!(!truth.is_dismissed_at("a", "EG_older").await.unwrap(), "where it stood is not known");
+    truth.dismiss("a", "EG_1").await.unwrap();
+    for (key, id, is_it) in [("a", "EG_1", true), ("b", "EG_1", false), ("a", "EG_2", false)] {
+        assert_eq!(truth.is_dismissed(key, id).await.unwrap(), is_it, "{key} {id}");
+        assert_eq!(truth.is_dismissed_at(key, id).await.unwrap(), is_it, "{key} {id}");
+    }
+    assert!(!truth.begin_to_dismiss("a", "EG_1").await.unwrap(), "it is already");
+    assert!(truth.begin_to_dismiss("b", "EG_1").await.unwrap());
+    truth.forget_dismissed("b", "EG_1").await.unwrap();
+    assert!(
+        !truth.is_dismissed("b", "EG_1").await.unwrap() && truth.is_dismissed("a", "EG_1").await.unwrap()
+    );
+}
+
+#[tokio::test]
+async fn what_was_discarded_is_known_wherever_its_folder_is_said_to_be() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    truth.discard("a", Path::new("/data/composed/EG_1.mp4"), None, "EG_1").await.unwrap();
+    for (key, file, is_it) in [
+        ("a", "/data/../data/composed/EG_1.mp4", true),
+        ("a", "composed/EG_1.mp4", true),
+        ("a", "/data/composed/EG_2.mp4", false),
+        ("b", "/data/composed/EG_1.mp4", false),
+        ("a", "/", false),
+    ] {
+        assert_eq!(truth.is_discarded(key, Path::new(file)).await.unwrap(), is_it, "{key} {file}");
     }
 }
 

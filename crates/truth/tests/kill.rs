@@ -76,7 +76,7 @@ async fn check(truth: &Truth, answered: &BTreeMap<u64, Answered>, numbers: impl 
         let key = key(number);
         let was = answered.get(&number).copied().unwrap_or_default();
         let alone = truth.alone(&key).await.unwrap().is_some();
-        let dismissed = truth.is_dismissed(&format!("EG_{number}")).await.unwrap();
+        let dismissed = truth.is_dismissed(&key, &format!("EG_{number}")).await.unwrap();
         let (waits, discarded, failed) =
             (waits.contains(&key), discarded.contains(&key), failed.contains(&key));
         let parts = parts.contains(&key);

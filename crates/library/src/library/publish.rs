@@ -59,11 +59,8 @@ impl Library {
         let (shared, key) = (&self.shared, publication.key);
         let location = shared.root.location(key)?;
         let local = |source| LibraryError::Local { path: publication.file.display().to_string(), source };
-        let deleted = || LibraryError::Deleted(key.to_owned());
-        if shared.truth.is_discarded(key, publication.file).await? {
-            shared.outbox.done(key, publication.file);
-            self.clean_up_discarded().await?;
-            return Err(deleted());
+        if self.is_let_go(publication).await? {
+            return Err(self.let_go(publication).await?);
         }
         let size = tokio::fs::metadata(publication.file).await.map_err(local)?.len();
         let mut sidecar = Sidecar::of(publication, location, size);
@@ -85,10 +82,8 @@ impl Library {
         let (waiting, progress) = shared.outbox.begin(key).expect("it was added, and only this removes it");
         shared.truth.keep_waiting(waiting).await?;
         let stored = self.store(publication, &mut sidecar, &progress).await;
-        if shared.truth.is_discarded(key, publication.file).await? {
-            shared.outbox.done(key, publication.file);
-            self.clean_up_discarded().await?;
-            return Err(deleted());
+        if self.is_let_go(publication).await? {
+            return Err(self.let_go(publication).await?);
         }
         match stored {
             Ok(stored) => {
@@ -97,11 +92,9 @@ impl Library {
                     // The next scan compares it with what is listed, and finds it changed once.
                     shared.index.put(recording, stored.object.etag, shared.generation()).await?;
                 }
-                if !shared.outbox.settle(key, publication.file) {
-                    // In the very last moment.
-                    shared.outbox.done(key, publication.file);
-                    self.clean_up_discarded().await?;
-                    return Err(deleted());
+                // Whoever deletes it in the very last moment either is seen here, or sees the row.
+                if self.is_let_go(publication).await? || !shared.outbox.settle(key, publication.file) {
+                    return Err(self.let_go(publication).await?);
                 }
                 let is_alone = sidecar.stands_alone && name.is_some() && !stored.in_backup;
                 shared.truth.stored(key, is_alone.then(|| sidecar.brief().to_json())).await?;
@@ -125,6 +118,33 @@ impl Library {
                 Err(error)
             }
         }
+    }
+
+    /// Whether somebody deleted it, while it waited or when it was stored or had failed. Whoever publishes it may not know: the program
+    /// may have died before that was written down.
+    async fn is_let_go(&self, publication: &Publication<'_>) -> Result<bool, LibraryError> {
+        let (truth, key) = (&self.shared.truth, publication.key);
+        Ok(truth.is_discarded(key, publication.file).await?
+            || truth.is_dismissed_at(key, publication.egress_id).await?)
+    }
+
+    /// It waits no longer, and is listed no longer. What an upload of it has left in the stores goes, now or when they answer; where none
+    /// was under way, what stands there is not touched.
+    async fn let_go(&self, publication: &Publication<'_>) -> Result<LibraryError, LibraryError> {
+        let (shared, key, id) = (&self.shared, publication.key, publication.egress_id);
+        // By now the name may be another one's, which waits.
+        if let Some(file) = shared.outbox.file(key).filter(|file| is_copy_of(file, publication.file)) {
+            let size = tokio::fs::metadata(publication.file).await.ok().map(|metadata| metadata.len());
+            shared.truth.discard(key, &file, size, id).await?;
+            shared.outbox.done(key, &file);
+        }
+        shared.outbox.done(key, publication.file);
+        if let Some(name) = self.name_of(key) {
+            shared.index.remove_of(name, id).await?;
+        }
+        shared.growing.forget(key);
+        self.clean_up_discarded().await?;
+        Ok(LibraryError::Deleted(key.to_owned()))
     }
 
     /// Whether another recording is known under the name, or waits to be stored there. The store itself is asked by whoever stores.
@@ -364,6 +384,12 @@ async fn is_left(root: &Store, gone: &Discarded) -> Result<bool, LibraryError> {
         Err(LibraryError::NotFound(_) | LibraryError::Unreadable { .. }) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Whether both are the local copy of one recording. A copy is named after its egress: its folder may have been moved, or copied, or be
+/// spelled in another way.
+pub(super) fn is_copy_of(one: &Path, other: &Path) -> bool {
+    one.file_name().is_some() && one.file_name() == other.file_name()
 }
 
 async fn sha256_of(file: &Path) -> Result<String, LibraryError> {

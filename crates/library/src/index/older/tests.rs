@@ -106,7 +106,7 @@ impl House {
             (1, "recordings/a.mp4", "part")
         );
         for number in [0, 500, 999] {
-            assert!(truth.is_dismissed(&format!("EG_{number}")).await.unwrap());
+            assert!(truth.is_dismissed("any", &format!("EG_{number}")).await.unwrap());
         }
         let mut alone = truth.all_alone().await.unwrap();
         alone.sort();
