@@ -12,11 +12,25 @@
 //!   dismissed: so either they let it go, or the row that is read again says where it is.
 //! - An id alone dismisses nothing that stands elsewhere: a file of somebody else's may claim any.
 
+use std::path::PathBuf;
+
+use reelroom_truth::Discarded;
+
 use super::Library;
 use crate::error::LibraryError;
-use crate::recording::Recording;
+use crate::recording::{Recording, Status};
 use crate::scan;
-use crate::sidecar;
+use crate::sidecar::{self, Sidecar};
+use crate::store::Store;
+
+/// What an upload has left of a deleted recording where it was to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Its file was deleted before this was written.
+    Sidecar,
+    FileAndSidecar,
+}
 
 impl Library {
     /// Deletes a recording with everything beside it. One that waits to be stored waits no longer, and is not stored.
@@ -81,8 +95,12 @@ impl Library {
         Ok(true)
     }
 
-    async fn delete_stored(&self, recording: &Recording) -> Result<(), LibraryError> {
-        self.delete_objects(recording).await
+    /// Deletes what is in the stores, wherever that is by now: it may have been moved since its row was read, or stored after all.
+    pub(super) async fn delete_stored(&self, seen: &Recording) -> Result<(), LibraryError> {
+        let row = self.shared.index.by_name(&seen.name).await?.filter(|row| row.id == seen.id);
+        let recording = row.as_ref().unwrap_or(seen);
+        self.delete_objects(recording).await?;
+        self.delete_elsewhere(recording).await
     }
 
     /// The file first: what is left of an attempt that fails after it is no recording.
@@ -114,4 +132,112 @@ impl Library {
         }
         Ok(())
     }
+
+    /// Deletes what is of it in the other store: a move or a try to store it that broke off has left it there, or is about to end. A
+    /// store that is away keeps nobody from deleting what stands in the other one, and gives that up later.
+    async fn delete_elsewhere(&self, recording: &Recording) -> Result<(), LibraryError> {
+        let (shared, name) = (&self.shared, recording.name.as_str());
+        let Some(backup) = &shared.backup else { return Ok(()) };
+        let is_known = recording.status == Status::Complete && recording.size.is_some();
+        // Of what the first store has under that name it is known that it is another's.
+        let is_anothers = recording.in_backup && shared.state().kept_back.contains(name);
+        if !is_known || is_anothers {
+            return Ok(());
+        }
+        let gone = Discarded {
+            key: shared.key_of(name),
+            file: PathBuf::new(),
+            is_clean: false,
+            size: recording.size,
+            id: egress_id(recording).to_owned(),
+        };
+        let other = if recording.in_backup { &shared.root } else { &backup.root };
+        if let Err(error) = delete_left(other, &gone).await {
+            tracing::debug!(recording = name, store = other.base(), %error, "what this store may have of a deleted recording is deleted later");
+            shared.truth.discard(&gone.key, &gone.file, gone.size, &gone.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what was just put into a store of a recording that somebody deleted meanwhile: now, or when that store answers.
+    pub(super) async fn take_back(&self, recording: &Recording) -> Result<(), LibraryError> {
+        let key = self.shared.key_of(&recording.name);
+        let (file, id) = (PathBuf::new(), egress_id(recording));
+        self.shared.truth.discard(&key, &file, recording.size, id).await?;
+        self.clean_up_discarded().await
+    }
+
+    /// Deletes from the stores what uploads have left there of recordings that were deleted meanwhile. What cannot be reached
+    /// now is deleted later.
+    ///
+    /// # Errors
+    /// [`LibraryError::Truth`].
+    pub(super) async fn clean_up_discarded(&self) -> Result<(), LibraryError> {
+        let shared = &self.shared;
+        for gone in shared.truth.unclean().await? {
+            let key = gone.key.as_str();
+            // Whoever is about it ends first, or it is another recording of that name by now.
+            if shared.outbox.waits(key) {
+                continue;
+            }
+            let roots = [Some(&shared.root), shared.backup.as_ref().map(|backup| &backup.root)];
+            let mut is_clean = true;
+            for root in roots.into_iter().flatten() {
+                if let Err(error) = delete_left(root, &gone).await {
+                    tracing::debug!(key, %error, "what was uploaded of a deleted recording is deleted later");
+                    is_clean = false;
+                }
+            }
+            if is_clean {
+                shared.truth.discarded_is_clean(key).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Empty where none is known.
+fn egress_id(recording: &Recording) -> &str {
+    if recording.id == recording.name { "" } else { &recording.id }
+}
+
+async fn delete_left(root: &Store, gone: &Discarded) -> Result<(), LibraryError> {
+    let sidecar = sidecar::own(&gone.key);
+    let keys = match left(root, gone).await? {
+        Left::Nothing => return Ok(()),
+        Left::Sidecar => vec![sidecar],
+        Left::FileAndSidecar => vec![gone.key.clone(), sidecar],
+    };
+    for key in keys {
+        match root.delete(&key).await {
+            Ok(()) | Err(LibraryError::BadName(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether what stands where a deleted recording was to be stored is what an upload has left of it, and not another file.
+async fn left(root: &Store, gone: &Discarded) -> Result<Left, LibraryError> {
+    let there = match root.head(&gone.key).await {
+        Ok(there) => Some(there),
+        Err(LibraryError::NotFound(_)) => None,
+        Err(LibraryError::BadName(_) | LibraryError::Unreadable { .. }) => return Ok(Left::Nothing),
+        Err(error) => return Err(error),
+    };
+    if there.as_ref().is_some_and(|there| gone.size.is_some_and(|size| size != there.size)) {
+        return Ok(Left::Nothing);
+    }
+    let told = match root.read(&sidecar::own(&gone.key)).await {
+        Ok(json) => Sidecar::parse(&json),
+        Err(LibraryError::NotFound(_) | LibraryError::BadName(_) | LibraryError::Unreadable { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let is_its = |told: &Sidecar| gone.id.is_empty() || told.egress_id == gone.id;
+    Ok(match (there, told) {
+        (Some(_), told) if told.as_ref().is_none_or(is_its) => Left::FileAndSidecar,
+        // What tells that it failed is no upload's.
+        (None, Some(told)) if told.egress_id == gone.id && told.is_of_a_stored_file() => Left::Sidecar,
+        _ => Left::Nothing,
+    })
 }

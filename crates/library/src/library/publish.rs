@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reelroom_truth::Discarded;
 use sha2::{Digest as _, Sha256};
 
 use super::{Library, unix_ms};
@@ -175,48 +174,6 @@ impl Library {
         })
     }
 
-    /// Deletes from the stores what uploads have left there of recordings that were deleted meanwhile. What cannot be reached
-    /// now is deleted later.
-    ///
-    /// # Errors
-    /// [`LibraryError::Truth`].
-    pub(super) async fn clean_up_discarded(&self) -> Result<(), LibraryError> {
-        let shared = &self.shared;
-        for gone in shared.truth.unclean().await? {
-            let key = gone.key.as_str();
-            // Whoever is about it ends first, or it is another recording of that name by now.
-            if shared.outbox.waits(key) {
-                continue;
-            }
-            let roots = [Some(&shared.root), shared.backup.as_ref().map(|backup| &backup.root)];
-            let mut is_clean = true;
-            for root in roots.into_iter().flatten() {
-                match is_left(root, &gone).await {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(error) => {
-                        tracing::debug!(key, %error, "what was uploaded of a deleted recording is deleted later");
-                        is_clean = false;
-                        continue;
-                    }
-                }
-                for key in [key, &sidecar::own(key)] {
-                    match root.delete(key).await {
-                        Ok(()) | Err(LibraryError::BadName(_)) => {}
-                        Err(error) => {
-                            tracing::debug!(key, %error, "what was uploaded of a deleted recording is deleted later");
-                            is_clean = false;
-                        }
-                    }
-                }
-            }
-            if is_clean {
-                shared.truth.discarded_is_clean(key).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn store(
         &self,
         publication: &Publication<'_>,
@@ -361,27 +318,6 @@ async fn check_beside(root: &Store, key: &str, sidecar_key: &str, id: &str) -> R
         },
         Err(LibraryError::NotFound(_)) => Ok(()),
         Err(LibraryError::Unreadable { .. }) => Err(taken()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether what stands where a deleted recording was to be stored is what an upload has left of it, and not another file.
-async fn is_left(root: &Store, gone: &Discarded) -> Result<bool, LibraryError> {
-    let there = match root.head(&gone.key).await {
-        Ok(there) => there,
-        Err(LibraryError::NotFound(_) | LibraryError::BadName(_) | LibraryError::Unreadable { .. }) => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    };
-    if gone.size.is_some_and(|size| size != there.size) {
-        return Ok(false);
-    }
-    match root.read(&sidecar::own(&gone.key)).await {
-        Ok(json) => {
-            Ok(Sidecar::parse(&json).is_none_or(|sidecar| gone.id.is_empty() || sidecar.egress_id == gone.id))
-        }
-        Err(LibraryError::NotFound(_) | LibraryError::Unreadable { .. }) => Ok(true),
         Err(error) => Err(error),
     }
 }

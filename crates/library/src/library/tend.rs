@@ -81,6 +81,11 @@ impl Library {
     async fn move_home(&self, recording: &Recording) -> Result<(), LibraryError> {
         let (shared, name) = (&self.shared, recording.name.as_str());
         let Some(backup) = &shared.backup else { return Ok(()) };
+        let key = shared.key_of(name);
+        if shared.truth.is_dismissed_at(&key, &recording.id).await? {
+            // Somebody is about to delete it.
+            return Ok(());
+        }
         let sidecar_name = sidecar::own(name);
         let object = match backup.store.head(name).await {
             // Somebody took it away: the next scan says so.
@@ -96,6 +101,7 @@ impl Library {
             return Ok(());
         };
         sidecar.size = Some(object.size);
+        let is_dismissed = || shared.truth.is_dismissed_at(&key, &recording.id);
         let began_ms = unix_ms();
         let source = Source::Object(&backup.store, &object);
         let beside = if sidecar.stands_alone { Beside::Nothing } else { Beside::Sidecar };
@@ -111,20 +117,25 @@ impl Library {
                     }
                     return Ok(());
                 }
+                // Whatever of it is there by now.
+                _ if is_dismissed().await? => return self.take_back(recording).await,
                 put => put?,
             };
         if shared.index.by_name(name).await?.is_none() {
-            // It was deleted in the meantime.
-            shared.store.delete(name).await?;
-            return shared.store.delete(&sidecar_name).await;
+            return self.take_back(recording).await;
         }
         if sidecar.stands_alone {
             // What told of it goes with its copy.
-            let (key, about) = (shared.key_of(name), sidecar.brief().to_json());
+            let (key, about) = (key.clone(), sidecar.brief().to_json());
             shared.truth.keep_alone(Alone { key, is_failed: false, about }).await?;
         }
-        let recording = sidecar.to_recording(name);
-        shared.index.put(recording, moved.etag, shared.generation()).await?;
+        shared.index.put(sidecar.to_recording(name), moved.etag, shared.generation()).await?;
+        // Whoever deletes it since either is seen here, or sees the row.
+        if is_dismissed().await? {
+            shared.index.remove_of(name, &recording.id).await?;
+            shared.truth.forget_alone(&key).await?;
+            return self.take_back(recording).await;
+        }
         backup.store.delete(name).await?;
         backup.store.delete(&sidecar_name).await?;
         let took_ms = unix_ms() - began_ms;
