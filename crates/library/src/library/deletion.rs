@@ -33,12 +33,25 @@ enum Left {
 }
 
 impl Library {
-    /// Deletes a recording with everything beside it. One that waits to be stored waits no longer, and is not stored.
+    /// Deletes a recording with everything beside it. One that waits to be stored waits no longer, and is not stored. Whoever stops
+    /// waiting for it does not stop it.
     ///
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::NotFinished`], [`LibraryError::BadName`], [`LibraryError::Unnameable`],
     /// [`LibraryError::Store`], [`LibraryError::Index`], [`LibraryError::Truth`].
     pub async fn delete(&self, name: &str) -> Result<(), LibraryError> {
+        let (library, name) = (self.clone(), name.to_owned());
+        let deleting = tokio::spawn(async move { library.delete_to_the_end(&name).await });
+        match deleting.await {
+            Ok(deleted) => deleted,
+            // The runtime ends, and with it whoever waits here.
+            Err(error) if error.is_cancelled() => std::future::pending().await,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Stopped half way it would leave the name hidden from every scan, and dismissed what is still there.
+    async fn delete_to_the_end(&self, name: &str) -> Result<(), LibraryError> {
         let shared = &self.shared;
         let recording = self.find(name).await?;
         if recording.status.is_active() {
@@ -54,14 +67,14 @@ impl Library {
         let is_new = shared.truth.begin_to_dismiss(&key, &recording.id).await?;
         shared.state().deleted.insert(name.to_owned(), i64::MAX);
         let deleted = self.delete_stored(&recording).await;
+        // Whoever is told that it is still there finds it to be so.
+        let undone = match &deleted {
+            Err(_) if is_new => shared.truth.forget_dismissed(&key, &recording.id).await,
+            _ => Ok(()),
+        };
         shared.state().deleted.insert(name.to_owned(), shared.generation());
-        if let Err(error) = deleted {
-            if is_new {
-                // Whoever is told that it is still there finds it to be so.
-                shared.truth.forget_dismissed(&key, &recording.id).await?;
-            }
-            return Err(error);
-        }
+        deleted?;
+        undone?;
         shared.truth.dismiss(&key, &recording.id).await?;
         shared.index.remove(name).await?;
         tracing::info!(recording = name, id = recording.id, "deleted");

@@ -103,3 +103,36 @@ async fn what_could_not_be_deleted_is_there_as_before() {
     library.refresh().await.unwrap();
     plays(&library, "EG_0.mp4").await;
 }
+
+#[tokio::test]
+async fn whoever_goes_away_while_it_is_deleted_hides_no_later_one_of_its_name() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    bucket.publish(&library, "EG_0.mp4").await.unwrap();
+    library.refresh().await.unwrap();
+    bucket.server.faults.set(Fault { kind: Kind::Hang, method: Some("DELETE".into()), ..Fault::default() });
+    let hangs = async {
+        while bucket.server.faults.current().struck == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        deleted = library.delete("EG_0.mp4") => panic!("{deleted:?}"),
+        () = hangs => {}
+    }
+    // Another program puts its own there.
+    for name in ["EG_0.mp4", "EG_0.mp4.json"] {
+        bucket.server.remove(&format!("recordings/{name}"));
+    }
+    library.refresh().await.unwrap();
+    assert!(listed(&library).await.is_empty());
+    bucket.server.put("recordings/EG_0.mp4", b"another program's");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while listed(&library).await.is_empty() {
+        assert!(Instant::now() < deadline, "it is in no list");
+        library.refresh().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bucket.server.faults.set(Kind::None);
+    assert!(!library.is_deleted("recordings/EG_0.mp4", "EG_0").await.unwrap(), "it could not be deleted");
+}
