@@ -190,7 +190,7 @@ impl Library {
     /// Lists a recording that is being made or has failed. One that is in the store, or was deleted, is left as it is.
     ///
     /// # Errors
-    /// [`LibraryError::Index`], [`LibraryError::Truth`].
+    /// [`LibraryError::Index`], [`LibraryError::Truth`]; [`LibraryError::Store`] where it was deleted meanwhile, and its sidecar could not be.
     pub async fn note(&self, recording: Recording) -> Result<(), LibraryError> {
         self.note_beside(recording, Beside::Sidecar).await
     }
@@ -219,13 +219,18 @@ impl Library {
         Ok(())
     }
 
-    /// In the store, where it may stand there and is taken; otherwise in the truth.
+    /// In the store, where it may stand there and is taken; otherwise in the truth. It stands there first: the store may take longer than
+    /// whoever tells of it waits.
     async fn keep_failure(&self, recording: &Recording, beside: Beside) -> Result<(), LibraryError> {
         let (shared, key) = (&self.shared, self.shared.key_of(&recording.name));
         let about = Sidecar::of_failed(recording).to_json();
+        let alone = Alone { key: key.clone(), is_failed: true, about: about.clone() };
+        shared.truth.keep_alone(alone).await?;
+        let sidecar = sidecar::own(&recording.name);
+        let mut is_in_store = false;
         if beside == Beside::Sidecar && sidecar::is_recording(&recording.name) {
-            match shared.store.create(&sidecar::own(&recording.name), about.clone()).await {
-                Ok(()) => return Ok(shared.truth.forget_alone(&key).await?),
+            match shared.store.create(&sidecar, about).await {
+                Ok(()) => is_in_store = true,
                 // One that is there tells of another recording, or of this very failure: the next scan says which.
                 Err(LibraryError::Taken(_)) => {}
                 Err(error) => tracing::warn!(
@@ -235,7 +240,15 @@ impl Library {
                 ),
             }
         }
-        Ok(shared.truth.keep_alone(Alone { key, is_failed: true, about }).await?)
+        // Somebody may have deleted it while the store took it.
+        let is_deleted = shared.truth.is_dismissed(&key, &recording.id).await?;
+        if is_deleted && is_in_store {
+            shared.store.delete(&sidecar).await?;
+        }
+        if is_deleted || is_in_store {
+            shared.truth.forget_alone(&key).await?;
+        }
+        Ok(())
     }
 
     /// The first `seconds` of the file that becomes the recording at `key` of the store play and stay as they are, of `total` as far

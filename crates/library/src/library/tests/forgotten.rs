@@ -199,6 +199,57 @@ async fn by_a_version_that_kept_it_in_the_index() {
 }
 
 #[tokio::test]
+async fn by_whoever_tells_of_a_failure_and_does_not_wait_for_a_store_that_hangs() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    library.refresh().await.unwrap();
+    bucket.server.faults.set(Fault { kind: Kind::Hang, method: Some("PUT".into()), ..Fault::default() });
+    let hangs = async {
+        while bucket.server.faults.current().struck == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        noted = library.note(failed("hung")) => panic!("{noted:?}"),
+        () = hangs => {}
+    }
+    drop(library);
+    delete_index(&bucket);
+    bucket.server.faults.set(Kind::None);
+    let library = bucket.open(None);
+    library.refresh().await.unwrap();
+    assert_eq!(library.find("EG_hung.mp4").await.unwrap().error.as_deref(), Some("no disk"));
+    // What the store tells is not kept twice.
+    library.note(failed("hung")).await.unwrap();
+    assert_eq!(bucket.server.objects(), ["recordings/EG_hung.mp4.json"]);
+    assert!(library.shared.truth.all_alone().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn by_everybody_once_a_failure_is_deleted_while_the_store_takes_it() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    library.refresh().await.unwrap();
+    for round in 0..4 {
+        let name = format!("gone {round}");
+        let deleting = async {
+            while library.find(&format!("EG_{name}.mp4")).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(Duration::from_millis(2 * round)).await;
+            library.delete(&format!("EG_{name}.mp4")).await.unwrap();
+        };
+        let (noted, ()) = tokio::join!(library.note(failed(&name)), deleting);
+        noted.unwrap();
+        library.refresh().await.unwrap();
+        assert!(listed(&library).await.is_empty());
+        assert!(
+            bucket.server.objects().is_empty() && library.shared.truth.all_alone().await.unwrap().is_empty()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_stands_alone_is_not_taken_for_another_of_its_name() {
     let fixture = Fixture::new();
     let file = fixture.folder.path().join("made.mp4");
