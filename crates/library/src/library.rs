@@ -145,6 +145,7 @@ impl Library {
             })
         });
         truth.forget_discarded_without(|file| file.is_file())?;
+        truth.forget_dismissed_failures(|about| Sidecar::parse(about).map(|sidecar| sidecar.egress_id))?;
         let discarded = truth.discarded()?;
         // What is not on local disk any more cannot be waiting there.
         let waits = |waiting: &Waiting| {

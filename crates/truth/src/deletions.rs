@@ -164,6 +164,33 @@ impl Truth {
         Ok(all.into_iter().filter(|gone| !gone.is_clean).collect())
     }
 
+    /// Forgets failures that somebody deleted although this database was not asked: under a version that does not know it. `id_of` tells
+    /// of whom it is what is known.
+    ///
+    /// # Errors
+    /// [`TruthError::Failed`].
+    pub fn forget_dismissed_failures(
+        &self,
+        id_of: impl Fn(&[u8]) -> Option<String>,
+    ) -> Result<(), TruthError> {
+        let failed = self.failed_alone()?;
+        let dismissed = self.read_now(|db| {
+            let mut dismissed = Vec::new();
+            for one in &failed {
+                if let Some(id) = id_of(&one.about)
+                    && is_dismissed(db, &one.key, &id)?
+                {
+                    dismissed.push(&one.key);
+                }
+            }
+            Ok(dismissed)
+        })?;
+        if dismissed.is_empty() {
+            return Ok(());
+        }
+        self.write_now(|db| dismissed.iter().try_for_each(|key| alone::remove(db, key)))
+    }
+
     /// Forgets those of which nothing is left anywhere.
     ///
     /// # Errors

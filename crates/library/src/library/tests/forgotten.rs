@@ -250,6 +250,33 @@ async fn by_everybody_once_a_failure_is_deleted_while_the_store_takes_it() {
 }
 
 #[tokio::test]
+async fn by_everybody_once_a_failure_was_deleted_under_the_version_before() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    library.note_alone(failed("deleted")).await.unwrap();
+    library.note_alone(failed("kept")).await.unwrap();
+    drop(library);
+    // That version knows of no truth.
+    let index = rusqlite::Connection::open(bucket.folder.path().join("index.db")).unwrap();
+    index.execute_batch(OLDER_TABLES).unwrap();
+    index
+        .execute_batch(
+            "DELETE FROM recordings WHERE id = 'EG_deleted'; INSERT INTO dismissed VALUES ('EG_deleted');",
+        )
+        .unwrap();
+    drop(index);
+    for _ in 0..2 {
+        let library = bucket.open(None);
+        let names: Vec<_> = listed(&library).await.into_iter().map(|row| row.name).collect();
+        assert_eq!(names, ["EG_kept.mp4"]);
+        let alone = library.shared.truth.all_alone().await.unwrap();
+        assert_eq!(alone, [("recordings/EG_kept.mp4".to_owned(), true)]);
+        drop(library);
+        delete_index(&bucket);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_stands_alone_is_not_taken_for_another_of_its_name() {
     let fixture = Fixture::new();
     let file = fixture.folder.path().join("made.mp4");
