@@ -7,9 +7,10 @@ use rusqlite::OpenFlags;
 
 use crate::error::TruthError;
 use crate::files::{beside, create, give_name, is_there};
-use crate::open::{connect, fault, is_ours, told};
+use crate::open::{check_neighbours, connect, fault, is_ours, leave_log, told};
 
-/// Copies the database into a file that is not there yet. It gets its name when it is whole and synced.
+/// Copies the database into a file that is not there yet. It gets its name when it is whole and synced. The database and its log stay as
+/// they are: whether they belong together is seen by whoever opens it to write.
 ///
 /// # Errors
 /// [`TruthError::Missing`], [`TruthError::Exists`], [`TruthError::Damaged`], [`TruthError::Unusable`], [`TruthError::NotCopied`].
@@ -20,12 +21,14 @@ pub fn backup(file: &Path, copy: &Path) -> Result<(), TruthError> {
     if is_there(copy) {
         return Err(TruthError::Exists(copy.to_owned()));
     }
+    let has_log = check_neighbours(file)?;
     let not_copied = |reason: String| TruthError::NotCopied { file: copy.to_owned(), reason };
     let part = Part(beside(copy, &format!(".part-{}", std::process::id())));
     // SQLite takes a name as text only.
     let Some(name) = part.0.to_str() else { return Err(not_copied("its name is no text".into())) };
-    // A log that a killed program left is taken in, for which the file has to be writable.
+    // A log that a killed program left is read with it, for which the file has to be writable.
     let from = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| told(file, &error))?;
+    leave_log(&from, has_log).map_err(|error| told(file, &error))?;
     if !is_ours(&from).map_err(|error| told(file, &error))? {
         return Err(TruthError::Damaged {
             file: file.to_owned(),

@@ -66,7 +66,7 @@ fn unusable(file: &Path, reason: impl Into<String>) -> TruthError {
 
 /// Whether a log stands beside it. That belongs to the database that wrote it: SQLite plays it into whatever has that database's name, and
 /// drops it where nothing has.
-fn check_neighbours(file: &Path) -> Result<bool, TruthError> {
+pub(crate) fn check_neighbours(file: &Path) -> Result<bool, TruthError> {
     let has_log = fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0);
     if !is_there(file) {
         return match has_log {
@@ -89,8 +89,7 @@ fn check_neighbours(file: &Path) -> Result<bool, TruthError> {
 /// Refuses what is not whole, not ours or too new. Closing it afterwards leaves it as it was.
 fn examine(file: &Path, connection: &Connection, has_log: bool) -> Result<(), TruthError> {
     let look = || {
-        // Otherwise the log would be played into it, and go; an empty one is ours, and is to go.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+        leave_log(connection, has_log)?;
         let is_ours = is_ours(connection)?;
         // Before anything is said of its content: what is too new may have what this SQLite does not know.
         let taken = steps::taken(connection)?;
@@ -112,6 +111,12 @@ fn examine(file: &Path, connection: &Connection, has_log: bool) -> Result<(), Tr
         Ok(true) => Err(unusable(file, "it may not be written")),
         Err(error) => Err(told(file, &error)),
     }
+}
+
+/// To be said before the first read. Otherwise whoever closes it last plays the log into it, and the log goes; an empty one is ours, and is
+/// to go.
+pub(crate) fn leave_log(connection: &Connection, has_log: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log).map(drop)
 }
 
 pub(crate) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {

@@ -336,6 +336,43 @@ async fn a_copy_has_all_that_was_answered_and_takes_the_databases_place() {
     assert_eq!(house.open().unwrap().waiting().unwrap(), [waiting("a")]);
 }
 
+#[test]
+fn a_copy_of_a_database_beside_a_log_leaves_both_as_they_are() {
+    let house = House::new();
+    let copy = house.path("copy.db");
+    let truth = house.open().unwrap();
+    let without = house.path("without.db");
+    backup(&house.file(), &without).unwrap();
+    truth.take_over(&Older { dismissed: vec!["EG_1".into()], ..Older::default() }).unwrap();
+    let (whole, log) = (fs::read(house.file()).unwrap(), fs::read(house.path("truth.db-wal")).unwrap());
+    drop(truth);
+    let put = |database: &[u8]| {
+        fs::write(house.file(), database).unwrap();
+        fs::write(house.path("truth.db-wal"), &log).unwrap();
+        let _ = fs::remove_file(house.path("truth.db-shm"));
+        house.all()
+    };
+    // Another's log beside a copy, and beside nothing at all.
+    for (database, why) in [(fs::read(&without).unwrap(), "is of another"), (Vec::new(), "it is empty")] {
+        let before = put(&database);
+        let error = backup(&house.file(), &copy).unwrap_err();
+        assert!(matches!(&error, TruthError::Damaged { reason, .. } if reason.contains(why)), "{error}");
+        assert!(house.all() == before, "{why}: a file was changed");
+    }
+    // Its own, as a killed program leaves it: what stands in it is copied.
+    let before = put(&whole);
+    backup(&house.file(), &copy).unwrap();
+    let copied = fs::read(&copy).unwrap();
+    fs::remove_file(&copy).unwrap();
+    assert!(house.all() == before, "a file was changed");
+    fs::write(&copy, copied).unwrap();
+    let count = |file: &Path| -> i64 {
+        let sql = "SELECT count(*) FROM dismissed_recordings";
+        Connection::open(file).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count(&without), count(&copy)), (0, 1));
+}
+
 #[tokio::test]
 async fn a_copy_replaces_nothing_and_one_that_fails_leaves_nothing() {
     let house = House::new();
