@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use reelroom_library::{FolderConfig, Readers};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 const STORE: &str = "store";
 /// The folders that are the program's own.
@@ -39,9 +40,10 @@ const FILES: [&str; 12] = [
     "gstreamer-registry.bin",
 ];
 
-/// Held as long as the folder is used.
+/// Held as long as the folder is used. Older versions know the file alone; the file may be deleted, and the folder is the same then.
 pub(crate) struct Lock {
     _file: File,
+    _folder: File,
 }
 
 /// Makes and locks the folder, and takes away from others what older versions let them read.
@@ -55,7 +57,10 @@ pub(crate) fn open(path: &Path, recordings_path: &str, readers: Readers) -> anyh
     }
     let file = File::create(path.join("lock"))
         .with_context(|| format!("cannot write to the data folder {}", path.display()))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    let folder =
+        File::open(path).with_context(|| format!("cannot read the data folder {}", path.display()))?;
+    let is_locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    if !is_locked || is_used(&folder) {
         anyhow::bail!(
             "another Reelroom uses the data folder {}: stop it, or give this one its own (data_dir, DATA_DIR)",
             path.display()
@@ -65,7 +70,20 @@ pub(crate) fn open(path: &Path, recordings_path: &str, readers: Readers) -> anyh
     if readers == Readers::Group {
         open_to_group(path, recordings_path);
     }
-    Ok(Lock { _file: file })
+    Ok(Lock { _file: file, _folder: folder })
+}
+
+/// Whether another program has locked the folder itself; otherwise it is locked now.
+fn is_used(folder: &File) -> bool {
+    match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => false,
+        Err(Errno::WOULDBLOCK) => true,
+        // Some file systems lock only what may be written, which no folder is: there the file in it has to do.
+        Err(error) => {
+            tracing::debug!(%error, "the data folder itself cannot be locked");
+            false
+        }
+    }
 }
 
 /// What nothing else knows.
@@ -194,6 +212,20 @@ mod tests {
         drop(first);
         assert!(open(&path, "recordings/", Readers::Owner).is_ok());
         assert_eq!(mode(&path), 0o700);
+    }
+
+    #[test]
+    fn a_folder_whose_lock_is_deleted_still_has_one_user_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let first = open(&path, "recordings/", Readers::Owner).unwrap();
+        for _ in 0..2 {
+            fs::remove_file(path.join("lock")).unwrap();
+            assert!(open(&path, "recordings/", Readers::Owner).is_err());
+            assert!(open(&path.join("../data"), "recordings/", Readers::Owner).is_err());
+        }
+        drop(first);
+        assert!(open(&path, "recordings/", Readers::Owner).is_ok());
     }
 
     #[test]
