@@ -480,13 +480,7 @@ async fn what_could_not_be_composed_and_was_deleted_goes_at_the_next_start() {
     let failed = until(&bench.egress, &id(&info), "EGRESS_FAILED").await;
     bench.egress.shutdown().await;
     let key = failed["fileResults"][0]["filename"].as_str().unwrap().to_owned();
-    // Of another recording, which claims to be this one.
-    bench.shelf.deleted.lock().unwrap().push(("recordings/another.mp4".into(), id(&info)));
-    let again = start(&bench.data(), BROKEN, &bench.media, &bench.shelf).await;
-    until(&again, &id(&info), "EGRESS_FAILED").await;
-    again.shutdown().await;
     assert_eq!(bench.takes().len(), 1);
-
     bench.shelf.deleted.lock().unwrap().push((key, id(&info)));
     let again = start(&bench.data(), BROKEN, &bench.media, &bench.shelf).await;
     let info = until(&again, &id(&info), "EGRESS_ABORTED").await;

@@ -13,7 +13,7 @@ use crate::error::LibraryError;
 use crate::growing::Unfinisheds;
 use crate::index::{self, Index};
 use crate::link::LinkKey;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, is_copy_of};
 use crate::query::{ListQuery, Page};
 use crate::recording::{Recording, Status};
 use crate::scan::{self, Evidence, KnownManifests};
@@ -150,7 +150,9 @@ impl Library {
         // What is not on local disk any more cannot be waiting there.
         let waits = |waiting: &Waiting| {
             waiting.file.is_file()
-                && !discarded.iter().any(|gone| gone.key == waiting.key && gone.file == waiting.file)
+                && !discarded
+                    .iter()
+                    .any(|gone| gone.key == waiting.key && is_copy_of(&gone.file, &waiting.file))
         };
         let left: Vec<Waiting> = truth.waiting()?.into_iter().filter(waits).collect();
         index.put_back(&known_to_truth(&left, &truth.failed_alone()?, &prefix))?;

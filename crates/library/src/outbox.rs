@@ -97,7 +97,7 @@ impl Outbox {
     /// A file is to be stored; what is known of it from before is kept.
     pub(crate) fn add(&self, key: &str, file: PathBuf, size: u64) -> Waiting {
         let mut all = self.lock();
-        if all.get(key).is_some_and(|entry| entry.is_discarded && entry.waiting.file != file) {
+        if all.get(key).is_some_and(|entry| entry.is_discarded && !is_copy_of(&entry.waiting.file, &file)) {
             // Of one that is being let go: this is another.
             all.remove(key);
         }
@@ -156,14 +156,15 @@ impl Outbox {
     /// It is stored, and is shown until that is written down: false when somebody deleted it in the meantime.
     pub(crate) fn settle(&self, key: &str, file: &Path) -> bool {
         let mut all = self.lock();
-        let entry = all.get_mut(key).filter(|entry| entry.waiting.file == file && !entry.is_discarded);
+        let entry =
+            all.get_mut(key).filter(|entry| is_copy_of(&entry.waiting.file, file) && !entry.is_discarded);
         entry.map(|entry| entry.is_settled = true).is_some()
     }
 
     /// It waits no longer, unless the name is another one's by now.
     pub(crate) fn done(&self, key: &str, file: &Path) {
         let mut all = self.lock();
-        if all.get(key).is_some_and(|entry| entry.waiting.file == file) {
+        if all.get(key).is_some_and(|entry| is_copy_of(&entry.waiting.file, file)) {
             all.remove(key);
         }
     }
@@ -253,6 +254,12 @@ impl Entry {
             next_try_at_ms: self.waiting.next_try_at_ms.filter(|_| !self.is_running),
         }
     }
+}
+
+/// Whether both are the local copy of one recording. A copy is named after its egress: its folder may have been moved, or copied, or be
+/// spelled in another way.
+pub(crate) fn is_copy_of(one: &Path, other: &Path) -> bool {
+    one.file_name().is_some() && one.file_name() == other.file_name()
 }
 
 fn backoff_ms(attempts: u32) -> i64 {

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Library, unix_ms};
 use crate::error::LibraryError;
+use crate::outbox::is_copy_of;
 use crate::publication::{Publication, Published};
 use crate::recording::{Recording, Status};
 use crate::sidecar::{self, Sidecar};
@@ -155,8 +156,9 @@ impl Library {
     ) -> Result<bool, LibraryError> {
         let (shared, key) = (&self.shared, publication.key);
         if let Some(waiting) = shared.outbox.file(key) {
-            // The data folder may have been moved.
-            return Ok(waiting != publication.file && tokio::fs::try_exists(&waiting).await.unwrap_or(true));
+            // The data folder may have been moved, or copied: then the old one is still there, and has the same file.
+            let is_same = is_copy_of(&waiting, publication.file);
+            return Ok(!is_same && tokio::fs::try_exists(&waiting).await.unwrap_or(true));
         }
         let Some(name) = name else { return Ok(false) };
         let Some(row) = shared.index.by_name(name).await? else { return Ok(false) };
@@ -320,12 +322,6 @@ async fn check_beside(root: &Store, key: &str, sidecar_key: &str, id: &str) -> R
         Err(LibraryError::Unreadable { .. }) => Err(taken()),
         Err(error) => Err(error),
     }
-}
-
-/// Whether both are the local copy of one recording. A copy is named after its egress: its folder may have been moved, or copied, or be
-/// spelled in another way.
-pub(super) fn is_copy_of(one: &Path, other: &Path) -> bool {
-    one.file_name().is_some() && one.file_name() == other.file_name()
 }
 
 async fn sha256_of(file: &Path) -> Result<String, LibraryError> {

@@ -85,6 +85,54 @@ async fn what_waits_to_be_stored_keeps_its_name_and_what_it_never_had_is_not_del
     assert_eq!(bytes(&library, "a.mp4").await, b"older, and never seen");
 }
 
+/// The data folder is copied while a recording waits, and the copy is used: where the file is then.
+fn copied(bucket: &Bucket, id: &str) -> PathBuf {
+    let folder = bucket.folder.path().join("copy");
+    std::fs::create_dir_all(&folder).unwrap();
+    let name = format!("made by {id}");
+    std::fs::copy(bucket.folder.path().join(&name), folder.join(&name)).unwrap();
+    folder.join(name)
+}
+
+#[tokio::test]
+async fn what_waits_in_a_data_folder_that_was_copied_is_no_other_recording() {
+    let bucket = Bucket::new().await;
+    let library = bucket.open(None);
+    bucket.server.faults.set(Kind::Error);
+    for id in ["EG_1", "EG_2"] {
+        publish(&bucket, &library, &format!("{id}.mp4"), id, b"first").await.unwrap_err();
+    }
+    drop(library);
+
+    let library = bucket.open(None);
+    library.delete("EG_2.mp4").await.unwrap();
+    bucket.server.faults.set(Kind::None);
+    for (id, is_stored) in [("EG_1", true), ("EG_2", false)] {
+        let publication = Publication {
+            file: &copied(&bucket, id),
+            key: &format!("recordings/{id}.mp4"),
+            egress_id: id,
+            room_name: "r",
+            room_id: "RM_1",
+            started_at_ns: 1_000_000_000,
+            duration_ns: 1_000_000,
+            recovered: false,
+            ended_early: None,
+            lost_ns: 0,
+            report: &serde_json::Value::Null,
+        };
+        let published = library.publish(&publication).await;
+        assert_eq!(published.is_ok(), is_stored, "{id}: {published:?}");
+        assert!(is_stored || matches!(published, Err(LibraryError::Deleted(_))), "{id}: {published:?}");
+        assert!(!library.shared.outbox.waits(publication.key), "{id} waits no longer");
+    }
+    library.refresh().await.unwrap();
+    assert_eq!(listed(&library).await.len(), 1);
+    assert_eq!(bytes(&library, "EG_1.mp4").await, b"first");
+    drop(library);
+    assert_eq!(bucket.open(None).waiting(), 0, "nor after a restart");
+}
+
 #[tokio::test]
 async fn the_backup_store_replaces_nothing_and_gives_nothing_away_to_be_replaced() {
     let bucket = Bucket::new().await;
