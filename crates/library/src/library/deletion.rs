@@ -77,6 +77,7 @@ impl Library {
         undone?;
         shared.truth.dismiss(&key, &recording.id).await?;
         shared.index.remove(name).await?;
+        shared.state().kept_back.remove(name);
         tracing::info!(recording = name, id = recording.id, "deleted");
         Ok(())
     }
@@ -166,7 +167,8 @@ impl Library {
         };
         let other = if recording.in_backup { &shared.root } else { &backup.root };
         if let Err(error) = delete_left(other, &gone).await {
-            tracing::debug!(recording = name, store = other.base(), %error, "what this store may have of a deleted recording is deleted later");
+            let store = other.base();
+            tracing::debug!(recording = name, store, %error, "what it may have of it is deleted later");
             shared.truth.discard(&gone.key, &gone.file, gone.size, &gone.id).await?;
         }
         Ok(())
