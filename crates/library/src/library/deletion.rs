@@ -98,9 +98,13 @@ impl Library {
         let Some(file) = shared.outbox.file(&key) else { return Ok(false) };
         shared.truth.discard(&key, &file, recording.size, &recording.id).await?;
         if !shared.outbox.discard(&key) {
-            // It has been stored in this very moment.
-            shared.truth.forget_discarded(&key).await?;
-            return Ok(false);
+            let row = shared.index.by_name(name).await?;
+            let is_listed = row.is_some_and(|row| row.id == recording.id);
+            // Whoever publishes it has seen already that it is discarded, or it has been stored in this very moment.
+            if shared.outbox.waits(&key) || is_listed {
+                shared.truth.forget_discarded(&key).await?;
+                return Ok(false);
+            }
         }
         shared.state().deleted.insert(name.to_owned(), shared.generation());
         shared.truth.dismiss(&key, &recording.id).await?;

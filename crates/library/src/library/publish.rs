@@ -136,12 +136,12 @@ impl Library {
         if let Some(file) = shared.outbox.file(key).filter(|file| is_copy_of(file, publication.file)) {
             let size = tokio::fs::metadata(publication.file).await.ok().map(|metadata| metadata.len());
             shared.truth.discard(key, &file, size, id).await?;
-            shared.outbox.done(key, &file);
         }
-        shared.outbox.done(key, publication.file);
+        // Its row goes first: whoever deletes it in this moment sees by it that it was let go, and not stored.
         if let Some(name) = self.name_of(key) {
             shared.index.remove_of(name, id).await?;
         }
+        shared.outbox.done(key, publication.file);
         shared.growing.forget(key);
         self.clean_up_discarded().await?;
         Ok(LibraryError::Deleted(key.to_owned()))
