@@ -96,9 +96,11 @@ export class S3 {
 
 /** A running program: `url` is its HTTP address. */
 export class Reelroom {
-  constructor(process, url, log, restart) {
+  constructor(process, url, output, log, restart) {
     this.process = process;
     this.url = url;
+    /** The lines that it has printed so far. */
+    this.output = output;
     this.log = log;
     /** Starts it again with the same settings and data; gives the new one. */
     this.restart = restart;
@@ -123,13 +125,14 @@ export class Reelroom {
     child.once('exit', () => running.delete(child));
     const log = [];
     createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
-    const lines = createInterface({ input: child.stdout });
+    const output = [];
+    const lines = createInterface({ input: child.stdout }).on('line', (line) => output.push(line));
     const line = await Promise.race([
       once(lines, 'line').then(([line]) => line),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`ended with ${code}:\n${log.join('\n')}`))),
     ]);
     const restart = () => Reelroom.start(args, { ...settings, DATA_DIR: dataDir });
-    return new Reelroom(child, line.trim().split(' ').at(-1), log, restart);
+    return new Reelroom(child, line.trim().split(' ').at(-1), output, log, restart);
   }
 
   /** The machine fails: no last words. */

@@ -11,11 +11,12 @@ export default defineConfig({
     target: 'es2022',
     // The media client, which is loaded behind the form.
     chunkSizeWarningLimit: 700,
-    rolldownOptions: { input: ['index.html', 'recordings.html'] },
+    rolldownOptions: { input: ['index.html', 'recordings.html', 'owner.html'] },
   },
   server: {
     proxy: {
       '^/(token|settings\\.json|recordings)(/|\\?|$)': server,
+      '^/owner/': server,
       '/rtc': { target: server, ws: true },
     },
   },

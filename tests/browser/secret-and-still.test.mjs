@@ -117,7 +117,10 @@ test('an encrypted room works, is not recorded, and says why', async () => {
   // How many pictures a browser encodes in a second depends on what else the machine does.
   for (const track of of('carol')) {
     assert.ok(!track.left_out && track.media_to_ns - track.media_from_ns > 3e9, JSON.stringify(track));
-    assert.ok(track.placed === track.received && track.received > 20, JSON.stringify(track));
+    // What came last may belong behind the end.
+    const { after_end: behind = 0, ...lost } = track.dropped ?? {};
+    assert.deepEqual(lost, {}, JSON.stringify(track));
+    assert.ok(track.placed + behind === track.received && behind <= 2 && track.received > 20, JSON.stringify(track));
   }
   await Promise.all([ada, bob, carol].map((tab) => tab.evaluate(() => window.room.disconnect())));
 });

@@ -1,5 +1,17 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ApiError, deleteRecording, listRecordings, readRecording, readReport, requestToken } from './api';
+import {
+  ApiError,
+  accessMode,
+  deleteRecording,
+  isSignedIn,
+  listRecordings,
+  onSession,
+  readRecording,
+  readReport,
+  requestToken,
+  signIn,
+  signOut,
+} from './api';
 
 const answer = (status: number, body: unknown) => {
   const spy = vi.fn(async (_path: string, _options: RequestInit) => Response.json(body, { status }));
@@ -59,7 +71,11 @@ describe('api', () => {
           frames: 30,
           gaps: { count: 2, total_ns: 400_000_000, longest: [] },
           lost_packets: 12,
-          packets: { received: 60, kept: 40, dropped: { incomplete: 3, before_keyframe: 5, duplicate: 9, late: {} } },
+          packets: {
+            received: 60,
+            kept: 40,
+            dropped: { incomplete: 3, before_keyframe: 5, duplicate: 9, late: {} },
+          },
           dropped: { late: 3, ahead: 1, after_end: 2, broken: 'many' },
           freezes: { count: 1, total_ns: 2e9 },
           sizes: {
@@ -126,5 +142,94 @@ describe('api', () => {
     await expect(requestToken('r', 'p')).rejects.toBeInstanceOf(ApiError);
     vi.stubGlobal('fetch', async () => Promise.reject(new TypeError('failed')));
     await expect(requestToken('r', 'p')).rejects.toMatchObject({ status: 0 });
+  });
+});
+
+/** A server whose answers are made by `answers`; what was asked of it is noted as method, path and CSRF token. */
+function server(answers: (asked: string) => [number, unknown]) {
+  const asked: string[] = [];
+  vi.stubGlobal('fetch', async (path: string, options: RequestInit) => {
+    const said = new Headers(options.headers).get('X-CSRF-Token');
+    asked.push(`${options.method} ${path} ${said ?? '-'}`);
+    const [status, body] = answers(asked.at(-1) ?? '');
+    return Response.json(body, { status });
+  });
+  return asked;
+}
+
+describe('whoever is signed in', () => {
+  afterEach(async () => {
+    server(() => [200, { signedIn: false }]);
+    await signOut();
+  });
+
+  it('proves with each change, and with no look, that their own page asks', async () => {
+    const asked = server(() => [200, { signedIn: true, csrf: 'c1', recordings: [], token: 't' }]);
+    await requestToken('r', 'p');
+    await signIn('secret');
+    await listRecordings({});
+    await requestToken('r', 'p');
+    await deleteRecording('a.mp4');
+    await signOut();
+    await requestToken('r', 'p');
+    expect(asked).toEqual([
+      'POST /token -',
+      'POST /owner/session -',
+      'GET /recordings -',
+      'POST /token c1',
+      'DELETE /recordings/a.mp4 c1',
+      'DELETE /owner/session c1',
+      'POST /token -',
+    ]);
+  });
+
+  it('goes on after another tab has signed in anew', async () => {
+    let current = 'c1';
+    const asked = server((call) => {
+      if (call.includes('/owner/session')) return [200, { signedIn: true, csrf: current }];
+      return call.endsWith(` ${current}`) ? [200, { token: 't' }] : [403, { errorMessage: 'forged' }];
+    });
+    await isSignedIn();
+    current = 'c2';
+    await expect(requestToken('r', 'p')).resolves.toBe('t');
+    expect(asked.slice(1)).toEqual(['POST /token c1', 'GET /owner/session -', 'POST /token c2']);
+  });
+
+  it('is told of a refusal that is none of forgery, and once', async () => {
+    const asked = server((call) =>
+      call.includes('/owner/session')
+        ? [200, { signedIn: true, csrf: 'c1' }]
+        : [403, { errorMessage: 'you may not do this' }],
+    );
+    await isSignedIn();
+    await expect(requestToken('r', 'p')).rejects.toThrow('you may not do this');
+    expect(asked.filter((call) => call.startsWith('POST'))).toHaveLength(1);
+  });
+
+  it('is asked to sign in again when the server does not know them, and not for a wrong password', async () => {
+    const told = vi.fn();
+    const stop = onSession(told);
+    server((call) => [
+      call.startsWith('GET /settings') ? 200 : 401,
+      { access: 'invite', errorMessage: 'no' },
+    ]);
+    await expect(signIn('wrong')).rejects.toMatchObject({ status: 401, message: 'no' });
+    expect(await accessMode()).toBe('invite');
+    expect(told).not.toHaveBeenCalled();
+    await expect(listRecordings({})).rejects.toMatchObject({ status: 401 });
+    expect(told.mock.calls).toEqual([[false]]);
+    server(() => [200, { signedIn: true, csrf: 'c1' }]);
+    await signIn('right');
+    expect(told.mock.calls).toEqual([[false], [true]]);
+    stop();
+    await signIn('right');
+    expect(told).toHaveBeenCalledTimes(2);
+  });
+
+  it('is out, whether the server knew them or not', async () => {
+    server(() => [401, { errorMessage: 'no' }]);
+    await expect(signOut()).resolves.toBeUndefined();
+    server(() => [503, { errorMessage: 'the disk fails' }]);
+    await expect(signOut()).rejects.toThrow('the disk fails');
   });
 });

@@ -145,24 +145,65 @@ const text = (value: unknown): string | null => (typeof value === 'string' && va
 const amount = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
 
+/**
+ * What proves to the server that this page asks, and not another one that has the browser show its cookie; null while nobody
+ * is signed in.
+ */
+let csrf: string | null = null;
+const sessionListeners = new Set<(signedIn: boolean) => void>();
+
+/** Calls `listener` when somebody has signed in, and when the server does not know who asks; gives what ends that. */
+export function onSession(listener: (signedIn: boolean) => void): () => void {
+  sessionListeners.add(listener);
+  return () => sessionListeners.delete(listener);
+}
+
+function tellSession(signedIn: boolean): void {
+  for (const listener of sessionListeners) listener(signedIn);
+}
+
+/** Where a 401 speaks of what was typed, and not of who asks. */
+const SIGN_IN_PATHS = ['/owner/session', '/owner/password'];
+
+async function send(
+  method: string,
+  path: string,
+  body?: Json,
+  signal?: AbortSignal,
+): Promise<{ response: Response; answer: unknown }> {
+  const headers: Record<string, string> = {};
+  if (body) headers['Content-Type'] = 'application/json';
+  if (csrf !== null && method !== 'GET') headers['X-CSRF-Token'] = csrf;
+  try {
+    const response = await fetch(path, {
+      method,
+      headers,
+      ...(signal ? { signal } : {}),
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    return { response, answer: await response.json().catch(() => null) };
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(texts.errors.network, 0);
+  }
+}
+
 async function call(
   method: string,
   path: string,
   body?: Json,
   signal?: AbortSignal,
 ): Promise<{ body: Json; headers: Headers }> {
-  let response: Response;
-  let answer: unknown = null;
-  try {
-    response = await fetch(path, {
-      method,
-      ...(signal ? { signal } : {}),
-      ...(body ? { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) } : {}),
-    });
-    answer = await response.json().catch(() => null);
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError(texts.errors.network, 0);
+  const said = csrf;
+  let { response, answer } = await send(method, path, body, signal);
+  if (response.status === 403 && method !== 'GET') {
+    // Somebody signed out and in again in another tab: this one proves itself by what went with the session before.
+    await isSignedIn();
+    if (csrf !== null && csrf !== said) ({ response, answer } = await send(method, path, body, signal));
+  }
+  if (response.status === 401 && !SIGN_IN_PATHS.includes(path)) {
+    csrf = null;
+    tellSession(false);
   }
   if (!response.ok) {
     const message = isObject(answer) ? text(answer.errorMessage) : null;
@@ -306,6 +347,46 @@ export async function requestToken(roomName: string, participantName: string): P
   const token = text(body.token);
   if (token === null) throw new ApiError(texts.errors.unexpected, 200);
   return token;
+}
+
+export type AccessMode = 'open' | 'invite';
+
+/** Whether whoever reaches the server may use it, or only who signs in. */
+export async function accessMode(): Promise<AccessMode> {
+  const { body } = await call('GET', '/settings.json');
+  return body.access === 'invite' ? 'invite' : 'open';
+}
+
+function learnSession(body: Json): boolean {
+  csrf = body.signedIn === true ? text(body.csrf) : null;
+  return csrf !== null;
+}
+
+/** Whether this browser is signed in. What proves that this page asks is learned with it. */
+export async function isSignedIn(): Promise<boolean> {
+  const { body } = await call('GET', '/owner/session');
+  return learnSession(body);
+}
+
+export async function signIn(password: string): Promise<void> {
+  const { body } = await call('POST', '/owner/session', { password });
+  tellSession(learnSession(body));
+}
+
+/** By the link that the server printed. Whoever does so is signed in. */
+export async function setPassword(link: string, password: string): Promise<void> {
+  const { body } = await call('POST', '/owner/password', { link, password });
+  tellSession(learnSession(body));
+}
+
+/** Whoever is signed out already is so too. */
+export async function signOut(): Promise<void> {
+  try {
+    await call('DELETE', '/owner/session');
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 401)) throw error;
+  }
+  csrf = null;
 }
 
 /** Where the media server is: this server, unless it names another. */

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import { Gate } from './access/Gate';
 import type { Ending } from './call/ending';
 import { JoinPage, type Ticket } from './join/JoinPage';
 import { texts } from './texts';
@@ -74,5 +75,11 @@ function Page() {
 }
 
 const root = document.getElementById('root');
-if (root) createRoot(root).render(<Page />);
+if (root) {
+  createRoot(root).render(
+    <Gate>
+      <Page />
+    </Gate>,
+  );
+}
 void loadCall();

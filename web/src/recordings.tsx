@@ -1,5 +1,7 @@
 import { useId, useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import { Gate } from './access/Gate';
+import { SignOut } from './access/SignOut';
 import { SORTS, type Sort } from './api';
 import { RecordingList } from './recordings/RecordingList';
 import { type Filter, useLibrary } from './recordings/useLibrary';
@@ -30,9 +32,12 @@ function LibraryPage() {
     <div className="page">
       <header className="page__header">
         <Logo />
-        <a className="button button--primary" href="/">
-          {texts.list.join}
-        </a>
+        <div className="page__actions">
+          <SignOut />
+          <a className="button button--primary" href="/">
+            {texts.list.join}
+          </a>
+        </div>
       </header>
       <main className="library">
         <div className="library__title">
@@ -113,4 +118,10 @@ function LibraryPage() {
 }
 
 const root = document.getElementById('root');
-if (root) createRoot(root).render(<LibraryPage />);
+if (root) {
+  createRoot(root).render(
+    <Gate>
+      <LibraryPage />
+    </Gate>,
+  );
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reelroom_accounts::Accounts;
 use reelroom_library::{Library, LibraryError};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::EgressInfo;
@@ -14,9 +15,11 @@ use url::Url;
 use crate::askers::Askers;
 use crate::config::{Access, AppConfig, Media, Playback, RecorderFigures};
 use crate::egress::{self, News};
+use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
+use crate::told::Told;
 use crate::turns::Turns;
 
 /// The index stands on a disk, which may be stuck: nobody who starts or stops a recording waits for it longer.
@@ -35,6 +38,8 @@ struct Shared {
     identities: Identities,
     askers: Askers,
     turns: Turns,
+    glance: Glance,
+    disbelieved: Told,
     began: Notify,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -52,6 +57,8 @@ impl WebApp {
             identities: Identities::default(),
             askers: Askers::default(),
             turns: Turns::default(),
+            glance: Glance::default(),
+            disbelieved: Told::default(),
             began: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -124,11 +131,21 @@ impl WebApp {
         &self.shared.config.library
     }
 
-    /// Whether participants may record their room with their own tokens.
-    pub(crate) fn lets_participants_record(&self) -> bool {
-        match self.shared.config.access {
-            Access::Open => true,
-        }
+    pub(crate) fn access(&self) -> Access {
+        self.shared.config.access
+    }
+
+    pub(crate) fn accounts(&self) -> &Arc<Accounts> {
+        &self.shared.config.accounts
+    }
+
+    pub(crate) fn glance(&self) -> &Glance {
+        &self.shared.glance
+    }
+
+    /// Webhooks that were not believed.
+    pub(crate) fn disbelieved(&self) -> &Told {
+        &self.shared.disbelieved
     }
 
     pub(crate) fn keys(&self) -> &ApiKeys {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reelroom_accounts::Accounts;
 use reelroom_library::Library;
 use reelroom_protocol::keys::ApiKeys;
 use url::Url;
@@ -21,6 +22,18 @@ pub enum Playback {
 pub enum Access {
     /// Whoever reaches the page may do everything, as with the tutorial.
     Open,
+    /// Whoever has shown nothing that holds is nobody.
+    Invite,
+}
+
+impl Access {
+    /// Its name in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Invite => "invite",
+        }
+    }
 }
 
 /// How the app is set up.
@@ -28,6 +41,8 @@ pub enum Access {
 pub struct AppConfig {
     /// Who may do what.
     pub access: Access,
+    /// Who somebody is, whatever `access` says.
+    pub accounts: Arc<Accounts>,
     /// Where this program reaches the LiveKit server.
     pub livekit_url: Url,
     /// Where participants reach it; `None`: at the page's own address.

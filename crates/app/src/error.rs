@@ -6,7 +6,9 @@ use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, Que
 use axum::http::header::{CONTENT_RANGE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use reelroom_accounts::AccountsError;
 use reelroom_library::LibraryError;
+use reelroom_routes::Refusal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,10 +28,10 @@ pub(crate) enum ApiError {
     /// Ask differently.
     #[error("{0}")]
     BadRequest(String),
-    /// The caller is not who they say.
+    /// The caller is nobody that is known, or not who they say.
     #[error("{0}")]
     Unauthorized(String),
-    /// The link does not hold, or no longer.
+    /// The caller may not, or their link does not hold, or no longer.
     #[error("{0}")]
     Forbidden(String),
     /// There is no such thing.
@@ -50,6 +52,9 @@ pub(crate) enum ApiError {
     /// 429: come back after so long.
     #[error("too much is asked for from this address: try again shortly")]
     TooFast(Duration),
+    /// 429: the same, of whoever is wrong about the password.
+    #[error("too many wrong passwords: try again in {} s", .0.as_secs() + 1)]
+    WrongTooOften(Duration),
     /// 416: the file has only so many bytes.
     #[error("this range lies outside the recording, which has {0} bytes")]
     Range(u64),
@@ -72,7 +77,7 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Refused(status, _) => *status,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
-            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast(_) | Self::WrongTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -103,7 +108,7 @@ impl IntoResponse for ApiError {
             let value = HeaderValue::try_from(format!("bytes */{size}")).expect("digits make a header");
             response.headers_mut().insert(CONTENT_RANGE, value);
         }
-        if let Self::TooFast(wait) = self {
+        if let Self::TooFast(wait) | Self::WrongTooOften(wait) = self {
             response.headers_mut().insert(RETRY_AFTER, (wait.as_secs() + 1).into());
         }
         response
@@ -126,6 +131,32 @@ macro_rules! from_rejections {
 }
 
 from_rejections!(JsonRejection, QueryRejection, PathRejection, BytesRejection);
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::Nobody => Self::Unauthorized(text),
+            Refusal::Forbidden | Refusal::Forged => Self::Forbidden(text),
+            Refusal::Unasked => Self::Refused(refusal.status(), text),
+        }
+    }
+}
+
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccountsError::Wrong | AccountsError::SessionOver => Self::Unauthorized(text),
+            AccountsError::TooFast { wait } => Self::WrongTooOften(wait),
+            AccountsError::NoPassword | AccountsError::Full => Self::Conflict(text),
+            AccountsError::LinkGone => Self::Gone(text),
+            AccountsError::Invalid(_) => Self::BadRequest(text),
+            AccountsError::Unknown => Self::NotFound(text),
+            AccountsError::Busy | AccountsError::Truth(_) => Self::Unavailable(text),
+        }
+    }
+}
 
 impl From<LibraryError> for ApiError {
     fn from(error: LibraryError) -> Self {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+use reelroom_access::{Resource, Right};
+use reelroom_routes::Visitor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{self, ApiError, ErrorBody};
 
 const COUNT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -22,6 +25,8 @@ pub(crate) struct Health {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Settings {
+    /// "open": whoever reaches the server may use it; "invite": whoever signs in, or was let in.
+    access: &'static str,
     /// Where participants connect to; absent: this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     livekit_url: Option<String>,
@@ -60,7 +65,17 @@ pub(crate) async fn live() -> axum::Json<Health> {
     (status = 200, body = Ready),
     (status = 503, description = "One of them does not", body = ErrorBody),
 ))]
-pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Ready>, ApiError> {
+pub(crate) async fn ready(State(app): State<WebApp>, visitor: Visitor) -> Response {
+    if visitor.may(Right::Observe, &Resource::Server) {
+        return look(&app).await.map(axum::Json).into_response();
+    }
+    match app.glance().is_ready(look(&app)).await {
+        true => axum::Json(Health { status: "ok" }).into_response(),
+        false => error::respond(StatusCode::SERVICE_UNAVAILABLE, "the server is not ready"),
+    }
+}
+
+async fn look(app: &WebApp) -> Result<Ready, ApiError> {
     // First: on a disk that is stuck the store may not answer either.
     if let Some(trouble) = app.recorder().and_then(|recorder| recorder.trouble) {
         return Err(ApiError::Unavailable(trouble));
@@ -72,7 +87,7 @@ pub(crate) async fn ready(State(app): State<WebApp>) -> Result<axum::Json<Ready>
     let listing =
         (trouble.count > 0).then_some(Partial { unreadable: trouble.count, reasons: trouble.reasons });
     let warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
-    Ok(axum::Json(Ready { status: "ok", warnings, listing }))
+    Ok(Ready { status: "ok", warnings, listing })
 }
 
 /// Figures for Prometheus, in the OpenMetrics text format.
@@ -89,5 +104,6 @@ pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoRespon
 /// What the page has to know.
 #[utoipa::path(get, path = "/settings.json", responses((status = 200, body = Settings)))]
 pub(crate) async fn settings(State(app): State<WebApp>) -> axum::Json<Settings> {
-    axum::Json(Settings { livekit_url: app.public_livekit_url().map(ToString::to_string) })
+    let livekit_url = app.public_livekit_url().map(ToString::to_string);
+    axum::Json(Settings { access: app.access().as_str(), livekit_url })
 }

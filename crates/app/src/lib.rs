@@ -5,38 +5,52 @@
 //!      │ ────► token, recordings ─► livekit ─► the LiveKit server, embedded or outside (D1: there is no second way)
 //!      │            │    ▲
 //!      │            ▼    └───────── webhook, watch: what the server says of its recordings
-//!      └─────► play ─► library
+//!      ├─────► play ─► library
+//!      └─────► owner ─► accounts: who signs in, and which API keys there are
 //! ```
 //!
 //! # Invariants
 //!
 //! - Every answer that is no success is `{errorMessage}` with the right status, also for what no handler has seen.
 //! - What is being recorded is what the LiveKit server says; the library only lists it.
-//! - A token reaches one room, and never beyond what its bearer does there: what it may record is bounded by the recorder
-//!   (`egress/src/reach.rs`).
+//! - Nobody is answered who may not: every route is a row that says what it needs, and whoever came in is asked again inside about what
+//!   only the handler knows.
+//! - Who asks is worked out in one place (`keeper.rs`), from what came with the request and nothing else.
+//! - A token reaches one room, and never beyond what its bearer does there: it says what `reelroom-access` grants, and what it may record
+//!   is bounded by the recorder (`egress/src/reach.rs`).
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_types))]
 // Fields that LiveKit's protocol calls deprecated are still what its servers write.
 #![allow(deprecated)]
 
 mod app;
 mod askers;
 mod asset;
+mod clock;
 mod config;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+mod cookie;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod egress;
 mod error;
 mod extract;
+mod glance;
 mod health;
 mod identities;
+mod keeper;
 mod livekit;
 mod metrics;
+mod owner;
 mod page;
 mod play;
 mod precondition;
 mod recordings;
 mod routes;
+mod subject;
+mod tend;
 mod token;
+mod told;
 mod turns;
 mod watch;
 mod webhook;

@@ -37,9 +37,13 @@ pub(crate) async fn serve(
     headers: HeaderMap,
 ) -> Response {
     let path = uri.path().trim_start_matches('/');
-    let path = if path.is_empty() { "index.html" } else { path };
+    let path = match path {
+        "" => "index.html",
+        "owner" => "owner.html",
+        path => path,
+    };
     let Some(asset) = ASSETS.get(path) else {
-        let message = if path == "index.html" {
+        let message = if path == "index.html" || path == "owner.html" {
             "the page was not built into this program: run make page, and build it again"
         } else {
             "there is nothing here"

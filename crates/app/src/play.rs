@@ -6,10 +6,12 @@
 //!  a link with ?download                       the rest, as an attachment
 //!  a resumed download (If-Range, If-Match, …)  the rest
 //!  a program of TAKES_SHORT_FOR_ALL            the rest
+//!  anybody who may play, and not keep it       a portion, of any range; and nothing without one
 //! ```
 //!
 //! # Invariants
 //!
+//! - Whoever may not keep a file gets neither all of it in an answer nor a name for it, whatever they say they are.
 //! - A body has as many bytes as its head says, or the connection ends with an error: never a short success.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,8 +26,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reelroom_access::Right;
 use reelroom_library::range::{self, Open, Requested};
 use reelroom_library::{File, LibraryError, LinkError, Wanted};
+use reelroom_routes::Visitor;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -34,6 +38,7 @@ use crate::config::Playback;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Path, Query};
 use crate::precondition::{self, Validators, Verdict};
+use crate::subject::Subject;
 
 /// How long a link to a recording holds.
 const LINK_VALID: Duration = Duration::from_secs(60 * 60);
@@ -88,6 +93,15 @@ impl FileParams {
     }
 }
 
+/// What a file is given out for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To be played: in portions.
+    Play,
+    /// To be played or kept, as is asked for.
+    Keep,
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UrlAnswer {
@@ -112,12 +126,16 @@ pub(crate) struct UrlAnswer {
 ))]
 pub(crate) async fn file(
     State(app): State<WebApp>,
+    visitor: Visitor,
     method: Method,
     Path(name): Path<String>,
     Query(params): Query<FileParams>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    check_link(&app, &name, &params)?;
+    let purpose = purpose(&app, &visitor, &name, &params).await?;
+    if purpose == Purpose::Play && params.is_download() {
+        return Err(ApiError::Forbidden("this recording may be played, and not downloaded".into()));
+    }
     let file = app.library().file_as(&name, wanted(&headers, params.through)).await?;
     if params.file.as_ref().is_some_and(|tag| !file.is_linked_by(tag)) {
         return Err(ApiError::Gone(LinkError::Replaced.to_string()));
@@ -134,16 +152,29 @@ pub(crate) async fn file(
         Verdict::Failed => return Err(ApiError::Changed),
     }
     head.insert(CONTENT_TYPE, HeaderValue::from_static("video/mp4"));
-    head.insert(CONTENT_DISPOSITION, disposition(&name, params.is_download()));
-    let open = if is_kept(&params, &headers) { Open::Rest } else { Open::Portion(app.portion_bytes()) };
+    // However short it is, no answer has all of what may only be played.
+    let played = app.portion_bytes().min((file.size / 2).max(1));
+    let (disposition, open) = match purpose {
+        Purpose::Play => (HeaderValue::from_static("inline"), Open::Portion(played)),
+        Purpose::Keep if is_kept(&params, &headers) => (disposition(&name, params.is_download()), Open::Rest),
+        Purpose::Keep => (disposition(&name, false), Open::Portion(app.portion_bytes())),
+    };
+    head.insert(CONTENT_DISPOSITION, disposition);
     let counts = method == Method::GET
         && precondition::is_range_wanted(&headers, &validators, SystemTime::now())
         // Two lines of it are no range.
         && headers.get_all(RANGE).iter().count() == 1;
     let wanted = text(&headers, RANGE).filter(|_| counts);
     let (status, range) = match range::parse(wanted, file.size, open) {
+        Requested::Whole if purpose == Purpose::Play && method == Method::GET => {
+            return Err(no_portion(&headers));
+        }
         Requested::Whole => (StatusCode::OK, 0..file.size),
         Requested::Part(range) => {
+            let range = match purpose {
+                Purpose::Play => range.start..range.end.min(range.start.saturating_add(played)),
+                Purpose::Keep => range,
+            };
             let value = format!("bytes {}-{}/{}", range.start, range.end - 1, file.size);
             head.insert(CONTENT_RANGE, ascii(&value));
             (StatusCode::PARTIAL_CONTENT, range)
@@ -171,9 +202,17 @@ pub(crate) async fn file(
 ))]
 pub(crate) async fn url(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<UrlAnswer>, ApiError> {
     let library = app.library();
+    let subject = Subject::of(&app, &visitor, &name).await?;
+    visitor.ask(Right::Play, &subject.resource())?;
+    // A link lets whoever holds it keep the file: only those who might do both themselves get one.
+    if ![Right::Share, Right::Download].iter().all(|right| visitor.may(*right, &subject.resource())) {
+        library.file(&name).await?;
+        return Ok(axum::Json(UrlAnswer { recording_url: reelroom_library::path(&name) }));
+    }
     let presigned = match app.playback() {
         Playback::S3 => library.presigned_url(&name, LINK_VALID).await?,
         Playback::Proxy => None,
@@ -197,17 +236,39 @@ fn wanted(headers: &HeaderMap, through: Option<u64>) -> Wanted<'_> {
     }
 }
 
-fn check_link(app: &WebApp, name: &str, link: &FileParams) -> Result<(), ApiError> {
+/// What the file is given out for, to whoever may play it or holds a link to it.
+async fn purpose(
+    app: &WebApp,
+    visitor: &Visitor,
+    name: &str,
+    link: &FileParams,
+) -> Result<Purpose, ApiError> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     match (link.expires, &link.signature) {
-        (None, None) if link.file.is_none() => Ok(()),
-        (Some(expires), Some(signature)) => app
-            .library()
-            .link_key()
-            .check(name, link.file.as_deref(), expires, signature, now_s)
-            .map_err(|error| ApiError::Forbidden(error.to_string())),
+        (None, None) if link.file.is_none() => {
+            let subject = Subject::of(app, visitor, name).await?;
+            visitor.ask(Right::Play, &subject.resource())?;
+            let keeps = visitor.may(Right::Download, &subject.resource());
+            Ok(if keeps { Purpose::Keep } else { Purpose::Play })
+        }
+        (Some(expires), Some(signature)) => {
+            let key = app.library().link_key();
+            key.check(name, link.file.as_deref(), expires, signature, now_s)
+                .map_err(|error| ApiError::Forbidden(error.to_string()))?;
+            visitor.has_proven();
+            Ok(Purpose::Keep)
+        }
         _ => Err(ApiError::Forbidden(LinkError::Forged.to_string())),
     }
+}
+
+/// Why whoever may not keep a file is not given all of it.
+fn no_portion(headers: &HeaderMap) -> ApiError {
+    if headers.contains_key(RANGE) && headers.contains_key(IF_RANGE) {
+        // The player goes on with a file that is another one by now, and begins anew.
+        return ApiError::Changed;
+    }
+    ApiError::Forbidden("this recording may be played, and not downloaded: ask for one range of it".into())
 }
 
 /// Whether the file goes onto a disk, or to a player that does not ask again.

@@ -1,8 +1,11 @@
 //! `/recordings`: start, stop, list, delete.
 
 use axum::extract::State;
-use reelroom_library::{ListQuery, Recording, Status};
+use reelroom_access::{Reach, RecordingName, Resource, Right};
+use reelroom_library::{LibraryError, ListQuery, Page, Recording, Status};
+use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
+use reelroom_routes::Visitor;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,6 +14,7 @@ use crate::egress;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
+use crate::subject::Subject;
 
 /// The tutorial's template.
 const FILE_NAME: &str = "{room_name}-{room_id}-{time}";
@@ -188,9 +192,11 @@ pub(crate) struct ListAnswer {
 ))]
 pub(crate) async fn start(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Json(request): Json<StartRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
+    visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
     let layout = request.layout.unwrap_or_default();
     if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
         return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
@@ -255,9 +261,11 @@ async fn yield_to_the_first(app: &WebApp, own: &EgressInfo) -> Result<(), ApiErr
 ))]
 pub(crate) async fn stop(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Json(request): Json<StopRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
+    visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
     let not_recording = || ApiError::Conflict("Recording not started for this room".into());
     let _turn = app.turns().take(&room_name).await;
     let active = app.livekit().active_recordings(&room_name).await?;
@@ -290,11 +298,39 @@ fn answer(
 ))]
 pub(crate) async fn list(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Query(params): Query<ListParams>,
 ) -> Result<axum::Json<ListAnswer>, ApiError> {
-    let page = app.library().list(&query(params)?).await?;
+    let mut query = query(params)?;
+    let page = match visitor.reach(Right::List) {
+        Reach::Everything => app.library().list(&query).await?,
+        Reach::Room(own) => {
+            if query.room_name.as_ref().is_some_and(|wanted| wanted != own.as_str()) {
+                return Err(visitor.refusal().into());
+            }
+            query.room_name = Some(own.as_str().to_owned());
+            app.library().list(&query).await?
+        }
+        Reach::Recording(own) => the_only(&app, own, &query).await?,
+        Reach::Nothing => return Err(visitor.refusal().into()),
+    };
     let recordings = page.recordings.into_iter().map(RecordingBody::from).collect();
     Ok(axum::Json(ListAnswer { recordings, next_cursor: page.next_cursor }))
+}
+
+/// The page of somebody who sees one recording. What is searched for in it and how it is sorted makes no difference.
+async fn the_only(app: &WebApp, own: &RecordingName, query: &ListQuery) -> Result<Page, ApiError> {
+    let is_wanted = |recording: &Recording| {
+        query.room_name.as_ref().is_none_or(|room| *room == recording.room_name)
+            && query.room_id.as_ref().is_none_or(|room| *room == recording.room_id)
+            && (query.status.is_empty() || query.status.contains(&recording.status))
+    };
+    let recordings = match app.library().find(own.as_str()).await {
+        Ok(recording) => Some(recording).into_iter().filter(is_wanted).collect(),
+        Err(LibraryError::NotFound(_) | LibraryError::Deleted(_) | LibraryError::BadName(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Page { recordings, next_cursor: None })
 }
 
 fn query(params: ListParams) -> Result<ListQuery, ApiError> {
@@ -333,8 +369,10 @@ fn query(params: ListParams) -> Result<ListQuery, ApiError> {
 ))]
 pub(crate) async fn delete(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
+    visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
     app.library().delete(&name).await?;
     Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
 }
@@ -348,8 +386,10 @@ pub(crate) async fn delete(
 ))]
 pub(crate) async fn report(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<serde_json::Value>, ApiError> {
+    visitor.ask(Right::Report, &Subject::of(&app, &visitor, &name).await?.resource())?;
     Ok(axum::Json(app.library().report(&name).await?))
 }
 
@@ -361,8 +401,10 @@ pub(crate) async fn report(
 ))]
 pub(crate) async fn retry(
     State(app): State<WebApp>,
+    visitor: Visitor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
+    visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
     app.library().retry(&name).await?;
     Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
 }

@@ -1,73 +1,152 @@
-//! All routes, what holds for each of them, and their description (`/openapi.json`).
+//! All routes, what each needs, what holds for each of them, and their description (`/openapi.json`).
 
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::X_CONTENT_TYPE_OPTIONS;
-use axum::http::{HeaderValue, StatusCode};
+use axum::handler::Handler;
+use axum::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use reelroom_access::Right;
 use reelroom_limits as limits;
+use reelroom_routes::{Needs, On, Part, Proof, Row};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, PathItem};
+use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use crate::app::WebApp;
+use crate::owner::{keys, password, session, sessions};
 use crate::{error, health, page, play, recordings, token, webhook};
 
 impl WebApp {
-    /// The page and every route of the REST API. What comes before it in a router wins.
-    pub fn router(&self) -> Router {
-        let (api, document) = api().split_for_parts();
-        let document = document.to_pretty_json().expect("the description of the API is plain data");
-        // It is not copied for each reader.
-        let document = Bytes::from(document);
-        let page = Router::new().fallback(page::serve);
-        api.route(
-            "/openapi.json",
-            get(async || ([(axum::http::header::CONTENT_TYPE, "application/json")], document)),
-        )
-        .method_not_allowed_fallback(async || {
-            error::respond(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
-        })
-        .route_layer(middleware::from_fn_with_state(self.clone(), count))
-        .fallback_service(page.with_state::<()>(self.clone()))
-        .layer(DefaultBodyLimit::max(limits::http::REST_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(on_panic))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .with_state(self.clone())
+    /// The page and every route of the REST API.
+    pub fn routes(&self) -> Part {
+        rest()
+            .refusing_methods(|_, _| {
+                error::respond(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+            })
+            .layer_rows(middleware::from_fn_with_state(self.clone(), count))
+            .join(page())
+            .layer(DefaultBodyLimit::max(limits::http::REST_BODY_BYTES))
+            .layer(CatchPanicLayer::custom(on_panic))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ))
+            .with_state(self.clone())
+    }
+
+    /// Its rows of the table.
+    pub fn table() -> Vec<Row> {
+        rest().join(page()).rows().to_vec()
     }
 }
 
-/// The routes, each with its description.
-pub(crate) fn api() -> OpenApiRouter<WebApp> {
-    let info = InfoBuilder::new()
-        .title("Reelroom")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Calls and their recordings. Every refusal is {errorMessage}."))
-        .build();
-    OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build())
-        .routes(routes!(token::create))
-        .routes(routes!(webhook::receive))
-        .routes(routes!(recordings::start))
-        .routes(routes!(recordings::stop))
-        .routes(routes!(recordings::list))
-        .routes(routes!(play::file, recordings::delete))
-        .routes(routes!(play::url))
-        .routes(routes!(recordings::retry))
-        .routes(routes!(recordings::report))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
-        .routes(routes!(health::settings))
+/// The REST API.
+fn rest() -> Part<WebApp> {
+    let Api { part, document } = api();
+    let document = document.to_pretty_json().expect("the description of the API is plain data");
+    // It is not copied for each reader.
+    let document = Bytes::from(document);
+    let describe = async || ([(CONTENT_TYPE, "application/json")], document);
+    part.row([Method::GET], "/openapi.json", Needs::Right(Right::Observe, On::Server), describe)
+}
+
+fn page() -> Part<WebApp> {
+    Part::new("The page").rest(Needs::Public, page::serve)
+}
+
+/// The routes that are described, each with what it needs.
+#[expect(
+    clippy::disallowed_types,
+    reason = "`routes!` makes a router beside each description, which is dropped"
+)]
+pub(crate) fn api() -> Api {
+    let in_room = |right| Needs::Right(right, On::Room);
+    let for_recording = |right| Needs::Right(right, On::Recording);
+    let managed = Needs::Right(Right::Manage, On::Server);
+    let by_link = Needs::Proof(Proof::OwnerLink);
+    let file = Needs::RightOrProof(Right::Play, On::Recording, Proof::SignedLink);
+    Api::new()
+        .row(routes!(token::create), in_room(Right::Join), token::create)
+        .row(routes!(webhook::receive), Needs::Proof(Proof::WebhookSignature), webhook::receive)
+        .row(routes!(recordings::start), in_room(Right::Record), recordings::start)
+        .row(routes!(recordings::stop), in_room(Right::Record), recordings::stop)
+        .row(routes!(recordings::list), Needs::Right(Right::List, On::Reach), recordings::list)
+        .row(routes!(play::file), file, play::file)
+        .row(routes!(recordings::delete), for_recording(Right::Delete), recordings::delete)
+        .row(routes!(play::url), for_recording(Right::Play), play::url)
+        .row(routes!(recordings::retry), for_recording(Right::Delete), recordings::retry)
+        .row(routes!(recordings::report), for_recording(Right::Report), recordings::report)
+        .row(routes!(health::live), Needs::Public, health::live)
+        .row(routes!(health::ready), Needs::Details(Right::Observe), health::ready)
+        .row(routes!(health::metrics), Needs::Right(Right::Observe, On::Server), health::metrics)
+        .row(routes!(health::settings), Needs::Public, health::settings)
+        .row(routes!(password::set_password), by_link, password::set_password)
+        .row(routes!(password::change_password), managed, password::change_password)
+        .row(routes!(session::sign_in), Needs::Proof(Proof::Password), session::sign_in)
+        .row(routes!(session::sign_out), managed, session::sign_out)
+        .row(routes!(session::whoami), Needs::Public, session::whoami)
+        .row(routes!(sessions::list_sessions), managed, sessions::list_sessions)
+        .row(routes!(sessions::end_session), managed, sessions::end_session)
+        .row(routes!(sessions::end_other_sessions), managed, sessions::end_other_sessions)
+        .row(routes!(keys::list_keys), managed, keys::list_keys)
+        .row(routes!(keys::make_key), managed, keys::make_key)
+        .row(routes!(keys::revoke_key), managed, keys::revoke_key)
+}
+
+/// Rows, and the description of what they answer.
+pub(crate) struct Api {
+    part: Part<WebApp>,
+    document: OpenApi,
+}
+
+impl Api {
+    fn new() -> Self {
+        let info = InfoBuilder::new()
+            .title("Reelroom")
+            .version(env!("CARGO_PKG_VERSION"))
+            .description(Some("Calls and their recordings. Every refusal is {errorMessage}."))
+            .build();
+        Self { part: Part::new("REST API"), document: OpenApiBuilder::new().info(info).build() }
+    }
+
+    /// A row by the method and the path that `handler` is described with. The router that `routes!` makes beside the description is
+    /// not used.
+    fn row<H, T>(mut self, (schemas, paths, _): UtoipaMethodRouter<WebApp>, needs: Needs, handler: H) -> Self
+    where
+        H: Handler<T, WebApp>,
+        T: 'static,
+    {
+        for (path, item) in &paths.paths {
+            self.part = self.part.row(methods(item), path, needs, handler.clone());
+        }
+        self.document.paths.merge(paths);
+        self.document.components.get_or_insert_with(Components::new).schemas.extend(schemas);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn to_openapi(&self) -> OpenApi {
+        self.document.clone()
+    }
+}
+
+/// The methods that a path is described with.
+fn methods(item: &PathItem) -> Vec<Method> {
+    let described = [
+        (Method::GET, &item.get),
+        (Method::HEAD, &item.head),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
+    ];
+    described.into_iter().filter(|(_, operation)| operation.is_some()).map(|(method, _)| method).collect()
 }
 
 async fn count(State(app): State<WebApp>, path: MatchedPath, request: Request, next: Next) -> Response {
@@ -84,3 +163,6 @@ fn on_panic(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a request panicked");
     error::respond(StatusCode::INTERNAL_SERVER_ERROR, "the server made a mistake; its log says which")
 }
+
+#[cfg(test)]
+mod tests;

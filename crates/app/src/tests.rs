@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod house;
+
 use crate::routes::api;
 
 #[test]

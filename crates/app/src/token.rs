@@ -4,9 +4,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
 use axum::extract::State;
+use reelroom_access::{Caller, Resource, Right, grants};
 use reelroom_limits::asker::Asker;
-use reelroom_protocol::ids::Ticket;
-use reelroom_protocol::token::{Claims, VideoGrants, mint};
+use reelroom_protocol::ids::{RoomName, Ticket};
+use reelroom_protocol::token::{Claims, mint};
+use reelroom_routes::Visitor;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +18,8 @@ use crate::extract::{self, Json};
 
 /// As LiveKit's SDKs give by default. It bounds when a call may be joined, not how long it lasts.
 const VALID: Duration = Duration::from_secs(6 * 60 * 60);
+/// For whoever was let in: what lets them in may be taken away.
+const VALID_FOR_SOME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +47,7 @@ pub(crate) struct TokenAnswer {
 ))]
 pub(crate) async fn create(
     State(app): State<WebApp>,
+    visitor: Visitor,
     asker: Option<Extension<Asker>>,
     Json(request): Json<TokenRequest>,
 ) -> Result<axum::Json<TokenAnswer>, ApiError> {
@@ -51,25 +56,24 @@ pub(crate) async fn create(
     };
     let room_name = extract::name(Some(room_name.clone()), "roomName")?;
     let participant_name = extract::name(Some(participant_name.clone()), "participantName")?;
+    let room = RoomName::from(room_name.as_str());
+    visitor.ask(Right::Join, &Resource::Room(&room))?;
+    let video = grants(visitor.caller(), &room).ok_or(visitor.refusal())?;
     let Extension(asker) = asker.unwrap_or_default();
     let wait =
         app.askers().take(asker, Instant::now()).map_err(|too_fast| ApiError::TooFast(too_fast.wait))?;
     tokio::time::sleep(wait).await;
     let present = app.livekit().identities(&room_name).await?;
     let identity = app.identities().reserve(&room_name, &participant_name, &present, Instant::now());
+    let valid = if *visitor.caller() == Caller::Everybody { VALID } else { VALID_FOR_SOME };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = Claims {
         sub: identity,
         name: participant_name,
         ticket: Ticket::generate(&mut rand::rng()),
         nbf: now_s,
-        exp: now_s + VALID.as_secs(),
-        video: Some(VideoGrants {
-            room_join: true,
-            room: room_name,
-            room_record: app.lets_participants_record(),
-            ..VideoGrants::default()
-        }),
+        exp: now_s + valid.as_secs(),
+        video: Some(video),
         ..Claims::default()
     };
     Ok(axum::Json(TokenAnswer { token: mint(app.keys(), claims) }))

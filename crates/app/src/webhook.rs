@@ -1,6 +1,6 @@
 //! `POST /livekit/webhook`: the LiveKit server reports what happens.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -26,7 +26,9 @@ pub(crate) async fn receive(
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let event = webhook::verify(app.keys(), authorization, &body, now_s).map_err(|error| {
-        tracing::warn!(%error, "a webhook is not believed");
+        if app.disbelieved().is_due(Instant::now()) {
+            tracing::warn!(%error, "a webhook is not believed; further ones are told of once a minute");
+        }
         ApiError::Unauthorized(format!("this webhook is not believed: {error}"))
     })?;
     tracing::debug!(event = event.event, id = event.id, "webhook");

@@ -15,6 +15,7 @@
 //! - What a recording needs to be finished stands in the take's own header; the job's file is a convenience.
 //! - The room's task never waits for a disk or a process.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_types))]
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 

@@ -1,10 +1,8 @@
 //! `livekit.Egress` over Twirp.
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Method, Uri};
-use axum::response::Response;
-use axum::routing::post;
+use axum::response::{IntoResponse as _, Response};
 use reelroom_limits as limits;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
@@ -12,6 +10,7 @@ use reelroom_protocol::proto::{
 };
 use reelroom_protocol::token::Claims;
 use reelroom_protocol::twirp::{self, Keyed as _, Request, TwirpCode, TwirpError, respond};
+use reelroom_routes::{Doors, Keeper, Needs, Part, Proof, Row};
 
 use crate::egress::Egress;
 use crate::reach::Reach;
@@ -32,17 +31,34 @@ type Answer = Result<Response, TwirpError>;
 
 impl Egress {
     /// `/twirp/livekit.Egress/…`.
-    pub fn router(&self) -> Router {
-        Router::new()
-            .route("/twirp/livekit.Egress/StartRoomCompositeEgress", post(start_room_composite))
-            .route("/twirp/livekit.Egress/ListEgress", post(list))
-            .route("/twirp/livekit.Egress/StopEgress", post(stop))
-            .route("/twirp/livekit.Egress/UpdateLayout", post(update_layout))
-            .route("/twirp/livekit.Egress/{method}", post(other))
-            .method_not_allowed_fallback(twirp::no_route)
-            .layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES))
-            .with_state(self.clone())
+    pub fn routes(&self) -> Part {
+        rows().layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES)).with_state(self.clone())
     }
+
+    /// The Egress API alone.
+    pub fn router(&self) -> Doors {
+        self.routes().doors()
+    }
+
+    /// Its rows of the table.
+    pub fn table() -> Vec<Row> {
+        rows().rows().to_vec()
+    }
+}
+
+/// Every route looks at a token of its own.
+impl Keeper for Egress {}
+
+fn rows() -> Part<Egress> {
+    const NEEDS: Needs = Needs::Proof(Proof::ApiToken);
+    let path = |method: &str| format!("/twirp/livekit.Egress/{method}");
+    Part::new("Recordings (`livekit.Egress`)")
+        .row([Method::POST], &path("StartRoomCompositeEgress"), NEEDS, start_room_composite)
+        .row([Method::POST], &path("ListEgress"), NEEDS, list)
+        .row([Method::POST], &path("StopEgress"), NEEDS, stop)
+        .row([Method::POST], &path("UpdateLayout"), NEEDS, update_layout)
+        .row([Method::POST], &path("{method}"), NEEDS, other)
+        .refusing_methods(|method, uri| TwirpError::bad_route(&method, uri.path()).into_response())
 }
 
 impl twirp::Keyed for Egress {

@@ -90,7 +90,10 @@ async fn a_program_killed_while_it_takes_over_an_older_index_loses_nothing() {
         ];
         assert_eq!(counts, [ROWS; 3], "round {round}, killed after {wait:?}");
         for number in 1..=ROWS {
-            assert!(truth.is_dismissed("any", &format!("EG_{number}")).await.unwrap(), "round {round}: {number}");
+            assert!(
+                truth.is_dismissed("any", &format!("EG_{number}")).await.unwrap(),
+                "round {round}: {number}"
+            );
         }
         assert!(!has_older_tables(&index), "round {round}");
     }

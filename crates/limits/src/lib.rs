@@ -26,6 +26,7 @@ macro_rules! limits {
     };
 }
 
+pub mod accounts;
 pub mod asker;
 pub mod files;
 pub mod http;
@@ -46,12 +47,13 @@ pub struct Row {
 }
 
 /// Every limit, by the door that it stands at.
-pub fn tables() -> [(&'static str, Vec<Row>); 4] {
+pub fn tables() -> [(&'static str, Vec<Row>); 5] {
     [
         ("HTTP and WebSockets", http::rows()),
         ("Signalling, rooms and participants", signalling::rows()),
         ("Media", media::rows()),
         ("Recordings and stores", library::rows()),
+        ("Owner, sessions and API keys", accounts::rows()),
     ]
 }
 

@@ -68,6 +68,11 @@ impl Pace {
         Ok(wait)
     }
 
+    /// Gives back what was taken and does not count after all.
+    pub fn give_back(&mut self, amount: u32) {
+        self.left = (self.left + f64::from(amount)).min(self.rate.burst.into());
+    }
+
     /// Whether nothing is used up (any more).
     pub fn is_rested(&mut self, now: Instant) -> bool {
         self.refill(now);
@@ -120,6 +125,13 @@ impl<K: Eq + Hash> Paces<K> {
         pace.take(amount, wait_at_most, now)
     }
 
+    /// As [`Pace::give_back`], of one key.
+    pub fn give_back(&mut self, key: &K, amount: u32) {
+        if let Some(pace) = self.of.get_mut(key).or(self.others.as_mut()) {
+            pace.give_back(amount);
+        }
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.of.len()
@@ -152,6 +164,24 @@ mod tests {
         assert_eq!(pace.take(1, LONG, now), Ok(Duration::from_millis(1500)));
         assert!(!pace.is_rested(now + Duration::from_secs(6)));
         assert!(pace.is_rested(now + Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_nothing_beyond() {
+        let now = Instant::now();
+        let mut paces = Paces::new(RATE, 1);
+        assert_eq!(paces.take("keeps its place", 1, Duration::ZERO, now), Ok(Duration::ZERO));
+        for (key, left) in [("keeps its place", 9), ("has no place", 10)] {
+            for _ in 0..2 {
+                assert_eq!(paces.take(key, left, Duration::ZERO, now), Ok(Duration::ZERO));
+                assert!(paces.take(key, 1, Duration::ZERO, now).is_err());
+                paces.give_back(&key, left);
+            }
+            paces.give_back(&key, 100);
+            assert!(paces.take(key, 11, Duration::ZERO, now).is_err());
+            assert_eq!(paces.take(key, 10, Duration::ZERO, now), Ok(Duration::ZERO));
+        }
+        paces.give_back(&"nobody", 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! One task per room owns the room and its peer connections; nothing else touches them.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_types))]
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 

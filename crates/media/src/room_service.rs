@@ -1,10 +1,8 @@
 //! `livekit.RoomService` over Twirp.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
-use axum::routing::post;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::{IntoResponse as _, Response};
 use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
 use reelroom_protocol::ids::{RoomName, TrackSid};
 use reelroom_protocol::keys::ApiKeys;
@@ -16,6 +14,7 @@ use reelroom_protocol::proto::{
     UpdateSubscriptionsRequest, UpdateSubscriptionsResponse,
 };
 use reelroom_protocol::twirp::{self, Keyed as _, Request, TwirpCode, TwirpError, respond};
+use reelroom_routes::{Needs, Part, Proof};
 use reelroom_sfu::{AdminRefusal, Now, Room};
 
 use crate::error::MediaError;
@@ -23,25 +22,25 @@ use crate::server::MediaServer;
 
 type Answer = Result<Response, TwirpError>;
 
-pub(crate) fn router() -> Router<MediaServer> {
+pub(crate) fn rows() -> Part<MediaServer> {
+    const NEEDS: Needs = Needs::Proof(Proof::ApiToken);
     let path = |method: &str| format!("/twirp/livekit.RoomService/{method}");
-    Router::new()
-        .route(&path("CreateRoom"), post(create_room))
-        .route(&path("ListRooms"), post(list_rooms))
-        .route(&path("DeleteRoom"), post(delete_room))
-        .route(&path("ListParticipants"), post(list_participants))
-        .route(&path("GetParticipant"), post(get_participant))
-        .route(&path("RemoveParticipant"), post(remove_participant))
-        .route(&path("MutePublishedTrack"), post(mute_published_track))
-        .route(&path("UpdateParticipant"), post(update_participant))
-        .route(&path("UpdateSubscriptions"), post(update_subscriptions))
-        .route(&path("UpdateRoomMetadata"), post(update_room_metadata))
-        .route(&path("SendData"), post(send_data))
-        .route(&path("ForwardParticipant"), post(unsupported))
-        .route(&path("MoveParticipant"), post(unsupported))
-        .route(&path("PerformRpc"), post(unsupported))
-        .method_not_allowed_fallback(twirp::no_route)
-        .merge(twirp::fallback())
+    Part::new("Rooms (`livekit.RoomService`)")
+        .row([Method::POST], &path("CreateRoom"), NEEDS, create_room)
+        .row([Method::POST], &path("ListRooms"), NEEDS, list_rooms)
+        .row([Method::POST], &path("DeleteRoom"), NEEDS, delete_room)
+        .row([Method::POST], &path("ListParticipants"), NEEDS, list_participants)
+        .row([Method::POST], &path("GetParticipant"), NEEDS, get_participant)
+        .row([Method::POST], &path("RemoveParticipant"), NEEDS, remove_participant)
+        .row([Method::POST], &path("MutePublishedTrack"), NEEDS, mute_published_track)
+        .row([Method::POST], &path("UpdateParticipant"), NEEDS, update_participant)
+        .row([Method::POST], &path("UpdateSubscriptions"), NEEDS, update_subscriptions)
+        .row([Method::POST], &path("UpdateRoomMetadata"), NEEDS, update_room_metadata)
+        .row([Method::POST], &path("SendData"), NEEDS, send_data)
+        .row([Method::POST], &path("ForwardParticipant"), NEEDS, unsupported)
+        .row([Method::POST], &path("MoveParticipant"), NEEDS, unsupported)
+        .row([Method::POST], &path("PerformRpc"), NEEDS, unsupported)
+        .refusing_methods(|method, uri| TwirpError::bad_route(&method, uri.path()).into_response())
 }
 
 /// What LiveKit's servers have, and this one does not.

@@ -1,18 +1,27 @@
 //! All routes of the media server, and what holds for each of them.
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use reelroom_limits as limits;
+use reelroom_routes::{Keeper, Part, Row};
 
 use crate::server::MediaServer;
 use crate::{room_service, signal};
 
 impl MediaServer {
-    /// `/rtc…` and `/twirp/livekit.RoomService/…`. Whose pages may call them is decided in front of all routers.
-    pub fn router(&self) -> Router {
-        signal::router()
-            .merge(room_service::router())
-            .layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES))
-            .with_state(self.clone())
+    /// `/rtc…` and `/twirp/livekit.RoomService/…`. Whose pages may call them is decided in front of all routes.
+    pub fn routes(&self) -> Part {
+        rows().layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES)).with_state(self.clone())
     }
+
+    /// Its rows of the table.
+    pub fn table() -> Vec<Row> {
+        rows().rows().to_vec()
+    }
+}
+
+/// Every route looks at a token of its own.
+impl Keeper for MediaServer {}
+
+fn rows() -> Part<MediaServer> {
+    signal::rows().join(room_service::rows())
 }

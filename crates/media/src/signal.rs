@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Router};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use reelroom_limits::asker::Asker;
@@ -26,6 +25,7 @@ use reelroom_protocol::proto::{
     DisconnectReason, LeaveRequest, leave_request, request_response, signal_response,
 };
 use reelroom_protocol::token::{self, Claims};
+use reelroom_routes::{Needs, Part, Proof};
 use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
 use reelroom_sfu::{Joining, RoomOptions};
 
@@ -43,13 +43,13 @@ const READ_AT_THE_END: usize = 256;
 /// What a WebSocket reads at a time; each connection keeps as much.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-pub(crate) fn router() -> Router<MediaServer> {
-    Router::new()
-        .route("/rtc", get(join))
-        .route("/rtc/validate", get(validate))
+pub(crate) fn rows() -> Part<MediaServer> {
+    Part::new("Signalling")
+        .row([Method::GET], "/rtc", Needs::Proof(Proof::RoomToken), join)
+        .row([Method::GET], "/rtc/validate", Needs::Proof(Proof::RoomToken), validate)
         // One peer connection for both directions is not offered: 404 makes every client fall back to two.
-        .route("/rtc/v1", get(not_offered))
-        .route("/rtc/v1/validate", get(not_offered))
+        .row([Method::GET], "/rtc/v1", Needs::Public, not_offered)
+        .row([Method::GET], "/rtc/v1/validate", Needs::Public, not_offered)
 }
 
 async fn not_offered() -> StatusCode {

@@ -4,7 +4,7 @@
 //! Everything here is a function of its arguments: the time and the source of randomness are passed in.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 #[doc(hidden)]
 pub mod fuzzing;

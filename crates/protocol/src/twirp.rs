@@ -3,12 +3,10 @@
 //! `POST /twirp/livekit.RoomService/CreateRoom`; the answer comes in the kind of the request. Whatever else is asked for below
 //! `/twirp` is refused in Twirp's form too: clients read the code of an error, and not the page of a web server.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
 use prost::Message;
 use reelroom_limits::signalling::{TWIRP_BODY_DEPTH, TWIRP_BODY_FIELDS};
 use serde::Serialize;
@@ -115,13 +113,8 @@ impl IntoResponse for TwirpError {
     }
 }
 
-/// Answers everything below `/twirp` that no other route of the router takes.
-pub fn fallback<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/twirp", any(no_route))
-        .route("/twirp/", any(no_route))
-        .route("/twirp/{*path}", any(no_route))
-}
+/// The paths, in axum's words, of everything below `/twirp` that no other route takes: [`no_route`] answers there.
+pub const BELOW: [&str; 3] = ["/twirp", "/twirp/", "/twirp/{*path}"];
 
 /// Refuses a call that no method answers.
 pub async fn no_route(method: Method, uri: Uri) -> TwirpError {
@@ -255,7 +248,9 @@ pub fn require_room_admin(claims: &Claims, room: &str) -> Result<(), TwirpError>
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::body::Body;
+    use axum::routing::any;
 
     use super::*;
     use crate::proto::{CreateRoomRequest, Room};
@@ -277,6 +272,10 @@ mod tests {
     fn bearer() -> String {
         let claims = Claims { sub: "x".into(), exp: NOW_UNIX_S + 60, ..Claims::default() };
         format!("Bearer {}", token::mint(&ApiKeys::new("key", "secret"), claims))
+    }
+
+    fn fallback() -> Router {
+        BELOW.into_iter().fold(Router::new(), |router, path| router.route(path, any(no_route)))
     }
 
     async fn decode(

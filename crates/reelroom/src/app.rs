@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::routing::get;
+use reelroom_accounts::{Accounts, Cost};
 use reelroom_app::{AppConfig, Media, Playback, Recorder, WebApp};
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
@@ -17,6 +16,7 @@ use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, Sto
 use reelroom_limits::files::Files;
 use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
+use reelroom_routes::Doors;
 use reelroom_truth::Truth;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,10 +30,10 @@ use crate::front::{Front, listener};
 use crate::recorder::{EgressRecorder, OwnMedia};
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
-use crate::{data_dir, descriptors, urls};
+use crate::{data_dir, descriptors, owner, routes, urls};
 
 /// The tutorial's port.
-const PAGE_PORT: u16 = 6080;
+pub(crate) const PAGE_PORT: u16 = 6080;
 /// LiveKit's own port.
 const MEDIA_PORT: u16 = 7880;
 /// What others put into the store is seen after this.
@@ -59,13 +59,21 @@ pub struct App {
     listener: TcpListener,
     inner: Option<TcpListener>,
     address: SocketAddr,
-    router: Router,
+    doors: Doors,
     sites: Sites,
     bounds: Bounds,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
+    /// Of a page that lets in by invitation.
+    invites: Option<Invites>,
     library: Library,
     _data_dir: data_dir::Lock,
+}
+
+/// Who is let in, and by which names a proxy shows the page.
+struct Invites {
+    accounts: Arc<Accounts>,
+    public_hosts: Vec<HostName>,
 }
 
 /// The media server and recorder of this program.
@@ -88,8 +96,15 @@ impl App {
         }
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
+        if config.access.is_none() && !config.public_hosts.is_empty() {
+            tracing::warn!(
+                "public_hosts has names for others, and whoever reaches this server by them may do everything, for access is not set: \
+                 invite lets in its owner alone, open says that this is meant"
+            );
+        }
         let secrets = Secrets::load(&config, role)?;
         let truth = Truth::open(&data_dir::truth(&config.data_dir))?;
+        let accounts = Arc::new(Accounts::open(truth.clone(), Cost::DEFAULT)?);
         let library = open_library(&config, &secrets, truth)?;
         let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
         let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
@@ -100,29 +115,48 @@ impl App {
         let uses_itself = role == Role::Everything && config.embeds_media();
         let inner = if uses_itself { Some(inner_listener().await?) } else { None };
         let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
-        let mut router = Router::new();
-        let mut embedded = None;
-        if config.embeds_media() {
-            let parts = Embedded::start(&config, &secrets, &library, &own, role).await?;
-            router = router.merge(parts.media.router()).merge(parts.egress.router());
-            embedded = Some(parts);
+        let embedded = if config.embeds_media() {
+            Some(Embedded::start(&config, &secrets, &library, &own, role).await?)
         } else {
-            router = router.merge(reelroom_protocol::twirp::fallback());
-        }
-        let web = (role == Role::Everything)
-            .then(|| web_app(&config, &secrets, library.clone(), &own, embedded.as_ref()));
-        router = match &web {
-            Some(web) => router.fallback_service(web.router()),
-            // Clients ask the root whether a server is there at all.
-            None => router.route("/", get(async || "OK")),
+            None
         };
+        let web = (role == Role::Everything)
+            .then(|| web_app(&config, &secrets, library.clone(), &accounts, &own, embedded.as_ref()));
+        let is_by_invitation = web.is_some() && config.access == Some(Access::Invite);
+        let invites =
+            is_by_invitation.then(|| Invites { accounts, public_hosts: config.public_hosts.clone() });
+        let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
         let (sites, bounds) = (sites(&config, role), bounds(&config));
-        Ok(Self { listener, inner, address, router, sites, bounds, embedded, web, library, _data_dir: lock })
+        Ok(Self {
+            listener,
+            inner,
+            address,
+            doors,
+            sites,
+            bounds,
+            embedded,
+            web,
+            invites,
+            library,
+            _data_dir: lock,
+        })
     }
 
     /// Where it is reached.
     pub fn url(&self) -> String {
         urls::page(self.address)
+    }
+
+    /// Lines with a new link by which somebody becomes the owner, where nobody else would be let in and there is none. They are for whoever
+    /// started the program, and for no log.
+    ///
+    /// # Errors
+    /// The data folder's disk takes nothing.
+    pub fn invitation(&self) -> anyhow::Result<Option<String>> {
+        let unowned = self.invites.as_ref().filter(|invites| !invites.accounts.has_password());
+        unowned
+            .map(|invites| owner::new_link(&invites.accounts, &self.url(), &invites.public_hosts))
+            .transpose()
     }
 
     /// Serves until `shutdown`, then ends calls properly.
@@ -131,9 +165,9 @@ impl App {
         let serving = TaskTracker::new();
         if let Some(inner) = self.inner {
             let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
-            serving.spawn(listener::serve(inner, Front::inner(self.router.clone()), bounds, stop.clone()));
+            serving.spawn(listener::serve(inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
         }
-        let front = Front::new(self.router, self.sites, self.bounds);
+        let front = Front::new(self.doors, self.sites, self.bounds);
         serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
             web.watch();
@@ -297,6 +331,7 @@ fn web_app(
     config: &Config,
     secrets: &Secrets,
     library: Library,
+    accounts: &Arc<Accounts>,
     own: &Url,
     embedded: Option<&Embedded>,
 ) -> WebApp {
@@ -306,9 +341,11 @@ fn web_app(
     };
     let access = match config.access.unwrap_or(Access::Open) {
         Access::Open => reelroom_app::Access::Open,
+        Access::Invite => reelroom_app::Access::Invite,
     };
     WebApp::new(AppConfig {
         access,
+        accounts: Arc::clone(accounts),
         livekit_url: config.livekit_url.clone().unwrap_or_else(|| own.clone()),
         public_livekit_url: config.livekit_url.clone(),
         keys: secrets.api_keys.clone(),

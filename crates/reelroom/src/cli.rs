@@ -1,14 +1,15 @@
 //! The command line: which part of the program runs.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{App, Role};
-use crate::config::Config;
-use crate::{data_dir, descriptors, log, signals};
+use crate::app::{App, PAGE_PORT, Role};
+use crate::config::{Access, Config};
+use crate::{data_dir, descriptors, log, owner, signals, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -38,6 +39,8 @@ enum Command {
         #[arg(value_name = "FILE")]
         copy: PathBuf,
     },
+    /// Print a link that sets the owner's password, once and within 24 hours; links of before are worthless then. Also while the server runs.
+    Owner,
     /// Print the commented settings file.
     Config,
 }
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
         }
         Some(Command::Backup { copy }) => backup(cli.config, &copy),
+        Some(Command::Owner) => invite_owner(cli.config),
         Some(Command::Config) => print_template(),
     };
     match result {
@@ -78,6 +82,20 @@ fn backup(file: Option<PathBuf>, copy: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let config = Config::load(file.as_deref())?;
+    let accounts = owner::open(&config.data_dir)?;
+    // As far as the settings tell: which port a server with port 0 has is known to itself alone.
+    let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
+    let mut lines = owner::new_link(&accounts, &page, &config.public_hosts)?;
+    if config.access != Some(Access::Invite) {
+        lines += "Nobody is asked for the password until ACCESS=invite is set.\n";
+    }
+    std::io::stdout().write_all(lines.as_bytes())?;
+    Ok(())
+}
+
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     log::to_stderr(&config.log);
@@ -97,11 +115,13 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     result
 }
 
-/// The one line that people and scripts wait for.
+/// The one line that people and scripts wait for, and behind it what the first start is for.
 fn announce(app: &App) -> anyhow::Result<()> {
     use std::io::Write as _;
+    let invitation = app.invitation()?.unwrap_or_default();
     let mut out = std::io::stdout();
-    writeln!(out, "Reelroom is ready at {}", app.url())?;
+    // In one piece: who waits for the line alone may be gone before the next one comes.
+    out.write_all(format!("Reelroom is ready at {}\n{invitation}", app.url()).as_bytes())?;
     out.flush()?;
     Ok(())
 }

@@ -34,8 +34,9 @@ pub struct Config {
     #[config(env = "LISTEN", default = "127.0.0.1")]
     pub listen: IpAddr,
 
-    /// Who may use this server. The only value there is so far is "open": whoever reaches the page may join, record,
-    /// play and delete everything. It is the default on a loopback address and has to be said on purpose elsewhere.
+    /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything; it is the default on a
+    /// loopback address and has to be said on purpose elsewhere. "invite": nobody but the owner, who signs in with a password, and programs
+    /// with API keys that the owner has made; links that let others into rooms are still to come. docs/signing-in.md has more.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
@@ -242,6 +243,8 @@ pub struct Config {
 pub enum Access {
     /// Whoever reaches the page may do everything.
     Open,
+    /// The owner and who is let in by the owner; nobody else anything.
+    Invite,
 }
 
 /// Who reads recordings in folders. See [`Config::recordings_readers`].
@@ -332,9 +335,9 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         if !self.listen.is_loopback() && self.access.is_none() {
             anyhow::bail!(
-                "listen = \"{}\" would let everybody who reaches this machine join, record, play and delete: \
-                 there are no accounts yet. To do so on purpose set access = \"open\" (or ACCESS=open); \
-                 to stay private keep listen = \"127.0.0.1\"",
+                "listen = \"{}\" would let everybody who reaches this machine join, record, play and delete. \
+                 To let in its owner alone set access = \"invite\" (or ACCESS=invite); to let in everybody on purpose \
+                 set access = \"open\"; to stay private keep listen = \"127.0.0.1\"",
                 self.listen
             );
         }

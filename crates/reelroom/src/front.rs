@@ -4,7 +4,7 @@
 //!   connection ─► listener ─► Front ─► sites: by which name, from which page?   no: 400, 421, 403
 //!   (connections: who                  body: does all of it come in time?       no: 408, 413
 //!    has to go;                        traffic: is there room for one more?     no: 503
-//!    head: how much is kept;             └─► router of app, media, egress ─► refusals in the form of each API
+//!    head: how much is kept;             └─► doors of app, media, egress ─► refusals in the form of each API
 //!    seat: until an answer is taken)
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! - Nobody takes a place among the requests that are worked on before all of theirs has come: to send slowly costs others nothing.
 //! - A refusal is told to whoever ran into it, in the form that is expected there, and in the log once.
 
+mod behind;
 mod body;
 pub(crate) mod connections;
 mod head;
@@ -28,7 +29,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
@@ -36,9 +36,9 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use reelroom_limits::asker::{Asker, forwarded_ip};
 use reelroom_limits::http as limits;
-use tower::Service as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
 
+use self::behind::Behind;
 use self::body::Trouble;
 use self::connections::{Bounds, Client, Phase};
 use self::head::Head;
@@ -54,14 +54,14 @@ const TOLD_REFUSALS: usize = 100;
 /// The addresses of a machine seldom change.
 const ADDRESSES_HOLD: Duration = Duration::from_secs(2);
 
-/// A handle to what stands before a router.
+/// A handle to what stands before all doors.
 #[derive(Clone)]
 pub(crate) struct Front {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    router: Router,
+    behind: Behind,
     sites: Sites,
     shares: Shares,
     told: Mutex<HashSet<Refusal>>,
@@ -103,18 +103,19 @@ impl Shares {
 
 impl Front {
     /// The front of the port that everybody reaches.
-    pub(crate) fn new(router: Router, sites: Sites, connections: Bounds) -> Self {
-        Self::with(router.layer(cors()), sites, Shares::of_everybody(connections))
+    pub(crate) fn new(behind: impl Into<Behind>, sites: Sites, connections: Bounds) -> Self {
+        let behind: Behind = behind.into();
+        Self::with(behind.layer(cors()), sites, Shares::of_everybody(connections))
     }
 
     /// The front of the port by which this program reaches itself: no page gets in, and nobody who waits outside is before it.
-    pub(crate) fn inner(router: Router) -> Self {
-        Self::with(router, Sites { refuses_pages: true, ..Sites::default() }, Shares::default())
+    pub(crate) fn inner(behind: impl Into<Behind>) -> Self {
+        Self::with(behind, Sites { refuses_pages: true, ..Sites::default() }, Shares::default())
     }
 
-    fn with(router: Router, sites: Sites, shares: Shares) -> Self {
+    fn with(behind: impl Into<Behind>, sites: Sites, shares: Shares) -> Self {
         let (told, machine) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { router, sites, shares, told, machine }) }
+        Self { shared: Arc::new(Shared { behind: behind.into(), sites, shares, told, machine }) }
     }
 
     /// What counts the heads of the requests of a connection.
@@ -167,10 +168,7 @@ impl Front {
         let is_head = request.method() == Method::HEAD;
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(Asker(client.address()));
-        let mut response = match self.shared.router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        let mut response = self.shared.behind.answer(request).await;
         drop(bytes);
         if !is_head {
             response = form.finish(response).await;
@@ -243,7 +241,9 @@ impl Front {
     /// another proxy of this machine.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         let lines = headers.get_all("x-forwarded-for").iter().rev();
-        let named = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+        // What is no text does not hide what the proxy wrote behind it.
+        let named = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let named = named.map(|name| str::from_utf8(name).unwrap_or_default());
         let mut clients = std::iter::once(self.client_at(peer))
             .chain(named.map_while(forwarded_ip).map(|ip| self.client_at(ip)));
         clients.find(|client| *client != Client::ThisMachine).unwrap_or(Client::ThisMachine)
@@ -319,6 +319,8 @@ fn busy(form: Form, reason: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+
     use super::*;
 
     #[test]
@@ -339,12 +341,14 @@ mod tests {
             ("127.0.0.1", Some("198.51.100.1, 203.0.113.9, 127.0.0.1"), at("203.0.113.9")),
             ("127.0.0.1", Some("198.51.100.1, unknown, 127.0.0.1"), Client::ThisMachine),
             ("127.0.0.1", Some("198.51.100.1\n203.0.113.9\n127.0.0.1"), at("203.0.113.9")),
+            ("127.0.0.1", Some("\u{e9}, 203.0.113.9"), at("203.0.113.9")),
+            ("127.0.0.1", Some("\u{e9}\n203.0.113.9"), at("203.0.113.9")),
             // Nobody else is believed.
             ("203.0.113.5", Some("192.0.2.9"), at("203.0.113.5")),
         ] {
             let mut headers = HeaderMap::new();
             for line in forwarded.into_iter().flat_map(str::lines) {
-                headers.append("x-forwarded-for", HeaderValue::from_static(line));
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
             }
             assert_eq!(front.client(peer.parse().unwrap(), &headers), expected, "{peer} {forwarded:?}");
         }

@@ -3,7 +3,7 @@
 //! ```text
 //!  cli ──> Config (file, environment) ──> App::load ──> App::run(shutdown)
 //!                                            │
-//!            ┌────── one HTTP port, front ───┴────────────────┐
+//!            ┌── one HTTP port, front, table of routes ──────┐
 //!            │ page + REST (app)   /rtc + /twirp (media, egress)│   one UDP port (media)
 //!            └────────┬──────────────────────┬────────────────┘
 //!                     │ LiveKit API over HTTP │ (also in one process: there is no second way)
@@ -13,6 +13,7 @@
 //! order they stop. Tests boot the same [`App`] on port 0.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_types))]
 
 mod app;
 pub mod cli;
@@ -21,7 +22,9 @@ mod data_dir;
 mod descriptors;
 pub mod front;
 mod log;
+mod owner;
 mod recorder;
+pub mod routes;
 mod secrets;
 mod shelf;
 mod signals;

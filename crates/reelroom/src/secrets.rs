@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use url::Host;
 
 use crate::app::Role;
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::front::sites::AllowedOrigin;
 
 /// LiveKit's own development pair, known to everybody.
@@ -52,7 +52,9 @@ impl Secrets {
         let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
         let is_private = match &config.livekit_url {
             None => {
-                config.listen.is_loopback()
+                // Who chose whom to invite does not want whoever knows these to get in, from this machine either.
+                (role == Role::Media || config.access != Some(Access::Invite))
+                    && config.listen.is_loopback()
                     && config.public_hosts.is_empty()
                     && !config.allowed_origins.contains(&AllowedOrigin::Any)
             }
@@ -163,6 +165,12 @@ mod tests {
         config.public_hosts.clear();
         config.allowed_origins = vec!["*".parse().unwrap()];
         assert!(Secrets::load(&config, Role::Everything).is_err());
+        config.allowed_origins.clear();
+        config.access = Some(Access::Invite);
+        assert!(
+            Secrets::load(&config, Role::Everything).is_err(),
+            "whoever knows it would not need to be invited"
+        );
     }
 
     #[test]

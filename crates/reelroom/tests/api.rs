@@ -315,7 +315,8 @@ async fn whoever_runs_it_sees_how_it_is() {
         );
     }
     let (_, settings) = program.answer(program.get("/settings.json")).await;
-    assert_eq!(settings, json!({}), "participants connect to the page's own address");
+    let expected = json!({ "access": "open" });
+    assert_eq!(settings, expected, "participants connect to the page's own address");
     program.make_room("a").await;
     program.start_recording("a").await;
     let metrics = program.get("/metrics").send().await.unwrap().text().await.unwrap();
@@ -343,7 +344,7 @@ async fn whoever_runs_it_sees_how_it_is() {
 async fn the_page_is_there_and_loads_nothing_from_outside() {
     let data = tempfile::tempdir().unwrap();
     let program = Program::start(&[], data.path(), &[]);
-    for path in ["/", "/recordings.html"] {
+    for path in ["/", "/recordings.html", "/owner"] {
         let page = program.get(path).send().await.unwrap();
         assert_eq!(page.status(), StatusCode::OK, "{path}: is web/dist built?");
         let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();

@@ -30,7 +30,7 @@ fn told(program: &Program, bytes: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-const ROUTES: [(&str, &str); 14] = [
+const ROUTES: [(&str, &str); 17] = [
     ("GET", "/"),
     ("GET", "/recordings"),
     ("GET", "/recordings/a.mp4"),
@@ -43,6 +43,9 @@ const ROUTES: [(&str, &str); 14] = [
     ("GET", "/metrics"),
     ("GET", "/healthz"),
     ("GET", "/settings.json"),
+    ("GET", "/owner/session"),
+    ("POST", "/owner/session"),
+    ("DELETE", "/owner/sessions"),
     ("GET", "/rtc/validate"),
     ("GET", "/no/such/route"),
 ];

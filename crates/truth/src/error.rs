@@ -31,6 +31,20 @@ pub enum TruthError {
         /// The last one that is known here.
         known: usize,
     },
+    /// An older version wrote it, and may be using it: start this version's server first.
+    #[error(
+        "{file} was written by an older version of Reelroom, which may be running, and was left as it is (it is at step {found}, this \
+         version is at {known}): start this version's server first",
+        file = file.display()
+    )]
+    Older {
+        /// Which.
+        file: PathBuf,
+        /// Its step.
+        found: usize,
+        /// The one of this version.
+        known: usize,
+    },
     /// It cannot be opened or made: look at the folder and its disk.
     #[error("{file} cannot be used: {reason}", file = file.display())]
     Unusable {

@@ -3,7 +3,10 @@
 //! ```text
 //!  truth.db ── steps (numbered SQL) ── uploads    what waits to be stored, and which uploads are under way
 //!     │                             ├─ deletions  what was deleted and is not to come back
-//!     │                             └─ alone      recordings beside which nothing stands in the store
+//!     │                             ├─ alone      recordings beside which nothing stands in the store
+//!     │                             ├─ owner      the owner's password, and the link that sets it
+//!     │                             ├─ sessions   where the owner is signed in
+//!     │                             └─ api_keys   what programs show instead of a password
 //!     └─ backup ─► a file
 //! ```
 //!
@@ -18,12 +21,15 @@
 #![forbid(unsafe_code)]
 
 mod alone;
+mod api_keys;
 mod backup;
 mod deletions;
 mod error;
 mod files;
 mod older;
 mod open;
+mod owner;
+mod sessions;
 mod steps;
 mod uploads;
 
@@ -33,10 +39,13 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use alone::Alone;
+pub use api_keys::ApiKey;
 pub use backup::backup;
 pub use deletions::Discarded;
 pub use error::TruthError;
 pub use older::Older;
+pub use owner::{NewPassword, Owner, OwnerLink, SetBy};
+pub use sessions::{Begin, Happened, Session};
 pub use uploads::{Multipart, Waiting};
 
 /// A handle to the open database.
@@ -62,6 +71,15 @@ impl Truth {
         Ok(Self {
             connections: Arc::new(Connections { writer: Mutex::new(writer), reader: Mutex::new(reader) }),
         })
+    }
+
+    /// Opens a file that another program may be using, and takes no step in it.
+    ///
+    /// # Errors
+    /// [`TruthError::Older`], [`TruthError::Missing`], and those of [`Truth::open`]: the file is left as it is.
+    pub fn open_as_it_is(file: &Path) -> Result<Self, TruthError> {
+        open::check_step(file)?;
+        Self::open(file)
     }
 
     fn read_now<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, TruthError> {

@@ -41,6 +41,25 @@ pub(crate) fn to_read(file: &Path) -> Result<Connection, TruthError> {
     connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| told(file, &error))
 }
 
+/// Refuses a file that is not there or has steps before it.
+pub(crate) fn check_step(file: &Path) -> Result<(), TruthError> {
+    if !is_there(file) {
+        return Err(TruthError::Missing(file.to_owned()));
+    }
+    let has_log = check_neighbours(file)?;
+    let look = || {
+        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        leave_log(&connection, has_log)?;
+        steps::taken(&connection)
+    };
+    match look().map_err(|error| told(file, &error))? {
+        found if found < STEPS.len() => {
+            Err(TruthError::Older { file: file.to_owned(), found, known: STEPS.len() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Opens a file that is there. Names are taken as they are, and never for URIs.
 pub(crate) fn connect(file: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

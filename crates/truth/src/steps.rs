@@ -27,9 +27,27 @@ pub(crate) const STEPS: &[&str] = &[
     ) STRICT;
     ",
     DISMISSED_WITH_KEYS,
+    // 3: who somebody is. Of secrets there are hashes alone; there is one owner, and one link at most that sets the password.
+    "
+    CREATE TABLE owner (
+        one INTEGER PRIMARY KEY CHECK (one = 1), password TEXT NOT NULL, mark_key BLOB NOT NULL, set_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE owner_link (
+        one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, secret_sha256 BLOB NOT NULL, made_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE sessions (
+        id TEXT PRIMARY KEY, token_sha256 BLOB NOT NULL, begun_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL,
+        address TEXT, agent TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE api_keys (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, secret_sha256 BLOB NOT NULL, rights TEXT NOT NULL, made_ms INTEGER NOT NULL,
+        expires_ms INTEGER, used_ms INTEGER, revoked_ms INTEGER
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
-/// 3: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.
+/// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.
 pub(crate) const DISMISSED_WITH_KEYS: &str = "
     ALTER TABLE dismissed_recordings RENAME TO dismissed_by_id;
     CREATE TABLE dismissed_recordings (

@@ -401,3 +401,204 @@ async fn a_copy_replaces_nothing_and_one_that_fails_leaves_nothing() {
     assert!(!house.path("copy of a torn one.db").exists());
     assert_eq!(house.all().len(), 2);
 }
+
+fn session(id: &str) -> Session {
+    Session {
+        id: id.into(),
+        token_sha256: [1; 32],
+        begun_ms: 1,
+        seen_ms: 2,
+        address: Some("192.0.2.1".into()),
+        agent: "a browser".into(),
+    }
+}
+
+fn owner(password: &str) -> Owner {
+    Owner { password: password.into(), mark_key: [2; 32], set_ms: 3 }
+}
+
+fn owner_link(id: &str) -> OwnerLink {
+    OwnerLink { id: id.into(), secret_sha256: [3; 32], made_ms: 1, expires_ms: 2 }
+}
+
+fn ids(truth: &Truth) -> Vec<String> {
+    truth.sessions().unwrap().into_iter().map(|session| session.id).collect()
+}
+
+#[test]
+fn who_somebody_is_is_there_again() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    assert!(truth.owner().unwrap().is_none() && truth.owner_link().unwrap().is_none());
+    truth.put_owner_link(&owner_link("LK_1")).unwrap();
+    let by = SetBy::Link("LK_1");
+    assert!(truth.set_password(NewPassword { owner: &owner("a"), by, session: &session("SE_1") }).unwrap());
+    let key = ApiKey {
+        id: "rr_1".into(),
+        name: "a program".into(),
+        secret_sha256: [4; 32],
+        rights: vec!["list".into(), "play".into()],
+        made_ms: 1,
+        expires_ms: Some(9),
+        used_ms: None,
+        revoked_ms: None,
+    };
+    truth.add_api_key(&key, None).unwrap();
+    truth.put_owner_link(&owner_link("LK_2")).unwrap();
+    let happened = Happened {
+        seen: vec![("SE_1".into(), 7), ("SE_nobody".into(), 7)],
+        used: vec![("rr_1".into(), 8), ("rr_nobody".into(), 8)],
+        ..Happened::default()
+    };
+    truth.keep_happened(&happened).unwrap();
+    drop(truth);
+
+    let truth = house.open().unwrap();
+    let kept = truth.owner().unwrap().unwrap();
+    assert_eq!((kept.password.as_str(), kept.mark_key, kept.set_ms), ("a", [2; 32], 3));
+    let link = truth.owner_link().unwrap().unwrap();
+    assert_eq!(
+        (link.id.as_str(), link.secret_sha256, link.made_ms, link.expires_ms),
+        ("LK_2", [3; 32], 1, 2)
+    );
+    let sessions = truth.sessions().unwrap();
+    let [kept] = sessions.as_slice() else { panic!("there is one session") };
+    assert_eq!((kept.id.as_str(), kept.token_sha256, kept.begun_ms, kept.seen_ms), ("SE_1", [1; 32], 1, 7));
+    assert_eq!((kept.address.as_deref(), kept.agent.as_str()), (Some("192.0.2.1"), "a browser"));
+    let keys = truth.api_keys().unwrap();
+    let [kept] = keys.as_slice() else { panic!("there is one key") };
+    assert_eq!(
+        (&kept.id, &kept.name, kept.secret_sha256, &kept.rights),
+        (&key.id, &key.name, [4; 32], &key.rights)
+    );
+    assert_eq!((kept.made_ms, kept.expires_ms, kept.used_ms, kept.revoked_ms), (1, Some(9), Some(8), None));
+}
+
+#[test]
+fn a_password_is_set_by_the_link_that_is_there_and_ends_all_sessions() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    let set = |by, password, id| {
+        truth.set_password(NewPassword { owner: &owner(password), by, session: &session(id) }).unwrap()
+    };
+    assert!(!set(SetBy::Link("LK_1"), "a", "SE_1"));
+    assert!(truth.owner().unwrap().is_none() && ids(&truth).is_empty());
+    truth.put_owner_link(&owner_link("LK_1")).unwrap();
+    truth.put_owner_link(&owner_link("LK_2")).unwrap();
+    assert!(!set(SetBy::Link("LK_1"), "a", "SE_1"), "a newer one took its place");
+    assert!(set(SetBy::Link("LK_2"), "b", "SE_2") && !set(SetBy::Link("LK_2"), "c", "SE_3"));
+    assert_eq!((truth.owner().unwrap().unwrap().password.as_str(), ids(&truth)), ("b", vec!["SE_2".into()]));
+
+    truth.put_owner_link(&owner_link("LK_3")).unwrap();
+    assert!(set(SetBy::Password, "d", "SE_4"));
+    assert!(truth.owner_link().unwrap().is_none());
+    assert_eq!((truth.owner().unwrap().unwrap().password.as_str(), ids(&truth)), ("d", vec!["SE_4".into()]));
+}
+
+#[test]
+fn what_ended_or_was_revoked_does_not_come_back_with_what_was_seen_before() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    for id in ["SE_1", "SE_2"] {
+        truth.begin_session(Begin { session: &session(id), instead_of: None, password: None }).unwrap();
+    }
+    let begin = Begin { session: &session("SE_3"), instead_of: Some("SE_1"), password: Some("nobody's") };
+    truth.begin_session(begin).unwrap();
+    assert_eq!(ids(&truth), ["SE_2", "SE_3"]);
+    assert!(truth.owner().unwrap().is_none(), "a session alone makes no owner");
+    let happened = Happened {
+        ended: vec!["SE_2".into()],
+        seen: vec![("SE_1".into(), 9), ("SE_2".into(), 9), ("SE_3".into(), 1)],
+        ..Happened::default()
+    };
+    truth.keep_happened(&happened).unwrap();
+    let left = truth.sessions().unwrap();
+    assert_eq!(
+        left.iter().map(|session| (session.id.as_str(), session.seen_ms)).collect::<Vec<_>>(),
+        [("SE_3", 2)]
+    );
+
+    let key = |id: &str| ApiKey {
+        id: id.into(),
+        name: String::new(),
+        secret_sha256: [4; 32],
+        rights: Vec::new(),
+        made_ms: 1,
+        expires_ms: None,
+        used_ms: None,
+        revoked_ms: None,
+    };
+    truth.add_api_key(&key("rr_1"), None).unwrap();
+    for at_ms in [5, 6] {
+        let revoked = vec![("rr_1".into(), at_ms)];
+        truth.keep_happened(&Happened { revoked, ..Happened::default() }).unwrap();
+        assert_eq!(truth.api_keys().unwrap()[0].revoked_ms, Some(5));
+    }
+    assert!(truth.add_api_key(&key("rr_1"), None).is_err(), "no key takes another one's name");
+    truth.add_api_key(&key("rr_2"), Some("rr_1")).unwrap();
+    assert_eq!(truth.api_keys().unwrap().iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["rr_2"]);
+}
+
+/// As version 0.1 began it, when nobody had to sign in.
+const WITHOUT_ACCOUNTS: &str = "
+    PRAGMA application_id = 1382376812;
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE waiting_uploads (
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, size INTEGER NOT NULL, attempts INTEGER NOT NULL,
+        last_error TEXT, failing_since_ms INTEGER, next_try_at_ms INTEGER, about BLOB
+    ) STRICT;
+    CREATE TABLE multipart_uploads (
+        place TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (place, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE discarded_uploads (
+        key TEXT PRIMARY KEY, file BLOB NOT NULL, is_clean INTEGER NOT NULL, size INTEGER, id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE dismissed_recordings (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE recordings_alone (
+        key TEXT PRIMARY KEY, is_failed INTEGER NOT NULL, about BLOB NOT NULL
+    ) STRICT;
+    PRAGMA user_version = 1;
+    INSERT INTO waiting_uploads VALUES ('a', CAST('/data/composed/a.mp4' AS BLOB), 5, 1, NULL, NULL, NULL, NULL);
+    INSERT INTO multipart_uploads VALUES ('store', 'id', 'c');
+    INSERT INTO discarded_uploads VALUES ('b', CAST('/b' AS BLOB), 1, NULL, 'EG_b');
+    INSERT INTO dismissed_recordings VALUES ('EG_d');
+    INSERT INTO recordings_alone VALUES ('e', 1, CAST('e' AS BLOB));
+";
+
+#[tokio::test]
+async fn a_database_from_before_there_were_accounts_opens_and_loses_nothing() {
+    let house = House::new();
+    let older = Connection::open(house.file()).unwrap();
+    older.execute_batch(WITHOUT_ACCOUNTS).unwrap();
+    // With its log, as a killed program leaves it.
+    older.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    drop(older);
+    assert!(fs::metadata(house.path("truth.db-wal")).unwrap().len() > 0);
+    for _ in 0..2 {
+        let truth = house.open().unwrap();
+        assert_eq!(truth.waiting().unwrap(), [waiting("a")]);
+        assert_eq!(truth.multiparts("store").await.unwrap().len(), 1);
+        assert_eq!(truth.discarded().unwrap()[0].id, "EG_b");
+        assert!(truth.is_dismissed("d", "EG_d").await.unwrap());
+        assert_eq!(truth.failed_alone().unwrap().len(), 1);
+        assert!(truth.owner().unwrap().is_none() && truth.owner_link().unwrap().is_none());
+        assert!(ids(&truth).is_empty() && truth.api_keys().unwrap().is_empty());
+    }
+    let truth = house.open().unwrap();
+    truth.put_owner_link(&owner_link("LK_1")).unwrap();
+    assert!(truth.owner_link().unwrap().is_some());
+}
+
+#[test]
+fn a_database_that_an_older_version_may_be_using_is_left_at_its_step() {
+    let house = House::new();
+    assert!(matches!(Truth::open_as_it_is(&house.file()), Err(TruthError::Missing(_))));
+    drop(house.open().unwrap());
+    assert!(Truth::open_as_it_is(&house.file()).is_ok());
+    let older = Connection::open(house.file()).unwrap();
+    older.pragma_update(None, "user_version", STEPS.len() as i64 - 1).unwrap();
+    let before = house.all();
+    let refusal = Truth::open_as_it_is(&house.file()).map(drop).unwrap_err();
+    assert!(matches!(refusal, TruthError::Older { .. }), "{refusal}");
+    assert!(house.all() == before, "a file was changed");
+}

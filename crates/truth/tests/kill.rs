@@ -1,23 +1,19 @@
-//! A program that is killed while it writes has written what it was answered, and nothing by halves.
-//!
-//! The child is this test program itself, told by an environment variable to write without end and to print what was answered. It is
-//! killed for real, after waits drawn from a fixed seed; all children write to the same database.
+//! A program that is killed while it writes has written what it was answered, and nothing by halves: of recordings. All children write to the
+//! same database.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod killing;
+
 use std::collections::{BTreeMap, HashSet};
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use killing::{MANY, Random, SEED, answered};
 use reelroom_truth::{Alone, Truth, TruthError, Waiting, backup};
 
-const CHILD: &str = "REELROOM_TRUTH_KILL_CHILD";
-const SEED: u64 = 0x5EED_0012;
+const TEST: &str = "a_killed_program_has_written_what_it_was_answered";
 const ROUNDS: u64 = 10;
-/// Of the numbers of one round.
-const MANY: u64 = 1_000_000;
 
 fn key(number: u64) -> String {
     format!("recordings/{number}.mp4")
@@ -31,11 +27,6 @@ fn waiting(number: u64) -> Waiting {
 /// Each recording waits, and then it is stored, deleted, deleted before it is stored, or uploaded in parts.
 async fn write_forever(folder: &Path, first: u64) -> Result<(), TruthError> {
     let truth = Truth::open(&folder.join("truth.db"))?;
-    let answered = |what: &str, number: u64| {
-        let mut out = std::io::stdout();
-        writeln!(out, "answered {what} {number}").unwrap();
-        out.flush().unwrap();
-    };
     for number in first.. {
         let (key, id) = (key(number), format!("EG_{number}"));
         truth.keep_waiting(waiting(number)).await?;
@@ -101,54 +92,24 @@ async fn check(truth: &Truth, answered: &BTreeMap<u64, Answered>, numbers: impl 
     }
 }
 
-fn run(folder: &Path, first: u64) -> std::process::Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_killed_program_has_written_what_it_was_answered", "--nocapture"])
-        .env(CHILD, format!("{first} {}", folder.display()))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
 /// Ends the child's life, and tells what it was answered.
-fn kill(mut child: std::process::Child, wait: Duration) -> BTreeMap<u64, Answered> {
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let reading = std::thread::spawn(move || {
-        let mut all: BTreeMap<u64, Answered> = BTreeMap::new();
-        // The test harness writes what it likes before it.
-        for line in stdout.lines().map_while(Result::ok) {
-            let Some((_, line)) = line.split_once("answered ") else { continue };
-            let Some((what, number)) = line.split_once(' ') else { continue };
-            let one = all.entry(number.parse().unwrap()).or_default();
-            match what {
-                "waits" => one.waits = true,
-                "failed" => one.failed = true,
-                _ => one.done = true,
-            }
+fn kill(child: std::process::Child, wait: Duration) -> BTreeMap<u64, Answered> {
+    let mut all: BTreeMap<u64, Answered> = BTreeMap::new();
+    for (what, number) in killing::kill(child, wait) {
+        let one = all.entry(number).or_default();
+        match what.as_str() {
+            "waits" => one.waits = true,
+            "failed" => one.failed = true,
+            _ => one.done = true,
         }
-        all
-    });
-    std::thread::sleep(wait);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    reading.join().unwrap()
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most
     }
+    all
 }
 
 #[tokio::test]
 async fn a_killed_program_has_written_what_it_was_answered() {
-    if let Some(child) = std::env::var_os(CHILD) {
-        let child = child.into_string().unwrap();
-        let (first, folder) = child.split_once(' ').unwrap();
-        write_forever(Path::new(folder), first.parse().unwrap()).await.unwrap();
+    if let Some((folder, first)) = killing::task() {
+        write_forever(&folder, first).await.unwrap();
         return;
     }
     let mut random = Random(SEED);
@@ -156,7 +117,7 @@ async fn a_killed_program_has_written_what_it_was_answered() {
     let file = folder.path().join("truth.db");
     let mut answered = BTreeMap::new();
     for round in 1..=ROUNDS {
-        let child = run(folder.path(), round * MANY);
+        let child = killing::run(TEST, folder.path(), round * MANY);
         let wait = Duration::from_millis(100 + random.below(700));
         let copying = std::thread::spawn({
             let (file, copy) = (file.clone(), folder.path().join(format!("copy {round}.db")));
@@ -188,7 +149,8 @@ async fn a_program_that_is_killed_at_its_first_start_leaves_no_half_of_a_databas
     let mut made = 0;
     for round in 1..=20 {
         let folder = tempfile::tempdir().unwrap();
-        let answered = kill(run(folder.path(), MANY), Duration::from_micros(random.below(60_000)));
+        let answered =
+            kill(killing::run(TEST, folder.path(), MANY), Duration::from_micros(random.below(60_000)));
         made += u32::from(folder.path().join("truth.db").exists());
         let truth = Truth::open(&folder.path().join("truth.db")).unwrap();
         check(&truth, &answered, MANY..MANY + 100).await;

@@ -1,4 +1,5 @@
 import { type FormEvent, useId, useState } from 'react';
+import { SignOut } from '../access/SignOut';
 import { mediaServerUrl, messageOf, requestToken } from '../api';
 import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
@@ -51,9 +52,12 @@ export function JoinPage({ initial, onJoin }: Props) {
     <div className="page">
       <header className="page__header">
         <Logo />
-        <a className="button button--quiet" href="/recordings.html">
-          <Icon name="film" size={20} /> {texts.join.allRecordings}
-        </a>
+        <div className="page__actions">
+          <SignOut />
+          <a className="button button--quiet" href="/recordings.html">
+            <Icon name="film" size={20} /> {texts.join.allRecordings}
+          </a>
+        </div>
       </header>
       <main className="join">
         <div className="join__intro">

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { isChanging, listRecordings, messageOf, type Recording, type Sort } from '../api';
+import { isChanging, listRecordings, messageOf, onSession, type Recording, type Sort } from '../api';
 
 const PAGE = 24;
 const TYPING_MS = 250;
@@ -36,6 +36,8 @@ export function useLibrary(filter: Filter) {
   const question = useRef(0);
 
   const refresh = useCallback(() => setRound((round) => round + 1), []);
+
+  useEffect(() => onSession((signedIn) => signedIn && refresh()), [refresh]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `round` asks for a fresh look.
   useEffect(() => {

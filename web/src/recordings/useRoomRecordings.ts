@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { isChanging, listRecordings, messageOf, type Recording } from '../api';
+import { isChanging, listRecordings, messageOf, onSession, type Recording } from '../api';
 
 const BUSY_MS = 1000;
 const IDLE_MS = 15_000;
@@ -22,6 +22,8 @@ export function useRoomRecordings(roomName: string, active: boolean): RoomRecord
   const watchUntil = useRef(0);
 
   const refresh = useCallback(() => setRound((round) => round + 1), []);
+
+  useEffect(() => onSession((signedIn) => signedIn && refresh()), [refresh]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of `active` is what begins the watch.
   useEffect(() => {

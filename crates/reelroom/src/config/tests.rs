@@ -61,6 +61,8 @@ fn an_open_address_needs_access_said_on_purpose() {
     assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"open\""));
     assert!(refusal("listen = \"::\"").contains("access = \"open\""));
     from_toml("listen = \"0.0.0.0\"\naccess = \"open\"").unwrap();
+    from_toml("listen = \"0.0.0.0\"\naccess = \"invite\"").unwrap();
+    assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"invite\""));
     assert!(refusal("access = \"closed\"").contains("access"));
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod signal;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) struct Program {
     child: Child,
     log: Option<std::thread::JoinHandle<String>>,
+    output: BufReader<ChildStdout>,
     pub(crate) url: String,
     pub(crate) client: Client,
 }
@@ -58,14 +59,22 @@ impl Program {
             log
         });
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let Some(url) = line.trim().rsplit(' ').next().filter(|url| url.starts_with("http")) else {
             let _ = child.kill();
             let _ = child.wait();
             return Err(log.join().unwrap());
         };
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Ok(Self { child, log: Some(log), url: url.to_owned(), client })
+        Ok(Self { child, log: Some(log), output, url: url.to_owned(), client })
+    }
+
+    /// The next line that it prints, when it prints one; empty when it has ended.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -167,10 +176,14 @@ impl Program {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// Sends it a signal as a person does.
+    pub(crate) fn end(&self) {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+    }
+
     /// Stops it with a signal as a person does, and gives the log; fails if that has errors.
     pub(crate) fn stop(mut self) -> String {
-        let pid = self.child.id().to_string();
-        Command::new("kill").arg(pid).status().unwrap();
+        self.end();
         let status = self.child.wait().unwrap();
         let log = self.log.take().unwrap().join().unwrap();
         assert!(status.success(), "{status}:\n{log}");

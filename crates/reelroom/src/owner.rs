@@ -1,0 +1,95 @@
+//! The link by which somebody becomes the owner: whoever may write the data folder makes it.
+//!
+//! ```text
+//!   the first start, by invitation ─┐
+//!   reelroom owner ─────────────────┴─► truth.db (its hash) ─► standard output ─► a browser: /owner#setup=…
+//! ```
+//!
+//! # Invariants
+//!
+//! - A link is printed, and is in no log. What is behind "#" no browser sends to a server or a proxy.
+//! - `reelroom owner` makes no folder and no database, and changes nothing but the link.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use reelroom_accounts::{Accounts, Cost, Now};
+use reelroom_limits::accounts::OWNER_LINK_LASTS;
+use reelroom_truth::Truth;
+
+use crate::data_dir;
+use crate::front::sites::HostName;
+
+/// The accounts of a data folder that a server has made, and may be using.
+///
+/// # Errors
+/// There is no such folder, or nothing of a server in it; its database cannot be used.
+pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Accounts> {
+    let truth = data_dir::truth(data_dir);
+    let is_there = truth
+        .try_exists()
+        .with_context(|| format!("the data folder {} cannot be looked into", data_dir.display()))?;
+    if !data_dir.is_dir() {
+        anyhow::bail!(
+            "there is no data folder {}: data_dir (DATA_DIR) has to say which one the server uses",
+            data_dir.display()
+        );
+    }
+    if !is_there {
+        anyhow::bail!(
+            "there is no truth.db in {}: is this the data folder (data_dir, DATA_DIR), and was Reelroom started there?",
+            data_dir.display()
+        );
+    }
+    Ok(Accounts::open(Truth::open_as_it_is(&truth)?, Cost::DEFAULT)?)
+}
+
+/// Makes a link, and says in lines where it is opened: at `page`, and where a proxy has a name for it.
+///
+/// # Errors
+/// The data folder's disk takes nothing.
+pub(crate) fn new_link(accounts: &Accounts, page: &str, public_hosts: &[HostName]) -> anyhow::Result<String> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Now { at: Instant::now(), unix_ms: i64::try_from(since.as_millis())? };
+    let link = accounts.make_link(now, &mut rand::rng())?;
+    Ok(lines(link.secret.reveal(), page, public_hosts))
+}
+
+fn lines(secret: &str, page: &str, public_hosts: &[HostName]) -> String {
+    let hours = OWNER_LINK_LASTS.as_secs() / 3600;
+    let mut lines = format!(
+        "The owner sets the password, once and within {hours} hours, at {page}/owner#setup={secret}\n"
+    );
+    if let Some(host) = public_hosts.first() {
+        lines += &format!("or by the proxy in front, at https://{host}/owner#setup={secret}\n");
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_told_for_this_machine_and_for_the_name_that_a_proxy_has() {
+        let alone =
+            "The owner sets the password, once and within 24 hours, at http://localhost:6080/owner#setup=S\n";
+        assert_eq!(lines("S", "http://localhost:6080", &[]), alone);
+        let hosts = ["calls.example.org", "other.example.org"].map(|host| host.parse().unwrap());
+        let both = format!("{alone}or by the proxy in front, at https://calls.example.org/owner#setup=S\n");
+        assert_eq!(lines("S", "http://localhost:6080", &hosts), both);
+    }
+
+    #[test]
+    fn a_folder_that_no_server_has_used_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |path: &Path| format!("{:#}", open(path).map(drop).unwrap_err());
+        let missing = folder.path().join("missing");
+        assert!(told(&missing).contains("there is no data folder"), "{}", told(&missing));
+        assert!(told(folder.path()).contains("there is no truth.db in"), "{}", told(folder.path()));
+        assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is made");
+        std::fs::write(folder.path().join("truth.db"), "of another program").unwrap();
+        assert!(told(folder.path()).contains("damaged"), "{}", told(folder.path()));
+    }
+}
