@@ -11,12 +11,12 @@ export default defineConfig({
     target: 'es2022',
     // The media client, which is loaded behind the form.
     chunkSizeWarningLimit: 700,
-    rolldownOptions: { input: ['index.html', 'recordings.html', 'owner.html'] },
+    rolldownOptions: { input: ['index.html', 'recordings.html', 'owner.html', 'join.html', 'watch.html'] },
   },
   server: {
     proxy: {
-      '^/(token|settings\\.json|recordings)(/|\\?|$)': server,
-      '^/owner/': server,
+      '^/(token|settings\\.json|recordings|rooms|link)(/|\\?|$)': server,
+      '^/(owner|watch)/': server,
       '/rtc': { target: server, ws: true },
     },
   },

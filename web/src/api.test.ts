@@ -3,9 +3,14 @@ import {
   ApiError,
   accessMode,
   deleteRecording,
+  isByLink,
   isSignedIn,
   listRecordings,
+  listRooms,
+  may,
   onSession,
+  openLink,
+  playbackUrl,
   readRecording,
   readReport,
   requestToken,
@@ -231,5 +236,34 @@ describe('whoever is signed in', () => {
     await expect(signOut()).resolves.toBeUndefined();
     server(() => [503, { errorMessage: 'the disk fails' }]);
     await expect(signOut()).rejects.toThrow('the disk fails');
+  });
+
+  it('reads rooms and does not trust what it is told of them', async () => {
+    const links = [{ role: 'guest', path: '/join#a', expiresAt: 5 }, { role: 'host' }, { role: 'owner' }, 7];
+    answer(200, { rooms: [{ name: 'a', guests: ['chat', 3], links }, { name: 3 }, null] });
+    expect(await listRooms()).toEqual([
+      {
+        name: 'a',
+        guests: ['chat'],
+        links: [
+          { role: 'guest', path: '/join#a', expiresAt: 5 },
+          { role: 'host', path: null, expiresAt: null },
+        ],
+      },
+    ]);
+  });
+
+  // It stays for the page's life: whatever comes after this comes by the link.
+  it('shows a link with each request, and in no address', async () => {
+    expect(isByLink() || !may('record')).toBe(false);
+    const fetched = answer(200, { roomName: 'r', role: 'guest', rights: ['list', 'play'] });
+    expect(await openLink('secret')).toEqual({ roomName: 'r', role: 'guest' });
+    expect([may('play'), may('record'), isByLink()]).toEqual([true, false, true]);
+    answer(200, { recordingUrl: '/recordings/a.mp4?pass=p' });
+    expect(await playbackUrl('a.mp4')).toBe('/recordings/a.mp4?pass=p');
+    for (const [path, options] of fetched.mock.calls) {
+      expect(path).not.toContain('secret');
+      expect((options.headers as Record<string, string>)['X-Reelroom-Link']).toBe('secret');
+    }
   });
 });

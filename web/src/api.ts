@@ -162,8 +162,16 @@ function tellSession(signedIn: boolean): void {
   for (const listener of sessionListeners) listener(signedIn);
 }
 
+/** The secret of the link by which this page came into a room; null where it came by none. It is shown with each request, and kept nowhere. */
+let link: string | null = null;
+/** What the link grants. */
+let granted: readonly string[] = [];
+
+/** Whether it is worth offering: whoever came by a link may do what that grants, and the server decides in any case. */
+export const may = (right: string): boolean => link === null || granted.includes(right);
+
 /** Where a 401 speaks of what was typed, and not of who asks. */
-const SIGN_IN_PATHS = ['/owner/session', '/owner/password'];
+const SIGN_IN_PATHS = ['/owner/session', '/owner/password', '/watch/open'];
 
 async function send(
   method: string,
@@ -174,6 +182,7 @@ async function send(
   const headers: Record<string, string> = {};
   if (body) headers['Content-Type'] = 'application/json';
   if (csrf !== null && method !== 'GET') headers['X-CSRF-Token'] = csrf;
+  if (link !== null) headers['X-Reelroom-Link'] = link;
   try {
     const response = await fetch(path, {
       method,
@@ -196,7 +205,7 @@ async function call(
 ): Promise<{ body: Json; headers: Headers }> {
   const said = csrf;
   let { response, answer } = await send(method, path, body, signal);
-  if (response.status === 403 && method !== 'GET') {
+  if (response.status === 403 && method !== 'GET' && link === null) {
     // Somebody signed out and in again in another tab: this one proves itself by what went with the session before.
     await isSignedIn();
     if (csrf !== null && csrf !== said) ({ response, answer } = await send(method, path, body, signal));
@@ -436,8 +445,105 @@ export const downloadUrl = (name: string): string => `${fileUrl(name)}?download`
 
 /** Where a browser plays it from: this server or the object store, as the server is set up. */
 export async function playbackUrl(name: string): Promise<string> {
-  const { body } = await call('GET', `${fileUrl(name)}/url`);
+  // A link to pass on would outlive the one by which this page came.
+  const { body } = await call('GET', `${fileUrl(name)}/${link === null ? 'url' : 'pass'}`);
   return text(body.recordingUrl) ?? fileUrl(name);
+}
+
+/** Starts the download of a recording for whoever came by a link: the browser shows that with nothing that it asks for by itself. */
+export async function downloadByLink(name: string): Promise<void> {
+  window.location.assign(`${await playbackUrl(name)}&download`);
+}
+
+/** Whether a download has to be started by `downloadByLink`. */
+export const isByLink = (): boolean => link !== null;
+
+export interface Invitation {
+  roomName: string;
+  role: 'host' | 'guest';
+}
+
+/** Comes by a link from now on. */
+export async function openLink(secret: string): Promise<Invitation> {
+  link = secret;
+  granted = [];
+  const { body } = await call('GET', '/link');
+  const roomName = text(body.roomName);
+  if (roomName === null) throw new ApiError(texts.errors.unexpected, 200);
+  granted = list(body.rights)
+    .map(text)
+    .filter((right) => right !== null);
+  return { roomName, role: body.role === 'host' ? 'host' : 'guest' };
+}
+
+export const ROLES = ['host', 'guest'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface RoomLink {
+  role: Role;
+  /** Behind this server's address; null where it cannot be shown any more. */
+  path: string | null;
+  /** Milliseconds since 1970; null where it lasts until it is revoked. */
+  expiresAt: number | null;
+}
+
+/** A room that the owner made. */
+export interface OwnRoom {
+  name: string;
+  /** What guests may do there besides joining. */
+  guests: string[];
+  links: RoomLink[];
+}
+
+function readRoom(value: unknown): OwnRoom | null {
+  const name = isObject(value) ? text(value.name) : null;
+  if (!isObject(value) || name === null) return null;
+  const texted = (values: unknown) =>
+    list(values)
+      .map(text)
+      .filter((word) => word !== null);
+  const links = list(value.links)
+    .filter(isObject)
+    .flatMap((link): RoomLink[] => {
+      const role = ROLES.find((known) => known === link.role);
+      return role ? [{ role, path: text(link.path), expiresAt: amount(link.expiresAt) }] : [];
+    });
+  return { name, guests: texted(value.guests), links };
+}
+
+function told(value: unknown): OwnRoom {
+  const room = readRoom(value);
+  if (room === null) throw new ApiError(texts.errors.unexpected, 200);
+  return room;
+}
+
+const roomUrl = (name: string): string => `/rooms/${encodeURIComponent(name)}`;
+
+export async function listRooms(): Promise<OwnRoom[]> {
+  const { body } = await call('GET', '/rooms');
+  return list(body.rooms)
+    .map(readRoom)
+    .filter((room) => room !== null);
+}
+
+export async function makeRoom(name: string): Promise<OwnRoom> {
+  return told((await call('POST', '/rooms', { name })).body);
+}
+
+export async function setGuests(name: string, guests: string[]): Promise<OwnRoom> {
+  return told((await call('PATCH', roomUrl(name), { guests })).body);
+}
+
+export async function renewLink(name: string, role: Role): Promise<OwnRoom> {
+  return told((await call('POST', `${roomUrl(name)}/links/${role}`, {})).body);
+}
+
+export async function revokeLink(name: string, role: Role): Promise<OwnRoom> {
+  return told((await call('DELETE', `${roomUrl(name)}/links/${role}`)).body);
+}
+
+export async function deleteRoom(name: string): Promise<void> {
+  await call('DELETE', roomUrl(name));
 }
 
 export async function deleteRecording(name: string): Promise<void> {
@@ -452,6 +558,158 @@ export async function recordingReport(name: string, signal?: AbortSignal): Promi
 /** Has a recording that waits to be stored tried again at once. */
 export async function retryUpload(name: string): Promise<void> {
   await call('POST', `${fileUrl(name)}/retry`);
+}
+
+/** A link to one recording, as whoever shares sees it. */
+export interface Share {
+  id: string;
+  name: string;
+  /** Whether the file may be kept, and not only played. */
+  download: boolean;
+  hasPassword: boolean;
+  /** Milliseconds since 1970. */
+  madeAt: number;
+  expiresAt: number | null;
+  revokedAt: number | null;
+  /** How often it was opened. */
+  views: number;
+  /** How many watch by it now. */
+  watching: number;
+}
+
+/** Somebody opened a link. */
+export interface ShareView {
+  id: string;
+  /** Milliseconds since 1970. */
+  begunAt: number;
+  seenAt: number;
+  address: string | null;
+  /** The end of the furthest part of the file that was sent, in bytes. */
+  reachedBytes: number;
+}
+
+/** What a link is to be. */
+export interface ShareWish {
+  name: string;
+  download: boolean;
+  /** Null: whoever has the link may watch. */
+  password: string | null;
+  /** Milliseconds since 1970; null: until it is revoked. */
+  expiresAt: number | null;
+}
+
+/** What a link shows whoever opened it. */
+export interface Watched {
+  id: string;
+  /** Where it plays from. */
+  file: string;
+  title: string;
+  startedAt: number;
+  duration: number | null;
+  status: RecordingStatus;
+  /** While it is being finished, if some of it plays already: seconds that play. */
+  playable: number | null;
+  download: boolean;
+  /** Bytes; null where it may not be kept. */
+  size: number | null;
+}
+
+/** A link as the server tells it, or null when it is not one. */
+export function readShare(value: unknown): Share | null {
+  if (!isObject(value)) return null;
+  const id = text(value.id);
+  if (id === null) return null;
+  return {
+    id,
+    name: text(value.name) ?? '',
+    download: value.download === true,
+    hasPassword: value.hasPassword === true,
+    madeAt: amount(value.madeAt) ?? 0,
+    expiresAt: amount(value.expiresAt),
+    revokedAt: amount(value.revokedAt),
+    views: amount(value.views) ?? 0,
+    watching: amount(value.watching) ?? 0,
+  };
+}
+
+function readView(value: unknown): ShareView | null {
+  if (!isObject(value)) return null;
+  const id = text(value.id);
+  if (id === null) return null;
+  return {
+    id,
+    begunAt: amount(value.begunAt) ?? 0,
+    seenAt: amount(value.seenAt) ?? 0,
+    address: text(value.address),
+    reachedBytes: amount(value.reachedBytes) ?? 0,
+  };
+}
+
+function readWatched(body: Json): Watched {
+  const [id, file] = [text(body.id), text(body.file)];
+  if (id === null || file === null) throw new ApiError(texts.errors.unexpected, 200);
+  return {
+    id,
+    file,
+    title: text(body.title) ?? '',
+    startedAt: amount(body.startedAt) ?? 0,
+    duration: amount(body.duration),
+    status: STATUSES.find((known) => known === body.status) ?? 'complete',
+    playable: amount(body.playable),
+    download: body.download === true,
+    size: amount(body.size),
+  };
+}
+
+const sharesUrl = (name: string): string => `${fileUrl(name)}/shares`;
+
+export async function listShares(name: string, signal?: AbortSignal): Promise<Share[]> {
+  const { body } = await call('GET', sharesUrl(name), undefined, signal);
+  return list(body.shares)
+    .map(readShare)
+    .filter((share) => share !== null);
+}
+
+/** Makes a link; what it gives is its address, which nobody is told again. */
+export async function makeShare(name: string, wish: ShareWish): Promise<string> {
+  const { body } = await call('POST', sharesUrl(name), {
+    name: wish.name,
+    download: wish.download,
+    ...(wish.password === null ? {} : { password: wish.password }),
+    ...(wish.expiresAt === null ? {} : { expiresAt: wish.expiresAt }),
+  });
+  const link = text(body.link);
+  if (link === null) throw new ApiError(texts.errors.unexpected, 200);
+  return new URL(link, window.location.origin).href;
+}
+
+/** Whoever watches by it is sent nothing more. */
+export async function revokeShare(name: string, id: string): Promise<void> {
+  await call('DELETE', `${sharesUrl(name)}/${encodeURIComponent(id)}`);
+}
+
+/** Who opened a link: the last times, the newest in front. */
+export async function shareViews(name: string, id: string, signal?: AbortSignal): Promise<ShareView[]> {
+  const path = `${sharesUrl(name)}/${encodeURIComponent(id)}/views`;
+  const { body } = await call('GET', path, undefined, signal);
+  return list(body.views)
+    .map(readView)
+    .filter((view) => view !== null);
+}
+
+/** Opens a link: from then on this browser may have what it shows. */
+export async function openShare(secret: string, password: string | null): Promise<Watched> {
+  const { body } = await call('POST', '/watch/open', {
+    secret,
+    ...(password === null ? {} : { password }),
+  });
+  return readWatched(body);
+}
+
+/** What the link shows now, as long as this browser may have it. */
+export async function watchedShare(id: string): Promise<Watched> {
+  const { body } = await call('GET', `/watch/${encodeURIComponent(id)}`);
+  return readWatched(body);
 }
 
 /** What to tell a person about anything thrown. */

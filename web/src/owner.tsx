@@ -5,6 +5,7 @@ import { setupSecret } from './access/gateState';
 import { PasswordPage } from './access/PasswordPage';
 import { SetPasswordForm } from './access/SetPasswordForm';
 import { SignOut } from './access/SignOut';
+import { RoomsPanel } from './rooms/RoomsPanel';
 import { texts } from './texts';
 import './theme.css';
 import './base.css';
@@ -59,6 +60,7 @@ function Welcome() {
         </a>
         <SignOut />
       </div>
+      {!isOpen && <RoomsPanel />}
     </PasswordPage>
   );
 }

@@ -53,8 +53,8 @@ id!(/// A session of the owner, `SE_…`.
 id!(/// An API key, `rr_…`: how its text begins, and what lists show of it.
     KeyId);
 
-/// A new id.
-pub(crate) fn new(prefix: &str, rng: &mut impl CryptoRng) -> String {
+/// A new id: `prefix`, and random characters of which nobody makes the same twice.
+pub fn new(prefix: &str, rng: &mut impl CryptoRng) -> String {
     let random = (0..RANDOM_CHARACTERS).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
     prefix.chars().chain(random).collect()
 }

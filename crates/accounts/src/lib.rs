@@ -34,11 +34,13 @@ mod hashing;
 mod ids;
 mod keys;
 mod link;
+mod link_password;
 mod mark;
 mod owner;
 mod password;
 mod secret;
 mod session;
+mod standing;
 mod state;
 mod throttle;
 mod visit;
@@ -49,14 +51,15 @@ use std::time::Instant;
 use reelroom_truth::Truth;
 
 pub use error::AccountsError;
-pub use ids::{KeyId, SessionId};
+pub use ids::{KeyId, SessionId, new as new_id};
 pub use keys::{ApiKey, Bearer, MadeKey, NewKey, Rights};
 pub use link::OwnerLink;
+pub use link_password::LinkPassword;
 pub use owner::{ChangePassword, SetPassword, SignIn, SignedIn};
 pub use password::Cost;
-pub use secret::Shown;
+pub use secret::{Secret, Shown};
 pub use session::{Session, SessionToken};
-pub use visit::Visit;
+pub use visit::{Visit, is_hidden};
 
 use crate::hashing::Hashing;
 use crate::state::State;
@@ -72,7 +75,8 @@ pub struct Now {
 }
 
 /// The owner, their sessions and their API keys. Methods that take requests: [`Accounts::session`], [`Accounts::key`]. Methods that take
-/// passwords: [`Accounts::set_password`], [`Accounts::sign_in`], [`Accounts::change_password`]. One that is called by a clock:
+/// passwords: [`Accounts::set_password`], [`Accounts::sign_in`], [`Accounts::change_password`]; those of links
+/// [`Accounts::new_link_password`], [`Accounts::is_link_password`]. One that is called by a clock:
 /// [`Accounts::keep`].
 pub struct Accounts {
     truth: Truth,

@@ -12,18 +12,20 @@ use subtle::ConstantTimeEq as _;
 /// Characters of a secret's text.
 pub(crate) const SECRET_CHARACTERS: usize = 43;
 
-/// Nobody guesses it: a plain hash of it is enough to keep.
+/// 256 random bits. Nobody guesses them: a plain hash of them is enough to keep.
 #[derive(Clone)]
-pub(crate) struct Secret([u8; 32]);
+pub struct Secret([u8; 32]);
 
 impl Secret {
-    pub(crate) fn new(rng: &mut impl CryptoRng) -> Self {
+    /// A new one.
+    pub fn new(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
         Self(bytes)
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// The one with this text, if it is one by its form.
+    pub fn parse(text: &str) -> Option<Self> {
         if text.len() != SECRET_CHARACTERS {
             return None;
         }
@@ -38,8 +40,13 @@ impl Secret {
         &self.0
     }
 
+    /// Its text, for whoever it is meant for.
+    pub fn shown(&self) -> Shown {
+        Shown(self.text())
+    }
+
     /// What is kept of it.
-    pub(crate) fn sha256(&self) -> [u8; 32] {
+    pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.0).into()
     }
 }

@@ -12,6 +12,7 @@ use reelroom_limits::asker::Asker;
 use super::*;
 
 mod keys;
+mod link_passwords;
 mod links;
 mod passwords;
 mod sessions;

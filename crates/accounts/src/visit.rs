@@ -31,7 +31,7 @@ pub(crate) fn clean(text: &str, at_most_bytes: usize) -> String {
 }
 
 /// Whether it is not seen, but changes what is seen or where: control characters, breaks, marks of width and direction.
-pub(crate) fn is_hidden(character: char) -> bool {
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -7,6 +7,8 @@ use reelroom_accounts::Accounts;
 use reelroom_library::{Library, LibraryError};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::EgressInfo;
+use reelroom_rooms::Rooms;
+use reelroom_shares::Shares;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -139,6 +141,10 @@ impl WebApp {
         &self.shared.config.accounts
     }
 
+    pub(crate) fn rooms(&self) -> &Arc<Rooms> {
+        &self.shared.config.rooms
+    }
+
     pub(crate) fn glance(&self) -> &Glance {
         &self.shared.glance
     }
@@ -146,6 +152,10 @@ impl WebApp {
     /// Webhooks that were not believed.
     pub(crate) fn disbelieved(&self) -> &Told {
         &self.shared.disbelieved
+    }
+
+    pub(crate) fn shares(&self) -> &Arc<Shares> {
+        &self.shared.config.shares
     }
 
     pub(crate) fn keys(&self) -> &ApiKeys {

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use reelroom_accounts::Accounts;
 use reelroom_library::Library;
+use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::keys::ApiKeys;
+use reelroom_rooms::Rooms;
+use reelroom_shares::Shares;
 use url::Url;
 
 /// How the page plays a recording.
@@ -43,6 +47,10 @@ pub struct AppConfig {
     pub access: Access,
     /// Who somebody is, whatever `access` says.
     pub accounts: Arc<Accounts>,
+    /// Links to recordings.
+    pub shares: Arc<Shares>,
+    /// The rooms that the owner made, and the links into them.
+    pub rooms: Arc<Rooms>,
     /// Where this program reaches the LiveKit server.
     pub livekit_url: Url,
     /// Where participants reach it; `None`: at the page's own address.
@@ -70,6 +78,10 @@ pub trait Media: Send + Sync {
 
     /// What it did not take or pass on so far, by the reason.
     fn dropped(&self) -> Vec<(&'static str, u64)>;
+
+    /// Looks again at everybody in a room who came with a token of this server's: [`crate::Tickets`] say what they may do now. When
+    /// it is done, who may do nothing any more is removed.
+    fn recheck(&self, room: &RoomName) -> BoxFuture<'static, ()>;
 }
 
 /// The recorder inside this program, for its operator. What the page does with recordings goes by LiveKit's API.

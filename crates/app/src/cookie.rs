@@ -1,9 +1,10 @@
-//! The cookies of the owner's browser: that of its session, and its mark, which outlives the session. Pure.
+//! The cookies of the owner's browser: that of its session, and its mark, which outlives the session; and that of a viewer's. Pure.
 //!
 //! ```text
 //!              by http          by https
 //!   session    reelroom         __Host-reelroom;      Secure      ─┐
 //!   mark       reelroom-mark    __Host-reelroom-mark; Secure      ─┴─ HttpOnly; SameSite=Lax; Path=/
+//!   view       reelroom-view    reelroom-view;        Secure      ─── HttpOnly; SameSite=Strict; Path=/watch/SH_…
 //! ```
 //!
 //! # Invariants
@@ -16,11 +17,12 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
-use reelroom_accounts::{SessionToken, SignedIn};
+use reelroom_accounts::{SessionToken, Shown, SignedIn};
 use reelroom_limits::accounts::SESSION_LASTS;
 
 const SESSION: &str = "reelroom";
 const MARK: &str = "reelroom-mark";
+const VIEW: &str = "reelroom-view";
 /// Browsers take a cookie of this name from its own host alone, and by https alone.
 const OF_HOST: &str = "__Host-";
 /// As long as browsers keep a cookie at most.
@@ -68,6 +70,22 @@ pub(crate) fn kept(signed_in: &SignedIn, scheme: Scheme) -> [String; 2] {
 /// What a browser is told to forget with its session. The mark stays.
 pub(crate) fn forgotten() -> [String; 2] {
     [Scheme::Http, Scheme::Https].map(|scheme| scheme.cookie(SESSION, "", Duration::ZERO))
+}
+
+/// What a browser is told to keep of a link to a recording that it opened, until it is closed: for what is at `path` and below it alone.
+///
+/// A name with `__Host-` would be for all paths. Whoever sets another one here has its viewer shown the same link or nothing.
+pub(crate) fn view(path: &str, ticket: &Shown, scheme: Scheme) -> String {
+    let secure = match scheme {
+        Scheme::Http => "",
+        Scheme::Https => "; Secure",
+    };
+    format!("{VIEW}={}; Path={path}; HttpOnly; SameSite=Strict{secure}", ticket.reveal())
+}
+
+/// What a browser shows for tickets of links.
+pub(crate) fn tickets(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    values(headers, VIEW)
 }
 
 /// What a browser shows for the tokens of sessions.

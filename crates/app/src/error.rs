@@ -8,7 +8,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use reelroom_accounts::AccountsError;
 use reelroom_library::LibraryError;
+use reelroom_rooms::RoomsError;
 use reelroom_routes::Refusal;
+use reelroom_shares::SharesError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -154,6 +156,34 @@ impl From<AccountsError> for ApiError {
             AccountsError::Invalid(_) => Self::BadRequest(text),
             AccountsError::Unknown => Self::NotFound(text),
             AccountsError::Busy | AccountsError::Truth(_) => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<SharesError> for ApiError {
+    fn from(error: SharesError) -> Self {
+        let text = error.to_string();
+        match error {
+            SharesError::Gone => Self::Gone(text),
+            SharesError::PasswordNeeded | SharesError::Wrong => Self::Unauthorized(text),
+            SharesError::WrongTooOften { wait } => Self::WrongTooOften(wait),
+            SharesError::TooFast { wait } => Self::TooFast(wait),
+            SharesError::Full => Self::Conflict(text),
+            SharesError::Invalid(_) => Self::BadRequest(text),
+            SharesError::Unknown => Self::NotFound(text),
+            SharesError::Busy | SharesError::Truth(_) => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<RoomsError> for ApiError {
+    fn from(error: RoomsError) -> Self {
+        let text = error.to_string();
+        match error {
+            RoomsError::Invalid(_) => Self::BadRequest(text),
+            RoomsError::Taken | RoomsError::Closed | RoomsError::Full => Self::Conflict(text),
+            RoomsError::Unknown => Self::NotFound(text),
+            RoomsError::Truth(_) => Self::Unavailable(text),
         }
     }
 }

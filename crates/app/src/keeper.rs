@@ -2,22 +2,27 @@
 //!
 //! ```text
 //!   Authorization: Bearer rr_…  ─► a key in force    ─► Key, with its rights
+//!   X-Reelroom-Link, or a pass  ─► a room's link     ─► Host or Guest of that room, where access is by invitation
 //!   the cookie of a session     ─► one that goes on  ─► Owner; for what changes something, with the session's word in X-CSRF-Token
 //!   neither                     ────────────────────►   Everybody where access is open, else Nobody
 //! ```
 //!
 //! # Invariants
 //!
+//! - A link is shown by a page with each request, in a header: a browser shows it for nobody else, so that nobody can have it asked in
+//!   somebody's name. Where no header can be, as for a video, the address has a pass in it, which is made of the link and good for reading that
+//!   address alone. Whoever shows a link is who it is for, also in the owner's browser.
 //! - What does not hold counts as nothing shown, and never as more than that.
 //! - A cookie alone changes nothing: browsers show it whoever has them ask. Where access is open, whoever asks so is everybody, as anybody
 //!   without a cookie is; elsewhere it is refused.
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method};
+use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use reelroom_access::{Caller, Right, Rights};
-use reelroom_accounts::{Bearer, Now, SessionId, SessionToken};
+use reelroom_accounts::{self as accounts, Bearer, Now, SessionId, SessionToken};
+use reelroom_rooms::LinkId;
 use reelroom_routes::{Keeper, Refusal};
 
 use crate::app::WebApp;
@@ -25,14 +30,23 @@ use crate::config::Access;
 use crate::error::ApiError;
 use crate::{clock, cookie};
 
+/// The secret of a link into a room.
+const LINK: HeaderName = HeaderName::from_static("x-reelroom-link");
+/// A pass, in the query.
+const PASS: &str = "pass=";
 /// Says what a page of this server alone can know.
 const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 
 impl Keeper for WebApp {
     async fn caller(&self, head: &Parts) -> Result<Caller, Refusal> {
         let now = clock::now();
-        if let Some(bearer) = bearer(&head.headers).and_then(|shown| self.accounts().key(shown, now)) {
-            return Ok(Caller::Key { rights: rights(&bearer) });
+        if let Some(bearer) = self.bearer(&head.headers, now) {
+            return Ok(Caller::Key { rights: rights(&bearer.rights) });
+        }
+        if self.access() == Access::Invite
+            && let Some(caller) = self.invited(head, now.unix_ms)
+        {
+            return Ok(caller);
         }
         let session = self.session(&head.headers, now);
         match (session, self.access()) {
@@ -58,6 +72,36 @@ impl WebApp {
             Some((token, id))
         })
     }
+
+    /// The key by which a program comes, if it is in force.
+    pub(crate) fn bearer(&self, headers: &HeaderMap, now: Now) -> Option<Bearer> {
+        self.accounts().key(bearer(headers)?, now)
+    }
+
+    /// The link into a room that a page shows, if it opens that room.
+    pub(crate) fn link(&self, headers: &HeaderMap, now_ms: i64) -> Option<LinkId> {
+        self.rooms().shown(headers.get(LINK)?.to_str().ok()?, now_ms)
+    }
+
+    /// Who comes by a link, or reads by a pass.
+    fn invited(&self, head: &Parts, now_ms: i64) -> Option<Caller> {
+        let link = self.link_or_pass(&head.method, &head.uri, &head.headers, now_ms)?;
+        self.rooms().caller(&link, now_ms)
+    }
+
+    /// The link into a room that is shown with a request, or of the pass that is. That of a pass may be over.
+    pub(crate) fn link_or_pass(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        now_ms: i64,
+    ) -> Option<LinkId> {
+        self.link(headers, now_ms).or_else(|| {
+            let shown = uri.query()?.split('&').find_map(|pair| pair.strip_prefix(PASS))?;
+            if changes(method) { None } else { self.rooms().by_pass(shown, uri.path(), now_ms) }
+        })
+    }
 }
 
 /// What is shown as an API key. Tokens of LiveKit come so, too, and are none.
@@ -67,8 +111,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// What a key may do. A word that is no right of this version gives none.
-fn rights(bearer: &Bearer) -> Rights {
-    bearer.rights.iter().filter_map(Right::of_word).collect()
+pub(crate) fn rights(words: &accounts::Rights) -> Rights {
+    words.iter().filter_map(Right::of_word).collect()
 }
 
 /// Whether more is asked for than to be told something.

@@ -6,7 +6,9 @@
 //!      │            │    ▲
 //!      │            ▼    └───────── webhook, watch: what the server says of its recordings
 //!      ├─────► play ─► library
-//!      └─────► owner ─► accounts: who signs in, and which API keys there are
+//!      ├─────► owner ─► accounts: who signs in, and which API keys there are
+//!      └─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
+//!      └─────► rooms ─► rooms: which there are, and the links by which others come into them
 //! ```
 //!
 //! # Invariants
@@ -41,22 +43,27 @@ mod identities;
 mod keeper;
 mod livekit;
 mod metrics;
+mod origin;
 mod owner;
 mod page;
 mod play;
 mod precondition;
 mod recordings;
+mod rooms;
 mod routes;
+mod shares;
 mod subject;
 mod tend;
 mod token;
 mod told;
 mod turns;
 mod watch;
+mod watched;
 mod webhook;
 
 pub use app::WebApp;
 pub use config::{Access, AppConfig, Media, Playback, Recorder, RecorderFigures};
+pub use origin::{Standing, Tickets};
 
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,14 @@ impl LiveKit {
         }
     }
 
+    /// Ends a room for everybody in it; one that is not open has ended.
+    pub(crate) async fn close_room(&self, room_name: &str) -> Result<(), LiveKitError> {
+        match self.rooms.delete_room(room_name).await.map_err(|error| self.error(error)) {
+            Ok(()) | Err(LiveKitError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) async fn start_recording(
         &self,
         request: RecordingRequest,

@@ -30,7 +30,7 @@ use crate::clock;
 use crate::cookie::{self, Scheme};
 use crate::error::ApiError;
 
-const NOT_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
+pub(crate) const NOT_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
 /// Whether this browser is signed in, and what its page has to know then.
 #[derive(Serialize, ToSchema)]
@@ -64,7 +64,7 @@ fn welcome(signed_in: &SignedIn, headers: &HeaderMap) -> Response {
 }
 
 /// An answer that holds for the moment, and for whoever asked.
-fn told(answer: impl Serialize) -> Response {
+pub(crate) fn told(answer: impl Serialize) -> Response {
     (NOT_KEPT, axum::Json(answer)).into_response()
 }
 
@@ -93,9 +93,9 @@ fn agent(headers: &HeaderMap) -> String {
 }
 
 /// Runs what waits for a disk or hashes.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, AccountsError> + Send + 'static,
-) -> Result<T, AccountsError> {
+pub(crate) async fn blocking<T: Send + 'static, E: Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         // The runtime ends, and with it whoever waits here.

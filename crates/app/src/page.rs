@@ -40,10 +40,12 @@ pub(crate) async fn serve(
     let path = match path {
         "" => "index.html",
         "owner" => "owner.html",
+        "watch" => "watch.html",
+        "join" => "join.html",
         path => path,
     };
     let Some(asset) = ASSETS.get(path) else {
-        let message = if path == "index.html" || path == "owner.html" {
+        let message = if ["index.html", "owner.html", "watch.html", "join.html"].contains(&path) {
             "the page was not built into this program: run make page, and build it again"
         } else {
             "there is nothing here"

@@ -14,6 +14,7 @@
 //! - Whoever may not keep a file gets neither all of it in an answer nor a name for it, whatever they say they are.
 //! - A body has as many bytes as its head says, or the connection ends with an error: never a short success.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -22,23 +23,27 @@ use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     IF_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, USER_AGENT,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reelroom_access::Right;
 use reelroom_library::range::{self, Open, Requested};
 use reelroom_library::{File, LibraryError, LinkError, Wanted};
+use reelroom_rooms::LinkId;
 use reelroom_routes::Visitor;
+use reelroom_shares::Viewing;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::clock;
 use crate::config::Playback;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Path, Query};
 use crate::precondition::{self, Validators, Verdict};
 use crate::subject::Subject;
+use crate::watched::{Invited, watched};
 
 /// How long a link to a recording holds.
 const LINK_VALID: Duration = Duration::from_secs(60 * 60);
@@ -72,7 +77,7 @@ const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FileParams {
     /// Of a signed link: Unix seconds.
@@ -87,7 +92,30 @@ pub(crate) struct FileParams {
     through: Option<u64>,
 }
 
+/// Somebody asks for the file of a recording.
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) name: String,
+    pub(crate) params: FileParams,
+    pub(crate) headers: HeaderMap,
+}
+
+/// By what somebody may have a file, where that may end while it is sent.
+pub(crate) enum By {
+    /// By nothing that ends so.
+    Itself,
+    /// By a link to the recording.
+    Share(Viewing),
+    /// By a link into its room.
+    Room(LinkId),
+}
+
 impl FileParams {
+    /// What somebody says who has come by a link to the recording, and by no signed one to its file.
+    pub(crate) fn by_share(download: Option<String>, through: Option<u64>) -> Self {
+        Self { download, through, ..Self::default() }
+    }
+
     fn is_download(&self) -> bool {
         self.download.as_deref().is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
@@ -100,6 +128,15 @@ enum Purpose {
     Play,
     /// To be played or kept, as is asked for.
     Keep,
+}
+
+impl Purpose {
+    fn needs(self) -> &'static [Right] {
+        match self {
+            Self::Play => &[Right::Play],
+            Self::Keep => &[Right::Play, Right::Download],
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -128,11 +165,30 @@ pub(crate) async fn file(
     State(app): State<WebApp>,
     visitor: Visitor,
     method: Method,
+    uri: Uri,
     Path(name): Path<String>,
     Query(params): Query<FileParams>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let purpose = purpose(&app, &visitor, &name, &params).await?;
+    // A signed link holds by itself, whoever else shows it.
+    let by = if visitor.caller().room().is_none() || params.signature.is_some() {
+        By::Itself
+    } else {
+        let link = app.link_or_pass(&method, &uri, &headers, clock::now().unix_ms);
+        By::Room(link.ok_or_else(|| ApiError::Unauthorized("this link is not valid any more".into()))?)
+    };
+    send(&app, &visitor, Asked { method, name, params, headers }, by).await
+}
+
+/// Sends a file to whoever may have it; to somebody who came by a link as long as that holds.
+pub(crate) async fn send(
+    app: &WebApp,
+    visitor: &Visitor,
+    asked: Asked,
+    by: By,
+) -> Result<Response, ApiError> {
+    let Asked { method, name, params, headers } = asked;
+    let purpose = purpose(app, visitor, &name, &params).await?;
     if purpose == Purpose::Play && params.is_download() {
         return Err(ApiError::Forbidden("this recording may be played, and not downloaded".into()));
     }
@@ -182,15 +238,37 @@ pub(crate) async fn file(
         Requested::Unsatisfiable => return Err(ApiError::Range(file.size)),
     };
     head.insert(CONTENT_LENGTH, (range.end - range.start).into());
+    let mut cut = None;
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
+        let from = range.start;
         let bytes = app.library().stream(&file, range).await?;
-        Body::from_stream(bytes.inspect_err(move |error| {
+        let recording = name.as_str().into();
+        let tell = move |error: &dyn std::fmt::Display| {
             tracing::warn!(recording = name, %error, "a recording could not be sent to its end");
-        }))
+        };
+        match by {
+            By::Itself => Body::from_stream(bytes.inspect_err(move |error| tell(error))),
+            By::Share(viewing) => {
+                let (bytes, by) = watched(bytes, viewing, from);
+                cut = Some(by);
+                Body::from_stream(bytes.inspect_err(move |error| tell(error)))
+            }
+            By::Room(link) => {
+                let hold =
+                    Invited { rooms: Arc::clone(app.rooms()), link, recording, needs: purpose.needs() };
+                let (bytes, by) = watched(bytes, hold, from);
+                cut = Some(by);
+                Body::from_stream(bytes.inspect_err(move |error| tell(error)))
+            }
+        }
     };
-    Ok((status, head, body).into_response())
+    let mut response = (status, head, body).into_response();
+    if let Some(cut) = cut {
+        response.extensions_mut().insert(cut);
+    }
+    Ok(response)
 }
 
 /// Gives a link to a recording that needs nothing else: the bucket's own, or this server's, as it is set up.

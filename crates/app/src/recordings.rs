@@ -14,6 +14,7 @@ use crate::egress;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
+use crate::shares;
 use crate::subject::Subject;
 
 /// The tutorial's template.
@@ -360,7 +361,7 @@ fn query(params: ListParams) -> Result<ListQuery, ApiError> {
     })
 }
 
-/// Deletes a recording, with everything that is kept beside it. One that waits to be stored is not stored any more.
+/// Deletes a recording, with everything that is kept beside it and all links to it. One that waits to be stored is not stored any more.
 #[utoipa::path(delete, path = "/recordings/{name}", params(("name" = String, Path)), responses(
     (status = 200, body = MessageAnswer),
     (status = 404, description = "There is no such recording", body = ErrorBody),
@@ -373,7 +374,7 @@ pub(crate) async fn delete(
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
-    app.library().delete(&name).await?;
+    shares::delete_recording(&app, &name).await?;
     Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
 }
 

@@ -20,7 +20,9 @@ use utoipa_axum::routes;
 
 use crate::app::WebApp;
 use crate::owner::{keys, password, session, sessions};
-use crate::{error, health, page, play, recordings, token, webhook};
+use crate::rooms::{invited, links as room_links, pass};
+use crate::shares::{links, viewer};
+use crate::{error, health, page, play, recordings, rooms, token, webhook};
 
 impl WebApp {
     /// The page and every route of the REST API.
@@ -97,6 +99,24 @@ pub(crate) fn api() -> Api {
         .row(routes!(keys::list_keys), managed, keys::list_keys)
         .row(routes!(keys::make_key), managed, keys::make_key)
         .row(routes!(keys::revoke_key), managed, keys::revoke_key)
+        .row(routes!(links::list_shares), for_recording(Right::Share), links::list_shares)
+        .row(routes!(links::make_share), for_recording(Right::Share), links::make_share)
+        .row(routes!(links::change_share), for_recording(Right::Share), links::change_share)
+        .row(routes!(links::revoke_share), for_recording(Right::Share), links::revoke_share)
+        .row(routes!(links::list_views), for_recording(Right::Share), links::list_views)
+        .row(routes!(viewer::open_share), Needs::Proof(Proof::ShareLink), viewer::open_share)
+        .row(routes!(viewer::watched_share), Needs::Proof(Proof::ShareTicket), viewer::watched_share)
+        .row(routes!(viewer::shared_file), Needs::Proof(Proof::ShareTicket), viewer::shared_file)
+        // Rooms, and the links into them.
+        .row(routes!(rooms::list_rooms), managed, rooms::list_rooms)
+        .row(routes!(rooms::make_room), managed, rooms::make_room)
+        .row(routes!(rooms::read_room), managed, rooms::read_room)
+        .row(routes!(rooms::change_room), managed, rooms::change_room)
+        .row(routes!(rooms::delete_room), managed, rooms::delete_room)
+        .row(routes!(room_links::renew_room_link), managed, room_links::renew_room_link)
+        .row(routes!(room_links::revoke_room_link), managed, room_links::revoke_room_link)
+        .row(routes!(invited::read_link), Needs::Right(Right::Join, On::Reach), invited::read_link)
+        .row(routes!(pass::make_pass), for_recording(Right::Play), pass::make_pass)
 }
 
 /// Rows, and the description of what they answer.

@@ -1,4 +1,5 @@
-//! Has accounts written down from time to time when sessions and keys were seen, and what could not be written when it ended.
+//! Has accounts written down from time to time when sessions and API keys were seen, and of accounts and rooms what could not be written when
+//! it ended. Who came into a room by a link that has expired is let go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::WebApp;
-use crate::{clock, owner};
+use crate::{clock, owner, rooms};
 
 /// Whether there is anything to write is decided by the accounts.
 const EVERY: Duration = Duration::from_secs(5);
@@ -19,8 +20,10 @@ pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
 async fn run_every(time: Duration, app: WebApp, stop: CancellationToken) {
     let work = async {
         let mut trouble = None;
+        let mut tending = rooms::Tending::begin();
         loop {
             tokio::time::sleep(time).await;
+            tending.look(&app).await;
             let accounts = Arc::clone(app.accounts());
             match owner::blocking(move || accounts.keep(clock::now())).await {
                 Ok(()) => trouble = None,

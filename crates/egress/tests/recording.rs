@@ -309,6 +309,7 @@ async fn announce(media: &MediaServer, name: &'static str, tracks: &'static [(Tr
             sid: sid.clone(),
             identity: name.into(),
             ticket: Default::default(),
+            serial: 0,
             issued_unix_s: 0,
             is_server: false,
             name: String::new(),

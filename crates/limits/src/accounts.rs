@@ -11,6 +11,10 @@ limits! {
     pub const PASSWORD_BYTES: usize = 1024;
     /// Passwords that are hashed at once, which takes memory and a processor each; one more is told to ask again.
     pub const HASHES_AT_ONCE: usize = 2;
+    /// Of those, passwords of links at once, so that the owner can sign in meanwhile.
+    pub const LINK_HASHES_AT_ONCE: usize = 1;
+    /// Characters of the password of a link at least; a shorter one is refused. Whoever guesses at it has the link already.
+    pub const LINK_PASSWORD_CHARACTERS: usize = 6;
     /// Wrong passwords of an address at once; a program of this machine, which may stand for anybody, has the bound of all strangers alone.
     pub const SIGN_INS_BURST_ADDRESS: u32 = 5;
     /// After how long an address may try one more for good. Who is too fast is told how long to wait.

@@ -33,6 +33,8 @@ pub mod http;
 pub mod library;
 pub mod media;
 pub mod pace;
+pub mod rooms;
+pub mod shares;
 pub mod signalling;
 
 /// A limit as docs/bounds.md shows it.
@@ -47,13 +49,15 @@ pub struct Row {
 }
 
 /// Every limit, by the door that it stands at.
-pub fn tables() -> [(&'static str, Vec<Row>); 5] {
+pub fn tables() -> [(&'static str, Vec<Row>); 7] {
     [
         ("HTTP and WebSockets", http::rows()),
         ("Signalling, rooms and participants", signalling::rows()),
         ("Media", media::rows()),
         ("Recordings and stores", library::rows()),
         ("Owner, sessions and API keys", accounts::rows()),
+        ("Links to recordings", shares::rows()),
+        ("Rooms and their links", rooms::rows()),
     ]
 }
 

@@ -20,6 +20,7 @@ mod drops;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gate;
 mod joins;
 mod mux;
 mod peer;
@@ -35,6 +36,7 @@ mod signal;
 pub mod webhook;
 
 pub use error::MediaError;
+pub use gate::{Gate, Standing};
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
 pub use rooms::{Crowd, Recorder, Rooms};
 pub use server::{MediaConfig, MediaServer};

@@ -14,19 +14,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reelroom_limits::rooms::TOKEN_LASTS;
 use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
-use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomSid, Ticket, TrackSid};
+use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response, signal_request,
     signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
-use reelroom_sfu::{Bearer, DataKind, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, door};
+use reelroom_sfu::{
+    Bearer, DataKind, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, Standing, door,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::calls::CountedRoom;
 use crate::drops::Reason;
+use crate::gate::Gatehouse;
 use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, Person, SessionId};
 use crate::peer::{Peer, Target};
@@ -123,6 +127,8 @@ pub(crate) struct RoomTask {
     mux: Arc<Mux>,
     webhooks: Webhooks,
     keys: ApiKeys,
+    name: RoomName,
+    gate: Gatehouse,
     counted: CountedRoom,
     inbox: mpsc::Sender<Incoming>,
     /// Reliable data has come or gone.
@@ -136,6 +142,7 @@ pub(crate) struct Common {
     pub(crate) webhooks: Webhooks,
     /// The first signs the tokens that clients are given.
     pub(crate) keys: ApiKeys,
+    pub(crate) gate: Gatehouse,
 }
 
 /// The time now, for the pure parts.
@@ -157,6 +164,7 @@ impl RoomTask {
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
         let (inbox, inbox_rx) = mpsc::channel(INBOX);
         let task = Self {
+            name: room.name(),
             room,
             peers: BTreeMap::new(),
             recorders: BTreeMap::new(),
@@ -164,6 +172,7 @@ impl RoomTask {
             mux: common.mux,
             webhooks: common.webhooks,
             keys: common.keys,
+            gate: common.gate,
             counted,
             inbox,
             has_data_moved: false,
@@ -316,10 +325,20 @@ impl RoomTask {
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
         let Arrival { joining, outbox, reach } = arrival;
+        let most = match self.gate.standing(&joining.ticket, &self.name) {
+            Standing::AsSaid => None,
+            Standing::AtMost(grants) => Some(grants),
+            Standing::NotAgain | Standing::Over => return Err(Refusal::Over),
+        };
         let sid = joining.sid.clone();
-        let subscribes = joining.grants.may_subscribe();
+        let subscribes = most
+            .as_ref()
+            .map_or(joining.grants.may_subscribe(), |most| joining.grants.narrowed_to(most).may_subscribe());
         let identity = joining.identity.clone();
-        let response = self.room.join(joining, now)?;
+        let response = match &most {
+            Some(most) => self.room.join_at_most(joining, most, now)?,
+            None => self.room.join(joining, now)?,
+        };
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
@@ -335,6 +354,8 @@ impl RoomTask {
         }
         peer.negotiate();
         self.peers.insert(sid, peer);
+        // Who came with a token that is good once hears of the next one before anything can part them.
+        self.room.refresh_tokens(now);
         Ok(())
     }
 
@@ -349,6 +370,7 @@ impl RoomTask {
             sid: sid.clone(),
             identity: egress.as_str().into(),
             ticket: Ticket::default(),
+            serial: 0,
             issued_unix_s: now.unix_ms as u64 / 1000,
             is_server: true,
             name: String::new(),
@@ -524,7 +546,16 @@ impl RoomTask {
                     tracing::warn!(?from, %to, packets, bytes, "a receiver of data is too slow and does not get some of it");
                 }
             }
-            Output::RefreshToken { to, bearer } => {
+            Output::RefreshToken { to, mut bearer } => {
+                match self.gate.standing(&bearer.ticket, &self.name) {
+                    Standing::AsSaid => {}
+                    Standing::AtMost(grants) => {
+                        self.room.narrow(&to, &grants, now);
+                        bearer.grants = bearer.grants.narrowed_to(&grants);
+                    }
+                    Standing::NotAgain => return,
+                    Standing::Over => return self.room.leave(&to, DisconnectReason::ParticipantRemoved, now),
+                }
                 let token = self.fresh_token(*bearer, now);
                 if let Some(peer) = self.peers.get_mut(&to) {
                     peer.say(signal_response::Message::RefreshToken(token));
@@ -541,6 +572,8 @@ impl RoomTask {
 
     fn fresh_token(&self, bearer: Bearer, now: Now) -> String {
         let now_unix_s = now.unix_ms as u64 / 1000;
+        // One that is counted was given by invitation.
+        let valid = if bearer.serial > 0 { TOKEN_LASTS } else { FRESH_TOKEN_VALID };
         let mut claims = Claims {
             sub: bearer.identity.into(),
             name: bearer.name,
@@ -549,8 +582,9 @@ impl RoomTask {
             kind: token::kind_name(bearer.kind).to_owned(),
             video: Some(bearer.grants),
             ticket: bearer.ticket,
+            serial: bearer.serial,
             nbf: now_unix_s,
-            exp: now_unix_s + FRESH_TOKEN_VALID.as_secs(),
+            exp: now_unix_s + valid.as_secs(),
             ..Claims::default()
         };
         let token = token::mint(&self.keys, claims.clone());

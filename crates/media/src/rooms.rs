@@ -124,6 +124,16 @@ impl Rooms {
         handle.call(call).await
     }
 
+    /// Asks the gate again about everybody in a room, if it is open: who may do nothing there any more is removed when this returns.
+    pub async fn recheck(&self, name: &RoomName) {
+        let (gate, room) = (self.shared.common.gate.clone(), name.clone());
+        let look = move |state: &mut Room, now| state.recheck(|ticket| gate.standing(ticket, &room), now);
+        // A room that is not open has nobody in it.
+        if let Ok(removed @ 1..) = self.with(name, look).await {
+            tracing::info!(room = %name, removed, "who may not be there any more was removed");
+        }
+    }
+
     /// Joins from an address, creating the room where it is not open.
     pub(crate) async fn join(
         &self,
@@ -141,6 +151,8 @@ impl Rooms {
                     Ok(Err(
                         refusal @ (Refusal::Full
                         | Refusal::Reserved
+                        | Refusal::Used
+                        | Refusal::Over
                         | Refusal::TooManyRooms
                         | Refusal::ManyRoomsOfAddress),
                     )) => {

@@ -11,6 +11,7 @@ use reelroom_protocol::keys::ApiKeys;
 use url::Url;
 
 use crate::error::MediaError;
+use crate::gate::{Gate, Gatehouse};
 use crate::joins::Joins;
 use crate::mux::addresses::{self, MediaListen, Reach};
 use crate::mux::{Mux, MuxConfig};
@@ -52,6 +53,7 @@ struct Shared {
     rooms: Rooms,
     webhooks: Webhooks,
     joins: Joins,
+    gate: Gatehouse,
 }
 
 impl MediaServer {
@@ -68,9 +70,15 @@ impl MediaServer {
         })
         .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
-        let common = Common { mux: Arc::clone(&mux), webhooks: webhooks.clone(), keys: config.keys.clone() };
+        let gate = Gatehouse::default();
+        let common = Common {
+            mux: Arc::clone(&mux),
+            webhooks: webhooks.clone(),
+            keys: config.keys.clone(),
+            gate: gate.clone(),
+        };
         let rooms = Rooms::new(common, config.crowd);
-        let shared = Shared { keys: config.keys, mux, rooms, webhooks, joins: Joins::default() };
+        let shared = Shared { keys: config.keys, mux, rooms, webhooks, joins: Joins::default(), gate };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -92,6 +100,15 @@ impl MediaServer {
     /// The port of media.
     pub fn udp_port(&self) -> u16 {
         self.shared.mux.port()
+    }
+
+    /// Asks `gate` about tickets from now on. There is one at most.
+    pub fn guard(&self, gate: Arc<dyn Gate>) {
+        self.shared.gate.set(gate);
+    }
+
+    pub(crate) fn gate(&self) -> &Gatehouse {
+        &self.shared.gate
     }
 
     /// How many datagrams, connections and data packets were not taken or not passed on, by the reason.

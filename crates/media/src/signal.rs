@@ -27,7 +27,7 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::token::{self, Claims};
 use reelroom_routes::{Needs, Part, Proof};
 use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
-use reelroom_sfu::{Joining, RoomOptions};
+use reelroom_sfu::{Joining, Refusal, RoomOptions, Standing};
 
 use crate::mux::addresses::Reach;
 use crate::room_task::{Arrival, Command, RoomHandle};
@@ -145,6 +145,11 @@ fn admit(
     if grants.room.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "no room name"));
     }
+    if let Standing::NotAgain | Standing::Over =
+        server.gate().standing(&claims.ticket, &grants.room.as_str().into())
+    {
+        return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
+    }
     let config = claims.room_config.clone().unwrap_or_default();
     let admission = Admission {
         options: RoomOptions {
@@ -159,6 +164,7 @@ fn admit(
             sid: ParticipantSid::generate(&mut rand::rng()),
             identity: identity.into(),
             ticket: claims.ticket.clone(),
+            serial: claims.serial,
             issued_unix_s: claims.nbf,
             is_server: false,
             name: claims.name.clone(),

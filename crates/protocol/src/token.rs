@@ -74,6 +74,10 @@ pub struct Claims {
     /// with another ticket than whoever has the identity joins beside them, and not in their place.
     #[serde(skip_serializing_if = "is_default")]
     pub ticket: Ticket,
+    /// How many tokens of this ticket were made before and with this one, where each of them is good for one session at a time; 0 where they
+    /// are not counted. This server's own claim, too.
+    #[serde(skip_serializing_if = "is_default")]
+    pub serial: u32,
     /// Settings for a room that this token creates by joining.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_config: Option<RoomConfiguration>,
@@ -149,6 +153,40 @@ impl VideoGrants {
     /// Refused where nothing is said.
     pub fn may_update_own_metadata(&self) -> bool {
         self.can_update_own_metadata.unwrap_or(false)
+    }
+
+    /// Of these grants what `other` allows as well. It gives nobody more than they have.
+    #[must_use]
+    pub fn narrowed_to(&self, other: &Self) -> Self {
+        let sources = if self.can_publish_sources.is_empty() {
+            other.can_publish_sources.clone()
+        } else {
+            let stays = |source: &&String| {
+                other.can_publish_sources.is_empty()
+                    || other.can_publish_sources.iter().any(|other| other.eq_ignore_ascii_case(source))
+            };
+            self.can_publish_sources.iter().filter(stays).cloned().collect()
+        };
+        // An empty list would mean all of them.
+        let is_limited = !self.can_publish_sources.is_empty() || !other.can_publish_sources.is_empty();
+        let publishes = self.may_publish() && other.may_publish() && !(is_limited && sources.is_empty());
+        Self {
+            room_create: self.room_create && other.room_create,
+            room_list: self.room_list && other.room_list,
+            room_record: self.room_record && other.room_record,
+            room_admin: self.room_admin && other.room_admin,
+            ingress_admin: self.ingress_admin && other.ingress_admin,
+            room_join: self.room_join && other.room_join,
+            can_publish: Some(publishes),
+            can_publish_sources: sources,
+            can_publish_data: Some(self.may_publish_data() && other.may_publish_data()),
+            can_subscribe: Some(self.may_subscribe() && other.may_subscribe()),
+            can_update_own_metadata: Some(self.may_update_own_metadata() && other.may_update_own_metadata()),
+            hidden: self.hidden && other.hidden,
+            recorder: self.recorder && other.recorder,
+            agent: self.agent && other.agent,
+            ..self.clone()
+        }
     }
 
     fn publish_sources(&self) -> Vec<TrackSource> {

@@ -16,7 +16,9 @@ use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, Sto
 use reelroom_limits::files::Files;
 use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
+use reelroom_rooms::Rooms;
 use reelroom_routes::Doors;
+use reelroom_shares::Shares;
 use reelroom_truth::Truth;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,7 @@ use crate::config::{Access, Config, PlaybackStrategy};
 use crate::front::connections::Bounds;
 use crate::front::sites::{HostName, Sites};
 use crate::front::{Front, listener};
-use crate::recorder::{EgressRecorder, OwnMedia};
+use crate::recorder::{AppGate, EgressRecorder, OwnMedia};
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
 use crate::{data_dir, descriptors, owner, routes, urls};
@@ -76,6 +78,13 @@ struct Invites {
     public_hosts: Vec<HostName>,
 }
 
+/// What is known of those who come.
+struct People {
+    accounts: Arc<Accounts>,
+    rooms: Arc<Rooms>,
+    shares: Arc<Shares>,
+}
+
 /// The media server and recorder of this program.
 struct Embedded {
     media: MediaServer,
@@ -105,6 +114,8 @@ impl App {
         let secrets = Secrets::load(&config, role)?;
         let truth = Truth::open(&data_dir::truth(&config.data_dir))?;
         let accounts = Arc::new(Accounts::open(truth.clone(), Cost::DEFAULT)?);
+        let shares = Arc::new(Shares::open(truth.clone(), Arc::clone(&accounts))?);
+        let rooms = Arc::new(Rooms::open(truth.clone(), &secrets.rooms_key)?);
         let library = open_library(&config, &secrets, truth)?;
         let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
         let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
@@ -120,8 +131,12 @@ impl App {
         } else {
             None
         };
+        let people = People { accounts: Arc::clone(&accounts), rooms, shares };
         let web = (role == Role::Everything)
-            .then(|| web_app(&config, &secrets, library.clone(), &accounts, &own, embedded.as_ref()));
+            .then(|| web_app(&config, &secrets, library.clone(), people, &own, embedded.as_ref()));
+        if let (Some(parts), Some(web)) = (&embedded, &web) {
+            parts.media.guard(Arc::new(AppGate(web.tickets())));
+        }
         let is_by_invitation = web.is_some() && config.access == Some(Access::Invite);
         let invites =
             is_by_invitation.then(|| Invites { accounts, public_hosts: config.public_hosts.clone() });
@@ -331,7 +346,7 @@ fn web_app(
     config: &Config,
     secrets: &Secrets,
     library: Library,
-    accounts: &Arc<Accounts>,
+    people: People,
     own: &Url,
     embedded: Option<&Embedded>,
 ) -> WebApp {
@@ -345,7 +360,9 @@ fn web_app(
     };
     WebApp::new(AppConfig {
         access,
-        accounts: Arc::clone(accounts),
+        accounts: people.accounts,
+        rooms: people.rooms,
+        shares: people.shares,
         livekit_url: config.livekit_url.clone().unwrap_or_else(|| own.clone()),
         public_livekit_url: config.livekit_url.clone(),
         keys: secrets.api_keys.clone(),

@@ -278,7 +278,8 @@ fn cors() -> CorsLayer {
 }
 
 fn is_download(request: &Request) -> bool {
-    request.method() == Method::GET && sites::names_a_file(request.uri())
+    request.method() == Method::GET
+        && (sites::names_a_file(request.uri()) || sites::names_a_shared_file(request.uri()))
 }
 
 /// What is said to be too long before any of it was read.

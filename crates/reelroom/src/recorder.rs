@@ -1,8 +1,12 @@
-//! How the embedded recorder and media server are doing, for the app's metrics and health.
+//! How the embedded recorder and media server are doing, for the app's metrics and health; and what the app and the media server ask each other
+//! of those who came by invitation.
 
-use reelroom_app::{Media, Recorder, RecorderFigures};
+use std::pin::Pin;
+
+use reelroom_app::{Media, Recorder, RecorderFigures, Standing, Tickets};
 use reelroom_egress::Egress;
-use reelroom_media::MediaServer;
+use reelroom_media::{Gate, MediaServer};
+use reelroom_protocol::ids::{RoomName, Ticket};
 
 /// The recorder, as the app's operator sees it.
 pub(crate) struct EgressRecorder(pub(crate) Egress);
@@ -24,5 +28,24 @@ impl Media for OwnMedia {
 
     fn dropped(&self) -> Vec<(&'static str, u64)> {
         self.0.dropped()
+    }
+
+    fn recheck(&self, room: &RoomName) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (media, room) = (self.0.clone(), room.clone());
+        Box::pin(async move { media.rooms().recheck(&room).await })
+    }
+}
+
+/// The app, as the media server asks it about its tickets.
+pub(crate) struct AppGate(pub(crate) Tickets);
+
+impl Gate for AppGate {
+    fn standing(&self, ticket: &Ticket, room: &RoomName) -> reelroom_media::Standing {
+        match self.0.standing(ticket, room) {
+            Standing::AsSaid => reelroom_media::Standing::AsSaid,
+            Standing::AtMost(grants) => reelroom_media::Standing::AtMost(grants),
+            Standing::NotAgain => reelroom_media::Standing::NotAgain,
+            Standing::Over => reelroom_media::Standing::Over,
+        }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Secrets {
     pub(crate) api_keys: ApiKeys,
     /// Signs links to recordings.
     pub(crate) link_key: LinkKey,
+    /// What links into rooms are made of, with what the truth knows of each.
+    pub(crate) rooms_key: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,8 +86,9 @@ impl Secrets {
             ),
             _ => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
         };
+        let rooms_key = stored.link_key.clone().into_bytes();
         let link_key = LinkKey::new(stored.link_key.into_bytes());
-        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1), link_key })
+        Ok(Self { api_keys: ApiKeys::new(pair.0, pair.1), link_key, rooms_key })
     }
 }
 

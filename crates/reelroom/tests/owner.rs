@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery";
 const OTHER: &str = "staple of another kind";
-const INVITE: &[(&str, &str)] = &[("ACCESS", "invite"), ("LOG", "trace")];
+const INVITE: &[(&str, &str)] =
+    &[("ACCESS", "invite"), ("LOG", "trace"), ("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")];
 
 /// `reelroom owner` for a data folder.
 fn owner(data: &Path) -> Output {
@@ -102,7 +103,11 @@ async fn a_first_start_prints_a_link_that_makes_an_owner_once_and_none_of_it_is_
     }
 
     // The owner, the session and the key are still there, and nothing is printed any more.
-    let mut program = Program::start(&[], data.path(), &[("ACCESS", "invite")]);
+    let mut program = Program::start(
+        &[],
+        data.path(),
+        &[("ACCESS", "invite"), ("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")],
+    );
     assert_eq!(program.answer(browser.shows(program.get("/recordings"))).await.0, StatusCode::OK);
     assert_eq!(program.get("/metrics").bearer_auth(key).send().await.unwrap().status(), StatusCode::OK);
     let out = browser.shows(program.request(Method::DELETE, "/owner/session"));

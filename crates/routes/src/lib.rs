@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cut;
 mod doors;
 mod guard;
 mod keeper;
@@ -26,6 +27,7 @@ mod refusal;
 mod row;
 mod visitor;
 
+pub use cut::{Cut, Cutter};
 pub use doors::Doors;
 pub use keeper::Keeper;
 pub use needs::{Needs, On, Proof};

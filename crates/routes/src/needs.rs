@@ -47,6 +47,10 @@ pub enum Proof {
     OwnerLink,
     /// What the owner alone knows.
     Password,
+    /// The secret of a link to one recording, and its password where it has one.
+    ShareLink,
+    /// What a browser got by that: a ticket for this one link, as long as somebody watches.
+    ShareTicket,
 }
 
 impl Needs {
@@ -99,6 +103,8 @@ impl fmt::Display for Proof {
             Self::SignedLink => "a signed link",
             Self::OwnerLink => "the owner's one-time link",
             Self::Password => "the owner's password",
+            Self::ShareLink => "a link to one recording",
+            Self::ShareTicket => "a ticket that a link to one recording gave",
         })
     }
 }

@@ -36,6 +36,7 @@ mod publish;
 mod room;
 mod signal;
 mod speakers;
+mod standing;
 mod subscribe;
 mod track;
 
@@ -47,5 +48,6 @@ pub use output::{About, DataKind, DownTrackSpec, Fact, Output};
 pub use participant::{AdminRefusal, Joining, Refusal};
 pub use person::Bearer;
 pub use room::{Now, Room, RoomEnd, RoomOptions};
+pub use standing::Standing;
 pub use subscribe::PublishedPacket;
 pub use track::{Section, is_encrypted};

@@ -27,6 +27,8 @@ pub struct Joining {
     pub identity: ParticipantIdentity,
     /// The bearer of a token of this server's; empty with an app's own token, whose bearer takes the place of whoever has the identity.
     pub ticket: Ticket,
+    /// Of tokens that are good for one session at a time: which of its ticket's it is; 0 for others.
+    pub serial: u32,
     /// When the token was issued (`nbf`): what the server changed later holds.
     pub issued_unix_s: u64,
     /// It is this server itself that joins: nobody takes its place or removes it.
@@ -57,6 +59,12 @@ pub enum Refusal {
     /// The identity is that of what records.
     #[error("this identity belongs to a recorder")]
     Reserved,
+    /// The session that the token was good for goes on.
+    #[error("this token is in use")]
+    Used,
+    /// What the token was given for does not hold any more.
+    #[error("the link or the session that this token was given for is over")]
+    Over,
     /// The server has as many rooms as it may have.
     #[error("the server has exceeded its max rooms")]
     TooManyRooms,
@@ -114,6 +122,10 @@ pub(crate) struct Participant {
     pub(crate) is_server: bool,
     /// When it is given a fresh token.
     pub(crate) refresh_at: Instant,
+    /// Of the token that it came with.
+    pub(crate) serial: u32,
+    /// Of the last one that it was given.
+    pub(crate) given_serial: u32,
     pub(crate) name: String,
     pub(crate) metadata: String,
     pub(crate) attributes: BTreeMap<String, String>,
@@ -151,7 +163,10 @@ impl Participant {
         Self {
             person: Person::of(&joining),
             is_server: joining.is_server,
-            refresh_at: now.at + REFRESH_EVERY,
+            // A token that is good once has been used by now.
+            refresh_at: if joining.serial > 0 { now.at } else { now.at + REFRESH_EVERY },
+            serial: joining.serial,
+            given_serial: joining.serial,
             publishing: Pace::new(publishing, now.at),
             permitting: Pace::new(permitting, now.at),
             sid: joining.sid,

@@ -1,7 +1,7 @@
 //! Who a participant is over several sessions.
 //!
 //! ```text
-//!   join ─► the same person's older session?   ─► takes its place
+//!   join ─► the same person's older session?   ─► takes its place; not with a token that session came with, or an older one, where counted
 //!       ─► the identity is a recorder's?       ─► refused
 //!       ─► the identity is somebody else's?    ─► with a ticket: an identity beside it; without: takes its place, as with LiveKit
 //!       ─► the token is older than a change?   ─► the change holds
@@ -9,7 +9,8 @@
 //!
 //! # Invariants
 //!
-//! - A token with a ticket throws nobody out but its own bearer's older session.
+//! - A token with a ticket throws nobody out but its own bearer's older session. One that is counted does not even do that once it was used:
+//!   what goes on is continued by the fresh tokens that its bearer alone is given.
 //! - What the server changed of a participant holds, as long as the room is open, against every token that was issued before.
 
 use std::collections::BTreeMap;
@@ -68,6 +69,8 @@ pub struct Bearer {
     pub kind: participant_info::Kind,
     /// The first token's.
     pub ticket: Ticket,
+    /// One more than that of the token before; 0 where tokens are not counted.
+    pub serial: u32,
 }
 
 /// How the server left a participant.
@@ -112,13 +115,16 @@ impl Room {
     /// Who it is that joins, and whose place they take.
     ///
     /// # Errors
-    /// [`Refusal::Reserved`].
+    /// [`Refusal::Reserved`], [`Refusal::Used`].
     pub(crate) fn recognise(&mut self, joining: &mut Joining) -> Result<Option<ParticipantSid>, Refusal> {
         let person = Person::of(joining);
         self.changes.apply(&person, joining);
         if let Some(older) = self.participants.values().find(|other| other.person == person) {
             if older.is_server || (older.is_recorder() && !joining.is_recorder()) {
                 return Err(Refusal::Reserved);
+            }
+            if joining.serial > 0 && joining.serial <= older.serial {
+                return Err(Refusal::Used);
             }
             joining.identity = older.identity.clone();
             return Ok(Some(older.sid.clone()));
@@ -178,8 +184,8 @@ impl Room {
         self.refresh_token(sid, now);
     }
 
-    /// Gives fresh tokens to those who have had theirs for long.
-    pub(crate) fn refresh_tokens(&mut self, now: Now) {
+    /// Gives fresh tokens to those who have had theirs for long, or have used it up.
+    pub fn refresh_tokens(&mut self, now: Now) {
         let due: Vec<_> =
             self.participants.values().filter(|p| p.refresh_at <= now.at).map(|p| p.sid.clone()).collect();
         for sid in due {
@@ -193,6 +199,9 @@ impl Room {
         if participant.is_server {
             return;
         }
+        if participant.serial > 0 {
+            participant.given_serial = participant.given_serial.saturating_add(1);
+        }
         let bearer = Bearer {
             identity: participant.identity.clone(),
             name: participant.name.clone(),
@@ -204,6 +213,7 @@ impl Room {
                 Person::Ticket(ticket) => ticket.clone(),
                 Person::Identity(_) => Ticket::default(),
             },
+            serial: participant.given_serial,
         };
         self.outputs.push_back(Output::RefreshToken { to: sid.clone(), bearer: Box::new(bearer) });
     }

@@ -11,6 +11,7 @@ use reelroom_protocol::proto::{
     self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, SpeakerInfo,
     SpeakersChanged, TrackInfo, UpdateParticipantRequest, leave_request, participant_info, signal_response,
 };
+use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
 use crate::layers::{KeyframeFor, Layer};
@@ -133,6 +134,11 @@ impl Room {
         self.speakers.next_window().map_or(self.next_tick, |window| window.min(self.next_tick))
     }
 
+    /// Its name.
+    pub fn name(&self) -> RoomName {
+        self.base.name.as_str().into()
+    }
+
     /// Why the room is over, once it is.
     pub fn end(&self) -> Option<RoomEnd> {
         self.end
@@ -142,11 +148,37 @@ impl Room {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn join(&mut self, mut joining: Joining, now: Now) -> Result<JoinResponse, Refusal> {
+    pub fn join(&mut self, joining: Joining, now: Now) -> Result<JoinResponse, Refusal> {
+        self.admit(joining, None, now)
+    }
+
+    /// The same, for somebody who may do no more than this, whatever their token says and however the server left them when they were here
+    /// before.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn join_at_most(
+        &mut self,
+        joining: Joining,
+        most: &VideoGrants,
+        now: Now,
+    ) -> Result<JoinResponse, Refusal> {
+        self.admit(joining, Some(most), now)
+    }
+
+    fn admit(
+        &mut self,
+        mut joining: Joining,
+        most: Option<&VideoGrants>,
+        now: Now,
+    ) -> Result<JoinResponse, Refusal> {
         if self.end.is_some() {
             return Err(Refusal::Closed);
         }
         let older = self.recognise(&mut joining)?;
+        if let Some(most) = most {
+            joining.grants = joining.grants.narrowed_to(most);
+        }
         let participant = Participant::new(joining, now);
         let others = self.participants.values().filter(|other| Some(&other.sid) != older.as_ref());
         let counted = others.filter(|other| !other.is_dependent()).count();

@@ -6,7 +6,9 @@
 //!     │                             ├─ alone      recordings beside which nothing stands in the store
 //!     │                             ├─ owner      the owner's password, and the link that sets it
 //!     │                             ├─ sessions   where the owner is signed in
-//!     │                             └─ api_keys   what programs show instead of a password
+//!     │                             ├─ api_keys   what programs show instead of a password
+//!     │                             └─ shares     links to one recording, and who watched by them
+//!     │                             └─ rooms      rooms that the owner made, and the links into them
 //!     └─ backup ─► a file
 //! ```
 //!
@@ -29,7 +31,9 @@ mod files;
 mod older;
 mod open;
 mod owner;
+mod rooms;
 mod sessions;
+mod shares;
 mod steps;
 mod uploads;
 
@@ -45,7 +49,9 @@ pub use deletions::Discarded;
 pub use error::TruthError;
 pub use older::Older;
 pub use owner::{NewPassword, Owner, OwnerLink, SetBy};
+pub use rooms::{Ended, Room, RoomLink};
 pub use sessions::{Begin, Happened, Session};
+pub use shares::{Share, ShareNews, ShareView};
 pub use uploads::{Multipart, Waiting};
 
 /// A handle to the open database.

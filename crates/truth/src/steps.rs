@@ -45,6 +45,30 @@ pub(crate) const STEPS: &[&str] = &[
         expires_ms INTEGER, used_ms INTEGER, revoked_ms INTEGER
     ) STRICT, WITHOUT ROWID;
     ",
+    // 4: links to one recording, and who watched by them. Of secrets there are hashes alone.
+    "
+    CREATE TABLE shares (
+        id TEXT PRIMARY KEY, recording TEXT NOT NULL, recording_id TEXT NOT NULL, name TEXT NOT NULL, secret_sha256 BLOB NOT NULL,
+        password TEXT, may_download INTEGER NOT NULL, made_ms INTEGER NOT NULL, expires_ms INTEGER, revoked_ms INTEGER,
+        views INTEGER NOT NULL, viewed_ms INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE share_views (
+        id TEXT PRIMARY KEY, share TEXT NOT NULL, begun_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL, address TEXT,
+        sent_bytes INTEGER NOT NULL, reached_bytes INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX share_views_by_share ON share_views (share, begun_ms);
+     ",
+    // 5: rooms and the links into them. Of a link there is a hash, and what its secret is derived from with a key that stands elsewhere.
+    "
+    CREATE TABLE rooms (
+        name TEXT PRIMARY KEY, guests TEXT NOT NULL, hosts TEXT NOT NULL, people INTEGER, made_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE room_links (
+        id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES rooms (name), role TEXT NOT NULL, nonce BLOB NOT NULL,
+        secret_sha256 BLOB NOT NULL, made_ms INTEGER NOT NULL, expires_ms INTEGER, UNIQUE (room, role)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE closed_rooms (name TEXT PRIMARY KEY, closed_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.

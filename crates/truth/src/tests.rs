@@ -228,7 +228,7 @@ fn a_newer_database_is_refused_and_left_as_it_is() {
     let house = House::new();
     drop(house.open().unwrap());
     let newer = Connection::open(house.file()).unwrap();
-    newer.execute_batch("CREATE TABLE rooms (id TEXT); INSERT INTO rooms VALUES ('a');").unwrap();
+    newer.execute_batch("CREATE TABLE of_later (id TEXT); INSERT INTO of_later VALUES ('a');").unwrap();
     newer.pragma_update(None, "user_version", STEPS.len() as i64 + 1).unwrap();
     // With its log, as a killed program leaves it.
     newer.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();

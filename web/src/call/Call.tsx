@@ -7,6 +7,7 @@ import {
 } from '@livekit/components-react';
 import { ConnectionState, type DisconnectReason, Room, RoomEvent } from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
+import { isByLink, may } from '../api';
 import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
 import { RecordingList } from '../recordings/RecordingList';
@@ -67,8 +68,16 @@ export default function Call({ ticket, onEnd }: Props) {
       room.on(RoomEvent.ConnectionStateChanged, state);
       const person = room.localParticipant;
       const devices = [
-        [ticket.devices.microphone, texts.call.microphone, () => person.setMicrophoneEnabled(true)],
-        [ticket.devices.camera, texts.call.camera, () => person.setCameraEnabled(true)],
+        [
+          ticket.devices.microphone && may('publish-microphone'),
+          texts.call.microphone,
+          () => person.setMicrophoneEnabled(true),
+        ],
+        [
+          ticket.devices.camera && may('publish-camera'),
+          texts.call.camera,
+          () => person.setCameraEnabled(true),
+        ],
       ] as const;
       await Promise.all(
         devices.map(async ([wanted, name, enable]) => {
@@ -110,7 +119,9 @@ function CallScreen({ roomName, notify }: ScreenProps) {
   const list = useRoomRecordings(roomName, recording.active);
   const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
   const heard = unheardSince === null;
-  const [panelOpen, setPanelOpen] = useState(() => window.matchMedia('(min-width: 900px)').matches);
+  const [panelOpen, setPanelOpen] = useState(
+    () => may('list') && window.matchMedia('(min-width: 900px)').matches,
+  );
   const { refresh } = list;
 
   useEffect(() => {
@@ -175,9 +186,11 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         <aside id="recordings-panel" className="panel" hidden={!panelOpen} aria-label={texts.list.ofRoom}>
           <header className="panel__header">
             <h2>{texts.list.title}</h2>
-            <a href="/recordings.html" target="_blank" rel="noreferrer">
-              {texts.join.allRecordings}
-            </a>
+            {!isByLink() && (
+              <a href="/recordings.html" target="_blank" rel="noreferrer">
+                {texts.join.allRecordings}
+              </a>
+            )}
             <button
               type="button"
               className="button button--icon panel__close"

@@ -1,4 +1,5 @@
 import { useLocalParticipant, useRoomContext } from '@livekit/components-react';
+import { may } from '../api';
 import { texts } from '../texts';
 import { Icon, type IconName } from '../ui/Icon';
 import { RecordButton } from './RecordButton';
@@ -17,7 +18,7 @@ export function Controls({ recording, heard, panelOpen, onPanel, onProblem }: Pr
   const room = useRoomContext();
   const { localParticipant, isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } =
     useLocalParticipant();
-  const canShare = typeof navigator.mediaDevices?.getDisplayMedia === 'function';
+  const canShare = may('publish-screen') && typeof navigator.mediaDevices?.getDisplayMedia === 'function';
 
   const attempt = async (what: string, action: () => Promise<unknown>) => {
     try {
@@ -32,22 +33,28 @@ export function Controls({ recording, heard, panelOpen, onPanel, onProblem }: Pr
   return (
     <nav className="controls" aria-label={texts.call.controls}>
       <div className="controls__group">
-        <Toggle
-          on={isMicrophoneEnabled}
-          icon={isMicrophoneEnabled ? 'mic' : 'micOff'}
-          label={isMicrophoneEnabled ? texts.call.mute : texts.call.unmute}
-          onClick={() =>
-            attempt(texts.call.microphone, () => localParticipant.setMicrophoneEnabled(!isMicrophoneEnabled))
-          }
-        />
-        <Toggle
-          on={isCameraEnabled}
-          icon={isCameraEnabled ? 'camera' : 'cameraOff'}
-          label={isCameraEnabled ? texts.call.stopCamera : texts.call.startCamera}
-          onClick={() =>
-            attempt(texts.call.camera, () => localParticipant.setCameraEnabled(!isCameraEnabled))
-          }
-        />
+        {may('publish-microphone') && (
+          <Toggle
+            on={isMicrophoneEnabled}
+            icon={isMicrophoneEnabled ? 'mic' : 'micOff'}
+            label={isMicrophoneEnabled ? texts.call.mute : texts.call.unmute}
+            onClick={() =>
+              attempt(texts.call.microphone, () =>
+                localParticipant.setMicrophoneEnabled(!isMicrophoneEnabled),
+              )
+            }
+          />
+        )}
+        {may('publish-camera') && (
+          <Toggle
+            on={isCameraEnabled}
+            icon={isCameraEnabled ? 'camera' : 'cameraOff'}
+            label={isCameraEnabled ? texts.call.stopCamera : texts.call.startCamera}
+            onClick={() =>
+              attempt(texts.call.camera, () => localParticipant.setCameraEnabled(!isCameraEnabled))
+            }
+          />
+        )}
         {canShare && (
           <button
             type="button"
@@ -63,19 +70,21 @@ export function Controls({ recording, heard, panelOpen, onPanel, onProblem }: Pr
           </button>
         )}
       </div>
-      <RecordButton recording={recording} heard={heard} />
+      {may('record') && <RecordButton recording={recording} heard={heard} />}
       <div className="controls__group">
-        <button
-          type="button"
-          className={`button button--round ${panelOpen ? 'button--active' : ''}`}
-          aria-expanded={panelOpen}
-          aria-controls="recordings-panel"
-          aria-label={panelOpen ? texts.list.hide : texts.list.show}
-          title={panelOpen ? texts.list.hide : texts.list.show}
-          onClick={onPanel}
-        >
-          <Icon name="film" />
-        </button>
+        {may('list') && (
+          <button
+            type="button"
+            className={`button button--round ${panelOpen ? 'button--active' : ''}`}
+            aria-expanded={panelOpen}
+            aria-controls="recordings-panel"
+            aria-label={panelOpen ? texts.list.hide : texts.list.show}
+            title={panelOpen ? texts.list.hide : texts.list.show}
+            onClick={onPanel}
+          >
+            <Icon name="film" />
+          </button>
+        )}
         <button
           type="button"
           className="button button--round button--danger"

@@ -18,10 +18,12 @@ export interface Ticket {
 
 interface Props {
   initial: { roomName: string; participantName: string; devices: DeviceChoice };
+  /** Whoever was invited comes into that room alone. */
+  isInvited?: boolean;
   onJoin: (ticket: Ticket) => void;
 }
 
-export function JoinPage({ initial, onJoin }: Props) {
+export function JoinPage({ initial, isInvited = false, onJoin }: Props) {
   const [participantName, setParticipantName] = useState(initial.participantName);
   const [roomName, setRoomName] = useState(initial.roomName);
   const [devices, setDevices] = useState(initial.devices);
@@ -34,7 +36,7 @@ export function JoinPage({ initial, onJoin }: Props) {
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const person = participantName.trim();
-    const room = roomName.trim();
+    const room = isInvited ? initial.roomName : roomName.trim();
     if (person === '') return setError(texts.join.nameMissing);
     if (room === '') return setError(texts.join.roomMissing);
     setError(null);
@@ -52,17 +54,19 @@ export function JoinPage({ initial, onJoin }: Props) {
     <div className="page">
       <header className="page__header">
         <Logo />
-        <div className="page__actions">
-          <SignOut />
-          <a className="button button--quiet" href="/recordings.html">
-            <Icon name="film" size={20} /> {texts.join.allRecordings}
-          </a>
-        </div>
+        {!isInvited && (
+          <div className="page__actions">
+            <SignOut />
+            <a className="button button--quiet" href="/recordings.html">
+              <Icon name="film" size={20} /> {texts.join.allRecordings}
+            </a>
+          </div>
+        )}
       </header>
       <main className="join">
         <div className="join__intro">
-          <h1>{texts.join.title}</h1>
-          <p>{texts.join.subtitle}</p>
+          <h1>{isInvited ? <bdi>{initial.roomName}</bdi> : texts.join.title}</h1>
+          <p>{isInvited ? texts.invited.subtitle : texts.join.subtitle}</p>
         </div>
         <Preview choice={devices} onChoice={setDevices} />
         <form className="join__form card" onSubmit={submit} noValidate aria-describedby={errorId}>
@@ -78,18 +82,20 @@ export function JoinPage({ initial, onJoin }: Props) {
               onChange={(event) => setParticipantName(event.target.value)}
             />
           </div>
-          <div className="field">
-            <label htmlFor={roomId}>{texts.join.room}</label>
-            <input
-              id={roomId}
-              name="roomName"
-              value={roomName}
-              maxLength={128}
-              autoComplete="off"
-              required
-              onChange={(event) => setRoomName(event.target.value)}
-            />
-          </div>
+          {!isInvited && (
+            <div className="field">
+              <label htmlFor={roomId}>{texts.join.room}</label>
+              <input
+                id={roomId}
+                name="roomName"
+                value={roomName}
+                maxLength={128}
+                autoComplete="off"
+                required
+                onChange={(event) => setRoomName(event.target.value)}
+              />
+            </div>
+          )}
           <p id={errorId} className="form-error" role="alert">
             {error}
           </p>

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'react';
-import { downloadUrl, fileUrl, playbackUrl, type Recording } from '../api';
+import { fileUrl, playbackUrl, type Recording } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
+import { DownloadLink } from './DownloadLink';
 
 interface Props {
   recording: Recording;
@@ -81,9 +82,9 @@ export function Player({ recording, onClose }: Props) {
           {size !== null && <span>{format.size(size)}</span>}
         </p>
         {recording.playable === null && (
-          <a className="button" href={downloadUrl(name)} download={name}>
+          <DownloadLink name={name} className="button">
             <Icon name="download" size={18} /> {texts.list.download}
-          </a>
+          </DownloadLink>
         )}
       </footer>
     </Dialog>

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'react';
 import {
   deleteRecording,
-  downloadUrl,
   isUnfinished,
+  may,
   messageOf,
   type Recording,
   retryUpload,
@@ -12,8 +12,10 @@ import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
+import { DownloadLink } from './DownloadLink';
 import { Player } from './Player';
 import { ReportDialog } from './ReportDialog';
+import { ShareDialog } from './ShareDialog';
 
 interface Props {
   /** null: not loaded yet. */
@@ -35,6 +37,7 @@ export function RecordingList(props: Props) {
   const current = error === null && props.heard !== false;
   const [playing, setPlaying] = useState<Recording | null>(null);
   const [asking, setAsking] = useState<Recording | null>(null);
+  const [sharing, setSharing] = useState<Recording | null>(null);
   const [removing, setRemoving] = useState<Recording | null>(null);
 
   return (
@@ -67,6 +70,7 @@ export function RecordingList(props: Props) {
               current={current}
               onPlay={() => setPlaying(recording)}
               onReport={() => setAsking(recording)}
+              onShare={() => setSharing(recording)}
               onRemove={() => setRemoving(recording)}
               onProblem={props.onProblem}
             />
@@ -75,6 +79,7 @@ export function RecordingList(props: Props) {
       )}
       {playing && <Player recording={playing} onClose={() => setPlaying(null)} />}
       {asking && <ReportDialog recording={asking} onClose={() => setAsking(null)} />}
+      {sharing && <ShareDialog recording={sharing} onClose={() => setSharing(null)} />}
       {removing && (
         <RemoveDialog
           recording={removing}
@@ -94,11 +99,13 @@ interface ItemProps {
   current: boolean;
   onPlay: () => void;
   onReport: () => void;
+  onShare: () => void;
   onRemove: () => void;
   onProblem: (text: string) => void;
 }
 
-function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onProblem }: ItemProps) {
+function Item({ recording, clockOffset, current, ...props }: ItemProps) {
+  const { onPlay, onReport, onShare, onRemove, onProblem } = props;
   const { name, status, startedAt, size } = recording;
   const ready = status === 'complete';
   const title = recording.roomName || name;
@@ -159,26 +166,39 @@ function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onP
         <div className="recording__actions">
           {ready && (
             <>
-              <button
-                type="button"
-                className="button button--primary"
-                aria-label={texts.list.playNamed(name)}
-                onClick={onPlay}
-              >
-                <Icon name="play" size={18} /> {texts.list.play}
-              </button>
-              <a
+              {may('play') && (
+                <button
+                  type="button"
+                  className="button button--primary"
+                  aria-label={texts.list.playNamed(name)}
+                  onClick={onPlay}
+                >
+                  <Icon name="play" size={18} /> {texts.list.play}
+                </button>
+              )}
+              <DownloadLink
+                name={name}
                 className="button button--icon"
-                href={downloadUrl(name)}
-                download={name}
-                aria-label={texts.list.downloadNamed(name)}
+                label={texts.list.downloadNamed(name)}
                 title={texts.list.download}
+                onProblem={onProblem}
               >
                 <Icon name="download" size={20} />
-              </a>
+              </DownloadLink>
+              {may('share') && (
+                <button
+                  type="button"
+                  className="button button--icon"
+                  aria-label={texts.share.named(name)}
+                  title={texts.share.button}
+                  onClick={onShare}
+                >
+                  <Icon name="share" size={20} />
+                </button>
+              )}
             </>
           )}
-          {!recording.upload && (
+          {!recording.upload && may('report') && (
             <button
               type="button"
               className="button button--icon"
@@ -189,15 +209,17 @@ function Item({ recording, clockOffset, current, onPlay, onReport, onRemove, onP
               <Icon name="info" size={20} />
             </button>
           )}
-          <button
-            type="button"
-            className="button button--icon button--remove"
-            aria-label={texts.list.removeNamed(name)}
-            title={texts.list.remove}
-            onClick={onRemove}
-          >
-            <Icon name="trash" size={20} />
-          </button>
+          {may('delete') && (
+            <button
+              type="button"
+              className="button button--icon button--remove"
+              aria-label={texts.list.removeNamed(name)}
+              title={texts.list.remove}
+              onClick={onRemove}
+            >
+              <Icon name="trash" size={20} />
+            </button>
+          )}
         </div>
       )}
     </li>

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { isChanging, listRecordings, messageOf, onSession, type Recording } from '../api';
+import { isChanging, listRecordings, may, messageOf, onSession, type Recording } from '../api';
 
 const BUSY_MS = 1000;
 const IDLE_MS = 15_000;
@@ -32,6 +32,7 @@ export function useRoomRecordings(roomName: string, active: boolean): RoomRecord
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `active` and `round` ask for a fresh look.
   useEffect(() => {
+    if (!may('list')) return;
     const abort = new AbortController();
     let timer = 0;
     const look = async () => {

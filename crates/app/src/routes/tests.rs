@@ -15,8 +15,9 @@ use tower::ServiceExt as _;
 use crate::app::WebApp;
 use crate::config::Access;
 use crate::extract::{Path, Query};
+use crate::play::{self, Asked, By};
+use crate::recordings;
 use crate::tests::house::{SIZE, body, house, house_of_portions};
-use crate::{play, recordings};
 
 fn host() -> Caller {
     Caller::Host { room: "own".into(), granted: Rights::NONE }
@@ -60,11 +61,11 @@ async fn nobody_gets_past_a_row_that_needs_a_right() {
                 let said = body(answer).await;
                 assert!(what.starts_with("HEAD") || said["errorMessage"].is_string(), "{what}: {said}");
             }
-            // The body has neither.
-            Needs::Proof(Proof::OwnerLink | Proof::Password) => {
+            // The body has none of them.
+            Needs::Proof(Proof::OwnerLink | Proof::Password | Proof::ShareLink) => {
                 assert_eq!(status, StatusCode::BAD_REQUEST, "{what}");
             }
-            // The signature of a webhook is missing.
+            // The signature of a webhook is missing, or the ticket of a link.
             Needs::Proof(_) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}"),
             Needs::Details(_) => {
                 assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{what}");
@@ -88,7 +89,7 @@ async fn everybody_is_let_in_where_access_is_open_but_to_what_only_its_owner_man
         let status = answer.status();
         let is_refused = [401, 403, 500].contains(&status.as_u16());
         let is_managed = needs.right() == Some(Right::Manage);
-        let has_proof = matches!(needs, Needs::Proof(Proof::WebhookSignature));
+        let has_proof = matches!(needs, Needs::Proof(Proof::WebhookSignature | Proof::ShareTicket));
         assert_eq!(is_refused, has_proof || is_managed, "{what}: {status}");
         if matches!(needs, Needs::Details(_)) {
             assert!(body(answer).await.to_string().contains("127.0.0.1:9"), "{what} says what is away");
@@ -118,10 +119,9 @@ async fn ask_for(
     let visitor = Visitor::new(caller, Right::Play);
     let headers: HeaderMap =
         headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-    let params = Query(serde_json::from_value(params).unwrap());
-    play::file(State(app.clone()), visitor, method, Path(name.to_owned()), params, headers)
-        .await
-        .into_response()
+    let params = serde_json::from_value(params).unwrap();
+    let asked = Asked { method, name: name.to_owned(), params, headers };
+    play::send(app, &visitor, asked, By::Itself).await.into_response()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! An app in a folder of its own, its owner, and whoever asks it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use reelroom_library::{Library, LibraryConfig, Limits, LinkKey, Publication, Sto
 use reelroom_limits::accounts::SESSION_LASTS;
 use reelroom_limits::asker::Asker;
 use reelroom_protocol::keys::ApiKeys;
+use reelroom_rooms::Rooms;
+use reelroom_shares::Shares;
 use reelroom_truth::Truth;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -52,26 +55,15 @@ pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> Hou
     })
     .unwrap();
     for room in ["own", "other"] {
-        let (file, key) = (path("made.mp4"), format!("recordings/{room}.mp4"));
-        std::fs::write(&file, vec![7; SIZE]).unwrap();
-        let publication = Publication {
-            file: &file,
-            key: &key,
-            egress_id: &format!("EG_{room}"),
-            room_name: room,
-            ended_early: None,
-            room_id: "RM_1",
-            started_at_ns: 1_767_262_210_123_000_000,
-            duration_ns: 5_500_000_000,
-            recovered: false,
-            lost_ns: 0,
-            report: &json!({}),
-        };
-        library.publish(&publication).await.unwrap();
+        publish(&library, folder.path(), room, SIZE).await;
     }
+    let accounts = Arc::new(Accounts::open(truth.clone(), Cost::new(8, 1, 1).unwrap()).unwrap());
+    let rooms = Arc::new(Rooms::open(truth.clone(), &[8; 32]).unwrap());
     let app = WebApp::new(AppConfig {
         access,
-        accounts: Arc::new(Accounts::open(truth, Cost::new(8, 1, 1).unwrap()).unwrap()),
+        rooms,
+        shares: Arc::new(Shares::open(truth, Arc::clone(&accounts)).unwrap()),
+        accounts,
         livekit_url: "http://127.0.0.1:9".parse().unwrap(),
         public_livekit_url: None,
         keys: ApiKeys::new("key", "secret"),
@@ -95,6 +87,27 @@ pub(crate) async fn owned(access: Access) -> House {
     house
 }
 
+/// Has a recording of a room, of so many bytes, in the library.
+async fn publish(library: &Library, folder: &Path, room: &str, size: usize) {
+    // The store takes the file itself where it can: each has one of its own.
+    let (file, key) = (folder.join(format!("{room}-made.mp4")), format!("recordings/{room}.mp4"));
+    std::fs::write(&file, vec![7; size]).unwrap();
+    let publication = Publication {
+        file: &file,
+        key: &key,
+        egress_id: &format!("EG_{room}"),
+        room_name: room,
+        ended_early: None,
+        room_id: "RM_1",
+        started_at_ns: 1_767_262_210_123_000_000,
+        duration_ns: 5_500_000_000,
+        recovered: false,
+        lost_ns: 0,
+        report: &json!({}),
+    };
+    library.publish(&publication).await.unwrap();
+}
+
 /// What somebody shows with a request.
 #[derive(Clone, Default)]
 pub(crate) struct Shows {
@@ -102,6 +115,8 @@ pub(crate) struct Shows {
     pub(crate) mark: Option<String>,
     pub(crate) csrf: Option<String>,
     pub(crate) key: Option<String>,
+    /// The secret of a link into a room.
+    pub(crate) link: Option<String>,
     /// From where they come.
     pub(crate) address: Option<&'static str>,
     /// What a proxy says of the scheme.
@@ -120,6 +135,11 @@ impl Shows {
 }
 
 impl House {
+    /// Makes one more recording, of a room of its own.
+    pub(crate) async fn record(&self, room: &str, size: usize) {
+        publish(self.app.library(), self.folder.path(), room, size).await;
+    }
+
     pub(crate) fn link(&self) -> String {
         let link = self.app.accounts().make_link(clock::now(), &mut rand::rng()).unwrap();
         link.secret.reveal().to_owned()
@@ -168,6 +188,9 @@ impl House {
         }
         if let Some(key) = &shows.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(link) = &shows.link {
+            request = request.header("x-reelroom-link", link);
         }
         if let Some(scheme) = shows.scheme {
             request = request.header("x-forwarded-proto", scheme);

@@ -84,3 +84,35 @@ fn absent_grants_have_livekits_defaults() {
         camera.may_publish_source(TrackSource::Camera) && !camera.may_publish_source(TrackSource::Microphone)
     );
 }
+
+#[test]
+fn grants_that_are_narrowed_give_nobody_more_and_an_empty_list_never_means_all() {
+    let of = |sources: &[&str]| VideoGrants {
+        room_join: true,
+        room: "own".into(),
+        can_publish: Some(true),
+        can_publish_sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+        can_publish_data: Some(true),
+        can_update_own_metadata: Some(true),
+        ..VideoGrants::default()
+    };
+    let camera = of(&["camera", "microphone"]).narrowed_to(&of(&["CAMERA", "screen_share"]));
+    assert_eq!((camera.can_publish, camera.can_publish_sources), (Some(true), vec!["camera".to_owned()]));
+    let none = of(&["microphone"]).narrowed_to(&of(&["camera"]));
+    assert!(
+        !none.may_publish_source(TrackSource::Microphone) && !none.may_publish_source(TrackSource::Camera)
+    );
+    let all = of(&[]).narrowed_to(&of(&[]));
+    assert!(all.may_publish_source(TrackSource::ScreenShare) && all.room == "own" && all.room_join);
+    let quiet = VideoGrants { can_publish: Some(false), can_publish_data: Some(false), ..of(&[]) };
+    for (one, other) in [(of(&["camera"]), quiet.clone()), (quiet.clone(), of(&[]))] {
+        let both = one.narrowed_to(&other);
+        assert!(!both.may_publish_source(TrackSource::Camera) && !both.may_publish_data());
+    }
+    let admin = VideoGrants { room_admin: true, room_record: true, hidden: true, ..of(&[]) };
+    let guest = admin.narrowed_to(&of(&[]));
+    assert!(!guest.room_admin && !guest.room_record && !guest.hidden);
+    assert!(!of(&[]).narrowed_to(&VideoGrants::default()).room_join);
+    let own = VideoGrants { can_update_own_metadata: None, ..of(&[]) };
+    assert!(!of(&[]).narrowed_to(&own).may_update_own_metadata(), "what is not said is refused");
+}

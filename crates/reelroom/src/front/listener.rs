@@ -6,6 +6,8 @@
 //! begins that time anew; a connection over which nothing is to be sent has none. How slowly an answer may be taken by one that
 //! moves, and what it holds until then, is a matter of its [`Seat`].
 //!
+//! An answer may come with a [`Cut`]: once it is cut, its connection ends at once, and what the kernel has of it is thrown away.
+//!
 //! # Invariants
 //!
 //! - A connection that says nothing costs a socket and a small task: the buffers of HTTP come with its first byte.
@@ -30,6 +32,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use reelroom_limits::files::spare_sockets;
 use reelroom_limits::http::{ANSWER_WITHIN, HEAD_BYTES, HEADERS, RETRY_AFTER_S, STALLED_READER};
+use reelroom_routes::Cut;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -169,10 +172,13 @@ async fn take(
         () = close.notified() => return,
         () = stop.cancelled() => return,
     }
-    let io = TokioIo::new(Heard { stream, seat: Arc::clone(&seat) });
+    let cutting = Arc::new(Cutting::default());
+    let io = TokioIo::new(Heard { stream, seat: Arc::clone(&seat), cutting: Arc::clone(&cutting) });
+    let answers = Arc::clone(&cutting);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (front, seat) = (front.clone(), Arc::clone(&seat));
+        let (front, seat, cutting) = (front.clone(), Arc::clone(&seat), Arc::clone(&answers));
         async move {
+            cutting.follow(None);
             let request = if request.body().is_end_stream() {
                 seat.set(Phase::Busy);
                 request.map(Body::new)
@@ -182,6 +188,7 @@ async fn take(
                 request.map(|body| Body::new(Held::new(Body::new(body), reading)))
             };
             let Answer { response, sending } = front.answer(request, peer, local.ip(), &seat).await;
+            cutting.follow(response.extensions().get::<Cut>().cloned());
             let answering = Answering::new(seat, sending, &response.body().size_hint());
             Ok::<_, Infallible>(response.map(|body| Held::new(body, answering)))
         }
@@ -204,6 +211,7 @@ async fn take(
                 return;
             }
             () = close.notified() => return,
+            () = cutting.cut() => return,
             () = stop.cancelled(), if !is_stopping => {
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -239,10 +247,62 @@ async fn refuse(mut stream: TcpStream, full: Full, port: &Port) {
     let _ = tokio::time::timeout(TELL_WITHIN, told).await;
 }
 
+/// Whether the last answer of a connection is cut. One is followed until the next request: its last bytes may wait for a slow reader.
+#[derive(Default)]
+struct Cutting {
+    answer: Mutex<Option<Cut>>,
+    another: Notify,
+}
+
+impl Cutting {
+    fn follow(&self, answer: Option<Cut>) {
+        *self.answer() = answer;
+        self.another.notify_one();
+    }
+
+    fn is_cut(&self) -> bool {
+        self.answer().as_ref().is_some_and(Cut::is_cut)
+    }
+
+    /// Waits until the answer is cut that is followed then.
+    async fn cut(&self) {
+        loop {
+            let answer = self.answer().clone();
+            let cut = async {
+                match &answer {
+                    Some(answer) => answer.cut().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Whoever asks on has had the answer.
+                biased;
+                () = self.another.notified() => {}
+                () = cut => return,
+            }
+        }
+    }
+
+    fn answer(&self) -> MutexGuard<'_, Option<Cut>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A socket, closed before its seat is given up, that tells that seat when something is heard, and when all that was written is taken.
 struct Heard {
     stream: TcpStream,
     seat: Arc<Seat>,
+    cutting: Arc<Cutting>,
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        if self.cutting.is_cut()
+            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        {
+            tracing::debug!(%error, "what waits to be sent goes out all the same");
+        }
+    }
 }
 
 impl AsyncRead for Heard {

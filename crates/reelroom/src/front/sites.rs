@@ -371,5 +371,11 @@ pub(crate) fn names_a_file(uri: &Uri) -> bool {
     uri.path().strip_prefix("/recordings/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
+/// The same, by a link to that recording.
+pub(crate) fn names_a_shared_file(uri: &Uri) -> bool {
+    let share = uri.path().strip_prefix("/watch/").and_then(|rest| rest.strip_suffix("/file"));
+    share.is_some_and(|share| !share.is_empty() && !share.contains('/'))
+}
+
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,7 @@ impl Story {
             sid: ParticipantSid::default(),
             identity: name.into(),
             ticket: Default::default(),
+            serial: 0,
             issued_unix_s: 0,
             is_server: false,
             name: name.to_owned(),

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::WebSocketUpgrade;
@@ -383,4 +384,71 @@ async fn whoever_takes_the_page_too_slowly_is_let_go_and_whoever_watches_a_recor
         reader.await.unwrap();
     }
     drop(read_to_its_end(film).await);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_ends_at_once_and_what_its_reader_has_not_taken_never_arrives() {
+    let (cut, cutter) = Cut::new();
+    let (other, _other_cutter) = Cut::new();
+    let film = |cut: Cut| {
+        get(async move || {
+            let bytes =
+                futures::stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(&[7; 64 * 1024])));
+            (Extension(cut.clone()), Body::from_stream(bytes))
+        })
+    };
+    let router = name().route("/cut", film(cut)).route("/other", film(other));
+    let address = serve_bounded(
+        Front::with(router, Sites::default(), Shares::default()),
+        Bounds { total: 8, of_an_address: 8 },
+    )
+    .await;
+    // Who takes nothing at all, and somebody else.
+    let (mut stopped, mut goes_on) = (request_of(address, "/cut").await, request_of(address, "/other").await);
+    tokio::time::sleep(LIMIT / 10).await;
+    cutter.now();
+    let mut taken = 0;
+    let mut piece = vec![0; 64 * 1024];
+    let end = async {
+        loop {
+            match stopped.read(&mut piece).await {
+                Ok(0) => return "a success",
+                Ok(bytes) => taken += bytes,
+                Err(_) => return "an error",
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(LIMIT, end).await, Ok("an error"));
+    // What had reached its own side is there; what stood on ours is not.
+    assert!(taken < 8 << 20, "{taken} bytes came");
+    assert!(goes_on.read(&mut vec![0; 1024]).await.unwrap() > 0);
+    drop(goes_on);
+}
+
+#[tokio::test]
+async fn whoever_asks_on_is_not_cut_off_by_the_answer_before() {
+    let (cut, cutter) = Cut::new();
+    let film = get(async move || (Extension(cut.clone()), "film"));
+    let address = serve(name().route("/film", film)).await;
+    let mut reader = request_of(address, "/film").await;
+    let mut text = Vec::new();
+    while !text.ends_with(b"film") {
+        assert!(reader.read_buf(&mut text).await.unwrap() > 0);
+    }
+    reader.write_all(format!("GET /a{ASK}\r\n").as_bytes()).await.unwrap();
+    while !text.ends_with(b"\r\n\r\na") {
+        assert!(reader.read_buf(&mut text).await.unwrap() > 0);
+    }
+    cutter.now();
+    reader.write_all(format!("GET /b{ASK}\r\n").as_bytes()).await.unwrap();
+    while !text.ends_with(b"\r\n\r\nb") {
+        assert!(reader.read_buf(&mut text).await.unwrap() > 0);
+    }
+}
+
+/// Asks, and reads nothing yet.
+async fn request_of(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {path}{ASK}\r\n").as_bytes()).await.unwrap();
+    stream
 }

@@ -324,3 +324,21 @@ fn a_refusal_says_which_setting_allows_it() {
     let video = told("GET /recordings/a.mp4\nHost: localhost\nSec-Fetch-Site: same-site");
     assert!(video.contains("ALLOWED_ORIGINS") && video.contains("crossorigin"), "{video}");
 }
+
+#[test]
+fn a_file_that_is_shared_is_one_whose_reader_may_pause_and_no_signature_lets_other_pages_at_it() {
+    let uri = |text: &str| text.parse::<Uri>().unwrap();
+    for (text, expected) in [
+        ("/watch/SH_abc/file", true),
+        ("/watch/SH_abc/file?download", true),
+        ("/watch/SH_abc", false),
+        ("/watch//file", false),
+        ("/watch/SH_abc/more/file", false),
+        ("/watch/open", false),
+        ("/recordings/a.mp4", false),
+    ] {
+        assert_eq!(names_a_shared_file(&uri(text)), expected, "{text}");
+    }
+    let video = "GET /watch/SH_abc/file?signature=x\nHost: localhost:6080\nSec-Fetch-Site: cross-site\nSec-Fetch-Dest: video";
+    assert_eq!(outcome(&everything(), video), 403);
+}

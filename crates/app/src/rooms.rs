@@ -1,0 +1,312 @@
+//! `/rooms`: the owner makes rooms, sees them with their links, changes them and deletes them; and what whoever comes by a link is told.
+//!
+//! ```text
+//!   owner, or API key that may manage ─► /rooms, /rooms/{name}/links ─► Rooms ─┬─► truth
+//!                                                                              └─► media server: who is in is looked at again
+//!   whoever shows a link ─► /link, /recordings/{name}/pass
+//! ```
+//!
+//! # Invariants
+//!
+//! - A change is made to its end, also where whoever asked has gone: it is written, and then it reaches those who are in the room. What takes
+//!   a right away reaches them also where it could not be written.
+//! - A link's secret is in answers to who may manage, and in no log.
+
+pub(crate) mod invited;
+pub(crate) mod links;
+pub(crate) mod pass;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use reelroom_access::{Right, Rights};
+use reelroom_protocol::ids::RoomName;
+use reelroom_rooms::{Change, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::WebApp;
+use crate::clock;
+use crate::error::{ApiError, ErrorBody};
+use crate::extract::{self, Json, Path};
+use crate::owner::told;
+
+/// A room that the owner made.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoomBody {
+    name: String,
+    /// What guests may do besides joining: docs/access.md says what each of them is; "-" stands for each space.
+    guests: Vec<String>,
+    /// What hosts may do besides what every host may.
+    hosts: Vec<String>,
+    /// So many people at most; absent where nothing is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_participants: Option<u32>,
+    /// Milliseconds since 1970.
+    made_at: i64,
+    /// One for hosts and one for guests at most.
+    links: Vec<RoomLinkBody>,
+}
+
+/// A link into a room.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoomLinkBody {
+    /// host or guest.
+    role: &'static str,
+    /// Behind this server's address: what is sent to whoever is invited. Absent where it was made with another key of the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// Milliseconds since 1970.
+    made_at: i64,
+    /// Milliseconds since 1970; absent where it lasts until it is revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RoomsAnswer {
+    /// By name.
+    rooms: Vec<RoomBody>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MakeRoomRequest {
+    /// Any text that no other room has or had for its name.
+    #[schema(required = true)]
+    name: Option<String>,
+    /// Absent: publish-camera, publish-microphone, publish-screen, publish-screen-sound and chat.
+    guests: Option<Vec<String>>,
+    /// Absent: none.
+    hosts: Option<Vec<String>>,
+    /// Absent or 0: as many as the server takes. It holds from the next time that the room opens.
+    max_participants: Option<u32>,
+    /// When its first links expire: milliseconds since 1970; absent: they last until they are revoked.
+    expires_at: Option<i64>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChangeRoomRequest {
+    /// Absent: as before. What they may not do any more is taken from those who are in; what they may beyond that is for those who come.
+    guests: Option<Vec<String>>,
+    /// Absent: as before.
+    hosts: Option<Vec<String>>,
+    /// Absent: as before; 0: as many as the server takes. It holds from the next time that the room opens.
+    max_participants: Option<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeletedRoomAnswer {
+    /// The name of the room that is closed for good.
+    deleted: String,
+}
+
+impl From<Room> for RoomBody {
+    fn from(room: Room) -> Self {
+        Self {
+            name: room.name.into(),
+            guests: words(room.settings.guests),
+            hosts: words(room.settings.hosts),
+            max_participants: room.settings.people,
+            made_at: room.made_ms,
+            links: room.links.into_iter().map(RoomLinkBody::from).collect(),
+        }
+    }
+}
+
+impl From<Link> for RoomLinkBody {
+    fn from(link: Link) -> Self {
+        Self {
+            role: link.role.word(),
+            path: link.secret.map(|secret| format!("/join#{}", secret.reveal())),
+            made_at: link.made_ms,
+            expires_at: link.expires_ms,
+        }
+    }
+}
+
+/// Lists the rooms that the owner made, with their links.
+#[utoipa::path(get, path = "/rooms", responses((status = 200, body = RoomsAnswer)))]
+pub(crate) async fn list_rooms(State(app): State<WebApp>) -> Response {
+    told(RoomsAnswer { rooms: app.rooms().all().into_iter().map(RoomBody::from).collect() })
+}
+
+/// Makes a room with a link for hosts and one for guests.
+#[utoipa::path(post, path = "/rooms", request_body = MakeRoomRequest, responses(
+    (status = 200, body = RoomBody),
+    (status = 400, description = "The name, a right or the time is none", body = ErrorBody),
+    (status = 409, description = "A room has or had the name, or there are as many as there may be", body = ErrorBody),
+    (status = 503, description = "The disk fails", body = ErrorBody),
+))]
+pub(crate) async fn make_room(
+    State(app): State<WebApp>,
+    Json(request): Json<MakeRoomRequest>,
+) -> Result<Response, ApiError> {
+    let name = extract::name(request.name, "name")?;
+    let default = Settings::default();
+    let settings = Settings {
+        guests: granted(request.guests.as_deref(), Role::Guest)?.unwrap_or(default.guests),
+        hosts: granted(request.hosts.as_deref(), Role::Host)?.unwrap_or(default.hosts),
+        people: request.max_participants.filter(|people| *people > 0),
+    };
+    let expires_ms = request.expires_at;
+    // Nobody is in it by a link yet.
+    let room = done(&app, None, move |rooms| {
+        let new = NewRoom { name: &name, settings, expires_ms };
+        rooms.make(new, clock::now().unix_ms, &mut rand::rng())
+    })
+    .await?;
+    tracing::info!(room = %room.name, "a room was made");
+    Ok(told(RoomBody::from(room)))
+}
+
+/// Tells of one room.
+#[utoipa::path(get, path = "/rooms/{name}", params(("name" = String, Path)), responses(
+    (status = 200, body = RoomBody),
+    (status = 404, description = "There is no such room", body = ErrorBody),
+))]
+pub(crate) async fn read_room(
+    State(app): State<WebApp>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    Ok(told(RoomBody::from(app.rooms().room(&name.into())?)))
+}
+
+/// Changes what is set of a room. What is taken away is taken at once, from those who are in as well.
+#[utoipa::path(patch, path = "/rooms/{name}", params(("name" = String, Path)), request_body = ChangeRoomRequest, responses(
+    (status = 200, body = RoomBody),
+    (status = 400, description = "A right is none that can be granted", body = ErrorBody),
+    (status = 404, description = "There is no such room", body = ErrorBody),
+    (status = 503, description = "What was taken away is, and the disk does not take that", body = ErrorBody),
+))]
+pub(crate) async fn change_room(
+    State(app): State<WebApp>,
+    Path(name): Path<String>,
+    Json(request): Json<ChangeRoomRequest>,
+) -> Result<Response, ApiError> {
+    let change = Change {
+        guests: granted(request.guests.as_deref(), Role::Guest)?,
+        hosts: granted(request.hosts.as_deref(), Role::Host)?,
+        people: request.max_participants.map(|people| Some(people).filter(|people| *people > 0)),
+    };
+    let name = RoomName::from(name);
+    let changed = name.clone();
+    let room = done(&app, Some(name), move |rooms| rooms.change(&changed, change)).await?;
+    tracing::info!(room = %room.name, "what is set of a room was changed");
+    Ok(told(RoomBody::from(room)))
+}
+
+/// Deletes a room: it is closed for good, its links open nothing, and whoever is in it is told to leave. Its recordings stay.
+#[utoipa::path(delete, path = "/rooms/{name}", params(("name" = String, Path)), responses(
+    (status = 200, body = DeletedRoomAnswer),
+    (status = 404, description = "There is no such room", body = ErrorBody),
+    (status = 503, description = "It is closed, and the disk does not take that", body = ErrorBody),
+))]
+pub(crate) async fn delete_room(
+    State(app): State<WebApp>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let name = RoomName::from(name);
+    let closed = name.clone();
+    done(&app, Some(name.clone()), move |rooms| rooms.close(&closed, clock::now().unix_ms)).await?;
+    tracing::info!(room = %name, "a room was deleted");
+    Ok(told(DeletedRoomAnswer { deleted: name.into() }))
+}
+
+/// Does something to its end, and has it reach those who are in that room.
+pub(crate) async fn done<T: Send + 'static>(
+    app: &WebApp,
+    room: Option<RoomName>,
+    work: impl FnOnce(&Rooms) -> Result<T, RoomsError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let app = app.clone();
+    let done = tokio::spawn(async move {
+        let rooms = Arc::clone(app.rooms());
+        let done = tokio::task::spawn_blocking(move || work(&rooms)).await;
+        if let Some(room) = room {
+            reach(&app, &room).await;
+        }
+        done
+    });
+    match done.await {
+        Ok(Ok(done)) => Ok(done?),
+        // The runtime ends, and with it whoever waits here.
+        Ok(Err(error)) | Err(error) if error.is_cancelled() => std::future::pending().await,
+        Ok(Err(error)) | Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Has what changed of a room reach those who are in it.
+async fn reach(app: &WebApp, room: &RoomName) {
+    match app.media() {
+        Some(media) => media.recheck(room).await,
+        None => tracing::warn!(
+            %room,
+            "the media server is another program's: whoever is in the room stays there as they are, and it gives them fresh tokens"
+        ),
+    }
+    if app.rooms().is_closed(room)
+        && let Err(error) = app.livekit().close_room(room.as_str()).await
+    {
+        tracing::warn!(%room, %error, "a room was deleted, and could not be closed in the media server");
+    }
+}
+
+/// What has to be done about rooms from time to time.
+pub(crate) struct Tending {
+    looked_ms: i64,
+    trouble: Option<String>,
+}
+
+impl Tending {
+    /// From now on.
+    pub(crate) fn begin() -> Self {
+        Self { looked_ms: clock::now().unix_ms, trouble: None }
+    }
+
+    /// Lets go whoever came by a link that has expired since the last time, and writes down what is over and could not be written.
+    pub(crate) async fn look(&mut self, app: &WebApp) {
+        let now_ms = clock::now().unix_ms;
+        for room in app.rooms().expired_between(self.looked_ms, now_ms) {
+            tracing::info!(%room, "a link into a room has expired");
+            reach(app, &room).await;
+        }
+        self.looked_ms = now_ms;
+        let rooms = Arc::clone(app.rooms());
+        let kept = tokio::task::spawn_blocking(move || rooms.keep()).await;
+        let trouble = kept.ok().and_then(Result::err).map(|error| error.to_string());
+        if let Some(trouble) = trouble.as_ref().filter(|trouble| self.trouble.as_ref() != Some(*trouble)) {
+            tracing::warn!(
+                "links that were revoked and rooms that were deleted are not written down: {trouble}"
+            );
+        }
+        self.trouble = trouble;
+    }
+}
+
+/// What is said to be granted.
+fn granted(said: Option<&[String]>, role: Role) -> Result<Option<Rights>, ApiError> {
+    let Some(said) = said else { return Ok(None) };
+    let grantable = role.grantable();
+    let known = |word: &String| Right::of_word(word).filter(|right| grantable.has(*right));
+    let rights: Option<Rights> = said.iter().map(known).collect();
+    rights.map(Some).ok_or_else(|| {
+        ApiError::BadRequest(format!(
+            "a {} is granted of these: {}",
+            role.word(),
+            words(grantable).join(", ")
+        ))
+    })
+}
+
+/// Their words.
+pub(crate) fn words(rights: Rights) -> Vec<String> {
+    Right::ALL.iter().filter(|right| rights.has(**right)).map(|right| right.word()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! What can go wrong, by what the caller can do.
+
+use reelroom_limits::rooms::ROOMS_KEPT;
+use reelroom_truth::TruthError;
+
+/// An error of rooms.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomsError {
+    /// What was given is not taken: choose something else.
+    #[error("{0}")]
+    Invalid(String),
+    /// A room has the name already: choose another one.
+    #[error("there is a room of this name already")]
+    Taken,
+    /// A room had the name, and was closed for good: choose another one.
+    #[error(
+        "a room of this name was deleted, and is closed for good: its recordings bear the name, so no other room gets it"
+    )]
+    Closed,
+    /// As many rooms as there may be are there: delete one.
+    #[error("there are {most} rooms, and can be no more: delete one first", most = ROOMS_KEPT)]
+    Full,
+    /// There is no such room, or no such link of it: list them again.
+    #[error("there is no such room or link")]
+    Unknown,
+    /// The database fails: look at the data folder's disk.
+    #[error(transparent)]
+    Truth(#[from] TruthError),
+}

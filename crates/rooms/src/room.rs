@@ -1,0 +1,251 @@
+//! A room: its name, and what is set of it.
+
+use rand::CryptoRng;
+use reelroom_access::{Right, Rights};
+use reelroom_limits::signalling::NAME_BYTES;
+use reelroom_protocol::ids::RoomName;
+
+use crate::Rooms;
+use crate::error::RoomsError;
+use crate::link::{KeptLink, Link};
+use crate::role::Role;
+use crate::secret::Key;
+
+/// What those who come by a link may do where nothing else is said: guests are seen and heard, share a screen and chat, and leave recordings
+/// to others.
+const GUESTS: Rights = Rights::of(&[
+    Right::PublishCamera,
+    Right::PublishMicrophone,
+    Right::PublishScreen,
+    Right::PublishScreenSound,
+    Right::Chat,
+]);
+
+/// What is set of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What guests may do of that which they may by grant alone.
+    pub guests: Rights,
+    /// The same of hosts.
+    pub hosts: Rights,
+    /// So many people at most; `None`: as many as the server takes.
+    pub people: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { guests: GUESTS, hosts: Rights::NONE, people: None }
+    }
+}
+
+impl Settings {
+    /// What the link for a role grants.
+    pub fn of(&self, role: Role) -> Rights {
+        match role {
+            Role::Host => self.hosts,
+            Role::Guest => self.guests,
+        }
+    }
+
+    fn check(&self) -> Result<(), RoomsError> {
+        for role in Role::ALL {
+            let granted = Right::ALL.iter().filter(|right| self.of(role).has(**right));
+            if let Some(right) = granted.copied().find(|right| !role.grantable().has(*right)) {
+                let (word, role) = (right.word(), role.word());
+                return Err(RoomsError::Invalid(format!(
+                    "\"{word}\" is nothing that is granted to a {role}"
+                )));
+            }
+        }
+        if self.people == Some(0) {
+            return Err(RoomsError::Invalid("a room is for one person at least".into()));
+        }
+        Ok(())
+    }
+
+    /// What both grant.
+    fn narrowed_to(&self, other: &Self) -> Self {
+        Self {
+            guests: both(self.guests, other.guests),
+            hosts: both(self.hosts, other.hosts),
+            people: self.people,
+        }
+    }
+}
+
+fn both(one: Rights, other: Rights) -> Rights {
+    Right::ALL.iter().copied().filter(|right| one.has(*right) && other.has(*right)).collect()
+}
+
+fn words(rights: Rights) -> Vec<String> {
+    Right::ALL.iter().filter(|right| rights.has(**right)).map(|right| right.word()).collect()
+}
+
+/// A word that is no right of this version gives none.
+fn rights(words: &[String]) -> Rights {
+    words.iter().filter_map(|word| Right::of_word(word)).collect()
+}
+
+/// A room that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewRoom<'a> {
+    /// Any text that shows something.
+    pub name: &'a str,
+    /// What is set of it.
+    pub settings: Settings,
+    /// When its first links expire: Unix milliseconds.
+    pub expires_ms: Option<i64>,
+}
+
+/// What is to be set anew; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change {
+    /// What guests may do.
+    pub guests: Option<Rights>,
+    /// What hosts may do.
+    pub hosts: Option<Rights>,
+    /// So many people at most; `Some(None)`: as many as the server takes.
+    pub people: Option<Option<u32>>,
+}
+
+/// A room as the owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Its name.
+    pub name: RoomName,
+    /// What is set of it.
+    pub settings: Settings,
+    /// Unix milliseconds.
+    pub made_ms: i64,
+    /// One for each role at most, hosts first.
+    pub links: Vec<Link>,
+}
+
+/// A room as it is kept.
+#[derive(Clone)]
+pub(crate) struct KeptRoom {
+    pub(crate) name: RoomName,
+    pub(crate) settings: Settings,
+    made_ms: i64,
+    pub(crate) links: Vec<KeptLink>,
+}
+
+impl KeptRoom {
+    pub(crate) fn read(row: reelroom_truth::Room) -> Self {
+        let settings =
+            Settings { guests: rights(&row.guests), hosts: rights(&row.hosts), people: row.people };
+        Self { name: row.name.into(), settings, made_ms: row.made_ms, links: Vec::new() }
+    }
+
+    fn row(&self) -> reelroom_truth::Room {
+        reelroom_truth::Room {
+            name: self.name.as_str().to_owned(),
+            guests: words(self.settings.guests),
+            hosts: words(self.settings.hosts),
+            people: self.settings.people,
+            made_ms: self.made_ms,
+        }
+    }
+
+    pub(crate) fn room(&self, key: &Key) -> Room {
+        let mut links: Vec<Link> = self.links.iter().map(|link| link.link(key)).collect();
+        links.sort_by_key(|link| link.role);
+        Room { name: self.name.clone(), settings: self.settings, made_ms: self.made_ms, links }
+    }
+}
+
+impl Rooms {
+    /// Makes a room with a link for hosts and one for guests.
+    ///
+    /// # Errors
+    /// [`RoomsError::Invalid`], [`RoomsError::Taken`], [`RoomsError::Closed`], [`RoomsError::Full`], [`RoomsError::Truth`].
+    pub fn make(&self, new: NewRoom<'_>, now_ms: i64, rng: &mut impl CryptoRng) -> Result<Room, RoomsError> {
+        let name = new.name.trim();
+        if name.is_empty() || name.len() > NAME_BYTES {
+            return Err(RoomsError::Invalid(format!("the name of a room has 1 to {NAME_BYTES} bytes")));
+        }
+        new.settings.check()?;
+        let links: Vec<KeptLink> = Role::ALL
+            .into_iter()
+            .map(|role| KeptLink::new(&self.key, role, new.expires_ms, now_ms, rng))
+            .collect::<Result<_, _>>()?;
+        let kept = KeptRoom { name: name.into(), settings: new.settings, made_ms: now_ms, links };
+        let _changing = self.changing();
+        self.state().has_place_for(&kept.name)?;
+        let rows: Vec<_> = kept.links.iter().map(|link| link.row(&kept.name)).collect();
+        self.truth.add_room(&kept.row(), &rows)?;
+        let room = kept.room(&self.key);
+        self.state().rooms.insert(kept.name.clone(), kept);
+        Ok(room)
+    }
+
+    /// All rooms, by name.
+    pub fn all(&self) -> Vec<Room> {
+        let kept: Vec<KeptRoom> = self.state().rooms.values().cloned().collect();
+        kept.iter().map(|room| room.room(&self.key)).collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`RoomsError::Unknown`].
+    pub fn room(&self, name: &RoomName) -> Result<Room, RoomsError> {
+        let kept = self.state().rooms.get(name).cloned();
+        kept.map(|room| room.room(&self.key)).ok_or(RoomsError::Unknown)
+    }
+
+    /// So many people at most may be in a room; `None` where nothing is set, or nobody made it.
+    pub fn people(&self, name: &RoomName) -> Option<u32> {
+        self.state().rooms.get(name).and_then(|room| room.settings.people)
+    }
+
+    /// Whether a room of this name was closed for good.
+    pub fn is_closed(&self, name: &RoomName) -> bool {
+        self.state().closed.contains_key(name)
+    }
+
+    /// Changes what is set of a room. What somebody may not do any more they may not from now on, whether or not the disk takes it; what they
+    /// may beyond that they may when it has.
+    ///
+    /// # Errors
+    /// [`RoomsError::Unknown`], [`RoomsError::Invalid`]; [`RoomsError::Truth`]: what was taken away is as before when the program is started
+    /// again. Changing it again tries that again.
+    pub fn change(&self, name: &RoomName, change: Change) -> Result<Room, RoomsError> {
+        let _changing = self.changing();
+        let mut state = self.state();
+        let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
+        let before = kept.settings;
+        let settings = Settings {
+            guests: change.guests.unwrap_or(before.guests),
+            hosts: change.hosts.unwrap_or(before.hosts),
+            people: change.people.unwrap_or(before.people),
+        };
+        settings.check()?;
+        kept.settings = before.narrowed_to(&settings);
+        let row = KeptRoom { settings, ..kept.clone() }.row();
+        drop(state);
+        self.truth.change_room(&row)?;
+        let mut state = self.state();
+        let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
+        kept.settings = settings;
+        Ok(kept.room(&self.key))
+    }
+
+    /// Closes a room for good, with its links.
+    ///
+    /// # Errors
+    /// [`RoomsError::Unknown`]; [`RoomsError::Truth`]: it is closed, and is there again if the program is started again before that was
+    /// written down. [`Rooms::keep`] tries that again.
+    pub fn close(&self, name: &RoomName, now_ms: i64) -> Result<(), RoomsError> {
+        let mut state = self.state();
+        // One that is closed and not written down can be tried again.
+        let is_known = state.rooms.remove(name).is_some()
+            || state.ended.rooms.iter().any(|(closed, _)| closed == name.as_str());
+        if !is_known {
+            return Err(RoomsError::Unknown);
+        }
+        state.close(name, now_ms);
+        drop(state);
+        self.keep()
+    }
+}
