@@ -37,3 +37,12 @@ test(`a call through ${SITE} has media, and its recording comes through whole`, 
   assert.ok(heard > 2.5, `Firefox is heard for ${heard} s`);
   await Promise.all([ada.leave(), bob.leave()]);
 });
+
+test(`what happens is told through ${SITE} as it happens`, { timeout: 60_000 }, async () => {
+  const answer = await fetch(`${SITE}/events`);
+  const reader = answer.body.getReader();
+  const late = new Promise((resolve) => setTimeout(resolve, 5000, { value: new Uint8Array() }));
+  const { value } = await Promise.race([reader.read(), late]);
+  assert.match(new TextDecoder().decode(value), /event: reload/);
+  await reader.cancel();
+});

@@ -11,9 +11,9 @@ from conftest import KEY, SECRET, Reelroom
 
 
 class Receiver:
-    """Listens on a free port. `events` are the verified webhooks in the order of their arrival."""
+    """Listens on a port, a free one where none is said. `events` are the verified webhooks in the order of their arrival."""
 
-    def __init__(self, failures=0):
+    def __init__(self, failures=0, port=0):
         self.events, self.bodies, self.problems = [], [], []
         self.failures = failures
         receiver = self
@@ -28,7 +28,7 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

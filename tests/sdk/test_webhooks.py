@@ -1,6 +1,7 @@
 """Webhooks as an application gets them: signed, in order, and again when it was not there."""
 
 import asyncio
+import tempfile
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from livekit.protocol import models
 from clients import Camera, join, until
 from conftest import KEY, SECRET, Reelroom
 from hooks import Receiver, media, receiver  # noqa: F401: fixtures
+from recordings import ACTIVE, COMPLETE, composite, reaches
 
 pytestmark = pytest.mark.asyncio
 
@@ -96,3 +98,35 @@ async def test_a_stopping_server_tells_its_rooms_and_its_receivers():
     assert receiver.names("stopping")[-2:] == ["participant_left", "room_finished"]
     await until(lambda: why, "the client being told")
     receiver.stop()
+
+
+async def test_what_a_recording_told_is_told_again_after_a_kill_in_order_and_signed_anew():
+    away = Receiver()
+    away.stop()
+    with tempfile.TemporaryDirectory(prefix="reelroom-") as data:
+        killed = Reelroom("media", DATA_DIR=data, WEBHOOK_URLS=away.url)
+        async with api.LiveKitAPI(killed.url, KEY, SECRET) as livekit:
+            await livekit.room.create_room(api.CreateRoomRequest(name="kept", empty_timeout=300))
+            started = await livekit.egress.start_room_composite_egress(composite("kept"))
+            await reaches(livekit, started.egress_id, ACTIVE, 15)
+            await asyncio.sleep(1.5)
+            await livekit.egress.stop_egress(api.StopEgressRequest(egress_id=started.egress_id))
+            await reaches(livekit, started.egress_id, COMPLETE, 30)
+        killed.process.kill()
+        killed.process.wait()
+        assert not killed.errors()
+
+        receiver = Receiver(port=away.server.server_port)
+        again = Reelroom("media", DATA_DIR=data, WEBHOOK_URLS=away.url)
+        try:
+            of_egress = lambda: [event for event in receiver.events if event.egress_info.egress_id == started.egress_id]
+            await until(lambda: "egress_ended" in [event.event for event in of_egress()], "the end being told", 30)
+            ids = list(dict.fromkeys(event.id for event in of_egress()))
+            first = {event.id: event for event in reversed(of_egress())}
+            kinds = [first[id].event for id in ids]
+            assert kinds[0] == "egress_started" and kinds[-1] == "egress_ended"
+            assert set(kinds[1:-1]) == {"egress_updated"}
+            assert first[ids[-1]].egress_info.status == COMPLETE
+        finally:
+            again.stop()
+            receiver.stop()

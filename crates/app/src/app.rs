@@ -21,6 +21,7 @@ use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
+use crate::run::Run;
 use crate::told::Told;
 use crate::turns::Turns;
 
@@ -42,6 +43,7 @@ struct Shared {
     turns: Turns,
     glance: Glance,
     disbelieved: Told,
+    run: Run,
     began: Notify,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -61,6 +63,7 @@ impl WebApp {
             turns: Turns::default(),
             glance: Glance::default(),
             disbelieved: Told::default(),
+            run: Run::new(&mut rand::rng()),
             began: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -184,6 +187,15 @@ impl WebApp {
 
     pub(crate) fn turns(&self) -> &Turns {
         &self.shared.turns
+    }
+
+    pub(crate) fn run(&self) -> &Run {
+        &self.shared.run
+    }
+
+    /// Cancelled when the app stops.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.shared.stop
     }
 
     pub(crate) fn playback(&self) -> Playback {

@@ -12,6 +12,8 @@ use reelroom_rooms::Rooms;
 use reelroom_shares::Shares;
 use url::Url;
 
+use crate::receivers::Receivers;
+
 /// How the page plays a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Playback {
@@ -78,6 +80,11 @@ pub trait Media: Send + Sync {
 
     /// What it did not take or pass on so far, by the reason.
     fn dropped(&self) -> Vec<(&'static str, u64)>;
+
+    /// Whom it tells of recordings.
+    fn receivers(&self) -> Option<&dyn Receivers> {
+        None
+    }
 
     /// Looks again at everybody in a room who came with a token of this server's: [`crate::Tickets`] say what they may do now. When
     /// it is done, who may do nothing any more is removed.

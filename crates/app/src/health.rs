@@ -12,7 +12,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
+use crate::clock;
 use crate::error::{self, ApiError, ErrorBody};
+use crate::receivers::{self, ReceiverBody};
 
 const COUNT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -36,7 +38,7 @@ pub(crate) struct Settings {
 pub(crate) struct Ready {
     /// "ok".
     status: &'static str,
-    /// What works all the same and should be looked at: an address at which no media is received.
+    /// What works all the same and should be looked at: an address at which no media is received, or a receiver of webhooks that takes none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     /// What could not be read when the store was listed the last time; absent when everything could. Nothing of it is
@@ -86,8 +88,14 @@ async fn look(app: &WebApp) -> Result<Ready, ApiError> {
     let trouble = app.library().listing_trouble();
     let listing =
         (trouble.count > 0).then_some(Partial { unreadable: trouble.count, reasons: trouble.reasons });
-    let warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
+    let mut warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
+    warnings.extend(receivers::warnings(&standing(app), clock::now().unix_ms));
     Ok(Ready { status: "ok", warnings, listing })
+}
+
+/// How those stand that are told of recordings.
+fn standing(app: &WebApp) -> Vec<ReceiverBody> {
+    app.media().and_then(|media| media.receivers()).map(|receivers| receivers.standing()).unwrap_or_default()
 }
 
 /// Figures for Prometheus, in the OpenMetrics text format.
@@ -97,6 +105,7 @@ pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoRespon
     let counts = tokio::time::timeout(COUNT_WITHIN, app.library().counts()).await.ok().transpose()?;
     let warnings = app.media().map(|media| media.warnings().len());
     app.metrics().dropped(app.media().map(|media| media.dropped()).unwrap_or_default());
+    app.metrics().webhooks(&standing(&app));
     let text = app.metrics().encode(counts.as_ref(), app.library(), app.recorder(), warnings);
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }

@@ -31,7 +31,7 @@ use crate::error::ApiError;
 use crate::{clock, cookie};
 
 /// The secret of a link into a room.
-const LINK: HeaderName = HeaderName::from_static("x-reelroom-link");
+pub(crate) const LINK: HeaderName = HeaderName::from_static("x-reelroom-link");
 /// A pass, in the query.
 const PASS: &str = "pass=";
 /// Says what a page of this server alone can know.

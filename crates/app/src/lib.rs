@@ -6,8 +6,10 @@
 //!      │            │    ▲
 //!      │            ▼    └───────── webhook, watch: what the server says of its recordings
 //!      ├─────► play ─► library
+//!      ├─────► events ◄── what changes in it
+//!      ├─────► deliveries ─► whom the media server tells of recordings
 //!      ├─────► owner ─► accounts: who signs in, and which API keys there are
-//!      └─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
+//!      ├─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
 //!      └─────► rooms ─► rooms: which there are, and the links by which others come into them
 //! ```
 //!
@@ -33,9 +35,11 @@ mod clock;
 mod config;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod cookie;
+mod deliveries;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod egress;
 mod error;
+mod events;
 mod extract;
 mod glance;
 mod health;
@@ -48,9 +52,12 @@ mod owner;
 mod page;
 mod play;
 mod precondition;
+mod receivers;
 mod recordings;
 mod rooms;
 mod routes;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+mod run;
 mod shares;
 mod subject;
 mod tend;
@@ -64,6 +71,7 @@ mod webhook;
 pub use app::WebApp;
 pub use config::{Access, AppConfig, Media, Playback, Recorder, RecorderFigures};
 pub use origin::{Standing, Tickets};
+pub use receivers::{DeliveryBody, ReceiverBody, Receivers, Replay, TestBody};
 
 #[cfg(test)]
 mod tests;

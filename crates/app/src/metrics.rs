@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use reelroom_library::{Library, Status};
 
 use crate::config::RecorderFigures;
+use crate::receivers::ReceiverBody;
 
 /// From what nobody notices to what everybody does.
 const BUCKETS_S: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
@@ -54,6 +55,8 @@ pub(crate) struct Metrics {
     disk_stalled: Gauge<f64, AtomicU64>,
     unbound: Gauge<i64>,
     media_dropped: Family<ReasonLabels, Counter>,
+    webhooks_waiting: Gauge<i64>,
+    webhooks_dropped: Counter,
     /// Recordings that were started by this program's API.
     pub(crate) started: Counter,
     /// Starts that were refused by the media server.
@@ -100,7 +103,18 @@ impl Metrics {
         );
         let (capacity, disk_stalled, unbound) = (Gauge::default(), Gauge::default(), Gauge::default());
         let media_dropped = Family::default();
+        let (webhooks_waiting, webhooks_dropped) = (Gauge::default(), Counter::default());
         if records {
+            registry.register(
+                "webhooks_waiting",
+                "Webhooks of recordings that wait to be delivered",
+                webhooks_waiting.clone(),
+            );
+            registry.register(
+                "webhooks_dropped",
+                "Webhooks of recordings that were given up",
+                webhooks_dropped.clone(),
+            );
             registry.register(
                 "media_dropped",
                 "Datagrams, connections and data packets that the media server did not take or pass on",
@@ -136,6 +150,8 @@ impl Metrics {
             disk_stalled,
             unbound,
             media_dropped,
+            webhooks_waiting,
+            webhooks_dropped,
             started,
             start_failures,
         }
@@ -155,6 +171,14 @@ impl Metrics {
             let counter = self.media_dropped.get_or_create(&ReasonLabels { reason });
             counter.inc_by(count.saturating_sub(counter.get()));
         }
+    }
+
+    /// How those stand that are told of recordings.
+    pub(crate) fn webhooks(&self, standing: &[ReceiverBody]) {
+        let waiting: usize = standing.iter().map(|receiver| receiver.waiting).sum();
+        self.webhooks_waiting.set(waiting.try_into().unwrap_or(i64::MAX));
+        let dropped: u64 = standing.iter().map(|receiver| receiver.dropped).sum();
+        self.webhooks_dropped.inc_by(dropped.saturating_sub(self.webhooks_dropped.get()));
     }
 
     /// The text that Prometheus reads.

@@ -22,7 +22,7 @@ use crate::app::WebApp;
 use crate::owner::{keys, password, session, sessions};
 use crate::rooms::{invited, links as room_links, pass};
 use crate::shares::{links, viewer};
-use crate::{error, health, page, play, recordings, rooms, token, webhook};
+use crate::{deliveries, error, events, health, page, play, recordings, rooms, token, webhook};
 
 impl WebApp {
     /// The page and every route of the REST API.
@@ -84,6 +84,7 @@ pub(crate) fn api() -> Api {
         .row(routes!(play::url), for_recording(Right::Play), play::url)
         .row(routes!(recordings::retry), for_recording(Right::Delete), recordings::retry)
         .row(routes!(recordings::report), for_recording(Right::Report), recordings::report)
+        .row(routes!(events::follow), Needs::Right(Right::Observe, On::Reach), events::follow)
         .row(routes!(health::live), Needs::Public, health::live)
         .row(routes!(health::ready), Needs::Details(Right::Observe), health::ready)
         .row(routes!(health::metrics), Needs::Right(Right::Observe, On::Server), health::metrics)
@@ -117,6 +118,10 @@ pub(crate) fn api() -> Api {
         .row(routes!(room_links::revoke_room_link), managed, room_links::revoke_room_link)
         .row(routes!(invited::read_link), Needs::Right(Right::Join, On::Reach), invited::read_link)
         .row(routes!(pass::make_pass), for_recording(Right::Play), pass::make_pass)
+        // Whom the media server tells of recordings.
+        .row(routes!(deliveries::deliveries), managed, deliveries::deliveries)
+        .row(routes!(deliveries::replay), managed, deliveries::replay)
+        .row(routes!(deliveries::test), managed, deliveries::test)
 }
 
 /// Rows, and the description of what they answer.

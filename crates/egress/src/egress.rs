@@ -78,6 +78,7 @@ impl Egress {
         for folder in [shared.takes(), shared.composed(), shared.kept()] {
             std::fs::create_dir_all(&folder).map_err(EgressError::data_dir(&folder))?;
         }
+        shared.tell_missed(known.iter());
         for job in known {
             shared.insert(job);
         }

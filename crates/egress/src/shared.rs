@@ -225,12 +225,15 @@ impl Shared {
         let info = job.info();
         let status = job.status().as_str_name();
         tracing::info!(egress = %id, room = info.room_name, status, details = info.details, error = info.error, "egress");
-        self.media.webhooks().send(WebhookEvent {
-            event: notice.event().into(),
-            room: Some(Room { sid: info.room_id.clone(), name: info.room_name.clone(), ..Room::default() }),
-            egress_info: Some(info.clone()),
-            ..WebhookEvent::default()
-        });
+        self.media.webhooks().send(event(job, notice));
+    }
+
+    /// Tells of those of `jobs` that are over what a former run told, if it was not killed before it had written that down.
+    pub(crate) fn tell_missed<'a>(&self, jobs: impl Iterator<Item = &'a Job>) {
+        let ends = jobs
+            .filter(|job| !job.is_active())
+            .map(|job| (event(job, Notice::Ended), job.info().ended_at / 1_000_000));
+        self.media.webhooks().send_missed(ends.collect());
     }
 
     pub(crate) fn job(&self, id: &EgressId) -> Option<Job> {
@@ -324,6 +327,17 @@ impl Shared {
         let Some(job) = self.job(id) else { return };
         let file = self.composed_file(id);
         self.shelf.grows(&Growing { file: &file, key: &job.plan().key, seconds, total_ns });
+    }
+}
+
+/// What others are told of a job.
+fn event(job: &Job, notice: Notice) -> WebhookEvent {
+    let info = job.info();
+    WebhookEvent {
+        event: notice.event().into(),
+        room: Some(Room { sid: info.room_id.clone(), name: info.room_name.clone(), ..Room::default() }),
+        egress_info: Some(info.clone()),
+        ..WebhookEvent::default()
     }
 }
 

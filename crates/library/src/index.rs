@@ -7,6 +7,7 @@
 //! - Lists and searches read by connections of their own: nobody who lists waits for whoever searches or writes, and searches wait in a
 //!   queue of bounded length.
 //! - Nothing is known here alone: what the store cannot tell again stands in the truth, and is put into the index from there.
+//! - Whoever writes or removes a row tells the feed so before anybody else writes.
 
 mod home;
 mod older;
@@ -18,9 +19,10 @@ use std::sync::Arc;
 
 use reelroom_limits::library::{SEARCHES_AT_ONCE, SEARCHES_WAITING};
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
 
 use crate::error::LibraryError;
+use crate::feed::{Feed, Gone};
 use crate::query::{ListQuery, Page, Position, SortKey, Value};
 use crate::recording::{Recording, Status};
 use home::Home;
@@ -63,6 +65,7 @@ pub(crate) struct Index {
     home: Arc<Home>,
     lists: Readers,
     searches: Readers,
+    feed: Arc<Feed>,
 }
 
 /// What a row was read from.
@@ -95,8 +98,29 @@ impl Index {
         Ok(Self {
             lists: Readers::new(&home, LISTS_AT_ONCE, usize::MAX),
             searches: Readers::new(&home, SEARCHES_AT_ONCE, SEARCHES_WAITING),
+            feed: Arc::default(),
             home,
         })
+    }
+
+    /// What changed since the index was opened.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Tells whoever follows that something of a recording is different that no row says.
+    pub(crate) async fn tell_again(&self, name: &str) -> Result<(), LibraryError> {
+        if self.feed.again(name) {
+            return Ok(());
+        }
+        let (name, feed) = (name.to_owned(), Arc::clone(&self.feed));
+        self.run(move |db| {
+            if let Some(row) = by_name(db, &name)? {
+                feed.changed(&row);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Writes a row. Others that stand for the same recording in the making are replaced by it.
@@ -106,11 +130,15 @@ impl Index {
         source: String,
         generation: i64,
     ) -> Result<(), LibraryError> {
+        let feed = Arc::clone(&self.feed);
         self.run(move |db| {
             let change = db.transaction()?;
-            supersede(&change, &recording)?;
+            let gone = supersede(&change, &recording)?;
             put(&change, &recording, &source, generation)?;
-            change.commit()
+            change.commit()?;
+            feed.deleted(gone);
+            feed.changed(&recording);
+            Ok(())
         })
         .await
     }
@@ -122,7 +150,13 @@ impl Index {
         source: String,
         generation: i64,
     ) -> Result<(), LibraryError> {
-        self.run(move |db| put(db, &recording, &source, generation)).await
+        let feed = Arc::clone(&self.feed);
+        self.run(move |db| {
+            put(db, &recording, &source, generation)?;
+            feed.changed(&recording);
+            Ok(())
+        })
+        .await
     }
 
     /// Puts rows back that an index which was deleted had. What stands in the index already is newer.
@@ -155,6 +189,7 @@ impl Index {
         source: String,
         generation: i64,
     ) -> Result<bool, LibraryError> {
+        let feed = Arc::clone(&self.feed);
         self.run(move |db| {
             let change = db.transaction()?;
             let known: Option<String> = change
@@ -164,9 +199,11 @@ impl Index {
             if known.as_deref() == Some(Status::Complete.as_str()) {
                 return Ok(false);
             }
-            supersede(&change, &recording)?;
+            let gone = supersede(&change, &recording)?;
             put(&change, &recording, &source, generation)?;
             change.commit()?;
+            feed.deleted(gone);
+            feed.changed(&recording);
             Ok(true)
         })
         .await
@@ -174,13 +211,7 @@ impl Index {
 
     pub(crate) async fn by_name(&self, name: &str) -> Result<Option<Recording>, LibraryError> {
         let name = name.to_owned();
-        self.lists
-            .run(move |db| {
-                db.prepare_cached(&format!("SELECT {COLUMNS} FROM recordings WHERE name = ?1"))?
-                    .query_row(params![name], recording)
-                    .optional()
-            })
-            .await
+        self.lists.run(move |db| by_name(db, &name)).await
     }
 
     pub(crate) async fn with_status(&self, status: Status) -> Result<Vec<Recording>, LibraryError> {
@@ -205,55 +236,37 @@ impl Index {
     }
 
     pub(crate) async fn remove(&self, name: &str) -> Result<(), LibraryError> {
-        let name = name.to_owned();
-        self.run(move |db| db.execute("DELETE FROM recordings WHERE name = ?1", params![name])).await?;
-        Ok(())
+        self.delete("name = ?1", vec![name.to_owned().into()]).await
     }
 
     /// Removes a row of a recording, and no other one's of that name.
     pub(crate) async fn remove_of(&self, name: &str, id: &str) -> Result<(), LibraryError> {
-        let (name, id) = (name.to_owned(), id.to_owned());
-        self.run(move |db| {
-            db.execute("DELETE FROM recordings WHERE name = ?1 AND id = ?2", params![name, id])
-        })
-        .await?;
-        Ok(())
+        self.delete("name = ?1 AND id = ?2", vec![name.to_owned().into(), id.to_owned().into()]).await
     }
 
     /// Removes a row, unless it was written during a later scan than `generation`, or during it.
     pub(crate) async fn remove_as_of(&self, name: &str, generation: i64) -> Result<(), LibraryError> {
-        let name = name.to_owned();
-        self.run(move |db| {
-            db.execute(
-                "DELETE FROM recordings WHERE name = ?1 AND generation < ?2",
-                params![name, generation],
-            )
-        })
-        .await?;
-        Ok(())
+        self.delete("name = ?1 AND generation < ?2", vec![name.to_owned().into(), generation.into()]).await
     }
 
     /// Removes a row that says the file is there, and no other.
     pub(crate) async fn remove_complete(&self, name: &str) -> Result<(), LibraryError> {
-        let name = name.to_owned();
-        self.run(move |db| {
-            db.execute("DELETE FROM recordings WHERE name = ?1 AND status = 'complete'", params![name])
-        })
-        .await?;
-        Ok(())
+        self.delete("name = ?1 AND status = 'complete'", vec![name.to_owned().into()]).await
     }
 
     /// Forgets a recording in the making.
     pub(crate) async fn forget(&self, id: &str) -> Result<(), LibraryError> {
-        let id = id.to_owned();
+        let in_the_making = "id = ?1 AND status IN ('starting', 'recording', 'finishing')";
+        self.delete(in_the_making, vec![id.to_owned().into()]).await
+    }
+
+    async fn delete(&self, which: &'static str, values: Vec<Sql>) -> Result<(), LibraryError> {
+        let feed = Arc::clone(&self.feed);
         self.run(move |db| {
-            db.execute(
-                "DELETE FROM recordings WHERE id = ?1 AND status IN ('starting', 'recording', 'finishing')",
-                params![id],
-            )
+            feed.deleted(delete(db, which, params_from_iter(values))?);
+            Ok(())
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Every row's origin, by name.
@@ -376,12 +389,22 @@ fn select(query: &ListQuery, position: Option<Position>) -> (String, Vec<Sql>) {
 }
 
 /// Others that stand for the same recording in the making go.
-fn supersede(db: &Connection, recording: &Recording) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "DELETE FROM recordings WHERE id = ?1 AND name <> ?2 AND status IN ('starting', 'recording', 'finishing')",
-    )?
-    .execute(params![recording.id, recording.name])?;
-    Ok(())
+fn supersede(db: &Connection, recording: &Recording) -> rusqlite::Result<Vec<Gone>> {
+    let others = "id = ?1 AND name <> ?2 AND status IN ('starting', 'recording', 'finishing')";
+    delete(db, others, params![recording.id, recording.name])
+}
+
+/// Removes rows, and says which.
+fn delete(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Gone>> {
+    let sql = format!("DELETE FROM recordings WHERE {which} RETURNING id, name, room_name");
+    let gone = |row: &Row<'_>| Ok(Gone { id: row.get(0)?, name: row.get(1)?, room_name: row.get(2)? });
+    db.prepare_cached(&sql)?.query_map(values, gone)?.collect()
+}
+
+fn by_name(db: &Connection, name: &str) -> rusqlite::Result<Option<Recording>> {
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM recordings WHERE name = ?1"))?
+        .query_row(params![name], recording)
+        .optional()
 }
 
 fn put(db: &Connection, recording: &Recording, source: &str, generation: i64) -> rusqlite::Result<()> {

@@ -5,7 +5,7 @@
 //!                 │
 //!   publish ─► outbox ─► store (a folder, or an S3 bucket) ─► scan ─► index (SQLite) ─► list, find
 //!                 └────► backup store, when that refuses ─────►│
-//!   note ──────── what is being recorded ──────────────────►│
+//!   note ──────── what is being recorded ──────────────────►│ └─► feed: what changed, for whoever follows
 //!   grows ─► growing: what is there of a file in the making, as whole files
 //!   a player's Range ─► range ─► store      link: signed URLs
 //! ```
@@ -19,6 +19,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+mod feed;
 #[doc(hidden)]
 pub mod fuzzing;
 mod growing;
@@ -41,6 +43,7 @@ mod sidecar;
 mod store;
 
 pub use error::LibraryError;
+pub use feed::{Behind, Change, ChangeNumber, Gone, What};
 pub use growing::{Unfinished, Wanted};
 pub use library::{Backup, File, Library, LibraryConfig};
 pub use link::{LinkError, LinkKey, path};

@@ -20,6 +20,7 @@ use crate::scan::{self, Evidence, KnownManifests};
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Journal, Limits, ListingTrouble, Store, StoreConfig};
 
+mod changes;
 mod deletion;
 mod file;
 mod publish;
@@ -258,6 +259,9 @@ impl Library {
     /// as that is known; 0 seconds: nothing of it plays.
     pub fn grows(&self, key: &str, file: &Path, seconds: u64, total: Duration) {
         self.shared.growing.grows(key, file, seconds, total);
+        if let Some(name) = self.name_of(key) {
+            self.shared.index.feed().grew(name);
+        }
     }
 
     /// Forgets a recording in the making: nothing came of it.

@@ -62,7 +62,7 @@ limits! {
     /// Joins of one address that do so, as long as as many are free for others; one more is answered 503. Programs of this machine have the
     /// bound of all.
     pub const JOINS_OF_AN_ADDRESS: usize = 512;
-    /// Of a hundred connections so many may be WebSockets, so that others can ask; a join beyond that is answered 503. An address may have
+    /// Of a hundred connections so many may be WebSockets or follow events, so that others can ask; one beyond that is answered 503. An address may have
     /// `max_connections_per_address` of them, as long as as many are free for others, and counts as the proxy on this machine tells it.
     pub const WEBSOCKETS_PERCENT: usize = 75;
     /// Recordings that are being sent at once; one more is answered 503.

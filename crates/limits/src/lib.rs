@@ -28,6 +28,7 @@ macro_rules! limits {
 
 pub mod accounts;
 pub mod asker;
+pub mod events;
 pub mod files;
 pub mod http;
 pub mod library;
@@ -49,7 +50,7 @@ pub struct Row {
 }
 
 /// Every limit, by the door that it stands at.
-pub fn tables() -> [(&'static str, Vec<Row>); 7] {
+pub fn tables() -> [(&'static str, Vec<Row>); 8] {
     [
         ("HTTP and WebSockets", http::rows()),
         ("Signalling, rooms and participants", signalling::rows()),
@@ -58,6 +59,7 @@ pub fn tables() -> [(&'static str, Vec<Row>); 7] {
         ("Owner, sessions and API keys", accounts::rows()),
         ("Links to recordings", shares::rows()),
         ("Rooms and their links", rooms::rows()),
+        ("Events and webhooks", events::rows()),
     ]
 }
 

@@ -154,6 +154,7 @@ impl MediaServer {
     pub async fn shutdown(self) {
         self.shared.rooms.close_all().await;
         self.shared.webhooks.flush(FLUSH_WITHIN).await;
+        self.shared.webhooks.stop();
         self.shared.mux.stop();
     }
 }

@@ -1,8 +1,9 @@
 //! Delivers signed webhooks: in order per room and per egress, with retries, without ever holding anybody up.
 //!
 //! ```text
-//!   send ─► a queue per URL and per egress or room, there while something waits in it
-//!             └─► its task, one event after the other ─► a turn at the receiver ─► POST, tried again
+//!   of rooms, and to this program itself ─► a queue in memory per URL and per room or egress, there while something waits in it
+//!                                             └─► its task, one event after the other ─► a turn at the receiver ─► POST, tried again
+//!   of recordings, to others ─► kept: written down first (desk), tried for a day, over restarts (schedule, courier)
 //! ```
 //!
 //! # Invariants
@@ -10,10 +11,17 @@
 //! - A slow receiver delays only its own queue, and has nothing of what is kept for others dropped.
 //! - What waits is bounded in events and in bytes, of which each receiver has the same share. What finds no room, or has waited too long, is dropped; the log tells the first
 //!   of them, and the next event that gets through says how many they were (`num_dropped`).
+//! - What others are told of a recording they hear at least once, in order, whoever is down or killed meanwhile: it is on disk before it is
+//!   sent. Where the disk takes it not in time it is delivered as what is told of rooms is.
+
+mod courier;
+mod desk;
+mod poster;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+mod schedule;
 
 use std::collections::{HashMap, VecDeque};
-use std::error::Error as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
@@ -22,8 +30,16 @@ use reelroom_protocol::ids::EventId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::WebhookEvent;
 use reelroom_protocol::webhook;
+use reelroom_truth::{Truth, TruthError};
 use tokio::sync::{Semaphore, watch};
 use url::Url;
+
+pub use courier::Tested;
+pub use desk::{Replayed, Standing};
+pub use reelroom_truth::{Delivery, DeliveryId, DeliveryState};
+
+use courier::Courier;
+use poster::{Poster, place, unix_s};
 
 const QUEUE: usize = 200;
 const TRIES: u32 = 5;
@@ -31,11 +47,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// An event that has waited longer than this for those before it is not delivered any more.
 const STALE_AFTER: Duration = Duration::from_secs(30);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A thousand rooms that close at once do not open a thousand connections to a receiver.
 const REQUESTS_AT_ONCE: usize = 32;
-/// Connections to a receiver that stay open for what comes next.
-const IDLE_CONNECTIONS: usize = 4;
 
 /// A handle to the delivery of webhooks.
 #[derive(Clone)]
@@ -44,11 +57,12 @@ pub struct Webhooks {
 }
 
 struct Shared {
-    keys: ApiKeys,
-    client: reqwest::Client,
+    poster: Poster,
     state: Mutex<State>,
     /// How many events are on their way.
     pending: watch::Sender<usize>,
+    /// What is kept on disk, where that is set up.
+    courier: OnceLock<Arc<Courier>>,
 }
 
 #[derive(Default)]
@@ -98,15 +112,86 @@ impl State {
 impl Webhooks {
     /// Delivers to `urls`, signed by the first of `keys`.
     pub fn new(keys: ApiKeys, urls: Vec<Url>) -> Self {
-        let client = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .user_agent("LiveKit")
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build()
-            .expect("a client without special settings can be built");
         let state = Mutex::new(State { urls, ..State::default() });
-        Self { shared: Arc::new(Shared { keys, client, state, pending: watch::Sender::new(0) }) }
+        let (poster, pending) = (Poster::new(keys), watch::Sender::new(0));
+        Self { shared: Arc::new(Shared { poster, state, pending, courier: OnceLock::new() }) }
+    }
+
+    /// Keeps what is told of recordings in `truth` until the receivers that are set by now have it; what a former run left is delivered.
+    /// To be called once, before anything is sent, within a tokio runtime.
+    ///
+    /// # Errors
+    /// What was left cannot be read.
+    pub fn keep(&self, truth: Truth) -> Result<(), TruthError> {
+        let mut urls = self.shared.lock().urls.clone();
+        let mut seen = Vec::new();
+        urls.retain(|url| {
+            let is_new = !seen.contains(url);
+            seen.push(url.clone());
+            is_new
+        });
+        if urls.is_empty() {
+            return Ok(());
+        }
+        let shared = Arc::downgrade(&self.shared);
+        let from_memory = Box::new(move |event| {
+            if let Some(shared) = shared.upgrade() {
+                shared.enqueue(event, To::Kept);
+            }
+        });
+        let courier = Courier::start(truth, urls, self.shared.poster.clone(), from_memory)?;
+        let _ = self.shared.courier.set(courier);
+        Ok(())
+    }
+
+    /// What is kept on disk for whom; `None` where nothing is.
+    fn courier(&self) -> Option<&Arc<Courier>> {
+        self.shared.courier.get()
+    }
+
+    /// Tells what ended in a former run, with the time of each in Unix milliseconds, where that run was killed before it was kept.
+    pub fn send_missed(&self, ends: Vec<(WebhookEvent, i64)>) {
+        if let Some(courier) = self.courier().filter(|_| !ends.is_empty()) {
+            let ends = ends.into_iter().map(|(event, ended_ms)| (named(event), ended_ms)).collect();
+            courier.send_missed(ends);
+        }
+    }
+
+    /// How the receivers stand for which something is kept.
+    pub fn standing(&self) -> Vec<Standing> {
+        self.courier().map(|courier| courier.standing()).unwrap_or_default()
+    }
+
+    /// The newest deliveries that are kept, newest first.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub async fn deliveries(&self, most: usize) -> Result<Vec<Delivery>, TruthError> {
+        match self.courier() {
+            Some(courier) => courier.deliveries(most).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Makes a delivery once more.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub async fn replay(&self, id: DeliveryId) -> Result<Replayed, TruthError> {
+        match self.courier() {
+            Some(courier) => courier.replay(id).await,
+            None => Ok(Replayed::Unknown),
+        }
+    }
+
+    /// Sends each receiver for which something is kept an event of the kind "test", once, and says what came of it.
+    pub async fn test(&self) -> Vec<Tested> {
+        match self.courier() {
+            Some(courier) => {
+                courier.test(named(WebhookEvent { event: "test".into(), ..Default::default() })).await
+            }
+            None => Vec::new(),
+        }
     }
 
     /// Delivers to `url` too, from now on.
@@ -118,22 +203,85 @@ impl Webhooks {
     }
 
     /// Queues an event; its id and time are filled in where they are empty. Has to be called within a tokio runtime.
-    pub fn send(&self, mut event: WebhookEvent) {
-        if event.id.is_empty() {
-            event.id = EventId::generate(&mut rand::rng()).into();
+    pub fn send(&self, event: WebhookEvent) {
+        let event = named(event);
+        let kept = self.courier().filter(|_| event.egress_info.is_some());
+        let to = match kept {
+            Some(courier) if courier.offer(event.clone()) => To::NotKept,
+            _ => To::All,
+        };
+        self.shared.enqueue(event, to);
+    }
+
+    /// Waits until everything is delivered or given up, but not longer than `within`.
+    pub async fn flush(&self, within: Duration) {
+        let mut pending = self.shared.pending.subscribe();
+        let empty = async {
+            // What is told last has to be on disk at least.
+            if let Some(courier) = self.courier() {
+                courier.quiet().await;
+            }
+            let _ = pending.wait_for(|pending| *pending == 0).await;
+        };
+        if tokio::time::timeout(within, empty).await.is_err() {
+            tracing::warn!("some webhooks were not delivered before the end");
         }
-        if event.created_at == 0 {
-            event.created_at = unix_s() as i64;
+    }
+
+    /// Tries nothing more of what is kept: the next run does.
+    pub fn stop(&self) {
+        if let Some(courier) = self.courier() {
+            courier.stop();
         }
+    }
+}
+
+/// Whom an event in memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    All,
+    /// Those for whom it is not kept on disk.
+    NotKept,
+    /// Those for whom it could not be.
+    Kept,
+}
+
+/// With an id and a time.
+fn named(mut event: WebhookEvent) -> WebhookEvent {
+    if event.id.is_empty() {
+        event.id = EventId::generate(&mut rand::rng()).into();
+    }
+    if event.created_at == 0 {
+        event.created_at = unix_s() as i64;
+    }
+    event
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the webhook queues")
+    }
+
+    /// Queues an event in memory.
+    fn enqueue(self: &Arc<Self>, event: WebhookEvent, to: To) {
         let queue_key = match (&event.egress_info, &event.room) {
             (Some(egress), _) => egress.egress_id.clone(),
             (None, Some(room)) => room.name.clone(),
             (None, None) => String::new(),
         };
+        let is_meant = |url: &Url| {
+            let is_kept = self.courier.get().is_some_and(|courier| courier.keeps_for(url));
+            match to {
+                To::All => true,
+                To::NotKept => !is_kept,
+                To::Kept => is_kept,
+            }
+        };
         let (bytes, event) = (event.encoded_len(), Arc::new(event));
-        let mut state = self.shared.lock();
+        let mut state = self.lock();
         let share = WEBHOOKS_WAITING_BYTES / state.urls.len().max(1);
-        for url in state.urls.clone() {
+        let urls: Vec<Url> = state.urls.iter().filter(|url| is_meant(url)).cloned().collect();
+        for url in urls {
             let key = (url.clone(), queue_key.clone());
             let queue = state.queues.get(&key);
             let is_full = queue.is_some_and(|queue| queue.len() >= QUEUE);
@@ -144,28 +292,13 @@ impl Webhooks {
             }
             let is_new = queue.is_none();
             state.waiting_bytes.insert(url, its_bytes);
-            self.shared.pending.send_modify(|pending| *pending += 1);
+            self.pending.send_modify(|pending| *pending += 1);
             let waiting = Waiting { event: Arc::clone(&event), bytes, since: Instant::now() };
             state.queues.entry(key.clone()).or_default().push_back(waiting);
             if is_new {
-                tokio::spawn(Arc::clone(&self.shared).work(key));
+                tokio::spawn(Arc::clone(self).work(key));
             }
         }
-    }
-
-    /// Waits until everything is delivered or given up, but not longer than `within`.
-    pub async fn flush(&self, within: Duration) {
-        let mut pending = self.shared.pending.subscribe();
-        let empty = pending.wait_for(|pending| *pending == 0);
-        if tokio::time::timeout(within, empty).await.is_err() {
-            tracing::warn!("some webhooks were not delivered before the end");
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics while it holds the webhook queues")
     }
 
     fn new_turns() -> Arc<Semaphore> {
@@ -229,17 +362,7 @@ impl Shared {
     async fn post(&self, url: &Url, body: Vec<u8>) -> Result<(), String> {
         let turns = self.lock().turns.entry(url.clone()).or_insert_with(Shared::new_turns).clone();
         let _turn = turns.acquire().await.expect("nobody closes the turns");
-        let signature = webhook::sign(&self.keys, &body, unix_s());
-        let response = self
-            .client
-            .post(url.clone())
-            .header(http::header::CONTENT_TYPE, webhook::CONTENT_TYPE)
-            .header(http::header::AUTHORIZATION, signature)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| cause(&error))?;
-        let status = response.status();
+        let status = self.poster.post(url, body).await?;
         if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
             return Err(status.to_string());
         }
@@ -247,180 +370,5 @@ impl Shared {
     }
 }
 
-/// What the log says of a receiver: everything but its host may be a secret.
-fn place(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
-/// The innermost reason, which is what a person understands, and which has no URL in it.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost = error.source();
-    while let Some(source) = innermost.and_then(std::error::Error::source) {
-        innermost = Some(source);
-    }
-    match innermost {
-        _ if error.is_timeout() => "it does not answer in time".to_owned(),
-        Some(reason) => reason.to_string(),
-        None => "the request cannot be made".to_owned(),
-    }
-}
-
-fn unix_s() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use axum::Router;
-    use axum::http::{HeaderMap, StatusCode};
-    use axum::routing::post;
-    use reelroom_protocol::proto::Room;
-
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    fn event(name: &str, room: &str) -> WebhookEvent {
-        let room = Room { name: room.into(), ..Default::default() };
-        WebhookEvent { event: name.into(), room: Some(room), ..Default::default() }
-    }
-
-    /// A receiver that verifies what it gets, and fails the first `failures` times.
-    async fn receiver(failures: usize) -> (Url, mpsc::UnboundedReceiver<WebhookEvent>) {
-        let (seen, seen_rx) = mpsc::unbounded_channel();
-        let calls = Arc::new(AtomicUsize::new(0));
-        let app = Router::new().route(
-            "/hook",
-            post(move |headers: HeaderMap, body: axum::body::Bytes| {
-                let (seen, calls) = (seen.clone(), Arc::clone(&calls));
-                async move {
-                    if calls.fetch_add(1, Ordering::SeqCst) < failures {
-                        return StatusCode::INTERNAL_SERVER_ERROR;
-                    }
-                    assert_eq!(headers["content-type"], webhook::CONTENT_TYPE);
-                    let signature = headers["authorization"].to_str().unwrap();
-                    let event = webhook::verify(&ApiKeys::new("k", "s"), signature, &body, unix_s()).unwrap();
-                    seen.send(event).unwrap();
-                    StatusCode::OK
-                }
-            }),
-        );
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        (url, seen_rx)
-    }
-
-    #[tokio::test]
-    async fn events_of_a_room_come_signed_and_in_order() {
-        let (url, mut seen) = receiver(0).await;
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url]);
-        for name in ["room_started", "participant_joined", "room_finished"] {
-            webhooks.send(event(name, "r"));
-        }
-        webhooks.flush(Duration::from_secs(5)).await;
-        let mut names = Vec::new();
-        while let Ok(event) = seen.try_recv() {
-            assert!(event.id.starts_with("EV_") && event.created_at > 0);
-            names.push(event.event);
-        }
-        assert_eq!(names, ["room_started", "participant_joined", "room_finished"]);
-    }
-
-    #[tokio::test]
-    async fn events_of_many_rooms_at_once_open_few_connections() {
-        let (most, now) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let counts = (Arc::clone(&most), Arc::clone(&now));
-        let app = Router::new().route(
-            "/hook",
-            post(move || {
-                let (most, now) = (Arc::clone(&counts.0), Arc::clone(&counts.1));
-                async move {
-                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    now.fetch_sub(1, Ordering::SeqCst);
-                }
-            }),
-        );
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url]);
-        (0..300).for_each(|number| webhooks.send(event("room_finished", &number.to_string())));
-        webhooks.flush(Duration::from_secs(20)).await;
-        let most = most.load(Ordering::SeqCst);
-        assert!((2..=REQUESTS_AT_ONCE).contains(&most), "{most} at once");
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_a_receiver_is_bounded_and_nothing_of_a_room_stays() {
-        let (url, mut seen) = receiver(0).await;
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url.clone()]);
-        let mut large = event("participant_joined", "r");
-        large.room.as_mut().unwrap().metadata = "x".repeat(WEBHOOKS_WAITING_BYTES / 50);
-        for number in 0..100 {
-            large.room.as_mut().unwrap().name = number.to_string();
-            webhooks.send(large.clone());
-        }
-        let dropped = webhooks.shared.lock().dropped[&url];
-        assert!((51..=60).contains(&dropped), "{dropped}");
-        webhooks.flush(Duration::from_secs(20)).await;
-        tokio::task::yield_now().await;
-        assert_eq!(webhooks.shared.lock().waiting_bytes[&url], 0);
-        assert!(webhooks.shared.lock().queues.is_empty(), "a room that is gone leaves no queue");
-        let mut told = 0;
-        while let Ok(event) = seen.try_recv() {
-            told += event.num_dropped;
-        }
-        assert_eq!(told, dropped, "whoever gets the next one is told");
-    }
-
-    #[tokio::test]
-    async fn a_receiver_that_is_not_there_costs_others_no_event() {
-        let (url, mut seen) = receiver(0).await;
-        // It takes connections and says nothing.
-        let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let nowhere: Url = format!("http://{}/", deaf.local_addr().unwrap()).parse().unwrap();
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![nowhere.clone()]);
-        let mut large = event("participant_joined", "r");
-        large.room.as_mut().unwrap().metadata = "x".repeat(WEBHOOKS_WAITING_BYTES / 50);
-        for _ in 0..60 {
-            webhooks.send(large.clone());
-        }
-        assert!(webhooks.shared.lock().dropped[&nowhere] > 0, "it has all that it may");
-        webhooks.add_url(url);
-        webhooks.send(large);
-        let told = tokio::time::timeout(Duration::from_secs(30), seen.recv()).await;
-        assert_eq!(told.expect("it is not dropped").unwrap().num_dropped, 0);
-    }
-
-    #[tokio::test]
-    async fn the_log_says_where_a_webhook_went_and_no_secret_of_its_url() {
-        let url: Url = "http://user:hunter2@127.0.0.1:9/hunter2?token=hunter2".parse().unwrap();
-        assert_eq!(place(&url), "http://127.0.0.1:9");
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), Vec::new());
-        let error = webhooks.shared.post(&url, Vec::new()).await.unwrap_err();
-        assert!(error.contains("refused") && !error.contains("hunter2"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_failing_receiver_is_tried_again() {
-        let (url, mut seen) = receiver(1).await;
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), Vec::new());
-        webhooks.add_url(url);
-        webhooks.send(event("room_started", "r"));
-        webhooks.flush(Duration::from_secs(5)).await;
-        assert_eq!(seen.try_recv().unwrap().event, "room_started");
-    }
-
-    #[tokio::test]
-    async fn a_receiver_that_is_not_there_holds_nobody_up() {
-        let (url, mut seen) = receiver(0).await;
-        let nowhere = "http://127.0.0.1:9/".parse().unwrap();
-        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![nowhere, url]);
-        webhooks.send(event("room_started", "r"));
-        assert_eq!(seen.recv().await.unwrap().event, "room_started");
-    }
-}
+mod tests;

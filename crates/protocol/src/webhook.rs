@@ -1,7 +1,7 @@
 //! Signed webhooks: the body, its signature, and the check of both.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::keys::ApiKeys;
@@ -31,6 +31,11 @@ pub enum WebhookError {
 /// The body of `event`: proto3 JSON, camelCase, defaults left out.
 pub fn event_body(event: &WebhookEvent) -> Vec<u8> {
     serde_json::to_vec(event).expect("protocol messages make JSON")
+}
+
+/// What a receiver is called where its URL, which may be a secret, is not to be said.
+pub fn receiver_id(url: &str) -> String {
+    format!("WR_{}", URL_SAFE_NO_PAD.encode(&Sha256::digest(url.as_bytes())[..9]))
 }
 
 /// The `Authorization` header for `body`: a bare token, without "Bearer".

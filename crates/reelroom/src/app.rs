@@ -116,7 +116,7 @@ impl App {
         let accounts = Arc::new(Accounts::open(truth.clone(), Cost::DEFAULT)?);
         let shares = Arc::new(Shares::open(truth.clone(), Arc::clone(&accounts))?);
         let rooms = Arc::new(Rooms::open(truth.clone(), &secrets.rooms_key)?);
-        let library = open_library(&config, &secrets, truth)?;
+        let library = open_library(&config, &secrets, truth.clone())?;
         let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
         let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
         let listener = TcpListener::bind(wanted).await.with_context(|| {
@@ -127,7 +127,7 @@ impl App {
         let inner = if uses_itself { Some(inner_listener().await?) } else { None };
         let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
         let embedded = if config.embeds_media() {
-            Some(Embedded::start(&config, &secrets, &library, &own, role).await?)
+            Some(Embedded::start(&config, &secrets, &library, truth, &own, role).await?)
         } else {
             None
         };
@@ -213,6 +213,7 @@ impl Embedded {
         config: &Config,
         secrets: &Secrets,
         library: &Library,
+        truth: Truth,
         own: &Url,
         role: Role,
     ) -> anyhow::Result<Self> {
@@ -226,6 +227,8 @@ impl Embedded {
         })
         .await
         .context("udp_port chooses another port for media")?;
+        // For those of the settings: what this program tells itself is of this run.
+        media.webhooks().keep(truth)?;
         if role == Role::Everything {
             let webhook = own.join("livekit/webhook").expect("a plain path can be joined");
             media.webhooks().add_url(webhook);
@@ -371,7 +374,7 @@ fn web_app(
         playback,
         portion_bytes: config.recording_file_portion_size,
         recorder: embedded.map(|parts| Arc::new(EgressRecorder(parts.egress.clone())) as Arc<dyn Recorder>),
-        media: embedded.map(|parts| Arc::new(OwnMedia(parts.media.clone())) as Arc<dyn Media>),
+        media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
     })
 }
 

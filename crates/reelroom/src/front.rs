@@ -29,17 +29,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::body::HttpBody as _;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use reelroom_limits::asker::{Asker, forwarded_ip};
+use reelroom_limits::events::{FOLLOWERS, FOLLOWERS_OF_AN_ADDRESS};
 use reelroom_limits::http as limits;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
 
 use self::behind::Behind;
-use self::body::Trouble;
+use self::body::{Held, Trouble};
 use self::connections::{Bounds, Client, Phase};
 use self::head::Head;
 use self::refusal::Form;
@@ -80,6 +81,7 @@ struct Shares {
     work: Option<Traffic>,
     joins: Option<Traffic>,
     downloads: Option<Traffic>,
+    followers: Option<Traffic>,
     bodies: Option<Traffic>,
     heads: Option<Traffic>,
     sockets: Option<Traffic>,
@@ -94,6 +96,7 @@ impl Shares {
             // A join may wait for its turn, and costs little until then.
             joins: share(limits::JOINS, limits::JOINS_OF_AN_ADDRESS),
             downloads: share(limits::DOWNLOADS, limits::DOWNLOADS_OF_AN_ADDRESS),
+            followers: share(FOLLOWERS, FOLLOWERS_OF_AN_ADDRESS),
             bodies: share(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS),
             heads: share(limits::HEADS_BYTES, limits::HEADS_BYTES_OF_AN_ADDRESS),
             sockets: share(sockets, connections.of_an_address),
@@ -150,19 +153,21 @@ impl Front {
             }
             seat.set(Phase::Busy);
         }
-        let is_download = is_download(&request);
+        let (is_download, follows) = (is_download(&request), follows_events(&request));
         let traffic = match form {
             Form::Signalling => &shares.joins,
             _ if is_download => &shares.downloads,
+            _ if follows => &shares.followers,
             _ => &shares.work,
         };
         let Ok(slot) = traffic.as_ref().map(|traffic| traffic.enter(client)).transpose() else {
             let response = busy(form, "too many requests are being worked on: try again shortly");
             return Answer { response, sending: Sending::spare() };
         };
-        let sockets = shares.sockets.as_ref().filter(|_| form == Form::Signalling);
+        let sockets = shares.sockets.as_ref().filter(|_| form == Form::Signalling || follows);
         let Ok(socket) = sockets.map(|sockets| sockets.enter(client)).transpose() else {
-            let response = busy(form, "too many calls are connected: try again shortly");
+            let whoever = if follows { "programs follow what happens" } else { "calls are connected" };
+            let response = busy(form, &format!("too many {whoever}: try again shortly"));
             return Answer { response, sending: Sending::new(slot, Pace::Steady) };
         };
         let is_head = request.method() == Method::HEAD;
@@ -183,9 +188,13 @@ impl Front {
             drop(slot);
             return Answer { response, sending: Sending::new(None, Pace::Steady) };
         }
-        // What is said instead of a recording is as short as any other answer.
-        let is_recording = is_download && response.status().is_success();
-        let pace = if is_recording { Pace::TheirOwn } else { Pace::Steady };
+        // What is said instead of a recording, or of events, is as short as any other answer.
+        let is_as_long_as_they_like = (is_download || follows) && response.status().is_success();
+        let pace = if is_as_long_as_they_like { Pace::TheirOwn } else { Pace::Steady };
+        let response = match socket.filter(|_| follows) {
+            Some(socket) => response.map(|body| Body::new(Held::new(body, socket))),
+            None => response,
+        };
         Answer { response, sending: Sending::new(slot, pace) }
     }
 
@@ -280,6 +289,11 @@ fn cors() -> CorsLayer {
 fn is_download(request: &Request) -> bool {
     request.method() == Method::GET
         && (sites::names_a_file(request.uri()) || sites::names_a_shared_file(request.uri()))
+}
+
+/// Whether it is asked to be told what happens, for as long as whoever asks likes.
+fn follows_events(request: &Request) -> bool {
+    request.method() == Method::GET && request.uri().path() == "/events"
 }
 
 /// What is said to be too long before any of it was read.

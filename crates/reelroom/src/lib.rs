@@ -23,6 +23,7 @@ mod descriptors;
 pub mod front;
 mod log;
 mod owner;
+mod receivers;
 mod recorder;
 pub mod routes;
 mod secrets;

@@ -3,10 +3,12 @@
 
 use std::pin::Pin;
 
-use reelroom_app::{Media, Recorder, RecorderFigures, Standing, Tickets};
+use reelroom_app::{Media, Receivers, Recorder, RecorderFigures, Standing, Tickets};
 use reelroom_egress::Egress;
 use reelroom_media::{Gate, MediaServer};
 use reelroom_protocol::ids::{RoomName, Ticket};
+
+use crate::receivers::OwnReceivers;
 
 /// The recorder, as the app's operator sees it.
 pub(crate) struct EgressRecorder(pub(crate) Egress);
@@ -19,19 +21,33 @@ impl Recorder for EgressRecorder {
 }
 
 /// The media server, as the app's operator sees it.
-pub(crate) struct OwnMedia(pub(crate) MediaServer);
+pub(crate) struct OwnMedia {
+    media: MediaServer,
+    receivers: OwnReceivers,
+}
+
+impl OwnMedia {
+    pub(crate) fn new(media: MediaServer) -> Self {
+        let receivers = OwnReceivers(media.webhooks().clone());
+        Self { media, receivers }
+    }
+}
 
 impl Media for OwnMedia {
     fn warnings(&self) -> Vec<String> {
-        self.0.warnings()
+        self.media.warnings()
     }
 
     fn dropped(&self) -> Vec<(&'static str, u64)> {
-        self.0.dropped()
+        self.media.dropped()
+    }
+
+    fn receivers(&self) -> Option<&dyn Receivers> {
+        Some(&self.receivers)
     }
 
     fn recheck(&self, room: &RoomName) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (media, room) = (self.0.clone(), room.clone());
+        let (media, room) = (self.media.clone(), room.clone());
         Box::pin(async move { media.rooms().recheck(&room).await })
     }
 }

@@ -30,8 +30,9 @@ fn told(program: &Program, bytes: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 18] = [
     ("GET", "/"),
+    ("GET", "/events"),
     ("GET", "/recordings"),
     ("GET", "/recordings/a.mp4"),
     ("GET", "/recordings/a.mp4/url"),

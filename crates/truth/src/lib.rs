@@ -7,8 +7,9 @@
 //!     │                             ├─ owner      the owner's password, and the link that sets it
 //!     │                             ├─ sessions   where the owner is signed in
 //!     │                             ├─ api_keys   what programs show instead of a password
-//!     │                             └─ shares     links to one recording, and who watched by them
-//!     │                             └─ rooms      rooms that the owner made, and the links into them
+//!     │                             ├─ shares     links to one recording, and who watched by them
+//!     │                             ├─ rooms      rooms that the owner made, and the links into them
+//!     │                             └─ webhooks   what others are told, until they have heard it
 //!     └─ backup ─► a file
 //! ```
 //!
@@ -36,6 +37,7 @@ mod sessions;
 mod shares;
 mod steps;
 mod uploads;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -53,6 +55,7 @@ pub use rooms::{Ended, Room, RoomLink};
 pub use sessions::{Begin, Happened, Session};
 pub use shares::{Share, ShareNews, ShareView};
 pub use uploads::{Multipart, Waiting};
+pub use webhooks::{Delivery, DeliveryId, DeliveryState, NewDelivery, Settled, WaitingDelivery};
 
 /// A handle to the open database.
 #[derive(Clone)]

@@ -69,6 +69,17 @@ pub(crate) const STEPS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE closed_rooms (name TEXT PRIMARY KEY, closed_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     ",
+    // 6: webhooks to others, until they are delivered, and for a while after that. An id is never used twice.
+    "
+    CREATE TABLE webhook_deliveries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, receiver TEXT NOT NULL, place TEXT NOT NULL, subject TEXT NOT NULL, event TEXT NOT NULL,
+        event_id TEXT NOT NULL, body BLOB NOT NULL, made_ms INTEGER NOT NULL, tries INTEGER NOT NULL, next_try_ms INTEGER NOT NULL,
+        state TEXT NOT NULL, settled_ms INTEGER, status INTEGER, error TEXT
+    ) STRICT;
+    CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (receiver, state, id);
+    CREATE TABLE webhooks_told (subject TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE webhooks_kept (one INTEGER PRIMARY KEY CHECK (one = 1), since_ms INTEGER NOT NULL) STRICT;
+    ",
 ];
 
 /// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.

@@ -602,3 +602,55 @@ fn a_database_that_an_older_version_may_be_using_is_left_at_its_step() {
     assert!(matches!(refusal, TruthError::Older { .. }), "{refusal}");
     assert!(house.all() == before, "a file was changed");
 }
+
+fn delivery(receiver: &str, subject: &str) -> NewDelivery {
+    NewDelivery {
+        receiver: receiver.into(),
+        place: "https://a.example".into(),
+        subject: subject.into(),
+        event: "egress_ended".into(),
+        event_id: "EV_1".into(),
+        body: b"body".to_vec(),
+    }
+}
+
+fn settled(state: DeliveryState, tries: u32) -> Settled {
+    Settled { state, at_ms: 9, tries, next_try_ms: 7, status: Some(503), error: Some("busy".into()) }
+}
+
+#[test]
+fn what_others_are_told_waits_over_restarts_and_what_is_over_is_kept_for_a_while() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    assert_eq!((truth.webhooks_kept_since(5).unwrap(), truth.webhooks_kept_since(6).unwrap()), (5, 5));
+    let new = [delivery("a", "EG_1"), delivery("b", "EG_1"), delivery("a", "EG_2")];
+    let added = truth.add_deliveries(&new, &["EG_1".into()], 3, 0).unwrap();
+    assert!(truth.is_told("EG_1").unwrap() && !truth.is_told("EG_2").unwrap());
+    let id = added[0].id;
+    truth.settle_delivery(id, &settled(DeliveryState::Waiting, 1), 1).unwrap();
+    drop(truth);
+
+    let truth = house.open().unwrap();
+    let waiting = truth.waiting_deliveries().unwrap();
+    assert_eq!((waiting[0].tries, waiting[0].next_try_ms, waiting[0].bytes), (1, 7, 4));
+    assert_eq!(waiting[1..], added[1..]);
+    assert_eq!(truth.delivery_body(id).unwrap().as_deref(), Some(&b"body"[..]));
+    truth.settle_delivery(id, &settled(DeliveryState::Delivered, 2), 1).unwrap();
+    let again = truth.replay_delivery(id, 11).unwrap().unwrap();
+    assert_eq!((again.subject.as_str(), again.tries, again.made_ms), ("EG_1", 0, 11));
+    truth.settle_delivery(again.id, &settled(DeliveryState::Expired, 3), 1).unwrap();
+    let states: Vec<_> =
+        truth.deliveries(10).unwrap().iter().map(|one| (one.waiting.id, one.state)).collect();
+    // One that is over is kept for each receiver, and no id comes twice.
+    assert_eq!(
+        states,
+        [
+            (again.id, DeliveryState::Expired),
+            (added[2].id, DeliveryState::Waiting),
+            (added[1].id, DeliveryState::Waiting)
+        ]
+    );
+    assert!(truth.replay_delivery(id, 12).unwrap().is_none());
+    truth.add_deliveries(&[], &[], 100, 50).unwrap();
+    assert!(!truth.is_told("EG_1").unwrap(), "it is long over");
+}

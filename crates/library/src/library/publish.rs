@@ -81,7 +81,7 @@ impl Library {
         }
         let (waiting, progress) = shared.outbox.begin(key).expect("it was added, and only this removes it");
         shared.truth.keep_waiting(waiting).await?;
-        let stored = self.store(publication, &mut sidecar, &progress).await;
+        let stored = shared.telling(key, self.store(publication, &mut sidecar, &progress)).await;
         if self.is_let_go(publication).await? {
             return Err(self.let_go(publication).await?);
         }
@@ -99,6 +99,7 @@ impl Library {
                 let is_alone = sidecar.stands_alone && name.is_some() && !stored.in_backup;
                 shared.truth.stored(key, is_alone.then(|| sidecar.brief().to_json())).await?;
                 shared.outbox.done(key, publication.file);
+                shared.tell_again(key).await;
                 Ok(stored.published)
             }
             Err(error @ LibraryError::Taken(_)) => {
@@ -113,6 +114,7 @@ impl Library {
             }
             Err(error) => {
                 if let Some(waiting) = shared.outbox.failed(key, error.to_string(), unix_ms()) {
+                    shared.tell_again(key).await;
                     shared.truth.keep_waiting(waiting).await?;
                 }
                 Err(error)

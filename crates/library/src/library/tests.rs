@@ -563,6 +563,7 @@ async fn two_stores_that_refuse_a_recording_are_both_told() {
     bucket.publish(&library, "EG_0.mp4").await.unwrap();
 }
 
+mod changes;
 mod deleted;
 mod discarded;
 mod forgotten;

@@ -257,6 +257,42 @@ async fn a_client_has_its_share_of_the_websockets_and_all_of_them_leave_room_for
 }
 
 #[tokio::test]
+async fn whoever_follows_events_counts_as_a_websocket_takes_no_place_of_requests_and_is_not_cut() {
+    let beats = async || {
+        Body::from_stream(futures::stream::unfold((), |()| async {
+            tokio::time::sleep(LIMIT / 4).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"event: beat\ndata: {}\n\n")), ()))
+        }))
+    };
+    let few = |most| Some(Traffic::new(most, most));
+    let shares = Shares { work: few(1), followers: few(3), sockets: few(2), ..Shares::default() };
+    let router = name().route("/events", get(beats));
+    let address = serve_front(Front::with(router, Sites::default(), shares)).await;
+    let follow = async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET /events{ASK}\r\n").as_bytes()).await.unwrap();
+        let mut answer = vec![0; 1024];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        if answer.starts_with("HTTP/1.1 200") { Ok(stream) } else { Err(answer) }
+    };
+    let (mut first, second) = (follow().await.unwrap(), follow().await.unwrap());
+    let refused = follow().await.unwrap_err();
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 2"), "{refused}");
+    assert!(refused.contains("too many programs follow what happens"), "{refused}");
+    let ask = format!("GET /a{ASK}Connection: close\r\n\r\n");
+    assert!(told(address, ask.as_bytes()).await.ends_with("\r\n\r\na"), "they are no requests");
+    let (began, mut piece) = (Instant::now(), [0; 256]);
+    while began.elapsed() < LIMIT * 3 {
+        assert!(first.read(&mut piece).await.unwrap() > 0, "it was cut after {:?}", began.elapsed());
+    }
+    drop(second);
+    while follow().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn requests_are_bounded_until_their_answers_are_sent() {
     let shares = Shares { work: Some(Traffic::new(1, 1)), ..Shares::default() };
     let front = Front::with(endless().0.merge(name()), Sites::default(), shares);

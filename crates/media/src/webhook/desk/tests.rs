@@ -1,0 +1,242 @@
+//! Deliveries in virtual time: receivers that are down, and a program that is killed.
+
+use std::collections::HashMap;
+
+use reelroom_protocol::keys::ApiKeys;
+use reelroom_protocol::proto::EgressInfo;
+
+use super::*;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+/// Nothing here is from before deliveries were kept.
+const BEGAN_MS: i64 = 1_800_000_000_000;
+
+fn url(host: &str) -> Url {
+    format!("https://{host}.example/hook?secret=hunter2").parse().unwrap()
+}
+
+fn event(kind: &str, egress: &str, number: usize) -> WebhookEvent {
+    WebhookEvent {
+        event: kind.into(),
+        id: format!("EV_{egress}_{number}"),
+        created_at: 7,
+        egress_info: Some(EgressInfo { egress_id: egress.into(), ..EgressInfo::default() }),
+        ..WebhookEvent::default()
+    }
+}
+
+/// Those of a recording from its start to its end.
+fn told(egress: &str) -> Vec<WebhookEvent> {
+    let kinds = ["egress_started", "egress_updated", "egress_updated", ENDED];
+    kinds.into_iter().enumerate().map(|(number, kind)| event(kind, egress, number)).collect()
+}
+
+struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn truth(&self) -> Truth {
+        Truth::open(&self.folder.path().join("truth.db")).unwrap()
+    }
+
+    fn desk(&self, hosts: &[&str], now_ms: i64) -> Desk {
+        self.desk_with(hosts, Room::default(), now_ms)
+    }
+
+    fn desk_with(&self, hosts: &[&str], room: Room, now_ms: i64) -> Desk {
+        let urls: Vec<Url> = hosts.iter().map(|host| url(host)).collect();
+        Desk::open(self.truth(), &urls, room, now_ms).unwrap()
+    }
+}
+
+/// A receiver that checks every signature when it comes.
+#[derive(Default)]
+struct Receiver {
+    heard: Vec<(String, WebhookEvent)>,
+}
+
+impl Receiver {
+    fn hears(&mut self, body: &[u8], now_ms: i64) -> Answer {
+        let keys = ApiKeys::new("key", "secret");
+        let now_s = now_ms.unsigned_abs() / 1000;
+        let signature = webhook::sign(&keys, body, now_s);
+        let event = webhook::verify(&keys, &signature, body, now_s).unwrap();
+        self.heard.push((subject(&event), event));
+        Answer { status: Some(200), error: None }
+    }
+
+    /// The ids of what was heard of each recording, each the first time.
+    fn of_each(&self) -> HashMap<String, Vec<String>> {
+        let mut all: HashMap<String, Vec<String>> = HashMap::new();
+        for (subject, event) in &self.heard {
+            let ids = all.entry(subject.clone()).or_default();
+            if !ids.contains(&event.id) {
+                ids.push(event.id.clone());
+            }
+        }
+        all
+    }
+}
+
+fn down() -> Answer {
+    Answer { status: None, error: Some("Connection refused".into()) }
+}
+
+fn ids(events: &[WebhookEvent]) -> Vec<String> {
+    events.iter().map(|event| event.id.clone()).collect()
+}
+
+/// Sends everything that is due until `until_ms`, or until nothing waits; gives the time then.
+fn run(
+    desk: &Desk,
+    at: usize,
+    from_ms: i64,
+    until_ms: i64,
+    mut send: impl FnMut(&[u8], i64) -> Answer,
+) -> i64 {
+    let mut now_ms = from_ms;
+    loop {
+        for job in desk.take(at, now_ms, 4) {
+            let answer = send(&job.body, now_ms);
+            desk.answered(at, job.id, answer, now_ms).unwrap();
+        }
+        match desk.next_ms(at) {
+            Some(next_ms) if next_ms <= until_ms => now_ms = now_ms.max(next_ms),
+            _ => return now_ms,
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_down_for_an_hour_and_a_killed_program_cost_no_event_and_no_order() {
+    let house = House::new();
+    let recordings = ["EG_1", "EG_2", "EG_3"];
+    let mut now_ms = BEGAN_MS;
+    let desk = house.desk(&["a", "b"], now_ms);
+    let mut other = Receiver::default();
+    for (number, _) in told("EG_1").iter().enumerate() {
+        let events: Vec<_> = recordings.iter().map(|egress| told(egress).remove(number)).collect();
+        desk.write(&events, now_ms).unwrap();
+        run(&desk, 0, now_ms, now_ms + 60_000, |_, _| down());
+        // Nobody waits for the one that is down.
+        run(&desk, 1, now_ms, now_ms, |body, now_ms| other.hears(body, now_ms));
+        now_ms += 60_000;
+    }
+    assert_eq!(other.heard.len(), 12);
+    let standing = desk.standing();
+    assert_eq!((standing[0].waiting, standing[0].since_ms), (12, Some(BEGAN_MS)));
+    assert_eq!(standing[0].trouble.as_deref(), Some("Connection refused"));
+    assert_eq!((standing[1].waiting, standing[1].trouble.as_deref()), (0, None));
+    now_ms = run(&desk, 0, now_ms, BEGAN_MS + HOUR_MS, |_, _| down());
+
+    // It is up again, and the program is killed when something is delivered and that is not written down.
+    let mut receiver = Receiver::default();
+    now_ms = now_ms.max(desk.next_ms(0).unwrap());
+    let jobs = desk.take(0, now_ms, 2);
+    assert_eq!(jobs.len(), 2);
+    receiver.hears(&jobs[0].body, now_ms);
+    drop(desk);
+
+    let desk = house.desk(&["a", "b"], now_ms + 1000);
+    let end_ms = run(&desk, 0, now_ms + 1000, i64::MAX, |body, now_ms| receiver.hears(body, now_ms));
+    assert!(end_ms <= now_ms + 1000, "all of it is told once somebody hears it");
+    assert_eq!(receiver.heard.len(), 13, "what was not written down is told once more");
+    for heard in [receiver.of_each(), other.of_each()] {
+        assert_eq!(heard.len(), recordings.len());
+        for egress in recordings {
+            assert_eq!(heard[egress], ids(&told(egress)), "{egress}");
+        }
+    }
+    let log = desk.deliveries(100).unwrap();
+    assert_eq!(log.len(), 24);
+    assert!(log.iter().all(|one| one.state == DeliveryState::Delivered && one.settled_ms.is_some()));
+    assert!(log.iter().all(|one| one.place.ends_with(".example") && !format!("{one:?}").contains("hunter2")));
+}
+
+#[test]
+fn what_nobody_takes_for_a_day_is_over_and_the_next_event_says_how_many_were() {
+    let house = House::new();
+    let desk = house.desk(&["a"], BEGAN_MS);
+    desk.write(&told("EG_1"), BEGAN_MS).unwrap();
+    let end_ms = run(&desk, 0, BEGAN_MS, i64::MAX, |_, _| down());
+    assert_eq!(end_ms, BEGAN_MS + 24 * HOUR_MS);
+    assert_eq!((desk.standing()[0].waiting, desk.standing()[0].dropped), (0, 4));
+    let log = desk.deliveries(10).unwrap();
+    assert!(log.iter().all(|one| one.state == DeliveryState::Expired), "{log:?}");
+    assert!(log[3].waiting.tries > 200 && log[2].waiting.tries == 0, "only the first was tried");
+    let mut receiver = Receiver::default();
+    for egress in ["EG_2", "EG_3"] {
+        desk.write(&[event(ENDED, egress, 0)], end_ms).unwrap();
+        run(&desk, 0, end_ms, end_ms, |body, now_ms| receiver.hears(body, now_ms));
+    }
+    let told: Vec<i32> = receiver.heard.iter().map(|(_, event)| event.num_dropped).collect();
+    assert_eq!(told, [4, 0]);
+}
+
+#[test]
+fn what_waits_is_bounded_and_ends_are_what_goes_last() {
+    let house = House::new();
+    let desk = house.desk_with(&["a"], Room { entries: 6, bytes: 1_000_000 }, BEGAN_MS);
+    for egress in ["EG_1", "EG_2", "EG_3"] {
+        desk.write(&told(egress), BEGAN_MS).unwrap();
+    }
+    assert_eq!((desk.standing()[0].waiting, desk.standing()[0].dropped), (6, 6));
+    let mut receiver = Receiver::default();
+    run(&desk, 0, BEGAN_MS, BEGAN_MS, |body, now_ms| receiver.hears(body, now_ms));
+    let kinds: Vec<_> = receiver.heard.iter().map(|(_, event)| event.event.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == ENDED).count(), 3, "{kinds:?}");
+    let states: Vec<_> = desk.deliveries(100).unwrap().into_iter().map(|one| one.state).collect();
+    assert_eq!(states.iter().filter(|state| **state == DeliveryState::Dropped).count(), 6);
+}
+
+#[test]
+fn an_end_that_a_killed_program_did_not_write_down_is_told_by_the_next_and_once() {
+    let house = House::new();
+    let desk = house.desk(&["a"], BEGAN_MS);
+    desk.write(&told("EG_1"), BEGAN_MS).unwrap();
+    let end = |egress: &str| event(ENDED, egress, 9);
+    // One ended before deliveries were kept.
+    let ends = [(end("EG_0"), BEGAN_MS - 1), (end("EG_1"), BEGAN_MS), (end("EG_2"), BEGAN_MS)];
+    for _ in 0..2 {
+        desk.write_missed(&ends, BEGAN_MS).unwrap();
+    }
+    let mut receiver = Receiver::default();
+    run(&desk, 0, BEGAN_MS, BEGAN_MS, |body, now_ms| receiver.hears(body, now_ms));
+    let heard = receiver.of_each();
+    assert_eq!((heard.len(), heard["EG_1"].len()), (2, 4));
+    assert_eq!(heard["EG_2"], ["EV_EG_2_9"]);
+    drop(desk);
+    let desk = house.desk(&["a"], BEGAN_MS + HOUR_MS);
+    desk.write_missed(&ends, BEGAN_MS + HOUR_MS).unwrap();
+    assert_eq!(desk.standing()[0].waiting, 0, "it is known after a restart, too");
+}
+
+#[test]
+fn a_delivery_is_made_once_more_and_none_for_a_receiver_that_is_not_set_any_more() {
+    let house = House::new();
+    let desk = house.desk(&["a", "b"], BEGAN_MS);
+    desk.write(&[event(ENDED, "EG_1", 0)], BEGAN_MS).unwrap();
+    let mut receiver = Receiver::default();
+    run(&desk, 0, BEGAN_MS, BEGAN_MS, |body, now_ms| receiver.hears(body, now_ms));
+    let delivered =
+        desk.deliveries(10).unwrap().into_iter().find(|one| one.state == DeliveryState::Delivered);
+    let id = delivered.unwrap().waiting.id;
+    assert!(matches!(desk.replay(id, BEGAN_MS + HOUR_MS).unwrap(), Replayed::Queued(_)));
+    run(&desk, 0, BEGAN_MS + HOUR_MS, BEGAN_MS + HOUR_MS, |body, now_ms| receiver.hears(body, now_ms));
+    assert_eq!(receiver.heard.len(), 2);
+    assert_eq!(receiver.heard[0], receiver.heard[1]);
+    assert_eq!(desk.replay(DeliveryId(99), BEGAN_MS).unwrap(), Replayed::Unknown);
+    drop(desk);
+
+    // What waits for "b" waits for nobody.
+    let desk = house.desk(&["c"], BEGAN_MS);
+    let states: Vec<_> = desk.deliveries(10).unwrap().into_iter().map(|one| one.state).collect();
+    assert!(!states.contains(&DeliveryState::Waiting), "{states:?}");
+    assert_eq!(desk.replay(id, BEGAN_MS).unwrap(), Replayed::NoReceiver);
+    assert_eq!(desk.standing()[0].waiting, 0);
+}
