@@ -131,6 +131,10 @@ impl Webhooks {
             is_new
         });
         if urls.is_empty() {
+            // Whoever is set later is told what happens from then on.
+            if let Err(error) = truth.keep_no_webhooks("no receiver is set", courier::unix_ms()) {
+                tracing::warn!(%error, "that no webhooks are kept is not written down");
+            }
             return Ok(());
         }
         let shared = Arc::downgrade(&self.shared);

@@ -208,6 +208,53 @@ impl Truth {
         })
     }
 
+    /// Gives up those that wait, all or none; of what is over of their receivers the newest `kept` stay.
+    ///
+    /// # Errors
+    /// [`TruthError::Failed`].
+    pub fn drop_deliveries(
+        &self,
+        ids: &[DeliveryId],
+        why: &str,
+        now_ms: i64,
+        kept: usize,
+    ) -> Result<(), TruthError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.write_now(|db| {
+            let mut dropped = db.prepare_cached(
+                "UPDATE webhook_deliveries SET state = ?2, settled_ms = ?3, error = ?4 WHERE id = ?1 AND state = 'waiting'",
+            )?;
+            for id in ids {
+                dropped.execute(params![id.0, DeliveryState::Dropped.as_str(), now_ms, why])?;
+            }
+            let newest: Vec<i64> = db
+                .prepare("SELECT max(id) FROM webhook_deliveries WHERE state <> 'waiting' GROUP BY receiver")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            newest.into_iter().try_for_each(|id| forget_old(db, DeliveryId(id), kept))
+        })
+    }
+
+    /// Deliveries are not kept for now: what waits is given up, and what ends from here on is nobody's to be told.
+    ///
+    /// # Errors
+    /// [`TruthError::Failed`].
+    pub fn keep_no_webhooks(&self, why: &str, now_ms: i64) -> Result<(), TruthError> {
+        let is_kept = self.read_now(|db| db.prepare_cached("SELECT 1 FROM webhooks_kept")?.exists([]))?;
+        if !is_kept {
+            return Ok(());
+        }
+        self.write_now(|db| {
+            db.execute(
+                "UPDATE webhook_deliveries SET state = ?1, settled_ms = ?2, error = ?3 WHERE state = 'waiting'",
+                params![DeliveryState::Dropped.as_str(), now_ms, why],
+            )?;
+            db.execute("DELETE FROM webhooks_kept", []).map(drop)
+        })
+    }
+
     /// The newest, newest first: `most` at most.
     ///
     /// # Errors

@@ -169,23 +169,21 @@ impl Courier {
             if taken == 0 {
                 return;
             }
-            let (desk, kept) = (Arc::clone(&self.desk), batch.clone());
-            let writing = blocking(move || desk.write(&kept, unix_ms()));
+            let (courier, kept) = (Arc::clone(&self), batch.clone());
+            let writing = blocking(move || {
+                let written = courier.desk.write(&kept, unix_ms());
+                // Also when nobody waits for the disk any more.
+                courier.wake_all();
+                written
+            });
             let trouble = match tokio::time::timeout(WRITE_WITHIN, writing).await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("the disk takes nothing".to_owned()),
             };
-            match trouble {
-                None => self.wake_all(),
-                Some(error) => {
-                    tracing::warn!(
-                        error,
-                        count = taken,
-                        "webhooks are not written down, and sent all the same"
-                    );
-                    batch.into_iter().for_each(&self.from_memory);
-                }
+            if let Some(error) = trouble {
+                tracing::warn!(error, count = taken, "webhooks are not written down, and sent all the same");
+                batch.into_iter().for_each(&self.from_memory);
             }
             self.unwritten.fetch_sub(taken, Ordering::SeqCst);
         }
@@ -229,7 +227,7 @@ impl Courier {
     }
 }
 
-/// Only what a receiver takes is delivered: what it refuses today it may take once somebody has mended it.
+/// Only what a receiver takes is delivered.
 fn answer(answered: Result<StatusCode, String>) -> Answer {
     match answered {
         Ok(status) => {
@@ -249,7 +247,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-fn unix_ms() -> i64 {
+pub(super) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis().try_into().unwrap_or(i64::MAX)
 }

@@ -28,6 +28,11 @@ use super::schedule::{Room, Schedule};
 /// Behind which nothing more is told of a recording.
 const ENDED: &str = "egress_ended";
 
+const NOT_SET: &str = "its receiver is not set any more";
+const LASTS_MS: i64 = WEBHOOK_LASTS.as_millis() as i64;
+/// What waited longer than it may while the program did not run is tried for so long.
+const TIME_AGAIN_MS: i64 = 10 * 60 * 1000;
+
 /// What is to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
@@ -124,19 +129,30 @@ impl Desk {
             let count = unknown.len();
             tracing::warn!(count, "webhooks that waited are dropped: their receivers are not set any more");
         }
-        for one in unknown {
-            desk.drop_row(one.id, one.tries, "its receiver is not set any more", now_ms)?;
+        // Calls do not depend on what becomes of these.
+        let unknown: Vec<DeliveryId> = unknown.into_iter().map(|one| one.id).collect();
+        let dropped = desk.truth.drop_deliveries(&unknown, NOT_SET, now_ms, WEBHOOKS_SHOWN);
+        // Whoever was away as long as this program has some time to take what waits.
+        let earliest_ms = now_ms.saturating_sub(LASTS_MS - TIME_AGAIN_MS);
+        let known = known.into_iter().map(|one| WaitingDelivery {
+            made_ms: one.made_ms.max(earliest_ms),
+            next_try_ms: now_ms,
+            tries: 0,
+            ..one
+        });
+        if let Err(error) = dropped.and(desk.schedule(known.collect(), now_ms)) {
+            tracing::warn!(%error, "that webhooks were dropped is not written down");
         }
-        let known = known.into_iter().map(|one| WaitingDelivery { next_try_ms: now_ms, ..one });
-        desk.schedule(known.collect(), now_ms)?;
         Ok(desk)
     }
 
     /// Keeps events of recordings for all receivers.
     pub(super) fn write(&self, events: &[WebhookEvent], now_ms: i64) -> Result<(), TruthError> {
         let told: Vec<(String, String, i32)> = {
-            let receivers = self.lock();
-            receivers.iter().map(|one| (one.id.clone(), place(&one.url), one.untold)).collect()
+            let mut receivers = self.lock();
+            let take =
+                |one: &mut Receiver| (one.id.clone(), place(&one.url), std::mem::take(&mut one.untold));
+            receivers.iter_mut().map(take).collect()
         };
         let mut new = Vec::new();
         for (receiver, place, untold) in &told {
@@ -155,11 +171,15 @@ impl Desk {
         let ended: Vec<String> = events.iter().filter(|event| event.event == ENDED).map(subject).collect();
         // Recordings that are over are known for a day.
         let forgotten_ms = now_ms.saturating_sub(3 * WEBHOOK_LASTS.as_millis() as i64);
-        let added = self.truth.add_deliveries(&new, &ended, now_ms, forgotten_ms)?;
-        for (receiver, (.., untold)) in self.lock().iter_mut().zip(&told) {
-            receiver.untold -= untold;
+        match self.truth.add_deliveries(&new, &ended, now_ms, forgotten_ms) {
+            Ok(added) => self.schedule(added, now_ms),
+            Err(error) => {
+                for (receiver, (.., untold)) in self.lock().iter_mut().zip(&told) {
+                    receiver.untold = receiver.untold.saturating_add(*untold);
+                }
+                Err(error)
+            }
         }
-        self.schedule(added, now_ms)
     }
 
     /// Keeps those of ends, with the time of each in Unix milliseconds, that a former run was killed before it kept.
@@ -198,7 +218,9 @@ impl Desk {
         for id in due {
             match self.truth.delivery_body(id) {
                 Ok(Some(body)) => jobs.push(Job { id, body }),
-                Ok(None) => self.lock()[at].schedule.forget(id),
+                Ok(None) => {
+                    self.lock()[at].schedule.forget(id);
+                }
                 Err(error) => {
                     // It is tried again when the disk may give it.
                     tracing::warn!(%error, delivery = id.0, "a webhook that waits cannot be read");
@@ -224,6 +246,10 @@ impl Desk {
             let to = place(&receiver.url);
             let (state, tries, next_try_ms) = match &error {
                 None => (DeliveryState::Delivered, receiver.schedule.delivered(id, now_ms), now_ms),
+                Some(_) if status.is_some_and(is_refusal) && receiver.schedule.is_refused_for_good(id) => {
+                    receiver.drop_one(id, "its receiver refuses it");
+                    (DeliveryState::Dropped, receiver.schedule.forget(id).saturating_add(1), now_ms)
+                }
                 Some(_) => {
                     let Some(again) = receiver.schedule.failed(id, now_ms) else { return Ok(()) };
                     (DeliveryState::Waiting, again.tries, again.next_try_ms)
@@ -247,7 +273,7 @@ impl Desk {
         let Some(again) = self.truth.replay_delivery(id, now_ms)? else { return Ok(Replayed::Unknown) };
         let is_known = self.lock().iter().any(|receiver| receiver.id == again.receiver);
         if !is_known {
-            self.drop_row(again.id, 0, "its receiver is not set any more", now_ms)?;
+            self.drop_row(again.id, 0, NOT_SET, now_ms)?;
             return Ok(Replayed::NoReceiver);
         }
         let id = again.id;
@@ -311,6 +337,11 @@ impl Desk {
     fn lock(&self) -> MutexGuard<'_, Vec<Receiver>> {
         self.receivers.lock().expect("no code panics while it holds the receivers")
     }
+}
+
+/// Whether a status says that the same will not be taken later either: it is no answer of a server in trouble, and asks for no other try.
+fn is_refusal(status: u16) -> bool {
+    (300..500).contains(&status) && ![408, 425, 429].contains(&status)
 }
 
 /// What an event is of.

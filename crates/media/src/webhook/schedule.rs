@@ -22,6 +22,9 @@ use reelroom_truth::{DeliveryId, WaitingDelivery};
 /// Of which others are told more later.
 const UPDATE: &str = "egress_updated";
 
+/// Whoever has refused something so often does not take it: the pauses before that add up to two minutes.
+const REFUSED_FOR_GOOD: u32 = 8;
+
 /// A delivery that waits.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -143,6 +146,13 @@ impl Schedule {
         Some(Again { tries: entry.tries, next_try_ms: entry.next_try_ms })
     }
 
+    /// Whether it has failed for good, as its receiver answers and refuses it: others are told more later, and what is behind it is not held up
+    /// by what nobody takes.
+    pub(super) fn is_refused_for_good(&self, id: DeliveryId) -> bool {
+        let entry = self.lanes.values().flatten().find(|entry| entry.id == id);
+        entry.is_some_and(|entry| entry.is_update || entry.tries.saturating_add(1) >= REFUSED_FOR_GOOD)
+    }
+
     /// Those that have waited for too long, which wait no longer, and how often each was tried.
     pub(super) fn take_expired(&mut self, now_ms: i64) -> Vec<(DeliveryId, u32)> {
         let is_old =
@@ -156,9 +166,9 @@ impl Schedule {
         old
     }
 
-    /// It waits no longer.
-    pub(super) fn forget(&mut self, id: DeliveryId) {
-        self.remove(id);
+    /// It waits no longer: how often it was tried.
+    pub(super) fn forget(&mut self, id: DeliveryId) -> u32 {
+        self.remove(id).map_or(0, |entry| entry.tries)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -240,3 +240,78 @@ fn a_delivery_is_made_once_more_and_none_for_a_receiver_that_is_not_set_any_more
     assert_eq!(desk.replay(id, BEGAN_MS).unwrap(), Replayed::NoReceiver);
     assert_eq!(desk.standing()[0].waiting, 0);
 }
+
+/// Takes what is due until nothing is, each answered with a status.
+fn answer_all(desk: &Desk, now_ms: i64, status: impl Fn(&WebhookEvent) -> u16) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        let jobs = desk.take(0, now_ms, 8);
+        if jobs.is_empty() {
+            return heard;
+        }
+        for job in jobs {
+            let event: WebhookEvent = {
+                let keys = ApiKeys::new("key", "secret");
+                let now_s = now_ms.unsigned_abs() / 1000;
+                webhook::verify(&keys, &webhook::sign(&keys, &job.body, now_s), &job.body, now_s).unwrap()
+            };
+            let status = status(&event);
+            let error = (status != 200).then(|| format!("it answers {status}"));
+            desk.answered(0, job.id, Answer { status: Some(status), error }, now_ms).unwrap();
+            heard.push(event.event);
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_refuses_one_kind_of_event_is_told_the_others() {
+    let house = House::new();
+    let desk = house.desk(&["a"], BEGAN_MS);
+    desk.write(&told("EG_1"), BEGAN_MS).unwrap();
+    let heard = answer_all(&desk, BEGAN_MS, |event| if event.event == "egress_updated" { 400 } else { 200 });
+    assert_eq!(heard, ["egress_started", "egress_updated", "egress_updated", ENDED]);
+    assert_eq!((desk.standing()[0].waiting, desk.standing()[0].dropped), (0, 2));
+    // What says more than that is tried for some minutes, and holds up what is behind it no longer.
+    desk.write(&told("EG_2"), BEGAN_MS).unwrap();
+    let (mut now_ms, mut heard) = (BEGAN_MS, Vec::new());
+    while !heard.iter().any(|kind| kind == ENDED) {
+        heard.extend(answer_all(
+            &desk,
+            now_ms,
+            |event| if event.event == "egress_started" { 404 } else { 200 },
+        ));
+        now_ms += 1000;
+        assert!(now_ms - BEGAN_MS < 5 * 60 * 1000, "{heard:?}");
+    }
+    assert_eq!(heard.iter().filter(|kind| *kind == "egress_started").count(), 8);
+    // Somebody in trouble takes it later.
+    desk.write(&[event(ENDED, "EG_3", 0)], now_ms).unwrap();
+    for _ in 0..100 {
+        answer_all(&desk, now_ms, |_| 503);
+        now_ms += 300_000;
+    }
+    assert_eq!(answer_all(&desk, now_ms, |_| 200), [ENDED]);
+}
+
+#[test]
+fn what_waited_while_the_program_did_not_run_for_days_is_tried_when_it_does() {
+    let house = House::new();
+    house.desk(&["a"], BEGAN_MS).write(&told("EG_1"), BEGAN_MS).unwrap();
+    let monday_ms = BEGAN_MS + 60 * HOUR_MS;
+    let desk = house.desk(&["a"], monday_ms);
+    assert!(answer_all(&desk, monday_ms, |_| 503).len() == 1, "its receiver starts, too");
+    assert_eq!(answer_all(&desk, monday_ms + 2000, |_| 200).len(), 4);
+}
+
+#[test]
+fn many_that_wait_for_somebody_else_cost_a_start_one_write() {
+    let house = House::new();
+    let events: Vec<_> = (0..600).map(|number| event(ENDED, &format!("EG_{number}"), 0)).collect();
+    house.desk(&["a"], BEGAN_MS).write(&events, BEGAN_MS).unwrap();
+    let desk = house.desk(&["b"], BEGAN_MS);
+    assert_eq!((desk.standing()[0].waiting, house.truth().waiting_deliveries().unwrap().len()), (0, 0));
+    assert_eq!(desk.deliveries(1000).unwrap().len(), WEBHOOKS_SHOWN);
+    assert!(house.truth().keep_no_webhooks("nobody", BEGAN_MS).is_ok());
+    let since_ms = BEGAN_MS + HOUR_MS;
+    assert_eq!(house.truth().webhooks_kept_since(since_ms).unwrap(), since_ms, "it begins anew");
+}
