@@ -22,7 +22,7 @@ use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Right, Rights};
 use reelroom_protocol::ids::RoomName;
-use reelroom_rooms::{Change, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
+use reelroom_rooms::{Change, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +44,16 @@ pub(crate) struct RoomBody {
     /// So many people at most; absent where nothing is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_participants: Option<u32>,
+    /// Whether guests wait until a host lets them in.
+    lobby: bool,
+    /// Whether people are recorded only if they agree.
+    consent: bool,
+    /// How its recordings look where nothing else is asked for; absent: as by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<&'static str>,
+    /// For how many days its recordings are kept; absent: until somebody deletes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_days: Option<u32>,
     /// Milliseconds since 1970.
     made_at: i64,
     /// One for hosts and one for guests at most.
@@ -84,6 +94,14 @@ pub(crate) struct MakeRoomRequest {
     hosts: Option<Vec<String>>,
     /// Absent or 0: as many as the server takes. It holds from the next time that the room opens.
     max_participants: Option<u32>,
+    /// Absent: guests come in by themselves.
+    lobby: Option<bool>,
+    /// Absent: everybody is recorded.
+    consent: Option<bool>,
+    /// Absent or empty: as by default.
+    layout: Option<String>,
+    /// Absent or 0: until somebody deletes them.
+    keep_days: Option<u32>,
     /// When its first links expire: milliseconds since 1970; absent: they last until they are revoked.
     expires_at: Option<i64>,
 }
@@ -97,6 +115,14 @@ pub(crate) struct ChangeRoomRequest {
     hosts: Option<Vec<String>>,
     /// Absent: as before; 0: as many as the server takes. It holds from the next time that the room opens.
     max_participants: Option<u32>,
+    /// Absent: as before.
+    lobby: Option<bool>,
+    /// Absent: as before.
+    consent: Option<bool>,
+    /// Absent: as before; empty: as by default.
+    layout: Option<String>,
+    /// Absent: as before; 0: until somebody deletes them.
+    keep_days: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -112,6 +138,10 @@ impl From<Room> for RoomBody {
             guests: words(room.settings.guests),
             hosts: words(room.settings.hosts),
             max_participants: room.settings.people,
+            lobby: room.settings.has_lobby,
+            consent: room.settings.asks_consent,
+            layout: room.settings.layout.map(Layout::word),
+            keep_days: room.settings.keep_days,
             made_at: room.made_ms,
             links: room.links.into_iter().map(RoomLinkBody::from).collect(),
         }
@@ -152,6 +182,10 @@ pub(crate) async fn make_room(
         guests: granted(request.guests.as_deref(), Role::Guest)?.unwrap_or(default.guests),
         hosts: granted(request.hosts.as_deref(), Role::Host)?.unwrap_or(default.hosts),
         people: request.max_participants.filter(|people| *people > 0),
+        has_lobby: request.lobby.unwrap_or(default.has_lobby),
+        asks_consent: request.consent.unwrap_or(default.asks_consent),
+        layout: layout(request.layout.as_deref())?.unwrap_or(default.layout),
+        keep_days: request.keep_days.filter(|days| *days > 0),
     };
     let expires_ms = request.expires_at;
     // Nobody is in it by a link yet.
@@ -192,6 +226,10 @@ pub(crate) async fn change_room(
         guests: granted(request.guests.as_deref(), Role::Guest)?,
         hosts: granted(request.hosts.as_deref(), Role::Host)?,
         people: request.max_participants.map(|people| Some(people).filter(|people| *people > 0)),
+        has_lobby: request.lobby,
+        asks_consent: request.consent,
+        layout: layout(request.layout.as_deref())?,
+        keep_days: request.keep_days.map(|days| Some(days).filter(|days| *days > 0)),
     };
     let name = RoomName::from(name);
     let changed = name.clone();
@@ -301,6 +339,21 @@ fn granted(said: Option<&[String]>, role: Role) -> Result<Option<Rights>, ApiErr
             words(grantable).join(", ")
         ))
     })
+}
+
+/// The layout that is asked for, if one is: the inner one is `None` where it is the default.
+fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
+    match said {
+        None => Ok(None),
+        Some("") => Ok(Some(None)),
+        Some(word) => {
+            let layout = Layout::of_word(word).ok_or_else(|| {
+                let all: Vec<&str> = Layout::ALL.into_iter().map(Layout::word).collect();
+                ApiError::BadRequest(format!("layout is none of {}", all.join(", ")))
+            })?;
+            Ok(Some(Some(layout)))
+        }
+    }
 }
 
 /// Their words.

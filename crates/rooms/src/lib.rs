@@ -23,6 +23,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod error;
+mod layout;
 mod link;
 mod pass;
 mod role;
@@ -35,6 +36,7 @@ use std::sync::{Mutex, MutexGuard};
 use reelroom_truth::Truth;
 
 pub use error::RoomsError;
+pub use layout::Layout;
 pub use link::{Link, LinkId, Renewal};
 pub use role::Role;
 pub use room::{Change, NewRoom, Room, Settings};

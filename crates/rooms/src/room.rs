@@ -2,11 +2,13 @@
 
 use rand::CryptoRng;
 use reelroom_access::{Right, Rights};
+use reelroom_limits::rooms::KEEP_DAYS;
 use reelroom_limits::signalling::NAME_BYTES;
 use reelroom_protocol::ids::RoomName;
 
 use crate::Rooms;
 use crate::error::RoomsError;
+use crate::layout::Layout;
 use crate::link::{KeptLink, Link};
 use crate::role::Role;
 use crate::secret::Key;
@@ -30,11 +32,27 @@ pub struct Settings {
     pub hosts: Rights,
     /// So many people at most; `None`: as many as the server takes.
     pub people: Option<u32>,
+    /// Whether guests wait until a host lets them in.
+    pub has_lobby: bool,
+    /// Whether people are recorded only if they agree.
+    pub asks_consent: bool,
+    /// How its recordings look where nothing else is asked for; `None`: the default layout.
+    pub layout: Option<Layout>,
+    /// For how many days its recordings are kept; `None`: until somebody deletes them.
+    pub keep_days: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { guests: GUESTS, hosts: Rights::NONE, people: None }
+        Self {
+            guests: GUESTS,
+            hosts: Rights::NONE,
+            people: None,
+            has_lobby: false,
+            asks_consent: false,
+            layout: None,
+            keep_days: None,
+        }
     }
 }
 
@@ -60,15 +78,22 @@ impl Settings {
         if self.people == Some(0) {
             return Err(RoomsError::Invalid("a room is for one person at least".into()));
         }
+        if let Some(days) = self.keep_days
+            && !(1..=KEEP_DAYS).contains(&days)
+        {
+            return Err(RoomsError::Invalid(format!("recordings are kept for 1 to {KEEP_DAYS} days")));
+        }
         Ok(())
     }
 
-    /// What both grant.
+    /// What both grant, and what either asks of those who come. The rest is as it was.
     fn narrowed_to(&self, other: &Self) -> Self {
         Self {
             guests: both(self.guests, other.guests),
             hosts: both(self.hosts, other.hosts),
-            people: self.people,
+            has_lobby: self.has_lobby || other.has_lobby,
+            asks_consent: self.asks_consent || other.asks_consent,
+            ..*self
         }
     }
 }
@@ -106,6 +131,14 @@ pub struct Change {
     pub hosts: Option<Rights>,
     /// So many people at most; `Some(None)`: as many as the server takes.
     pub people: Option<Option<u32>>,
+    /// Whether guests wait until a host lets them in.
+    pub has_lobby: Option<bool>,
+    /// Whether people are recorded only if they agree.
+    pub asks_consent: Option<bool>,
+    /// How its recordings look; `Some(None)`: as by default.
+    pub layout: Option<Option<Layout>>,
+    /// For how many days its recordings are kept; `Some(None)`: until somebody deletes them.
+    pub keep_days: Option<Option<u32>>,
 }
 
 /// A room as the owner sees it.
@@ -132,8 +165,16 @@ pub(crate) struct KeptRoom {
 
 impl KeptRoom {
     pub(crate) fn read(row: reelroom_truth::Room) -> Self {
-        let settings =
-            Settings { guests: rights(&row.guests), hosts: rights(&row.hosts), people: row.people };
+        let settings = Settings {
+            guests: rights(&row.guests),
+            hosts: rights(&row.hosts),
+            people: row.people,
+            has_lobby: row.has_lobby,
+            asks_consent: row.asks_consent,
+            // A layout of another version looks as by default.
+            layout: row.layout.as_deref().and_then(Layout::of_word),
+            keep_days: row.keep_days,
+        };
         Self { name: row.name.into(), settings, made_ms: row.made_ms, links: Vec::new() }
     }
 
@@ -143,6 +184,10 @@ impl KeptRoom {
             guests: words(self.settings.guests),
             hosts: words(self.settings.hosts),
             people: self.settings.people,
+            has_lobby: self.settings.has_lobby,
+            asks_consent: self.settings.asks_consent,
+            layout: self.settings.layout.map(|layout| layout.word().to_owned()),
+            keep_days: self.settings.keep_days,
             made_ms: self.made_ms,
         }
     }
@@ -194,6 +239,11 @@ impl Rooms {
         kept.map(|room| room.room(&self.key)).ok_or(RoomsError::Unknown)
     }
 
+    /// What is set of a room; `None` where nobody made it.
+    pub fn settings(&self, name: &RoomName) -> Option<Settings> {
+        self.state().rooms.get(name).map(|room| room.settings)
+    }
+
     /// So many people at most may be in a room; `None` where nothing is set, or nobody made it.
     pub fn people(&self, name: &RoomName) -> Option<u32> {
         self.state().rooms.get(name).and_then(|room| room.settings.people)
@@ -219,6 +269,10 @@ impl Rooms {
             guests: change.guests.unwrap_or(before.guests),
             hosts: change.hosts.unwrap_or(before.hosts),
             people: change.people.unwrap_or(before.people),
+            has_lobby: change.has_lobby.unwrap_or(before.has_lobby),
+            asks_consent: change.asks_consent.unwrap_or(before.asks_consent),
+            layout: change.layout.unwrap_or(before.layout),
+            keep_days: change.keep_days.unwrap_or(before.keep_days),
         };
         settings.check()?;
         kept.settings = before.narrowed_to(&settings);

@@ -176,13 +176,18 @@ fn what_is_set_is_what_links_grant_and_nothing_else_can_be_granted() {
         Change { hosts: of(&[Right::Manage]), ..Change::default() },
         Change { hosts: of(&[Right::Record]), ..Change::default() },
         Change { people: Some(Some(0)), ..Change::default() },
+        Change { keep_days: Some(Some(0)), ..Change::default() },
+        Change { keep_days: Some(Some(u32::MAX)), ..Change::default() },
     ] {
         let refused = house.rooms.change(&"own".into(), change);
         assert!(matches!(refused, Err(RoomsError::Invalid(_))), "{change:?}");
     }
     let change = Change { hosts: of(&[Right::Delete]), people: Some(None), ..Change::default() };
     let room = house.rooms.change(&"own".into(), change).unwrap();
-    assert_eq!(room.settings, Settings { guests, hosts: Rights::of(&[Right::Delete]), people: None });
+    assert_eq!(
+        room.settings,
+        Settings { guests, hosts: Rights::of(&[Right::Delete]), ..Settings::default() }
+    );
 }
 
 #[test]

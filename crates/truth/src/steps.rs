@@ -80,6 +80,13 @@ pub(crate) const STEPS: &[&str] = &[
     CREATE TABLE webhooks_told (subject TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE webhooks_kept (one INTEGER PRIMARY KEY CHECK (one = 1), since_ms INTEGER NOT NULL) STRICT;
     ",
+    // 7: what else is set of a room. The rooms of before have none of it.
+    "
+    ALTER TABLE rooms ADD COLUMN lobby INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN consent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN layout TEXT;
+    ALTER TABLE rooms ADD COLUMN keep_days INTEGER;
+    ",
 ];
 
 /// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.

@@ -22,6 +22,10 @@ fn room(number: u64) -> Room {
         guests: words(number),
         hosts: Vec::new(),
         people: None,
+        has_lobby: false,
+        asks_consent: false,
+        layout: None,
+        keep_days: None,
         made_ms: number as i64,
     }
 }
