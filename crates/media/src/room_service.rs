@@ -46,8 +46,8 @@ pub(crate) fn rows() -> Part<MediaServer> {
 /// What LiveKit's servers have, and this one does not.
 async fn unsupported(State(server): State<MediaServer>, headers: HeaderMap, uri: Uri) -> TwirpError {
     // Whoever may not do such things is told that alone.
-    let admits = |claims| twirp::require(&claims, |grants| grants.room_admin);
-    if let Err(refusal) = twirp::authenticate(server.keys(), &headers, server.now_unix_s()).and_then(admits) {
+    let claims = twirp::authenticate(server.keys(), &headers, server.now_unix_s());
+    if let Err(refusal) = claims.and_then(|claims| twirp::require(&claims, |grants| grants.room_admin)) {
         return refusal;
     }
     let method = uri.path().rsplit('/').next().unwrap_or_default();
