@@ -96,7 +96,7 @@ impl EventId {
     /// The id of the event that an egress has ended with a status: the same whoever tells it, and whenever. No random id has "_" in its middle.
     pub fn of_end(egress: &EgressId, status: EgressStatus) -> Self {
         let (egress, status) = (egress.as_str(), status.as_str_name());
-        let plain = |name: &str, prefix| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        let plain = |name: &str, prefix: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
         Self(format!("EV_{}_{}", plain(egress, "EG_"), plain(status, "EGRESS_")))
     }
 }
