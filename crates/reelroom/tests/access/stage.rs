@@ -8,22 +8,17 @@
 //!
 //! Each of the two rooms is the other one of those who come by a link into the first.
 
-use std::path::Path;
-use std::time::Duration;
-
 use reelroom_access::{Caller, Reach, Right, Rights, reach};
-use reelroom_library::{FolderConfig, Library, LibraryConfig, Limits, LinkKey, Publication, StoreConfig};
 use reelroom_protocol::ids::RoomName;
-use reelroom_truth::Truth;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::common::house::{House, secret};
+use crate::common::library::plant;
 
 pub(crate) const ROOMS: [&str; 2] = ["own", "bare"];
 /// Recordings of each room that may be deleted.
 const SPARE: usize = 20;
-const SIZE: usize = 5000;
 
 /// How a server lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +73,8 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn new(mode: Mode) -> Self {
         let data = tempfile::tempdir().unwrap();
-        plant(data.path()).await;
+        let each = |room: &'static str| (0..=SPARE).map(move |number| (room, recording(room, number)));
+        plant(data.path(), ROOMS.into_iter().flat_map(each)).await;
         let house = match mode {
             Mode::Invite => House::new(&data).await,
             Mode::Open => House::open(&data).await,
@@ -226,44 +222,4 @@ fn granted_words(caller: &dyn Fn(Rights) -> Caller, granted: Rights) -> Vec<Stri
 /// The name of the first, second … recording of a room.
 fn recording(room: &str, number: usize) -> String {
     format!("{room}-{number}.mp4")
-}
-
-/// Has recordings in a data folder, as a program of before has left them.
-async fn plant(data: &Path) {
-    let made = tempfile::tempdir().unwrap();
-    let store = FolderConfig {
-        root: data.join("store"),
-        elsewhere: Some(("recordings".to_owned(), data.join("recordings"))),
-        ..FolderConfig::default()
-    };
-    let library = Library::open(LibraryConfig {
-        store: StoreConfig::Local(store),
-        prefix: "recordings/".into(),
-        index: data.join("index.db"),
-        truth: Truth::open(&data.join("truth.db")).unwrap(),
-        link_key: LinkKey::new([7; 32]),
-        refresh_every: Duration::from_secs(60),
-        limits: Limits::default(),
-        backup: None,
-    })
-    .unwrap();
-    for (room, number) in ROOMS.into_iter().flat_map(|room| (0..=SPARE).map(move |number| (room, number))) {
-        let name = recording(room, number);
-        let file = made.path().join(&name);
-        std::fs::write(&file, vec![7; SIZE]).unwrap();
-        let publication = Publication {
-            file: &file,
-            key: &format!("recordings/{name}"),
-            egress_id: &format!("EG_{room}{number}"),
-            room_name: room,
-            room_id: "RM_1",
-            started_at_ns: 1_767_262_210_123_000_000,
-            duration_ns: 5_500_000_000,
-            ended_early: None,
-            recovered: false,
-            lost_ns: 0,
-            report: &json!({}),
-        };
-        library.publish(&publication).await.unwrap();
-    }
 }

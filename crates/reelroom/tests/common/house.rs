@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use reelroom_protocol::proto::signal_response;
+use reelroom_protocol::proto::{JoinResponse, signal_response};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -93,10 +93,15 @@ impl House {
 
     /// Joins with a token, and has heard so; or what it is told instead.
     pub(crate) async fn come(&self, token: &str) -> Result<Client, u16> {
+        self.joined(token).await.map(|(client, _)| client)
+    }
+
+    /// The same, and what it has heard.
+    pub(crate) async fn joined(&self, token: &str) -> Result<(Client, JoinResponse), u16> {
         let join = Join { token: Some(token), ..Join::default() };
         let mut client = Client::try_join(&self.program, join).await?;
         match client.next().await {
-            Some(signal_response::Message::Join(_)) => Ok(client),
+            Some(signal_response::Message::Join(joined)) => Ok((client, joined)),
             Some(signal_response::Message::Leave(leave)) => Err(leave.reason as u16),
             other => panic!("{other:?}"),
         }

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub(crate) mod house;
+pub(crate) mod library;
 pub(crate) mod signal;
 
 use std::io::{BufRead as _, BufReader, Read as _};
