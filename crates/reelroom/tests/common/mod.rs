@@ -178,6 +178,11 @@ impl Program {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// Kills it, whatever it does: nothing of it goes on.
+    pub(crate) fn kill(&self) {
+        Command::new("kill").args(["-9", &self.child.id().to_string()]).status().unwrap();
+    }
+
     /// Sends it a signal as a person does.
     pub(crate) fn end(&self) {
         Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
