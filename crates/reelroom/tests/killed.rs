@@ -223,7 +223,8 @@ async fn check_wholes(house: &House) -> (HashSet<String>, HashSet<String>) {
             let asked = house.program.get(&format!("/recordings/{name}")).header("cookie", &house.cookie);
             let status = asked.header("range", "bytes=0-9").send().await.unwrap().status();
             let is_there = listed.contains(&name);
-            if status != if is_there { StatusCode::PARTIAL_CONTENT } else { StatusCode::NOT_FOUND } {
+            let expected = if is_there { StatusCode::PARTIAL_CONTENT } else { StatusCode::NOT_FOUND };
+            if status != expected {
                 halves.push(format!("{name}: {status}, listed: {is_there}"));
             }
         }
