@@ -118,8 +118,8 @@ impl Stage {
         }
         let revoked = self.house.key(&words(Right::ALL)).await;
         let listed = self.house.own(Method::GET, "/owner/keys", &json!({})).await;
-        let ids = listed["keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap());
-        let id = ids.into_iter().find(|id| revoked.starts_with(id)).unwrap();
+        let mut ids = listed["keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap());
+        let id = ids.find(|id| revoked.starts_with(*id)).unwrap();
         self.house.own(Method::DELETE, &format!("/owner/keys/{id}"), &json!({})).await;
         askers.push(headers("a key that was revoked", unknown.clone(), bearer(&revoked)));
         let guessed = format!("rr_{}", "A".repeat(60));
