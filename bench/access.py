@@ -185,10 +185,9 @@ def measure(options):
     fresh = Server(ACCESS="invite", **KEYS)
     try:
         figures["started by invitation in, s"] = (fresh.started_in, 0.2)
-        owner = Owner(fresh)
+        Owner(fresh)
         time.sleep(3)
         figures["resident by invitation, idle, with an owner, MB"] = (fresh.resident_mb(), 60)
-        del owner
         owner = Owner(invited)
         key = owner.key("list")
         measure_lists(options, opened, invited, key, figures)

@@ -22,8 +22,8 @@ use common::library::plant;
 use common::signal::KEY;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    AddTrackRequest, LeaveRequest, TrackSource, TrackType, UpdateParticipantMetadata, request_response,
-    signal_request,
+    AddTrackRequest, DisconnectReason, LeaveRequest, TrackSource, TrackType, UpdateParticipantMetadata,
+    request_response, signal_request,
 };
 use reelroom_protocol::token::{Claims, VideoGrants, mint, verify};
 use reqwest::{Method, StatusCode};
@@ -118,6 +118,9 @@ async fn a_right_that_is_revoked_does_not_go_on_and_does_not_come_back() {
     assert_eq!(guest.refusal().await.map(|refusal| refusal.reason), not_allowed);
     guest.send(signal_request::Message::Leave(LeaveRequest::default())).await;
     guest.rest().await;
+    // No session is taken up again with what it had.
+    let resumed = house.come(&format!("{later}&reconnect=1")).await.map(drop);
+    assert_eq!(resumed, Err(i32::from(DisconnectReason::StateMismatch) as u16));
     // Neither by the tokens of before, used or not, nor by the one that was given with the change.
     let mut came = 0;
     for token in [&unused, &next, &later, &first] {
