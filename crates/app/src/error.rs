@@ -139,7 +139,7 @@ impl From<Refusal> for ApiError {
         let text = refusal.to_string();
         match refusal {
             Refusal::Nobody => Self::Unauthorized(text),
-            Refusal::Forbidden | Refusal::Forged => Self::Forbidden(text),
+            Refusal::Forbidden | Refusal::Owners | Refusal::Forged => Self::Forbidden(text),
             Refusal::Unasked => Self::Refused(refusal.status(), text),
         }
     }

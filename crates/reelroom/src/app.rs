@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::config::{Access, Config, PlaybackStrategy};
+use crate::config::{Access, Config, PlaybackStrategy, Reached};
 use crate::front::connections::Bounds;
 use crate::front::sites::{HostName, Sites};
 use crate::front::{Front, listener};
@@ -105,11 +105,8 @@ impl App {
         }
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
-        if config.access.is_none() && !config.public_hosts.is_empty() {
-            tracing::warn!(
-                "public_hosts has names for others, and whoever reaches this server by them may do everything, for access is not set: \
-                 invite lets in its owner alone, open says that this is meant"
-            );
+        if role == Role::Everything {
+            tell_access(&config);
         }
         let secrets = Secrets::load(&config, role)?;
         let truth = Truth::open(&data_dir::truth(&config.data_dir))?;
@@ -137,7 +134,7 @@ impl App {
         if let (Some(parts), Some(web)) = (&embedded, &web) {
             parts.media.guard(Arc::new(AppGate(web.tickets())));
         }
-        let is_by_invitation = web.is_some() && config.access == Some(Access::Invite);
+        let is_by_invitation = web.is_some() && config.access_in_force() == Access::Invite;
         let invites =
             is_by_invitation.then(|| Invites { accounts, public_hosts: config.public_hosts.clone() });
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
@@ -357,7 +354,7 @@ fn web_app(
         PlaybackStrategy::Proxy => Playback::Proxy,
         PlaybackStrategy::S3 => Playback::S3,
     };
-    let access = match config.access.unwrap_or(Access::Open) {
+    let access = match config.access_in_force() {
         Access::Open => reelroom_app::Access::Open,
         Access::Invite => reelroom_app::Access::Invite,
     };
@@ -376,6 +373,24 @@ fn web_app(
         recorder: embedded.map(|parts| Arc::new(EgressRecorder(parts.egress.clone())) as Arc<dyn Recorder>),
         media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
     })
+}
+
+/// Says who is let in where nothing is set and others come: earlier versions wanted that to be said, or let in everybody.
+fn tell_access(config: &Config) {
+    match (config.access, config.reached()) {
+        (None, Some(Reached::ByAddress)) => {
+            tracing::info!(
+                "its owner, and whoever is invited, may use this server, for LISTEN is no loopback address (ACCESS=invite); ACCESS=open lets in everybody"
+            );
+        }
+        (None, Some(reached)) => {
+            tracing::warn!(
+                "its owner, and whoever is invited, may use this server, for {reached} and ACCESS is not set: ACCESS=invite says that this is meant, \
+                 ACCESS=open lets in everybody"
+            );
+        }
+        (Some(_), _) | (None, None) => {}
+    }
 }
 
 /// What keeps composers, which read the media of strangers, away from everything else.

@@ -89,7 +89,7 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     // As far as the settings tell: which port a server with port 0 has is known to itself alone.
     let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
     let mut lines = owner::new_link(&accounts, &page, &config.public_hosts)?;
-    if config.access != Some(Access::Invite) {
+    if config.access_in_force() != Access::Invite {
         lines += "Nobody is asked for the password until ACCESS=invite is set.\n";
     }
     std::io::stdout().write_all(lines.as_bytes())?;

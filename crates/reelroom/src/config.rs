@@ -29,14 +29,15 @@ pub struct Config {
     #[config(env = "SERVER_PORT")]
     pub server_port: Option<u16>,
 
-    /// The address that the page and every API listen on. Anything but a loopback address needs `access` to be set. Media
+    /// The address that the page and every API listen on. On anything but a loopback address `access` is "invite" unless it is set. Media
     /// has a setting of its own: `media_listen`.
     #[config(env = "LISTEN", default = "127.0.0.1")]
     pub listen: IpAddr,
 
-    /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything; it is the default on a
-    /// loopback address and has to be said on purpose elsewhere. "invite": nobody but the owner, who signs in with a password, and programs
-    /// with API keys that the owner has made; links that let others into rooms are still to come. docs/signing-in.md has more.
+    /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything. "invite": the owner, who signs
+    /// in with a password that is set by a link which the first start prints, programs with API keys, and whoever has the link of a room; see
+    /// docs/signing-in.md. Unset: "open" while only this machine reaches the server, "invite" where `listen` is no loopback address or
+    /// `public_hosts` or `advertise_ips` name others.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
@@ -247,6 +248,27 @@ pub enum Access {
     Invite,
 }
 
+/// Why others than this machine's own people reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It listens on an address of the machine that is none of loopback.
+    ByAddress,
+    /// A proxy has a name for it: `public_hosts`.
+    ByName,
+    /// Others are told where to send media: `advertise_ips`.
+    ByMedia,
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByAddress => "LISTEN is no loopback address",
+            Self::ByName => "PUBLIC_HOSTS has names for others",
+            Self::ByMedia => "ADVERTISE_IPS has addresses for others",
+        })
+    }
+}
+
 /// Who reads recordings in folders. See [`Config::recordings_readers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -333,14 +355,6 @@ impl Config {
 
     /// What no single value can tell: combinations that cannot work or are not safe.
     fn check(&self) -> anyhow::Result<()> {
-        if !self.listen.is_loopback() && self.access.is_none() {
-            anyhow::bail!(
-                "listen = \"{}\" would let everybody who reaches this machine join, record, play and delete. \
-                 To let in its owner alone set access = \"invite\" (or ACCESS=invite); to let in everybody on purpose \
-                 set access = \"open\"; to stay private keep listen = \"127.0.0.1\"",
-                self.listen
-            );
-        }
         for (name, addresses) in
             [("media_listen", &self.media_listen), ("advertise_ips", &self.advertise_ips)]
         {
@@ -427,6 +441,26 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// Who may use the server: as it is set, or as is safe where nothing is.
+    pub fn access_in_force(&self) -> Access {
+        self.access.unwrap_or(match self.reached() {
+            Some(_) => Access::Invite,
+            None => Access::Open,
+        })
+    }
+
+    /// Why others reach it; `None` where only this machine does.
+    pub fn reached(&self) -> Option<Reached> {
+        if !self.listen.is_loopback() {
+            return Some(Reached::ByAddress);
+        }
+        if !self.public_hosts.is_empty() {
+            return Some(Reached::ByName);
+        }
+        let is_for_others = |ip: &IpAddr| !ip.to_canonical().is_loopback();
+        self.advertise_ips.iter().any(is_for_others).then_some(Reached::ByMedia)
     }
 
     /// Where media is received.

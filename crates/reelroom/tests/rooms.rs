@@ -6,108 +6,18 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::Program;
-use common::signal::{Client, Join, SETTINGS};
+use common::house::{House, fresh, secret, why_out};
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, TrackSource, TrackType, UpdateParticipantMetadata, request_response,
-    signal_request, signal_response,
+    signal_request,
 };
-use reqwest::{Method, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
 
-const PASSWORD: &str = "correct horse battery";
 /// From the answer to whoever takes a right away until it is gone.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Links are looked at every five seconds for whether they have expired.
 const SOON: Duration = Duration::from_secs(9);
-
-/// A program that lets in by invitation, and its owner.
-struct House {
-    program: Program,
-    cookie: String,
-    csrf: String,
-}
-
-impl House {
-    async fn new(data: &tempfile::TempDir) -> Self {
-        let mut program = Self::start(data);
-        let line = program.line();
-        let link = line.trim().split_once("/owner#setup=").unwrap().1;
-        let said = json!({ "link": link, "password": PASSWORD });
-        let answer = program.post("/owner/password", &said).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        let kept = answer.headers().get_all("set-cookie").iter();
-        let cookies: Vec<&str> = kept.map(|line| line.to_str().unwrap().split(';').next().unwrap()).collect();
-        let cookie = cookies.join("; ");
-        let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-        Self { program, cookie, csrf: said["csrf"].as_str().unwrap().to_owned() }
-    }
-
-    fn start(data: &tempfile::TempDir) -> Program {
-        let settings = [SETTINGS.as_slice(), &[("ACCESS", "invite"), ("LOG", "trace")]].concat();
-        Program::start(&[], data.path(), &settings)
-    }
-
-    /// What its owner asks for.
-    async fn own(&self, method: Method, path: &str, said: &Value) -> Value {
-        let asked = self.program.request(method, path).json(said);
-        let asked = asked.header("cookie", &self.cookie).header("x-csrf-token", &self.csrf);
-        let (status, answer) = self.program.answer(asked).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
-        answer
-    }
-
-    async fn make(&self, said: &Value) -> Value {
-        self.own(Method::POST, "/rooms", said).await
-    }
-
-    fn token_for(&self, link: &str, room: &str) -> RequestBuilder {
-        let said = json!({ "roomName": room, "participantName": "Ada" });
-        self.program.post("/token", &said).header("x-reelroom-link", link)
-    }
-
-    async fn token(&self, link: &str, room: &str) -> String {
-        let (status, answer) = self.program.answer(self.token_for(link, room)).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        answer["token"].as_str().unwrap().to_owned()
-    }
-
-    /// Joins with a token, and has heard so; or what it is told instead.
-    async fn come(&self, token: &str) -> Result<Client, u16> {
-        let join = Join { token: Some(token), ..Join::default() };
-        let mut client = Client::try_join(&self.program, join).await?;
-        match client.next().await {
-            Some(signal_response::Message::Join(_)) => Ok(client),
-            Some(signal_response::Message::Leave(leave)) => Err(leave.reason as u16),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// Of a room as it is told: the secret of its link for a role.
-fn secret(room: &Value, role: &str) -> String {
-    let links = room["links"].as_array().unwrap();
-    let link = links.iter().find(|link| link["role"] == role).unwrap();
-    link["path"].as_str().unwrap().strip_prefix("/join#").unwrap().to_owned()
-}
-
-/// The fresh token that a client is given.
-async fn fresh(client: &mut Client) -> String {
-    let wanted = |message: &_| matches!(message, signal_response::Message::RefreshToken(_));
-    match client.until(wanted).await {
-        Some(signal_response::Message::RefreshToken(token)) => token,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Why a client has to leave, and that its connection ends with that.
-async fn why_out(client: &mut Client) -> Option<i32> {
-    let wanted = |message: &_| matches!(message, signal_response::Message::Leave(_));
-    match client.until(wanted).await? {
-        signal_response::Message::Leave(leave) => Some(leave.reason),
-        _ => None,
-    }
-}
 
 #[tokio::test]
 async fn whoever_came_by_a_link_that_is_revoked_is_out_at_once_and_does_not_come_back() {

@@ -57,12 +57,29 @@ fn an_unknown_key_is_named() {
 }
 
 #[test]
-fn an_open_address_needs_access_said_on_purpose() {
-    assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"open\""));
-    assert!(refusal("listen = \"::\"").contains("access = \"open\""));
-    from_toml("listen = \"0.0.0.0\"\naccess = \"open\"").unwrap();
-    from_toml("listen = \"0.0.0.0\"\naccess = \"invite\"").unwrap();
-    assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"invite\""));
+fn where_others_come_access_is_by_invitation_unless_it_is_said_to_be_open() {
+    let access = |text: &str| {
+        let config = from_toml(text).unwrap();
+        (config.access_in_force(), config.reached())
+    };
+    for (text, expected) in [
+        ("", None),
+        ("listen = \"127.0.0.2\"", None),
+        ("listen = \"::1\"", None),
+        ("advertise_ips = [\"127.0.0.1\", \"::1\"]", None),
+        ("media_listen = [\"0.0.0.0\"]", None),
+        ("listen = \"0.0.0.0\"", Some(Reached::ByAddress)),
+        ("listen = \"::\"", Some(Reached::ByAddress)),
+        ("listen = \"192.0.2.1\"\npublic_hosts = [\"calls.example.org\"]", Some(Reached::ByAddress)),
+        ("public_hosts = [\"calls.example.org\"]", Some(Reached::ByName)),
+        ("advertise_ips = [\"127.0.0.1\", \"192.0.2.1\"]", Some(Reached::ByMedia)),
+    ] {
+        let unset = if expected.is_some() { Access::Invite } else { Access::Open };
+        assert_eq!(access(text), (unset, expected), "{text}");
+        for (said, meant) in [("open", Access::Open), ("invite", Access::Invite)] {
+            assert_eq!(access(&format!("access = \"{said}\"\n{text}")).0, meant, "{text}");
+        }
+    }
     assert!(refusal("access = \"closed\"").contains("access"));
 }
 
