@@ -230,7 +230,11 @@ impl OpenId {
             is_email_verified: claims.email_verified() == Some(true),
         };
         if account.email.is_none() && self.knows_emails() && !self.is_one_of_the_owners(&account) {
-            // It stands there alone with providers that keep to the letter of the standard.
+            // It is told there alone by providers that keep to the letter of the standard. What is no token is not sent: the library
+            // wants a header's characters.
+            if !tokens.access_token().secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(OidcError::Odd(Said::new("the access token is none")));
+            }
             if let Ok(request) =
                 client.user_info(tokens.access_token().clone(), Some(claims.subject().clone()))
             {

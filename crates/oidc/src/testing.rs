@@ -54,6 +54,8 @@ pub struct Says {
     pub claims: Value,
     /// Of the ID token.
     pub signs: Signs,
+    /// What it gives beside the ID token.
+    pub access_token: String,
     /// Of the person, where it is asked for that.
     pub user_info: Value,
     /// Of itself, instead of what is right or besides; null leaves it out.
@@ -100,6 +102,7 @@ impl TestProvider {
             says: Mutex::new(Says {
                 claims: json!({}),
                 signs: Signs::ByItsKey,
+                access_token: "access".to_owned(),
                 user_info: json!({ "sub": SUBJECT }),
                 metadata: json!({}),
                 refusal: None,
@@ -249,7 +252,7 @@ fn tokens(shared: &Shared, says: &Says, headers: &HeaderMap, body: &str) -> Resu
         "nonce": approval.nonce,
     });
     let id_token = signed(says, &merged(right, &says.claims));
-    Ok(json!({ "access_token": "access", "token_type": "Bearer", "id_token": id_token }))
+    Ok(json!({ "access_token": says.access_token, "token_type": "Bearer", "id_token": id_token }))
 }
 
 /// The one with what the other says; null leaves something out.

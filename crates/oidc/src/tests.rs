@@ -244,6 +244,15 @@ async fn what_the_provider_says_instead_of_a_code_is_told_by_what_can_be_done() 
 }
 
 #[tokio::test]
+async fn an_access_token_that_is_no_header_is_not_sent() {
+    let provider = TestProvider::start().await;
+    let open_id = open_id(&provider, &["ann@example.org"]);
+    let code = code_when(&provider, &open_id, |says| says.access_token = "a\nb".to_owned());
+    assert_eq!(code.await, "odd");
+    assert_eq!(provider.asked("/userinfo"), 0);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_away_slow_or_endless_is_given_up() {
     let provider = TestProvider::start().await;
     let now = now_ms();

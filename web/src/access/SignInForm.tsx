@@ -2,8 +2,8 @@ import { type FormEvent, useEffect, useId, useState } from 'react';
 import { messageOf, signIn } from '../api';
 import { texts } from '../texts';
 import { OwnerName, PasswordField } from './PasswordField';
-import { ProviderLink } from './ProviderLink';
 import { reasonOf } from './provider';
+import { ProviderLink } from './ProviderLink';
 import './access.css';
 
 interface Props {

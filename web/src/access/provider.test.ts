@@ -13,7 +13,8 @@ describe('signing in elsewhere', () => {
   });
 
   it('leads there also when it is tried again', () => {
-    expect(next('/owner', '?oidc=away&next=%2Frecordings.html%3Fq%3Da%2520b')).toBe('/recordings.html?q=a%20b');
+    const said = '?oidc=away&next=%2Frecordings.html%3Fq%3Da%2520b';
+    expect(next('/owner', said)).toBe('/recordings.html?q=a%20b');
     expect(next('/owner', '?oidc=stale')).toBe('/owner');
   });
 
