@@ -7,10 +7,12 @@ import {
   isSignedIn,
   listRecordings,
   listRooms,
+  lookForSession,
   may,
   onSession,
   openLink,
   playbackUrl,
+  providerHost,
   readRecording,
   readReport,
   requestToken,
@@ -229,6 +231,22 @@ describe('whoever is signed in', () => {
     stop();
     await signIn('right');
     expect(told).toHaveBeenCalledTimes(2);
+  });
+
+  it('is told of whoever signs in in another tab, and where that may be', async () => {
+    const told = vi.fn();
+    const stop = onSession(told);
+    answer(200, { signedIn: false });
+    await lookForSession();
+    expect(told).not.toHaveBeenCalled();
+    answer(200, { signedIn: true, csrf: 'c' });
+    await lookForSession();
+    expect(told.mock.calls).toEqual([[true]]);
+    stop();
+    answer(200, { access: 'invite', oidcHost: 'accounts.example.org' });
+    expect(await providerHost()).toBe('accounts.example.org');
+    answer(200, { access: 'invite' });
+    expect(await providerHost()).toBeNull();
   });
 
   it('is out, whether the server knew them or not', async () => {

@@ -377,6 +377,17 @@ export async function isSignedIn(): Promise<boolean> {
   return learnSession(body);
 }
 
+/** Asks whether somebody has signed in elsewhere in this browser, and tells whoever listens. */
+export async function lookForSession(): Promise<void> {
+  if (await isSignedIn()) tellSession(true);
+}
+
+/** The host of the OpenID provider at which the owner may sign in; null: by password alone. */
+export async function providerHost(): Promise<string | null> {
+  const { body } = await call('GET', '/settings.json');
+  return text(body.oidcHost);
+}
+
 export async function signIn(password: string): Promise<void> {
   const { body } = await call('POST', '/owner/session', { password });
   tellSession(learnSession(body));

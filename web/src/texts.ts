@@ -34,6 +34,20 @@ export const texts = {
     welcomeHint: 'Others get in by the links of your rooms, and programs by API keys.',
     open: 'This server is open',
     openHint: 'Whoever reaches it may join, record, play and delete. Nobody has to sign in.',
+    or: 'or',
+    signInAt: (host: string) => `Sign in with ${host}`,
+    provider: {
+      stale: 'The sign-in was begun in another browser, took too long or has ended. Please try again.',
+      declined: 'The sign-in was broken off there. Please try again, or use the password.',
+      away: 'The place where you sign in does not answer. Please try again in a moment, or use the password.',
+      refused:
+        'The place where you sign in does not take this server, whose log says why. Please use the password.',
+      odd:
+        'What came back from there is not believed. The log of the server says why. Please use the password.',
+      stranger: "This account is not the owner's. To use another one, sign out there and try again.",
+      busy: 'Too many people are signing in. Please try again in a moment.',
+      failed: 'The server could not sign you in. Its log says why. Please try again.',
+    },
   },
   invited: {
     opening: 'Opening the room…',

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reelroom_accounts::Accounts;
 use reelroom_library::{Library, LibraryError};
+use reelroom_oidc::OpenId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::EgressInfo;
 use reelroom_rooms::Rooms;
@@ -212,5 +213,15 @@ impl WebApp {
 
     pub(crate) fn media_origin(&self) -> Option<&str> {
         self.shared.config.media_origin.as_deref()
+    }
+
+    /// The OpenID provider by which the owner may sign in.
+    pub(crate) fn oidc(&self) -> Option<&OpenId> {
+        self.shared.config.oidc.as_deref()
+    }
+
+    /// Whether a proxy in front has this name.
+    pub(crate) fn is_public_host(&self, host: &str) -> bool {
+        self.shared.config.public_hosts.iter().any(|name| name == host)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reelroom_accounts::Accounts;
 use reelroom_library::Library;
+use reelroom_oidc::OpenId;
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_rooms::Rooms;
@@ -71,6 +72,10 @@ pub struct AppConfig {
     pub recorder: Option<Arc<dyn Recorder>>,
     /// The media server inside this program; `None` where another one serves.
     pub media: Option<Arc<dyn Media>>,
+    /// The OpenID provider by which the owner may sign in, besides the password; `None`: by that alone.
+    pub oidc: Option<Arc<OpenId>>,
+    /// The names that a proxy in front has, by https.
+    pub public_hosts: Vec<String>,
 }
 
 /// The media server inside this program, for its operator. Everything else goes by LiveKit's API.

@@ -32,6 +32,9 @@ pub(crate) struct Settings {
     /// Where participants connect to; absent: this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     livekit_url: Option<String>,
+    /// The host of the OpenID provider by which the owner may sign in (`GET /owner/oidc`); absent: by the password alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc_host: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -114,5 +117,6 @@ pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoRespon
 #[utoipa::path(get, path = "/settings.json", responses((status = 200, body = Settings)))]
 pub(crate) async fn settings(State(app): State<WebApp>) -> axum::Json<Settings> {
     let livekit_url = app.public_livekit_url().map(ToString::to_string);
-    axum::Json(Settings { access: app.access().as_str(), livekit_url })
+    let oidc_host = app.oidc().map(|provider| provider.host().to_owned());
+    axum::Json(Settings { access: app.access().as_str(), livekit_url, oidc_host })
 }

@@ -9,6 +9,7 @@
 //!      ├─────► events ◄── what changes in it
 //!      ├─────► deliveries ─► whom the media server tells of recordings
 //!      ├─────► owner ─► accounts: who signs in, and which API keys there are
+//!      │         └────► oidc ─► an OpenID provider, if one is set
 //!      ├─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
 //!      └─────► rooms ─► rooms: which there are, and the links by which others come into them
 //! ```

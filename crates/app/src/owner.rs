@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   link, or password ─► password, session ─► Accounts ─► SignedIn ─► two cookies, and the CSRF token for the page
+//!   OpenID provider ─────► oidc ────────────────┤
 //!   cookie, or API key ─► sessions, keys ───────┘
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! - No answer is kept by a browser or by what stands between.
 
 pub(crate) mod keys;
+pub(crate) mod oidc;
 pub(crate) mod password;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -19,7 +19,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use crate::app::WebApp;
-use crate::owner::{keys, password, session, sessions};
+use crate::owner::{keys, oidc, password, session, sessions};
 use crate::rooms::{invited, links as room_links, pass};
 use crate::shares::{links, viewer};
 use crate::{deliveries, error, events, health, page, play, recordings, rooms, token, webhook};
@@ -122,6 +122,9 @@ pub(crate) fn api() -> Api {
         .row(routes!(deliveries::deliveries), managed, deliveries::deliveries)
         .row(routes!(deliveries::replay), managed, deliveries::replay)
         .row(routes!(deliveries::test), managed, deliveries::test)
+        // Signing in elsewhere.
+        .row(routes!(oidc::begin), Needs::Public, oidc::begin)
+        .row(routes!(oidc::back), Needs::Proof(Proof::OpenId), oidc::back)
 }
 
 /// Rows, and the description of what they answer.

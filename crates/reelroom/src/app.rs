@@ -16,6 +16,7 @@ use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, Sto
 use reelroom_limits::files::Files;
 use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
+use reelroom_oidc::OpenId;
 use reelroom_rooms::Rooms;
 use reelroom_routes::Doors;
 use reelroom_shares::Shares;
@@ -372,6 +373,8 @@ fn web_app(
         portion_bytes: config.recording_file_portion_size,
         recorder: embedded.map(|parts| Arc::new(EgressRecorder(parts.egress.clone())) as Arc<dyn Recorder>),
         media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
+        oidc: open_id(config).map(Arc::new),
+        public_hosts: config.public_hosts.iter().map(ToString::to_string).collect(),
     })
 }
 
@@ -391,6 +394,13 @@ fn tell_access(config: &Config) {
         }
         (Some(_), _) | (None, None) => {}
     }
+}
+
+/// The provider at which the owner may sign in. It is asked when somebody does.
+fn open_id(config: &Config) -> Option<OpenId> {
+    let oidc = config.oidc().expect("settings are checked as they are read")?;
+    tracing::info!(issuer = oidc.issuer.as_str(), "the owner may sign in at an OpenID provider, too");
+    Some(OpenId::new(oidc, &mut rand::rng()))
 }
 
 /// What keeps composers, which read the media of strangers, away from everything else.

@@ -11,10 +11,12 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use confique::Config as _;
 use confique::env::parse::list_by_comma;
 use reelroom_library::{Readers, S3Config};
 use reelroom_media::{MAX_ADDRESSES, MediaListen};
+use reelroom_oidc::{Issuer, OidcConfig, OwnerName};
 use serde::Deserialize;
 use url::Url;
 
@@ -233,6 +235,24 @@ pub struct Config {
     #[config(env = "WEBHOOK_URLS", parse_env = list_by_comma, default = [])]
     pub webhook_urls: Vec<Url>,
 
+    /// The OpenID provider at which the owner may sign in besides by password, letter by letter as it calls itself, such as
+    /// "https://accounts.example.org". Unset: by password alone. docs/signing-in.md says what to tell the provider.
+    #[config(env = "OIDC_ISSUER")]
+    pub oidc_issuer: Option<String>,
+
+    /// What that provider calls this server.
+    #[config(env = "OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+
+    /// The secret that goes with it.
+    #[config(env = "OIDC_CLIENT_SECRET")]
+    pub oidc_client_secret: Option<String>,
+
+    /// Who is the owner when they sign in there, and nobody else, separated by commas in the environment: e-mail addresses that the
+    /// provider has verified, such as "ann@example.org", or its own ids of people, such as "sub:248289761001".
+    #[config(env = "OIDC_OWNERS", parse_env = list_by_comma, default = [])]
+    pub oidc_owners: Vec<OwnerName>,
+
     /// What is logged: error, warn, info, debug or trace, also per module ("info,reelroom_media=debug").
     #[config(env = "LOG", default = "info")]
     pub log: String,
@@ -298,6 +318,9 @@ pub enum PlaybackStrategy {
     S3,
 }
 
+const OIDC_BY_HALF: &str = "oidc_issuer, oidc_client_id, oidc_client_secret and oidc_owners (OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, \
+     OIDC_OWNERS) belong together, and one of them is not set: set all four, or none";
+
 /// The settings file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "reelroom.toml";
 
@@ -343,6 +366,9 @@ impl Config {
             &mut self.backup_s3_endpoint,
             &mut self.backup_s3_access_key,
             &mut self.backup_s3_secret_key,
+            &mut self.oidc_issuer,
+            &mut self.oidc_client_id,
+            &mut self.oidc_client_secret,
         ] {
             if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
                 *value = None;
@@ -440,7 +466,28 @@ impl Config {
                  server asks for them"
             );
         }
-        Ok(())
+        self.oidc().map(drop)
+    }
+
+    /// The OpenID provider at which the owner may sign in.
+    ///
+    /// # Errors
+    /// It is set by half, or its issuer is none. No secret is in the text.
+    pub(crate) fn oidc(&self) -> anyhow::Result<Option<OidcConfig>> {
+        let texts = [&self.oidc_issuer, &self.oidc_client_id, &self.oidc_client_secret];
+        let [Some(issuer), Some(client_id), Some(client_secret)] = texts else {
+            let is_unset = texts.iter().all(|text| text.is_none()) && self.oidc_owners.is_empty();
+            anyhow::ensure!(is_unset, OIDC_BY_HALF);
+            return Ok(None);
+        };
+        anyhow::ensure!(!self.oidc_owners.is_empty(), OIDC_BY_HALF);
+        let issuer = Issuer::parse(issuer).context("oidc_issuer (OIDC_ISSUER) cannot be used")?;
+        Ok(Some(OidcConfig {
+            issuer,
+            client_id: client_id.trim().to_owned(),
+            client_secret: client_secret.trim().to_owned(),
+            owners: self.oidc_owners.clone(),
+        }))
     }
 
     /// Who may use the server: as it is set, or as is safe where nothing is.

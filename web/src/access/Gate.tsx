@@ -68,7 +68,7 @@ export function Gate({ children }: { children: ReactNode }) {
       {gate === 'over' && (
         <Dialog title={texts.access.title} className="dialog--small" onClose={enter}>
           <p>{texts.access.again}</p>
-          <SignInForm />
+          <SignInForm keepsPage />
         </Dialog>
       )}
     </SignedOut>

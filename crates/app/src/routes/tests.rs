@@ -65,6 +65,8 @@ async fn nobody_gets_past_a_row_that_needs_a_right() {
             Needs::Proof(Proof::OwnerLink | Proof::Password | Proof::ShareLink) => {
                 assert_eq!(status, StatusCode::BAD_REQUEST, "{what}");
             }
+            // None is set.
+            Needs::Proof(Proof::OpenId) => assert_eq!(status, StatusCode::NOT_FOUND, "{what}"),
             // The signature of a webhook is missing, or the ticket of a link.
             Needs::Proof(_) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}"),
             Needs::Details(_) => {

@@ -12,6 +12,7 @@ use reelroom_accounts::{Accounts, Cost, NewKey, Now, Rights, SessionToken, SetPa
 use reelroom_library::{Library, LibraryConfig, Limits, LinkKey, Publication, StoreConfig};
 use reelroom_limits::accounts::SESSION_LASTS;
 use reelroom_limits::asker::Asker;
+use reelroom_oidc::OpenId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_rooms::Rooms;
 use reelroom_shares::Shares;
@@ -40,6 +41,15 @@ pub(crate) async fn house(access: Access) -> House {
 
 /// The same, with portions of so many bytes.
 pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> House {
+    build(access, portion_bytes, None).await
+}
+
+/// The same, whose owner may sign in at a provider.
+pub(crate) async fn house_with_provider(access: Access, oidc: OpenId) -> House {
+    build(access, PORTION, Some(oidc)).await
+}
+
+async fn build(access: Access, portion_bytes: u64, oidc: Option<OpenId>) -> House {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let truth = Truth::open(&path("truth.db")).unwrap();
@@ -73,6 +83,8 @@ pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> Hou
         media_origin: None,
         recorder: None,
         media: None,
+        oidc: oidc.map(Arc::new),
+        public_hosts: vec!["calls.example.org".into()],
     });
     House { folder, app }
 }

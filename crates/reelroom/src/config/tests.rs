@@ -135,6 +135,36 @@ fn keys_of_the_bucket_come_by_either_name_and_a_token_stays_with_its_key() {
 }
 
 #[test]
+fn an_openid_provider_is_set_as_a_whole_or_not_at_all() {
+    let all = [
+        "oidc_issuer = \"https://accounts.example.org\"",
+        "oidc_client_id = \"reelroom\"",
+        "oidc_client_secret = \"hunter2\"",
+        "oidc_owners = [\"ann@example.org\", \"sub:1234\"]",
+    ];
+    let config = from_toml(&all.join("\n")).unwrap();
+    let oidc = config.oidc().unwrap().unwrap();
+    assert_eq!((oidc.issuer.host(), oidc.client_id.as_str()), ("accounts.example.org", "reelroom"));
+    assert_eq!(oidc.owners, ["ann@example.org", "sub:1234"].map(|owner| owner.parse::<OwnerName>().unwrap()));
+    assert!(!format!("{config:?} {oidc:?}").contains("hunter2"));
+    for set in 1..(1 << all.len()) - 1 {
+        let some = all.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0).map(|(_, line)| *line);
+        let told = refusal(&some.collect::<Vec<_>>().join("\n"));
+        assert!(told.contains("all four") && !told.contains("hunter2"), "{told}");
+    }
+    let empty = "oidc_issuer = \"\"\noidc_client_id = \" \"\noidc_client_secret = \"\"\noidc_owners = []";
+    assert!(from_toml(empty).unwrap().oidc().unwrap().is_none());
+    let with = |issuer: &str| all.join("\n").replace("https://accounts.example.org", issuer);
+    for issuer in ["http://accounts.example.org", "accounts.example.org", "https://a:hunter2@example.org"] {
+        let told = refusal(&with(issuer));
+        assert!(told.contains("OIDC_ISSUER") && !told.contains("hunter2"), "{told}");
+    }
+    from_toml(&with("http://127.0.0.1:9000")).unwrap();
+    let nobody = all.join("\n").replace("sub:1234", "1234");
+    assert!(refusal(&nobody).contains("neither an e-mail address"));
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let config = from_toml(
         "s3_bucket = \"b\"\ns3_endpoint = \"https://k:hunter2@host\"\ns3_access_key = \"a\"\ns3_secret_key = \"hunter2\"",
