@@ -1,46 +1,23 @@
-import { type FormEvent, useId, useState } from 'react';
-import { messageOf, signIn } from '../api';
+import { signIn } from '../api';
 import { texts } from '../texts';
-import { OwnerName, PasswordField } from './PasswordField';
-import './access.css';
+import { OwnerName } from './PasswordField';
+import { PasswordForm } from './PasswordForm';
+
+const FIELDS = [{ label: texts.access.password, kind: 'current-password' }] as const;
 
 /** Whatever it is on hears of who signs in by `onSession`. */
 export function SignInForm() {
-  const [password, setPassword] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  const errorId = useId();
-
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    if (password === '') return setError(texts.access.missing);
-    setError(null);
-    setBusy(true);
-    try {
-      await signIn(password);
-    } catch (error) {
-      setError(messageOf(error));
-      setBusy(false);
-    }
-  };
-
   return (
-    <form className="access__form" onSubmit={submit} noValidate aria-describedby={errorId}>
-      <OwnerName />
-      <PasswordField
-        label={texts.access.password}
-        value={password}
-        kind="current-password"
-        isFirst
-        onValue={setPassword}
-      />
-      <p id={errorId} className="form-error" role="alert">
-        {error}
-      </p>
-      <button type="submit" className="button button--primary button--large" disabled={busy}>
-        {busy ? texts.access.signingIn : texts.access.button}
-      </button>
+    <>
+      <PasswordForm
+        fields={FIELDS}
+        button={texts.access.button}
+        busyButton={texts.access.signingIn}
+        onPasswords={([password = '']) => signIn(password)}
+      >
+        <OwnerName />
+      </PasswordForm>
       <p className="access__hint">{texts.access.forgotten}</p>
-    </form>
+    </>
   );
 }
