@@ -1,6 +1,7 @@
 import { type FormEvent, useCallback, useEffect, useId, useState } from 'react';
 import { listShares, makeShare, messageOf, type Recording, revokeShare, type Share } from '../api';
 import { texts } from '../texts';
+import { CopyField } from '../ui/CopyField';
 import { Dialog } from '../ui/Dialog';
 import { ShareItem } from './ShareItem';
 import { DAY_MS, LASTS, type Lasts } from './shares';
@@ -169,39 +170,7 @@ function MakeForm({ name, onMade }: { name: string; onMade: () => void }) {
       <button type="submit" className="button button--primary" disabled={busy}>
         {busy ? texts.share.making : texts.share.make}
       </button>
-      {link !== null && <MadeLink key={link} link={link} />}
+      {link !== null && <CopyField key={link} label={texts.share.link} value={link} hint={texts.share.made} />}
     </form>
-  );
-}
-
-/** The link, this once. */
-function MadeLink({ link }: { link: string }) {
-  const [copied, setCopied] = useState(false);
-  const id = useId();
-
-  const copy = async () => {
-    const input = document.getElementById(id);
-    if (input instanceof HTMLInputElement) input.select();
-    try {
-      await navigator.clipboard.writeText(link);
-      setCopied(true);
-    } catch {
-      // Browsers have no clipboard for pages by http: the link is selected, for the keyboard.
-    }
-  };
-
-  return (
-    <div className="field share__made">
-      <label htmlFor={id}>{texts.share.link}</label>
-      <div className="share__link">
-        <input id={id} value={link} readOnly onFocus={(event) => event.currentTarget.select()} />
-        <button type="button" className="button" onClick={() => void copy()}>
-          {copied ? texts.share.copied : texts.share.copy}
-        </button>
-      </div>
-      <p className="share__hint" role="status">
-        {texts.share.made}
-      </p>
-    </div>
   );
 }

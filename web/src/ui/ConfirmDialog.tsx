@@ -1,0 +1,48 @@
+import { type ReactNode, useState } from 'react';
+import { texts } from '../texts';
+import { Dialog } from './Dialog';
+
+interface Props {
+  title: string;
+  /** The button that does it. */
+  confirm: string;
+  /** The button that leaves everything as it is. */
+  cancel?: string;
+  /** Does it; whoever shows the dialog takes it away afterwards. */
+  onConfirm: () => Promise<void>;
+  onClose: () => void;
+  /** What is taken away, and from whom. */
+  children: ReactNode;
+}
+
+/** Asks before something is taken away. */
+export function ConfirmDialog({
+  title,
+  confirm,
+  cancel = texts.confirm.cancel,
+  onConfirm,
+  onClose,
+  children,
+}: Props) {
+  const [busy, setBusy] = useState(false);
+
+  const act = async () => {
+    setBusy(true);
+    await onConfirm();
+    setBusy(false);
+  };
+
+  return (
+    <Dialog title={title} className="dialog--small" onClose={onClose}>
+      {children}
+      <div className="row row--end">
+        <button type="button" className="button" onClick={onClose}>
+          {cancel}
+        </button>
+        <button type="button" className="button button--danger" disabled={busy} onClick={() => void act()}>
+          {confirm}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
