@@ -568,8 +568,10 @@ export async function changeRoom(name: string, change: RoomChange): Promise<OwnR
   return told((await call('PATCH', roomUrl(name), { ...change })).body);
 }
 
-export async function renewLink(name: string, role: Role): Promise<OwnRoom> {
-  return told((await call('POST', `${roomUrl(name)}/links/${role}`, {})).body);
+/** `expiresAt`: ms since 1970; null: it lasts until it is revoked. */
+export async function renewLink(name: string, role: Role, expiresAt: number | null): Promise<OwnRoom> {
+  const wish = expiresAt === null ? {} : { expiresAt };
+  return told((await call('POST', `${roomUrl(name)}/links/${role}`, wish)).body);
 }
 
 export async function revokeLink(name: string, role: Role): Promise<OwnRoom> {

@@ -51,3 +51,8 @@ export function hue(name: string): number {
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 9973;
   return (hash * 47) % 360;
 }
+
+/** Milliseconds since 1970 in so many days; null where it is never. */
+export function inDays(days: number, now: number): number | null {
+  return days === 0 ? null : now + days * 24 * 60 * 60 * 1000;
+}

@@ -15,10 +15,10 @@ import { texts } from './texts';
 
 /** What `read` makes of each of a list; what it makes nothing of is left out. */
 function all<T>(value: unknown, read: (value: Json) => T | null): T[] {
-  return list(value)
-    .filter(isObject)
-    .map(read)
-    .filter((one) => one !== null);
+  return list(value).flatMap((one): T[] => {
+    const made = isObject(one) ? read(one) : null;
+    return made === null ? [] : [made];
+  });
 }
 
 /** A browser in which the owner is signed in. Times are milliseconds since 1970. */

@@ -1,9 +1,9 @@
 import { type FormEvent, useId, useState } from 'react';
 import { messageOf } from '../api';
+import { inDays } from '../format';
 import { type KeyRight, makeKey, RIGHTS } from '../ownerApi';
 import { texts } from '../texts';
 import { CopyField } from '../ui/CopyField';
-import { inDays } from './figures';
 
 /** Days that a key lasts; 0: until it is revoked. */
 const LASTS = [30, 90, 365, 0] as const;

@@ -7,8 +7,3 @@ export function roomFor(hours: number): string {
   if (hours < 48) return texts.now.hours(Math.floor(hours));
   return texts.now.days(Math.floor(hours / 24));
 }
-
-/** Milliseconds since 1970 in so many days; null where it is never. */
-export function inDays(days: number, now: number): number | null {
-  return days === 0 ? null : now + days * 24 * 60 * 60 * 1000;
-}

@@ -1,10 +1,11 @@
 import { type FormEvent, useCallback, useEffect, useId, useState } from 'react';
 import { listShares, makeShare, messageOf, type Recording, revokeShare, type Share } from '../api';
+import { inDays } from '../format';
 import { texts } from '../texts';
 import { CopyField } from '../ui/CopyField';
 import { Dialog } from '../ui/Dialog';
 import { ShareItem } from './ShareItem';
-import { DAY_MS, LASTS, type Lasts } from './shares';
+import { LASTS, type Lasts } from './shares';
 import './share.css';
 
 /** How often it is looked who watches. */
@@ -102,7 +103,7 @@ function MakeForm({ name, onMade }: { name: string; onMade: () => void }) {
         name: label,
         download: gives === 'download',
         password: password === '' ? null : password,
-        expiresAt: lasts === 0 ? null : Date.now() + lasts * DAY_MS,
+        expiresAt: inDays(lasts, Date.now()),
       });
       setLink(made);
       setPassword('');

@@ -2,8 +2,8 @@ import { useRef, useState } from 'react';
 import { messageOf, type OwnRoom, type Role, renewLink, revokeLink } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
-import { ConfirmDialog } from '../ui/ConfirmDialog';
 import { CopyButton } from '../ui/CopyButton';
+import { type LinkAct, LinkDialog } from './LinkDialog';
 
 interface Props {
   room: OwnRoom;
@@ -12,23 +12,21 @@ interface Props {
   onProblem: (text: string) => void;
 }
 
-/** One of a room's links: shown, copied, renewed and revoked. */
+/** One of a room's links: shown, copied, made, renewed and revoked. */
 export function LinkRow({ room, role, onChanged, onProblem }: Props) {
-  const [busy, setBusy] = useState(false);
-  const [asked, setAsked] = useState<'renew' | 'revoke' | null>(null);
+  const [asked, setAsked] = useState<LinkAct | null>(null);
   const field = useRef<HTMLInputElement>(null);
   const link = room.links.find((link) => link.role === role);
   const what = texts.rooms.link[role];
   const address = link?.path ? new URL(link.path, window.location.href).href : null;
 
-  const act = async (how: 'renew' | 'revoke') => {
-    setBusy(true);
+  const act = async (how: LinkAct, expiresAt: number | null) => {
     try {
-      onChanged(await (how === 'renew' ? renewLink : revokeLink)(room.name, role));
+      const changed = how === 'revoke' ? revokeLink(room.name, role) : renewLink(room.name, role, expiresAt);
+      onChanged(await changed);
     } catch (error) {
       onProblem(messageOf(error));
     }
-    setBusy(false);
     setAsked(null);
   };
 
@@ -57,9 +55,8 @@ export function LinkRow({ room, role, onChanged, onProblem }: Props) {
         <button
           type="button"
           className="button"
-          aria-label={texts.rooms.renewNamed(what, room.name)}
-          disabled={busy}
-          onClick={() => (link ? setAsked('renew') : void act('renew'))}
+          aria-label={(link ? texts.rooms.renewNamed : texts.rooms.makeLinkNamed)(what, room.name)}
+          onClick={() => setAsked(link ? 'renew' : 'make')}
         >
           {link ? texts.rooms.renew : texts.rooms.makeLink}
         </button>
@@ -68,7 +65,6 @@ export function LinkRow({ room, role, onChanged, onProblem }: Props) {
             type="button"
             className="button"
             aria-label={texts.rooms.revokeNamed(what, room.name)}
-            disabled={busy}
             onClick={() => setAsked('revoke')}
           >
             {texts.rooms.revoke}
@@ -76,17 +72,13 @@ export function LinkRow({ room, role, onChanged, onProblem }: Props) {
         )}
       </div>
       {asked !== null && (
-        <ConfirmDialog
-          title={texts.rooms.askTitle[asked]}
-          confirm={texts.rooms[asked]}
-          onConfirm={() => act(asked)}
+        <LinkDialog
+          act={asked}
+          what={what}
+          roomName={room.name}
+          onConfirm={(expiresAt) => act(asked, expiresAt)}
           onClose={() => setAsked(null)}
-        >
-          <p>
-            {what}: <bdi>{room.name}</bdi>
-          </p>
-          <p>{texts.rooms.askHint[asked]}</p>
-        </ConfirmDialog>
+        />
       )}
     </div>
   );

@@ -8,6 +8,8 @@ interface Props {
   confirm: string;
   /** The button that leaves everything as it is. */
   cancel?: string;
+  /** Nothing is taken from anybody by it. */
+  isHarmless?: boolean;
   /** Does it; whoever shows the dialog takes it away afterwards. */
   onConfirm: () => Promise<void>;
   onClose: () => void;
@@ -20,6 +22,7 @@ export function ConfirmDialog({
   title,
   confirm,
   cancel = texts.confirm.cancel,
+  isHarmless = false,
   onConfirm,
   onClose,
   children,
@@ -39,7 +42,12 @@ export function ConfirmDialog({
         <button type="button" className="button" onClick={onClose}>
           {cancel}
         </button>
-        <button type="button" className="button button--danger" disabled={busy} onClick={() => void act()}>
+        <button
+          type="button"
+          className={`button ${isHarmless ? 'button--primary' : 'button--danger'}`}
+          disabled={busy}
+          onClick={() => void act()}
+        >
           {confirm}
         </button>
       </div>
