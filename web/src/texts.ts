@@ -356,6 +356,7 @@ export const texts = {
   confirm: { cancel: 'Cancel' },
   owner: {
     title: (section: string) => `${section} - Owner - Reelroom`,
+    page: 'Owner',
     nav: 'Sections',
     sections: {
       now: 'Now',

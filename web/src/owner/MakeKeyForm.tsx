@@ -40,59 +40,61 @@ export function MakeKeyForm({ onMade }: { onMade: () => void }) {
   };
 
   return (
-    <form className="console__form" onSubmit={submit} noValidate aria-describedby={ids.error}>
-      <div className="field">
-        <label htmlFor={ids.name}>{texts.keys.name}</label>
-        <input
-          id={ids.name}
-          value={name}
-          maxLength={128}
-          autoComplete="off"
-          onChange={(event) => setName(event.target.value)}
-        />
-      </div>
-      <fieldset className="console__ticks">
-        <legend>{texts.keys.may}</legend>
-        {RIGHTS.map((right) => (
-          <label key={right} className="check">
-            <input
-              type="checkbox"
-              checked={rights.includes(right)}
-              aria-describedby={right === 'manage' && rights.includes(right) ? ids.warning : undefined}
-              onChange={(event) => tick(right, event.target.checked)}
-            />
-            {texts.keys.rights[right]}
-          </label>
-        ))}
-      </fieldset>
-      {rights.includes('manage') && (
-        <p id={ids.warning} className="console__warning" role="status">
-          {texts.keys.manageWarning}
-        </p>
-      )}
-      <div className="field">
-        <label htmlFor={ids.lasts}>{texts.keys.expires}</label>
-        <select
-          id={ids.lasts}
-          value={lasts}
-          onChange={(event) => setLasts(LASTS.find((days) => String(days) === event.target.value) ?? 90)}
-        >
-          {LASTS.map((days) => (
-            <option key={days} value={days}>
-              {texts.keys.lasts[days]}
-            </option>
+    <>
+      <form className="console__form" onSubmit={submit} noValidate aria-describedby={ids.error}>
+        <div className="field">
+          <label htmlFor={ids.name}>{texts.keys.name}</label>
+          <input
+            id={ids.name}
+            value={name}
+            maxLength={128}
+            autoComplete="off"
+            onChange={(event) => setName(event.target.value)}
+          />
+        </div>
+        <fieldset className="console__ticks">
+          <legend>{texts.keys.may}</legend>
+          {RIGHTS.map((right) => (
+            <label key={right} className="check">
+              <input
+                type="checkbox"
+                checked={rights.includes(right)}
+                aria-describedby={right === 'manage' && rights.includes(right) ? ids.warning : undefined}
+                onChange={(event) => tick(right, event.target.checked)}
+              />
+              {texts.keys.rights[right]}
+            </label>
           ))}
-        </select>
-      </div>
-      <p id={ids.error} className="form-error" role="alert">
-        {error}
-      </p>
-      <button type="submit" className="button button--primary" disabled={busy}>
-        {busy ? texts.keys.making : texts.keys.make}
-      </button>
+        </fieldset>
+        {rights.includes('manage') && (
+          <p id={ids.warning} className="console__warning" role="status">
+            {texts.keys.manageWarning}
+          </p>
+        )}
+        <div className="field">
+          <label htmlFor={ids.lasts}>{texts.keys.expires}</label>
+          <select
+            id={ids.lasts}
+            value={lasts}
+            onChange={(event) => setLasts(LASTS.find((days) => String(days) === event.target.value) ?? 90)}
+          >
+            {LASTS.map((days) => (
+              <option key={days} value={days}>
+                {texts.keys.lasts[days]}
+              </option>
+            ))}
+          </select>
+        </div>
+        <p id={ids.error} className="form-error" role="alert">
+          {error}
+        </p>
+        <button type="submit" className="button button--primary" disabled={busy}>
+          {busy ? texts.keys.making : texts.keys.make}
+        </button>
+      </form>
       {secret !== null && (
         <CopyField key={secret} label={texts.keys.key} value={secret} hint={texts.keys.made} />
       )}
-    </form>
+    </>
   );
 }

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
-import { messageOf, onSession } from '../api';
+import { ApiError, messageOf, onSession } from '../api';
 import { texts } from '../texts';
 import { answered, type Heard, NOTHING, unanswered } from './heard';
 
@@ -48,6 +48,7 @@ export function useAsked<T>(question: (signal: AbortSignal) => Promise<T>, every
     let timer = 0;
 
     const look = async () => {
+      let goesOn = true;
       asked = new AbortController();
       const { signal } = asked;
       const late = window.setTimeout(() => asked.abort(), ANSWER_WITHIN_MS);
@@ -57,9 +58,11 @@ export function useAsked<T>(question: (signal: AbortSignal) => Promise<T>, every
       } catch (error) {
         const why = signal.aborted ? texts.errors.network : messageOf(error);
         if (!isGone) setHeard((before) => unanswered(before, why));
+        // Whoever is not signed in any more gets nothing until they are.
+        if (error instanceof ApiError && error.status === 401) goesOn = false;
       }
       window.clearTimeout(late);
-      if (everyMs !== null && !isGone) timer = window.setTimeout(() => void look(), everyMs);
+      if (everyMs !== null && goesOn && !isGone) timer = window.setTimeout(() => void look(), everyMs);
     };
 
     void look();

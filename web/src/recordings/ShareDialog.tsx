@@ -116,62 +116,66 @@ function MakeForm({ name, onMade }: { name: string; onMade: () => void }) {
   };
 
   return (
-    <form className="share__form" onSubmit={submit} aria-describedby={ids.error}>
-      <div className="field">
-        <label htmlFor={ids.label}>{texts.share.name}</label>
-        <input
-          id={ids.label}
-          value={label}
-          autoComplete="off"
-          onChange={(event) => setLabel(event.target.value)}
-        />
-      </div>
-      <div className="field">
-        <label htmlFor={ids.gives}>{texts.share.gives}</label>
-        <select
-          id={ids.gives}
-          value={gives}
-          onChange={(event) => setGives(event.target.value === 'download' ? 'download' : 'play')}
-        >
-          <option value="play">{texts.share.play}</option>
-          <option value="download">{texts.share.download}</option>
-        </select>
-      </div>
-      <div className="field">
-        <label htmlFor={ids.lasts}>{texts.share.expires}</label>
-        <select
-          id={ids.lasts}
-          value={lasts}
-          onChange={(event) => setLasts(LASTS.find((days) => String(days) === event.target.value) ?? 7)}
-        >
-          {LASTS.map((days) => (
-            <option key={days} value={days}>
-              {texts.share.lasts[days]}
-            </option>
-          ))}
-        </select>
-      </div>
-      <div className="field">
-        <label htmlFor={ids.password}>{texts.share.password}</label>
-        <input
-          id={ids.password}
-          type="password"
-          value={password}
-          autoComplete="new-password"
-          aria-describedby={ids.hint}
-          onChange={(event) => setPassword(event.target.value)}
-        />
-        <p id={ids.hint} className="share__hint">
-          {texts.share.passwordHint}
+    <>
+      <form className="share__form" onSubmit={submit} aria-describedby={ids.error}>
+        <div className="field">
+          <label htmlFor={ids.label}>{texts.share.name}</label>
+          <input
+            id={ids.label}
+            value={label}
+            autoComplete="off"
+            onChange={(event) => setLabel(event.target.value)}
+          />
+        </div>
+        <div className="field">
+          <label htmlFor={ids.gives}>{texts.share.gives}</label>
+          <select
+            id={ids.gives}
+            value={gives}
+            onChange={(event) => setGives(event.target.value === 'download' ? 'download' : 'play')}
+          >
+            <option value="play">{texts.share.play}</option>
+            <option value="download">{texts.share.download}</option>
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor={ids.lasts}>{texts.share.expires}</label>
+          <select
+            id={ids.lasts}
+            value={lasts}
+            onChange={(event) => setLasts(LASTS.find((days) => String(days) === event.target.value) ?? 7)}
+          >
+            {LASTS.map((days) => (
+              <option key={days} value={days}>
+                {texts.share.lasts[days]}
+              </option>
+            ))}
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor={ids.password}>{texts.share.password}</label>
+          <input
+            id={ids.password}
+            type="password"
+            value={password}
+            autoComplete="new-password"
+            aria-describedby={ids.hint}
+            onChange={(event) => setPassword(event.target.value)}
+          />
+          <p id={ids.hint} className="share__hint">
+            {texts.share.passwordHint}
+          </p>
+        </div>
+        <p id={ids.error} className="form-error" role="alert">
+          {error}
         </p>
-      </div>
-      <p id={ids.error} className="form-error" role="alert">
-        {error}
-      </p>
-      <button type="submit" className="button button--primary" disabled={busy}>
-        {busy ? texts.share.making : texts.share.make}
-      </button>
-      {link !== null && <CopyField key={link} label={texts.share.link} value={link} hint={texts.share.made} />}
-    </form>
+        <button type="submit" className="button button--primary" disabled={busy}>
+          {busy ? texts.share.making : texts.share.make}
+        </button>
+      </form>
+      {link !== null && (
+        <CopyField key={link} label={texts.share.link} value={link} hint={texts.share.made} />
+      )}
+    </>
   );
 }
