@@ -3,10 +3,11 @@ import * as format from '../format';
 import { type Busy, type OpenRoom, overview, type Person } from '../ownerApi';
 import { UploadNote } from '../recordings/RecordingList';
 import { texts } from '../texts';
+import { useNow } from '../ui/useNow';
 import { elapsed, type Heard } from './heard';
 import { Section } from './Section';
 import { StorageFacts } from './StorageFacts';
-import { useAsked, useNow } from './useAsked';
+import { useAsked } from './useAsked';
 import { worded } from './worded';
 
 const LOOK_EVERY_MS = 5000;
@@ -125,7 +126,7 @@ function Names({ recording }: { recording: Busy }) {
 }
 
 function Running({ recordings, heard }: { recordings: Busy[]; heard: Heard<unknown> }) {
-  const now = useNow(recordings.length > 0 && heard.error === null);
+  const now = useNow(1000, recordings.length > 0 && heard.error === null);
   if (recordings.length === 0) return <p>{texts.now.noRecordings}</p>;
   return (
     <ul className="console__list">

@@ -13,20 +13,6 @@ function onVisibility(changed: () => void): () => void {
 
 const useVisible = () => useSyncExternalStore(onVisibility, () => document.visibilityState === 'visible');
 
-/** The time, a second at a time, as long as somebody needs it. */
-export function useNow(isNeeded: boolean): number {
-  const [now, setNow] = useState(() => Date.now());
-
-  useEffect(() => {
-    if (!isNeeded) return;
-    setNow(Date.now());
-    const timer = window.setInterval(() => setNow(Date.now()), 1000);
-    return () => window.clearInterval(timer);
-  }, [isNeeded]);
-
-  return now;
-}
-
 /**
  * What the server says to a question, and what asks it once more. It is asked again after somebody has signed in anew, and, where
  * `everyMs` is given, so long after each answer while the page is looked at. Another function is another question.

@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { changeRoom, deleteRoom, messageOf, type OwnRoom, ROLES, type RoomChange } from '../api';
+import { deleteRoom, messageOf, type OwnRoom, ROLES } from '../api';
 import { texts } from '../texts';
 import { ConfirmDialog } from '../ui/ConfirmDialog';
 import { LinkRow } from './LinkRow';
@@ -14,16 +14,17 @@ interface Props {
 
 /** A room with its links and what is set of it. */
 export function RoomItem({ room, onChanged, onDeleted, onProblem }: Props) {
+  const [busy, setBusy] = useState(false);
   const [deleting, setDeleting] = useState(false);
 
-  const change = async (wish: RoomChange): Promise<boolean> => {
+  const attempt = async (change: () => Promise<OwnRoom>) => {
+    setBusy(true);
     try {
-      onChanged(await changeRoom(room.name, wish));
-      return true;
+      onChanged(await change());
     } catch (error) {
       onProblem(messageOf(error));
-      return false;
     }
+    setBusy(false);
   };
 
   const remove = async () => {
@@ -54,7 +55,7 @@ export function RoomItem({ room, onChanged, onDeleted, onProblem }: Props) {
       {ROLES.map((role) => (
         <LinkRow key={role} room={room} role={role} onChanged={onChanged} onProblem={onProblem} />
       ))}
-      <RoomSettings room={room} change={change} />
+      <RoomSettings room={room} busy={busy} attempt={attempt} />
       {deleting && (
         <ConfirmDialog
           title={texts.rooms.deleteTitle}

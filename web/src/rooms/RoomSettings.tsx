@@ -1,12 +1,14 @@
 import { type FormEvent, type ReactNode, useId, useRef, useState } from 'react';
-import type { OwnRoom, RoomChange } from '../api';
+import { changeRoom, type OwnRoom, type RoomChange } from '../api';
 import { texts } from '../texts';
 import { readPeople, toggled } from './settings';
 
 export interface FieldProps {
   room: OwnRoom;
-  /** Has the server change it; says whether it has. */
-  change: (wish: RoomChange) => Promise<boolean>;
+  /** Something is being changed. */
+  busy: boolean;
+  /** Has the server change something of it, and says what is wrong where it does not. */
+  attempt: (change: () => Promise<OwnRoom>) => Promise<void>;
 }
 
 /** What is set of a room, one field after the other. */
@@ -25,9 +27,6 @@ export function RoomSettings(props: FieldProps) {
   return Object.entries(FIELDS).map(([name, Field]) => <Field key={name} {...props} />);
 }
 
-const wish = (whose: 'guests' | 'hosts', rights: string[]): RoomChange =>
-  whose === 'guests' ? { guests: rights } : { hosts: rights };
-
 interface RightsProps extends FieldProps {
   whose: 'guests' | 'hosts';
   legend: string;
@@ -36,7 +35,7 @@ interface RightsProps extends FieldProps {
 }
 
 /** What is granted to those who come by a link. Who ticks faster than the server answers is followed. */
-function RightsField({ room, change, whose, legend, rights }: RightsProps) {
+function RightsField({ room, attempt, whose, legend, rights }: RightsProps) {
   const wanted = useRef<string[] | null>(null);
   const [ticked, setTicked] = useState<string[] | null>(null);
   const granted = room[whose];
@@ -49,7 +48,9 @@ function RightsField({ room, change, whose, legend, rights }: RightsProps) {
     let asked: string[];
     do {
       asked = wanted.current;
-    } while ((await change(wish(whose, asked))) && wanted.current !== asked);
+      const wish: RoomChange = whose === 'guests' ? { guests: asked } : { hosts: asked };
+      await attempt(() => changeRoom(room.name, wish));
+    } while (wanted.current !== asked);
     wanted.current = null;
     setTicked(null);
   };
@@ -72,9 +73,8 @@ function RightsField({ room, change, whose, legend, rights }: RightsProps) {
 }
 
 /** How many people there may be at a time. */
-function PeopleField({ room, change }: FieldProps) {
+function PeopleField({ room, busy, attempt }: FieldProps) {
   const [typed, setTyped] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
   const ids = { people: useId(), hint: useId() };
   const set = room.maxParticipants === null ? '' : String(room.maxParticipants);
@@ -84,9 +84,11 @@ function PeopleField({ room, change }: FieldProps) {
     const maxParticipants = readPeople(typed ?? set);
     if (maxParticipants === null) return setError(texts.rooms.peopleWrong);
     setError(null);
-    setBusy(true);
-    if (await change({ maxParticipants })) setTyped(null);
-    setBusy(false);
+    await attempt(async () => {
+      const changed = await changeRoom(room.name, { maxParticipants });
+      setTyped(null);
+      return changed;
+    });
   };
 
   return (
