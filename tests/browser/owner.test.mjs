@@ -143,6 +143,10 @@ const goes = (person, section) =>
     window.location.hash = section;
   }, section);
 
+/** Nothing stands above the page any more. */
+const noDialog = (person) =>
+  until(() => person.page.evaluate(() => document.querySelector('dialog') === null), 'the dialog is gone');
+
 /** Makes a key by the page, uses it and revokes it. */
 async function makesAndRevokesAKey(person, server, name) {
   const reads = async (secret) => {
@@ -167,6 +171,7 @@ async function makesAndRevokesAKey(person, server, name) {
   await person.press(`Revoke the key ${name}`);
   await person.press('Revoke');
   await until(async () => (await reads(secret)) === 401, 'the key opens nothing');
+  await noDialog(person);
 }
 
 /** Tests who is told, while they take it and while they do not. */
@@ -234,7 +239,7 @@ test('the owner sees what goes on and acts on it, in Chromium and in Firefox', {
   await fox.reads('You are not signed in any more');
   await fox.type('Password', PASSWORD);
   await fox.press('Sign in');
-  await until(() => fox.page.evaluate(() => document.querySelector('dialog') === null), 'the form is gone');
+  await noDialog(fox);
   await readsTheLog(fox);
   await readsTheLog(ada);
 
