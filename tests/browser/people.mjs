@@ -80,6 +80,30 @@ export class Person {
     await this.page.getByRole('button', { name: 'Leave room' }).waitFor();
   }
 
+  press(name) {
+    return this.page.getByRole('button', { name, exact: true }).click();
+  }
+
+  follow(name) {
+    return this.page.getByRole('link', { name, exact: true }).click();
+  }
+
+  type(label, text) {
+    return this.page.getByLabel(label, { exact: true }).fill(text);
+  }
+
+  tick(label) {
+    return this.page.getByLabel(label, { exact: true }).check();
+  }
+
+  typed(label) {
+    return this.page.getByLabel(label, { exact: true }).inputValue();
+  }
+
+  async reads(text) {
+    await until(() => this.page.evaluate((wanted) => document.body.textContent.includes(wanted), text), `"${text}"`);
+  }
+
   recordButton(name) {
     return this.page.getByRole('button', { name, exact: true });
   }

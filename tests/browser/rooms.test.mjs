@@ -69,6 +69,7 @@ test('a guest comes by a link, is refused what guests may not, and is out when i
   assert.ok(seen.every((url) => !url.split('#')[0].includes(secret)), 'the secret is in no address that is asked for');
 
   await room.getByRole('button', { name: 'Revoke link for guests' }).click();
+  await owner.page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
   const revoked = Date.now();
   await heading(guest.page, 'You were removed from the room').waitFor();
   assert.ok(Date.now() - revoked < 3000, 'at once');

@@ -2,12 +2,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   ApiError,
   accessMode,
+  changePassword,
   deleteRecording,
   isByLink,
   isSignedIn,
   listRecordings,
   listRooms,
-  lookForSession,
   may,
   onSession,
   openLink,
@@ -16,6 +16,7 @@ import {
   readRecording,
   readReport,
   requestToken,
+  resumeSession,
   signIn,
   signOut,
 } from './api';
@@ -233,20 +234,41 @@ describe('whoever is signed in', () => {
     expect(told).toHaveBeenCalledTimes(2);
   });
 
-  it('is told of whoever signs in in another tab, and where that may be', async () => {
+  it('takes up a session that was begun in another tab, and is told where that may be', async () => {
     const told = vi.fn();
     const stop = onSession(told);
     answer(200, { signedIn: false });
-    await lookForSession();
+    await resumeSession();
     expect(told).not.toHaveBeenCalled();
     answer(200, { signedIn: true, csrf: 'c' });
-    await lookForSession();
+    await resumeSession();
     expect(told.mock.calls).toEqual([[true]]);
     stop();
     answer(200, { access: 'invite', oidcHost: 'accounts.example.org' });
     expect(await providerHost()).toBe('accounts.example.org');
     answer(200, { access: 'invite' });
     expect(await providerHost()).toBeNull();
+  });
+
+  it('stays signed in who changes the password, by another word', async () => {
+    const asked = server((call) =>
+      call.startsWith('PUT')
+        ? [200, { signedIn: true, csrf: 'c2' }]
+        : [200, { signedIn: true, csrf: 'c1', token: 't' }],
+    );
+    await isSignedIn();
+    await changePassword('before', 'after');
+    await requestToken('r', 'p');
+    expect(asked.slice(1)).toEqual(['PUT /owner/password c1', 'POST /token c2']);
+  });
+
+  it('is asked to sign in again when their session is over as they change the password', async () => {
+    const told = vi.fn();
+    const stop = onSession(told);
+    server(() => [401, { errorMessage: 'no' }]);
+    await expect(changePassword('before', 'after')).rejects.toMatchObject({ status: 401 });
+    expect(told.mock.calls).toEqual([[false]]);
+    stop();
   });
 
   it('is out, whether the server knew them or not', async () => {
@@ -258,7 +280,8 @@ describe('whoever is signed in', () => {
 
   it('reads rooms and does not trust what it is told of them', async () => {
     const links = [{ role: 'guest', path: '/join#a', expiresAt: 5 }, { role: 'host' }, { role: 'owner' }, 7];
-    answer(200, { rooms: [{ name: 'a', guests: ['chat', 3], links }, { name: 3 }, null] });
+    const told = { name: 'a', guests: ['chat', 3], hosts: ['delete'], maxParticipants: 8, links };
+    answer(200, { rooms: [told, { name: 3 }, null, { name: 'b', guests: 'all', maxParticipants: -1 }] });
     expect(await listRooms()).toEqual([
       {
         name: 'a',
@@ -267,7 +290,10 @@ describe('whoever is signed in', () => {
           { role: 'guest', path: '/join#a', expiresAt: 5 },
           { role: 'host', path: null, expiresAt: null },
         ],
+        hosts: ['delete'],
+        maxParticipants: 8,
       },
+      { name: 'b', guests: [], hosts: [], maxParticipants: null, links: [] },
     ]);
   });
 

@@ -1,4 +1,7 @@
-/** Every call to the server, in one place. What it answers is checked here and nowhere else. */
+/**
+ * Every call to the server, in one place; those of the owner's page stand beside it in `ownerApi.ts`. What the server answers is
+ * checked there and nowhere else.
+ */
 import { texts } from './texts';
 
 export const STATUSES = ['starting', 'recording', 'finishing', 'complete', 'failed'] as const;
@@ -138,11 +141,12 @@ export class ApiError extends Error {
   }
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
-const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
-const amount = (value: unknown): number | null =>
+export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
+export const text = (value: unknown): string | null =>
+  typeof value === 'string' && value !== '' ? value : null;
+export const amount = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
 
 /**
@@ -170,8 +174,8 @@ let granted: readonly string[] = [];
 /** Whether it is worth offering: whoever came by a link may do what that grants, and the server decides in any case. */
 export const may = (right: string): boolean => link === null || granted.includes(right);
 
-/** Where a 401 speaks of what was typed, and not of who asks. */
-const SIGN_IN_PATHS = ['/owner/session', '/owner/password', '/watch/open'];
+/** Where a 401 speaks of what was typed, and not of who asks; or of somebody who is leaving. */
+const SIGN_INS = ['POST /owner/session', 'DELETE /owner/session', 'POST /owner/password', 'POST /watch/open'];
 
 async function send(
   method: string,
@@ -197,7 +201,7 @@ async function send(
   }
 }
 
-async function call(
+export async function call(
   method: string,
   path: string,
   body?: Json,
@@ -210,7 +214,7 @@ async function call(
     await isSignedIn();
     if (csrf !== null && csrf !== said) ({ response, answer } = await send(method, path, body, signal));
   }
-  if (response.status === 401 && !SIGN_IN_PATHS.includes(path)) {
+  if (response.status === 401 && !SIGN_INS.includes(`${method} ${path}`)) {
     csrf = null;
     tellSession(false);
   }
@@ -261,7 +265,12 @@ export function readRecording(value: unknown): Recording | null {
 }
 
 const seconds = (ns: unknown): number => (amount(ns) ?? 0) / 1e9;
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+export const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+/** Those of a list that are texts. */
+export const words = (value: unknown): string[] =>
+  list(value)
+    .map(text)
+    .filter((word) => word !== null);
 const spans = (value: unknown): Spans =>
   isObject(value)
     ? { count: amount(value.count) ?? 0, seconds: seconds(value.total_ns) }
@@ -377,15 +386,15 @@ export async function isSignedIn(): Promise<boolean> {
   return learnSession(body);
 }
 
-/** Asks whether somebody has signed in elsewhere in this browser, and tells whoever listens. */
-export async function lookForSession(): Promise<void> {
-  if (await isSignedIn()) tellSession(true);
-}
-
 /** The host of the OpenID provider at which the owner may sign in; null: by password alone. */
 export async function providerHost(): Promise<string | null> {
   const { body } = await call('GET', '/settings.json');
   return text(body.oidcHost);
+}
+
+/** Takes up the session that this browser has: it was begun in another tab, or where nobody has to sign in. */
+export async function resumeSession(): Promise<void> {
+  if (await isSignedIn()) tellSession(true);
 }
 
 export async function signIn(password: string): Promise<void> {
@@ -397,6 +406,12 @@ export async function signIn(password: string): Promise<void> {
 export async function setPassword(link: string, password: string): Promise<void> {
   const { body } = await call('POST', '/owner/password', { link, password });
   tellSession(learnSession(body));
+}
+
+/** All other sessions end. Whoever does so stays signed in. */
+export async function changePassword(old: string, password: string): Promise<void> {
+  const { body } = await call('PUT', '/owner/password', { old, new: password });
+  learnSession(body);
 }
 
 /** Whoever is signed out already is so too. */
@@ -503,23 +518,37 @@ export interface OwnRoom {
   name: string;
   /** What guests may do there besides joining. */
   guests: string[];
+  /** What hosts may do there besides what every host may. */
+  hosts: string[];
+  /** So many people at most; null: as many as the server takes. */
+  maxParticipants: number | null;
   links: RoomLink[];
+}
+
+/** What is to be another way in a room; what is absent stays. */
+export interface RoomChange {
+  guests?: string[];
+  hosts?: string[];
+  /** 0: as many as the server takes. */
+  maxParticipants?: number;
 }
 
 function readRoom(value: unknown): OwnRoom | null {
   const name = isObject(value) ? text(value.name) : null;
   if (!isObject(value) || name === null) return null;
-  const texted = (values: unknown) =>
-    list(values)
-      .map(text)
-      .filter((word) => word !== null);
   const links = list(value.links)
     .filter(isObject)
     .flatMap((link): RoomLink[] => {
       const role = ROLES.find((known) => known === link.role);
       return role ? [{ role, path: text(link.path), expiresAt: amount(link.expiresAt) }] : [];
     });
-  return { name, guests: texted(value.guests), links };
+  return {
+    name,
+    guests: words(value.guests),
+    hosts: words(value.hosts),
+    maxParticipants: amount(value.maxParticipants),
+    links,
+  };
 }
 
 function told(value: unknown): OwnRoom {
@@ -541,12 +570,14 @@ export async function makeRoom(name: string): Promise<OwnRoom> {
   return told((await call('POST', '/rooms', { name })).body);
 }
 
-export async function setGuests(name: string, guests: string[]): Promise<OwnRoom> {
-  return told((await call('PATCH', roomUrl(name), { guests })).body);
+export async function changeRoom(name: string, change: RoomChange): Promise<OwnRoom> {
+  return told((await call('PATCH', roomUrl(name), { ...change })).body);
 }
 
-export async function renewLink(name: string, role: Role): Promise<OwnRoom> {
-  return told((await call('POST', `${roomUrl(name)}/links/${role}`, {})).body);
+/** `expiresAt`: ms since 1970; null: it lasts until it is revoked. */
+export async function renewLink(name: string, role: Role, expiresAt: number | null): Promise<OwnRoom> {
+  const wish = expiresAt === null ? {} : { expiresAt };
+  return told((await call('POST', `${roomUrl(name)}/links/${role}`, wish)).body);
 }
 
 export async function revokeLink(name: string, role: Role): Promise<OwnRoom> {

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { lookForSession, providerHost } from '../api';
+import { providerHost, resumeSession } from '../api';
 import { texts } from '../texts';
 import { beginUrl, OWNER_PAGE } from './provider';
 import './access.css';
@@ -30,7 +30,7 @@ export function ProviderLink({ keepsPage }: Props) {
 
   useEffect(() => {
     if (!keepsPage || host === null) return;
-    const look = () => void lookForSession().catch(() => undefined);
+    const look = () => void resumeSession().catch(() => undefined);
     window.addEventListener('focus', look);
     return () => window.removeEventListener('focus', look);
   }, [keepsPage, host]);

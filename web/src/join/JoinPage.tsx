@@ -1,4 +1,5 @@
 import { type FormEvent, useId, useState } from 'react';
+import { OwnerLink } from '../access/OwnerLink';
 import { SignOut } from '../access/SignOut';
 import { mediaServerUrl, messageOf, requestToken } from '../api';
 import { texts } from '../texts';
@@ -57,6 +58,7 @@ export function JoinPage({ initial, isInvited = false, onJoin }: Props) {
         {!isInvited && (
           <div className="page__actions">
             <SignOut />
+            <OwnerLink />
             <a className="button button--quiet" href="/recordings.html">
               <Icon name="film" size={20} /> {texts.join.allRecordings}
             </a>

@@ -234,7 +234,7 @@ interface UploadProps {
 }
 
 /** A recording that plays from the server's disk until the store has it. */
-function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
+export function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
   const percent = Math.floor(upload.progress * 100);
   if (upload.state === 'uploading' || upload.state === 'verifying') {
     return <p className="recording__note">{texts.upload[upload.state](percent)}</p>;
