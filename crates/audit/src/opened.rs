@@ -20,8 +20,8 @@ struct Opening {
 /// What was opened of late.
 #[derive(Default)]
 pub(crate) struct Opened {
-    /// When it was told: Unix milliseconds.
-    told: HashMap<Opening, i64>,
+    /// When it was asked for last: Unix milliseconds.
+    seen: HashMap<Opening, i64>,
     order: VecDeque<Opening>,
 }
 
@@ -30,21 +30,19 @@ impl Opened {
     pub(crate) fn is_news(&mut self, deed: &Deed, now_ms: i64) -> bool {
         let opening =
             Opening { act: deed.act, who: deed.who.clone(), address: deed.address, on: deed.on.clone() };
-        if let Some(told_ms) = self.told.get_mut(&opening) {
+        if let Some(seen_ms) = self.seen.get_mut(&opening) {
             // A clock that was set back tells it anew.
-            if (0..TOGETHER_MS).contains(&(now_ms - *told_ms)) {
-                return false;
-            }
-            *told_ms = now_ms;
-            return true;
+            let is_going_on = (0..TOGETHER_MS).contains(&(now_ms - *seen_ms));
+            *seen_ms = now_ms;
+            return !is_going_on;
         }
-        if self.told.len() >= AUDIT_OPENED
+        if self.seen.len() >= AUDIT_OPENED
             && let Some(oldest) = self.order.pop_front()
         {
-            self.told.remove(&oldest);
+            self.seen.remove(&oldest);
         }
         self.order.push_back(opening.clone());
-        self.told.insert(opening, now_ms);
+        self.seen.insert(opening, now_ms);
         true
     }
 }

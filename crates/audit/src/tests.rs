@@ -188,7 +188,7 @@ fn opening_a_recording_is_one_act_however_often_a_player_asks() {
     }
     house.audit.note(played("b.mp4"), NOW_MS);
     let together_ms = i64::try_from(AUDIT_OPENED_TOGETHER.as_millis()).unwrap();
-    house.audit.note(played("a.mp4"), NOW_MS + together_ms);
+    house.audit.note(played("a.mp4"), NOW_MS + 99_000 + together_ms);
     assert_eq!(house.names(), ["a.mp4", "b.mp4", "a.mp4"]);
     for _ in 0..2 {
         house.audit.note(made("a room"), NOW_MS);

@@ -27,7 +27,7 @@ limits! {
     pub const AUDIT_REFUSALS_APART: usize = 256;
     /// Refusals of a kind are one line as long as no more time than this is between them.
     pub const AUDIT_REFUSALS_TOGETHER: Duration = Duration::from_secs(60 * 60);
-    /// Within this time it is one act, and not several, that somebody opens the same recording.
+    /// As long as no more time than this is between the requests of somebody for a recording, they are one act.
     pub const AUDIT_OPENED_TOGETHER: Duration = Duration::from_secs(10 * 60);
     /// Recordings that were opened and are remembered for that; beyond it the longest ago is forgotten, and one may be told twice.
     pub const AUDIT_OPENED: usize = 4096;
