@@ -39,9 +39,10 @@ pub(crate) async fn note_refusals(
 ) -> Response {
     let asked = Asked::of(&request);
     let response = next.run(request).await;
+    let status = response.status();
     let why = response.extensions().get::<Why>().map(|why| why.0.clone());
-    if let Some(act) = refused(&asked, path.as_str(), response.status(), why.as_deref()) {
-        let who = match response.status() {
+    if let Some(act) = refused(&asked, path.as_str(), status, why.as_deref()) {
+        let who = match status {
             StatusCode::FORBIDDEN => asked.who(&app).await,
             _ => Who::of(WhoKind::Nobody),
         };
@@ -50,7 +51,7 @@ pub(crate) async fn note_refusals(
             // What else is said of it, whoever sends it chooses.
             (WEBHOOK, _) => "this webhook is not believed".into(),
             (_, Some(why)) => why,
-            (_, None) => response.status().to_string(),
+            (_, None) => status.to_string(),
         };
         let refusal = Refusal { act, who, address: asked.asker.0, route, reason };
         app.audit().refused(refusal, clock::now().unix_ms);
