@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelroom_accounts::Accounts;
+use reelroom_audit::Audit;
 use reelroom_library::{Library, LibraryError};
 use reelroom_oidc::OpenId;
 use reelroom_protocol::keys::ApiKeys;
@@ -16,12 +17,16 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::askers::Askers;
-use crate::config::{Access, AppConfig, Media, Playback, RecorderFigures};
+use crate::audit::Starts;
+use crate::clock;
+use crate::config::{Access, AppConfig, Media, Places, Playback, RecorderFigures, SettingBody};
 use crate::egress::{self, News};
 use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
+use crate::overview::Seen;
+use crate::roles::Roles;
 use crate::run::Run;
 use crate::told::Told;
 use crate::turns::Turns;
@@ -46,6 +51,11 @@ struct Shared {
     disbelieved: Told,
     run: Run,
     began: Notify,
+    starts: Starts,
+    roles: Roles,
+    seen: Seen,
+    /// Unix milliseconds.
+    started_ms: i64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -66,6 +76,10 @@ impl WebApp {
             disbelieved: Told::default(),
             run: Run::new(&mut rand::rng()),
             began: Notify::new(),
+            starts: Starts::default(),
+            roles: Roles::default(),
+            seen: Seen::default(),
+            started_ms: clock::now().unix_ms,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -192,6 +206,39 @@ impl WebApp {
 
     pub(crate) fn run(&self) -> &Run {
         &self.shared.run
+    }
+
+    /// What was done to recordings and rights. A handler notes its act by its [`crate::audit::Actor`].
+    pub(crate) fn audit(&self) -> &Arc<Audit> {
+        &self.shared.config.audit
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.shared.config.places
+    }
+
+    pub(crate) fn settings(&self) -> &[SettingBody] {
+        &self.shared.config.settings
+    }
+
+    /// Recordings that this app starts.
+    pub(crate) fn starts(&self) -> &Starts {
+        &self.shared.starts
+    }
+
+    /// As whom participants got their tokens.
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.shared.roles
+    }
+
+    /// What the overview found last.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.shared.seen
+    }
+
+    /// When it was made: Unix milliseconds.
+    pub(crate) fn started_ms(&self) -> i64 {
+        self.shared.started_ms
     }
 
     /// Cancelled when the app stops.

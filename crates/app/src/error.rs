@@ -14,6 +14,7 @@ use reelroom_shares::SharesError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::audit::Why;
 use crate::livekit::LiveKitError;
 
 /// The body of every refusal.
@@ -86,6 +87,16 @@ impl ApiError {
         }
     }
 
+    /// What the audit log says of it, where it may be one that is counted there: the same for all of a kind.
+    fn why(&self) -> Option<Why> {
+        match self {
+            Self::Unauthorized(text) | Self::Forbidden(text) | Self::Gone(text) => Some(Why(text.clone())),
+            Self::TooFast(_) => Some(Why(self.to_string())),
+            Self::WrongTooOften(_) => Some(Why("too many wrong passwords".into())),
+            _ => None,
+        }
+    }
+
     /// A field that has to be there.
     pub(crate) fn required(what: &str) -> Self {
         Self::BadRequest(format!("{what} is required"))
@@ -106,6 +117,9 @@ impl IntoResponse for ApiError {
             tracing::warn!(status = self.status().as_u16(), error = %self, "a request failed");
         }
         let mut response = respond(self.status(), &self.to_string());
+        if let Some(why) = self.why() {
+            response.extensions_mut().insert(why);
+        }
         if let Self::Range(size) = self {
             let value = HeaderValue::try_from(format!("bytes */{size}")).expect("digits make a header");
             response.headers_mut().insert(CONTENT_RANGE, value);

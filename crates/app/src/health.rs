@@ -91,13 +91,18 @@ async fn look(app: &WebApp) -> Result<Ready, ApiError> {
     let trouble = app.library().listing_trouble();
     let listing =
         (trouble.count > 0).then_some(Partial { unreadable: trouble.count, reasons: trouble.reasons });
+    Ok(Ready { status: "ok", warnings: warnings(app), listing })
+}
+
+/// What works all the same and should be looked at.
+pub(crate) fn warnings(app: &WebApp) -> Vec<String> {
     let mut warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
     warnings.extend(receivers::warnings(&standing(app), clock::now().unix_ms));
-    Ok(Ready { status: "ok", warnings, listing })
+    warnings
 }
 
 /// How those stand that are told of recordings.
-fn standing(app: &WebApp) -> Vec<ReceiverBody> {
+pub(crate) fn standing(app: &WebApp) -> Vec<ReceiverBody> {
     app.media().and_then(|media| media.receivers()).map(|receivers| receivers.standing()).unwrap_or_default()
 }
 

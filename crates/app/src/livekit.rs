@@ -8,7 +8,9 @@ use livekit_api::services::egress::{
 use livekit_api::services::room::RoomClient;
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
 use reelroom_protocol::keys::ApiKeys;
-use reelroom_protocol::proto::{AudioCodec, EgressInfo, EncodedFileOutput, EncodedFileType};
+use reelroom_protocol::proto::{
+    AudioCodec, EgressInfo, EncodedFileOutput, EncodedFileType, ParticipantInfo, Room,
+};
 use url::Url;
 
 /// A person waits for it.
@@ -152,6 +154,19 @@ impl LiveKit {
             Ok(found) => Ok(found.into_iter().next()),
             Err(LiveKitError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Those that are open.
+    pub(crate) async fn open_rooms(&self) -> Result<Vec<Room>, LiveKitError> {
+        self.rooms.list_rooms(Vec::new()).await.map_err(|error| self.error(error))
+    }
+
+    /// Who is in a room, recorders included; nobody where it is not open.
+    pub(crate) async fn everybody_in(&self, room_name: &str) -> Result<Vec<ParticipantInfo>, LiveKitError> {
+        match self.rooms.list_participants(room_name).await.map_err(|error| self.error(error)) {
+            Err(LiveKitError::NotFound(_)) => Ok(Vec::new()),
+            known => known,
         }
     }
 

@@ -94,6 +94,16 @@ fn agent(headers: &HeaderMap) -> String {
     agent.unwrap_or_default()
 }
 
+/// Does something to its end, whether or not whoever asked waits for it.
+pub(crate) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        // The runtime ends, and with it whoever waits here.
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// Runs what waits for a disk or hashes.
 pub(crate) async fn blocking<T: Send + 'static, E: Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use reelroom_access::{Reach, RecordingName, Resource, Right};
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_library::{LibraryError, ListQuery, Page, Recording, Status};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
@@ -10,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::audit::{Actor, Starting};
 use crate::egress;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
+use crate::owner::to_its_end;
 use crate::shares;
 use crate::subject::Subject;
 
@@ -194,6 +197,7 @@ pub(crate) struct ListAnswer {
 pub(crate) async fn start(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Json(request): Json<StartRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
@@ -202,13 +206,24 @@ pub(crate) async fn start(
     if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
         return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
     }
+    let filepath = format!("{}{FILE_NAME}", app.library().prefix());
+    let audio_only = request.audio_only.unwrap_or(false);
+    let request = RecordingRequest { room_name, filepath, layout, audio_only };
+    to_its_end(begin(app, actor, request)).await
+}
+
+/// Begins to record. Whoever does not wait for it has begun it all the same.
+async fn begin(
+    app: WebApp,
+    actor: Actor,
+    request: RecordingRequest,
+) -> Result<axum::Json<RecordingAnswer>, ApiError> {
+    let room_name = request.room_name.clone();
     let _turn = app.turns().take(&room_name).await;
     if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
         return Err(already());
     }
-    let filepath = format!("{}{FILE_NAME}", app.library().prefix());
-    let audio_only = request.audio_only.unwrap_or(false);
-    let request = RecordingRequest { room_name, filepath, layout, audio_only };
+    let mut starting = Starting::begin(&app, &room_name);
     let info = app.livekit().start_recording(request).await.map_err(|error| {
         app.metrics().start_failures.inc();
         match error {
@@ -218,10 +233,19 @@ pub(crate) async fn start(
             error => error.into(),
         }
     })?;
+    starting.is(&info.egress_id);
+    drop(starting);
     yield_to_the_first(&app, &info).await?;
+    actor.did_so(Act::RecordingStarted, on(&app, &info), format!("room: {room_name}"));
     app.metrics().started.inc();
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording started")
+}
+
+/// A recording that the media server tells of.
+fn on(app: &WebApp, info: &EgressInfo) -> On {
+    let name = egress::in_the_making(info, app.library().prefix()).map(|recording| recording.name);
+    On { name, ..On::one(OnKind::Recording, &info.egress_id) }
 }
 
 fn already() -> ApiError {
@@ -263,10 +287,16 @@ async fn yield_to_the_first(app: &WebApp, own: &EgressInfo) -> Result<(), ApiErr
 pub(crate) async fn stop(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Json(request): Json<StopRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
     visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
+    to_its_end(end(app, actor, room_name)).await
+}
+
+/// Ends recording. Whoever does not wait for it has ended it all the same.
+async fn end(app: WebApp, actor: Actor, room_name: String) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let not_recording = || ApiError::Conflict("Recording not started for this room".into());
     let _turn = app.turns().take(&room_name).await;
     let active = app.livekit().active_recordings(&room_name).await?;
@@ -276,6 +306,7 @@ pub(crate) async fn stop(
         LiveKitError::NotFound(_) | LiveKitError::NotNow(_) | LiveKitError::Impossible(_) => not_recording(),
         error => error.into(),
     })?;
+    actor.did_so(Act::RecordingStopped, on(&app, &info), format!("room: {room_name}"));
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording stopped")
 }
@@ -371,10 +402,16 @@ fn query(params: ListParams) -> Result<ListQuery, ApiError> {
 pub(crate) async fn delete(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
-    shares::delete_recording(&app, &name).await?;
+    to_its_end(async move {
+        let outcome = shares::delete_recording(&app, &name).await;
+        actor.tried(Act::RecordingDeleted, On::recording(&name), None, &outcome);
+        outcome
+    })
+    .await?;
     Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
 }
 
@@ -403,9 +440,11 @@ pub(crate) async fn report(
 pub(crate) async fn retry(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
     app.library().retry(&name).await?;
+    actor.did(Act::RecordingRetried, On::recording(&name));
     Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
 }

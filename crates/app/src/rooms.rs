@@ -21,12 +21,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Right, Rights};
+use reelroom_audit::{Act, On};
 use reelroom_protocol::ids::RoomName;
 use reelroom_rooms::{Change, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path};
@@ -174,6 +176,7 @@ pub(crate) async fn list_rooms(State(app): State<WebApp>) -> Response {
 ))]
 pub(crate) async fn make_room(
     State(app): State<WebApp>,
+    actor: Actor,
     Json(request): Json<MakeRoomRequest>,
 ) -> Result<Response, ApiError> {
     let name = extract::name(request.name, "name")?;
@@ -191,7 +194,9 @@ pub(crate) async fn make_room(
     // Nobody is in it by a link yet.
     let room = done(&app, None, move |rooms| {
         let new = NewRoom { name: &name, settings, expires_ms };
-        rooms.make(new, clock::now().unix_ms, &mut rand::rng())
+        let room = rooms.make(new, clock::now().unix_ms, &mut rand::rng())?;
+        actor.did_so(Act::RoomMade, On::room(&room.name), set(&room.settings));
+        Ok(room)
     })
     .await?;
     tracing::info!(room = %room.name, "a room was made");
@@ -219,6 +224,7 @@ pub(crate) async fn read_room(
 ))]
 pub(crate) async fn change_room(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(name): Path<String>,
     Json(request): Json<ChangeRoomRequest>,
 ) -> Result<Response, ApiError> {
@@ -233,7 +239,13 @@ pub(crate) async fn change_room(
     };
     let name = RoomName::from(name);
     let changed = name.clone();
-    let room = done(&app, Some(name), move |rooms| rooms.change(&changed, change)).await?;
+    let room = done(&app, Some(name), move |rooms| {
+        let outcome = rooms.change(&changed, change);
+        let detail = outcome.as_ref().map(|room| set(&room.settings)).ok();
+        actor.tried(Act::RoomChanged, On::room(&changed), detail, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(room = %room.name, "what is set of a room was changed");
     Ok(told(RoomBody::from(room)))
 }
@@ -246,11 +258,17 @@ pub(crate) async fn change_room(
 ))]
 pub(crate) async fn delete_room(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let name = RoomName::from(name);
     let closed = name.clone();
-    done(&app, Some(name.clone()), move |rooms| rooms.close(&closed, clock::now().unix_ms)).await?;
+    done(&app, Some(name.clone()), move |rooms| {
+        let outcome = rooms.close(&closed, clock::now().unix_ms);
+        actor.tried(Act::RoomDeleted, On::room(&closed), None, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(room = %name, "a room was deleted");
     Ok(told(DeletedRoomAnswer { deleted: name.into() }))
 }
@@ -311,6 +329,7 @@ impl Tending {
         let now_ms = clock::now().unix_ms;
         for room in app.rooms().expired_between(self.looked_ms, now_ms) {
             tracing::info!(%room, "a link into a room has expired");
+            Actor::server(app).did(Act::RoomLinkExpired, On::room(&room));
             reach(app, &room).await;
         }
         self.looked_ms = now_ms;
@@ -354,6 +373,16 @@ fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
             Ok(Some(Some(layout)))
         }
     }
+}
+
+/// What is set of a room, in a few words.
+fn set(settings: &Settings) -> String {
+    let said = |rights: Rights| match words(rights).join(", ") {
+        none if none.is_empty() => "nothing".to_owned(),
+        some => some,
+    };
+    let people = settings.people.map(|people| format!("; people: {people}")).unwrap_or_default();
+    format!("guests: {}; hosts: {}{people}", said(settings.guests), said(settings.hosts))
 }
 
 /// Their words.

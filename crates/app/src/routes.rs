@@ -19,10 +19,11 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use crate::app::WebApp;
+use crate::audit::{log, note_refusals};
 use crate::owner::{keys, oidc, password, session, sessions};
 use crate::rooms::{invited, links as room_links, pass};
 use crate::shares::{links, viewer};
-use crate::{deliveries, error, events, health, page, play, recordings, rooms, token, webhook};
+use crate::{deliveries, error, events, health, overview, page, play, recordings, rooms, token, webhook};
 
 impl WebApp {
     /// The page and every route of the REST API.
@@ -31,6 +32,7 @@ impl WebApp {
             .refusing_methods(|_, _| {
                 error::respond(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
             })
+            .layer_rows(middleware::from_fn_with_state(self.clone(), note_refusals))
             .layer_rows(middleware::from_fn_with_state(self.clone(), count))
             .join(page())
             .layer(DefaultBodyLimit::max(limits::http::REST_BODY_BYTES))
@@ -125,6 +127,9 @@ pub(crate) fn api() -> Api {
         // Signing in elsewhere.
         .row(routes!(oidc::begin), Needs::Public, oidc::begin)
         .row(routes!(oidc::back), Needs::Proof(Proof::OpenId), oidc::back)
+        // What goes on, and what was done.
+        .row(routes!(overview::read_overview), managed, overview::read_overview)
+        .row(routes!(log::read_audit), managed, log::read_audit)
 }
 
 /// Rows, and the description of what they answer.

@@ -11,6 +11,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use reelroom_access::{Caller, Resource, Right, grants};
+use reelroom_audit::{Act, On};
 use reelroom_limits::asker::Asker;
 use reelroom_limits::rooms::TOKEN_LASTS;
 use reelroom_protocol::ids::{RoomName, Ticket};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
@@ -57,6 +59,7 @@ pub(crate) struct TokenAnswer {
 pub(crate) async fn create(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     asker: Option<Extension<Asker>>,
     headers: HeaderMap,
     Json(request): Json<TokenRequest>,
@@ -76,6 +79,8 @@ pub(crate) async fn create(
     tokio::time::sleep(wait).await;
     let present = app.livekit().identities(&room_name).await?;
     let identity = app.identities().reserve(&room_name, &participant_name, &present, Instant::now());
+    app.roles().note(&room_name, &identity, actor.kind(), Instant::now());
+    actor.called(&participant_name).did(Act::RoomJoined, On::room(&room_name));
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = Claims {
         sub: identity,

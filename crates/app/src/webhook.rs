@@ -10,6 +10,7 @@ use axum::http::header::AUTHORIZATION;
 use reelroom_protocol::webhook;
 
 use crate::app::WebApp;
+use crate::audit::started_elsewhere;
 use crate::error::{ApiError, ErrorBody};
 
 /// Receives a webhook, signed by the server's API key.
@@ -33,6 +34,9 @@ pub(crate) async fn receive(
     })?;
     tracing::debug!(event = event.event, id = event.id, "webhook");
     if let Some(info) = &event.egress_info {
+        if event.event == "egress_started" {
+            started_elsewhere(&app, info);
+        }
         app.learn(info).await?;
     }
     Ok(())

@@ -20,6 +20,7 @@ use reelroom_oidc::{Issuer, OidcConfig, OwnerName};
 use serde::Deserialize;
 use url::Url;
 
+pub use self::in_force::Sources;
 use crate::data_dir;
 use crate::front::sites::{AllowedOrigin, HostName};
 
@@ -600,6 +601,8 @@ fn is_folder(path: &str) -> bool {
     let plain = path.trim_matches('/');
     !plain.is_empty() && plain.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
+
+pub(crate) mod in_force;
 
 #[cfg(test)]
 mod tests;

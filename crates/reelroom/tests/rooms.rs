@@ -20,6 +20,46 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(9);
 
 #[tokio::test]
+async fn the_owner_sees_who_is_in_a_room_and_what_was_done_by_whom() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::new(&data).await;
+    let room = house.make(&json!({ "name": "own" })).await;
+    let (host, guest) = (secret(&room, "host"), secret(&room, "guest"));
+    let _host = house.come(&house.token(&host, "own").await).await.unwrap();
+    let _guest = house.come(&house.token(&guest, "own").await).await.unwrap();
+    // What is known of rooms holds for a moment.
+    let began = Instant::now();
+    let open = loop {
+        let told = house.own(Method::GET, "/overview", &json!({})).await;
+        assert!(told.get("roomsTrouble").is_none(), "{told}");
+        if told["rooms"][0]["count"] == json!(2) {
+            break told["rooms"][0].clone();
+        }
+        assert!(began.elapsed() < SOON, "{told}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!((&open["name"], &open["madeAt"]), (&json!("own"), &room["madeAt"]));
+    let mut roles: Vec<_> = open["people"].as_array().unwrap().iter().map(|one| &one["role"]).collect();
+    roles.sort_by_key(|role| role.to_string());
+    assert_eq!(roles, [&json!("guest"), &json!("host")]);
+
+    house.own(Method::DELETE, "/rooms/own/links/guest", &json!({})).await;
+    let told = house.own(Method::GET, "/audit?limit=10", &json!({})).await;
+    let entries = told["entries"].as_array().unwrap();
+    let acts: Vec<_> = entries.iter().map(|entry| entry["act"].as_str().unwrap()).collect();
+    let expected =
+        ["roomLink.revoked", "room.joined", "room.joined", "room.made", "password.set", "ownerLink.made"];
+    assert_eq!(acts, expected);
+    assert_eq!((&entries[1]["who"]["kind"], &entries[1]["who"]["name"]), (&json!("guest"), &json!("Ada")));
+    assert_eq!((&entries[2]["who"]["kind"], &entries[2]["on"]["name"]), (&json!("host"), &json!("own")));
+    assert_eq!((&entries[4]["who"]["kind"], &entries[5]["who"]["kind"]), (&json!("owner"), &json!("server")));
+    let settings = house.own(Method::GET, "/overview", &json!({})).await["settings"].clone();
+    let access = settings.as_array().unwrap().iter().find(|row| row["name"] == "access").unwrap();
+    assert_eq!((&access["value"], &access["from"]), (&json!("invite"), &json!("environment")));
+    house.program.stop();
+}
+
+#[tokio::test]
 async fn whoever_came_by_a_link_that_is_revoked_is_out_at_once_and_does_not_come_back() {
     let data = tempfile::tempdir().unwrap();
     let house = House::new(&data).await;

@@ -9,7 +9,8 @@
 //!     │                             ├─ api_keys   what programs show instead of a password
 //!     │                             ├─ shares     links to one recording, and who watched by them
 //!     │                             ├─ rooms      rooms that the owner made, and the links into them
-//!     │                             └─ webhooks   what others are told, until they have heard it
+//!     │                             ├─ webhooks   what others are told, until they have heard it
+//!     │                             └─ audit      what was done to recordings and rights, and what was refused
 //!     └─ backup ─► a file
 //! ```
 //!
@@ -25,6 +26,7 @@
 
 mod alone;
 mod api_keys;
+mod audit;
 mod backup;
 mod deletions;
 mod error;
@@ -46,6 +48,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use alone::Alone;
 pub use api_keys::ApiKey;
+pub use audit::{AuditAct, AuditKept, AuditPage, AuditRefusal, AuditSearch, KeptAuditAct};
 pub use backup::backup;
 pub use deletions::Discarded;
 pub use error::TruthError;

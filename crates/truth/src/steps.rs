@@ -87,6 +87,21 @@ pub(crate) const STEPS: &[&str] = &[
     ALTER TABLE rooms ADD COLUMN layout TEXT;
     ALTER TABLE rooms ADD COLUMN keep_days INTEGER;
     ",
+    // 8: what was done to recordings and rights, and what was refused. An id is never used twice; of a refusal what is not known is empty.
+    "
+    CREATE TABLE audit_acts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, act TEXT NOT NULL, is_use INTEGER NOT NULL,
+        outcome TEXT NOT NULL, who TEXT NOT NULL, who_id TEXT, who_name TEXT, address TEXT, on_kind TEXT, on_id TEXT, on_name TEXT,
+        detail TEXT, reason TEXT
+    ) STRICT;
+    CREATE INDEX audit_acts_by_use ON audit_acts (is_use, id);
+    CREATE TABLE audit_refusals (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, act TEXT NOT NULL, who TEXT NOT NULL, who_id TEXT NOT NULL, address TEXT NOT NULL,
+        route TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX audit_refusals_by_kind ON audit_refusals (act, who, who_id, address, route, reason, last_ms);
+    CREATE INDEX audit_refusals_by_time ON audit_refusals (last_ms, id);
+    ",
 ];
 
 /// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.

@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use axum::http::{Method, Request};
 use axum::response::Response;
 use reelroom_accounts::{Accounts, Cost, NewKey, Now, Rights, SessionToken, SetPassword, SignIn, Visit};
+use reelroom_audit::Audit;
 use reelroom_library::{Library, LibraryConfig, Limits, LinkKey, Publication, StoreConfig};
 use reelroom_limits::accounts::SESSION_LASTS;
 use reelroom_limits::asker::Asker;
@@ -22,7 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::app::WebApp;
 use crate::clock;
-use crate::config::{Access, AppConfig, Playback};
+use crate::config::{Access, AppConfig, Places, Playback, SettingBody, StoreKind};
 
 pub(crate) const SIZE: usize = 5000;
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -72,7 +73,7 @@ async fn build(access: Access, portion_bytes: u64, oidc: Option<OpenId>) -> Hous
     let app = WebApp::new(AppConfig {
         access,
         rooms,
-        shares: Arc::new(Shares::open(truth, Arc::clone(&accounts)).unwrap()),
+        shares: Arc::new(Shares::open(truth.clone(), Arc::clone(&accounts)).unwrap()),
         accounts,
         livekit_url: "http://127.0.0.1:9".parse().unwrap(),
         public_livekit_url: None,
@@ -85,6 +86,21 @@ async fn build(access: Access, portion_bytes: u64, oidc: Option<OpenId>) -> Hous
         media: None,
         oidc: oidc.map(Arc::new),
         public_hosts: vec!["calls.example.org".into()],
+        audit: Arc::new(Audit::new(truth)),
+        places: Places {
+            data_dir: folder.path().to_owned(),
+            disk_reserve_bytes: 1,
+            store: StoreKind::Folder,
+            bucket: None,
+            backup: None,
+        },
+        settings: [SettingBody {
+            name: "s3_secret_key",
+            value: "set".into(),
+            from: "environment",
+            is_secret: true,
+        }]
+        .into(),
     });
     House { folder, app }
 }
@@ -155,6 +171,11 @@ impl House {
     pub(crate) fn link(&self) -> String {
         let link = self.app.accounts().make_link(clock::now(), &mut rand::rng()).unwrap();
         link.secret.reveal().to_owned()
+    }
+
+    /// Where the data folder is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What stands on the disk.
