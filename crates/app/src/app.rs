@@ -20,6 +20,7 @@ use crate::egress::{self, News};
 use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
+use crate::lobby::Lobbies;
 use crate::metrics::Metrics;
 use crate::run::Run;
 use crate::told::Told;
@@ -43,6 +44,7 @@ struct Shared {
     turns: Turns,
     glance: Glance,
     disbelieved: Told,
+    lobbies: Lobbies,
     run: Run,
     began: Notify,
     stop: CancellationToken,
@@ -63,6 +65,7 @@ impl WebApp {
             turns: Turns::default(),
             glance: Glance::default(),
             disbelieved: Told::default(),
+            lobbies: Lobbies::default(),
             run: Run::new(&mut rand::rng()),
             began: Notify::new(),
             stop: CancellationToken::new(),
@@ -150,6 +153,11 @@ impl WebApp {
 
     pub(crate) fn glance(&self) -> &Glance {
         &self.shared.glance
+    }
+
+    /// Those who wait to be let into rooms.
+    pub(crate) fn lobbies(&self) -> &Lobbies {
+        &self.shared.lobbies
     }
 
     /// Webhooks that were not believed.

@@ -11,6 +11,8 @@
 //!      ├─────► owner ─► accounts: who signs in, and which API keys there are
 //!      ├─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
 //!      └─────► rooms ─► rooms: which there are, and the links by which others come into them
+//!                 ├──── lobby: who waits to be let in ◄── token
+//!                 └──── people: who is in, muted and removed ─► livekit
 //! ```
 //!
 //! # Invariants
@@ -46,6 +48,7 @@ mod health;
 mod identities;
 mod keeper;
 mod livekit;
+mod lobby;
 mod metrics;
 mod origin;
 mod owner;
