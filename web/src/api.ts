@@ -178,8 +178,9 @@ async function send(
   path: string,
   body?: Json,
   signal?: AbortSignal,
+  shown?: Record<string, string>,
 ): Promise<{ response: Response; answer: unknown }> {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...shown };
   if (body) headers['Content-Type'] = 'application/json';
   if (csrf !== null && method !== 'GET') headers['X-CSRF-Token'] = csrf;
   if (link !== null) headers['X-Reelroom-Link'] = link;
@@ -202,13 +203,16 @@ async function call(
   path: string,
   body?: Json,
   signal?: AbortSignal,
+  shown?: Record<string, string>,
 ): Promise<{ body: Json; headers: Headers }> {
   const said = csrf;
-  let { response, answer } = await send(method, path, body, signal);
+  let { response, answer } = await send(method, path, body, signal, shown);
   if (response.status === 403 && method !== 'GET' && link === null) {
     // Somebody signed out and in again in another tab: this one proves itself by what went with the session before.
     await isSignedIn();
-    if (csrf !== null && csrf !== said) ({ response, answer } = await send(method, path, body, signal));
+    if (csrf !== null && csrf !== said) {
+      ({ response, answer } = await send(method, path, body, signal, shown));
+    }
   }
   if (response.status === 401 && !SIGN_IN_PATHS.includes(path)) {
     csrf = null;
@@ -351,11 +355,21 @@ export const isUnfinished = (recording: Recording): boolean =>
 export const isChanging = (recording: Recording): boolean =>
   isUnfinished(recording) || recording.upload !== null;
 
-export async function requestToken(roomName: string, participantName: string): Promise<string> {
+/** Somebody who waits to be let into a room. */
+export interface Knock {
+  roomName: string;
+  id: string;
+  secret: string;
+}
+
+/** A token for a room; or, where a host lets guests in, what somebody who waits is known by. */
+export async function requestToken(roomName: string, participantName: string): Promise<string | Knock> {
   const { body } = await call('POST', '/token', { roomName, participantName });
-  const token = text(body.token);
-  if (token === null) throw new ApiError(texts.errors.unexpected, 200);
-  return token;
+  const waiting = isObject(body.waiting) ? body.waiting : {};
+  const [token, id, secret] = [text(body.token), text(waiting.id), text(waiting.secret)];
+  if (token !== null) return token;
+  if (id === null || secret === null) throw new ApiError(texts.errors.unexpected, 200);
+  return { roomName, id, secret };
 }
 
 export type AccessMode = 'open' | 'invite';
@@ -461,6 +475,8 @@ export const isByLink = (): boolean => link !== null;
 export interface Invitation {
   roomName: string;
   role: 'host' | 'guest';
+  /** Whether a host lets guests in. */
+  lobby: boolean;
 }
 
 /** Comes by a link from now on. */
@@ -473,7 +489,7 @@ export async function openLink(secret: string): Promise<Invitation> {
   granted = list(body.rights)
     .map(text)
     .filter((right) => right !== null);
-  return { roomName, role: body.role === 'host' ? 'host' : 'guest' };
+  return { roomName, role: body.role === 'host' ? 'host' : 'guest', lobby: body.lobby === true };
 }
 
 export const ROLES = ['host', 'guest'] as const;
@@ -492,6 +508,8 @@ export interface OwnRoom {
   name: string;
   /** What guests may do there besides joining. */
   guests: string[];
+  /** Whether a host lets guests in. */
+  lobby: boolean;
   links: RoomLink[];
 }
 
@@ -508,7 +526,7 @@ function readRoom(value: unknown): OwnRoom | null {
       const role = ROLES.find((known) => known === link.role);
       return role ? [{ role, path: text(link.path), expiresAt: amount(link.expiresAt) }] : [];
     });
-  return { name, guests: texted(value.guests), links };
+  return { name, guests: texted(value.guests), lobby: value.lobby === true, links };
 }
 
 function told(value: unknown): OwnRoom {
@@ -532,6 +550,10 @@ export async function makeRoom(name: string): Promise<OwnRoom> {
 
 export async function setGuests(name: string, guests: string[]): Promise<OwnRoom> {
   return told((await call('PATCH', roomUrl(name), { guests })).body);
+}
+
+export async function setLobby(name: string, lobby: boolean): Promise<OwnRoom> {
+  return told((await call('PATCH', roomUrl(name), { lobby })).body);
 }
 
 export async function renewLink(name: string, role: Role): Promise<OwnRoom> {
@@ -710,6 +732,92 @@ export async function openShare(secret: string, password: string | null): Promis
 export async function watchedShare(id: string): Promise<Watched> {
   const { body } = await call('GET', `/watch/${encodeURIComponent(id)}`);
   return readWatched(body);
+}
+
+export const TURNS = ['waiting', 'alone', 'admitted', 'refused'] as const;
+/** How it stands with somebody who waits; `alone`: nobody is there who can let them in. */
+export type Turn = (typeof TURNS)[number];
+
+const knockUrl = ({ roomName, id }: Knock): string => `${roomUrl(roomName)}/lobby/${encodeURIComponent(id)}`;
+const knockHeaders = ({ secret }: Knock): Record<string, string> => ({ 'X-Reelroom-Knock': secret });
+
+/** How it stands with somebody who waits: the answer may take some seconds where it is as `shown`. The token is of whoever is admitted. */
+export async function lobbyTurn(
+  knock: Knock,
+  shown: Turn | null,
+  signal?: AbortSignal,
+): Promise<{ turn: Turn; token: string | null }> {
+  const path = shown === null ? knockUrl(knock) : `${knockUrl(knock)}?shown=${shown}`;
+  const { body } = await call('GET', path, undefined, signal, knockHeaders(knock));
+  const turn = TURNS.find((known) => known === body.state);
+  const token = text(body.token);
+  if (turn === undefined || (turn === 'admitted' && token === null)) {
+    throw new ApiError(texts.errors.unexpected, 200);
+  }
+  return { turn, token };
+}
+
+/** Waits no more. */
+export async function leaveLobby(knock: Knock): Promise<void> {
+  await call('DELETE', knockUrl(knock), undefined, undefined, knockHeaders(knock));
+}
+
+/** Somebody who waits, as whoever runs the room sees them. */
+export interface Waiter {
+  id: string;
+  name: string;
+  /** Milliseconds since 1970, by the server's clock. */
+  since: number;
+}
+
+export interface Lobby {
+  /** Whether guests have to wait. */
+  lobby: boolean;
+  /** Another one after each change. */
+  version: number;
+  /** Whoever came first stands first. */
+  waiting: Waiter[];
+}
+
+/** Who waits for a room: the answer may take some seconds where its version is `seen`. */
+export async function roomLobby(roomName: string, seen: number | null, signal?: AbortSignal): Promise<Lobby> {
+  const path = `${roomUrl(roomName)}/lobby`;
+  const { body } = await call('GET', seen === null ? path : `${path}?seen=${seen}`, undefined, signal);
+  const waiting = list(body.waiting)
+    .filter(isObject)
+    .flatMap((waiter): Waiter[] => {
+      const [id, name] = [text(waiter.id), text(waiter.name)];
+      return id === null || name === null ? [] : [{ id, name, since: amount(waiter.since) ?? 0 }];
+    });
+  return { lobby: body.lobby === true, version: amount(body.version) ?? 0, waiting };
+}
+
+/** Lets those in who wait, or does not. Whoever came since is none of them. */
+export async function decideLobby(
+  roomName: string,
+  decision: 'admit' | 'refuse',
+  ids: readonly string[],
+): Promise<void> {
+  await call('POST', `${roomUrl(roomName)}/lobby/${decision}`, { ids: [...ids] });
+}
+
+/** Whether it is worth asking who waits for a room: somebody came by a host's link, or is signed in. */
+export const runsRooms = (): boolean => may('moderate') && (link !== null || csrf !== null);
+
+const personUrl = (roomName: string, identity: string): string =>
+  `${roomUrl(roomName)}/participants/${encodeURIComponent(identity)}`;
+
+/** Mutes somebody until they unmute themselves. */
+export async function mutePerson(
+  roomName: string,
+  identity: string,
+  source: (typeof SOURCES)[number],
+): Promise<void> {
+  await call('POST', `${personUrl(roomName, identity)}/mute`, { source });
+}
+
+export async function removePerson(roomName: string, identity: string): Promise<void> {
+  await call('DELETE', personUrl(roomName, identity));
 }
 
 /** What to tell a person about anything thrown. */

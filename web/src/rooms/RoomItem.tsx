@@ -8,6 +8,7 @@ import {
   renewLink,
   revokeLink,
   setGuests,
+  setLobby,
 } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
@@ -86,6 +87,15 @@ export function RoomItem({ room, onChanged, onDeleted, onProblem }: Props) {
           </label>
         ))}
       </fieldset>
+      <label className="rooms__lobby">
+        <input
+          type="checkbox"
+          checked={room.lobby}
+          disabled={busy}
+          onChange={(event) => void attempt(() => setLobby(room.name, event.target.checked))}
+        />{' '}
+        {texts.lobby.switch}
+      </label>
       {deleting && (
         <Dialog title={texts.rooms.deleteTitle} className="dialog--small" onClose={() => setDeleting(false)}>
           <p>

@@ -149,7 +149,7 @@ async fn a_knock_that_is_guessed_or_shown_by_another_link_answers_nothing() {
 async fn whoever_is_refused_is_told_so_and_when_they_can_ask_again() {
     let hall = Hall::new().await;
     let ada = hall.knock("Ada").await;
-    assert_eq!(hall.decide(&hall.host, "refuse", &[&ada.id]).await, 200);
+    assert_eq!(hall.decide(&hall.host, "refuse", &[ada.id.as_str()]).await, 200);
     assert_eq!(hall.state(&ada).await, "refused");
     let said = json!({ "roomName": "own", "participantName": "ada" });
     let again = hall.house.ask(POST, "/token", &hall.guest, &said).await;
@@ -208,7 +208,7 @@ async fn whoever_is_held_is_told_at_once_what_is_new() {
     // The host decides.
     let (told, status) = tokio::join!(held(&ada, "waiting"), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        hall.decide(&hall.host, "refuse", &[&ada.id]).await
+        hall.decide(&hall.host, "refuse", &[ada.id.as_str()]).await
     });
     assert_eq!((status, &told.1["state"]), (200, &json!("refused")));
     // The link is over.
