@@ -68,6 +68,38 @@ test('a guest comes by a link, is refused what guests may not, and is out when i
   const secret = link.split('#')[1];
   assert.ok(seen.every((url) => !url.split('#')[0].includes(secret)), 'the secret is in no address that is asked for');
 
+  // A lobby: who is in stays, and whoever comes waits until the owner lets them in.
+  const lobby = room.getByLabel('A host lets guests in');
+  await lobby.click();
+  await until(() => lobby.isChecked(), 'the room has a lobby');
+  const other = await guest.page.context().newPage();
+  await other.setViewportSize({ width: 390, height: 844 });
+  await other.goto(link);
+  const join = async (name) => {
+    await other.getByLabel('Participant').fill(name);
+    await other.getByRole('button', { name: 'Join', exact: true }).click();
+  };
+  await join('Eve');
+  await heading(other, 'Waiting to be let in').waitFor();
+  assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= 390), 'it fits a telephone');
+  await call.locator('.badge', { hasText: '1' }).waitFor();
+  await call.getByRole('button', { name: '2 people' }).click();
+  await call.getByRole('button', { name: 'Do not let Eve in' }).click();
+  await other.getByRole('alert').filter({ hasText: 'A host did not let you in' }).waitFor();
+  await join('Eve');
+  await other.getByRole('alert').filter({ hasText: 'you can ask again in' }).waitFor();
+  await join('Zoe');
+  await other.getByText('The hosts of this room see that you wait').waitFor();
+  await call.getByRole('button', { name: 'Let Zoe in' }).click();
+  await other.getByRole('button', { name: 'Leave room' }).waitFor();
+  await call.getByRole('button', { name: 'Mute: Zoe' }).click();
+  await other.getByRole('button', { name: 'Unmute microphone' }).waitFor();
+  await call.getByRole('button', { name: 'Remove Zoe' }).click();
+  await call.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+  await heading(other, 'You were removed from the room').waitFor();
+  await guest.page.getByRole('button', { name: 'Leave room' }).waitFor();
+  await other.close();
+
   await room.getByRole('button', { name: 'Revoke link for guests' }).click();
   await owner.page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
   const revoked = Date.now();

@@ -3,20 +3,24 @@ import {
   ApiError,
   accessMode,
   changePassword,
+  decideLobby,
   deleteRecording,
   isByLink,
   isSignedIn,
   listRecordings,
   listRooms,
   may,
+  mutePerson,
   onSession,
   openLink,
   playbackUrl,
   providerHost,
   readRecording,
   readReport,
+  removePerson,
   requestToken,
   resumeSession,
+  roomLobby,
   signIn,
   signOut,
 } from './api';
@@ -165,6 +169,30 @@ function server(answers: (asked: string) => [number, unknown]) {
   return asked;
 }
 
+describe('a room that somebody runs', () => {
+  it('has a lobby as the server tells it, and asks about people by one path segment each', async () => {
+    const asked = server((call) =>
+      call.includes('/lobby')
+        ? [200, { lobby: true, version: 7, waiting: [{ id: 'KN_1', name: 'Ada', since: 5 }, { id: 3 }, null] }]
+        : [200, { waiting: { id: 'KN_1', secret: 's' } }],
+    );
+    await expect(roomLobby('r', null)).resolves.toEqual({
+      lobby: true,
+      version: 7,
+      waiting: [{ id: 'KN_1', name: 'Ada', since: 5 }],
+    });
+    await expect(requestToken('r', 'p')).resolves.toEqual({ roomName: 'r', id: 'KN_1', secret: 's' });
+    await mutePerson('a/b', 'c/d', 'microphone');
+    await removePerson('a/b', 'c/d');
+    await decideLobby('a/b', 'admit', ['KN_1']);
+    expect(asked.slice(2)).toEqual([
+      'POST /rooms/a%2Fb/participants/c%2Fd/mute -',
+      'DELETE /rooms/a%2Fb/participants/c%2Fd -',
+      'POST /rooms/a%2Fb/lobby/admit -',
+    ]);
+  });
+});
+
 describe('whoever is signed in', () => {
   afterEach(async () => {
     server(() => [200, { signedIn: false }]);
@@ -286,6 +314,7 @@ describe('whoever is signed in', () => {
       {
         name: 'a',
         guests: ['chat'],
+        lobby: false,
         links: [
           { role: 'guest', path: '/join#a', expiresAt: 5 },
           { role: 'host', path: null, expiresAt: null },
@@ -301,7 +330,7 @@ describe('whoever is signed in', () => {
   it('shows a link with each request, and in no address', async () => {
     expect(isByLink() || !may('record')).toBe(false);
     const fetched = answer(200, { roomName: 'r', role: 'guest', rights: ['list', 'play'] });
-    expect(await openLink('secret')).toEqual({ roomName: 'r', role: 'guest' });
+    expect(await openLink('secret')).toEqual({ roomName: 'r', role: 'guest', lobby: false });
     expect([may('play'), may('record'), isByLink()]).toEqual([true, false, true]);
     answer(200, { recordingUrl: '/recordings/a.mp4?pass=p' });
     expect(await playbackUrl('a.mp4')).toBe('/recordings/a.mp4?pass=p');

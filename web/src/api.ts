@@ -182,8 +182,9 @@ async function send(
   path: string,
   body?: Json,
   signal?: AbortSignal,
+  shown?: Record<string, string>,
 ): Promise<{ response: Response; answer: unknown }> {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...shown };
   if (body) headers['Content-Type'] = 'application/json';
   if (csrf !== null && method !== 'GET') headers['X-CSRF-Token'] = csrf;
   if (link !== null) headers['X-Reelroom-Link'] = link;
@@ -206,13 +207,16 @@ export async function call(
   path: string,
   body?: Json,
   signal?: AbortSignal,
+  shown?: Record<string, string>,
 ): Promise<{ body: Json; headers: Headers }> {
   const said = csrf;
-  let { response, answer } = await send(method, path, body, signal);
+  let { response, answer } = await send(method, path, body, signal, shown);
   if (response.status === 403 && method !== 'GET' && link === null) {
     // Somebody signed out and in again in another tab: this one proves itself by what went with the session before.
     await isSignedIn();
-    if (csrf !== null && csrf !== said) ({ response, answer } = await send(method, path, body, signal));
+    if (csrf !== null && csrf !== said) {
+      ({ response, answer } = await send(method, path, body, signal, shown));
+    }
   }
   if (response.status === 401 && !SIGN_INS.includes(`${method} ${path}`)) {
     csrf = null;
@@ -360,11 +364,21 @@ export const isUnfinished = (recording: Recording): boolean =>
 export const isChanging = (recording: Recording): boolean =>
   isUnfinished(recording) || recording.upload !== null;
 
-export async function requestToken(roomName: string, participantName: string): Promise<string> {
+/** Somebody who waits to be let into a room. */
+export interface Knock {
+  roomName: string;
+  id: string;
+  secret: string;
+}
+
+/** A token for a room; or, where a host lets guests in, what somebody who waits is known by. */
+export async function requestToken(roomName: string, participantName: string): Promise<string | Knock> {
   const { body } = await call('POST', '/token', { roomName, participantName });
-  const token = text(body.token);
-  if (token === null) throw new ApiError(texts.errors.unexpected, 200);
-  return token;
+  const waiting = isObject(body.waiting) ? body.waiting : {};
+  const [token, id, secret] = [text(body.token), text(waiting.id), text(waiting.secret)];
+  if (token !== null) return token;
+  if (id === null || secret === null) throw new ApiError(texts.errors.unexpected, 200);
+  return { roomName, id, secret };
 }
 
 export type AccessMode = 'open' | 'invite';
@@ -487,6 +501,8 @@ export const isByLink = (): boolean => link !== null;
 export interface Invitation {
   roomName: string;
   role: 'host' | 'guest';
+  /** Whether a host lets guests in. */
+  lobby: boolean;
 }
 
 /** Comes by a link from now on. */
@@ -499,7 +515,7 @@ export async function openLink(secret: string): Promise<Invitation> {
   granted = list(body.rights)
     .map(text)
     .filter((right) => right !== null);
-  return { roomName, role: body.role === 'host' ? 'host' : 'guest' };
+  return { roomName, role: body.role === 'host' ? 'host' : 'guest', lobby: body.lobby === true };
 }
 
 export const ROLES = ['host', 'guest'] as const;
@@ -522,6 +538,8 @@ export interface OwnRoom {
   hosts: string[];
   /** So many people at most; null: as many as the server takes. */
   maxParticipants: number | null;
+  /** Whether a host lets guests in. */
+  lobby: boolean;
   links: RoomLink[];
 }
 
@@ -531,6 +549,7 @@ export interface RoomChange {
   hosts?: string[];
   /** 0: as many as the server takes. */
   maxParticipants?: number;
+  lobby?: boolean;
 }
 
 function readRoom(value: unknown): OwnRoom | null {
@@ -547,6 +566,7 @@ function readRoom(value: unknown): OwnRoom | null {
     guests: words(value.guests),
     hosts: words(value.hosts),
     maxParticipants: amount(value.maxParticipants),
+    lobby: value.lobby === true,
     links,
   };
 }
@@ -752,6 +772,92 @@ export async function openShare(secret: string, password: string | null): Promis
 export async function watchedShare(id: string): Promise<Watched> {
   const { body } = await call('GET', `/watch/${encodeURIComponent(id)}`);
   return readWatched(body);
+}
+
+export const TURNS = ['waiting', 'alone', 'admitted', 'refused'] as const;
+/** How it stands with somebody who waits; `alone`: nobody is there who can let them in. */
+export type Turn = (typeof TURNS)[number];
+
+const knockUrl = ({ roomName, id }: Knock): string => `${roomUrl(roomName)}/lobby/${encodeURIComponent(id)}`;
+const knockHeaders = ({ secret }: Knock): Record<string, string> => ({ 'X-Reelroom-Knock': secret });
+
+/** How it stands with somebody who waits: the answer may take some seconds where it is as `shown`. The token is of whoever is admitted. */
+export async function lobbyTurn(
+  knock: Knock,
+  shown: Turn | null,
+  signal?: AbortSignal,
+): Promise<{ turn: Turn; token: string | null }> {
+  const path = shown === null ? knockUrl(knock) : `${knockUrl(knock)}?shown=${shown}`;
+  const { body } = await call('GET', path, undefined, signal, knockHeaders(knock));
+  const turn = TURNS.find((known) => known === body.state);
+  const token = text(body.token);
+  if (turn === undefined || (turn === 'admitted' && token === null)) {
+    throw new ApiError(texts.errors.unexpected, 200);
+  }
+  return { turn, token };
+}
+
+/** Waits no more. */
+export async function leaveLobby(knock: Knock): Promise<void> {
+  await call('DELETE', knockUrl(knock), undefined, undefined, knockHeaders(knock));
+}
+
+/** Somebody who waits, as whoever runs the room sees them. */
+export interface Waiter {
+  id: string;
+  name: string;
+  /** Milliseconds since 1970, by the server's clock. */
+  since: number;
+}
+
+export interface Lobby {
+  /** Whether guests have to wait. */
+  lobby: boolean;
+  /** Another one after each change. */
+  version: number;
+  /** Whoever came first stands first. */
+  waiting: Waiter[];
+}
+
+/** Who waits for a room: the answer may take some seconds where its version is `seen`. */
+export async function roomLobby(roomName: string, seen: number | null, signal?: AbortSignal): Promise<Lobby> {
+  const path = `${roomUrl(roomName)}/lobby`;
+  const { body } = await call('GET', seen === null ? path : `${path}?seen=${seen}`, undefined, signal);
+  const waiting = list(body.waiting)
+    .filter(isObject)
+    .flatMap((waiter): Waiter[] => {
+      const [id, name] = [text(waiter.id), text(waiter.name)];
+      return id === null || name === null ? [] : [{ id, name, since: amount(waiter.since) ?? 0 }];
+    });
+  return { lobby: body.lobby === true, version: amount(body.version) ?? 0, waiting };
+}
+
+/** Lets those in who wait, or does not. Whoever came since is none of them. */
+export async function decideLobby(
+  roomName: string,
+  decision: 'admit' | 'refuse',
+  ids: readonly string[],
+): Promise<void> {
+  await call('POST', `${roomUrl(roomName)}/lobby/${decision}`, { ids: [...ids] });
+}
+
+/** Whether it is worth asking who waits for a room: somebody came by a host's link, or is signed in. */
+export const runsRooms = (): boolean => may('moderate') && (link !== null || csrf !== null);
+
+const personUrl = (roomName: string, identity: string): string =>
+  `${roomUrl(roomName)}/participants/${encodeURIComponent(identity)}`;
+
+/** Mutes somebody until they unmute themselves. */
+export async function mutePerson(
+  roomName: string,
+  identity: string,
+  source: (typeof SOURCES)[number],
+): Promise<void> {
+  await call('POST', `${personUrl(roomName, identity)}/mute`, { source });
+}
+
+export async function removePerson(roomName: string, identity: string): Promise<void> {
+  await call('DELETE', personUrl(roomName, identity));
 }
 
 /** What to tell a person about anything thrown. */

@@ -92,6 +92,7 @@ function Invited() {
     <JoinPage
       initial={{ roomName: invitation.roomName, participantName, devices }}
       isInvited
+      waits={invitation.lobby && invitation.role === 'guest'}
       onJoin={(ticket) => {
         setParticipantName(ticket.participantName);
         setScreen({ at: 'call', ticket });

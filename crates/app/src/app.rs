@@ -24,6 +24,7 @@ use crate::egress::{self, News};
 use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
+use crate::lobby::Lobbies;
 use crate::metrics::Metrics;
 use crate::overview::Seen;
 use crate::roles::Roles;
@@ -49,6 +50,7 @@ struct Shared {
     turns: Turns,
     glance: Glance,
     disbelieved: Told,
+    lobbies: Lobbies,
     run: Run,
     began: Notify,
     starts: Starts,
@@ -74,6 +76,7 @@ impl WebApp {
             turns: Turns::default(),
             glance: Glance::default(),
             disbelieved: Told::default(),
+            lobbies: Lobbies::default(),
             run: Run::new(&mut rand::rng()),
             began: Notify::new(),
             starts: Starts::default(),
@@ -165,6 +168,11 @@ impl WebApp {
 
     pub(crate) fn glance(&self) -> &Glance {
         &self.shared.glance
+    }
+
+    /// Those who wait to be let into rooms.
+    pub(crate) fn lobbies(&self) -> &Lobbies {
+        &self.shared.lobbies
     }
 
     /// Webhooks that were not believed.

@@ -55,7 +55,10 @@ pub(crate) enum ApiError {
     /// 429: come back after so long.
     #[error("too much is asked for from this address: try again shortly")]
     TooFast(Duration),
-    /// 429: the same, of whoever is wrong about the password.
+    /// 429: a host did not let them in; come back after so long.
+    #[error("you were not let in: you can ask again in {} s", .0.as_secs() + 1)]
+    NotYet(Duration),
+    /// 429: whoever is wrong about the password waits so long.
     #[error("too many wrong passwords: try again in {} s", .0.as_secs() + 1)]
     WrongTooOften(Duration),
     /// 416: the file has only so many bytes.
@@ -80,7 +83,7 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Refused(status, _) => *status,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
-            Self::TooFast(_) | Self::WrongTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast(_) | Self::NotYet(_) | Self::WrongTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -124,7 +127,7 @@ impl IntoResponse for ApiError {
             let value = HeaderValue::try_from(format!("bytes */{size}")).expect("digits make a header");
             response.headers_mut().insert(CONTENT_RANGE, value);
         }
-        if let Self::TooFast(wait) | Self::WrongTooOften(wait) = self {
+        if let Self::TooFast(wait) | Self::NotYet(wait) | Self::WrongTooOften(wait) = self {
             response.headers_mut().insert(RETRY_AFTER, (wait.as_secs() + 1).into());
         }
         response
@@ -195,7 +198,10 @@ impl From<RoomsError> for ApiError {
         let text = error.to_string();
         match error {
             RoomsError::Invalid(_) => Self::BadRequest(text),
-            RoomsError::Taken | RoomsError::Closed | RoomsError::Full => Self::Conflict(text),
+            RoomsError::Taken | RoomsError::Closed | RoomsError::Full | RoomsError::Crowded => {
+                Self::Conflict(text)
+            }
+            RoomsError::NotYet { wait } => Self::NotYet(wait),
             RoomsError::Unknown => Self::NotFound(text),
             RoomsError::Truth(_) => Self::Unavailable(text),
         }

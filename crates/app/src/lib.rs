@@ -12,6 +12,8 @@
 //!      │         └────► oidc ─► an OpenID provider, if one is set
 //!      ├─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
 //!      ├─────► rooms ─► rooms: which there are, and the links by which others come into them
+//!      │          ├──── lobby: who waits to be let in ◄── token
+//!      │          └──── people: who is in, muted and removed ─► livekit
 //!      └─────► overview, audit: what goes on, and what was done; each handler notes its act there
 //! ```
 //!
@@ -50,6 +52,7 @@ mod health;
 mod identities;
 mod keeper;
 mod livekit;
+mod lobby;
 mod metrics;
 mod origin;
 mod overview;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use livekit_api::services::egress::{
     EgressClient, EgressListFilter, EgressListOptions, EgressOutput, RoomCompositeOptions, encoding,
 };
-use livekit_api::services::room::RoomClient;
+use livekit_api::services::room::{RemoveParticipantOptions, RoomClient};
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
@@ -84,13 +84,39 @@ impl LiveKit {
 
     /// The identities in a room; none where there is no such room.
     pub(crate) async fn identities(&self, room_name: &str) -> Result<Vec<String>, LiveKitError> {
+        let participants = self.participants(room_name).await?;
+        Ok(participants.into_iter().map(|participant| participant.identity).collect())
+    }
+
+    /// Everybody in a room, recorders and whoever is hidden included; nobody where there is no such room.
+    pub(crate) async fn participants(&self, room_name: &str) -> Result<Vec<ParticipantInfo>, LiveKitError> {
         match self.rooms.list_participants(room_name).await.map_err(|error| self.error(error)) {
-            Ok(participants) => {
-                Ok(participants.into_iter().map(|participant| participant.identity).collect())
-            }
             Err(LiveKitError::NotFound(_)) => Ok(Vec::new()),
-            Err(error) => Err(error),
+            answer => answer,
         }
+    }
+
+    /// Mutes a track until whoever publishes it unmutes it.
+    pub(crate) async fn mute(
+        &self,
+        room_name: &str,
+        identity: &str,
+        track_sid: &str,
+    ) -> Result<(), LiveKitError> {
+        let muted = self.rooms.mute_published_track(room_name, identity, track_sid, true);
+        muted.await.map(drop).map_err(|error| self.error(error))
+    }
+
+    /// Removes somebody from a room. Their tokens that were given before that time let them in no more, as far as the server knows how to.
+    pub(crate) async fn remove(
+        &self,
+        room_name: &str,
+        identity: &str,
+        tokens_before_unix_s: i64,
+    ) -> Result<(), LiveKitError> {
+        let options = RemoveParticipantOptions { revoke_token_ts: tokens_before_unix_s };
+        let removed = self.rooms.remove_participant_with_options(room_name, identity, options);
+        removed.await.map_err(|error| self.error(error))
     }
 
     /// Ends a room for everybody in it; one that is not open has ended.

@@ -4,6 +4,7 @@
 //!   owner, or API key that may manage ─► /rooms, /rooms/{name}/links ─► Rooms ─┬─► truth
 //!                                                                              └─► media server: who is in is looked at again
 //!   whoever shows a link ─► /link, /recordings/{name}/pass
+//!   whoever waits, and whoever runs the room ─► /rooms/{name}/lobby, /rooms/{name}/participants
 //! ```
 //!
 //! # Invariants
@@ -14,7 +15,9 @@
 
 pub(crate) mod invited;
 pub(crate) mod links;
+pub(crate) mod lobby;
 pub(crate) mod pass;
+pub(crate) mod people;
 
 use std::sync::Arc;
 
@@ -296,8 +299,9 @@ pub(crate) async fn done<T: Send + 'static>(
     }
 }
 
-/// Has what changed of a room reach those who are in it.
+/// Has what changed of a room reach those who are in it, and those who wait.
 async fn reach(app: &WebApp, room: &RoomName) {
+    app.lobbies().stir();
     match app.media() {
         Some(media) => media.recheck(room).await,
         None => tracing::warn!(
@@ -333,6 +337,7 @@ impl Tending {
             reach(app, &room).await;
         }
         self.looked_ms = now_ms;
+        app.lobbies().with(|lobby, now| lobby.tidy(now));
         let rooms = Arc::clone(app.rooms());
         let kept = tokio::task::spawn_blocking(move || rooms.keep()).await;
         let trouble = kept.ok().and_then(Result::err).map(|error| error.to_string());

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::app::WebApp;
 use crate::audit::{log, note_refusals};
 use crate::owner::{keys, oidc, password, session, sessions};
-use crate::rooms::{invited, links as room_links, pass};
+use crate::rooms::{invited, links as room_links, lobby, pass, people};
 use crate::shares::{links, viewer};
 use crate::{deliveries, error, events, health, overview, page, play, recordings, rooms, token, webhook};
 
@@ -130,6 +130,15 @@ pub(crate) fn api() -> Api {
         // What goes on, and what was done.
         .row(routes!(overview::read_overview), managed, overview::read_overview)
         .row(routes!(log::read_audit), managed, log::read_audit)
+        // Who is in a room, and who waits to be let in.
+        .row(routes!(people::list_people), in_room(Right::Moderate), people::list_people)
+        .row(routes!(people::mute_person), in_room(Right::Moderate), people::mute_person)
+        .row(routes!(people::remove_person), in_room(Right::Moderate), people::remove_person)
+        .row(routes!(lobby::read_lobby), in_room(Right::Moderate), lobby::read_lobby)
+        .row(routes!(lobby::admit_waiting), in_room(Right::Moderate), lobby::admit_waiting)
+        .row(routes!(lobby::refuse_waiting), in_room(Right::Moderate), lobby::refuse_waiting)
+        .row(routes!(lobby::read_turn), in_room(Right::Join), lobby::read_turn)
+        .row(routes!(lobby::leave_lobby), in_room(Right::Join), lobby::leave_lobby)
 }
 
 /// Rows, and the description of what they answer.

@@ -13,4 +13,26 @@ limits! {
     pub const KEEP_DAYS: u32 = 3650;
     /// How long a token lasts where access is by invitation: whoever is in a room is given fresh ones.
     pub const TOKEN_LASTS: Duration = Duration::from_secs(10 * 60);
+    /// Guests who wait to be let into rooms, at once.
+    pub const KNOCKS: usize = 2000;
+    /// Of them so many wait for one room, as long as as many are free for others; one more is told to come later.
+    pub const KNOCKS_OF_A_ROOM: usize = 200;
+    /// Of those so many come from one address, as long as as many are free for others. Programs of this machine have the bound of the room.
+    pub const KNOCKS_OF_AN_ADDRESS: usize = 50;
+    /// Whoever waits and is not heard of for so long waits no more; whoever was let in has as long to come in.
+    pub const KNOCK_LASTS: Duration = Duration::from_secs(15);
+    /// How long a guest whom a host did not let in waits before they can ask again.
+    pub const KNOCK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+    /// Guests of one address who were not let into a room within that time, after whom nobody else of that address can ask until it is over.
+    pub const REFUSED_OF_AN_ADDRESS: usize = 5;
+    /// Guests who were not let in that are remembered of a room; the oldest is forgotten beyond that.
+    pub const REFUSED_REMEMBERED: usize = 200;
+    /// A host who has not asked for so long who waits is not there to let anybody in.
+    pub const HOST_LOOKS_WITHIN: Duration = Duration::from_secs(20);
+    /// How long a question about a lobby is held until there is something new to tell.
+    pub const LOBBY_HOLDS: Duration = Duration::from_secs(10);
+    /// Questions of those who wait that are held at once; more are answered at once, and asked again in a while.
+    pub const LOBBY_HELD_OF_GUESTS: usize = 64;
+    /// The same of those who let in.
+    pub const LOBBY_HELD_OF_HOSTS: usize = 64;
 }

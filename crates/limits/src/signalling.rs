@@ -46,6 +46,9 @@ limits! {
     /// Participants of a room whose rights, name, metadata or attributes the server changed and remembers while the room is open; the oldest is
     /// forgotten beyond that.
     pub const REMEMBERED_CHANGES: usize = 1000;
+    /// Participants of all rooms who were removed together with their tokens of before, for whom those are worth nothing; the oldest is forgotten
+    /// beyond that.
+    pub const REMOVALS_REMEMBERED: usize = 10_000;
     /// Tracks that a participant publishes, those that wait for their media included; one more is refused with LIMIT_EXCEEDED.
     pub const TRACKS: usize = 32;
     /// Codecs of an announced track; one with more is refused with LIMIT_EXCEEDED.

@@ -11,11 +11,15 @@
 //! - The room's own task asks as it lets somebody in. A look again that was asked for after something changed comes behind every join that
 //!   was let in before it, so that nobody slips in between.
 //! - Without a gate a token says all of it, and so does one without a ticket.
+//! - Tokens that were revoked with the removal of whoever came by them let nobody in, also once their room has closed and opened again.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use reelroom_protocol::ids::{RoomName, Ticket};
+use reelroom_protocol::ids::{ParticipantIdentity, RoomName, Ticket};
+use reelroom_sfu::Joining;
 pub use reelroom_sfu::Standing;
+
+use crate::removals::{Person, Removals};
 
 /// Whoever gives out tickets, and takes them back.
 pub trait Gate: Send + Sync {
@@ -27,6 +31,7 @@ pub trait Gate: Send + Sync {
 #[derive(Clone, Default)]
 pub(crate) struct Gatehouse {
     gate: Arc<OnceLock<Arc<dyn Gate>>>,
+    removals: Arc<Mutex<Removals>>,
 }
 
 impl Gatehouse {
@@ -40,5 +45,27 @@ impl Gatehouse {
             Some(gate) if !ticket.as_str().is_empty() => gate.standing(ticket, room),
             _ => Standing::AsSaid,
         }
+    }
+
+    /// Somebody was removed from a room, and their tokens of before a time are worth nothing.
+    pub(crate) fn removed(
+        &self,
+        room: &RoomName,
+        ticket: &Ticket,
+        identity: &ParticipantIdentity,
+        before_unix_s: u64,
+    ) {
+        let person = Person { room: room.clone(), ticket: ticket.clone(), identity: identity.clone() };
+        self.removals().note(person, before_unix_s);
+    }
+
+    /// Whether somebody comes with a token that is worth nothing since its bearer was removed.
+    pub(crate) fn was_removed(&self, joining: &Joining, room: &RoomName) -> bool {
+        let (ticket, identity) = (joining.ticket.clone(), joining.identity.clone());
+        self.removals().cover(Person { room: room.clone(), ticket, identity }, joining.issued_unix_s)
+    }
+
+    fn removals(&self) -> std::sync::MutexGuard<'_, Removals> {
+        self.removals.lock().expect("no code panics while it holds the removals")
     }
 }

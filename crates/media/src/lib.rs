@@ -26,6 +26,7 @@ mod mux;
 mod peer;
 pub mod record;
 mod recorder;
+mod removals;
 mod room_service;
 mod room_task;
 mod rooms;

@@ -325,10 +325,14 @@ impl RoomTask {
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
         let Arrival { joining, outbox, reach } = arrival;
+        if self.gate.was_removed(&joining, &self.name) {
+            return Err(Refusal::Over);
+        }
         let most = match self.gate.standing(&joining.ticket, &self.name) {
             Standing::AsSaid => None,
             Standing::AtMost(grants) => Some(grants),
-            Standing::NotAgain | Standing::Over => return Err(Refusal::Over),
+            Standing::StaysAtMost(grants) if self.room.has_bearer(&joining.ticket) => Some(grants),
+            Standing::StaysAtMost(_) | Standing::NotAgain | Standing::Over => return Err(Refusal::Over),
         };
         let sid = joining.sid.clone();
         let subscribes = most
@@ -549,7 +553,7 @@ impl RoomTask {
             Output::RefreshToken { to, mut bearer } => {
                 match self.gate.standing(&bearer.ticket, &self.name) {
                     Standing::AsSaid => {}
-                    Standing::AtMost(grants) => {
+                    Standing::AtMost(grants) | Standing::StaysAtMost(grants) => {
                         self.room.narrow(&to, &grants, now);
                         bearer.grants = bearer.grants.narrowed_to(&grants);
                     }

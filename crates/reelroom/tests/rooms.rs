@@ -7,10 +7,13 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::house::{House, fresh, secret, why_out};
+use common::signal::KEY;
+use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, TrackSource, TrackType, UpdateParticipantMetadata, request_response,
     signal_request,
 };
+use reelroom_protocol::token::{self, Claims};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -18,6 +21,11 @@ use serde_json::json;
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Links are looked at every five seconds for whether they have expired.
 const SOON: Duration = Duration::from_secs(9);
+
+/// Who comes with a token.
+fn claims(token: &str) -> Claims {
+    token::verify(&ApiKeys::new(KEY.0, KEY.1), token, common::now_s()).unwrap()
+}
 
 #[tokio::test]
 async fn the_owner_sees_who_is_in_a_room_and_what_was_done_by_whom() {
@@ -189,5 +197,82 @@ async fn links_and_the_tokens_of_those_who_came_by_them_hold_after_a_start_anew(
     assert_eq!(house.own(Method::GET, "/rooms/own", &json!({})).await, room, "they are shown again");
     house.come(&token).await.unwrap();
     house.token(&link, "own").await;
+    house.program.stop();
+}
+
+#[tokio::test]
+async fn a_guest_of_a_room_with_a_lobby_is_in_the_call_once_a_host_lets_them_in_and_not_before() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::new(&data).await;
+    let room = house.make(&json!({ "name": "own" })).await;
+    let (host, guest) = (secret(&room, "host"), secret(&room, "guest"));
+    let kept = house.token(&guest, "own").await;
+    let mut inside = house.come(&house.token(&guest, "own").await).await.unwrap();
+    let next = fresh(&mut inside).await;
+    house.own(Method::PATCH, "/rooms/own", &json!({ "lobby": true })).await;
+    assert!(inside.ping().await.is_some(), "who is in stays");
+    assert!(house.come(&kept).await.is_err(), "a token that was kept is no way around the lobby");
+    let mut inside = house.come(&next).await.unwrap();
+    assert!(inside.ping().await.is_some(), "whose connection was lost comes back while they are in");
+
+    let knock = house.knock(&guest, "own").await;
+    assert_eq!(house.turn(&guest, "own", &knock).await, json!({ "state": "alone" }));
+    let list = house.by(&host, Method::GET, "/rooms/own/lobby", &json!({})).await;
+    assert_eq!(list["waiting"][0]["id"], json!(knock.id));
+    assert_eq!(house.turn(&guest, "own", &knock).await, json!({ "state": "waiting" }));
+    house.by(&host, Method::POST, "/rooms/own/lobby/admit", &json!({ "ids": [knock.id] })).await;
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let turn = house.turn(&guest, "own", &knock).await;
+        assert_eq!(turn["state"], "admitted");
+        tokens.push(turn["token"].as_str().unwrap().to_owned());
+    }
+    let (first, second) = (claims(&tokens[0]), claims(&tokens[1]));
+    assert_eq!((&first.sub, &first.ticket), (&second.sub, &second.ticket), "they are one person");
+    assert_eq!(first.attributes["reelroom.role"], "guest");
+    let mut ada = house.come(&tokens[0]).await.unwrap();
+    assert!(house.come(&tokens[1]).await.is_err(), "two do not come by one admission");
+    assert!(ada.ping().await.is_some());
+    let next = fresh(&mut ada).await;
+    drop(ada);
+    let mut ada = house.come(&next).await.unwrap();
+    assert!(ada.ping().await.is_some(), "whose connection is lost does not knock again");
+    house.program.stop();
+}
+
+#[tokio::test]
+async fn whoever_is_removed_comes_back_by_no_token_of_before_and_asks_to_be_let_in_again() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::new(&data).await;
+    let room = house.make(&json!({ "name": "own" })).await;
+    let (host, guest) = (secret(&room, "host"), secret(&room, "guest"));
+    let mut stays = house.come(&house.token(&host, "own").await).await.unwrap();
+    let token = house.token(&guest, "own").await;
+    let mut out = house.come(&token).await.unwrap();
+    let next = fresh(&mut out).await;
+    let identity = claims(&token).sub;
+    let people = house.by(&host, Method::GET, "/rooms/own/participants", &json!({})).await;
+    assert_eq!(people["recording"], false);
+    let all = people["participants"].as_array().unwrap();
+    let mut roles: Vec<&str> = all.iter().filter_map(|person| person["role"].as_str()).collect();
+    roles.sort_unstable();
+    assert_eq!(roles, ["guest", "host"]);
+    let person = format!("/rooms/own/participants/{identity}");
+    house
+        .program
+        .refusal(house.program.request(Method::DELETE, &person).header("x-reelroom-link", &guest), 403)
+        .await;
+    house.by(&host, Method::DELETE, &person, &json!({})).await;
+    assert_eq!(why_out(&mut out).await, Some(DisconnectReason::ParticipantRemoved.into()));
+    for token in [&token, &next] {
+        assert_eq!(house.come(token).await.map(drop), Err(401), "nothing of before lets them in");
+    }
+    let gone = house.program.request(Method::DELETE, &person).header("x-reelroom-link", &host);
+    house.program.refusal(gone, 404).await;
+    // By the link they may come again, until it is renewed.
+    house.come(&house.token(&guest, "own").await).await.unwrap();
+    house.own(Method::PATCH, "/rooms/own", &json!({ "lobby": true })).await;
+    house.knock(&guest, "own").await;
+    assert!(stays.ping().await.is_some());
     house.program.stop();
 }

@@ -5,7 +5,8 @@
 //!             ├─ host link  ─┐  each renewed, revoked and expiring by itself
 //!             └─ guest link ─┴─► at each request: a secret, or a pass made of it ─► LinkId ─► Caller of that room
 //!   close ─► the name stays, and nobody gets in by it any more
-//!                                   State: in memory, bounded; written to truth.db
+//!   guest of a room with a lobby ─► knock ─► Lobby ─► let in, or not
+//!                                   State: in memory, bounded; written to truth.db. The lobby is in memory alone
 //! ```
 //!
 //! # Invariants
@@ -25,6 +26,7 @@
 mod error;
 mod layout;
 mod link;
+mod lobby;
 mod pass;
 mod role;
 mod room;
@@ -38,6 +40,9 @@ use reelroom_truth::Truth;
 pub use error::RoomsError;
 pub use layout::Layout;
 pub use link::{Link, LinkId, Renewal};
+pub use lobby::{
+    Decision, Entrance, KnockId, Lobby, NewKnock, ShownKnock, Turn, Waiter, Waiters, shown_name,
+};
 pub use role::Role;
 pub use room::{Change, NewRoom, Room, Settings};
 pub use secret::Shown;

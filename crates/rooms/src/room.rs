@@ -1,7 +1,7 @@
 //! A room: its name, and what is set of it.
 
 use rand::CryptoRng;
-use reelroom_access::{Right, Rights};
+use reelroom_access::{Caller, Right, Rights};
 use reelroom_limits::rooms::KEEP_DAYS;
 use reelroom_limits::signalling::NAME_BYTES;
 use reelroom_protocol::ids::RoomName;
@@ -242,6 +242,12 @@ impl Rooms {
     /// What is set of a room; `None` where nobody made it.
     pub fn settings(&self, name: &RoomName) -> Option<Settings> {
         self.state().rooms.get(name).map(|room| room.settings)
+    }
+
+    /// Whether somebody waits in their room's lobby until they are let in.
+    pub fn has_to_knock(&self, caller: &Caller) -> bool {
+        let Caller::Guest { room, .. } = caller else { return false };
+        self.settings(room).is_some_and(|settings| settings.has_lobby)
     }
 
     /// So many people at most may be in a room; `None` where nothing is set, or nobody made it.

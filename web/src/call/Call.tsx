@@ -18,10 +18,12 @@ import { Logo } from '../ui/Logo';
 import { Notices, useNotices } from '../ui/Notices';
 import { Controls } from './Controls';
 import { type Ending, endingOf, refusalOf } from './ending';
+import { PeoplePanel } from './PeoplePanel';
 import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
 import { Tiles } from './Tiles';
 import { useInterruption } from './useInterruption';
+import { useLobby } from './useLobby';
 import { useRoomRecording } from './useRoomRecording';
 
 /** Others are told with this topic that the list of recordings has changed. */
@@ -119,9 +121,12 @@ function CallScreen({ roomName, notify }: ScreenProps) {
   const list = useRoomRecordings(roomName, recording.active);
   const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
   const heard = unheardSince === null;
-  const [panelOpen, setPanelOpen] = useState(
-    () => may('list') && window.matchMedia('(min-width: 900px)').matches,
+  const waiting = useLobby(roomName, notify);
+  const [panel, setPanel] = useState<'recordings' | 'people' | null>(() =>
+    may('list') && window.matchMedia('(min-width: 900px)').matches ? 'recordings' : null,
   );
+  const panelOpen = panel === 'recordings';
+  const peopleOpen = panel === 'people';
   const { refresh } = list;
 
   useEffect(() => {
@@ -159,9 +164,21 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         <h1 className="call__room">
           <bdi>{roomName}</bdi>
         </h1>
-        <span className="call__people">
+        <button
+          type="button"
+          className={`button button--quiet call__people ${peopleOpen ? 'button--active' : ''}`}
+          aria-expanded={peopleOpen}
+          aria-controls="people-panel"
+          title={peopleOpen ? texts.people.hide : texts.people.show}
+          onClick={() => setPanel(peopleOpen ? null : 'people')}
+        >
           <Icon name="people" size={18} /> {texts.call.people(people.length)}
-        </span>
+          {waiting.length > 0 && (
+            <span className="badge" role="img" aria-label={texts.lobby.count(waiting.length)}>
+              {waiting.length}
+            </span>
+          )}
+        </button>
         <RecordingBanner active={recording.active} heard={heard} startedAt={startedAt} />
       </header>
       {unheardSince !== null && (
@@ -181,8 +198,17 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         />
       )}
       <SoundUnlock />
-      <main className={`call__body ${panelOpen ? 'call__body--panel' : ''}`}>
+      <main className={`call__body ${panel !== null ? 'call__body--panel' : ''}`}>
         <Tiles />
+        {peopleOpen && (
+          <PeoplePanel
+            roomName={roomName}
+            people={people}
+            waiting={waiting}
+            notify={notify}
+            onClose={() => setPanel(null)}
+          />
+        )}
         <aside id="recordings-panel" className="panel" hidden={!panelOpen} aria-label={texts.list.ofRoom}>
           <header className="panel__header">
             <h2>{texts.list.title}</h2>
@@ -195,7 +221,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
               type="button"
               className="button button--icon panel__close"
               aria-label={texts.list.hide}
-              onClick={() => setPanelOpen(false)}
+              onClick={() => setPanel(null)}
             >
               <Icon name="close" />
             </button>
@@ -217,7 +243,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         recording={recording}
         heard={heard}
         panelOpen={panelOpen}
-        onPanel={() => setPanelOpen(!panelOpen)}
+        onPanel={() => setPanel(panelOpen ? null : 'recordings')}
         onProblem={(text) => notify('error', text)}
       />
     </div>

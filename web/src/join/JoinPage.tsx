@@ -1,12 +1,14 @@
-import { type FormEvent, useId, useState } from 'react';
+import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { OwnerLink } from '../access/OwnerLink';
 import { SignOut } from '../access/SignOut';
-import { mediaServerUrl, messageOf, requestToken } from '../api';
+import { mediaServerUrl, messageOf, requestToken, type Turn } from '../api';
 import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
 import type { DeviceChoice } from './devices';
+import { waitToBeLetIn } from './lobby';
 import { Preview } from './Preview';
+import { Waiting } from './Waiting';
 
 /** All a call needs to begin. */
 export interface Ticket {
@@ -21,18 +23,32 @@ interface Props {
   initial: { roomName: string; participantName: string; devices: DeviceChoice };
   /** Whoever was invited comes into that room alone. */
   isInvited?: boolean;
+  /** Whether a host lets them in. */
+  waits?: boolean;
   onJoin: (ticket: Ticket) => void;
 }
 
-export function JoinPage({ initial, isInvited = false, onJoin }: Props) {
+export function JoinPage({ initial, isInvited = false, waits = false, onJoin }: Props) {
   const [participantName, setParticipantName] = useState(initial.participantName);
   const [roomName, setRoomName] = useState(initial.roomName);
   const [devices, setDevices] = useState(initial.devices);
+  /** As it is when they come in, and not when they began to wait. */
+  const chosen = useRef(initial.devices);
   const [joining, setJoining] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  /** How it stands with them while they wait to be let in. */
+  const [turn, setTurn] = useState<Turn | null>(null);
+  const waiting = useRef<AbortController | null>(null);
   const nameId = useId();
   const roomId = useId();
   const errorId = useId();
+
+  useEffect(() => () => waiting.current?.abort(), []);
+
+  const choose = (choice: DeviceChoice) => {
+    chosen.current = choice;
+    setDevices(choice);
+  };
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -43,12 +59,28 @@ export function JoinPage({ initial, isInvited = false, onJoin }: Props) {
     setError(null);
     setJoining(true);
     try {
-      const [token, serverUrl] = await Promise.all([requestToken(room, person), mediaServerUrl()]);
-      onJoin({ roomName: room, participantName: person, token, serverUrl, devices });
+      const [entry, serverUrl] = await Promise.all([requestToken(room, person), mediaServerUrl()]);
+      let token: string | null = null;
+      if (typeof entry === 'string') {
+        token = entry;
+      } else {
+        waiting.current = new AbortController();
+        const { signal } = waiting.current;
+        const tell = (turn: Turn) => {
+          if (!signal.aborted) setTurn(turn);
+        };
+        tell('waiting');
+        token = await waitToBeLetIn({ knock: entry, participantName: person, onTurn: tell, signal });
+        if (token === null && !signal.aborted) setError(texts.lobby.refused);
+      }
+      if (token !== null) {
+        return onJoin({ roomName: room, participantName: person, token, serverUrl, devices: chosen.current });
+      }
     } catch (error) {
       setError(messageOf(error));
-      setJoining(false);
     }
+    setTurn(null);
+    setJoining(false);
   };
 
   return (
@@ -68,10 +100,19 @@ export function JoinPage({ initial, isInvited = false, onJoin }: Props) {
       <main className="join">
         <div className="join__intro">
           <h1>{isInvited ? <bdi>{initial.roomName}</bdi> : texts.join.title}</h1>
-          <p>{isInvited ? texts.invited.subtitle : texts.join.subtitle}</p>
+          <p>
+            {isInvited ? texts.invited.subtitle : texts.join.subtitle} {waits && texts.lobby.hint}
+          </p>
         </div>
-        <Preview choice={devices} onChoice={setDevices} />
-        <form className="join__form card" onSubmit={submit} noValidate aria-describedby={errorId}>
+        <Preview choice={devices} onChoice={choose} />
+        {turn !== null && <Waiting turn={turn} onCancel={() => waiting.current?.abort()} />}
+        <form
+          className="join__form card"
+          hidden={turn !== null}
+          onSubmit={submit}
+          noValidate
+          aria-describedby={errorId}
+        >
           <div className="field">
             <label htmlFor={nameId}>{texts.join.name}</label>
             <input

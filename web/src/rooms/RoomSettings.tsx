@@ -20,6 +20,7 @@ const FIELDS: Record<string, (props: FieldProps) => ReactNode> = {
     <RightsField {...props} whose="hosts" legend={texts.rooms.hostsMay} rights={texts.rooms.hostRights} />
   ),
   people: PeopleField,
+  lobby: (props) => <SwitchField {...props} which="lobby" label={texts.lobby.switch} />,
 };
 
 /** What holds in a room. */
@@ -69,6 +70,29 @@ function RightsField({ room, attempt, whose, legend, rights }: RightsProps) {
         </label>
       ))}
     </fieldset>
+  );
+}
+
+interface SwitchProps extends FieldProps {
+  which: 'lobby';
+  label: string;
+}
+
+/** Something that a room has or has not. */
+function SwitchField({ room, busy, attempt, which, label }: SwitchProps) {
+  return (
+    <label className="check">
+      <input
+        type="checkbox"
+        checked={room[which]}
+        disabled={busy}
+        onChange={(event) => {
+          const change: RoomChange = { [which]: event.target.checked };
+          void attempt(() => changeRoom(room.name, change));
+        }}
+      />
+      {label}
+    </label>
   );
 }
 

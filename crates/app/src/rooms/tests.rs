@@ -1,5 +1,7 @@
 //! What those who come by a link into a room get, and what its owner does about them.
 
+mod lobby;
+
 use std::time::Duration;
 
 use axum::body::Body;

@@ -149,6 +149,8 @@ pub(crate) struct Shows {
     pub(crate) address: Option<&'static str>,
     /// What a proxy says of the scheme.
     pub(crate) scheme: Option<&'static str>,
+    /// The secret of a knock at a room's lobby.
+    pub(crate) knock: Option<String>,
 }
 
 impl Shows {
@@ -224,6 +226,9 @@ impl House {
         }
         if let Some(link) = &shows.link {
             request = request.header("x-reelroom-link", link);
+        }
+        if let Some(knock) = &shows.knock {
+            request = request.header("x-reelroom-knock", knock);
         }
         if let Some(scheme) = shows.scheme {
             request = request.header("x-forwarded-proto", scheme);

@@ -91,6 +91,31 @@ impl House {
         answer["token"].as_str().unwrap().to_owned()
     }
 
+    /// What whoever came by a link asks for.
+    pub(crate) async fn by(&self, link: &str, method: Method, path: &str, said: &Value) -> Value {
+        let asked = self.program.request(method, path).json(said).header("x-reelroom-link", link);
+        let (status, answer) = self.program.answer(asked).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    }
+
+    /// Asks for a token, and waits to be let in.
+    pub(crate) async fn knock(&self, link: &str, room: &str) -> Knock {
+        let (status, answer) = self.program.answer(self.token_for(link, room)).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        let text = |key: &str| answer["waiting"][key].as_str().unwrap().to_owned();
+        Knock { id: text("id"), secret: text("secret") }
+    }
+
+    /// How it stands with somebody who waits.
+    pub(crate) async fn turn(&self, link: &str, room: &str, knock: &Knock) -> Value {
+        let asked = self.program.get(&format!("/rooms/{room}/lobby/{}", knock.id));
+        let asked = asked.header("x-reelroom-link", link).header("x-reelroom-knock", &knock.secret);
+        let (status, answer) = self.program.answer(asked).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
     /// Joins with a token, and has heard so; or what it is told instead.
     pub(crate) async fn come(&self, token: &str) -> Result<Client, u16> {
         self.joined(token).await.map(|(client, _)| client)
@@ -106,6 +131,12 @@ impl House {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// What somebody who waits is known by.
+pub(crate) struct Knock {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 fn settings<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
