@@ -46,6 +46,12 @@ const NOTED: &[(&str, &str, &str)] = &[
     ("DELETE", "/rooms/{name}/links/{id}", "roomLink.revoked"),
     ("POST", "/webhooks/deliveries/{id}/replay", "webhook.replayed"),
     ("POST", "/webhooks/test", "webhook.tested"),
+    ("POST", "/rooms/{name}/participants/{id}/mute", "participant.muted"),
+    ("DELETE", "/rooms/{name}/participants/{id}", "participant.removed"),
+    ("POST", "/rooms/{name}/lobby/admit", "participant.admitted"),
+    ("POST", "/rooms/{name}/lobby/refuse", "participant.turnedAway"),
+    // Who waits has done nothing yet.
+    ("DELETE", "/rooms/{name}/lobby/{id}", ""),
 ];
 
 fn nothing() -> Value {

@@ -19,7 +19,8 @@ use axum::extract::State;
 use axum::http::header::{HOST, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use reelroom_accounts::Visit;
+use reelroom_accounts::{AccountsError, Visit};
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_limits::asker::Asker;
 use reelroom_oidc::{Back, Flow, Next, OidcError, OpenId};
 use serde::Deserialize;
@@ -28,6 +29,7 @@ use utoipa::IntoParams;
 
 use super::{NOT_KEPT, agent, blocking};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::cookie::{self, Scheme};
 use crate::error::{ApiError, ErrorBody};
@@ -92,6 +94,7 @@ pub(crate) async fn begin(
 ))]
 pub(crate) async fn back(
     State(app): State<WebApp>,
+    actor: Actor,
     asker: Option<Extension<Asker>>,
     headers: HeaderMap,
     Query(params): Query<BackParams>,
@@ -116,7 +119,11 @@ pub(crate) async fn back(
     }
     let (accounts, agent) = (Arc::clone(app.accounts()), agent(&headers));
     let begun = blocking(move || {
-        accounts.sign_in_by_provider(Visit { asker, agent: &agent }, clock::now(), &mut rand::rng())
+        let visit = Visit { asker, agent: &agent };
+        let signed_in = accounts.sign_in_by_provider(visit, clock::now(), &mut rand::rng())?;
+        let on = On::one(OnKind::Session, &signed_in.session);
+        actor.as_owner(&signed_in.session).did_so(Act::SessionBegun, on, "by the OpenID provider");
+        Ok::<_, AccountsError>(signed_in)
     });
     match begun.await {
         Ok(signed_in) => {

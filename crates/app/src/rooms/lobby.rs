@@ -16,6 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use reelroom_access::{Caller, Resource, Right};
+use reelroom_audit::{Act, On};
 use reelroom_limits::asker::Asker;
 use reelroom_limits::rooms::KNOCKS_OF_A_ROOM;
 use reelroom_protocol::ids::RoomName;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
@@ -178,7 +180,7 @@ impl Knocked {
     }
 
     /// The token of whoever was let in.
-    async fn token(&self, app: &WebApp, caller: &Caller) -> Result<String, ApiError> {
+    async fn token(&self, app: &WebApp, caller: &Caller, actor: &Actor) -> Result<String, ApiError> {
         let admitted = app.lobbies().with(|lobby, _| lobby.admitted(&self.shown()));
         let (name, before) = admitted.ok_or_else(gone)?;
         let entrance = match before {
@@ -191,8 +193,9 @@ impl Knocked {
         };
         let Entrance { ticket, identity } = entrance;
         let terms = token::Terms::by_invitation(app, &self.room, ticket)?;
-        token::sign(app, caller, &self.room, Bearer { name, identity }, terms)
-            .ok_or_else(|| Refusal::of(caller).into())
+        let bearer = Bearer { name, identity };
+        token::note(app, actor, &self.room, &bearer);
+        token::sign(app, caller, &self.room, bearer, terms).ok_or_else(|| Refusal::of(caller).into())
     }
 }
 
@@ -219,6 +222,7 @@ fn word(turn: Turn) -> &'static str {
 pub(crate) async fn read_turn(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path((name, id)): Path<(String, String)>,
     Query(params): Query<TurnParams>,
     headers: HeaderMap,
@@ -233,7 +237,7 @@ pub(crate) async fn read_turn(
     };
     let turn = app.lobbies().until_new(Side::Guest, app.stop(), look).await?;
     let token = match turn {
-        Turn::Admitted => Some(knocked.token(&app, visitor.caller()).await?),
+        Turn::Admitted => Some(knocked.token(&app, visitor.caller(), &actor).await?),
         Turn::Waits | Turn::WaitsAlone | Turn::Refused => None,
     };
     Ok(told(TurnAnswer { state: word(turn), token }))
@@ -299,10 +303,11 @@ pub(crate) async fn read_lobby(
 pub(crate) async fn admit_waiting(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
     Json(request): Json<DecideRequest>,
 ) -> Result<Response, ApiError> {
-    decide(&app, &visitor, name, request, Decision::Admit)
+    decide(&app, &visitor, &actor, name, request, Decision::Admit)
 }
 
 /// Does not let in those who wait. They are told, and can ask again after a minute.
@@ -314,15 +319,17 @@ pub(crate) async fn admit_waiting(
 pub(crate) async fn refuse_waiting(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
     Json(request): Json<DecideRequest>,
 ) -> Result<Response, ApiError> {
-    decide(&app, &visitor, name, request, Decision::Refuse)
+    decide(&app, &visitor, &actor, name, request, Decision::Refuse)
 }
 
 fn decide(
     app: &WebApp,
     visitor: &Visitor,
+    actor: &Actor,
     name: String,
     request: DecideRequest,
     decision: Decision,
@@ -334,10 +341,19 @@ fn decide(
         return Err(ApiError::BadRequest(format!("ids has too many: at most {KNOCKS_OF_A_ROOM} wait")));
     }
     let ids: Vec<KnockId> = ids.iter().map(|id| KnockId::from(id.as_str())).collect();
-    let decided = app.lobbies().with(|lobby, now| lobby.decide(&room, &ids, decision, now));
+    let (names, decided) = app.lobbies().with(|lobby, now| {
+        let all = lobby.look(&room, now).all.into_iter();
+        let names: Vec<String> = all.filter(|one| ids.contains(&one.id)).map(|one| one.name).collect();
+        (names, lobby.decide(&room, &ids, decision, now))
+    });
     if decided == 0 {
         return Err(ApiError::NotFound("they do not wait any more".into()));
     }
+    let act = match decision {
+        Decision::Admit => Act::ParticipantAdmitted,
+        Decision::Refuse => Act::ParticipantTurnedAway,
+    };
+    actor.did_so(act, On::room(room.as_str()), names.join(", "));
     tracing::info!(%room, decided, ?decision, "it was decided who is let into a room");
     Ok(told(DecidedAnswer { decided }))
 }

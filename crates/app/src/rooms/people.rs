@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Resource, Right};
+use reelroom_audit::{Act, On};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::{ParticipantInfo, TrackInfo, TrackSource, participant_info};
 use reelroom_routes::Visitor;
@@ -18,10 +19,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Json, Path};
 use crate::livekit::LiveKitError;
-use crate::owner::told;
+use crate::owner::{to_its_end, told};
 use crate::token::ROLE;
 
 /// LiveKit's sources, by their names in tokens.
@@ -157,6 +159,7 @@ pub(crate) async fn list_people(
 pub(crate) async fn mute_person(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path((name, identity)): Path<(String, String)>,
     Json(request): Json<MuteRequest>,
 ) -> Result<Response, ApiError> {
@@ -179,19 +182,31 @@ pub(crate) async fn mute_person(
         track_sid.as_ref().is_none_or(|sid| *sid == track.sid)
             && source.as_deref().is_none_or(|source| source_of(track) == Some(source))
     };
-    let mut muted = Vec::new();
-    for track in person.tracks.iter().filter(is_meant) {
-        match app.livekit().mute(&name, &identity, &track.sid).await {
-            Ok(()) => muted.push(track.sid.clone()),
-            // It ended meanwhile.
-            Err(LiveKitError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+    let meant: Vec<String> = person.tracks.iter().filter(is_meant).map(|track| track.sid.clone()).collect();
+    let muting = async move {
+        let mut muted = Vec::new();
+        let mut failed = None;
+        for sid in meant {
+            match app.livekit().mute(&name, &identity, &sid).await {
+                Ok(()) => muted.push(sid),
+                // It ended meanwhile.
+                Err(LiveKitError::NotFound(_)) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
         }
-    }
+        if !muted.is_empty() {
+            actor.did_so(Act::ParticipantMuted, On::participant(&name, &identity), muted.join(", "));
+            tracing::info!(room = %name, identity, "somebody was muted");
+        }
+        failed.map_or(Ok(muted), Err)
+    };
+    let muted = to_its_end(muting).await?;
     if muted.is_empty() {
         return Err(ApiError::NotFound("they publish nothing of that".into()));
     }
-    tracing::info!(room = %name, identity, "somebody was muted");
     Ok(told(MutedAnswer { muted }))
 }
 
@@ -207,6 +222,7 @@ pub(crate) async fn mute_person(
 pub(crate) async fn remove_person(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path((name, identity)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     visitor.ask(Right::Moderate, &Resource::Room(&RoomName::from(name.as_str())))?;
@@ -214,12 +230,17 @@ pub(crate) async fn remove_person(
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     // Those of this very second as well.
     let before_s = i64::try_from(now_s + 1).unwrap_or(i64::MAX);
-    app.livekit().remove(&name, &identity, before_s).await.map_err(|error| match error {
+    let removing = async move {
+        app.livekit().remove(&name, &identity, before_s).await?;
+        actor.did(Act::ParticipantRemoved, On::participant(&name, &identity));
+        tracing::info!(room = %name, identity, "somebody was removed from a room");
+        Ok(identity)
+    };
+    let removed = to_its_end(removing).await.map_err(|error| match error {
         LiveKitError::NotFound(_) => nobody(),
-        error => error.into(),
+        error => ApiError::from(error),
     })?;
-    tracing::info!(room = %name, identity, "somebody was removed from a room");
-    Ok(told(RemovedAnswer { removed: identity }))
+    Ok(told(RemovedAnswer { removed }))
 }
 
 /// Somebody in a room, whom the visitor may mute and remove.

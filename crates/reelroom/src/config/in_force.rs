@@ -90,7 +90,7 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
     Some(match name {
         "server_port" => text(config.server_port.unwrap_or(crate::app::PAGE_PORT)),
         "listen" => text(config.listen),
-        "access" => text(match config.access.unwrap_or(Access::Open) {
+        "access" => text(match config.access_in_force() {
             Access::Open => "open",
             Access::Invite => "invite",
         }),
@@ -141,6 +141,10 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
         }),
         "webhook_urls" => list(config.webhook_urls.iter().map(|url| place(url.as_str()))),
         "log" => text(&config.log),
+        "oidc_issuer" => option(config.oidc_issuer.as_deref().map(place)),
+        "oidc_client_id" => option(config.oidc_client_id.as_ref()),
+        "oidc_client_secret" => secret(&config.oidc_client_secret),
+        "oidc_owners" => list(&config.oidc_owners),
         _ => return None,
     })
 }

@@ -56,6 +56,8 @@ fn changes(method: &Method) -> bool {
 /// Whether a status is that of a refusal of who asks.
 fn is_refused(status: u16, needs: Needs) -> bool {
     match needs {
+        // There is no provider here, and so nobody who could prove it.
+        Needs::Proof(Proof::OpenId) => status == 404,
         Needs::Proof(_) => WITHOUT_PROOF.contains(&status),
         _ => [401, 403].contains(&status),
     }

@@ -107,6 +107,17 @@ pub(crate) fn of(row: &Row, target: &Target) -> Option<Ask> {
         ("GET", "/webhooks/deliveries") => at("/webhooks/deliveries"),
         ("POST", "/webhooks/deliveries/{id}/replay") => at("/webhooks/deliveries/1/replay"),
         ("POST", "/webhooks/test") => at("/webhooks/test"),
+
+        ("GET", "/owner/oidc" | "/owner/oidc/back" | "/overview" | "/audit") => at(&row.path),
+        ("GET", "/rooms/{name}/participants" | "/rooms/{name}/lobby") => at(row.path.replace("{name}", room)),
+        ("POST", "/rooms/{name}/participants/{id}/mute") => {
+            says(format!("/rooms/{room}/participants/nobody/mute"), json!({ "source": "camera" }))
+        }
+        ("DELETE", "/rooms/{name}/participants/{id}") => at(format!("/rooms/{room}/participants/nobody")),
+        ("POST", "/rooms/{name}/lobby/admit" | "/rooms/{name}/lobby/refuse") => {
+            says(row.path.replace("{name}", room), json!({ "ids": ["nobody"] }))
+        }
+        ("GET" | "DELETE", "/rooms/{name}/lobby/{id}") => at(format!("/rooms/{room}/lobby/nobody")),
         _ => return None,
     };
     Some(ask)
