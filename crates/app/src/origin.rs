@@ -103,6 +103,11 @@ impl Tickets {
         let grants = caller.and_then(|caller| grants(&caller, room));
         grants.map_or(otherwise, |grants| Standing::AtMost(Box::new(grants)))
     }
+
+    /// Whether in a room nobody is to be recorded who has not agreed, whatever the access. It waits for nothing.
+    pub fn asks_consent(&self, room: &RoomName) -> bool {
+        self.rooms.settings(room).is_some_and(|settings| settings.asks_consent)
+    }
 }
 
 impl WebApp {

@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json};
+use crate::rooms::consent;
 
 /// Where access is open: as LiveKit's SDKs give by default. It bounds when a call may be joined, not how long it lasts.
 const VALID: Duration = Duration::from_secs(6 * 60 * 60);
@@ -44,6 +45,8 @@ pub(crate) struct TokenRequest {
 pub(crate) struct TokenAnswer {
     /// A LiveKit access token for that room.
     token: String,
+    /// Whether that room records only those who agree: docs/rooms.md says how they say so.
+    consent: bool,
 }
 
 /// Makes a token for one participant of one room. Where access is open the bearer may record this room, and no other, too.
@@ -88,7 +91,8 @@ pub(crate) async fn create(
         room_config: terms.room,
         ..Claims::default()
     };
-    Ok(axum::Json(TokenAnswer { token: mint(app.keys(), claims) }))
+    let consent = consent::is_asked(&app, &room);
+    Ok(axum::Json(TokenAnswer { token: mint(app.keys(), claims), consent }))
 }
 
 /// On which terms a token is given.
