@@ -57,6 +57,20 @@ export interface Report {
   skipped: Skip[];
   /** By person, then camera, microphone, screen; null for a recording made elsewhere, which tells nothing of them. */
   tracks: TrackReport[] | null;
+  /** What everybody said to being recorded; empty where the room did not ask. */
+  consents: ConsentReport[];
+}
+
+export interface ConsentReport {
+  identity: string;
+  /** Name, or identity where there is none. */
+  who: string;
+  /** What they said last; null where they said nothing. */
+  agrees: boolean | null;
+  /** Milliseconds since 1970, each the last one of its kind. */
+  agreedAt: number | null;
+  declinedAt: number | null;
+  withdrawnAt: number | null;
 }
 
 /** A damaged place that is left out. */
@@ -78,7 +92,7 @@ export interface Spans {
 
 /** What of a track is not in the file although it arrived. */
 export interface LeftOut {
-  why: 'encrypted' | 'unreadable' | null;
+  why: (typeof REASONS)[number] | null;
   fromSeconds: number;
   toSeconds: number;
 }
@@ -267,7 +281,7 @@ const spans = (value: unknown): Spans =>
     ? { count: amount(value.count) ?? 0, seconds: seconds(value.total_ns) }
     : { count: 0, seconds: 0 };
 
-const REASONS = ['encrypted', 'unreadable'] as const;
+const REASONS = ['encrypted', 'unreadable', 'not_agreed', 'declined'] as const;
 /** Why packets that arrived made no whole frame. */
 const UNUSABLE = ['incomplete', 'straggler', 'time_line', 'other'] as const;
 /** Of why frames are not in the file, what is told nowhere else and is no wish of the recording itself. */
@@ -280,6 +294,24 @@ function readLeftOut(value: unknown): LeftOut | null {
     fromSeconds: seconds(value.from_ns),
     toSeconds: seconds(value.to_ns),
   };
+}
+
+function readConsents(value: unknown): ConsentReport[] {
+  const ms = (ns: unknown) => {
+    const at = amount(ns);
+    return at === null ? null : at / 1e6;
+  };
+  const told = list(value)
+    .filter(isObject)
+    .map((one) => ({
+      identity: text(one.identity) ?? '',
+      who: text(one.name) ?? text(one.identity) ?? '',
+      agrees: one.answer === 'agreed' ? true : one.answer === 'declined' ? false : null,
+      agreedAt: ms(one.agreed_at),
+      declinedAt: ms(one.declined_at),
+      withdrawnAt: ms(one.withdrawn_at),
+    }));
+  return told.sort((a, b) => a.who.localeCompare(b.who));
 }
 
 const sum = (amounts: Json, reasons: readonly string[]): number =>
@@ -341,6 +373,7 @@ export function readReport(value: Json): Report {
         why: text(skip.why),
       })),
     tracks,
+    consents: readConsents(value.consents),
   };
 }
 
@@ -351,11 +384,18 @@ export const isUnfinished = (recording: Recording): boolean =>
 export const isChanging = (recording: Recording): boolean =>
   isUnfinished(recording) || recording.upload !== null;
 
-export async function requestToken(roomName: string, participantName: string): Promise<string> {
+/** What lets somebody into a room. */
+export interface Admission {
+  token: string;
+  /** Whether the room records only those who agree. */
+  asksConsent: boolean;
+}
+
+export async function requestToken(roomName: string, participantName: string): Promise<Admission> {
   const { body } = await call('POST', '/token', { roomName, participantName });
   const token = text(body.token);
   if (token === null) throw new ApiError(texts.errors.unexpected, 200);
-  return token;
+  return { token, asksConsent: body.consent === true };
 }
 
 export type AccessMode = 'open' | 'invite';
@@ -461,6 +501,8 @@ export const isByLink = (): boolean => link !== null;
 export interface Invitation {
   roomName: string;
   role: 'host' | 'guest';
+  /** Whether the room records only those who agree. */
+  asksConsent: boolean;
 }
 
 /** Comes by a link from now on. */
@@ -473,7 +515,11 @@ export async function openLink(secret: string): Promise<Invitation> {
   granted = list(body.rights)
     .map(text)
     .filter((right) => right !== null);
-  return { roomName, role: body.role === 'host' ? 'host' : 'guest' };
+  return {
+    roomName,
+    role: body.role === 'host' ? 'host' : 'guest',
+    asksConsent: body.consent === true,
+  };
 }
 
 export const ROLES = ['host', 'guest'] as const;
@@ -493,6 +539,8 @@ export interface OwnRoom {
   /** What guests may do there besides joining. */
   guests: string[];
   links: RoomLink[];
+  /** Whether people are recorded only if they agree. */
+  asksConsent: boolean;
 }
 
 function readRoom(value: unknown): OwnRoom | null {
@@ -508,7 +556,7 @@ function readRoom(value: unknown): OwnRoom | null {
       const role = ROLES.find((known) => known === link.role);
       return role ? [{ role, path: text(link.path), expiresAt: amount(link.expiresAt) }] : [];
     });
-  return { name, guests: texted(value.guests), links };
+  return { name, guests: texted(value.guests), links, asksConsent: value.consent === true };
 }
 
 function told(value: unknown): OwnRoom {
@@ -532,6 +580,10 @@ export async function makeRoom(name: string): Promise<OwnRoom> {
 
 export async function setGuests(name: string, guests: string[]): Promise<OwnRoom> {
   return told((await call('PATCH', roomUrl(name), { guests })).body);
+}
+
+export async function setAsksConsent(name: string, consent: boolean): Promise<OwnRoom> {
+  return told((await call('PATCH', roomUrl(name), { consent })).body);
 }
 
 export async function renewLink(name: string, role: Role): Promise<OwnRoom> {

@@ -92,6 +92,7 @@ function Invited() {
     <JoinPage
       initial={{ roomName: invitation.roomName, participantName, devices }}
       isInvited
+      asksConsent={invitation.asksConsent}
       onJoin={(ticket) => {
         setParticipantName(ticket.participantName);
         setScreen({ at: 'call', ticket });

@@ -7,6 +7,7 @@ import {
   type Role,
   renewLink,
   revokeLink,
+  setAsksConsent,
   setGuests,
 } from '../api';
 import * as format from '../format';
@@ -86,6 +87,15 @@ export function RoomItem({ room, onChanged, onDeleted, onProblem }: Props) {
           </label>
         ))}
       </fieldset>
+      <label>
+        <input
+          type="checkbox"
+          checked={room.asksConsent}
+          disabled={busy}
+          onChange={(event) => void attempt(() => setAsksConsent(room.name, event.target.checked))}
+        />{' '}
+        {texts.rooms.consent}
+      </label>
       {deleting && (
         <Dialog title={texts.rooms.deleteTitle} className="dialog--small" onClose={() => setDeleting(false)}>
           <p>
