@@ -99,6 +99,18 @@ test('a guest comes by a link, is refused what guests may not, and is out when i
   await heading(other, 'You were removed from the room').waitFor();
   await guest.page.getByRole('button', { name: 'Leave room' }).waitFor();
   await other.close();
+  // Who has not agreed is asked as soon as it matters, and all see what holds.
+  await room.getByLabel('Record only those who agree').check();
+  await guest.page.getByText('Recordings leave you out').waitFor();
+  await call.getByRole('button', { name: 'Start Recording' }).click();
+  await guest.page.getByRole('alert').getByRole('button', { name: 'I agree' }).click();
+  await guest.page.getByText('Recordings show you').waitFor();
+  const isLeftOut = async (name) =>
+    (await call.locator(`[data-participant="${name}"]`).getByRole('img', { name: 'Not recorded' }).count()) > 0;
+  await until(async () => (await isLeftOut('Ada')) && !(await isLeftOut('Bob')), 'who is recorded is seen');
+  await guest.page.getByRole('button', { name: 'Do not record me' }).click();
+  await until(() => isLeftOut('Bob'), 'it can be taken back');
+  await call.getByRole('button', { name: 'Stop Recording' }).click();
 
   await room.getByRole('button', { name: 'Revoke link for guests' }).click();
   await owner.page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();

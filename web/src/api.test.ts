@@ -63,6 +63,24 @@ describe('api', () => {
     });
   });
 
+  it('reads who agreed to being recorded and when', () => {
+    const consents = [
+      { identity: 'bob', name: '', answer: 'declined', agreed_at: 5e9, withdrawn_at: 7e9 },
+      { identity: 'ann', name: 'Ann', answer: 'agreed', agreed_at: 3e9, declined_at: 2e9 },
+      { identity: 'cem', answer: 'perhaps', agreed_at: 'once' },
+      7,
+    ];
+    const unsaid = { agreedAt: null, declinedAt: null, withdrawnAt: null };
+    expect(readReport({ consents }).consents).toEqual([
+      { ...unsaid, identity: 'ann', who: 'Ann', agrees: true, agreedAt: 3000, declinedAt: 2000 },
+      { ...unsaid, identity: 'bob', who: 'bob', agrees: false, agreedAt: 5000, withdrawnAt: 7000 },
+      { ...unsaid, identity: 'cem', who: 'cem', agrees: null },
+    ]);
+    expect(readReport({ consents: 'all' }).consents).toEqual([]);
+    const left = { why: 'declined', from_ns: 1e9, to_ns: 2e9 };
+    expect(readReport({ tracks: { TR_a: { left_out: left } } }).tracks?.[0]?.leftOut?.why).toBe('declined');
+  });
+
   it('reads a report, by person and source, and does not trust it either', () => {
     const report = readReport({
       sha256: 'ab',
@@ -227,7 +245,7 @@ describe('whoever is signed in', () => {
     });
     await isSignedIn();
     current = 'c2';
-    await expect(requestToken('r', 'p')).resolves.toBe('t');
+    await expect(requestToken('r', 'p')).resolves.toEqual({ token: 't', asksConsent: false });
     expect(asked.slice(1)).toEqual(['POST /token c1', 'GET /owner/session -', 'POST /token c2']);
   });
 
@@ -321,16 +339,26 @@ describe('whoever is signed in', () => {
         ],
         hosts: ['delete'],
         maxParticipants: 8,
+        lobby: false,
+        asksConsent: false,
       },
-      { name: 'b', guests: [], hosts: [], maxParticipants: null, links: [] },
+      {
+        name: 'b',
+        guests: [],
+        hosts: [],
+        maxParticipants: null,
+        lobby: false,
+        asksConsent: false,
+        links: [],
+      },
     ]);
   });
 
   // It stays for the page's life: whatever comes after this comes by the link.
   it('shows a link with each request, and in no address', async () => {
     expect(isByLink() || !may('record')).toBe(false);
-    const fetched = answer(200, { roomName: 'r', role: 'guest', rights: ['list', 'play'] });
-    expect(await openLink('secret')).toEqual({ roomName: 'r', role: 'guest', lobby: false });
+    const fetched = answer(200, { roomName: 'r', role: 'guest', rights: ['list', 'play'], consent: true });
+    expect(await openLink('secret')).toEqual({ roomName: 'r', role: 'guest', lobby: false, asksConsent: true });
     expect([may('play'), may('record'), isByLink()]).toEqual([true, false, true]);
     answer(200, { recordingUrl: '/recordings/a.mp4?pass=p' });
     expect(await playbackUrl('a.mp4')).toBe('/recordings/a.mp4?pass=p');

@@ -60,6 +60,20 @@ export interface Report {
   skipped: Skip[];
   /** By person, then camera, microphone, screen; null for a recording made elsewhere, which tells nothing of them. */
   tracks: TrackReport[] | null;
+  /** What everybody said to being recorded; empty where the room did not ask. */
+  consents: ConsentReport[];
+}
+
+export interface ConsentReport {
+  identity: string;
+  /** Name, or identity where there is none. */
+  who: string;
+  /** What they said last; null where they said nothing. */
+  agrees: boolean | null;
+  /** Milliseconds since 1970, each the last one of its kind. */
+  agreedAt: number | null;
+  declinedAt: number | null;
+  withdrawnAt: number | null;
 }
 
 /** A damaged place that is left out. */
@@ -81,7 +95,7 @@ export interface Spans {
 
 /** What of a track is not in the file although it arrived. */
 export interface LeftOut {
-  why: 'encrypted' | 'unreadable' | null;
+  why: (typeof REASONS)[number] | null;
   fromSeconds: number;
   toSeconds: number;
 }
@@ -280,7 +294,7 @@ const spans = (value: unknown): Spans =>
     ? { count: amount(value.count) ?? 0, seconds: seconds(value.total_ns) }
     : { count: 0, seconds: 0 };
 
-const REASONS = ['encrypted', 'unreadable'] as const;
+const REASONS = ['encrypted', 'unreadable', 'not_agreed', 'declined'] as const;
 /** Why packets that arrived made no whole frame. */
 const UNUSABLE = ['incomplete', 'straggler', 'time_line', 'other'] as const;
 /** Of why frames are not in the file, what is told nowhere else and is no wish of the recording itself. */
@@ -293,6 +307,24 @@ function readLeftOut(value: unknown): LeftOut | null {
     fromSeconds: seconds(value.from_ns),
     toSeconds: seconds(value.to_ns),
   };
+}
+
+function readConsents(value: unknown): ConsentReport[] {
+  const ms = (ns: unknown) => {
+    const at = amount(ns);
+    return at === null ? null : at / 1e6;
+  };
+  const told = list(value)
+    .filter(isObject)
+    .map((one) => ({
+      identity: text(one.identity) ?? '',
+      who: text(one.name) ?? text(one.identity) ?? '',
+      agrees: one.answer === 'agreed' ? true : one.answer === 'declined' ? false : null,
+      agreedAt: ms(one.agreed_at),
+      declinedAt: ms(one.declined_at),
+      withdrawnAt: ms(one.withdrawn_at),
+    }));
+  return told.sort((a, b) => a.who.localeCompare(b.who));
 }
 
 const sum = (amounts: Json, reasons: readonly string[]): number =>
@@ -354,6 +386,7 @@ export function readReport(value: Json): Report {
         why: text(skip.why),
       })),
     tracks,
+    consents: readConsents(value.consents),
   };
 }
 
@@ -364,6 +397,13 @@ export const isUnfinished = (recording: Recording): boolean =>
 export const isChanging = (recording: Recording): boolean =>
   isUnfinished(recording) || recording.upload !== null;
 
+/** What lets somebody into a room. */
+export interface Admission {
+  token: string;
+  /** Whether the room records only those who agree. */
+  asksConsent: boolean;
+}
+
 /** Somebody who waits to be let into a room. */
 export interface Knock {
   roomName: string;
@@ -372,11 +412,11 @@ export interface Knock {
 }
 
 /** A token for a room; or, where a host lets guests in, what somebody who waits is known by. */
-export async function requestToken(roomName: string, participantName: string): Promise<string | Knock> {
+export async function requestToken(roomName: string, participantName: string): Promise<Admission | Knock> {
   const { body } = await call('POST', '/token', { roomName, participantName });
   const waiting = isObject(body.waiting) ? body.waiting : {};
   const [token, id, secret] = [text(body.token), text(waiting.id), text(waiting.secret)];
-  if (token !== null) return token;
+  if (token !== null) return { token, asksConsent: body.consent === true };
   if (id === null || secret === null) throw new ApiError(texts.errors.unexpected, 200);
   return { roomName, id, secret };
 }
@@ -503,6 +543,8 @@ export interface Invitation {
   role: 'host' | 'guest';
   /** Whether a host lets guests in. */
   lobby: boolean;
+  /** Whether the room records only those who agree. */
+  asksConsent: boolean;
 }
 
 /** Comes by a link from now on. */
@@ -515,7 +557,12 @@ export async function openLink(secret: string): Promise<Invitation> {
   granted = list(body.rights)
     .map(text)
     .filter((right) => right !== null);
-  return { roomName, role: body.role === 'host' ? 'host' : 'guest', lobby: body.lobby === true };
+  return {
+    roomName,
+    role: body.role === 'host' ? 'host' : 'guest',
+    lobby: body.lobby === true,
+    asksConsent: body.consent === true,
+  };
 }
 
 export const ROLES = ['host', 'guest'] as const;
@@ -541,6 +588,8 @@ export interface OwnRoom {
   /** Whether a host lets guests in. */
   lobby: boolean;
   links: RoomLink[];
+  /** Whether people are recorded only if they agree. */
+  asksConsent: boolean;
 }
 
 /** What is to be another way in a room; what is absent stays. */
@@ -550,6 +599,7 @@ export interface RoomChange {
   /** 0: as many as the server takes. */
   maxParticipants?: number;
   lobby?: boolean;
+  consent?: boolean;
 }
 
 function readRoom(value: unknown): OwnRoom | null {
@@ -567,6 +617,7 @@ function readRoom(value: unknown): OwnRoom | null {
     hosts: words(value.hosts),
     maxParticipants: amount(value.maxParticipants),
     lobby: value.lobby === true,
+    asksConsent: value.consent === true,
     links,
   };
 }

@@ -93,6 +93,7 @@ function Invited() {
       initial={{ roomName: invitation.roomName, participantName, devices }}
       isInvited
       waits={invitation.lobby && invitation.role === 'guest'}
+      asksConsent={invitation.asksConsent}
       onJoin={(ticket) => {
         setParticipantName(ticket.participantName);
         setScreen({ at: 'call', ticket });

@@ -105,6 +105,7 @@ export const texts = {
       play: 'Play them',
       download: 'Download them',
     },
+    consent: 'Record only those who agree',
     delete: 'Delete',
     deleteNamed: (room: string) => `Delete room ${room}`,
     deleteTitle: 'Delete this room?',
@@ -273,8 +274,20 @@ export const texts = {
     span: (from: string, to: string) => `${from} to ${to}`,
     nothing: 'Nothing of it arrived.',
     incomplete: 'Some of what was sent could not be recorded; see below.',
-    leftOut: (why: 'encrypted' | 'unreadable' | null, from: string, to: string) => {
+    unwilling: 'Who had not agreed to it was not recorded; see below.',
+    consents: 'Who agreed to being recorded',
+    agreed: (time: string) => `agreed on ${time}`,
+    declined: (time: string) => `declined on ${time}`,
+    withdrawn: (time: string) => `took it back on ${time}`,
+    unanswered: 'did not answer',
+    leftOut: (
+      why: 'encrypted' | 'unreadable' | 'not_agreed' | 'declined' | null,
+      from: string,
+      to: string,
+    ) => {
       const reason = {
+        not_agreed: 'whose it is had not agreed to being recorded',
+        declined: 'whose it is did not want to be recorded',
         encrypted: 'it was end-to-end encrypted, so only its receivers could see or hear it',
         unreadable: 'it could not be decoded',
       };
@@ -684,6 +697,20 @@ export const texts = {
       'They are out of the call at once. They may come again by the link that they have, unless it is renewed; where a host lets guests in they have to be let in again.',
     keep: 'Keep',
     removed: (name: string) => `${name} was removed.`,
+  consent: {
+    legend: 'This room may be recorded',
+    hint: 'Your picture and sound are in a recording only if you agree. You can change your mind in the call.',
+    agree: 'I agree to being recorded',
+    decline: 'Join without being recorded',
+    missing: 'Please say whether you agree to being recorded.',
+    asked: 'This room is being recorded. Until you agree, your picture and sound are not.',
+    asking: 'Do you agree to being recorded?',
+    yes: 'I agree',
+    no: 'Do not record me',
+    recorded: 'Recordings show you',
+    notRecorded: 'Recordings leave you out',
+    failed: 'Your answer did not reach the server. Please try again.',
+    mark: 'Not recorded',
   },
   errors: {
     network: 'The server cannot be reached.',

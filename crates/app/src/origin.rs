@@ -124,6 +124,11 @@ impl Tickets {
         }
         Standing::AtMost(Box::new(grants))
     }
+
+    /// Whether in a room nobody is to be recorded who has not agreed, whatever the access. It waits for nothing.
+    pub fn asks_consent(&self, room: &RoomName) -> bool {
+        self.rooms.settings(room).is_some_and(|settings| settings.asks_consent)
+    }
 }
 
 impl WebApp {

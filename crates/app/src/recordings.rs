@@ -17,6 +17,7 @@ use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
 use crate::owner::to_its_end;
+use crate::rooms::consent;
 use crate::shares;
 use crate::subject::Subject;
 
@@ -190,7 +191,7 @@ pub(crate) struct ListAnswer {
     (status = 200, body = RecordingAnswer),
     (status = 400, description = "roomName is missing, or the layout is none", body = ErrorBody),
     (status = 404, description = "There is no such room", body = ErrorBody),
-    (status = 409, description = "The room is being recorded already, or is end-to-end encrypted", body = ErrorBody),
+    (status = 409, description = "The room is being recorded already, is end-to-end encrypted, or asks for consent that its media server does not see to", body = ErrorBody),
     (status = 502, description = "The LiveKit server cannot be used", body = ErrorBody),
     (status = 503, description = "No recorder is free, or its disk is full", body = ErrorBody),
 ))]
@@ -201,7 +202,9 @@ pub(crate) async fn start(
     Json(request): Json<StartRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
-    visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
+    let room = RoomName::from(room_name.as_str());
+    visitor.ask(Right::Record, &Resource::Room(&room))?;
+    consent::check(&app, &room)?;
     let layout = request.layout.unwrap_or_default();
     if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
         return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));

@@ -13,6 +13,7 @@
 //!   a right away reaches them also where it could not be written.
 //! - A link's secret is in answers to who may manage, and in no log.
 
+pub(crate) mod consent;
 pub(crate) mod invited;
 pub(crate) mod links;
 pub(crate) mod lobby;
@@ -122,7 +123,8 @@ pub(crate) struct ChangeRoomRequest {
     max_participants: Option<u32>,
     /// Absent: as before.
     lobby: Option<bool>,
-    /// Absent: as before.
+    /// Absent: as before. Switched on, nobody in the room is recorded any more who has not agreed; switched off, it holds from the next time
+    /// that the room opens.
     consent: Option<bool>,
     /// Absent: as before; empty: as by default.
     layout: Option<String>,
@@ -309,6 +311,7 @@ async fn reach(app: &WebApp, room: &RoomName) {
             "the media server is another program's: whoever is in the room stays there as they are, and it gives them fresh tokens"
         ),
     }
+    consent::end_unasked(app, room).await;
     if app.rooms().is_closed(room)
         && let Err(error) = app.livekit().close_room(room.as_str()).await
     {

@@ -29,6 +29,7 @@ use crate::clock;
 use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json};
+use crate::rooms::consent;
 use crate::rooms::lobby::{self, WaitingAnswer};
 
 /// The attribute of a participant that says as what they came: owner, host or guest. Only the server sets it.
@@ -51,6 +52,8 @@ pub(crate) struct TokenRequest {
 pub(crate) struct TokenAnswer {
     /// A LiveKit access token for that room.
     token: String,
+    /// Whether that room records only those who agree: docs/rooms.md says how they say so.
+    consent: bool,
 }
 
 /// Makes a token for one participant of one room. Where access is open the bearer may record this room, and no other, too.
@@ -90,7 +93,8 @@ pub(crate) async fn create(
     let bearer = Bearer { name: participant_name, identity };
     note(&app, &actor, &room, &bearer);
     let token = sign(&app, visitor.caller(), &room, bearer, terms).ok_or(visitor.refusal())?;
-    Ok(axum::Json(TokenAnswer { token }).into_response())
+    let consent = consent::is_asked(&app, &room);
+    Ok(axum::Json(TokenAnswer { token, consent }).into_response())
 }
 
 /// Who whoever calls themselves so is in a room: a second one of a name is another participant.

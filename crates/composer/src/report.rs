@@ -16,7 +16,11 @@ use reelroom_take::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{video::Damage, voice::Outcome};
+use crate::{
+    consent::{Consent, Consents},
+    video::Damage,
+    voice::Outcome,
+};
 
 /// A camera that shows nothing new for longer than this froze.
 const FREEZE_NS: u64 = 500_000_000;
@@ -200,6 +204,8 @@ pub(crate) struct Reporter {
     with_pictures: bool,
     people: BTreeMap<ParticipantId, Person>,
     tracks: BTreeMap<TrackId, Track>,
+    #[serde(default)]
+    consents: Consents,
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -227,6 +233,7 @@ impl Reporter {
 
     /// A fact of the take.
     pub(crate) fn fact(&mut self, at_ns: u64, fact: &TakeEvent) {
+        self.consents.fact(fact);
         match fact {
             TakeEvent::ParticipantJoined { participant, identity, name } => {
                 let person = Person { identity: identity.clone(), name: name.clone() };
@@ -331,7 +338,12 @@ impl Reporter {
         state.is_left_out = true;
         let frames = std::mem::take(&mut state.left_out_before);
         let left_out = LeftOut { why, from_ns, to_ns: from_ns, frames: 0 };
-        state.report.left_out.get_or_insert(left_out).frames += frames;
+        let known = state.report.left_out.get_or_insert(left_out);
+        known.frames += frames;
+        // Whose it is may say no after having said nothing.
+        if known.why.is_by_choice() && why.is_by_choice() {
+            known.why = why;
+        }
     }
 
     /// Another frame of it, which is in the take.
@@ -375,6 +387,11 @@ impl Reporter {
         let report = &self.tracks.get(track)?.report;
         let name = if report.name.is_empty() { &report.identity } else { &report.name };
         Some(name.clone()).filter(|name| !name.is_empty())
+    }
+
+    /// What everybody said to being recorded.
+    pub(crate) fn consents(&self) -> Vec<Consent> {
+        self.consents.told()
     }
 
     /// The reports of a take that ended at `end_ns`; `sync` says how tracks were placed.

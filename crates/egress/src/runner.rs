@@ -374,10 +374,11 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
 /// A file of which nobody gets what the room was about says why.
 fn everything_left_out(composed: &Composed) -> Option<&'static str> {
     let left_out = composed.report.left_out();
-    match (left_out.everything, left_out.encrypted) {
-        (false, _) => None,
-        (true, 0) => Some("nothing that was sent could be decoded: the recording is empty"),
-        (true, _) => Some("everything that was sent was end-to-end encrypted: the recording is empty"),
+    match (left_out.everything, left_out.by_choice, left_out.encrypted) {
+        (false, ..) => None,
+        (true, 1.., _) => Some("nobody who sent anything agreed to being recorded: the recording is empty"),
+        (true, 0, 0) => Some("nothing that was sent could be decoded: the recording is empty"),
+        (true, 0, _) => Some("everything that was sent was end-to-end encrypted: the recording is empty"),
     }
 }
 

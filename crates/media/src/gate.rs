@@ -1,5 +1,5 @@
 //! Who gave out a ticket is asked whether it holds: when somebody comes with it, when they are given a fresh token, and when that says that
-//! something has changed.
+//! something has changed. It is asked as well whether the room records only those who agree.
 //!
 //! ```text
 //!   /rtc, a fresh token ─► Gatehouse ─► Gate (whoever gave out tickets) ─► Standing
@@ -10,7 +10,7 @@
 //!
 //! - The room's own task asks as it lets somebody in. A look again that was asked for after something changed comes behind every join that
 //!   was let in before it, so that nobody slips in between.
-//! - Without a gate a token says all of it, and so does one without a ticket.
+//! - Without a gate a token says all of it, and so does one without a ticket, and nobody is asked for consent.
 //! - Tokens that were revoked with the removal of whoever came by them let nobody in, also once their room has closed and opened again.
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -25,6 +25,9 @@ use crate::removals::{Person, Removals};
 pub trait Gate: Send + Sync {
     /// What whoever came with a ticket may do in a room now. It is asked by the tasks of rooms, and waits for nothing.
     fn standing(&self, ticket: &Ticket, room: &RoomName) -> Standing;
+
+    /// Whether in a room nobody is to be recorded who has not agreed. It is asked as [`Gate::standing`] is, and as a recorder comes.
+    fn asks_consent(&self, room: &RoomName) -> bool;
 }
 
 /// Where the gate stands, once there is one.
@@ -67,5 +70,9 @@ impl Gatehouse {
 
     fn removals(&self) -> std::sync::MutexGuard<'_, Removals> {
         self.removals.lock().expect("no code panics while it holds the removals")
+    }
+
+    pub(crate) fn asks_consent(&self, room: &RoomName) -> bool {
+        self.gate.get().is_some_and(|gate| gate.asks_consent(room))
     }
 }

@@ -82,7 +82,7 @@ fn invalid(text: &str) -> TwirpError {
 
 fn refused(refusal: AdminRefusal) -> TwirpError {
     let code = match refusal {
-        AdminRefusal::Recorder => TwirpCode::FailedPrecondition,
+        AdminRefusal::Recorder | AdminRefusal::Consent => TwirpCode::FailedPrecondition,
         AdminRefusal::TooMuch(_) => TwirpCode::InvalidArgument,
     };
     TwirpError::new(code, refusal.to_string())

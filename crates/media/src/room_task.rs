@@ -328,6 +328,7 @@ impl RoomTask {
         if self.gate.was_removed(&joining, &self.name) {
             return Err(Refusal::Over);
         }
+        self.ask_consent(now);
         let most = match self.gate.standing(&joining.ticket, &self.name) {
             Standing::AsSaid => None,
             Standing::AtMost(grants) => Some(grants),
@@ -363,6 +364,13 @@ impl RoomTask {
         Ok(())
     }
 
+    /// Asks for consent, where that is set of the room.
+    fn ask_consent(&mut self, now: Now) {
+        if self.gate.asks_consent(&self.name) {
+            self.room.ask_consent(now);
+        }
+    }
+
     fn attach(
         &mut self,
         sid: ParticipantSid,
@@ -370,6 +378,7 @@ impl RoomTask {
         sink: Box<dyn RecordSink>,
         now: Now,
     ) -> bool {
+        self.ask_consent(now);
         let joining = Joining {
             sid: sid.clone(),
             identity: egress.as_str().into(),

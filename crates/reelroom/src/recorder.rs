@@ -65,4 +65,8 @@ impl Gate for AppGate {
             Standing::Over => reelroom_media::Standing::Over,
         }
     }
+
+    fn asks_consent(&self, room: &RoomName) -> bool {
+        self.0.asks_consent(room)
+    }
 }

@@ -11,7 +11,7 @@ use common::signal::KEY;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, TrackSource, TrackType, UpdateParticipantMetadata, request_response,
-    signal_request,
+    signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims};
 use reqwest::{Method, StatusCode};
@@ -274,5 +274,43 @@ async fn whoever_is_removed_comes_back_by_no_token_of_before_and_asks_to_be_let_
     house.own(Method::PATCH, "/rooms/own", &json!({ "lobby": true })).await;
     house.knock(&guest, "own").await;
     assert!(stays.ping().await.is_some());
+    house.program.stop();
+}
+
+#[tokio::test]
+async fn a_room_that_begins_to_ask_for_consent_asks_who_is_in_it_and_takes_their_answer() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::new(&data).await;
+    let room = house.make(&json!({ "name": "own" })).await;
+    let link = secret(&room, "guest");
+    let asks = async || {
+        let (status, answer) = house.program.answer(house.token_for(&link, "own")).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let shown = house.program.get("/link").header("x-reelroom-link", &link);
+        assert_eq!(house.program.answer(shown).await.1["consent"], answer["consent"]);
+        answer["consent"].as_bool().unwrap()
+    };
+    assert!(!asks().await);
+    let mut guest = house.come(&house.token(&link, "own").await).await.unwrap();
+    let answer = |value: &str| {
+        let attributes = [("reelroom.consent".to_owned(), value.to_owned())].into();
+        let said = UpdateParticipantMetadata { attributes, ..Default::default() };
+        signal_request::Message::UpdateMetadata(said)
+    };
+    guest.send(answer("yes")).await;
+    let not_allowed = i32::from(request_response::Reason::NotAllowed);
+    assert_eq!(guest.refusal().await.map(|refusal| refusal.reason), Some(not_allowed), "nobody asked");
+    house.own(Method::PATCH, "/rooms/own", &json!({ "consent": true })).await;
+    let is_shown = |message: &signal_response::Message, value: &str| match message {
+        signal_response::Message::Update(update) => update
+            .participants
+            .iter()
+            .any(|other| other.attributes.get("reelroom.consent").is_some_and(|said| said == value)),
+        _ => false,
+    };
+    guest.until(|message| is_shown(message, "asked")).await.unwrap();
+    guest.send(answer("no")).await;
+    guest.until(|message| is_shown(message, "no")).await.unwrap();
+    assert!(asks().await);
     house.program.stop();
 }

@@ -16,12 +16,15 @@ import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
 import { Notices, useNotices } from '../ui/Notices';
+import { ConsentNotice } from './ConsentNotice';
+import { ConsentSwitch } from './ConsentSwitch';
 import { Controls } from './Controls';
 import { type Ending, endingOf, refusalOf } from './ending';
 import { PeoplePanel } from './PeoplePanel';
 import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
 import { Tiles } from './Tiles';
+import { useConsent } from './useConsent';
 import { useInterruption } from './useInterruption';
 import { useLobby } from './useLobby';
 import { useRoomRecording } from './useRoomRecording';
@@ -101,7 +104,7 @@ export default function Call({ ticket, onEnd }: Props) {
 
   return (
     <RoomContext.Provider value={room}>
-      <CallScreen roomName={ticket.roomName} notify={notify} />
+      <CallScreen roomName={ticket.roomName} consent={ticket.consent} notify={notify} />
       <RoomAudioRenderer />
       <Notices notices={notices} />
     </RoomContext.Provider>
@@ -110,16 +113,19 @@ export default function Call({ ticket, onEnd }: Props) {
 
 interface ScreenProps {
   roomName: string;
+  /** What was answered to being recorded before joining. */
+  consent: boolean | null;
   notify: (kind: 'info' | 'error', text: string) => void;
 }
 
-function CallScreen({ roomName, notify }: ScreenProps) {
+function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
   const room = useRoomContext();
   const state = useConnectionState();
   const people = useParticipants();
   const recording = useRoomRecording(room, notify);
   const list = useRoomRecordings(roomName, recording.active);
   const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
+  const consent = useConsent(room, chosen, notify);
   const heard = unheardSince === null;
   const waiting = useLobby(roomName, notify);
   const [panel, setPanel] = useState<'recordings' | 'people' | null>(() =>
@@ -180,6 +186,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
           )}
         </button>
         <RecordingBanner active={recording.active} heard={heard} startedAt={startedAt} />
+        <ConsentSwitch consent={consent} />
       </header>
       {unheardSince !== null && (
         <p className="call__lost" role="alert">
@@ -197,6 +204,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
           onNo={() => answer(interruption.id)}
         />
       )}
+      <ConsentNotice consent={consent} recorded={recording.active} />
       <SoundUnlock />
       <main className={`call__body ${panel !== null ? 'call__body--panel' : ''}`}>
         <Tiles />

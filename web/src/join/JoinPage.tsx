@@ -1,10 +1,11 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { OwnerLink } from '../access/OwnerLink';
 import { SignOut } from '../access/SignOut';
-import { mediaServerUrl, messageOf, requestToken, type Turn } from '../api';
+import { type Admission, type Knock, mediaServerUrl, messageOf, requestToken, type Turn } from '../api';
 import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
+import { ConsentField } from './ConsentField';
 import type { DeviceChoice } from './devices';
 import { waitToBeLetIn } from './lobby';
 import { Preview } from './Preview';
@@ -17,6 +18,19 @@ export interface Ticket {
   token: string;
   serverUrl: string;
   devices: DeviceChoice;
+  /** What was answered to being recorded; null where the room does not ask. */
+  consent: boolean | null;
+}
+
+/** So long the server keeps a name for whoever was given a token for it. */
+const NAME_KEPT_MS = 30_000;
+
+/** What the server gave before it was known that the room asks for consent. */
+interface Kept {
+  admission: Admission;
+  room: string;
+  person: string;
+  at: number;
 }
 
 interface Props {
@@ -25,15 +39,26 @@ interface Props {
   isInvited?: boolean;
   /** Whether a host lets them in. */
   waits?: boolean;
+  /** Whether the room is known to record only those who agree. */
+  asksConsent?: boolean;
   onJoin: (ticket: Ticket) => void;
 }
 
-export function JoinPage({ initial, isInvited = false, waits = false, onJoin }: Props) {
+export function JoinPage({
+  initial,
+  isInvited = false,
+  waits = false,
+  asksConsent = false,
+  onJoin,
+}: Props) {
   const [participantName, setParticipantName] = useState(initial.participantName);
   const [roomName, setRoomName] = useState(initial.roomName);
   const [devices, setDevices] = useState(initial.devices);
   /** As it is when they come in, and not when they began to wait. */
   const chosen = useRef(initial.devices);
+  const [asks, setAsks] = useState(asksConsent);
+  const [consent, setConsent] = useState<boolean | null>(null);
+  const [kept, setKept] = useState<Kept | null>(null);
   const [joining, setJoining] = useState(false);
   const [error, setError] = useState<string | null>(null);
   /** How it stands with them while they wait to be let in. */
@@ -50,31 +75,50 @@ export function JoinPage({ initial, isInvited = false, waits = false, onJoin }: 
     setDevices(choice);
   };
 
+  /** Waits until a host lets them in; null: they are not. */
+  const wait = async (knock: Knock, person: string): Promise<Admission | null> => {
+    waiting.current = new AbortController();
+    const { signal } = waiting.current;
+    const tell = (turn: Turn) => {
+      if (!signal.aborted) setTurn(turn);
+    };
+    tell('waiting');
+    const token = await waitToBeLetIn({ knock, participantName: person, onTurn: tell, signal });
+    if (token === null && !signal.aborted) setError(texts.lobby.refused);
+    return token === null ? null : { token, asksConsent: asks };
+  };
+
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const person = participantName.trim();
     const room = isInvited ? initial.roomName : roomName.trim();
     if (person === '') return setError(texts.join.nameMissing);
     if (room === '') return setError(texts.join.roomMissing);
+    if (asks && consent === null) return setError(texts.consent.missing);
     setError(null);
     setJoining(true);
+    const isKept = kept?.room === room && kept.person === person && Date.now() - kept.at < NAME_KEPT_MS;
     try {
-      const [entry, serverUrl] = await Promise.all([requestToken(room, person), mediaServerUrl()]);
-      let token: string | null = null;
-      if (typeof entry === 'string') {
-        token = entry;
-      } else {
-        waiting.current = new AbortController();
-        const { signal } = waiting.current;
-        const tell = (turn: Turn) => {
-          if (!signal.aborted) setTurn(turn);
-        };
-        tell('waiting');
-        token = await waitToBeLetIn({ knock: entry, participantName: person, onTurn: tell, signal });
-        if (token === null && !signal.aborted) setError(texts.lobby.refused);
-      }
-      if (token !== null) {
-        return onJoin({ roomName: room, participantName: person, token, serverUrl, devices: chosen.current });
+      const [entry, serverUrl] = await Promise.all([
+        isKept ? kept.admission : requestToken(room, person),
+        mediaServerUrl(),
+      ]);
+      const admission = 'token' in entry ? entry : await wait(entry, person);
+      if (admission?.asksConsent && consent === null) {
+        setKept({ admission, room, person, at: Date.now() });
+        setAsks(true);
+        setError(texts.consent.missing);
+      } else if (admission !== null) {
+        const { token } = admission;
+        const said = admission.asksConsent ? consent : null;
+        return onJoin({
+          roomName: room,
+          participantName: person,
+          token,
+          serverUrl,
+          devices: chosen.current,
+          consent: said,
+        });
       }
     } catch (error) {
       setError(messageOf(error));
@@ -135,10 +179,16 @@ export function JoinPage({ initial, isInvited = false, waits = false, onJoin }: 
                 maxLength={128}
                 autoComplete="off"
                 required
-                onChange={(event) => setRoomName(event.target.value)}
+                onChange={(event) => {
+                  setRoomName(event.target.value);
+                  // Another room may ask nothing, and what was said is for one room.
+                  setAsks(false);
+                  setConsent(null);
+                }}
               />
             </div>
           )}
+          {asks && <ConsentField value={consent} onChange={setConsent} />}
           <p id={errorId} className="form-error" role="alert">
             {error}
           </p>

@@ -52,7 +52,7 @@ export async function waitToBeLetIn({
       await pause(OFTEN_MS, signal);
       if (next === 'knock again' && !signal.aborted) {
         const again = await requestToken(knock.roomName, participantName);
-        if (typeof again === 'string') return again;
+        if ('token' in again) return again.token;
         knock = again;
         shown = null;
       }

@@ -20,7 +20,17 @@ const FIELDS: Record<string, (props: FieldProps) => ReactNode> = {
     <RightsField {...props} whose="hosts" legend={texts.rooms.hostsMay} rights={texts.rooms.hostRights} />
   ),
   people: PeopleField,
-  lobby: (props) => <SwitchField {...props} which="lobby" label={texts.lobby.switch} />,
+  lobby: (props) => (
+    <SwitchField {...props} isOn={props.room.lobby} change={(lobby) => ({ lobby })} label={texts.lobby.switch} />
+  ),
+  consent: (props) => (
+    <SwitchField
+      {...props}
+      isOn={props.room.asksConsent}
+      change={(consent) => ({ consent })}
+      label={texts.rooms.consent}
+    />
+  ),
 };
 
 /** What holds in a room. */
@@ -74,21 +84,22 @@ function RightsField({ room, attempt, whose, legend, rights }: RightsProps) {
 }
 
 interface SwitchProps extends FieldProps {
-  which: 'lobby';
+  isOn: boolean;
+  change: (isOn: boolean) => RoomChange;
   label: string;
 }
 
 /** Something that a room has or has not. */
-function SwitchField({ room, busy, attempt, which, label }: SwitchProps) {
+function SwitchField({ room, busy, attempt, isOn, change, label }: SwitchProps) {
   return (
     <label className="check">
       <input
         type="checkbox"
-        checked={room[which]}
+        checked={isOn}
         disabled={busy}
         onChange={(event) => {
-          const change: RoomChange = { [which]: event.target.checked };
-          void attempt(() => changeRoom(room.name, change));
+          const wish = change(event.target.checked);
+          void attempt(() => changeRoom(room.name, wish));
         }}
       />
       {label}

@@ -7,6 +7,7 @@ use reelroom_routes::Visitor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::consent;
 use crate::app::WebApp;
 use crate::error::{ApiError, ErrorBody};
 use crate::owner::told;
@@ -23,6 +24,8 @@ pub(crate) struct InvitedAnswer {
     rights: Vec<String>,
     /// Whether guests of the room wait until a host lets them in.
     lobby: bool,
+    /// Whether that room records only those who agree: docs/rooms.md says how they say so.
+    consent: bool,
 }
 
 /// Tells whoever shows a link into a room, in the header X-Reelroom-Link, into which one, and what they may do there.
@@ -45,5 +48,6 @@ pub(crate) async fn read_link(State(app): State<WebApp>, visitor: Visitor) -> Re
         role,
         rights: rights.map(|right| right.word()).collect(),
         lobby: app.has_lobby(room),
+        consent: consent::is_asked(&app, room),
     }))
 }

@@ -311,3 +311,28 @@ async fn whoever_came_by_a_session_or_a_key_that_is_over_stays_and_does_not_come
     assert_eq!(house.status(DELETE, "/rooms/own", &house.owner(), &nothing()).await, 200);
     assert_eq!(house.standing(&by_key, "own"), Standing::Over, "nobody stays in a room that was deleted");
 }
+
+#[tokio::test]
+async fn a_room_that_asks_for_consent_is_not_recorded_where_nobody_sees_to_it() {
+    let house = owned(Access::Invite).await;
+    let owner = house.owner();
+    let room = house.make(&json!({ "name": "own", "consent": true })).await;
+    assert_eq!(room["consent"], json!(true));
+    let host = by_link(&secret(&room, "host").unwrap());
+    let start = json!({ "roomName": "own" });
+    // The media server of this house is another program's.
+    for shows in [&owner, &host] {
+        let (status, said) = house.answer(POST, "/recordings/start", shows, &start).await;
+        assert_eq!(status, 409, "{said}");
+        assert!(said["errorMessage"].as_str().unwrap().contains("switch consent off"), "{said}");
+    }
+    let (_, said) = house.answer(GET, "/link", &host, &nothing()).await;
+    assert_eq!(said["consent"], json!(false), "nobody is asked what nobody sees to");
+    assert!(
+        house.app.tickets().asks_consent(&"own".into()) && !house.app.tickets().asks_consent(&"other".into())
+    );
+    let off = json!({ "consent": false });
+    let (status, changed) = house.answer(PATCH, "/rooms/own", &owner, &off).await;
+    assert_eq!((status, &changed["consent"]), (200, &json!(false)));
+    assert_eq!(house.status(POST, "/recordings/start", &owner, &start).await, 502, "it gets as far as that");
+}
