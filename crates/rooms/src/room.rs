@@ -10,6 +10,7 @@ use crate::Rooms;
 use crate::error::RoomsError;
 use crate::layout::Layout;
 use crate::link::{KeptLink, Link};
+use crate::retention::is_sooner;
 use crate::role::Role;
 use crate::secret::Key;
 
@@ -86,13 +87,14 @@ impl Settings {
         Ok(())
     }
 
-    /// What both grant, and what either asks of those who come. The rest is as it was.
+    /// What both grant, what either asks of those who come, and recordings for the longer of both times. The rest is as it was.
     fn narrowed_to(&self, other: &Self) -> Self {
         Self {
             guests: both(self.guests, other.guests),
             hosts: both(self.hosts, other.hosts),
             has_lobby: self.has_lobby || other.has_lobby,
             asks_consent: self.asks_consent || other.asks_consent,
+            keep_days: longer(self.keep_days, other.keep_days),
             ..*self
         }
     }
@@ -100,6 +102,11 @@ impl Settings {
 
 fn both(one: Rights, other: Rights) -> Rights {
     Right::ALL.iter().copied().filter(|right| one.has(*right) && other.has(*right)).collect()
+}
+
+/// `None` is until somebody deletes them.
+fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    Some(one?.max(other?))
 }
 
 fn words(rights: Rights) -> Vec<String> {
@@ -137,8 +144,17 @@ pub struct Change {
     pub asks_consent: Option<bool>,
     /// How its recordings look; `Some(None)`: as by default.
     pub layout: Option<Option<Layout>>,
-    /// For how many days its recordings are kept; `Some(None)`: until somebody deletes them.
-    pub keep_days: Option<Option<u32>>,
+    /// For how long its recordings are kept.
+    pub keep: Option<Keep>,
+}
+
+/// For how long recordings are kept from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// So many days; `None`: until somebody deletes them.
+    pub days: Option<u32>,
+    /// Unix milliseconds: for a while after a shorter time was set nothing is deleted.
+    pub now_ms: i64,
 }
 
 /// A room as the owner sees it.
@@ -159,7 +175,9 @@ pub struct Room {
 pub(crate) struct KeptRoom {
     pub(crate) name: RoomName,
     pub(crate) settings: Settings,
-    made_ms: i64,
+    pub(crate) made_ms: i64,
+    /// When a time for its recordings was set, or made shorter, the last time; 0 where it never was.
+    pub(crate) keep_since_ms: i64,
     pub(crate) links: Vec<KeptLink>,
 }
 
@@ -175,7 +193,13 @@ impl KeptRoom {
             layout: row.layout.as_deref().and_then(Layout::of_word),
             keep_days: row.keep_days,
         };
-        Self { name: row.name.into(), settings, made_ms: row.made_ms, links: Vec::new() }
+        Self {
+            name: row.name.into(),
+            settings,
+            made_ms: row.made_ms,
+            keep_since_ms: row.keep_since_ms,
+            links: Vec::new(),
+        }
     }
 
     fn row(&self) -> reelroom_truth::Room {
@@ -189,6 +213,7 @@ impl KeptRoom {
             layout: self.settings.layout.map(|layout| layout.word().to_owned()),
             keep_days: self.settings.keep_days,
             made_ms: self.made_ms,
+            keep_since_ms: self.keep_since_ms,
         }
     }
 
@@ -214,7 +239,8 @@ impl Rooms {
             .into_iter()
             .map(|role| KeptLink::new(&self.key, role, new.expires_ms, now_ms, rng))
             .collect::<Result<_, _>>()?;
-        let kept = KeptRoom { name: name.into(), settings: new.settings, made_ms: now_ms, links };
+        let (made_ms, keep_since_ms) = (now_ms, now_ms);
+        let kept = KeptRoom { name: name.into(), settings: new.settings, made_ms, keep_since_ms, links };
         let _changing = self.changing();
         self.state().has_place_for(&kept.name)?;
         let rows: Vec<_> = kept.links.iter().map(|link| link.row(&kept.name)).collect();
@@ -255,7 +281,8 @@ impl Rooms {
     }
 
     /// Changes what is set of a room. What somebody may not do any more they may not from now on, whether or not the disk takes it; what they
-    /// may beyond that they may when it has.
+    /// may beyond that they may when it has. So it is with recordings: they are kept for longer from now on, and for a shorter time when the disk
+    /// has that.
     ///
     /// # Errors
     /// [`RoomsError::Unknown`], [`RoomsError::Invalid`]; [`RoomsError::Truth`]: what was taken away is as before when the program is started
@@ -272,16 +299,24 @@ impl Rooms {
             has_lobby: change.has_lobby.unwrap_or(before.has_lobby),
             asks_consent: change.asks_consent.unwrap_or(before.asks_consent),
             layout: change.layout.unwrap_or(before.layout),
-            keep_days: change.keep_days.unwrap_or(before.keep_days),
+            keep_days: change.keep.map_or(before.keep_days, |keep| keep.days),
         };
         settings.check()?;
+        let keep_since_ms = match change.keep {
+            // What was set by a clock that has been set back since would begin at some time to come.
+            Some(keep) if is_sooner(keep.days, before.keep_days) || kept.keep_since_ms > keep.now_ms => {
+                keep.now_ms
+            }
+            _ => kept.keep_since_ms,
+        };
         kept.settings = before.narrowed_to(&settings);
-        let row = KeptRoom { settings, ..kept.clone() }.row();
+        let row = KeptRoom { settings, keep_since_ms, ..kept.clone() }.row();
         drop(state);
         self.truth.change_room(&row)?;
         let mut state = self.state();
         let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
         kept.settings = settings;
+        kept.keep_since_ms = keep_since_ms;
         Ok(kept.room(&self.key))
     }
 

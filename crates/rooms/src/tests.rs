@@ -9,6 +9,8 @@ use reelroom_limits::rooms::{PASS_LASTS, ROOMS_KEPT};
 
 use super::*;
 
+mod retention;
+
 const KEY: &[u8] = b"a key of the data folder";
 const NOW: i64 = 1_800_000_000_000;
 const HOUR: i64 = 60 * 60 * 1000;
@@ -169,6 +171,7 @@ fn what_is_set_is_what_links_grant_and_nothing_else_can_be_granted() {
         assert_eq!(rooms.people(&"own".into()), Some(3));
     }
     let of = |rights: &[Right]| Some(Rights::of(rights));
+    let days = |days| Some(Keep { days: Some(days), now_ms: NOW });
     for change in [
         Change { guests: of(&[Right::Manage]), ..Change::default() },
         Change { guests: of(&[Right::Delete]), ..Change::default() },
@@ -176,8 +179,8 @@ fn what_is_set_is_what_links_grant_and_nothing_else_can_be_granted() {
         Change { hosts: of(&[Right::Manage]), ..Change::default() },
         Change { hosts: of(&[Right::Record]), ..Change::default() },
         Change { people: Some(Some(0)), ..Change::default() },
-        Change { keep_days: Some(Some(0)), ..Change::default() },
-        Change { keep_days: Some(Some(u32::MAX)), ..Change::default() },
+        Change { keep: days(0), ..Change::default() },
+        Change { keep: days(u32::MAX), ..Change::default() },
     ] {
         let refused = house.rooms.change(&"own".into(), change);
         assert!(matches!(refused, Err(RoomsError::Invalid(_))), "{change:?}");

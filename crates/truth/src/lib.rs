@@ -9,6 +9,7 @@
 //!     │                             ├─ api_keys   what programs show instead of a password
 //!     │                             ├─ shares     links to one recording, and who watched by them
 //!     │                             ├─ rooms      rooms that the owner made, and the links into them
+//!     │                             ├─ retention  which recordings are a room's, and for how long they are kept
 //!     │                             └─ webhooks   what others are told, until they have heard it
 //!     └─ backup ─► a file
 //! ```
@@ -32,6 +33,7 @@ mod files;
 mod older;
 mod open;
 mod owner;
+mod retention;
 mod rooms;
 mod sessions;
 mod shares;
@@ -51,6 +53,7 @@ pub use deletions::Discarded;
 pub use error::TruthError;
 pub use older::Older;
 pub use owner::{NewPassword, Owner, OwnerLink, SetBy};
+pub use retention::{EndedRecordings, RetentionClock, RoomRecording};
 pub use rooms::{Ended, Room, RoomLink};
 pub use sessions::{Begin, Happened, Session};
 pub use shares::{Share, ShareNews, ShareView};
