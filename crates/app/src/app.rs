@@ -21,6 +21,7 @@ use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
+use crate::retention;
 use crate::run::Run;
 use crate::told::Told;
 use crate::turns::Turns;
@@ -43,6 +44,7 @@ struct Shared {
     turns: Turns,
     glance: Glance,
     disbelieved: Told,
+    retention: retention::State,
     run: Run,
     began: Notify,
     stop: CancellationToken,
@@ -63,6 +65,7 @@ impl WebApp {
             turns: Turns::default(),
             glance: Glance::default(),
             disbelieved: Told::default(),
+            retention: retention::State::default(),
             run: Run::new(&mut rand::rng()),
             began: Notify::new(),
             stop: CancellationToken::new(),
@@ -101,7 +104,10 @@ impl WebApp {
                 }
             }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
-                Ok(_) => Ok(()),
+                Ok(_) => {
+                    retention::note(self, info, &name).await;
+                    Ok(())
+                }
                 // It was deleted since, or stands in a store of somebody else's.
                 Err(LibraryError::NotFound(_)) => library.forget(&id).await,
                 Err(error) => Err(error),
@@ -155,6 +161,11 @@ impl WebApp {
     /// Webhooks that were not believed.
     pub(crate) fn disbelieved(&self) -> &Told {
         &self.shared.disbelieved
+    }
+
+    /// Recordings that are deleted by themselves.
+    pub(crate) fn retention(&self) -> &retention::State {
+        &self.shared.retention
     }
 
     pub(crate) fn shares(&self) -> &Arc<Shares> {

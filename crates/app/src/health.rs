@@ -38,7 +38,8 @@ pub(crate) struct Settings {
 pub(crate) struct Ready {
     /// "ok".
     status: &'static str,
-    /// What works all the same and should be looked at: an address at which no media is received, or a receiver of webhooks that takes none.
+    /// What works all the same and should be looked at: an address at which no media is received, a receiver of webhooks that takes none,
+    /// or recordings that are to be deleted by themselves and are not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     /// What could not be read when the store was listed the last time; absent when everything could. Nothing of it is
@@ -90,6 +91,7 @@ async fn look(app: &WebApp) -> Result<Ready, ApiError> {
         (trouble.count > 0).then_some(Partial { unreadable: trouble.count, reasons: trouble.reasons });
     let mut warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
     warnings.extend(receivers::warnings(&standing(app), clock::now().unix_ms));
+    warnings.extend(app.retention().warning());
     Ok(Ready { status: "ok", warnings, listing })
 }
 

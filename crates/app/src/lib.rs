@@ -54,6 +54,7 @@ mod play;
 mod precondition;
 mod receivers;
 mod recordings;
+mod retention;
 mod rooms;
 mod routes;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]

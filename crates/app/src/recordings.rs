@@ -5,6 +5,7 @@ use reelroom_access::{Reach, RecordingName, Resource, Right};
 use reelroom_library::{LibraryError, ListQuery, Page, Recording, Status};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
+use reelroom_rooms::{Fate, Layout};
 use reelroom_routes::Visitor;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,14 +15,11 @@ use crate::egress;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
-use crate::shares;
 use crate::subject::Subject;
+use crate::{retention, rooms, shares};
 
 /// The tutorial's template.
 const FILE_NAME: &str = "{room_name}-{room_id}-{time}";
-/// LiveKit's layouts.
-const LAYOUTS: [&str; 6] =
-    ["grid", "speaker", "single-speaker", "grid-light", "speaker-light", "single-speaker-light"];
 /// Without a limit of its own a request gets so many: the tutorial's clients do not page.
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 1000;
@@ -72,6 +70,23 @@ pub(crate) struct RecordingBody {
     /// While it waits to be stored, and plays from local disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<UploadBody>,
+    /// In the list, where its room keeps recordings for a time: it is deleted by itself some time after this, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<i64>,
+    /// In the list: somebody said that it is kept for good.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    kept: bool,
+}
+
+impl RecordingBody {
+    /// The same, with what becomes of it by itself.
+    fn with(self, fate: Option<Fate>) -> Self {
+        match fate {
+            None => self,
+            Some(Fate::KeptUntil(at_ms)) => Self { kept_until: Some(at_ms), ..self },
+            Some(Fate::KeptForGood) => Self { kept: true, ..self },
+        }
+    }
 }
 
 /// A recording's way into the store.
@@ -119,6 +134,8 @@ impl From<Recording> for RecordingBody {
                 last_error: upload.last_error,
                 next_try_at: upload.next_try_at_ms,
             }),
+            kept_until: None,
+            kept: false,
         }
     }
 }
@@ -128,7 +145,7 @@ impl From<Recording> for RecordingBody {
 pub(crate) struct StartRequest {
     #[schema(required = true)]
     room_name: Option<String>,
-    /// grid (the default), speaker or single-speaker, each also with "-light" at its end.
+    /// grid, speaker or single-speaker, each also with "-light" at its end. Absent or empty: what is set of the room, and grid where nothing is.
     layout: Option<String>,
     /// Only the sound.
     audio_only: Option<bool>,
@@ -197,11 +214,9 @@ pub(crate) async fn start(
     Json(request): Json<StartRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
-    visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
-    let layout = request.layout.unwrap_or_default();
-    if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
-        return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
-    }
+    let room = RoomName::from(room_name.as_str());
+    visitor.ask(Right::Record, &Resource::Room(&room))?;
+    let layout = layout(&app, &room, request.layout.as_deref())?;
     let _turn = app.turns().take(&room_name).await;
     if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
         return Err(already());
@@ -222,6 +237,13 @@ pub(crate) async fn start(
     app.metrics().started.inc();
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording started")
+}
+
+/// LiveKit's name of the layout that is asked for, or is set of the room; empty where neither is.
+fn layout(app: &WebApp, room: &RoomName, said: Option<&str>) -> Result<String, ApiError> {
+    let said = rooms::layout(said)?.flatten();
+    let layout = said.or_else(|| rooms::in_force(app, room)?.layout);
+    Ok(layout.map(Layout::word).unwrap_or_default().to_owned())
 }
 
 fn already() -> ApiError {
@@ -315,7 +337,12 @@ pub(crate) async fn list(
         Reach::Recording(own) => the_only(&app, own, &query).await?,
         Reach::Nothing => return Err(visitor.refusal().into()),
     };
-    let recordings = page.recordings.into_iter().map(RecordingBody::from).collect();
+    let fates = retention::fates(&app, &page.recordings).await;
+    let told = |recording: Recording| {
+        let fate = fates.get(&recording.name).copied();
+        RecordingBody::from(recording).with(fate)
+    };
+    let recordings = page.recordings.into_iter().map(told).collect();
     Ok(axum::Json(ListAnswer { recordings, next_cursor: page.next_cursor }))
 }
 
@@ -408,4 +435,37 @@ pub(crate) async fn retry(
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
     app.library().retry(&name).await?;
     Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Access;
+    use crate::tests::house::{Shows, owned};
+
+    #[tokio::test]
+    async fn a_recording_looks_as_is_asked_for_or_as_its_room_is_set_or_as_by_default() {
+        for (access, set) in [(Access::Invite, "speaker"), (Access::Open, "")] {
+            let house = owned(access).await;
+            let owner = Shows::of(&house.signed_in());
+            let new = json!({ "name": "own", "layout": "speaker" });
+            assert_eq!(house.status(&Method::POST, "/rooms", &owner, &new).await, 200);
+            let of = |room: &str, said| layout(&house.app, &room.into(), said);
+            assert_eq!(of("own", None).unwrap(), set, "{access:?}");
+            assert_eq!(of("own", Some("")).unwrap(), set);
+            assert_eq!(of("own", Some("grid")).unwrap(), "grid");
+            assert_eq!(
+                (of("other", None).unwrap(), of("other", Some("speaker-light")).unwrap().as_str()),
+                (String::new(), "speaker-light")
+            );
+            let refused = of("own", Some("mosaic")).unwrap_err().to_string();
+            assert!(refused.contains("grid, speaker, single-speaker"), "{refused}");
+            let change = json!({ "layout": "" });
+            assert_eq!(house.status(&Method::PATCH, "/rooms/own", &owner, &change).await, 200);
+            assert_eq!(of("own", None).unwrap(), "");
+        }
+    }
 }

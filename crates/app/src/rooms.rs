@@ -13,6 +13,7 @@
 //! - A link's secret is in answers to who may manage, and in no log.
 
 pub(crate) mod invited;
+pub(crate) mod kept;
 pub(crate) mod links;
 pub(crate) mod pass;
 
@@ -22,12 +23,13 @@ use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Right, Rights};
 use reelroom_protocol::ids::RoomName;
-use reelroom_rooms::{Change, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
+use reelroom_rooms::{Change, Keep, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
 use crate::clock;
+use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path};
 use crate::owner::told;
@@ -100,7 +102,7 @@ pub(crate) struct MakeRoomRequest {
     consent: Option<bool>,
     /// Absent or empty: as by default.
     layout: Option<String>,
-    /// Absent or 0: until somebody deletes them.
+    /// Absent or 0: until somebody deletes them. Those that were recorded before the room was made stay in any case.
     keep_days: Option<u32>,
     /// When its first links expire: milliseconds since 1970; absent: they last until they are revoked.
     expires_at: Option<i64>,
@@ -121,7 +123,8 @@ pub(crate) struct ChangeRoomRequest {
     consent: Option<bool>,
     /// Absent: as before; empty: as by default.
     layout: Option<String>,
-    /// Absent: as before; 0: until somebody deletes them.
+    /// Absent: as before; 0: until somebody deletes them. A shorter time than before deletes nothing for a day: GET /rooms/{name}/retention says
+    /// what it will.
     keep_days: Option<u32>,
 }
 
@@ -229,7 +232,10 @@ pub(crate) async fn change_room(
         has_lobby: request.lobby,
         asks_consent: request.consent,
         layout: layout(request.layout.as_deref())?,
-        keep_days: request.keep_days.map(|days| Some(days).filter(|days| *days > 0)),
+        keep: request.keep_days.map(|days| Keep {
+            days: Some(days).filter(|days| *days > 0),
+            now_ms: clock::now().unix_ms,
+        }),
     };
     let name = RoomName::from(name);
     let changed = name.clone();
@@ -342,7 +348,7 @@ fn granted(said: Option<&[String]>, role: Role) -> Result<Option<Rights>, ApiErr
 }
 
 /// The layout that is asked for, if one is: the inner one is `None` where it is the default.
-fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
+pub(crate) fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
     match said {
         None => Ok(None),
         Some("") => Ok(Some(None)),
@@ -354,6 +360,11 @@ fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
             Ok(Some(Some(layout)))
         }
     }
+}
+
+/// What is set of a room; nothing where nobody made it, or access is open: there rooms are nothing.
+pub(crate) fn in_force(app: &WebApp, room: &RoomName) -> Option<Settings> {
+    if app.access() == Access::Open { None } else { app.rooms().settings(room) }
 }
 
 /// Their words.

@@ -250,12 +250,12 @@ impl Rooms {
         Ok(self.truth.take_up_recordings(latest_ms)?)
     }
 
-    /// A recording was deleted.
+    /// A recording was deleted; without an id it is whatever had the name.
     ///
     /// # Errors
     /// [`RoomsError::Truth`].
-    pub fn forget_recording(&self, name: &str) -> Result<(), RoomsError> {
-        Ok(self.truth.forget_room_recording(name)?)
+    pub fn forget_recording(&self, name: &str, id: Option<&str>) -> Result<(), RoomsError> {
+        Ok(self.truth.forget_room_recording(name, id)?)
     }
 
     /// Whether any room has its recordings deleted by themselves.

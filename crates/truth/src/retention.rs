@@ -169,13 +169,15 @@ impl Truth {
         })
     }
 
-    /// A recording is deleted; of its name nothing is known any more.
+    /// A recording is deleted; without an id it is whatever had the name.
     ///
     /// # Errors
     /// [`TruthError::Failed`].
-    pub fn forget_room_recording(&self, name: &str) -> Result<(), TruthError> {
+    pub fn forget_room_recording(&self, name: &str, id: Option<&str>) -> Result<(), TruthError> {
         self.write_now(|db| {
-            db.prepare_cached("DELETE FROM room_recordings WHERE name = ?1")?.execute([name]).map(drop)
+            db.prepare_cached("DELETE FROM room_recordings WHERE name = ?1 AND (?2 IS NULL OR id = ?2)")?
+                .execute(params![name, id])
+                .map(drop)
         })
     }
 
@@ -278,7 +280,8 @@ mod tests {
         assert_eq!(names(&truth, 9, 39), ["a", "b", "c"]);
         let which = EndedRecordings { room: "own", until_ms: 9, let_go_until_ms: 39 };
         assert_eq!(truth.count_ended_recordings(which).unwrap(), 3);
-        truth.forget_room_recording("b").unwrap();
+        truth.forget_room_recording("a", Some("EG_other")).unwrap();
+        truth.forget_room_recording("b", None).unwrap();
         let asked = ["a", "b"].map(|name| (name.to_owned(), format!("EG_{name}")));
         let known = truth.room_recordings(&asked).unwrap();
         assert_eq!(known, [RoomRecording { let_go_ms: 20, ..recorded("a", 1) }]);

@@ -1,6 +1,6 @@
 //! An app in a folder of its own, its owner, and whoever asks it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,6 +143,11 @@ impl House {
     pub(crate) fn link(&self) -> String {
         let link = self.app.accounts().make_link(clock::now(), &mut rand::rng()).unwrap();
         link.secret.reveal().to_owned()
+    }
+
+    /// Something in the data folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// What stands on the disk.

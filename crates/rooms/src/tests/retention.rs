@@ -141,7 +141,7 @@ fn what_cannot_be_deleted_is_put_off_and_taken_up_when_the_clock_was_set_back() 
     house.rooms.put_off(&first, at_ms + 1000 * DAY).unwrap();
     house.rooms.take_up(at_ms + DAY).unwrap();
     assert_eq!(due(&house.rooms, at_ms), ["a", "b"]);
-    house.rooms.forget_recording("a").unwrap();
+    house.rooms.forget_recording("a", None).unwrap();
     assert_eq!(due(&house.rooms, at_ms), ["b"]);
 }
 
