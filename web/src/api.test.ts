@@ -14,6 +14,7 @@ import {
   readRecording,
   readReport,
   requestToken,
+  retentionOf,
   signIn,
   signOut,
 } from './api';
@@ -54,6 +55,23 @@ describe('api', () => {
       upload: null,
       lostSeconds: 0.4,
     });
+  });
+
+  it('reads until when a recording is kept, and of a room what is set of its recordings', async () => {
+    expect(readRecording({ name: 'a.mp4', keptUntil: 5 })).toMatchObject({ keptUntil: 5, kept: false });
+    expect(readRecording({ name: 'a.mp4', kept: true })).toMatchObject({ keptUntil: null, kept: true });
+    answer(200, {
+      rooms: [
+        { name: 'own', layout: 'speaker', keepDays: 30 },
+        { name: 'other', layout: 'mosaic', keepDays: 'x' },
+      ],
+    });
+    expect(await listRooms()).toMatchObject([
+      { name: 'own', layout: 'speaker', keepDays: 30 },
+      { name: 'other', layout: null, keepDays: null },
+    ]);
+    answer(200, { deletes: 3, deletesFrom: 9, first: [{ name: 'a.mp4', endedAt: 1 }, 7, { name: 3 }] });
+    expect(await retentionOf('own', 7)).toEqual({ deletes: 3, deletesFrom: 9, first: ['a.mp4'] });
   });
 
   it('reads a report, by person and source, and does not trust it either', () => {
@@ -249,6 +267,8 @@ describe('whoever is signed in', () => {
           { role: 'guest', path: '/join#a', expiresAt: 5 },
           { role: 'host', path: null, expiresAt: null },
         ],
+        layout: null,
+        keepDays: null,
       },
     ]);
   });

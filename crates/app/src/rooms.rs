@@ -232,10 +232,7 @@ pub(crate) async fn change_room(
         has_lobby: request.lobby,
         asks_consent: request.consent,
         layout: layout(request.layout.as_deref())?,
-        keep: request.keep_days.map(|days| Keep {
-            days: Some(days).filter(|days| *days > 0),
-            now_ms: clock::now().unix_ms,
-        }),
+        keep: request.keep_days.map(kept_for),
     };
     let name = RoomName::from(name);
     let changed = name.clone();
@@ -345,6 +342,11 @@ fn granted(said: Option<&[String]>, role: Role) -> Result<Option<Rights>, ApiErr
             words(grantable).join(", ")
         ))
     })
+}
+
+/// With 0 days recordings are kept until somebody deletes them.
+fn kept_for(days: u32) -> Keep {
+    Keep { days: Some(days).filter(|days| *days > 0), now_ms: clock::now().unix_ms }
 }
 
 /// The layout that is asked for, if one is: the inner one is `None` where it is the default.

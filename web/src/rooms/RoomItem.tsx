@@ -12,6 +12,7 @@ import {
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
+import { RecordingSettings } from './RecordingSettings';
 
 const RIGHTS = Object.entries(texts.rooms.rights);
 
@@ -22,7 +23,7 @@ interface Props {
   onProblem: (text: string) => void;
 }
 
-/** A room with its links and what guests may do in it. */
+/** A room with its links, what guests may do in it, and what is set of its recordings. */
 export function RoomItem({ room, onChanged, onDeleted, onProblem }: Props) {
   const [busy, setBusy] = useState(false);
   const [deleting, setDeleting] = useState(false);
@@ -86,6 +87,7 @@ export function RoomItem({ room, onChanged, onDeleted, onProblem }: Props) {
           </label>
         ))}
       </fieldset>
+      <RecordingSettings room={room} busy={busy} attempt={attempt} />
       {deleting && (
         <Dialog title={texts.rooms.deleteTitle} className="dialog--small" onClose={() => setDeleting(false)}>
           <p>
