@@ -1,5 +1,13 @@
 import { useEffect, useId, useState } from 'react';
-import { LAYOUTS, messageOf, type OwnRoom, type Retention, retentionOf, setKeepDays, setLayout } from '../api';
+import {
+  LAYOUTS,
+  messageOf,
+  type OwnRoom,
+  type Retention,
+  retentionOf,
+  setKeepDays,
+  setLayout,
+} from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';

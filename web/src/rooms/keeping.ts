@@ -3,7 +3,7 @@
 /** Days that are offered. */
 const OFFERED: readonly number[] = [1, 7, 14, 30, 90, 180, 365];
 
-/** What can be chosen, with what is set now among it: the longest in front. Null: until somebody deletes them. */
+/** What can be chosen, with what is set now among it, the longest in front; null: until somebody deletes them. */
 export function choices(set: number | null): (number | null)[] {
   const all = new Set(set === null ? OFFERED : [...OFFERED, set]);
   return [null, ...[...all].sort((one, other) => other - one)];
