@@ -8,8 +8,8 @@
 //!
 //! # Invariants
 //!
-//! - A change is made to its end, also where whoever asked has gone: it is written, and then it reaches those who are in the room. What takes
-//!   a right away reaches them also where it could not be written.
+//! - A change is made to its end, also where whoever asked has gone: it is written, and it reaches those who are in the room. What takes a
+//!   right away reaches them also where it could not be written, and does not wait for a disk that is slow.
 //! - A link's secret is in answers to who may manage, and in no log.
 
 pub(crate) mod invited;
@@ -18,6 +18,7 @@ pub(crate) mod links;
 pub(crate) mod pass;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -258,7 +259,12 @@ pub(crate) async fn delete_room(
     Ok(told(DeletedRoomAnswer { deleted: name.into() }))
 }
 
-/// Does something to its end, and has it reach those who are in that room.
+/// A disk that takes longer to answer is not waited for by what takes a right away.
+const REACHES_AFTER: Duration = Duration::from_millis(50);
+/// While it does not answer.
+const REACHES_AGAIN: Duration = Duration::from_secs(5);
+
+/// Does something to its end, and has it reach those who are in that room: what holds in memory also before the disk has answered.
 pub(crate) async fn done<T: Send + 'static>(
     app: &WebApp,
     room: Option<RoomName>,
@@ -267,10 +273,17 @@ pub(crate) async fn done<T: Send + 'static>(
     let app = app.clone();
     let done = tokio::spawn(async move {
         let rooms = Arc::clone(app.rooms());
-        let done = tokio::task::spawn_blocking(move || work(&rooms)).await;
-        if let Some(room) = room {
-            reach(&app, &room).await;
-        }
+        let mut working = tokio::task::spawn_blocking(move || work(&rooms));
+        let Some(room) = room else { return working.await };
+        let mut pause = REACHES_AFTER;
+        let done = loop {
+            match tokio::time::timeout(pause, &mut working).await {
+                Ok(done) => break done,
+                Err(_) => reach(&app, &room).await,
+            }
+            pause = (pause * 4).min(REACHES_AGAIN);
+        };
+        reach(&app, &room).await;
         done
     });
     match done.await {
@@ -297,19 +310,18 @@ async fn reach(app: &WebApp, room: &RoomName) {
     }
 }
 
-/// What has to be done about rooms from time to time.
-pub(crate) struct Tending {
+/// Lets go, from time to time, whoever came by a link that has expired. It waits for no disk.
+pub(crate) struct Expiry {
     looked_ms: i64,
-    trouble: Option<String>,
 }
 
-impl Tending {
+impl Expiry {
     /// From now on.
     pub(crate) fn begin() -> Self {
-        Self { looked_ms: clock::now().unix_ms, trouble: None }
+        Self { looked_ms: clock::now().unix_ms }
     }
 
-    /// Lets go whoever came by a link that has expired since the last time, and writes down what is over and could not be written.
+    /// Those whose link has expired since the last time.
     pub(crate) async fn look(&mut self, app: &WebApp) {
         let now_ms = clock::now().unix_ms;
         for room in app.rooms().expired_between(self.looked_ms, now_ms) {
@@ -317,6 +329,18 @@ impl Tending {
             reach(app, &room).await;
         }
         self.looked_ms = now_ms;
+    }
+}
+
+/// Has it written down, from time to time, what is over and could not be written when it ended.
+#[derive(Default)]
+pub(crate) struct Tending {
+    trouble: Option<String>,
+}
+
+impl Tending {
+    /// Tries it once.
+    pub(crate) async fn look(&mut self, app: &WebApp) {
         let rooms = Arc::clone(app.rooms());
         let kept = tokio::task::spawn_blocking(move || rooms.keep()).await;
         let trouble = kept.ok().and_then(Result::err).map(|error| error.to_string());

@@ -157,6 +157,34 @@ pub struct Keep {
     pub now_ms: i64,
 }
 
+impl Change {
+    /// What is set then.
+    fn of(&self, before: &Settings) -> Settings {
+        Settings {
+            guests: self.guests.unwrap_or(before.guests),
+            hosts: self.hosts.unwrap_or(before.hosts),
+            people: self.people.unwrap_or(before.people),
+            has_lobby: self.has_lobby.unwrap_or(before.has_lobby),
+            asks_consent: self.asks_consent.unwrap_or(before.asks_consent),
+            layout: self.layout.unwrap_or(before.layout),
+            keep_days: self.keep.map_or(before.keep_days, |keep| keep.days),
+        }
+    }
+
+    /// Since when recordings are kept as is set then.
+    fn keep_since_ms(&self, room: &KeptRoom) -> i64 {
+        match self.keep {
+            // What was set by a clock that has been set back since would begin at some time to come.
+            Some(keep)
+                if is_sooner(keep.days, room.settled.keep_days) || room.keep_since_ms > keep.now_ms =>
+            {
+                keep.now_ms
+            }
+            _ => room.keep_since_ms,
+        }
+    }
+}
+
 /// A room as the owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -174,7 +202,12 @@ pub struct Room {
 #[derive(Clone)]
 pub(crate) struct KeptRoom {
     pub(crate) name: RoomName,
+    /// What holds.
     pub(crate) settings: Settings,
+    /// What holds when no change is under way: it is as the disk has it, or less.
+    settled: Settings,
+    /// Changes that are being written, or wait for that.
+    under_way: u32,
     pub(crate) made_ms: i64,
     /// When a time for its recordings was set, or made shorter, the last time; 0 where it never was.
     pub(crate) keep_since_ms: i64,
@@ -196,6 +229,8 @@ impl KeptRoom {
         Self {
             name: row.name.into(),
             settings,
+            settled: settings,
+            under_way: 0,
             made_ms: row.made_ms,
             keep_since_ms: row.keep_since_ms,
             links: Vec::new(),
@@ -215,6 +250,19 @@ impl KeptRoom {
             made_ms: self.made_ms,
             keep_since_ms: self.keep_since_ms,
         }
+    }
+
+    /// A change begins: what it takes away holds from now on.
+    fn begin(&mut self, settings: &Settings) {
+        self.under_way += 1;
+        self.settings = self.settings.narrowed_to(settings);
+    }
+
+    /// It is over, and this is what holds without those that are under way still.
+    fn end(&mut self, settled: Settings) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.settled = settled;
+        self.settings = if self.under_way == 0 { settled } else { self.settings.narrowed_to(&settled) };
     }
 
     pub(crate) fn room(&self, key: &Key) -> Room {
@@ -240,7 +288,9 @@ impl Rooms {
             .map(|role| KeptLink::new(&self.key, role, new.expires_ms, now_ms, rng))
             .collect::<Result<_, _>>()?;
         let (made_ms, keep_since_ms) = (now_ms, now_ms);
-        let kept = KeptRoom { name: name.into(), settings: new.settings, made_ms, keep_since_ms, links };
+        let (settings, settled) = (new.settings, new.settings);
+        let kept =
+            KeptRoom { name: name.into(), settings, settled, under_way: 0, made_ms, keep_since_ms, links };
         let _changing = self.changing();
         self.state().has_place_for(&kept.name)?;
         let rows: Vec<_> = kept.links.iter().map(|link| link.row(&kept.name)).collect();
@@ -288,36 +338,36 @@ impl Rooms {
     /// [`RoomsError::Unknown`], [`RoomsError::Invalid`]; [`RoomsError::Truth`]: what was taken away is as before when the program is started
     /// again. Changing it again tries that again.
     pub fn change(&self, name: &RoomName, change: Change) -> Result<Room, RoomsError> {
+        {
+            // Before it waits for whoever writes.
+            let mut state = self.state();
+            let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
+            let settings = change.of(&kept.settled);
+            settings.check()?;
+            kept.begin(&settings);
+        }
         let _changing = self.changing();
+        let changed = {
+            let state = self.state();
+            // It may have been closed meanwhile.
+            let kept = state.rooms.get(name).ok_or(RoomsError::Unknown)?;
+            let settings = change.of(&kept.settled);
+            KeptRoom { settings, keep_since_ms: change.keep_since_ms(kept), ..kept.clone() }
+        };
+        let written = self.truth.change_room(&changed.row());
         let mut state = self.state();
         let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
-        let before = kept.settings;
-        let settings = Settings {
-            guests: change.guests.unwrap_or(before.guests),
-            hosts: change.hosts.unwrap_or(before.hosts),
-            people: change.people.unwrap_or(before.people),
-            has_lobby: change.has_lobby.unwrap_or(before.has_lobby),
-            asks_consent: change.asks_consent.unwrap_or(before.asks_consent),
-            layout: change.layout.unwrap_or(before.layout),
-            keep_days: change.keep.map_or(before.keep_days, |keep| keep.days),
-        };
-        settings.check()?;
-        let keep_since_ms = match change.keep {
-            // What was set by a clock that has been set back since would begin at some time to come.
-            Some(keep) if is_sooner(keep.days, before.keep_days) || kept.keep_since_ms > keep.now_ms => {
-                keep.now_ms
+        match written {
+            Ok(()) => {
+                kept.keep_since_ms = changed.keep_since_ms;
+                kept.end(changed.settings);
+                Ok(kept.room(&self.key))
             }
-            _ => kept.keep_since_ms,
-        };
-        kept.settings = before.narrowed_to(&settings);
-        let row = KeptRoom { settings, keep_since_ms, ..kept.clone() }.row();
-        drop(state);
-        self.truth.change_room(&row)?;
-        let mut state = self.state();
-        let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
-        kept.settings = settings;
-        kept.keep_since_ms = keep_since_ms;
-        Ok(kept.room(&self.key))
+            Err(error) => {
+                kept.end(kept.settled.narrowed_to(&changed.settings));
+                Err(error.into())
+            }
+        }
     }
 
     /// Closes a room for good, with its links.

@@ -260,3 +260,47 @@ fn there_are_so_many_rooms_and_no_more_until_one_is_deleted() {
     assert!(matches!(house.make(""), Err(RoomsError::Invalid(_))));
     assert!(matches!(house.make(&"ä".repeat(200)), Err(RoomsError::Invalid(_))));
 }
+
+#[test]
+fn what_takes_a_right_away_waits_for_nobody_who_writes() {
+    let mut house = House::new();
+    let room = house.make("own").unwrap();
+    let (host, by) = (secret(&room, Role::Host), secret(&room, Role::Guest));
+    let rights = |rights: &[Right]| Change { guests: Some(Rights::of(rights)), ..Change::default() };
+    let has =
+        |rooms: &Rooms, rights: &[Right]| caller(rooms, &by, NOW) == Some(guest("own", Rights::of(rights)));
+    let soon = |is_so: &dyn Fn() -> bool| {
+        for _ in 0..1000 {
+            if is_so() {
+                return true;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        false
+    };
+    let (rooms, mut rng) = (&house.rooms, StdRng::seed_from_u64(7));
+    // As somebody whose write hangs.
+    let writing = rooms.changing();
+    std::thread::scope(|threads| {
+        let narrowed = threads.spawn(|| rooms.change(&"own".into(), rights(&[Right::Chat])));
+        assert!(soon(&|| has(rooms, &[Right::Chat])));
+        let other = threads.spawn(|| {
+            let change = Change { people: Some(Some(3)), ..rights(&[Right::Chat, Right::Record]) };
+            rooms.change(&"own".into(), change)
+        });
+        let renewed = threads.spawn(|| {
+            let renewal = Renewal { room: &"own".into(), role: Role::Host, expires_ms: None };
+            rooms.renew(renewal, NOW, &mut rng)
+        });
+        assert!(soon(&|| caller(rooms, &host, NOW).is_none()));
+        assert!(has(rooms, &[Right::Chat]), "what gives a right waits for the disk");
+        drop(writing);
+        for changed in [narrowed, other, renewed] {
+            changed.join().unwrap().unwrap();
+        }
+    });
+    // Whichever was the last one.
+    let left = house.rooms.room(&"own".into()).unwrap();
+    assert_eq!(left.settings.people, Some(3));
+    assert_eq!(house.reopened(KEY).room(&"own".into()).unwrap(), left);
+}

@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 
 use crate::app::WebApp;
 use crate::clock;
-use crate::config::{Access, AppConfig, Playback};
+use crate::config::{Access, AppConfig, Media, Playback};
 
 pub(crate) const SIZE: usize = 5000;
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -40,6 +40,11 @@ pub(crate) async fn house(access: Access) -> House {
 
 /// The same, with portions of so many bytes.
 pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> House {
+    house_with(access, portion_bytes, None).await
+}
+
+/// The same, with this for its own media server beside the one that is away.
+async fn house_with(access: Access, portion_bytes: u64, media: Option<Arc<dyn Media>>) -> House {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let truth = Truth::open(&path("truth.db")).unwrap();
@@ -72,7 +77,7 @@ pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> Hou
         portion_bytes,
         media_origin: None,
         recorder: None,
-        media: None,
+        media,
     });
     House { folder, app }
 }
@@ -85,6 +90,11 @@ pub(crate) async fn owned(access: Access) -> House {
     let first = accounts.set_password(set, clock::now(), &mut rand::rng()).unwrap();
     accounts.end_session(&first.session).unwrap();
     house
+}
+
+/// One where access is by invitation, with this for its own media server.
+pub(crate) async fn house_of_media(media: Arc<dyn Media>) -> House {
+    house_with(Access::Invite, PORTION, Some(media)).await
 }
 
 /// Has a recording of a room, of so many bytes, in the library.
