@@ -26,4 +26,6 @@ limits! {
     pub const RETENTION_SHOWN: usize = 20;
     /// Recordings of rooms that are noted later because the disk takes nothing; with one more the oldest is noted after the next start.
     pub const RETENTION_UNNOTED: usize = 1000;
+    /// Uses of tokens that are good once, which are remembered for as long as those last; with one more the first of them is forgotten.
+    pub const TICKETS_REMEMBERED: usize = 50_000;
 }

@@ -11,11 +11,15 @@
 //! - The room's own task asks as it lets somebody in. A look again that was asked for after something changed comes behind every join that
 //!   was let in before it, so that nobody slips in between.
 //! - Without a gate a token says all of it, and so does one without a ticket.
+//! - A token that is counted lets its bearer in once, into whichever session of the room.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
 
 use reelroom_protocol::ids::{RoomName, Ticket};
 pub use reelroom_sfu::Standing;
+
+use crate::spent::Spent;
 
 /// Whoever gives out tickets, and takes them back.
 pub trait Gate: Send + Sync {
@@ -27,6 +31,7 @@ pub trait Gate: Send + Sync {
 #[derive(Clone, Default)]
 pub(crate) struct Gatehouse {
     gate: Arc<OnceLock<Arc<dyn Gate>>>,
+    spent: Arc<Mutex<Spent>>,
 }
 
 impl Gatehouse {
@@ -41,4 +46,24 @@ impl Gatehouse {
             _ => Standing::AsSaid,
         }
     }
+
+    /// Whether a token that is counted was used. Others are good as often as they are shown.
+    pub(crate) fn is_used(&self, ticket: &Ticket, serial: u32, now: Instant) -> bool {
+        is_counted(ticket, serial) && self.spent().has(ticket, serial, now)
+    }
+
+    /// Somebody came in by it, and knows that.
+    pub(crate) fn use_up(&self, ticket: Ticket, serial: u32, now: Instant) {
+        if is_counted(&ticket, serial) {
+            self.spent().put(ticket, serial, now);
+        }
+    }
+
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().expect("no code panics while it holds the tokens that were used")
+    }
+}
+
+fn is_counted(ticket: &Ticket, serial: u32) -> bool {
+    serial > 0 && !ticket.as_str().is_empty()
 }

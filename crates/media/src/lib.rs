@@ -33,6 +33,7 @@ mod routes;
 mod server;
 mod session;
 mod signal;
+mod spent;
 pub mod webhook;
 
 pub use error::MediaError;
