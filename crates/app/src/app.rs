@@ -104,8 +104,11 @@ impl WebApp {
                 }
             }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
-                Ok(_) => {
-                    retention::note(self, info, &name).await;
+                Ok(found) => {
+                    // Another recording may have the name.
+                    if found.id == id {
+                        retention::note(self, info, &name).await;
+                    }
                     Ok(())
                 }
                 // It was deleted since, or stands in a store of somebody else's.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use reelroom_accounts::Now;
+use reelroom_protocol::proto::{EgressStatus, FileInfo};
 use reelroom_rooms::{Change, Keep, NewRoom, Role, Settings};
 use serde_json::{Value, json};
 
@@ -52,16 +53,21 @@ impl House {
         self.app.rooms().make(new, MADE, &mut rand::rng()).unwrap();
     }
 
-    /// Has it said that a recording of the house ended then.
+    /// Has the recorder say that a recording of the house ended then.
     async fn ended(&self, room: &str, ended_ms: i64) {
         let info = EgressInfo {
             egress_id: format!("EG_{room}"),
             room_name: room.into(),
             started_at: (ended_ms - 1000) * 1_000_000,
             ended_at: ended_ms * 1_000_000,
+            status: EgressStatus::EgressComplete.into(),
+            file_results: vec![FileInfo {
+                filename: format!("recordings/{room}.mp4"),
+                ..FileInfo::default()
+            }],
             ..EgressInfo::default()
         };
-        note(&self.app, &info, &format!("{room}.mp4")).await;
+        self.app.learn(&info).await.unwrap();
     }
 
     async fn listed(&self) -> Value {

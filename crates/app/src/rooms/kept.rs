@@ -119,7 +119,7 @@ pub(crate) async fn keep_recording(
     let is_one = blocking(move || rooms.keep_recording(&recording, &id, keep, now_ms)).await?;
     if !is_one {
         return Err(ApiError::Conflict(
-            "nothing deletes this recording by itself: it is finished in no room that keeps recordings for a time".into(),
+            "nothing deletes this recording by itself: it is not finished yet, or of no room that the owner made".into(),
         ));
     }
     tracing::info!(recording = name, keep, "whether a recording is kept for good was changed");
