@@ -21,6 +21,7 @@ import {
   requestToken,
   resumeSession,
   roomLobby,
+  retentionOf,
   signIn,
   signOut,
 } from './api';
@@ -79,6 +80,23 @@ describe('api', () => {
     expect(readReport({ consents: 'all' }).consents).toEqual([]);
     const left = { why: 'declined', from_ns: 1e9, to_ns: 2e9 };
     expect(readReport({ tracks: { TR_a: { left_out: left } } }).tracks?.[0]?.leftOut?.why).toBe('declined');
+  });
+
+  it('reads until when a recording is kept, and of a room what is set of its recordings', async () => {
+    expect(readRecording({ name: 'a.mp4', keptUntil: 5 })).toMatchObject({ keptUntil: 5, kept: false });
+    expect(readRecording({ name: 'a.mp4', kept: true })).toMatchObject({ keptUntil: null, kept: true });
+    answer(200, {
+      rooms: [
+        { name: 'own', layout: 'speaker', keepDays: 30 },
+        { name: 'other', layout: 'mosaic', keepDays: 'x' },
+      ],
+    });
+    expect(await listRooms()).toMatchObject([
+      { name: 'own', layout: 'speaker', keepDays: 30 },
+      { name: 'other', layout: null, keepDays: null },
+    ]);
+    answer(200, { deletes: 3, deletesFrom: 9, first: [{ name: 'a.mp4', endedAt: 1 }, 7, { name: 3 }] });
+    expect(await retentionOf('own', 7)).toEqual({ deletes: 3, deletesFrom: 9, first: ['a.mp4'] });
   });
 
   it('reads a report, by person and source, and does not trust it either', () => {
@@ -341,6 +359,8 @@ describe('whoever is signed in', () => {
         maxParticipants: 8,
         lobby: false,
         asksConsent: false,
+        layout: null,
+        keepDays: null,
       },
       {
         name: 'b',
@@ -349,6 +369,8 @@ describe('whoever is signed in', () => {
         maxParticipants: null,
         lobby: false,
         asksConsent: false,
+        layout: null,
+        keepDays: null,
         links: [],
       },
     ]);

@@ -37,6 +37,10 @@ export interface Recording {
   inBackup: boolean;
   /** Seconds that a crash may have cost at its end; null when nothing happened. */
   lostSeconds: number | null;
+  /** It is deleted by itself some time after this, in milliseconds since 1970; null: it is not. */
+  keptUntil: number | null;
+  /** Somebody said that it is kept for good. */
+  kept: boolean;
 }
 
 export const UPLOAD_STATES = ['waiting', 'uploading', 'verifying'] as const;
@@ -279,6 +283,8 @@ export function readRecording(value: unknown): Recording | null {
     upload: readUpload(value.upload),
     inBackup: value.inBackup === true,
     lostSeconds: value.recovered === true ? (amount(value.lostSeconds) ?? 0) : null,
+    keptUntil: amount(value.keptUntil),
+    kept: value.kept === true,
   };
 }
 
@@ -590,6 +596,10 @@ export interface OwnRoom {
   links: RoomLink[];
   /** Whether people are recorded only if they agree. */
   asksConsent: boolean;
+  /** How its recordings look where nothing else is asked for; null: as by default. */
+  layout: Layout | null;
+  /** For how many days its recordings are kept; null: until somebody deletes them. */
+  keepDays: number | null;
 }
 
 /** What is to be another way in a room; what is absent stays. */
@@ -600,6 +610,27 @@ export interface RoomChange {
   maxParticipants?: number;
   lobby?: boolean;
   consent?: boolean;
+}
+
+/** The first is the default. */
+export const LAYOUTS = [
+  'grid',
+  'speaker',
+  'single-speaker',
+  'grid-light',
+  'speaker-light',
+  'single-speaker-light',
+] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+/** What a time for which recordings are kept would delete. */
+export interface Retention {
+  /** Nothing is deleted before this, in milliseconds since 1970; null where nothing is deleted by itself. */
+  deletesFrom: number | null;
+  /** How many recordings would go. */
+  deletes: number;
+  /** The names of the first of them, the oldest in front. */
+  first: string[];
 }
 
 function readRoom(value: unknown): OwnRoom | null {
@@ -618,6 +649,8 @@ function readRoom(value: unknown): OwnRoom | null {
     maxParticipants: amount(value.maxParticipants),
     lobby: value.lobby === true,
     asksConsent: value.consent === true,
+    layout: LAYOUTS.find((known) => known === value.layout) ?? null,
+    keepDays: amount(value.keepDays),
     links,
   };
 }
@@ -655,12 +688,40 @@ export async function revokeLink(name: string, role: Role): Promise<OwnRoom> {
   return told((await call('DELETE', `${roomUrl(name)}/links/${role}`)).body);
 }
 
+export async function setLayout(name: string, layout: Layout | null): Promise<OwnRoom> {
+  return told((await call('PATCH', roomUrl(name), { layout: layout ?? '' })).body);
+}
+
+/** Null: until somebody deletes them. */
+export async function setKeepDays(name: string, days: number | null): Promise<OwnRoom> {
+  return told((await call('PATCH', roomUrl(name), { keepDays: days ?? 0 })).body);
+}
+
+/** What is deleted if recordings are kept for so many days. Nothing is changed by asking. */
+export async function retentionOf(name: string, days: number, signal?: AbortSignal): Promise<Retention> {
+  const path = `${roomUrl(name)}/retention?keepDays=${days}`;
+  const { body } = await call('GET', path, undefined, signal);
+  return {
+    deletesFrom: amount(body.deletesFrom),
+    deletes: amount(body.deletes) ?? 0,
+    first: list(body.first)
+      .filter(isObject)
+      .map(({ name }) => text(name))
+      .filter((name) => name !== null),
+  };
+}
+
 export async function deleteRoom(name: string): Promise<void> {
   await call('DELETE', roomUrl(name));
 }
 
 export async function deleteRecording(name: string): Promise<void> {
   await call('DELETE', fileUrl(name));
+}
+
+/** Keeps it for good although its room keeps recordings for a time, or takes that back. */
+export async function keepRecording(name: string, keep: boolean): Promise<void> {
+  await call('POST', `${fileUrl(name)}/keep`, { keep });
 }
 
 export async function recordingReport(name: string, signal?: AbortSignal): Promise<Report> {

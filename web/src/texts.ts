@@ -112,6 +112,32 @@ export const texts = {
     deleteHint:
       'Its links open nothing any more, whoever is in it has to leave, and no other room gets its name. Recordings stay.',
     keep: 'Keep',
+    layout: 'Recordings look like',
+    layoutOf: (room: string) => `How recordings of ${room} look`,
+    layouts: {
+      grid: 'A grid of all',
+      speaker: 'Who speaks, the others beside',
+      'single-speaker': 'Who speaks alone',
+      'grid-light': 'A grid of all, light',
+      'speaker-light': 'Who speaks, the others beside, light',
+      'single-speaker-light': 'Who speaks alone, light',
+    },
+    keepFor: 'Recordings are kept',
+    keepForOf: (room: string) => `For how long recordings of ${room} are kept`,
+    keptDays: (days: number | null) =>
+      days === null ? 'until you delete them' : days === 1 ? 'for a day' : `for ${days} days`,
+    keepTitle: (days: number) => `Keep recordings ${days === 1 ? 'for a day' : `for ${days} days`}?`,
+    keepHint:
+      'A recording is deleted by itself when it is older, for everybody, and cannot be brought back. The list of recordings says until when each is kept, and there you keep one for good.',
+    keepCounting: 'Counting what would be deleted…',
+    keepDeletes: (count: number, from: string) =>
+      count === 0
+        ? `None of its recordings is so old by ${from}.`
+        : `${count === 1 ? 'One of its recordings is' : `${count} of its recordings are`} older, and would be deleted from ${from} on. Until then nothing is deleted, and you can take it back.`,
+    keepNothing: 'As long as access is open nothing is deleted by itself.',
+    keepMore: (count: number) => `and ${count} more`,
+    keepConfirm: 'Keep them so',
+    keepCancel: 'Leave it as it is',
   },
   preview: {
     label: 'Preview of your camera',
@@ -370,6 +396,15 @@ export const texts = {
     unfinished: 'The recording is not finished yet. It plays here as soon as it is.',
     hasFailed: 'The recording has failed: there is nothing to watch.',
     recording: 'Recording',
+  },
+  kept: {
+    until: (date: string) => `Kept until ${date}`,
+    due: (date: string) => `Kept until ${date}: it is about to be deleted`,
+    forGood: 'Kept for good',
+    keep: 'Keep',
+    keepNamed: (name: string) => `Keep ${name} for good`,
+    letGo: 'Do not keep',
+    letGoNamed: (name: string) => `Do not keep ${name} for good`,
   },
   remove: {
     title: 'Delete this recording?',

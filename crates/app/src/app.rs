@@ -27,6 +27,7 @@ use crate::livekit::LiveKit;
 use crate::lobby::Lobbies;
 use crate::metrics::Metrics;
 use crate::overview::Seen;
+use crate::retention;
 use crate::roles::Roles;
 use crate::run::Run;
 use crate::told::Told;
@@ -51,6 +52,7 @@ struct Shared {
     glance: Glance,
     disbelieved: Told,
     lobbies: Lobbies,
+    retention: retention::State,
     run: Run,
     began: Notify,
     starts: Starts,
@@ -77,6 +79,7 @@ impl WebApp {
             glance: Glance::default(),
             disbelieved: Told::default(),
             lobbies: Lobbies::default(),
+            retention: retention::State::default(),
             run: Run::new(&mut rand::rng()),
             began: Notify::new(),
             starts: Starts::default(),
@@ -119,7 +122,13 @@ impl WebApp {
                 }
             }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
-                Ok(_) => Ok(()),
+                Ok(found) => {
+                    // Another recording may have the name.
+                    if found.id == id {
+                        retention::note(self, info, &name).await;
+                    }
+                    Ok(())
+                }
                 // It was deleted since, or stands in a store of somebody else's.
                 Err(LibraryError::NotFound(_)) => library.forget(&id).await,
                 Err(error) => Err(error),
@@ -178,6 +187,11 @@ impl WebApp {
     /// Webhooks that were not believed.
     pub(crate) fn disbelieved(&self) -> &Told {
         &self.shared.disbelieved
+    }
+
+    /// Recordings that are deleted by themselves.
+    pub(crate) fn retention(&self) -> &retention::State {
+        &self.shared.retention
     }
 
     pub(crate) fn shares(&self) -> &Arc<Shares> {

@@ -63,6 +63,7 @@ mod precondition;
 mod probe;
 mod receivers;
 mod recordings;
+mod retention;
 mod roles;
 mod rooms;
 mod routes;

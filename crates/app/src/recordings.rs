@@ -6,6 +6,7 @@ use reelroom_audit::{Act, On, OnKind};
 use reelroom_library::{LibraryError, ListQuery, Page, Recording, Status};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
+use reelroom_rooms::{Fate, Layout};
 use reelroom_routes::Visitor;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,14 +19,11 @@ use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
 use crate::owner::to_its_end;
 use crate::rooms::consent;
-use crate::shares;
 use crate::subject::Subject;
+use crate::{retention, rooms, shares};
 
 /// The tutorial's template.
 const FILE_NAME: &str = "{room_name}-{room_id}-{time}";
-/// LiveKit's layouts.
-const LAYOUTS: [&str; 6] =
-    ["grid", "speaker", "single-speaker", "grid-light", "speaker-light", "single-speaker-light"];
 /// Without a limit of its own a request gets so many: the tutorial's clients do not page.
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 1000;
@@ -76,6 +74,23 @@ pub(crate) struct RecordingBody {
     /// While it waits to be stored, and plays from local disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<UploadBody>,
+    /// In the list, where its room keeps recordings for a time: it is deleted by itself some time after this, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<i64>,
+    /// In the list: somebody said that it is kept for good.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    kept: bool,
+}
+
+impl RecordingBody {
+    /// The same, with what becomes of it by itself.
+    fn with(self, fate: Option<Fate>) -> Self {
+        match fate {
+            None => self,
+            Some(Fate::KeptUntil(at_ms)) => Self { kept_until: Some(at_ms), ..self },
+            Some(Fate::KeptForGood) => Self { kept: true, ..self },
+        }
+    }
 }
 
 /// A recording's way into the store.
@@ -123,6 +138,8 @@ impl From<Recording> for RecordingBody {
                 last_error: upload.last_error,
                 next_try_at: upload.next_try_at_ms,
             }),
+            kept_until: None,
+            kept: false,
         }
     }
 }
@@ -132,7 +149,7 @@ impl From<Recording> for RecordingBody {
 pub(crate) struct StartRequest {
     #[schema(required = true)]
     room_name: Option<String>,
-    /// grid (the default), speaker or single-speaker, each also with "-light" at its end.
+    /// grid, speaker or single-speaker, each also with "-light" at its end. Absent or empty: what is set of the room, and grid where nothing is.
     layout: Option<String>,
     /// Only the sound.
     audio_only: Option<bool>,
@@ -205,10 +222,7 @@ pub(crate) async fn start(
     let room = RoomName::from(room_name.as_str());
     visitor.ask(Right::Record, &Resource::Room(&room))?;
     consent::check(&app, &room)?;
-    let layout = request.layout.unwrap_or_default();
-    if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
-        return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
-    }
+    let layout = layout(&app, &room, request.layout.as_deref())?;
     let filepath = format!("{}{FILE_NAME}", app.library().prefix());
     let audio_only = request.audio_only.unwrap_or(false);
     let request = RecordingRequest { room_name, filepath, layout, audio_only };
@@ -249,6 +263,13 @@ async fn begin(
 fn on(app: &WebApp, info: &EgressInfo) -> On {
     let name = egress::in_the_making(info, app.library().prefix()).map(|recording| recording.name);
     On { name, ..On::one(OnKind::Recording, &info.egress_id) }
+}
+
+/// LiveKit's name of the layout that is asked for, or is set of the room; empty where neither is.
+fn layout(app: &WebApp, room: &RoomName, said: Option<&str>) -> Result<String, ApiError> {
+    let said = rooms::layout(said)?.flatten();
+    let layout = said.or_else(|| rooms::in_force(app, room)?.layout);
+    Ok(layout.map(Layout::word).unwrap_or_default().to_owned())
 }
 
 fn already() -> ApiError {
@@ -349,7 +370,12 @@ pub(crate) async fn list(
         Reach::Recording(own) => the_only(&app, own, &query).await?,
         Reach::Nothing => return Err(visitor.refusal().into()),
     };
-    let recordings = page.recordings.into_iter().map(RecordingBody::from).collect();
+    let fates = retention::fates(&app, &page.recordings).await;
+    let told = |recording: Recording| {
+        let fate = fates.get(&recording.name).copied();
+        RecordingBody::from(recording).with(fate)
+    };
+    let recordings = page.recordings.into_iter().map(told).collect();
     Ok(axum::Json(ListAnswer { recordings, next_cursor: page.next_cursor }))
 }
 
@@ -450,4 +476,37 @@ pub(crate) async fn retry(
     app.library().retry(&name).await?;
     actor.did(Act::RecordingRetried, On::recording(&name));
     Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Access;
+    use crate::tests::house::{Shows, owned};
+
+    #[tokio::test]
+    async fn a_recording_looks_as_is_asked_for_or_as_its_room_is_set_or_as_by_default() {
+        for (access, set) in [(Access::Invite, "speaker"), (Access::Open, "")] {
+            let house = owned(access).await;
+            let owner = Shows::of(&house.signed_in());
+            let new = json!({ "name": "own", "layout": "speaker" });
+            assert_eq!(house.status(&Method::POST, "/rooms", &owner, &new).await, 200);
+            let of = |room: &str, said| layout(&house.app, &room.into(), said);
+            assert_eq!(of("own", None).unwrap(), set, "{access:?}");
+            assert_eq!(of("own", Some("")).unwrap(), set);
+            assert_eq!(of("own", Some("grid")).unwrap(), "grid");
+            assert_eq!(
+                (of("other", None).unwrap(), of("other", Some("speaker-light")).unwrap().as_str()),
+                (String::new(), "speaker-light")
+            );
+            let refused = of("own", Some("mosaic")).unwrap_err().to_string();
+            assert!(refused.contains("grid, speaker, single-speaker"), "{refused}");
+            let change = json!({ "layout": "" });
+            assert_eq!(house.status(&Method::PATCH, "/rooms/own", &owner, &change).await, 200);
+            assert_eq!(of("own", None).unwrap(), "");
+        }
+    }
 }

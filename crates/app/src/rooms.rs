@@ -9,31 +9,34 @@
 //!
 //! # Invariants
 //!
-//! - A change is made to its end, also where whoever asked has gone: it is written, and then it reaches those who are in the room. What takes
-//!   a right away reaches them also where it could not be written.
+//! - A change is made to its end, also where whoever asked has gone: it is written, and it reaches those who are in the room. What takes a
+//!   right away reaches them also where it could not be written, and does not wait for a disk that is slow.
 //! - A link's secret is in answers to who may manage, and in no log.
 
 pub(crate) mod consent;
 pub(crate) mod invited;
+pub(crate) mod kept;
 pub(crate) mod links;
 pub(crate) mod lobby;
 pub(crate) mod pass;
 pub(crate) mod people;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Right, Rights};
 use reelroom_audit::{Act, On};
 use reelroom_protocol::ids::RoomName;
-use reelroom_rooms::{Change, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
+use reelroom_rooms::{Change, Keep, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
 use crate::audit::Actor;
 use crate::clock;
+use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path};
 use crate::owner::told;
@@ -106,7 +109,7 @@ pub(crate) struct MakeRoomRequest {
     consent: Option<bool>,
     /// Absent or empty: as by default.
     layout: Option<String>,
-    /// Absent or 0: until somebody deletes them.
+    /// Absent or 0: until somebody deletes them. Those that were recorded before the room was made stay in any case.
     keep_days: Option<u32>,
     /// When its first links expire: milliseconds since 1970; absent: they last until they are revoked.
     expires_at: Option<i64>,
@@ -128,7 +131,8 @@ pub(crate) struct ChangeRoomRequest {
     consent: Option<bool>,
     /// Absent: as before; empty: as by default.
     layout: Option<String>,
-    /// Absent: as before; 0: until somebody deletes them.
+    /// Absent: as before; 0: until somebody deletes them. A shorter time than before deletes nothing for a day: GET /rooms/{name}/retention says
+    /// what it will.
     keep_days: Option<u32>,
 }
 
@@ -240,7 +244,7 @@ pub(crate) async fn change_room(
         has_lobby: request.lobby,
         asks_consent: request.consent,
         layout: layout(request.layout.as_deref())?,
-        keep_days: request.keep_days.map(|days| Some(days).filter(|days| *days > 0)),
+        keep: request.keep_days.map(kept_for),
     };
     let name = RoomName::from(name);
     let changed = name.clone();
@@ -278,7 +282,12 @@ pub(crate) async fn delete_room(
     Ok(told(DeletedRoomAnswer { deleted: name.into() }))
 }
 
-/// Does something to its end, and has it reach those who are in that room.
+/// A disk that takes longer to answer is not waited for by what takes a right away.
+const REACHES_AFTER: Duration = Duration::from_millis(50);
+/// While it does not answer.
+const REACHES_AGAIN: Duration = Duration::from_secs(5);
+
+/// Does something to its end, and has it reach those who are in that room: what holds in memory also before the disk has answered.
 pub(crate) async fn done<T: Send + 'static>(
     app: &WebApp,
     room: Option<RoomName>,
@@ -287,10 +296,17 @@ pub(crate) async fn done<T: Send + 'static>(
     let app = app.clone();
     let done = tokio::spawn(async move {
         let rooms = Arc::clone(app.rooms());
-        let done = tokio::task::spawn_blocking(move || work(&rooms)).await;
-        if let Some(room) = room {
-            reach(&app, &room).await;
-        }
+        let mut working = tokio::task::spawn_blocking(move || work(&rooms));
+        let Some(room) = room else { return working.await };
+        let mut pause = REACHES_AFTER;
+        let done = loop {
+            match tokio::time::timeout(pause, &mut working).await {
+                Ok(done) => break done,
+                Err(_) => reach(&app, &room).await,
+            }
+            pause = (pause * 4).min(REACHES_AGAIN);
+        };
+        reach(&app, &room).await;
         done
     });
     match done.await {
@@ -319,19 +335,18 @@ async fn reach(app: &WebApp, room: &RoomName) {
     }
 }
 
-/// What has to be done about rooms from time to time.
-pub(crate) struct Tending {
+/// Lets go, from time to time, whoever came by a link that has expired. It waits for no disk.
+pub(crate) struct Expiry {
     looked_ms: i64,
-    trouble: Option<String>,
 }
 
-impl Tending {
+impl Expiry {
     /// From now on.
     pub(crate) fn begin() -> Self {
-        Self { looked_ms: clock::now().unix_ms, trouble: None }
+        Self { looked_ms: clock::now().unix_ms }
     }
 
-    /// Lets go whoever came by a link that has expired since the last time, and writes down what is over and could not be written.
+    /// Those whose link has expired since the last time.
     pub(crate) async fn look(&mut self, app: &WebApp) {
         let now_ms = clock::now().unix_ms;
         for room in app.rooms().expired_between(self.looked_ms, now_ms) {
@@ -341,6 +356,18 @@ impl Tending {
         }
         self.looked_ms = now_ms;
         app.lobbies().with(|lobby, now| lobby.tidy(now));
+    }
+}
+
+/// Has it written down, from time to time, what is over and could not be written when it ended.
+#[derive(Default)]
+pub(crate) struct Tending {
+    trouble: Option<String>,
+}
+
+impl Tending {
+    /// Tries it once.
+    pub(crate) async fn look(&mut self, app: &WebApp) {
         let rooms = Arc::clone(app.rooms());
         let kept = tokio::task::spawn_blocking(move || rooms.keep()).await;
         let trouble = kept.ok().and_then(Result::err).map(|error| error.to_string());
@@ -368,8 +395,13 @@ fn granted(said: Option<&[String]>, role: Role) -> Result<Option<Rights>, ApiErr
     })
 }
 
+/// With 0 days recordings are kept until somebody deletes them.
+fn kept_for(days: u32) -> Keep {
+    Keep { days: Some(days).filter(|days| *days > 0), now_ms: clock::now().unix_ms }
+}
+
 /// The layout that is asked for, if one is: the inner one is `None` where it is the default.
-fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
+pub(crate) fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
     match said {
         None => Ok(None),
         Some("") => Ok(Some(None)),
@@ -391,6 +423,11 @@ fn set(settings: &Settings) -> String {
     };
     let people = settings.people.map(|people| format!("; people: {people}")).unwrap_or_default();
     format!("guests: {}; hosts: {}{people}", said(settings.guests), said(settings.hosts))
+}
+
+/// What is set of a room; nothing where nobody made it, or access is open: there rooms are nothing.
+pub(crate) fn in_force(app: &WebApp, room: &RoomName) -> Option<Settings> {
+    if app.access() == Access::Open { None } else { app.rooms().settings(room) }
 }
 
 /// Their words.

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::app::WebApp;
 use crate::audit::{log, note_refusals};
 use crate::owner::{keys, oidc, password, session, sessions};
-use crate::rooms::{invited, links as room_links, lobby, pass, people};
+use crate::rooms::{invited, kept, links as room_links, lobby, pass, people};
 use crate::shares::{links, viewer};
 use crate::{deliveries, error, events, health, overview, page, play, recordings, rooms, token, webhook};
 
@@ -120,6 +120,8 @@ pub(crate) fn api() -> Api {
         .row(routes!(room_links::revoke_room_link), managed, room_links::revoke_room_link)
         .row(routes!(invited::read_link), Needs::Right(Right::Join, On::Reach), invited::read_link)
         .row(routes!(pass::make_pass), for_recording(Right::Play), pass::make_pass)
+        .row(routes!(kept::read_retention), managed, kept::read_retention)
+        .row(routes!(kept::keep_recording), for_recording(Right::Delete), kept::keep_recording)
         // Whom the media server tells of recordings.
         .row(routes!(deliveries::deliveries), managed, deliveries::deliveries)
         .row(routes!(deliveries::replay), managed, deliveries::replay)

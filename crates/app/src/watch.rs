@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::WebApp;
 use crate::livekit::LiveKitError;
-use crate::{audit, shares, tend};
+use crate::{audit, retention, shares, tend};
 
 /// While something is being recorded.
 const OFTEN: Duration = Duration::from_secs(2);
@@ -16,12 +16,14 @@ const OFTEN: Duration = Duration::from_secs(2);
 const SELDOM: Duration = Duration::from_secs(30);
 
 impl WebApp {
-    /// Begins to follow what the LiveKit server records, and to keep accounts, views and the audit log. Has to be called within a tokio runtime.
+    /// Begins to follow what the LiveKit server records, to keep accounts, views and the audit log, and to delete recordings whose time is over. Has
+    /// to be called within a tokio runtime.
     pub fn watch(&self) {
         self.spawn(run);
         self.spawn(tend::run);
         self.spawn(shares::tend::run);
         self.spawn(audit::run);
+        self.spawn(retention::run);
     }
 }
 

@@ -12,14 +12,17 @@
 //!   was let in before it, so that nobody slips in between.
 //! - Without a gate a token says all of it, and so does one without a ticket, and nobody is asked for consent.
 //! - Tokens that were revoked with the removal of whoever came by them let nobody in, also once their room has closed and opened again.
+//! - A token that is counted lets its bearer in once, into whichever session of the room.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
 
 use reelroom_protocol::ids::{ParticipantIdentity, RoomName, Ticket};
 use reelroom_sfu::Joining;
 pub use reelroom_sfu::Standing;
 
 use crate::removals::{Person, Removals};
+use crate::spent::Spent;
 
 /// Whoever gives out tickets, and takes them back.
 pub trait Gate: Send + Sync {
@@ -35,6 +38,7 @@ pub trait Gate: Send + Sync {
 pub(crate) struct Gatehouse {
     gate: Arc<OnceLock<Arc<dyn Gate>>>,
     removals: Arc<Mutex<Removals>>,
+    spent: Arc<Mutex<Spent>>,
 }
 
 impl Gatehouse {
@@ -68,11 +72,31 @@ impl Gatehouse {
         self.removals().cover(Person { room: room.clone(), ticket, identity }, joining.issued_unix_s)
     }
 
-    fn removals(&self) -> std::sync::MutexGuard<'_, Removals> {
+    fn removals(&self) -> MutexGuard<'_, Removals> {
         self.removals.lock().expect("no code panics while it holds the removals")
     }
 
     pub(crate) fn asks_consent(&self, room: &RoomName) -> bool {
         self.gate.get().is_some_and(|gate| gate.asks_consent(room))
     }
+
+    /// Whether a token that is counted was used. Others are good as often as they are shown.
+    pub(crate) fn is_used(&self, ticket: &Ticket, serial: u32, now: Instant) -> bool {
+        is_counted(ticket, serial) && self.spent().has(ticket, serial, now)
+    }
+
+    /// Somebody came in by it, and knows that.
+    pub(crate) fn use_up(&self, ticket: Ticket, serial: u32, now: Instant) {
+        if is_counted(&ticket, serial) {
+            self.spent().put(ticket, serial, now);
+        }
+    }
+
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().expect("no code panics while it holds the tokens that were used")
+    }
+}
+
+fn is_counted(ticket: &Ticket, serial: u32) -> bool {
+    serial > 0 && !ticket.as_str().is_empty()
 }

@@ -34,6 +34,7 @@ mod routes;
 mod server;
 mod session;
 mod signal;
+mod spent;
 pub mod webhook;
 
 pub use error::MediaError;

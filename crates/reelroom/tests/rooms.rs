@@ -10,8 +10,8 @@ use common::house::{House, fresh, secret, why_out};
 use common::signal::KEY;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    AddTrackRequest, DisconnectReason, TrackSource, TrackType, UpdateParticipantMetadata, request_response,
-    signal_request, signal_response,
+    AddTrackRequest, DisconnectReason, LeaveRequest, TrackSource, TrackType, UpdateParticipantMetadata,
+    request_response, signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims};
 use reqwest::{Method, StatusCode};
@@ -116,11 +116,19 @@ async fn a_token_is_good_for_one_session_and_whoever_replays_it_throws_nobody_ou
     assert!(ada.ping().await.is_some());
     // Who goes on with the token that only the bearer was given is the bearer.
     let mut again = house.come(&next).await.unwrap();
+    let last = fresh(&mut again).await;
     assert_eq!(why_out(&mut ada).await, Some(DisconnectReason::DuplicateIdentity.into()));
     for used in [&token, &next] {
         assert!(house.come(used).await.is_err());
     }
     assert!(again.ping().await.is_some());
+    // It is worth nothing either when its bearer has left.
+    again.send(signal_request::Message::Leave(LeaveRequest::default())).await;
+    again.rest().await;
+    for used in [&token, &next] {
+        assert!(house.come(used).await.is_err());
+    }
+    assert!(house.come(&last).await.unwrap().ping().await.is_some(), "nobody has used that one");
     house.program.stop();
 }
 

@@ -195,6 +195,8 @@ impl Rooms {
     ) -> Result<Room, RoomsError> {
         let Renewal { room: name, role, expires_ms } = renewal;
         let link = KeptLink::new(&self.key, role, expires_ms, now_ms, rng)?;
+        // Before it waits for whoever writes.
+        self.state().end_link(name, role);
         let _changing = self.changing();
         let mut state = self.state();
         if !state.rooms.contains_key(name) {

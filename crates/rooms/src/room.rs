@@ -10,6 +10,7 @@ use crate::Rooms;
 use crate::error::RoomsError;
 use crate::layout::Layout;
 use crate::link::{KeptLink, Link};
+use crate::retention::is_sooner;
 use crate::role::Role;
 use crate::secret::Key;
 
@@ -86,13 +87,14 @@ impl Settings {
         Ok(())
     }
 
-    /// What both grant, and what either asks of those who come. The rest is as it was.
+    /// What both grant, what either asks of those who come, and recordings for the longer of both times. The rest is as it was.
     fn narrowed_to(&self, other: &Self) -> Self {
         Self {
             guests: both(self.guests, other.guests),
             hosts: both(self.hosts, other.hosts),
             has_lobby: self.has_lobby || other.has_lobby,
             asks_consent: self.asks_consent || other.asks_consent,
+            keep_days: longer(self.keep_days, other.keep_days),
             ..*self
         }
     }
@@ -100,6 +102,11 @@ impl Settings {
 
 fn both(one: Rights, other: Rights) -> Rights {
     Right::ALL.iter().copied().filter(|right| one.has(*right) && other.has(*right)).collect()
+}
+
+/// `None` is until somebody deletes them.
+fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    Some(one?.max(other?))
 }
 
 fn words(rights: Rights) -> Vec<String> {
@@ -137,8 +144,45 @@ pub struct Change {
     pub asks_consent: Option<bool>,
     /// How its recordings look; `Some(None)`: as by default.
     pub layout: Option<Option<Layout>>,
-    /// For how many days its recordings are kept; `Some(None)`: until somebody deletes them.
-    pub keep_days: Option<Option<u32>>,
+    /// For how long its recordings are kept.
+    pub keep: Option<Keep>,
+}
+
+/// For how long recordings are kept from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// So many days; `None`: until somebody deletes them.
+    pub days: Option<u32>,
+    /// Unix milliseconds: for a while after a shorter time was set nothing is deleted.
+    pub now_ms: i64,
+}
+
+impl Change {
+    /// What is set then.
+    fn of(&self, before: &Settings) -> Settings {
+        Settings {
+            guests: self.guests.unwrap_or(before.guests),
+            hosts: self.hosts.unwrap_or(before.hosts),
+            people: self.people.unwrap_or(before.people),
+            has_lobby: self.has_lobby.unwrap_or(before.has_lobby),
+            asks_consent: self.asks_consent.unwrap_or(before.asks_consent),
+            layout: self.layout.unwrap_or(before.layout),
+            keep_days: self.keep.map_or(before.keep_days, |keep| keep.days),
+        }
+    }
+
+    /// Since when recordings are kept as is set then.
+    fn keep_since_ms(&self, room: &KeptRoom) -> i64 {
+        match self.keep {
+            // What was set by a clock that has been set back since would begin at some time to come.
+            Some(keep)
+                if is_sooner(keep.days, room.settled.keep_days) || room.keep_since_ms > keep.now_ms =>
+            {
+                keep.now_ms
+            }
+            _ => room.keep_since_ms,
+        }
+    }
 }
 
 /// A room as the owner sees it.
@@ -158,8 +202,15 @@ pub struct Room {
 #[derive(Clone)]
 pub(crate) struct KeptRoom {
     pub(crate) name: RoomName,
+    /// What holds.
     pub(crate) settings: Settings,
-    made_ms: i64,
+    /// What holds when no change is under way: it is as the disk has it, or less.
+    settled: Settings,
+    /// Changes that are being written, or wait for that.
+    under_way: u32,
+    pub(crate) made_ms: i64,
+    /// When a time for its recordings was set, or made shorter, the last time; 0 where it never was.
+    pub(crate) keep_since_ms: i64,
     pub(crate) links: Vec<KeptLink>,
 }
 
@@ -175,7 +226,15 @@ impl KeptRoom {
             layout: row.layout.as_deref().and_then(Layout::of_word),
             keep_days: row.keep_days,
         };
-        Self { name: row.name.into(), settings, made_ms: row.made_ms, links: Vec::new() }
+        Self {
+            name: row.name.into(),
+            settings,
+            settled: settings,
+            under_way: 0,
+            made_ms: row.made_ms,
+            keep_since_ms: row.keep_since_ms,
+            links: Vec::new(),
+        }
     }
 
     fn row(&self) -> reelroom_truth::Room {
@@ -189,7 +248,21 @@ impl KeptRoom {
             layout: self.settings.layout.map(|layout| layout.word().to_owned()),
             keep_days: self.settings.keep_days,
             made_ms: self.made_ms,
+            keep_since_ms: self.keep_since_ms,
         }
+    }
+
+    /// A change begins: what it takes away holds from now on.
+    fn begin(&mut self, settings: &Settings) {
+        self.under_way += 1;
+        self.settings = self.settings.narrowed_to(settings);
+    }
+
+    /// It is over, and this is what holds without those that are under way still.
+    fn end(&mut self, settled: Settings) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.settled = settled;
+        self.settings = if self.under_way == 0 { settled } else { self.settings.narrowed_to(&settled) };
     }
 
     pub(crate) fn room(&self, key: &Key) -> Room {
@@ -214,7 +287,10 @@ impl Rooms {
             .into_iter()
             .map(|role| KeptLink::new(&self.key, role, new.expires_ms, now_ms, rng))
             .collect::<Result<_, _>>()?;
-        let kept = KeptRoom { name: name.into(), settings: new.settings, made_ms: now_ms, links };
+        let (made_ms, keep_since_ms) = (now_ms, now_ms);
+        let (settings, settled) = (new.settings, new.settings);
+        let kept =
+            KeptRoom { name: name.into(), settings, settled, under_way: 0, made_ms, keep_since_ms, links };
         let _changing = self.changing();
         self.state().has_place_for(&kept.name)?;
         let rows: Vec<_> = kept.links.iter().map(|link| link.row(&kept.name)).collect();
@@ -261,34 +337,43 @@ impl Rooms {
     }
 
     /// Changes what is set of a room. What somebody may not do any more they may not from now on, whether or not the disk takes it; what they
-    /// may beyond that they may when it has.
+    /// may beyond that they may when it has. So it is with recordings: they are kept for longer from now on, and for a shorter time when the disk
+    /// has that.
     ///
     /// # Errors
     /// [`RoomsError::Unknown`], [`RoomsError::Invalid`]; [`RoomsError::Truth`]: what was taken away is as before when the program is started
     /// again. Changing it again tries that again.
     pub fn change(&self, name: &RoomName, change: Change) -> Result<Room, RoomsError> {
+        {
+            // Before it waits for whoever writes.
+            let mut state = self.state();
+            let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
+            let settings = change.of(&kept.settled);
+            settings.check()?;
+            kept.begin(&settings);
+        }
         let _changing = self.changing();
-        let mut state = self.state();
-        let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
-        let before = kept.settings;
-        let settings = Settings {
-            guests: change.guests.unwrap_or(before.guests),
-            hosts: change.hosts.unwrap_or(before.hosts),
-            people: change.people.unwrap_or(before.people),
-            has_lobby: change.has_lobby.unwrap_or(before.has_lobby),
-            asks_consent: change.asks_consent.unwrap_or(before.asks_consent),
-            layout: change.layout.unwrap_or(before.layout),
-            keep_days: change.keep_days.unwrap_or(before.keep_days),
+        let changed = {
+            let state = self.state();
+            // It may have been closed meanwhile.
+            let kept = state.rooms.get(name).ok_or(RoomsError::Unknown)?;
+            let settings = change.of(&kept.settled);
+            KeptRoom { settings, keep_since_ms: change.keep_since_ms(kept), ..kept.clone() }
         };
-        settings.check()?;
-        kept.settings = before.narrowed_to(&settings);
-        let row = KeptRoom { settings, ..kept.clone() }.row();
-        drop(state);
-        self.truth.change_room(&row)?;
+        let written = self.truth.change_room(&changed.row());
         let mut state = self.state();
         let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
-        kept.settings = settings;
-        Ok(kept.room(&self.key))
+        match written {
+            Ok(()) => {
+                kept.keep_since_ms = changed.keep_since_ms;
+                kept.end(changed.settings);
+                Ok(kept.room(&self.key))
+            }
+            Err(error) => {
+                kept.end(kept.settled.narrowed_to(&changed.settings));
+                Err(error.into())
+            }
+        }
     }
 
     /// Closes a room for good, with its links.

@@ -62,8 +62,8 @@ pub enum Refusal {
     /// The identity is that of what records.
     #[error("this identity belongs to a recorder")]
     Reserved,
-    /// The session that the token was good for goes on.
-    #[error("this token is in use")]
+    /// The token was good for one session, which goes on or is over.
+    #[error("this token was used: ask for another one")]
     Used,
     /// What the token was given for does not hold any more.
     #[error("the link or the session that this token was given for is over")]

@@ -9,6 +9,7 @@
 //!     │                             ├─ api_keys   what programs show instead of a password
 //!     │                             ├─ shares     links to one recording, and who watched by them
 //!     │                             ├─ rooms      rooms that the owner made, and the links into them
+//!     │                             ├─ retention  which recordings are a room's, and for how long they are kept
 //!     │                             ├─ webhooks   what others are told, until they have heard it
 //!     │                             └─ audit      what was done to recordings and rights, and what was refused
 //!     └─ backup ─► a file
@@ -34,6 +35,7 @@ mod files;
 mod older;
 mod open;
 mod owner;
+mod retention;
 mod rooms;
 mod sessions;
 mod shares;
@@ -54,6 +56,7 @@ pub use deletions::Discarded;
 pub use error::TruthError;
 pub use older::Older;
 pub use owner::{NewPassword, Owner, OwnerLink, SetBy};
+pub use retention::{EndedRecordings, RetentionClock, RoomRecording};
 pub use rooms::{Ended, Room, RoomLink};
 pub use sessions::{Begin, Happened, Session};
 pub use shares::{Share, ShareNews, ShareView};

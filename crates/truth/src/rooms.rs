@@ -23,6 +23,8 @@ pub struct Room {
     pub layout: Option<String>,
     /// For how many days its recordings are kept.
     pub keep_days: Option<u32>,
+    /// Unix milliseconds: when that was set, or made shorter, the last time; 0 where it never was.
+    pub keep_since_ms: i64,
     /// Unix milliseconds.
     pub made_ms: i64,
 }
@@ -71,7 +73,8 @@ impl Truth {
         let words = |text: String| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
         self.read_now(|db| {
             db.prepare_cached(
-                "SELECT name, guests, hosts, people, lobby, consent, layout, keep_days, made_ms FROM rooms",
+                "SELECT name, guests, hosts, people, lobby, consent, layout, keep_days, made_ms, keep_since_ms \
+                 FROM rooms",
             )?
             .query_map([], |row| {
                 Ok(Room {
@@ -84,6 +87,7 @@ impl Truth {
                     layout: row.get(6)?,
                     keep_days: row.get(7)?,
                     made_ms: row.get(8)?,
+                    keep_since_ms: row.get(9)?,
                 })
             })?
             .collect()
@@ -133,8 +137,8 @@ impl Truth {
     pub fn add_room(&self, room: &Room, links: &[RoomLink]) -> Result<(), TruthError> {
         self.write_now(|db| {
             db.prepare_cached(
-                "INSERT INTO rooms (name, guests, hosts, people, lobby, consent, layout, keep_days, made_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO rooms (name, guests, hosts, people, lobby, consent, layout, keep_days, made_ms, keep_since_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 room.name,
@@ -145,7 +149,8 @@ impl Truth {
                 room.asks_consent,
                 room.layout,
                 room.keep_days,
-                room.made_ms
+                room.made_ms,
+                room.keep_since_ms
             ])?;
             links.iter().try_for_each(|link| put_link(db, link))
         })
@@ -159,7 +164,7 @@ impl Truth {
         self.write_now(|db| {
             db.prepare_cached(
                 "UPDATE rooms SET guests = ?2, hosts = ?3, people = ?4, lobby = ?5, consent = ?6, layout = ?7, \
-                 keep_days = ?8 WHERE name = ?1",
+                 keep_days = ?8, keep_since_ms = ?9 WHERE name = ?1",
             )?
             .execute(params![
                 room.name,
@@ -169,7 +174,8 @@ impl Truth {
                 room.has_lobby,
                 room.asks_consent,
                 room.layout,
-                room.keep_days
+                room.keep_days,
+                room.keep_since_ms
             ])
             .map(drop)
         })
@@ -200,6 +206,7 @@ impl Truth {
             }
             for (name, closed_ms) in &ended.rooms {
                 db.execute("DELETE FROM room_links WHERE room = ?1", [name])?;
+                db.execute("DELETE FROM room_recordings WHERE room = ?1", [name])?;
                 db.execute("DELETE FROM rooms WHERE name = ?1", [name])?;
                 db.execute(
                     "INSERT OR IGNORE INTO closed_rooms (name, closed_ms) VALUES (?1, ?2)",

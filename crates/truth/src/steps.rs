@@ -102,6 +102,18 @@ pub(crate) const STEPS: &[&str] = &[
     CREATE INDEX audit_refusals_by_kind ON audit_refusals (act, who, who_id, address, route, reason, last_ms);
     CREATE INDEX audit_refusals_by_time ON audit_refusals (last_ms, id);
     ",
+    // 9: which recordings are a room's, so that those that are to be kept for a time are known, and the clock by which that is counted.
+    "
+    ALTER TABLE rooms ADD COLUMN keep_since_ms INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE room_recordings (
+        name TEXT NOT NULL, id TEXT NOT NULL, room TEXT NOT NULL, ended_ms INTEGER NOT NULL, kept_ms INTEGER,
+        let_go_ms INTEGER NOT NULL, again_ms INTEGER NOT NULL, PRIMARY KEY (name, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX room_recordings_by_end ON room_recordings (room, ended_ms, name);
+    CREATE TABLE retention_clock (
+        one INTEGER PRIMARY KEY CHECK (one = 1), seen_ms INTEGER NOT NULL, doubted_ms INTEGER
+    ) STRICT;
+    ",
 ];
 
 /// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.

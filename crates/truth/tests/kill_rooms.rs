@@ -25,6 +25,7 @@ fn room(number: u64) -> Room {
         asks_consent: false,
         layout: None,
         keep_days: None,
+        keep_since_ms: 0,
         made_ms: number as i64,
     }
 }

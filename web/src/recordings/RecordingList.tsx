@@ -13,6 +13,7 @@ import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
 import { DownloadLink } from './DownloadLink';
+import { KeptNote } from './KeptNote';
 import { Player } from './Player';
 import { ReportDialog } from './ReportDialog';
 import { ShareDialog } from './ShareDialog';
@@ -72,6 +73,7 @@ export function RecordingList(props: Props) {
               onReport={() => setAsking(recording)}
               onShare={() => setSharing(recording)}
               onRemove={() => setRemoving(recording)}
+              onChanged={props.onRetry}
               onProblem={props.onProblem}
             />
           ))}
@@ -101,6 +103,8 @@ interface ItemProps {
   onReport: () => void;
   onShare: () => void;
   onRemove: () => void;
+  /** It is another one than it was: read the list. */
+  onChanged: () => void;
   onProblem: (text: string) => void;
 }
 
@@ -162,6 +166,12 @@ function Item({ recording, clockOffset, current, ...props }: ItemProps) {
         <UploadNote name={name} upload={recording.upload} clockOffset={clockOffset} onProblem={onProblem} />
       )}
       {recording.inBackup && <p className="recording__note">{texts.upload.inBackup}</p>}
+      <KeptNote
+        recording={recording}
+        clockOffset={clockOffset}
+        onChanged={props.onChanged}
+        onProblem={onProblem}
+      />
       {!isUnfinished(recording) && (
         <div className="recording__actions">
           {ready && (

@@ -1,6 +1,7 @@
 import { type FormEvent, type ReactNode, useId, useRef, useState } from 'react';
 import { changeRoom, type OwnRoom, type RoomChange } from '../api';
 import { texts } from '../texts';
+import { RecordingSettings } from './RecordingSettings';
 import { readPeople, toggled } from './settings';
 
 export interface FieldProps {
@@ -20,6 +21,7 @@ const FIELDS: Record<string, (props: FieldProps) => ReactNode> = {
     <RightsField {...props} whose="hosts" legend={texts.rooms.hostsMay} rights={texts.rooms.hostRights} />
   ),
   people: PeopleField,
+  recordings: RecordingSettings,
   lobby: (props) => (
     <SwitchField {...props} isOn={props.room.lobby} change={(lobby) => ({ lobby })} label={texts.lobby.switch} />
   ),

@@ -1,6 +1,6 @@
 //! An app in a folder of its own, its owner, and whoever asks it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::app::WebApp;
 use crate::clock;
-use crate::config::{Access, AppConfig, Places, Playback, SettingBody, StoreKind};
+use crate::config::{Access, AppConfig, Media, Places, Playback, SettingBody, StoreKind};
 
 pub(crate) const SIZE: usize = 5000;
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -42,15 +42,23 @@ pub(crate) async fn house(access: Access) -> House {
 
 /// The same, with portions of so many bytes.
 pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> House {
-    build(access, portion_bytes, None).await
+    build(access, portion_bytes, Beside::default()).await
 }
 
 /// The same, whose owner may sign in at a provider.
 pub(crate) async fn house_with_provider(access: Access, oidc: OpenId) -> House {
-    build(access, PORTION, Some(oidc)).await
+    build(access, PORTION, Beside { oidc: Some(oidc), ..Beside::default() }).await
 }
 
-async fn build(access: Access, portion_bytes: u64, oidc: Option<OpenId>) -> House {
+/// What a house has beside what each has.
+#[derive(Default)]
+struct Beside {
+    oidc: Option<OpenId>,
+    /// Its own media server beside the one that is away.
+    media: Option<Arc<dyn Media>>,
+}
+
+async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let truth = Truth::open(&path("truth.db")).unwrap();
@@ -83,8 +91,8 @@ async fn build(access: Access, portion_bytes: u64, oidc: Option<OpenId>) -> Hous
         portion_bytes,
         media_origin: None,
         recorder: None,
-        media: None,
-        oidc: oidc.map(Arc::new),
+        media: beside.media,
+        oidc: beside.oidc.map(Arc::new),
         public_hosts: vec!["calls.example.org".into()],
         audit: Arc::new(Audit::new(truth)),
         places: Places {
@@ -113,6 +121,11 @@ pub(crate) async fn owned(access: Access) -> House {
     let first = accounts.set_password(set, clock::now(), &mut rand::rng()).unwrap();
     accounts.end_session(&first.session).unwrap();
     house
+}
+
+/// One where access is by invitation, with this for its own media server.
+pub(crate) async fn house_of_media(media: Arc<dyn Media>) -> House {
+    build(Access::Invite, PORTION, Beside { media: Some(media), ..Beside::default() }).await
 }
 
 /// Has a recording of a room, of so many bytes, in the library.
@@ -178,6 +191,11 @@ impl House {
     /// Where the data folder is.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Something in the data folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// What stands on the disk.
