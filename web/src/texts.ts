@@ -672,6 +672,8 @@ export const texts = {
       'recording.stopped': 'Recording stopped',
       'recording.deleted': 'Recording deleted',
       'recording.retried': 'Recording stored anew',
+      'recording.kept': 'Recording kept for good',
+      'recording.letGo': 'Recording no longer kept for good',
       'recording.played': 'Recording played',
       'recording.downloaded': 'Recording downloaded',
       'recording.linked': 'Address of a recording given out',

@@ -421,8 +421,19 @@ fn set(settings: &Settings) -> String {
         none if none.is_empty() => "nothing".to_owned(),
         some => some,
     };
-    let people = settings.people.map(|people| format!("; people: {people}")).unwrap_or_default();
-    format!("guests: {}; hosts: {}{people}", said(settings.guests), said(settings.hosts))
+    let mut words = format!("guests: {}; hosts: {}", said(settings.guests), said(settings.hosts));
+    let more = [
+        settings.people.map(|people| format!("people: {people}")),
+        settings.has_lobby.then(|| "a lobby".to_owned()),
+        settings.asks_consent.then(|| "consent".to_owned()),
+        settings.layout.map(|layout| format!("layout: {}", layout.word())),
+        settings.keep_days.map(|days| format!("recordings kept for {days} days")),
+    ];
+    for more in more.into_iter().flatten() {
+        words.push_str("; ");
+        words.push_str(&more);
+    }
+    words
 }
 
 /// What is set of a room; nothing where nobody made it, or access is open: there rooms are nothing.

@@ -68,6 +68,10 @@ acts! {
     RecordingStopped = "recording.stopped";
     /// A recording was deleted.
     RecordingDeleted = "recording.deleted";
+    /// A recording is kept for good although its room keeps recordings for a time.
+    RecordingKept = "recording.kept";
+    /// A recording is kept as long as its room keeps recordings.
+    RecordingLetGo = "recording.letGo";
     /// Storing a recording was tried again by hand.
     RecordingRetried = "recording.retried";
     /// A recording was opened to be played.

@@ -50,6 +50,7 @@ const NOTED: &[(&str, &str, &str)] = &[
     ("DELETE", "/rooms/{name}/participants/{id}", "participant.removed"),
     ("POST", "/rooms/{name}/lobby/admit", "participant.admitted"),
     ("POST", "/rooms/{name}/lobby/refuse", "participant.turnedAway"),
+    ("POST", "/recordings/{name}/keep", "recording.kept"),
     // Who waits has done nothing yet.
     ("DELETE", "/rooms/{name}/lobby/{id}", ""),
 ];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use reelroom_accounts::Now;
+use reelroom_audit::{Act, On};
 use reelroom_library::LibraryError;
 use reelroom_limits::rooms::RETENTION_AT_ONCE;
 use reelroom_rooms::{Due, Rooms, RoomsError};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caution::{Caution, Verdict};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Access;
 use crate::owner::blocking;
@@ -198,6 +200,11 @@ impl Rounds {
                     tracing::info!(
                         recording = due.name, room = %due.room, days,
                         "deleted: it is older than its room keeps recordings"
+                    );
+                    Actor::server(app).did_so(
+                        Act::RecordingDeleted,
+                        On::recording(&due.name),
+                        format!("its room keeps recordings for {days} days"),
                     );
                     in_a_row = 0;
                     self.trouble = None;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::Right;
+use reelroom_audit::{Act, On};
 use reelroom_limits::rooms::RETENTION_SHOWN;
 use reelroom_protocol::ids::RoomName;
 use reelroom_routes::Visitor;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
@@ -107,6 +109,7 @@ pub(crate) async fn read_retention(
 pub(crate) async fn keep_recording(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
     Json(request): Json<KeepRequest>,
 ) -> Result<Response, ApiError> {
@@ -116,7 +119,15 @@ pub(crate) async fn keep_recording(
     let rooms = Arc::clone(app.rooms());
     let recording = name.clone();
     let now_ms = clock::now().unix_ms;
-    let is_one = blocking(move || rooms.keep_recording(&recording, &id, keep, now_ms)).await?;
+    let act = if keep { Act::RecordingKept } else { Act::RecordingLetGo };
+    let is_one = blocking(move || {
+        let outcome = rooms.keep_recording(&recording, &id, keep, now_ms);
+        if !matches!(outcome, Ok(false)) {
+            actor.tried(act, On::recording(&recording), None, &outcome);
+        }
+        outcome
+    })
+    .await?;
     if !is_one {
         return Err(ApiError::Conflict(
             "nothing deletes this recording by itself: it is not finished yet, or of no room that the owner made".into(),

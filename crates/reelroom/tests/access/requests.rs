@@ -117,6 +117,10 @@ pub(crate) fn of(row: &Row, target: &Target) -> Option<Ask> {
         ("POST", "/rooms/{name}/lobby/admit" | "/rooms/{name}/lobby/refuse") => {
             says(row.path.replace("{name}", room), json!({ "ids": ["nobody"] }))
         }
+        ("GET", "/rooms/{name}/retention") => at("/rooms/nowhere/retention"),
+        ("POST", "/recordings/{name}/keep") => {
+            says(format!("/recordings/{recording}/keep"), json!({ "keep": true }))
+        }
         ("GET" | "DELETE", "/rooms/{name}/lobby/{id}") => at(format!("/rooms/{room}/lobby/nobody")),
         _ => return None,
     };
