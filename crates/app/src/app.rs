@@ -21,6 +21,7 @@ use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
+use crate::room_state::{RoomState, Telling};
 use crate::run::Run;
 use crate::told::Told;
 use crate::turns::Turns;
@@ -44,6 +45,7 @@ struct Shared {
     glance: Glance,
     disbelieved: Told,
     run: Run,
+    room_state: RoomState,
     began: Notify,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -54,6 +56,11 @@ impl WebApp {
     pub fn new(config: AppConfig) -> Self {
         let livekit = LiveKit::new(config.livekit_url.clone(), &config.keys);
         let metrics = Metrics::new(config.recorder.is_some());
+        let telling = match (config.room_state, &config.media) {
+            (false, _) => Telling::Nothing,
+            (true, Some(_)) => Telling::Own,
+            (true, None) => Telling::Outside,
+        };
         let shared = Shared {
             config,
             livekit,
@@ -64,6 +71,7 @@ impl WebApp {
             glance: Glance::default(),
             disbelieved: Told::default(),
             run: Run::new(&mut rand::rng()),
+            room_state: RoomState::new(telling),
             began: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -88,6 +96,16 @@ impl WebApp {
 
     /// Follows what the server says of a recording.
     pub(crate) async fn learn(&self, info: &EgressInfo) -> Result<(), LibraryError> {
+        // That they are recorded people are told before a disk is waited for; that it is over when the list has it.
+        if !egress::is_over(info) {
+            self.room_state().learn(info);
+        }
+        let listed = self.list(info).await;
+        self.room_state().learn(info);
+        listed
+    }
+
+    async fn list(&self, info: &EgressInfo) -> Result<(), LibraryError> {
         let library = self.library();
         match egress::news(info, library.prefix()) {
             News::Note(recording) => {
@@ -123,6 +141,7 @@ impl WebApp {
                 tracing::warn!(%error, egress = info.egress_id, "the library cannot be kept up to date");
             }
             Err(_) => {
+                self.room_state().learn(info);
                 tracing::warn!(egress = info.egress_id, "the library's index is stuck: the list is late");
             }
         }
@@ -191,6 +210,10 @@ impl WebApp {
 
     pub(crate) fn run(&self) -> &Run {
         &self.shared.run
+    }
+
+    pub(crate) fn room_state(&self) -> &RoomState {
+        &self.shared.room_state
     }
 
     /// Cancelled when the app stops.

@@ -6,7 +6,7 @@
 //!      │            │    ▲
 //!      │            ▼    └───────── webhook, watch: what the server says of its recordings
 //!      ├─────► play ─► library
-//!      ├─────► events ◄── what changes in it
+//!      ├─────► events ◄── what changes in it ──► room_state ─► livekit: those in a room are told of its recording
 //!      ├─────► deliveries ─► whom the media server tells of recordings
 //!      ├─────► owner ─► accounts: who signs in, and which API keys there are
 //!      ├─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
@@ -54,6 +54,7 @@ mod play;
 mod precondition;
 mod receivers;
 mod recordings;
+mod room_state;
 mod rooms;
 mod routes;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]

@@ -75,6 +75,7 @@ pub(crate) async fn create(
         app.askers().take(asker, Instant::now()).map_err(|too_fast| ApiError::TooFast(too_fast.wait))?;
     tokio::time::sleep(wait).await;
     let present = app.livekit().identities(&room_name).await?;
+    app.room_state().expect(&room_name);
     let identity = app.identities().reserve(&room_name, &participant_name, &present, Instant::now());
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = Claims {
@@ -106,19 +107,29 @@ impl Terms {
             // What lets somebody else in may be taken away.
             let valid = if *visitor.caller() == Caller::Everybody { VALID } else { TOKEN_LASTS };
             let ticket = Ticket::generate(&mut rand::rng());
-            return Ok(Self { ticket, serial: 0, valid, room: None });
+            return Ok(Self { ticket, serial: 0, valid, room: room_set(app, None) });
         }
         if app.rooms().is_closed(room) {
             return Err(ApiError::Gone("this room was deleted, and is closed for good".into()));
         }
         // Between the door and here it may have ended.
         let origin = app.origin(visitor.caller(), headers, clock::now()).ok_or(Refusal::Nobody)?;
-        let most = |people| RoomConfiguration { max_participants: people, ..RoomConfiguration::default() };
         Ok(Self {
             ticket: origin.ticket(),
             serial: 1,
             valid: TOKEN_LASTS,
-            room: app.rooms().people(room).map(most),
+            room: room_set(app, app.rooms().people(room)),
         })
     }
+}
+
+/// What a room is set to that opens by a token; `None` where that is nothing.
+fn room_set(app: &WebApp, people: Option<u32>) -> Option<RoomConfiguration> {
+    let metadata = app.room_state().at_first();
+    let is_set = people.is_some() || !metadata.is_empty();
+    is_set.then(|| RoomConfiguration {
+        max_participants: people.unwrap_or_default(),
+        metadata,
+        ..RoomConfiguration::default()
+    })
 }

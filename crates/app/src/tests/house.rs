@@ -72,6 +72,7 @@ pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> Hou
         portion_bytes,
         media_origin: None,
         recorder: None,
+        room_state: true,
         media: None,
     });
     House { folder, app }
