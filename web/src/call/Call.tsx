@@ -5,9 +5,16 @@ import {
   useParticipants,
   useRoomContext,
 } from '@livekit/components-react';
-import { ConnectionState, type DisconnectReason, Room, RoomEvent } from 'livekit-client';
+import {
+  ConnectionState,
+  type DisconnectReason,
+  type RemoteParticipant,
+  Room,
+  RoomEvent,
+} from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
-import { isByLink, may } from '../api';
+import { isByLink, may, type Recording } from '../api';
+import { follower } from '../follow/follower';
 import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
 import { RecordingList } from '../recordings/RecordingList';
@@ -20,12 +27,13 @@ import { Controls } from './Controls';
 import { type Ending, endingOf, refusalOf } from './ending';
 import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
+import { deletedName } from './roomState';
 import { Tiles } from './Tiles';
 import { useInterruption } from './useInterruption';
 import { useRoomRecording } from './useRoomRecording';
 
-/** Others are told with this topic that the list of recordings has changed. */
-const LIST_TOPIC = 'reelroom.recordings';
+/** The server tells with this topic that a recording was deleted. */
+const DELETED_TOPIC = 'RECORDING_DELETED';
 
 interface Props {
   ticket: Ticket;
@@ -116,32 +124,54 @@ function CallScreen({ roomName, notify }: ScreenProps) {
   const state = useConnectionState();
   const people = useParticipants();
   const recording = useRoomRecording(room, notify);
-  const list = useRoomRecordings(roomName, recording.active);
+  const list = useRoomRecordings(roomName);
   const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
-  const heard = unheardSince === null;
+  const heard = unheardSince === null && !list.unheard;
   const [panelOpen, setPanelOpen] = useState(
     () => may('list') && window.matchMedia('(min-width: 900px)').matches,
   );
-  const { refresh } = list;
+  const { refresh, forget } = list;
 
   useEffect(() => {
-    const received = (_data: Uint8Array, _from: unknown, _kind: unknown, topic?: string) => {
-      if (topic === LIST_TOPIC) refresh();
+    const received = (
+      data: Uint8Array,
+      from?: RemoteParticipant,
+      _kind?: unknown,
+      topic?: string,
+      _encryption?: unknown,
+      identity?: string,
+    ) => {
+      // What comes of somebody in the room, or who was in it, anybody can have written.
+      const isOfServer = from === undefined && !identity;
+      const name = isOfServer && topic === DELETED_TOPIC ? deletedName(data) : null;
+      if (name === null) return;
+      notify('info', texts.remove.done);
+      forget(name);
     };
     room.on(RoomEvent.DataReceived, received);
     return () => {
       room.off(RoomEvent.DataReceived, received);
     };
-  }, [room, refresh]);
+  }, [room, forget, notify]);
 
-  const deleted = useCallback(() => {
-    notify('info', texts.remove.done);
-    refresh();
-    // Others also notice at their next look; a lost message costs nothing.
-    room.localParticipant
-      .publishData(new Uint8Array(), { reliable: true, topic: LIST_TOPIC })
-      .catch(() => {});
-  }, [notify, refresh, room]);
+  // A server that is heard again by one way is by the other.
+  useEffect(() => {
+    const changed = (now: ConnectionState) => {
+      if (now === ConnectionState.Connected) follower.hurry();
+    };
+    room.on(RoomEvent.ConnectionStateChanged, changed);
+    return () => {
+      room.off(RoomEvent.ConnectionStateChanged, changed);
+    };
+  }, [room]);
+
+  const deleted = useCallback(
+    (gone: Recording) => {
+      notify('info', texts.remove.done);
+      forget(gone.name);
+    },
+    [notify, forget],
+  );
 
   if (state === ConnectionState.Connecting || state === ConnectionState.Disconnected) {
     return (
@@ -153,7 +183,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
   const running = list.recordings?.find(({ status }) => status === 'recording');
   const startedAt = running ? running.startedAt - list.clockOffset : recording.since;
   return (
-    <div className={`call ${recording.active && heard ? 'call--recorded' : ''}`}>
+    <div className={`call ${recording.shown.at === 'recording' && heard ? 'call--recorded' : ''}`}>
       <header className="call__header">
         <Logo />
         <h1 className="call__room">
@@ -162,12 +192,22 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         <span className="call__people">
           <Icon name="people" size={18} /> {texts.call.people(people.length)}
         </span>
-        <RecordingBanner active={recording.active} heard={heard} startedAt={startedAt} />
+        <RecordingBanner
+          shown={recording.shown}
+          failure={recording.failure}
+          heard={heard}
+          startedAt={startedAt}
+        />
       </header>
       {unheardSince !== null && (
         <p className="call__lost" role="alert">
           {texts.call.reconnecting}
           {recording.active && ` ${texts.recording.unheard(timeOfDay(unheardSince))}`}
+        </p>
+      )}
+      {unheardSince === null && list.unheard && (
+        <p className="call__lost" role="status">
+          {texts.list.unheard}
         </p>
       )}
       {interruption && (
