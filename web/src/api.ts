@@ -358,10 +358,6 @@ export function readReport(value: Json): Report {
 export const isUnfinished = (recording: Recording): boolean =>
   recording.status !== 'complete' && recording.status !== 'failed';
 
-/** Whether it will look different in a moment without anybody doing anything. */
-export const isChanging = (recording: Recording): boolean =>
-  isUnfinished(recording) || recording.upload !== null;
-
 export async function requestToken(roomName: string, participantName: string): Promise<string> {
   const { body } = await call('POST', '/token', { roomName, participantName });
   const token = text(body.token);

@@ -21,7 +21,8 @@ describe('what a room is told of its recording', () => {
   });
 
   it('is not believed where somebody else wrote it', () => {
-    for (const metadata of [undefined, '', 'agenda', '7', 'null', '[]', '{}', '{"recordingStatus":7}', '{"recording":"x"}']) {
+    const others = ['', 'agenda', '7', 'null', '[]', '{}', '{"recordingStatus":7}', '{"recording":"x"}'];
+    for (const metadata of [undefined, ...others]) {
       expect(readRoomState(metadata)).toBeNull();
     }
     expect(said('constructor')).toBeNull();
@@ -56,12 +57,14 @@ describe('what a room is told of its recording', () => {
     const ready = said('STOPPED', { id: 'EG_1', status: 'complete' });
     const failed = said('FAILED', { id: 'EG_1', status: 'failed', error: 'the disk is full' });
     expect([outcomeOf(going, ready), outcomeOf(going, failed)]).toEqual(['ready', 'failed']);
-    expect([outcomeOf(null, ready), outcomeOf(ready, ready), outcomeOf(going, going), outcomeOf(going, null)]).toEqual([
-      null,
-      null,
-      null,
-      null,
-    ]);
+    for (const [before, now] of [
+      [null, ready],
+      [ready, ready],
+      [going, going],
+      [going, null],
+    ] as const) {
+      expect(outcomeOf(before, now)).toBeNull();
+    }
     expect(outcomeOf(going, said('STOPPED', { id: 'EG_2', status: 'complete' }))).toBeNull();
     expect(outcomeOf(said('STOPPING'), said('STOPPED'))).toBe('ready');
   });
@@ -69,7 +72,9 @@ describe('what a room is told of its recording', () => {
   it('has deletions told by name', () => {
     const name = (said: unknown) => deletedName(new TextEncoder().encode(JSON.stringify(said)));
     expect(name({ recordingName: 'a.mp4', id: 'EG_1' })).toBe('a.mp4');
-    for (const other of [{}, null, 'a.mp4', { recordingName: 7 }, { recordingName: '' }]) expect(name(other)).toBeNull();
+    for (const other of [{}, null, 'a.mp4', { recordingName: 7 }, { recordingName: '' }]) {
+      expect(name(other)).toBeNull();
+    }
     expect(deletedName(new Uint8Array([0xff]))).toBeNull();
   });
 });

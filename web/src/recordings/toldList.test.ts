@@ -20,48 +20,52 @@ const view = (more: Partial<View> = {}): View => ({
 });
 const ids = (list: Recording[]) => list.map(({ id }) => id);
 
-const shown = [recording('c', { startedAt: 30 }), recording('b', { startedAt: 20 }), recording('a', { startedAt: 10 })];
+const shown = [
+  recording('c', { startedAt: 30 }),
+  recording('b', { startedAt: 20 }),
+  recording('a', { startedAt: 10 }),
+];
+/** The ids of what is shown after something was told. */
+const after = (told: Told, more: Partial<View> = {}) => ids(applyTold(shown, told, view(more)));
 
 describe('a list that is told of changes', () => {
   it('replaces what it knows where it stands', () => {
-    const after = applyTold(shown, changed('b', { startedAt: 20, status: 'finishing', progress: 0.5 }), view());
-    expect(ids(after)).toEqual(['c', 'b', 'a']);
-    expect(after[1]).toMatchObject({ status: 'finishing', progress: 0.5 });
+    const told = changed('b', { startedAt: 20, status: 'finishing', progress: 0.5 });
+    expect(after(told)).toEqual(['c', 'b', 'a']);
+    expect(applyTold(shown, told, view())[1]).toMatchObject({ status: 'finishing', progress: 0.5 });
   });
 
   it('puts what is new where it belongs', () => {
-    expect(ids(applyTold(shown, changed('d', { startedAt: 40 }), view()))).toEqual(['d', 'c', 'b', 'a']);
-    expect(ids(applyTold(shown, changed('d', { startedAt: 15 }), view()))).toEqual(['c', 'b', 'd', 'a']);
+    expect(after(changed('d', { startedAt: 40 }))).toEqual(['d', 'c', 'b', 'a']);
+    expect(after(changed('d', { startedAt: 15 }))).toEqual(['c', 'b', 'd', 'a']);
     // It is not known yet when it began, and then it is.
     const starting = applyTold(shown, changed('d', { status: 'starting' }), view());
     expect(ids(starting)).toEqual(['d', 'c', 'b', 'a']);
-    expect(ids(applyTold(starting, changed('d', { startedAt: 40, status: 'recording' }), view()))).toEqual([
-      'd',
-      'c',
-      'b',
-      'a',
-    ]);
+    const begun = applyTold(starting, changed('d', { startedAt: 40, status: 'recording' }), view());
+    expect(ids(begun)).toEqual(['d', 'c', 'b', 'a']);
     const bySize = [recording('b', { size: 20 }), recording('a', { size: 10 })];
-    expect(ids(applyTold(bySize, changed('c', { size: 15 }), view({ sort: '-size' })))).toEqual(['b', 'c', 'a']);
+    const sized = applyTold(bySize, changed('c', { size: 15 }), view({ sort: '-size' }));
+    expect(ids(sized)).toEqual(['b', 'c', 'a']);
   });
 
   it('leaves what belongs behind its end to the next page', () => {
     const old = changed('z', { startedAt: 5 });
-    expect(ids(applyTold(shown, old, view()))).toEqual(['c', 'b', 'a', 'z']);
-    expect(ids(applyTold(shown, old, view({ hasMore: true })))).toEqual(['c', 'b', 'a']);
+    expect(after(old)).toEqual(['c', 'b', 'a', 'z']);
+    expect(after(old, { hasMore: true })).toEqual(['c', 'b', 'a']);
   });
 
   it('has nothing of another room and nothing that was not searched for', () => {
-    expect(ids(applyTold(shown, changed('d', { roomName: 'b' }), view({ roomName: 'a' })))).toEqual(['c', 'b', 'a']);
-    expect(ids(applyTold(shown, changed('b', { roomName: 'b' }), view({ roomName: 'a' })))).toEqual(['c', 'a']);
-    expect(ids(applyTold(shown, changed('d', { startedAt: 40 }), view({ q: 'nothing' })))).toEqual(['c', 'b', 'a']);
-    expect(ids(applyTold(shown, changed('d', { startedAt: 40 }), view({ q: 'D.MP4' })))).toEqual(['d', 'c', 'b', 'a']);
+    expect(after(changed('d', { roomName: 'b' }), { roomName: 'a' })).toEqual(['c', 'b', 'a']);
+    expect(after(changed('b', { roomName: 'b' }), { roomName: 'a' })).toEqual(['c', 'a']);
+    const fresh = changed('d', { startedAt: 40 });
+    expect(after(fresh, { q: 'nothing' })).toEqual(['c', 'b', 'a']);
+    expect(after(fresh, { q: 'D.MP4' })).toEqual(['d', 'c', 'b', 'a']);
     // What the server found stays, as it searches better than a page.
-    expect(ids(applyTold(shown, changed('b', { startedAt: 20 }), view({ q: 'nothing' })))).toEqual(['c', 'b', 'a']);
+    expect(after(changed('b', { startedAt: 20 }), { q: 'nothing' })).toEqual(['c', 'b', 'a']);
   });
 
   it('forgets what is deleted by its name, and not what has another name by now', () => {
-    expect(ids(applyTold(shown, { kind: 'deleted', name: 'b.mp4' }, view()))).toEqual(['c', 'a']);
+    expect(after({ kind: 'deleted', name: 'b.mp4' })).toEqual(['c', 'a']);
     const renamed = applyTold(shown, changed('b', { startedAt: 20, name: 'new.mp4' }), view());
     expect(ids(applyTold(renamed, { kind: 'deleted', name: 'b.mp4' }, view()))).toEqual(['c', 'b', 'a']);
     expect(applyTold(shown, { kind: 'reload' }, view())).toBe(shown);

@@ -86,5 +86,6 @@ export function useLibrary(filter: Filter) {
   const forget = (gone: Recording) =>
     setRecordings((shown) => shown?.filter(({ id }) => id !== gone.id) ?? null);
 
-  return { recordings, clockOffset, error, loading, unheard, hasMore: cursor !== null, more, refresh, forget };
+  const hasMore = cursor !== null;
+  return { recordings, clockOffset, error, loading, unheard, hasMore, more, refresh, forget };
 }

@@ -16,7 +16,7 @@ pub(super) async fn run(app: &WebApp) {
                 tracing::debug!("too much changed at once: rooms are not told of all that was deleted");
                 break;
             };
-            // The newest of a recording alone is kept: what is in between is not there any more.
+            // Of each recording the newest change alone is kept: there may be none up to the last.
             let Some(behind) = changes.last().map(|change| change.number) else { break };
             for change in changes {
                 if let What::Deleted(gone) = change.what {

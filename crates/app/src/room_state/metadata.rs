@@ -239,7 +239,7 @@ mod tests {
     fn where_nothing_is_recorded_nothing_says_so_and_nothing_else_is_touched() {
         assert_eq!(rested("", &[]), Merged::To(at_first()));
         assert_eq!(written(rested("", &[])), json!({ "recordingStatus": "STOPPED" }));
-        for quiet in ["{}", r#"{"agenda":1}"#, r#"{"recordingStatus":"FAILED"}"#, &at_first()] {
+        for quiet in ["{}", r#"{"agenda":1}"#, r#"{"recordingStatus":"FAILED"}"#, at_first().as_str()] {
             assert_eq!(rested(quiet, &[]), Merged::AsIs, "{quiet}");
             assert!(!says_live(quiet), "{quiet}");
         }
