@@ -11,7 +11,7 @@
 //!
 //! - Nobody who starts, stops or deletes waits for it: what happens is put on the board, and one task tells it.
 //! - What waits is bounded, and of a room it is what holds by then (`board.rs`). A media server that is slow or away is told later what holds
-//!   then, and is asked more and more seldom meanwhile.
+//!   then, and is asked more and more seldom meanwhile. One room that cannot be told waits alone.
 //! - What somebody else has set of a room is not touched (`metadata.rs`).
 //! - Nothing is said of what the media server records before it was asked: a room that a program which died left as recorded is put right then.
 
@@ -143,8 +143,8 @@ impl RoomState {
         self.board().told(due, found, Instant::now());
     }
 
-    fn postpone(&self, due: &Due, pause: Duration) {
-        self.board().postpone(due, Instant::now() + pause);
+    fn postpone(&self, due: &Due) -> u32 {
+        self.board().postpone(due, Instant::now())
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -122,6 +122,7 @@ async fn what_an_app_has_set_stays_and_text_that_is_no_object_is_left_alone() {
     // It sets something else meanwhile.
     let agenda = json!({ "room": "apps", "metadata": r#"{"agenda":[1,2]}"# });
     twirp(&program, "RoomService/UpdateRoomMetadata", &agenda).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
     program.stop_recording("apps").await;
     ada.until(says("STOPPED")).await;
     assert_eq!(ada.knows()["agenda"], json!([1, 2]));

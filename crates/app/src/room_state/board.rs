@@ -10,8 +10,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use reelroom_limits::events::{
-    DELETIONS_TOLD, RECORDINGS_OF_A_ROOM_TOLD, ROOM_STATE_KEPT, ROOM_STATE_LOOKED, ROOM_STATE_PROGRESS,
-    ROOMS_TOLD,
+    DELETIONS_TOLD, RECORDINGS_OF_A_ROOM_TOLD, ROOM_STATE_FIRST_PAUSE, ROOM_STATE_KEPT,
+    ROOM_STATE_LONGEST_PAUSE, ROOM_STATE_LOOKED, ROOM_STATE_PROGRESS, ROOMS_TOLD,
 };
 use reelroom_protocol::ids::RoomName;
 
@@ -57,6 +57,8 @@ struct Place {
     /// When it is told, or looked at.
     due_at: Option<Instant>,
     told_at: Option<Instant>,
+    /// Tries in a row by which it could not be told.
+    failures: u32,
     /// It is about to be opened, until then.
     expected_until: Option<Instant>,
     changed_at: Instant,
@@ -71,6 +73,7 @@ impl Place {
             deletions: VecDeque::new(),
             due_at: None,
             told_at: None,
+            failures: 0,
             expected_until: None,
             changed_at: now,
             version: 0,
@@ -85,7 +88,10 @@ impl Place {
     }
 
     fn look_at(&mut self, at: Instant) {
-        self.due_at = Some(self.due_at.map_or(at, |due| due.min(at)));
+        // One that cannot be told is tried when its pause is over, whatever changes meanwhile.
+        if self.failures == 0 {
+            self.due_at = Some(self.due_at.map_or(at, |due| due.min(at)));
+        }
     }
 
     fn is_live(&self) -> bool {
@@ -188,6 +194,8 @@ impl Board {
     /// A room has opened. One of which nothing is known has nothing to be told.
     pub(super) fn opened(&mut self, room: &str, now: Instant) {
         if let Some(place) = self.places.get_mut(room) {
+            // Whatever stood in the way of telling the last session says nothing of this one.
+            place.failures = 0;
             place.change(now, now);
         }
     }
@@ -226,6 +234,7 @@ impl Board {
     /// A room was told what was due, or has nobody in it. What has changed since then is still to be told.
     pub(super) fn told(&mut self, due: &Due, found: Found, now: Instant) {
         let Some(place) = self.places.get_mut(&due.room) else { return };
+        place.failures = 0;
         if let Some(last) = due.deletions.last() {
             place.deletions.retain(|gone| gone.number > last.number);
         }
@@ -247,17 +256,24 @@ impl Board {
         }
     }
 
-    /// A room could not be told: it is tried again at `at`, and others before.
-    pub(super) fn postpone(&mut self, due: &Due, at: Instant) {
-        if let Some(place) = self.places.get_mut(&due.room) {
-            place.due_at = Some(at);
-        }
+    /// A room could not be told: it is tried again after a pause, longer each time, and others before. Gives how often in a row that was so.
+    pub(super) fn postpone(&mut self, due: &Due, now: Instant) -> u32 {
+        let Some(place) = self.places.get_mut(&due.room) else { return 0 };
+        let pause =
+            (ROOM_STATE_FIRST_PAUSE * 2_u32.pow(place.failures.min(10))).min(ROOM_STATE_LONGEST_PAUSE);
+        place.due_at = Some(now + pause);
+        place.failures = place.failures.saturating_add(1);
+        place.failures
     }
 
-    /// What is known of a room. Where there are too many, one that was told gives its place, or else the one that changed first.
+    /// What is known of a room. Where there are too many, one that was told gives its place, or else one of which nothing is known, or else
+    /// the one that changed first: whoever asks for tokens of many rooms takes no other's news away.
     fn place(&mut self, room: RoomName, now: Instant) -> &mut Place {
         if !self.places.contains_key(&room) && self.places.len() >= ROOMS_TOLD {
-            let worth = |place: &Place| (place.is_live(), place.due_at.is_some(), place.changed_at);
+            let worth = |place: &Place| {
+                let is_due = place.due_at.is_some();
+                (place.is_live(), is_due && !place.is_empty(), is_due, place.changed_at)
+            };
             let least = self.places.iter().min_by_key(|(_, place)| worth(place));
             if let Some(least) = least.map(|(room, _)| room.clone()) {
                 self.places.remove(&least);

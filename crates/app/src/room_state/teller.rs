@@ -6,7 +6,6 @@
 //! ```
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use reelroom_limits::events::{
     ROOM_STATE_FIRST_PAUSE, ROOM_STATE_LONGEST_PAUSE, ROOM_STATE_RESTS, ROOMS_TOLD_AT_ONCE,
@@ -69,7 +68,7 @@ pub(super) async fn run(rooms: &impl Rooms, state: &RoomState) {
     let mut trouble = None;
     loop {
         state.until_due().await;
-        let rest = match round(rooms, state, pause).await {
+        let rest = match round(rooms, state).await {
             Ok(()) => {
                 if trouble.take().is_some() {
                     tracing::info!("rooms are told of their recordings again");
@@ -92,8 +91,11 @@ pub(super) async fn run(rooms: &impl Rooms, state: &RoomState) {
     }
 }
 
-/// Tells those rooms that are to be told by now, some at the most. Whoever could not be told is told after `pause`.
-async fn round(rooms: &impl Rooms, state: &RoomState, pause: Duration) -> Result<(), LiveKitError> {
+/// Tells those rooms that are to be told by now, some at the most. A room that cannot be told waits for itself.
+///
+/// # Errors
+/// Which rooms are open is not answered: none is told.
+async fn round(rooms: &impl Rooms, state: &RoomState) -> Result<(), LiveKitError> {
     let due = state.due(ROOMS_TOLD_AT_ONCE);
     if due.is_empty() {
         return Ok(());
@@ -110,14 +112,15 @@ async fn round(rooms: &impl Rooms, state: &RoomState, pause: Duration) -> Result
         }
     }
     let mut waiting = waiting.into_iter();
-    let mut trouble = None;
     loop {
         let together = waiting.by_ref().take(ROOMS_TOLD_TOGETHER);
         let telling: Vec<_> = together.map(|(due, room)| tell(rooms, state, due, room)).collect();
         if telling.is_empty() {
-            return trouble.map_or(Ok(()), Err);
+            return Ok(());
         }
+        let mut is_answered = false;
         for (due, told) in futures::future::join_all(telling).await {
+            is_answered |= !matches!(told, Err(LiveKitError::Unreachable(_)));
             match told {
                 Ok(()) => state.told(&due, Found::Open),
                 Err(LiveKitError::NotFound(_)) => state.told(&due, Found::Closed),
@@ -130,14 +133,15 @@ async fn round(rooms: &impl Rooms, state: &RoomState, pause: Duration) -> Result
                     state.told(&due, Found::Open);
                 }
                 Err(error) => {
-                    state.postpone(&due, pause);
-                    trouble = Some(error);
+                    if state.postpone(&due) == 1 {
+                        tracing::warn!(room = %due.room, %error, "a room is not told of its recording yet");
+                    }
                 }
             }
         }
-        // Nothing answers: the others wait until something does.
-        if matches!(trouble, Some(LiveKitError::Unreachable(_))) {
-            return trouble.map_or(Ok(()), Err);
+        // Perhaps nothing answers any more: that is asked before the others are told.
+        if !is_answered {
+            return Ok(());
         }
     }
 }

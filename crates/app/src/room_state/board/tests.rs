@@ -144,11 +144,27 @@ fn one_that_cannot_be_told_lets_others_go_first() {
     let later = now + 2 * SECOND;
     let first = board.due(later, 1);
     assert_eq!(first[0].room.as_str(), "a");
-    board.postpone(&first[0], later + SECOND);
+    assert_eq!(board.postpone(&first[0], later), 1);
     let second = board.due(later, 1);
     assert_eq!(second[0].room.as_str(), "b");
     board.told(&second[0], Found::Open, later);
     assert_eq!(board.next_at(), Some(later + SECOND));
+    // What changes meanwhile is told with it, and each pause is longer.
+    board.learn("a".into(), one("EG_1", Stage::Recording), later);
+    assert_eq!(board.next_at(), Some(later + SECOND));
+    let mut now = later + SECOND;
+    for (times, seconds) in [(2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30)] {
+        let again = board.due(now, 1);
+        assert_eq!((again[0].recordings.len(), board.postpone(&again[0], now)), (1, times));
+        assert_eq!(board.next_at(), Some(now + seconds * SECOND));
+        now += seconds * SECOND;
+    }
+    // It opens anew, or is told: then changes are told at once.
+    board.opened("a", now - SECOND);
+    assert_eq!(board.next_at(), Some(now - SECOND));
+    tell(&mut board, Found::Open, now);
+    board.learn("a".into(), one("EG_1", Stage::Complete), now);
+    assert_eq!(due(&mut board, now), [("a".to_owned(), vec![Stage::Complete])]);
 }
 
 #[test]
@@ -201,4 +217,16 @@ fn what_waits_is_bounded_for_each_room_and_for_all() {
     }
     assert_eq!(board.places.len(), ROOMS_TOLD);
     assert!(board.places.contains_key("a"), "one that is recorded stays");
+}
+
+#[test]
+fn rooms_that_tokens_are_asked_for_take_no_place_of_one_with_news() {
+    let (mut board, now) = caught_up();
+    board.learn("news".into(), one("EG_1", Stage::Complete), now);
+    board.delete("gone".into(), "EG_0".into(), "0.mp4".into(), now);
+    for number in 0..2 * ROOMS_TOLD {
+        board.look(format!("{number}").into(), now + SECOND);
+    }
+    assert_eq!(board.places.len(), ROOMS_TOLD);
+    assert!(board.places.contains_key("news") && board.places.contains_key("gone"));
 }

@@ -1,13 +1,11 @@
 use std::sync::Mutex;
+use std::time::Duration;
 
 use reelroom_protocol::proto::EgressStatus;
 use serde_json::Value;
 
 use super::super::Telling;
 use super::*;
-
-/// Nothing that fails here is tried again within a test.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// A media server.
 #[derive(Default)]
@@ -16,8 +14,8 @@ struct Server {
     recordings: Vec<EgressInfo>,
     /// Why everything fails.
     away: Mutex<Option<LiveKitError>>,
-    /// A room that fails whatever is asked of it.
-    broken: &'static str,
+    /// A room that cannot be told, and why.
+    broken: Option<(&'static str, LiveKitError)>,
     questions: Mutex<Vec<usize>>,
     messages: Mutex<Vec<(String, String, Value)>>,
     sets: Mutex<Vec<String>>,
@@ -58,8 +56,10 @@ impl Rooms for Server {
 
     async fn set(&self, room: &str, metadata: &str) -> Result<(), LiveKitError> {
         self.fails()?;
-        if room == self.broken {
-            return Err(LiveKitError::Failed("it is broken".into()));
+        if let Some((broken, error)) = &self.broken
+            && *broken == room
+        {
+            return Err(error.clone());
         }
         self.sets.lock().unwrap().push(room.into());
         let mut rooms = self.rooms.lock().unwrap();
@@ -97,15 +97,15 @@ async fn a_room_is_told_what_holds_by_then_and_keeps_what_an_app_has_set() {
     for status in [EgressStatus::EgressStarting, EgressStatus::EgressActive] {
         state.learn(&info("a", "EG_1", status));
     }
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     let own = json!({ "id": "EG_1", "status": "recording" });
     let told = json!({ "createdBy": "an app", "recordingStatus": "STARTED", "recording": own });
     assert_eq!(server.metadata("a"), told);
     state.learn(&info("a", "EG_1", EgressStatus::EgressActive));
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     assert_eq!(server.sets.lock().unwrap().len(), 1, "nobody is told anything twice");
     state.learn(&info("a", "EG_1", EgressStatus::EgressComplete));
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     assert_eq!(server.metadata("a")["recordingStatus"], "STOPPED");
 }
 
@@ -117,8 +117,8 @@ async fn those_in_a_room_are_told_of_deletions_and_rooms_that_are_not_open_cost_
     for number in 0..50 {
         state.delete(&format!("closed {number}"), "EG_3".into(), "b.mp4".into());
     }
-    round(&server, &state, PAUSE).await.unwrap();
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
+    round(&server, &state).await.unwrap();
     let gone = json!({ "recordingName": "a-1.mp4", "id": "EG_1" });
     let told = [("a".to_owned(), "RECORDING_DELETED".to_owned(), gone)];
     assert_eq!(*server.messages.lock().unwrap(), told);
@@ -132,31 +132,42 @@ async fn a_server_that_is_away_is_told_what_holds_when_it_is_back() {
     *server.away.lock().unwrap() = Some(LiveKitError::Unreachable("nothing answers".into()));
     state.learn(&info("a", "EG_1", EgressStatus::EgressStarting));
     for _ in 0..3 {
-        assert!(round(&server, &state, Duration::ZERO).await.is_err());
+        assert!(round(&server, &state).await.is_err());
     }
     for status in [EgressStatus::EgressActive, EgressStatus::EgressEnding, EgressStatus::EgressFailed] {
         state.learn(&info("a", "EG_1", status));
     }
     *server.away.lock().unwrap() = None;
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     assert_eq!(*server.sets.lock().unwrap(), ["a"]);
     assert_eq!(server.metadata("a")["recordingStatus"], "FAILED");
 }
 
 #[tokio::test]
 async fn a_room_that_cannot_be_told_costs_no_other() {
-    let mut server = Server::with(&[("a", ""), ("b", ""), ("c", "")]);
-    server.broken = "a";
-    let state = caught_up();
-    for room in ["a", "b", "c"] {
-        state.learn(&info(room, room, EgressStatus::EgressActive));
+    for error in [
+        LiveKitError::Failed("it is broken".into()),
+        LiveKitError::Busy("its node is gone".into()),
+        LiveKitError::Unreachable("it does not answer in time".into()),
+    ] {
+        let mut server = Server::with(&[("a", ""), ("b", ""), ("c", "")]);
+        server.broken = Some(("a", error));
+        let state = caught_up();
+        for room in ["a", "b", "c"] {
+            state.learn(&info(room, room, EgressStatus::EgressActive));
+        }
+        round(&server, &state).await.unwrap();
+        let mut told = server.sets.lock().unwrap().clone();
+        told.sort();
+        assert_eq!(told, ["b", "c"]);
+        // It waits for its turn, and the others do not wait with it.
+        for room in ["a", "b"] {
+            state.learn(&info(room, room, EgressStatus::EgressComplete));
+        }
+        round(&server, &state).await.unwrap();
+        assert_eq!(*server.questions.lock().unwrap(), [3, 1]);
+        assert_eq!(server.metadata("b")["recordingStatus"], "STOPPED");
     }
-    assert!(round(&server, &state, PAUSE).await.is_err());
-    let mut told = server.sets.lock().unwrap().clone();
-    told.sort();
-    assert_eq!(told, ["b", "c"]);
-    round(&server, &state, PAUSE).await.unwrap();
-    assert_eq!(server.questions.lock().unwrap().len(), 1, "it waits for its turn");
 }
 
 #[tokio::test]
@@ -169,11 +180,11 @@ async fn a_room_that_says_what_is_not_so_is_put_right_and_one_whose_recording_is
     for room in ["over", "on", "new"] {
         state.expect(room);
     }
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     assert_eq!(server.metadata("over"), json!({ "recordingStatus": "STOPPED" }));
     assert_eq!(server.metadata("new"), json!({ "recordingStatus": "STOPPED" }));
     assert_eq!(server.metadata("on")["recordingStatus"], "STARTING");
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     assert_eq!(server.metadata("on")["recordingStatus"], "STARTED");
     assert_eq!(state.live(), ["EG_1"]);
 }
@@ -184,7 +195,7 @@ async fn nothing_is_asked_where_nothing_is_to_be_told() {
     state.change(|board, _| board.catch_up());
     state.learn(&info("a", "EG_1", EgressStatus::EgressActive));
     state.expect("a");
-    round(&server, &state, PAUSE).await.unwrap();
+    round(&server, &state).await.unwrap();
     assert!(server.questions.lock().unwrap().is_empty() && state.at_first().is_empty());
     // Before it is known what is recorded nothing is told either.
     let state = RoomState::new(Telling::Own);
