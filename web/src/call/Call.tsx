@@ -27,7 +27,7 @@ import { Controls } from './Controls';
 import { type Ending, endingOf, refusalOf } from './ending';
 import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
-import { deletedName } from './roomState';
+import { readGone, readRoomState, wasDeleted } from './roomState';
 import { Tiles } from './Tiles';
 import { useInterruption } from './useInterruption';
 import { useRoomRecording } from './useRoomRecording';
@@ -143,10 +143,10 @@ function CallScreen({ roomName, notify }: ScreenProps) {
     ) => {
       // What comes of somebody in the room, or who was in it, anybody can have written.
       const isOfServer = from === undefined && !identity;
-      const name = isOfServer && topic === DELETED_TOPIC ? deletedName(data) : null;
-      if (name === null) return;
-      notify('info', texts.remove.done);
-      forget(name);
+      const gone = isOfServer && topic === DELETED_TOPIC ? readGone(data) : null;
+      if (gone === null) return;
+      if (wasDeleted(gone, readRoomState(room.metadata))) notify('info', texts.remove.done);
+      forget(gone.name);
     };
     room.on(RoomEvent.DataReceived, received);
     return () => {

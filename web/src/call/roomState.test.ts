@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deletedName, outcomeOf, readRoomState, shownOf } from './roomState';
+import { outcomeOf, readGone, readRoomState, shownOf, wasDeleted } from './roomState';
 
 const said = (recordingStatus: string, recording?: Record<string, unknown>) =>
   readRoomState(JSON.stringify({ recordingStatus, ...(recording ? { recording } : {}) }));
@@ -70,11 +70,28 @@ describe('what a room is told of its recording', () => {
   });
 
   it('has deletions told by name', () => {
-    const name = (said: unknown) => deletedName(new TextEncoder().encode(JSON.stringify(said)));
-    expect(name({ recordingName: 'a.mp4', id: 'EG_1' })).toBe('a.mp4');
+    const gone = (said: unknown) => readGone(new TextEncoder().encode(JSON.stringify(said)));
+    expect(gone({ recordingName: 'a.mp4', id: 'EG_1' })).toEqual({ name: 'a.mp4', id: 'EG_1' });
+    expect(gone({ recordingName: 'a.mp4' })).toEqual({ name: 'a.mp4', id: null });
     for (const other of [{}, null, 'a.mp4', { recordingName: 7 }, { recordingName: '' }]) {
-      expect(name(other)).toBeNull();
+      expect(gone(other)).toBeNull();
     }
-    expect(deletedName(new Uint8Array([0xff]))).toBeNull();
+    expect(readGone(new Uint8Array([0xff]))).toBeNull();
+  });
+
+  it('says that somebody deleted one only where somebody did', () => {
+    const gone = { name: 'a.mp4', id: 'EG_1' };
+    for (const [status, deleted] of [
+      ['starting', false],
+      ['recording', false],
+      ['finishing', false],
+      ['failed', false],
+      ['complete', true],
+    ] as const) {
+      expect(wasDeleted(gone, said('STARTED', { id: 'EG_1', status }))).toBe(deleted);
+      expect(wasDeleted(gone, said('STARTED', { id: 'EG_2', status }))).toBe(true);
+    }
+    expect(wasDeleted(gone, null)).toBe(true);
+    expect(wasDeleted({ name: 'a.mp4', id: null }, said('STARTED'))).toBe(true);
   });
 });

@@ -63,7 +63,8 @@ export type Shown =
 
 /**
  * What people are shown. Whether they are recorded now is the media server's word, which ends with the recording; how far one is before
- * and after that is the metadata's. `active` is true a moment longer where somebody waits for the file.
+ * and after that is the metadata's. `active` is true a moment longer where somebody waits for the file. `state` has to be of what goes on:
+ * what was said before it was recorded anew is null here.
  */
 export function shownOf(active: boolean, state: RoomState | null): Shown {
   if (state?.status === 'finishing') return { at: 'finishing', progress: state.progress };
@@ -79,12 +80,23 @@ export function outcomeOf(before: RoomState | null, now: RoomState | null): 'rea
   return now.status === 'complete' ? 'ready' : null;
 }
 
-/** The name of a recording that was deleted, as the server tells those in its room; null where that is not what it says. */
-export function deletedName(data: Uint8Array): string | null {
+/** A recording that is listed no longer. */
+export interface Gone {
+  name: string;
+  id: string | null;
+}
+
+/** What the server tells those in a room of a recording that is listed no longer; null where that is not what it says. */
+export function readGone(data: Uint8Array): Gone | null {
   try {
     const said: unknown = JSON.parse(new TextDecoder().decode(data));
-    return isObject(said) ? text(said.recordingName) : null;
+    const name = isObject(said) ? text(said.recordingName) : null;
+    return isObject(said) && name !== null ? { name, id: text(said.id) } : null;
   } catch {
     return null;
   }
 }
+
+/** Whether somebody deleted it: one that goes on has another name by now, and one of which nothing came says so itself. */
+export const wasDeleted = (gone: Gone, state: RoomState | null): boolean =>
+  gone.id === null || gone.id !== state?.id || state?.status === 'complete';

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore
 import { clockOffset, messageOf, startRecording, stopRecording } from '../api';
 import { texts } from '../texts';
 import type { Notice } from '../ui/Notices';
-import { outcomeOf, readRoomState, type Shown, shownOf } from './roomState';
+import { outcomeOf, type RoomState, readRoomState, type Shown, shownOf } from './roomState';
 
 export type Phase = 'idle' | 'starting' | 'recording' | 'stopping';
 
@@ -59,13 +59,19 @@ export function useRoomRecording(
   const [learned, setLearned] = useState<number | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const [isSlow, setSlow] = useState(false);
+  /** What was said before the room was recorded anew, and is not of that. */
+  const [outdated, setOutdated] = useState<RoomState | null>(null);
   const before = useRef(active);
   const stateBefore = useRef(state);
 
   useEffect(() => {
     setLearned(active ? Date.now() : null);
     setPending(null);
-    if (active) setFailure(null);
+    if (active) {
+      setFailure(null);
+      // As it was before this effect: what came together with the recording is of it.
+      setOutdated(stateBefore.current);
+    }
     if (before.current !== active) notify('info', active ? texts.recording.began : texts.recording.stopped);
     before.current = active;
   }, [active, notify]);
@@ -91,7 +97,10 @@ export function useRoomRecording(
     return () => window.clearTimeout(timer);
   }, [pending]);
 
-  const shown = useMemo(() => shownOf(active, state), [active, state]);
+  const shown = useMemo(
+    () => shownOf(active, active && state === outdated ? null : state),
+    [active, state, outdated],
+  );
   // One that does not get going can be stopped, by anybody who may.
   useEffect(() => {
     setSlow(false);

@@ -189,11 +189,14 @@ export const follower = new Follower(openEvents);
 
 if (typeof document !== 'undefined') {
   let hiding: ReturnType<typeof setTimeout> | undefined;
-  document.addEventListener('visibilitychange', () => {
+  const looked = () => {
     clearTimeout(hiding);
     if (document.visibilityState === 'hidden') hiding = setTimeout(() => follower.show(false), HIDDEN_MS);
     else follower.show(true);
-  });
+  };
+  document.addEventListener('visibilitychange', looked);
+  // A page that is opened behind others is hidden from its beginning, and nothing says so.
+  looked();
   window.addEventListener('online', () => follower.hurry());
   onSession((signedIn) => signedIn && follower.hurry());
 }
