@@ -192,6 +192,16 @@ let granted: readonly string[] = [];
 /** Whether it is worth offering: whoever came by a link may do what that grants, and the server decides in any case. */
 export const may = (right: string): boolean => link === null || granted.includes(right);
 
+/** The server's clock minus ours, in ms, as it said last. */
+let offset = 0;
+export const clockOffset = (): number => offset;
+
+function learnClock(headers: Headers): void {
+  const ahead = Date.parse(headers.get('Date') ?? '') - Date.now();
+  // The header counts whole seconds: less than two is no difference worth showing.
+  if (!Number.isNaN(ahead)) offset = Math.abs(ahead) < 2000 ? 0 : ahead;
+}
+
 /** Where a 401 speaks of what was typed, and not of who asks; or of somebody who is leaving. */
 const SIGN_INS = ['POST /owner/session', 'DELETE /owner/session', 'POST /owner/password', 'POST /watch/open'];
 
@@ -213,6 +223,7 @@ async function send(
       ...(signal ? { signal } : {}),
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
+    learnClock(response.headers);
     return { response, answer: await response.json().catch(() => null) };
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -226,7 +237,7 @@ export async function call(
   body?: Json,
   signal?: AbortSignal,
   shown?: Record<string, string>,
-): Promise<{ body: Json; headers: Headers }> {
+): Promise<{ body: Json }> {
   const said = csrf;
   let { response, answer } = await send(method, path, body, signal, shown);
   if (response.status === 403 && method !== 'GET' && link === null) {
@@ -245,7 +256,7 @@ export async function call(
     throw new ApiError(message ?? texts.errors.unexpected, response.status);
   }
   if (!isObject(answer)) throw new ApiError(texts.errors.unexpected, response.status);
-  return { body: answer, headers: response.headers };
+  return { body: answer };
 }
 
 function readUpload(value: unknown): Upload | null {
@@ -399,10 +410,6 @@ export function readReport(value: Json): Report {
 export const isUnfinished = (recording: Recording): boolean =>
   recording.status !== 'complete' && recording.status !== 'failed';
 
-/** Whether it will look different in a moment without anybody doing anything. */
-export const isChanging = (recording: Recording): boolean =>
-  isUnfinished(recording) || recording.upload !== null;
-
 /** What lets somebody into a room. */
 export interface Admission {
   token: string;
@@ -508,19 +515,12 @@ export async function listRecordings(query: ListQuery, signal?: AbortSignal): Pr
     if (value !== undefined && value !== '') parameters.set(key, String(value));
   }
   const search = parameters.toString();
-  const { body, headers } = await call(
-    'GET',
-    search ? `/recordings?${search}` : '/recordings',
-    undefined,
-    signal,
-  );
+  const { body } = await call('GET', search ? `/recordings?${search}` : '/recordings', undefined, signal);
   if (!Array.isArray(body.recordings)) throw new ApiError(texts.errors.unexpected, 200);
-  const date = Date.parse(headers.get('Date') ?? '');
   return {
     recordings: body.recordings.map(readRecording).filter((recording) => recording !== null),
     nextCursor: text(body.nextCursor),
-    // The header counts whole seconds: less than two is no difference worth showing.
-    clockOffset: Number.isNaN(date) || Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now(),
+    clockOffset: offset,
   };
 }
 
@@ -970,6 +970,56 @@ export async function mutePerson(
 
 export async function removePerson(roomName: string, identity: string): Promise<void> {
   await call('DELETE', personUrl(roomName, identity));
+}
+
+/** What whoever follows is told. */
+export type Told =
+  /** What changed is not known: the list has to be read. */
+  | { kind: 'reload' }
+  | { kind: 'changed'; recording: Recording }
+  /** It is listed no longer, or no longer under this name. */
+  | { kind: 'deleted'; name: string };
+
+/** An event as the server tells it; null for one that says nothing of recordings. */
+export function readTold(kind: string, data: string): Told | null {
+  if (kind === 'reload') return { kind };
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return null;
+  }
+  if (kind === 'recording.changed') {
+    const recording = readRecording(value);
+    return recording && { kind: 'changed', recording };
+  }
+  const name = kind === 'recording.deleted' && isObject(value) ? text(value.name) : null;
+  return name === null ? null : { kind: 'deleted', name };
+}
+
+/** A stream of what happens to recordings, after the event `lastId`. */
+export async function openEvents(
+  lastId: string | null,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const headers: Record<string, string> = { Accept: 'text/event-stream' };
+  if (link !== null) headers['X-Reelroom-Link'] = link;
+  if (lastId !== null) headers['Last-Event-ID'] = lastId;
+  let response: Response;
+  try {
+    response = await fetch('/events', { headers, signal, cache: 'no-store' });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new ApiError(texts.errors.network, 0);
+  }
+  if (response.ok && response.body !== null) return response.body;
+  if (response.status === 401) {
+    csrf = null;
+    tellSession(false);
+  }
+  const answer: unknown = await response.json().catch(() => null);
+  const message = isObject(answer) ? text(answer.errorMessage) : null;
+  throw new ApiError(message ?? texts.errors.unexpected, response.status);
 }
 
 /** What to tell a person about anything thrown. */

@@ -83,12 +83,18 @@ function LibraryPage() {
             </select>
           </div>
         </search>
+        {library.unheard && (
+          <p className="list-error" role="status">
+            {texts.list.unheard}
+          </p>
+        )}
         <RecordingList
           recordings={library.recordings}
           error={library.error}
           empty={empty}
           showRoom
           clockOffset={library.clockOffset}
+          heard={!library.unheard}
           onRetry={library.refresh}
           onDeleted={(recording) => {
             library.forget(recording);

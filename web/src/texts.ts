@@ -215,6 +215,11 @@ export const texts = {
       `The recording ended at ${time}, when the server was lost. What was recorded is kept.`,
     again: 'Record again',
     notAgain: 'No',
+    isStarting: 'Recording is starting…',
+    isFinishing: (percent: number | null) =>
+      `The recording is being finished${percent === null ? '…' : `: ${percent} %`}`,
+    ready: 'The recording is ready',
+    failed: (reason: string) => `The recording failed: ${reason}`,
   },
   list: {
     title: 'Recordings',
@@ -247,6 +252,7 @@ export const texts = {
     reportNamed: (name: string) => `Details of ${name}`,
     remove: 'Delete',
     removeNamed: (name: string) => `Delete ${name}`,
+    unheard: 'The server has not been heard for a while. What is shown may not be so any more.',
   },
   sort: {
     '-startedAt': 'Newest first',

@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::overview::Seen;
 use crate::retention;
 use crate::roles::Roles;
+use crate::room_state::{RoomState, Telling};
 use crate::run::Run;
 use crate::told::Told;
 use crate::turns::Turns;
@@ -54,6 +55,7 @@ struct Shared {
     lobbies: Lobbies,
     retention: retention::State,
     run: Run,
+    room_state: RoomState,
     began: Notify,
     starts: Starts,
     roles: Roles,
@@ -69,6 +71,11 @@ impl WebApp {
     pub fn new(config: AppConfig) -> Self {
         let livekit = LiveKit::new(config.livekit_url.clone(), &config.keys);
         let metrics = Metrics::new(config.recorder.is_some());
+        let telling = match (config.room_state, &config.media) {
+            (false, _) => Telling::Nothing,
+            (true, Some(_)) => Telling::Own,
+            (true, None) => Telling::Outside,
+        };
         let shared = Shared {
             config,
             livekit,
@@ -81,6 +88,7 @@ impl WebApp {
             lobbies: Lobbies::default(),
             retention: retention::State::default(),
             run: Run::new(&mut rand::rng()),
+            room_state: RoomState::new(telling),
             began: Notify::new(),
             starts: Starts::default(),
             roles: Roles::default(),
@@ -109,6 +117,16 @@ impl WebApp {
 
     /// Follows what the server says of a recording.
     pub(crate) async fn learn(&self, info: &EgressInfo) -> Result<(), LibraryError> {
+        // That they are recorded people are told before a disk is waited for; that it is over when the list has it.
+        if !egress::is_over(info) {
+            self.room_state().learn(info);
+        }
+        let listed = self.list(info).await;
+        self.room_state().learn(info);
+        listed
+    }
+
+    async fn list(&self, info: &EgressInfo) -> Result<(), LibraryError> {
         let library = self.library();
         match egress::news(info, library.prefix()) {
             News::Note(recording) => {
@@ -150,6 +168,7 @@ impl WebApp {
                 tracing::warn!(%error, egress = info.egress_id, "the library cannot be kept up to date");
             }
             Err(_) => {
+                self.room_state().learn(info);
                 tracing::warn!(egress = info.egress_id, "the library's index is stuck: the list is late");
             }
         }
@@ -261,6 +280,10 @@ impl WebApp {
     /// When it was made: Unix milliseconds.
     pub(crate) fn started_ms(&self) -> i64 {
         self.shared.started_ms
+    }
+
+    pub(crate) fn room_state(&self) -> &RoomState {
+        &self.shared.room_state
     }
 
     /// Cancelled when the app stops.

@@ -74,6 +74,8 @@ pub struct AppConfig {
     pub media_origin: Option<String>,
     /// The recorder inside this program; `None` where another server records.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// `ROOM_STATE`: whether those in a room are told of its recording by its metadata and by messages.
+    pub room_state: bool,
     /// The media server inside this program; `None` where another one serves.
     pub media: Option<Arc<dyn Media>>,
     /// The OpenID provider by which the owner may sign in, besides the password; `None`: by that alone.

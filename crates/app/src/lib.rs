@@ -6,7 +6,7 @@
 //!      │            │    ▲
 //!      │            ▼    └───────── webhook, watch: what the server says of its recordings
 //!      ├─────► play ─► library
-//!      ├─────► events ◄── what changes in it
+//!      ├─────► events ◄── what changes in it ──► room_state ─► livekit: those in a room are told of its recording
 //!      ├─────► deliveries ─► whom the media server tells of recordings
 //!      ├─────► owner ─► accounts: who signs in, and which API keys there are
 //!      │         └────► oidc ─► an OpenID provider, if one is set
@@ -65,6 +65,7 @@ mod receivers;
 mod recordings;
 mod retention;
 mod roles;
+mod room_state;
 mod rooms;
 mod routes;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]

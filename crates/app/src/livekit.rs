@@ -5,7 +5,7 @@ use std::time::Duration;
 use livekit_api::services::egress::{
     EgressClient, EgressListFilter, EgressListOptions, EgressOutput, RoomCompositeOptions, encoding,
 };
-use livekit_api::services::room::{RemoveParticipantOptions, RoomClient};
+use livekit_api::services::room::{RemoveParticipantOptions, RoomClient, SendDataOptions};
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
@@ -58,6 +58,15 @@ pub(crate) struct RecordingRequest {
     /// LiveKit's name of it; empty for its default.
     pub(crate) layout: String,
     pub(crate) audio_only: bool,
+}
+
+/// A room that is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OpenRoom {
+    pub(crate) name: String,
+    /// `RM_…`: of this session of it.
+    pub(crate) room_id: String,
+    pub(crate) metadata: String,
 }
 
 /// A client of the server.
@@ -125,6 +134,38 @@ impl LiveKit {
             Ok(()) | Err(LiveKitError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Those of some rooms that are open, or all that are where none is named.
+    pub(crate) async fn open_rooms(&self, names: Vec<String>) -> Result<Vec<OpenRoom>, LiveKitError> {
+        let rooms = self.rooms.list_rooms(names).await.map_err(|error| self.error(error))?;
+        let told = rooms.into_iter().map(|room| OpenRoom {
+            name: room.name,
+            room_id: room.sid,
+            metadata: room.metadata,
+        });
+        Ok(told.collect())
+    }
+
+    /// Sets what everybody in a room is told with it.
+    pub(crate) async fn set_room_metadata(
+        &self,
+        room_name: &str,
+        metadata: &str,
+    ) -> Result<(), LiveKitError> {
+        let set = self.rooms.update_room_metadata(room_name, metadata).await;
+        set.map(drop).map_err(|error| self.error(error))
+    }
+
+    /// Sends a message to everybody in a room, reliably.
+    pub(crate) async fn send_data(
+        &self,
+        room_name: &str,
+        topic: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), LiveKitError> {
+        let options = SendDataOptions { topic: Some(topic.to_owned()), ..SendDataOptions::default() };
+        self.rooms.send_data(room_name, payload, options).await.map_err(|error| self.error(error))
     }
 
     pub(crate) async fn start_recording(

@@ -112,6 +112,7 @@ pub(crate) struct Bearer {
 
 /// Keeps that somebody is given a token.
 pub(crate) fn note(app: &WebApp, actor: &Actor, room: &RoomName, bearer: &Bearer) {
+    app.room_state().expect(room.as_str());
     app.roles().note(room.as_str(), &bearer.identity, actor.kind(), Instant::now());
     actor.clone().called(&bearer.name).did(Act::RoomJoined, On::room(room.as_str()));
 }
@@ -166,7 +167,7 @@ impl Terms {
             // What lets somebody else in may be taken away.
             let valid = if *visitor.caller() == Caller::Everybody { VALID } else { TOKEN_LASTS };
             let ticket = Ticket::generate(&mut rand::rng());
-            return Ok(Self { ticket, serial: 0, valid, room: None });
+            return Ok(Self { ticket, serial: 0, valid, room: room_set(app, None) });
         }
         // Between the door and here it may have ended.
         let origin = app.origin(visitor.caller(), headers, clock::now()).ok_or(Refusal::Nobody)?;
@@ -178,7 +179,18 @@ impl Terms {
         if app.rooms().is_closed(room) {
             return Err(ApiError::Gone("this room was deleted, and is closed for good".into()));
         }
-        let most = |people| RoomConfiguration { max_participants: people, ..RoomConfiguration::default() };
-        Ok(Self { ticket, serial: 1, valid: TOKEN_LASTS, room: app.rooms().people(room).map(most) })
+        let room = room_set(app, app.rooms().people(room));
+        Ok(Self { ticket, serial: 1, valid: TOKEN_LASTS, room })
     }
+}
+
+/// What a room is set to that opens by a token; `None` where that is nothing.
+fn room_set(app: &WebApp, people: Option<u32>) -> Option<RoomConfiguration> {
+    let metadata = app.room_state().at_first();
+    let is_set = people.is_some() || !metadata.is_empty();
+    is_set.then(|| RoomConfiguration {
+        max_participants: people.unwrap_or_default(),
+        metadata,
+        ..RoomConfiguration::default()
+    })
 }

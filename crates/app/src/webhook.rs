@@ -13,6 +13,9 @@ use crate::app::WebApp;
 use crate::audit::started_elsewhere;
 use crate::error::{ApiError, ErrorBody};
 
+/// LiveKit's name of it.
+const ROOM_STARTED: &str = "room_started";
+
 /// Receives a webhook, signed by the server's API key.
 #[utoipa::path(post, path = "/livekit/webhook", request_body(content_type = "application/webhook+json"), responses(
     (status = 200, description = "Received"),
@@ -33,6 +36,11 @@ pub(crate) async fn receive(
         ApiError::Unauthorized(format!("this webhook is not believed: {error}"))
     })?;
     tracing::debug!(event = event.event, id = event.id, "webhook");
+    if event.event == ROOM_STARTED
+        && let Some(room) = &event.room
+    {
+        app.room_state().opened(&room.name);
+    }
     if let Some(info) = &event.egress_info {
         if event.event == "egress_started" {
             started_elsewhere(&app, info);

@@ -390,6 +390,7 @@ fn web_app(
         playback,
         portion_bytes: config.recording_file_portion_size,
         recorder: embedded.map(|parts| Arc::new(EgressRecorder(parts.egress.clone())) as Arc<dyn Recorder>),
+        room_state: config.room_state,
         media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
         oidc: open_id(config).map(Arc::new),
         public_hosts: config.public_hosts.iter().map(ToString::to_string).collect(),

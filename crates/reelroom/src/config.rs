@@ -254,6 +254,11 @@ pub struct Config {
     #[config(env = "OIDC_OWNERS", parse_env = list_by_comma, default = [])]
     pub oidc_owners: Vec<OwnerName>,
 
+    /// Whether those in a room are told of its recording by the room's metadata and by messages, in the shapes of OpenVidu's advanced
+    /// tutorial (docs/events.md). false where an app of yours has the metadata of all its rooms for itself. `reelroom media` tells nothing.
+    #[config(env = "ROOM_STATE", default = true)]
+    pub room_state: bool,
+
     /// What is logged: error, warn, info, debug or trace, also per module ("info,reelroom_media=debug").
     #[config(env = "LOG", default = "info")]
     pub log: String,

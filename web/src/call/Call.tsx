@@ -5,9 +5,16 @@ import {
   useParticipants,
   useRoomContext,
 } from '@livekit/components-react';
-import { ConnectionState, type DisconnectReason, Room, RoomEvent } from 'livekit-client';
+import {
+  ConnectionState,
+  type DisconnectReason,
+  type RemoteParticipant,
+  Room,
+  RoomEvent,
+} from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
-import { isByLink, may } from '../api';
+import { isByLink, may, type Recording } from '../api';
+import { follower } from '../follow/follower';
 import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
 import { RecordingList } from '../recordings/RecordingList';
@@ -23,14 +30,15 @@ import { type Ending, endingOf, refusalOf } from './ending';
 import { PeoplePanel } from './PeoplePanel';
 import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
+import { readGone, readRoomState, wasDeleted } from './roomState';
 import { Tiles } from './Tiles';
 import { useConsent } from './useConsent';
 import { useInterruption } from './useInterruption';
 import { useLobby } from './useLobby';
 import { useRoomRecording } from './useRoomRecording';
 
-/** Others are told with this topic that the list of recordings has changed. */
-const LIST_TOPIC = 'reelroom.recordings';
+/** The server tells with this topic that a recording was deleted. */
+const DELETED_TOPIC = 'RECORDING_DELETED';
 
 interface Props {
   ticket: Ticket;
@@ -123,36 +131,58 @@ function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
   const state = useConnectionState();
   const people = useParticipants();
   const recording = useRoomRecording(room, notify);
-  const list = useRoomRecordings(roomName, recording.active);
+  const list = useRoomRecordings(roomName);
   const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
   const consent = useConsent(room, chosen, notify);
-  const heard = unheardSince === null;
+  const heard = unheardSince === null && !list.unheard;
   const waiting = useLobby(roomName, notify);
   const [panel, setPanel] = useState<'recordings' | 'people' | null>(() =>
     may('list') && window.matchMedia('(min-width: 900px)').matches ? 'recordings' : null,
   );
   const panelOpen = panel === 'recordings';
   const peopleOpen = panel === 'people';
-  const { refresh } = list;
+  const { refresh, forget } = list;
 
   useEffect(() => {
-    const received = (_data: Uint8Array, _from: unknown, _kind: unknown, topic?: string) => {
-      if (topic === LIST_TOPIC) refresh();
+    const received = (
+      data: Uint8Array,
+      from?: RemoteParticipant,
+      _kind?: unknown,
+      topic?: string,
+      _encryption?: unknown,
+      identity?: string,
+    ) => {
+      // What comes of somebody in the room, or who was in it, anybody can have written.
+      const isOfServer = from === undefined && !identity;
+      const gone = isOfServer && topic === DELETED_TOPIC ? readGone(data) : null;
+      if (gone === null) return;
+      if (wasDeleted(gone, readRoomState(room.metadata))) notify('info', texts.remove.done);
+      forget(gone.name);
     };
     room.on(RoomEvent.DataReceived, received);
     return () => {
       room.off(RoomEvent.DataReceived, received);
     };
-  }, [room, refresh]);
+  }, [room, forget, notify]);
 
-  const deleted = useCallback(() => {
-    notify('info', texts.remove.done);
-    refresh();
-    // Others also notice at their next look; a lost message costs nothing.
-    room.localParticipant
-      .publishData(new Uint8Array(), { reliable: true, topic: LIST_TOPIC })
-      .catch(() => {});
-  }, [notify, refresh, room]);
+  // A server that is heard again by one way is by the other.
+  useEffect(() => {
+    const changed = (now: ConnectionState) => {
+      if (now === ConnectionState.Connected) follower.hurry();
+    };
+    room.on(RoomEvent.ConnectionStateChanged, changed);
+    return () => {
+      room.off(RoomEvent.ConnectionStateChanged, changed);
+    };
+  }, [room]);
+
+  const deleted = useCallback(
+    (gone: Recording) => {
+      notify('info', texts.remove.done);
+      forget(gone.name);
+    },
+    [notify, forget],
+  );
 
   if (state === ConnectionState.Connecting || state === ConnectionState.Disconnected) {
     return (
@@ -164,7 +194,7 @@ function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
   const running = list.recordings?.find(({ status }) => status === 'recording');
   const startedAt = running ? running.startedAt - list.clockOffset : recording.since;
   return (
-    <div className={`call ${recording.active && heard ? 'call--recorded' : ''}`}>
+    <div className={`call ${recording.shown.at === 'recording' && heard ? 'call--recorded' : ''}`}>
       <header className="call__header">
         <Logo />
         <h1 className="call__room">
@@ -185,13 +215,23 @@ function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
             </span>
           )}
         </button>
-        <RecordingBanner active={recording.active} heard={heard} startedAt={startedAt} />
+        <RecordingBanner
+          shown={recording.shown}
+          failure={recording.failure}
+          heard={heard}
+          startedAt={startedAt}
+        />
         <ConsentSwitch consent={consent} />
       </header>
       {unheardSince !== null && (
         <p className="call__lost" role="alert">
           {texts.call.reconnecting}
           {recording.active && ` ${texts.recording.unheard(timeOfDay(unheardSince))}`}
+        </p>
+      )}
+      {unheardSince === null && list.unheard && (
+        <p className="call__lost" role="status">
+          {texts.list.unheard}
         </p>
       )}
       {interruption && (

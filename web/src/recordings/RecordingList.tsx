@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import {
   deleteRecording,
   isUnfinished,
@@ -12,6 +12,7 @@ import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
+import { useNow } from '../ui/useNow';
 import { DownloadLink } from './DownloadLink';
 import { KeptNote } from './KeptNote';
 import { Player } from './Player';
@@ -246,6 +247,7 @@ interface UploadProps {
 /** A recording that plays from the server's disk until the store has it. */
 export function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
   const percent = Math.floor(upload.progress * 100);
+  const now = useNow(1000, upload.nextTryAt !== null);
   if (upload.state === 'uploading' || upload.state === 'verifying') {
     return <p className="recording__note">{texts.upload[upload.state](percent)}</p>;
   }
@@ -253,7 +255,7 @@ export function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps
     return <p className="recording__note">{texts.upload.waiting}</p>;
   }
   const secondsLeft =
-    upload.nextTryAt === null ? 0 : Math.ceil((upload.nextTryAt - Date.now() - clockOffset) / 1000);
+    upload.nextTryAt === null ? 0 : Math.ceil((upload.nextTryAt - now - clockOffset) / 1000);
   const retry = () => {
     retryUpload(name).catch((error: unknown) => onProblem(messageOf(error)));
   };
@@ -297,14 +299,7 @@ function Length({
   current: boolean;
 }) {
   const running = recording.status === 'recording' && current;
-  const [now, setNow] = useState(Date.now());
-
-  useEffect(() => {
-    if (!running) return;
-    setNow(Date.now());
-    const timer = window.setInterval(() => setNow(Date.now()), 500);
-    return () => window.clearInterval(timer);
-  }, [running]);
+  const now = useNow(500, running);
 
   if (running) {
     return (

@@ -91,6 +91,7 @@ async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
         portion_bytes,
         media_origin: None,
         recorder: None,
+        room_state: true,
         media: beside.media,
         oidc: beside.oidc.map(Arc::new),
         public_hosts: vec!["calls.example.org".into()],

@@ -140,6 +140,7 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
             PlaybackStrategy::S3 => "S3",
         }),
         "webhook_urls" => list(config.webhook_urls.iter().map(|url| place(url.as_str()))),
+        "room_state" => text(config.room_state),
         "log" => text(&config.log),
         "oidc_issuer" => option(config.oidc_issuer.as_deref().map(place)),
         "oidc_client_id" => option(config.oidc_client_id.as_ref()),
