@@ -22,8 +22,8 @@ import {
   removePerson,
   requestToken,
   resumeSession,
-  roomLobby,
   retentionOf,
+  roomLobby,
   signIn,
   signOut,
 } from './api';
@@ -211,7 +211,10 @@ describe('a room that somebody runs', () => {
   it('has a lobby as the server tells it, and asks about people by one path segment each', async () => {
     const asked = server((call) =>
       call.includes('/lobby')
-        ? [200, { lobby: true, version: 7, waiting: [{ id: 'KN_1', name: 'Ada', since: 5 }, { id: 3 }, null] }]
+        ? [
+            200,
+            { lobby: true, version: 7, waiting: [{ id: 'KN_1', name: 'Ada', since: 5 }, { id: 3 }, null] },
+          ]
         : [200, { waiting: { id: 'KN_1', secret: 's' } }],
     );
     await expect(roomLobby('r', null)).resolves.toEqual({
@@ -352,7 +355,6 @@ describe('whoever is signed in', () => {
       {
         name: 'a',
         guests: ['chat'],
-        lobby: false,
         links: [
           { role: 'guest', path: '/join#a', expiresAt: 5 },
           { role: 'host', path: null, expiresAt: null },
@@ -419,7 +421,12 @@ describe('whoever is signed in', () => {
   it('shows a link with each request, and in no address', async () => {
     expect(isByLink() || !may('record')).toBe(false);
     const fetched = answer(200, { roomName: 'r', role: 'guest', rights: ['list', 'play'], consent: true });
-    expect(await openLink('secret')).toEqual({ roomName: 'r', role: 'guest', lobby: false, asksConsent: true });
+    expect(await openLink('secret')).toEqual({
+      roomName: 'r',
+      role: 'guest',
+      lobby: false,
+      asksConsent: true,
+    });
     expect([may('play'), may('record'), isByLink()]).toEqual([true, false, true]);
     answer(200, { recordingUrl: '/recordings/a.mp4?pass=p' });
     expect(await playbackUrl('a.mp4')).toBe('/recordings/a.mp4?pass=p');

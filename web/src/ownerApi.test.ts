@@ -84,7 +84,10 @@ describe('what the owner asks', () => {
         {
           name: 'r',
           count: 3,
-          people: [{ identity: 'ada', publishes: ['camera', 1], role: 'host', kind: 'person' }, { name: 'x' }],
+          people: [
+            { identity: 'ada', publishes: ['camera', 1], role: 'host', kind: 'person' },
+            { name: 'x' },
+          ],
         },
         { count: 2 },
       ],
@@ -121,7 +124,11 @@ describe('what the owner asks', () => {
       settings: [{ name: 's3_secret_key', value: 'set', from: 'file', isSecret: true }],
     });
     expect(told.recordings).toMatchObject([{ id: 'EG_1', elapsed: 2.5 }]);
-    expect(told.storage).toMatchObject({ disk: { freeBytes: 1, totalBytes: 2 }, hoursLeft: 3.5, place: null });
+    expect(told.storage).toMatchObject({
+      disk: { freeBytes: 1, totalBytes: 2 },
+      hoursLeft: 3.5,
+      place: null,
+    });
   });
 
   it('shows nothing where nothing is told of how the server stands', () => {

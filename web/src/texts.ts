@@ -42,8 +42,7 @@ export const texts = {
       away: 'The place where you sign in does not answer. Please try again in a moment, or use the password.',
       refused:
         'The place where you sign in does not take this server, whose log says why. Please use the password.',
-      odd:
-        'What came back from there is not believed. The log of the server says why. Please use the password.',
+      odd: 'What came back from there is not believed. The log of the server says why. Please use the password.',
       stranger: "This account is not the owner's. To use another one, sign out there and try again.",
       busy: 'Too many people are signing in. Please try again in a moment.',
       failed: 'The server could not sign you in. Its log says why. Please try again.',
@@ -81,7 +80,8 @@ export const texts = {
     askConfirm: { make: 'Make a link', renew: 'Renew', revoke: 'Revoke' },
     askHint: {
       make: 'Whoever has it gets into this room.',
-      renew: 'Whoever came by the link so far is out of the call at once, and needs the new one to come again.',
+      renew:
+        'Whoever came by the link so far is out of the call at once, and needs the new one to come again.',
       revoke: 'Whoever came by it is out of the call at once, and nobody gets in by it any more.',
     },
     lasts: 'The new link lasts',
@@ -458,7 +458,8 @@ export const texts = {
     ],
     recordings: 'Recordings and rooms that are open stay as they are.',
     signIn: 'Sign in all the same',
-    signInHint: 'If a password is set already, this page shows how the server stands also while access is open.',
+    signInHint:
+      'If a password is set already, this page shows how the server stands also while access is open.',
   },
   now: {
     people: (count: number) => (count === 1 ? '1 person' : `${count} people`),
@@ -514,7 +515,8 @@ export const texts = {
     roomsHint: 'Whoever has one gets into that room. What they may do there is set with the room.',
     noRooms: 'There is no room yet.',
     recordings: 'Links to recordings',
-    recordingsHint: 'Each recording has its own: open one to make links, to see who watched, and to revoke them.',
+    recordingsHint:
+      'Each recording has its own: open one to make links, to see who watched, and to revoke them.',
     noRecordings: 'There is no recording.',
     search: 'Search recordings',
     open: 'Links',
@@ -600,7 +602,8 @@ export const texts = {
     test: 'Test them',
     testing: 'Testing…',
     results: 'What came of the test',
-    passed: (status: number | null, ms: number) => `Taken${status === null ? '' : ` with ${status}`} in ${ms} ms`,
+    passed: (status: number | null, ms: number) =>
+      `Taken${status === null ? '' : ` with ${status}`} in ${ms} ms`,
     refused: (reason: string) => `Not taken: ${reason}`,
     deliveries: 'What they were told',
     noDeliveries: 'They were told nothing yet.',
@@ -704,6 +707,7 @@ export const texts = {
     isUnset: 'not set',
     empty: 'nothing',
     none: 'The server tells of no settings.',
+  },
   lobby: {
     switch: 'A host lets guests in',
     hint: 'A host of this room lets you in.',
@@ -740,6 +744,7 @@ export const texts = {
       'They are out of the call at once. They may come again by the link that they have, unless it is renewed; where a host lets guests in they have to be let in again.',
     keep: 'Keep',
     removed: (name: string) => `${name} was removed.`,
+  },
   consent: {
     legend: 'This room may be recorded',
     hint: 'Your picture and sound are in a recording only if you agree. You can change your mind in the call.',

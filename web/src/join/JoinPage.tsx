@@ -44,13 +44,7 @@ interface Props {
   onJoin: (ticket: Ticket) => void;
 }
 
-export function JoinPage({
-  initial,
-  isInvited = false,
-  waits = false,
-  asksConsent = false,
-  onJoin,
-}: Props) {
+export function JoinPage({ initial, isInvited = false, waits = false, asksConsent = false, onJoin }: Props) {
   const [participantName, setParticipantName] = useState(initial.participantName);
   const [roomName, setRoomName] = useState(initial.roomName);
   const [devices, setDevices] = useState(initial.devices);

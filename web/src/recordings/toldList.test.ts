@@ -26,18 +26,18 @@ const shown = [
   recording('a', { startedAt: 10 }),
 ];
 /** The ids of what is shown after something was told. */
-const after = (told: Told, more: Partial<View> = {}) => ids(applyTold(shown, told, view(more)));
+const idsAfter = (told: Told, more: Partial<View> = {}) => ids(applyTold(shown, told, view(more)));
 
 describe('a list that is told of changes', () => {
   it('replaces what it knows where it stands', () => {
     const told = changed('b', { startedAt: 20, status: 'finishing', progress: 0.5 });
-    expect(after(told)).toEqual(['c', 'b', 'a']);
+    expect(idsAfter(told)).toEqual(['c', 'b', 'a']);
     expect(applyTold(shown, told, view())[1]).toMatchObject({ status: 'finishing', progress: 0.5 });
   });
 
   it('puts what is new where it belongs', () => {
-    expect(after(changed('d', { startedAt: 40 }))).toEqual(['d', 'c', 'b', 'a']);
-    expect(after(changed('d', { startedAt: 15 }))).toEqual(['c', 'b', 'd', 'a']);
+    expect(idsAfter(changed('d', { startedAt: 40 }))).toEqual(['d', 'c', 'b', 'a']);
+    expect(idsAfter(changed('d', { startedAt: 15 }))).toEqual(['c', 'b', 'd', 'a']);
     // It is not known yet when it began, and then it is.
     const starting = applyTold(shown, changed('d', { status: 'starting' }), view());
     expect(ids(starting)).toEqual(['d', 'c', 'b', 'a']);
@@ -50,22 +50,22 @@ describe('a list that is told of changes', () => {
 
   it('leaves what belongs behind its end to the next page', () => {
     const old = changed('z', { startedAt: 5 });
-    expect(after(old)).toEqual(['c', 'b', 'a', 'z']);
-    expect(after(old, { hasMore: true })).toEqual(['c', 'b', 'a']);
+    expect(idsAfter(old)).toEqual(['c', 'b', 'a', 'z']);
+    expect(idsAfter(old, { hasMore: true })).toEqual(['c', 'b', 'a']);
   });
 
   it('has nothing of another room and nothing that was not searched for', () => {
-    expect(after(changed('d', { roomName: 'b' }), { roomName: 'a' })).toEqual(['c', 'b', 'a']);
-    expect(after(changed('b', { roomName: 'b' }), { roomName: 'a' })).toEqual(['c', 'a']);
+    expect(idsAfter(changed('d', { roomName: 'b' }), { roomName: 'a' })).toEqual(['c', 'b', 'a']);
+    expect(idsAfter(changed('b', { roomName: 'b' }), { roomName: 'a' })).toEqual(['c', 'a']);
     const fresh = changed('d', { startedAt: 40 });
-    expect(after(fresh, { q: 'nothing' })).toEqual(['c', 'b', 'a']);
-    expect(after(fresh, { q: 'D.MP4' })).toEqual(['d', 'c', 'b', 'a']);
+    expect(idsAfter(fresh, { q: 'nothing' })).toEqual(['c', 'b', 'a']);
+    expect(idsAfter(fresh, { q: 'D.MP4' })).toEqual(['d', 'c', 'b', 'a']);
     // What the server found stays, as it searches better than a page.
-    expect(after(changed('b', { startedAt: 20 }), { q: 'nothing' })).toEqual(['c', 'b', 'a']);
+    expect(idsAfter(changed('b', { startedAt: 20 }), { q: 'nothing' })).toEqual(['c', 'b', 'a']);
   });
 
   it('forgets what is deleted by its name, and not what has another name by now', () => {
-    expect(after({ kind: 'deleted', name: 'b.mp4' })).toEqual(['c', 'a']);
+    expect(idsAfter({ kind: 'deleted', name: 'b.mp4' })).toEqual(['c', 'a']);
     const renamed = applyTold(shown, changed('b', { startedAt: 20, name: 'new.mp4' }), view());
     expect(ids(applyTold(renamed, { kind: 'deleted', name: 'b.mp4' }, view()))).toEqual(['c', 'b', 'a']);
     expect(applyTold(shown, { kind: 'reload' }, view())).toBe(shown);

@@ -23,7 +23,12 @@ const FIELDS: Record<string, (props: FieldProps) => ReactNode> = {
   people: PeopleField,
   recordings: RecordingSettings,
   lobby: (props) => (
-    <SwitchField {...props} isOn={props.room.lobby} change={(lobby) => ({ lobby })} label={texts.lobby.switch} />
+    <SwitchField
+      {...props}
+      isOn={props.room.lobby}
+      change={(lobby) => ({ lobby })}
+      label={texts.lobby.switch}
+    />
   ),
   consent: (props) => (
     <SwitchField
