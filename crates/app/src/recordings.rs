@@ -221,6 +221,9 @@ pub(crate) async fn start(
             error => error.into(),
         }
     })?;
+    // It may have been switched on between the question and the start.
+    consent::end_unasked(&app, &room).await;
+    consent::check(&app, &room)?;
     yield_to_the_first(&app, &info).await?;
     app.metrics().started.inc();
     app.learn_or_warn(&info).await;

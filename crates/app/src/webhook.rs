@@ -10,7 +10,9 @@ use axum::http::header::AUTHORIZATION;
 use reelroom_protocol::webhook;
 
 use crate::app::WebApp;
+use crate::egress;
 use crate::error::{ApiError, ErrorBody};
+use crate::rooms::consent;
 
 /// Receives a webhook, signed by the server's API key.
 #[utoipa::path(post, path = "/livekit/webhook", request_body(content_type = "application/webhook+json"), responses(
@@ -33,6 +35,10 @@ pub(crate) async fn receive(
     })?;
     tracing::debug!(event = event.event, id = event.id, "webhook");
     if let Some(info) = &event.egress_info {
+        // Another program may have started it.
+        if egress::is_recording(info) {
+            consent::end_unasked(&app, &info.room_name.as_str().into()).await;
+        }
         app.learn(info).await?;
     }
     Ok(())

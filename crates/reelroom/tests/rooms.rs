@@ -4,10 +4,11 @@
 
 mod common;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use common::Program;
-use common::signal::{Client, Join, SETTINGS};
+use common::signal::{Client, Join, KEY, SETTINGS};
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, TrackSource, TrackType, UpdateParticipantMetadata, request_response,
     signal_request, signal_response,
@@ -30,7 +31,12 @@ struct House {
 
 impl House {
     async fn new(data: &tempfile::TempDir) -> Self {
-        let mut program = Self::start(data);
+        Self::with(data, &[]).await
+    }
+
+    /// With more settings.
+    async fn with(data: &tempfile::TempDir, settings: &[(&str, &str)]) -> Self {
+        let mut program = Self::start(data, settings);
         let line = program.line();
         let link = line.trim().split_once("/owner#setup=").unwrap().1;
         let said = json!({ "link": link, "password": PASSWORD });
@@ -43,16 +49,19 @@ impl House {
         Self { program, cookie, csrf: said["csrf"].as_str().unwrap().to_owned() }
     }
 
-    fn start(data: &tempfile::TempDir) -> Program {
-        let settings = [SETTINGS.as_slice(), &[("ACCESS", "invite"), ("LOG", "trace")]].concat();
+    fn start(data: &tempfile::TempDir, settings: &[(&str, &str)]) -> Program {
+        let settings = [SETTINGS.as_slice(), &[("ACCESS", "invite"), ("LOG", "trace")], settings].concat();
         Program::start(&[], data.path(), &settings)
+    }
+
+    fn as_owner(&self, method: Method, path: &str, said: &Value) -> RequestBuilder {
+        let asked = self.program.request(method, path).json(said);
+        asked.header("cookie", &self.cookie).header("x-csrf-token", &self.csrf)
     }
 
     /// What its owner asks for.
     async fn own(&self, method: Method, path: &str, said: &Value) -> Value {
-        let asked = self.program.request(method, path).json(said);
-        let asked = asked.header("cookie", &self.cookie).header("x-csrf-token", &self.csrf);
-        let (status, answer) = self.program.answer(asked).await;
+        let (status, answer) = self.program.answer(self.as_owner(method, path, said)).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer
     }
@@ -235,7 +244,7 @@ async fn links_and_the_tokens_of_those_who_came_by_them_hold_after_a_start_anew(
     let token = house.token(&link, "own").await;
     let House { program, cookie, csrf } = house;
     program.stop();
-    let house = House { program: House::start(&data), cookie, csrf };
+    let house = House { program: House::start(&data, &[]), cookie, csrf };
     assert_eq!(house.own(Method::GET, "/rooms/own", &json!({})).await, room, "they are shown again");
     house.come(&token).await.unwrap();
     house.token(&link, "own").await;
@@ -266,16 +275,53 @@ async fn a_room_that_begins_to_ask_for_consent_asks_who_is_in_it_and_takes_their
     let not_allowed = i32::from(request_response::Reason::NotAllowed);
     assert_eq!(guest.refusal().await.map(|refusal| refusal.reason), Some(not_allowed), "nobody asked");
     house.own(Method::PATCH, "/rooms/own", &json!({ "consent": true })).await;
-    let is_shown = |message: &signal_response::Message, value: &str| match message {
-        signal_response::Message::Update(update) => update
-            .participants
-            .iter()
-            .any(|other| other.attributes.get("reelroom.consent").is_some_and(|said| said == value)),
-        _ => false,
-    };
-    guest.until(|message| is_shown(message, "asked")).await.unwrap();
+    guest.until(|message| shows_consent(message, "asked")).await.unwrap();
     guest.send(answer("no")).await;
-    guest.until(|message| is_shown(message, "no")).await.unwrap();
+    guest.until(|message| shows_consent(message, "no")).await.unwrap();
     assert!(asks().await);
     house.program.stop();
+}
+
+/// Whether a message tells of somebody's answer to being recorded.
+fn shows_consent(message: &signal_response::Message, value: &str) -> bool {
+    let signal_response::Message::Update(update) = message else { return false };
+    let said = |attributes: &HashMap<String, String>| {
+        attributes.get("reelroom.consent").is_some_and(|said| said == value)
+    };
+    update.participants.iter().any(|participant| said(&participant.attributes))
+}
+
+#[tokio::test]
+async fn a_room_that_is_made_to_ask_for_consent_while_somebody_is_in_it_asks_them() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::new(&data).await;
+    let said = json!({ "roomName": "own", "participantName": "Ada" });
+    let answer = house.own(Method::POST, "/token", &said).await;
+    assert_eq!(answer["consent"], json!(false), "nobody made it yet");
+    let mut ada = house.come(answer["token"].as_str().unwrap()).await.unwrap();
+    house.make(&json!({ "name": " own ", "consent": true })).await;
+    ada.until(|message| shows_consent(message, "asked")).await.unwrap();
+    house.program.stop();
+}
+
+#[tokio::test]
+async fn a_room_that_asks_for_consent_is_not_recorded_by_a_server_outside() {
+    let (media_data, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let quiet = [SETTINGS.as_slice(), &[("WEBHOOK_URLS", "")]].concat();
+    let media = Program::start(&["media"], media_data.path(), &quiet);
+    let url = media.url.replace("http://", "ws://");
+    let house = House::with(&data, &[("LIVEKIT_URL", &url)]).await;
+    house.make(&json!({ "name": "far" })).await;
+    let create = json!({ "name": "far", "emptyTimeout": 300 });
+    let create = media.post("/twirp/livekit.RoomService/CreateRoom", &create);
+    let (status, answer) = media.answer(create.bearer_auth(common::admin_token(KEY.0, KEY.1))).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let far = json!({ "roomName": "far" });
+    house.own(Method::POST, "/recordings/start", &far).await;
+    house.own(Method::PATCH, "/rooms/far", &json!({ "consent": true })).await;
+    house.program.refusal(house.as_owner(Method::POST, "/recordings/stop", &far), 409).await;
+    let refusal = house.program.refusal(house.as_owner(Method::POST, "/recordings/start", &far), 409).await;
+    assert!(refusal.contains("switch consent off"), "{refusal}");
+    house.program.stop();
+    media.stop();
 }
