@@ -323,6 +323,10 @@ export const texts = {
         encrypted: 'it was end-to-end encrypted, so only its receivers could see or hear it',
         unreadable: 'it could not be decoded',
       };
+      // In between they may have agreed.
+      if (why === 'not_agreed' || why === 'declined') {
+        return `From ${from} to ${to} it is in the file only as far as they agreed: ${reason[why]}.`;
+      }
       return `From ${from} to ${to} it is not in the file${why === null ? '' : `: ${reason[why]}`}.`;
     },
     gaps: (count: number, seconds: number, packets: number) =>
@@ -758,6 +762,7 @@ export const texts = {
     recorded: 'Recordings show you',
     notRecorded: 'Recordings leave you out',
     failed: 'Your answer did not reach the server. Please try again.',
+    tooOften: 'You changed your mind very often. You are not recorded; please agree again in a few seconds.',
     mark: 'Not recorded',
   },
   errors: {

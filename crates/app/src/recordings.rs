@@ -252,6 +252,10 @@ async fn begin(
     })?;
     starting.is(&info.egress_id);
     drop(starting);
+    // It may have been switched on between the question and the start.
+    let room = RoomName::from(room_name.as_str());
+    consent::end_unasked(&app, &room).await;
+    consent::check(&app, &room)?;
     yield_to_the_first(&app, &info).await?;
     actor.did_so(Act::RecordingStarted, on(&app, &info), format!("room: {room_name}"));
     app.metrics().started.inc();

@@ -200,8 +200,9 @@ pub(crate) async fn make_room(
         keep_days: request.keep_days.filter(|days| *days > 0),
     };
     let expires_ms = request.expires_at;
-    // Nobody is in it by a link yet.
-    let room = done(&app, None, move |rooms| {
+    // Nobody is in it by a link yet. But whoever needs none may have opened it already, and has not been asked.
+    let asked = settings.asks_consent.then(|| RoomName::from(name.trim()));
+    let room = done(&app, asked, move |rooms| {
         let new = NewRoom { name: &name, settings, expires_ms };
         let room = rooms.make(new, clock::now().unix_ms, &mut rand::rng())?;
         actor.did_so(Act::RoomMade, On::room(&room.name), set(&room.settings));

@@ -11,7 +11,9 @@ use reelroom_protocol::webhook;
 
 use crate::app::WebApp;
 use crate::audit::started_elsewhere;
+use crate::egress;
 use crate::error::{ApiError, ErrorBody};
+use crate::rooms::consent;
 
 /// LiveKit's name of it.
 const ROOM_STARTED: &str = "room_started";
@@ -44,6 +46,10 @@ pub(crate) async fn receive(
     if let Some(info) = &event.egress_info {
         if event.event == "egress_started" {
             started_elsewhere(&app, info);
+        }
+        // Another program may have started it.
+        if egress::is_recording(info) {
+            consent::end_unasked(&app, &info.room_name.as_str().into()).await;
         }
         app.learn(info).await?;
     }

@@ -1,14 +1,20 @@
 //! Who agreed to being recorded, and when: the part of a recording's report that is kept where its room asked. Pure.
 //!
-//! Invariant: whoever was there while the room asked is told of, also who said nothing, up to [`MOST`] sessions.
+//! # Invariants
+//!
+//! - Whoever was there while the room asked is told of, also who said nothing, up to 2000 sessions and 256 KiB of their names.
+//! - Beyond that those who agreed stay, then those who declined, and of them who came first.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use reelroom_take::{ParticipantId, TakeEvent};
 use serde::{Deserialize, Serialize};
 
-/// Sessions that are told of; a room has fewer.
+/// Sessions that are kept and told of; a room has fewer at once.
 const MOST: usize = 2000;
+/// Bytes of what those are called who are told of, so that the report stays one that is read.
+const MOST_BYTES: usize = 256 * 1024;
 const NS_PER_MS: i64 = 1_000_000;
 
 /// What somebody answered last.
@@ -18,10 +24,10 @@ pub enum ConsentAnswer {
     /// Nothing: they were not recorded.
     #[default]
     None,
-    /// They agreed.
-    Agreed,
     /// They declined, or took back that they had agreed.
     Declined,
+    /// They agreed.
+    Agreed,
 }
 
 /// What somebody said to being recorded. Times are Unix nanoseconds, each the last one of its kind.
@@ -49,6 +55,8 @@ pub struct Consent {
 pub(crate) struct Consents {
     asks: bool,
     people: BTreeMap<ParticipantId, Person>,
+    /// How many have come.
+    came: u64,
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -57,6 +65,17 @@ struct Person {
     has_left: bool,
     /// The room asked while they were there.
     was_asked: bool,
+    /// The how manieth they are.
+    number: u64,
+}
+
+impl Person {
+    /// Who has more of it is told of rather than others. Also of whoever took it back something may be in the file.
+    fn weight(&self) -> (bool, ConsentAnswer, Reverse<u64>) {
+        let has_agreed = self.consent.agreed_at.is_some();
+        let answer = if has_agreed { ConsentAnswer::Agreed } else { self.consent.answer };
+        (self.was_asked, answer, Reverse(self.number))
+    }
 }
 
 impl Consents {
@@ -66,8 +85,10 @@ impl Consents {
             TakeEvent::ParticipantJoined { participant, identity, name } => {
                 let consent =
                     Consent { identity: identity.clone(), name: name.clone(), ..Consent::default() };
-                let person = Person { consent, has_left: false, was_asked: self.asks };
+                self.came += 1;
+                let person = Person { consent, has_left: false, was_asked: self.asks, number: self.came };
                 self.people.insert(participant.clone(), person);
+                self.forget_beyond();
             }
             TakeEvent::ParticipantNamed { participant, name } => {
                 if let Some(person) = self.people.get_mut(participant) {
@@ -86,21 +107,39 @@ impl Consents {
                 }
             }
             TakeEvent::Consent { participant, agrees, unix_ms } => {
-                let person = self.people.entry(participant.clone()).or_default();
-                person.was_asked = true;
-                person.consent.answered(*agrees, unix_ms.saturating_mul(NS_PER_MS));
+                // Whom nobody sees may decline all the same, and is not told of.
+                if let Some(person) = self.people.get_mut(participant) {
+                    person.was_asked = true;
+                    person.consent.answered(*agrees, unix_ms.saturating_mul(NS_PER_MS));
+                }
             }
             _ => {}
         }
     }
 
+    /// Forgets who counts least of those who have left, where there are too many.
+    fn forget_beyond(&mut self) {
+        if self.people.len() <= MOST {
+            return;
+        }
+        let gone = self.people.iter().filter(|(_, person)| person.has_left);
+        let least = gone.min_by_key(|(_, person)| person.weight()).map(|(id, _)| id.clone());
+        least.and_then(|least| self.people.remove(&least));
+    }
+
     /// Of everybody who was asked, in the order of their identities; once of who was there several times and said the same.
     pub(crate) fn told(&self) -> Vec<Consent> {
-        let asked = self.people.values().filter(|person| person.was_asked);
-        let mut told: Vec<Consent> = asked.map(|person| person.consent.clone()).collect();
+        let mut asked: Vec<&Person> = self.people.values().filter(|person| person.was_asked).collect();
+        asked.sort_by_key(|person| Reverse(person.weight()));
+        let mut bytes = 0;
+        let fits = |person: &&&Person| {
+            bytes += person.consent.identity.len() + person.consent.name.len();
+            bytes <= MOST_BYTES
+        };
+        let mut told: Vec<Consent> =
+            asked.iter().take(MOST).take_while(fits).map(|person| person.consent.clone()).collect();
         told.sort();
         told.dedup();
-        told.truncate(MOST);
         told
     }
 }
@@ -169,6 +208,37 @@ mod tests {
                 of("dee"),
             ]
         );
+    }
+
+    #[test]
+    fn who_comes_again_and_again_does_not_make_forgotten_who_agreed_before() {
+        let mut consents = Consents::default();
+        consents.fact(&TakeEvent::ConsentAsked);
+        for fact in [joined("ann"), says("ann", true, 5), joined("bob"), says("bob", false, 6)] {
+            consents.fact(&fact);
+        }
+        consents.fact(&left("ann"));
+        let name = "a".repeat(250);
+        for n in 0..MOST * 2 {
+            let id = format!("{name}{n}");
+            for fact in [joined(&id), says(&id, n % 2 == 0, 7), left(&id)] {
+                consents.fact(&fact);
+            }
+        }
+        assert!(consents.people.len() <= MOST, "{}", consents.people.len());
+        consents.fact(&says("bob", true, 8));
+        let told = consents.told();
+        assert!(told.iter().map(|told| told.identity.len()).sum::<usize>() <= MOST_BYTES);
+        let answered = |who: &str| told.iter().find(|told| told.identity == who).map(|told| told.answer);
+        assert_eq!(
+            (answered("ann"), answered("bob")),
+            (Some(ConsentAnswer::Agreed), Some(ConsentAnswer::Agreed))
+        );
+    }
+
+    #[test]
+    fn whom_nobody_sees_is_not_told_of() {
+        assert!(told(&[TakeEvent::ConsentAsked, says("hidden", false, 5)]).is_empty());
     }
 
     #[test]

@@ -59,6 +59,15 @@ struct Track {
     config: CaptureConfig,
     /// Nothing of it is captured, and this is why.
     left_out: Option<LeftOutWhy>,
+    /// Whose it is agreed then: what a busy room brings later and came before is not captured.
+    agreed: Option<Instant>,
+}
+
+impl Track {
+    /// Whether what came at a time is captured.
+    fn is_captured_at(&self, at: Instant) -> bool {
+        self.left_out.is_none() && self.agreed.is_none_or(|agreed| agreed <= at)
+    }
 }
 
 /// A capture into a take that began at `began`.
@@ -166,6 +175,7 @@ impl Sink {
             rotation_degrees: 0,
             config: CaptureConfig { width, height, ..CaptureConfig::new(take_codec(codec)) },
             left_out: None,
+            agreed: None,
         };
         self.tracks.insert(sid.clone(), track);
         let _ = self.news.send(News::Media);
@@ -218,15 +228,15 @@ impl Sink {
             .map(|(sid, track)| (sid.clone(), track.left_out, self.unwilling(&track.participant)))
             .filter(|(_, before, after)| before != after)
             .collect();
-        for (sid, before, after) in changed {
-            match after {
+        for (sid, _, why) in changed {
+            match why {
                 Some(why) => self.leave_out(now, &sid, why),
                 None => {
-                    let id = self.tracks.get(&sid).map(|track| track.id.clone());
-                    if let Some(track) = id.filter(|_| before.is_some()) {
-                        // What came meanwhile was not looked at.
-                        self.event(now, TakeEvent::LeftOutUntil { track, frames: 0 });
-                    }
+                    let Some(track) = self.tracks.get_mut(&sid) else { continue };
+                    track.agreed = Some(now);
+                    let track = track.id.clone();
+                    // What came meanwhile was not looked at.
+                    self.event(now, TakeEvent::LeftOutUntil { track, frames: 0 });
                     self.take_in(now, &sid);
                 }
             }
@@ -294,7 +304,7 @@ impl RecordSink for Sink {
     }
 
     fn packet(&mut self, now: Instant, packet: &RecordPacket<'_>) -> Wish {
-        let Some(track) = self.tracks.get_mut(packet.track).filter(|track| track.left_out.is_none()) else {
+        let Some(track) = self.tracks.get_mut(packet.track).filter(|track| track.is_captured_at(now)) else {
             return Wish::Nothing;
         };
         let now_ns = since(self.began, now);

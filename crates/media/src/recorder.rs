@@ -26,6 +26,13 @@ struct Followed {
     missing: Option<(Instant, Instant)>,
 }
 
+impl Followed {
+    /// What is recorded of it again begins with a keyframe, and with what that needs. Until then its sender reports are nobody's.
+    fn begin_anew(&mut self) {
+        (self.current, self.missing) = (None, None);
+    }
+}
+
 /// One sink's view of a room.
 pub(crate) struct RoomRecorder {
     sink: Box<dyn RecordSink>,
@@ -74,17 +81,18 @@ impl RoomRecorder {
             Fact::TrackUnpublished(track) => {
                 self.tracks.remove(track);
             }
-            Fact::ConsentAsked => self.asks = true,
+            Fact::ConsentAsked => {
+                self.asks = true;
+                self.tracks.values_mut().for_each(Followed::begin_anew);
+            }
             Fact::Consent { sid, answer } => {
                 if answer.agrees {
                     self.agreed.insert(sid.clone());
                 } else {
                     self.agreed.remove(sid);
                 }
-                // What is recorded of them again begins with a keyframe, and with what that needs.
-                for followed in self.tracks.values_mut().filter(|followed| followed.publisher == *sid) {
-                    (followed.current, followed.missing) = (None, None);
-                }
+                let theirs = self.tracks.values_mut().filter(|followed| followed.publisher == *sid);
+                theirs.for_each(Followed::begin_anew);
             }
             Fact::ParticipantLeft(sid) => {
                 self.agreed.remove(sid);

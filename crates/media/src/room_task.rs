@@ -376,10 +376,12 @@ impl RoomTask {
         Ok(())
     }
 
-    /// Asks for consent, where that is set of the room.
+    /// Asks for consent, where that is set of the room. Recorders that are there have heard of it when this returns: one that comes then
+    /// finds it as it is.
     fn ask_consent(&mut self, now: Now) {
         if self.gate.asks_consent(&self.name) {
             self.room.ask_consent(now);
+            self.outputs(now);
         }
     }
 

@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use common::Program;
 use common::house::{House, fresh, secret, why_out};
-use common::signal::KEY;
+use common::signal::{KEY, SETTINGS};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     AddTrackRequest, DisconnectReason, LeaveRequest, TrackSource, TrackType, UpdateParticipantMetadata,
@@ -309,16 +311,53 @@ async fn a_room_that_begins_to_ask_for_consent_asks_who_is_in_it_and_takes_their
     let not_allowed = i32::from(request_response::Reason::NotAllowed);
     assert_eq!(guest.refusal().await.map(|refusal| refusal.reason), Some(not_allowed), "nobody asked");
     house.own(Method::PATCH, "/rooms/own", &json!({ "consent": true })).await;
-    let is_shown = |message: &signal_response::Message, value: &str| match message {
-        signal_response::Message::Update(update) => update
-            .participants
-            .iter()
-            .any(|other| other.attributes.get("reelroom.consent").is_some_and(|said| said == value)),
-        _ => false,
-    };
-    guest.until(|message| is_shown(message, "asked")).await.unwrap();
+    guest.until(|message| shows_consent(message, "asked")).await.unwrap();
     guest.send(answer("no")).await;
-    guest.until(|message| is_shown(message, "no")).await.unwrap();
+    guest.until(|message| shows_consent(message, "no")).await.unwrap();
     assert!(asks().await);
     house.program.stop();
+}
+
+/// Whether a message tells of somebody's answer to being recorded.
+fn shows_consent(message: &signal_response::Message, value: &str) -> bool {
+    let signal_response::Message::Update(update) = message else { return false };
+    let said = |attributes: &HashMap<String, String>| {
+        attributes.get("reelroom.consent").is_some_and(|said| said == value)
+    };
+    update.participants.iter().any(|participant| said(&participant.attributes))
+}
+
+#[tokio::test]
+async fn a_room_that_is_made_to_ask_for_consent_while_somebody_is_in_it_asks_them() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::new(&data).await;
+    let said = json!({ "roomName": "own", "participantName": "Ada" });
+    let answer = house.own(Method::POST, "/token", &said).await;
+    assert_eq!(answer["consent"], json!(false), "nobody made it yet");
+    let mut ada = house.come(answer["token"].as_str().unwrap()).await.unwrap();
+    house.make(&json!({ "name": " own ", "consent": true })).await;
+    ada.until(|message| shows_consent(message, "asked")).await.unwrap();
+    house.program.stop();
+}
+
+#[tokio::test]
+async fn a_room_that_asks_for_consent_is_not_recorded_by_a_server_outside() {
+    let (media_data, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let quiet = [SETTINGS.as_slice(), &[("WEBHOOK_URLS", "")]].concat();
+    let media = Program::start(&["media"], media_data.path(), &quiet);
+    let url = media.url.replace("http://", "ws://");
+    let house = House::with(&data, &[("LIVEKIT_URL", &url)]).await;
+    house.make(&json!({ "name": "far" })).await;
+    let create = json!({ "name": "far", "emptyTimeout": 300 });
+    let create = media.post("/twirp/livekit.RoomService/CreateRoom", &create);
+    let (status, answer) = media.answer(create.bearer_auth(common::admin_token(KEY.0, KEY.1))).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let far = json!({ "roomName": "far" });
+    house.own(Method::POST, "/recordings/start", &far).await;
+    house.own(Method::PATCH, "/rooms/far", &json!({ "consent": true })).await;
+    house.program.refusal(house.as_owner(Method::POST, "/recordings/stop", &far), 409).await;
+    let refusal = house.program.refusal(house.as_owner(Method::POST, "/recordings/start", &far), 409).await;
+    assert!(refusal.contains("switch consent off"), "{refusal}");
+    house.program.stop();
+    media.stop();
 }

@@ -1,4 +1,4 @@
-import { type Room, RoomEvent } from 'livekit-client';
+import { type Room, RoomEvent, SignalRequestError } from 'livekit-client';
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { texts } from '../texts';
 import type { Notice } from '../ui/Notices';
@@ -11,6 +11,12 @@ export interface OwnConsent {
   busy: boolean;
   say: (agrees: boolean) => void;
 }
+
+/** Why an answer does not count: to agree is put off where somebody does so again and again. */
+const problemOf = (error: unknown): string =>
+  error instanceof SignalRequestError && error.reasonName === 'LIMIT_EXCEEDED'
+    ? texts.consent.tooOften
+    : texts.consent.failed;
 
 /** What one says oneself to being recorded. What was chosen before joining is said at once, and once: a room that opens again asks again. */
 export function useConsent(
@@ -43,7 +49,7 @@ export function useConsent(
       setBusy(true);
       room.localParticipant
         .setAttributes({ [CONSENT]: agrees ? 'yes' : 'no' })
-        .catch(() => notify('error', texts.consent.failed))
+        .catch((error: unknown) => notify('error', problemOf(error)))
         .finally(() => setBusy(false));
     },
     [room, notify],

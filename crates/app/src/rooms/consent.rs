@@ -6,6 +6,7 @@
 use reelroom_protocol::ids::RoomName;
 
 use crate::app::WebApp;
+use crate::egress;
 use crate::error::ApiError;
 
 /// What whoever wants to record such a room elsewhere is told.
@@ -46,10 +47,10 @@ pub(crate) async fn end_unasked(app: &WebApp, room: &RoomName) {
             return;
         }
     };
-    for info in active {
+    for info in active.iter().filter(|info| egress::is_recording(info)) {
         match app.livekit().stop_recording(&info.egress_id).await {
             Ok(_) => {
-                tracing::warn!(%room, egress = info.egress_id, "a recording ends: nobody in it was asked for consent")
+                tracing::warn!(%room, egress = info.egress_id, "a recording ends: nobody in it was asked for consent");
             }
             Err(error) => {
                 tracing::warn!(%room, egress = info.egress_id, %error, "a recording goes on in which nobody was asked for consent");

@@ -300,6 +300,20 @@ fn a_participant_is_captured_from_their_consent_until_they_take_it_back() {
 }
 
 #[test]
+fn what_came_before_somebody_agreed_is_not_captured_though_it_is_brought_later() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    sink.fact(began, &Fact::ConsentAsked);
+    sink.fact(began, &join());
+    sink.fact(began, &microphone());
+    sink.fact(began + Duration::from_millis(1_000), &answers(true, 1_000));
+    speaks(&mut sink, &capturing, began, 45, 100);
+    capturing.finish(began + Duration::from_secs(2), EndReason::Stopped).unwrap();
+    assert_eq!(heard(&items(&dir)), (50..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn who_declines_leaves_neither_sound_nor_picture_nor_when_they_spoke() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("EG_1");

@@ -24,7 +24,13 @@ pub(crate) struct House {
 impl House {
     /// One that lets in by invitation.
     pub(crate) async fn new(data: &tempfile::TempDir) -> Self {
-        let mut program = Self::start(data);
+        Self::with(data, &[]).await
+    }
+
+    /// The same, with more settings.
+    pub(crate) async fn with(data: &tempfile::TempDir, more: &[(&str, &str)]) -> Self {
+        let by_invitation = [&[("ACCESS", "invite"), ("LOG", "trace")], more].concat();
+        let mut program = Program::start(&[], data.path(), &settings(&by_invitation));
         let line = program.line();
         Self::owned(program, line.trim().split_once("/owner#setup=").unwrap().1).await
     }
@@ -60,11 +66,15 @@ impl House {
         (self.cookie, self.csrf) = signed_in(asked.send().await.unwrap()).await;
     }
 
+    /// What its owner asks for, before it is sent.
+    pub(crate) fn as_owner(&self, method: Method, path: &str, said: &Value) -> RequestBuilder {
+        let asked = self.program.request(method, path).json(said);
+        asked.header("cookie", &self.cookie).header("x-csrf-token", &self.csrf)
+    }
+
     /// What its owner asks for.
     pub(crate) async fn own(&self, method: Method, path: &str, said: &Value) -> Value {
-        let asked = self.program.request(method, path).json(said);
-        let asked = asked.header("cookie", &self.cookie).header("x-csrf-token", &self.csrf);
-        let (status, answer) = self.program.answer(asked).await;
+        let (status, answer) = self.program.answer(self.as_owner(method, path, said)).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer
     }
