@@ -282,7 +282,18 @@ async fn whoever_is_removed_comes_back_by_no_token_of_before_and_asks_to_be_let_
     // By the link they may come again, until it is renewed.
     house.come(&house.token(&guest, "own").await).await.unwrap();
     house.own(Method::PATCH, "/rooms/own", &json!({ "lobby": true })).await;
-    house.knock(&guest, "own").await;
+    let knock = house.knock(&guest, "own").await;
+    house.by(&host, Method::POST, "/rooms/own/lobby/admit", &json!({ "ids": [knock.id] })).await;
+    let turn = house.turn(&guest, "own", &knock).await;
+    let token = turn["token"].as_str().unwrap();
+    let mut out = house.come(token).await.unwrap();
+    let person = format!("/rooms/own/participants/{}", claims(token).sub);
+    house.by(&host, Method::DELETE, &person, &json!({})).await;
+    assert_eq!(why_out(&mut out).await, Some(DisconnectReason::ParticipantRemoved.into()));
+    let asked = house.program.get(&format!("/rooms/own/lobby/{}", knock.id));
+    let asked = asked.header("x-reelroom-link", &guest).header("x-reelroom-knock", &knock.secret);
+    house.program.refusal(asked, 404).await;
+    assert_eq!(house.come(token).await.map(drop), Err(401), "they knock again");
     assert!(stays.ping().await.is_some());
     house.program.stop();
 }

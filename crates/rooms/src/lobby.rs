@@ -13,6 +13,7 @@
 //! - Each list has its bound. What one address or one room fills leaves as much free for others.
 //! - Somebody runs the room as long as they ask who waits: that is who can let anybody in.
 //! - A decision is of those who are named. Who knocked meanwhile was seen by nobody, and goes on waiting.
+//! - What was decided is over after 15 s, however often somebody asks: who was let in once does not come again and again by that.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -170,10 +171,12 @@ struct Refused {
 /// A name as others may be shown it before anybody has looked at whose it is: without what is not seen and changes how the rest is. `None`
 /// where nothing is left.
 pub fn shown_name(name: &str) -> Option<String> {
-    // Marks of direction, and what has no width.
+    // Marks of direction, what has no width, and letters that are drawn as nothing.
     let is_hidden = |letter: char| {
         matches!(letter, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{FEFF}')
-            || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}')
+            || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
+            || matches!(letter, '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{180E}')
+            || matches!(letter, '\u{2800}' | '\u{3164}' | '\u{FFA0}')
     };
     // Scripts and emoji join letters by these, which show nothing alone.
     let joins = |letter: char| matches!(letter, '\u{200C}' | '\u{200D}');
@@ -226,14 +229,16 @@ impl Lobby {
         Ok((id, secret.shown()))
     }
 
-    /// How it stands with whoever shows this, who is heard of with that; `None` where they do not wait, or not any more. Where the room has no
+    /// How it stands with whoever shows this, who is heard of with that as long as they wait; `None` where they do not wait, or not any more. Where the room has no
     /// lobby any more, they are let in.
     pub fn hear(&mut self, shown: &ShownKnock<'_>, has_lobby: bool, now: Instant) -> Option<Turn> {
         self.tidy_room(shown.room, now);
         let hall = self.halls.get_mut(shown.room)?;
         let is_looked_after = hall.is_looked_after(now);
         let knock = hall.knock_mut(shown)?;
-        knock.heard = now;
+        if knock.waits() {
+            knock.heard = now;
+        }
         let is_let_in_now = knock.decision.is_none() && !has_lobby;
         if is_let_in_now {
             knock.decision = Some(Decision::Admit);
@@ -262,6 +267,13 @@ impl Lobby {
         let knock = self.halls.get_mut(shown.room)?.knock_mut(shown)?;
         let is_admitted = knock.decision == Some(Decision::Admit);
         is_admitted.then(|| knock.entrance.get_or_insert(entrance).clone())
+    }
+
+    /// Whoever was let in as this participant, or beside another one of that name, was removed: what let them in lets them in no more.
+    pub fn forget(&mut self, room: &RoomName, identity: &str) {
+        let Some(hall) = self.halls.get_mut(room) else { return };
+        let is_theirs = |entrance: &Entrance| identity.starts_with(&entrance.identity);
+        hall.knocks.retain(|knock| !knock.entrance.as_ref().is_some_and(is_theirs));
     }
 
     /// Whoever shows this waits no more. Says whether they did.
@@ -297,6 +309,8 @@ impl Lobby {
         let mut decided = 0;
         for knock in hall.knocks.iter_mut().filter(|knock| knock.waits() && ids.contains(&knock.id)) {
             knock.decision = Some(decision);
+            // However long they waited, and however often they ask: from here on it is as long for everybody.
+            knock.heard = now;
             decided += 1;
             if decision == Decision::Refuse {
                 let until = now + KNOCK_AGAIN_AFTER;
@@ -403,10 +417,11 @@ impl Knock {
     }
 
     fn is_of(&self, shown: &ShownKnock<'_>) -> bool {
-        let secret = Secret::parse(shown.secret).map(|secret| secret.sha256());
+        // The id is no secret, and only one has it: hashes are made for that one alone.
         self.id == *shown.id
             && self.link == *shown.link
-            && secret.is_some_and(|sha256| is_same(&sha256, &self.secret_sha256))
+            && Secret::parse(shown.secret)
+                .is_some_and(|secret| is_same(&secret.sha256(), &self.secret_sha256))
     }
 }
 

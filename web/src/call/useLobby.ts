@@ -13,7 +13,11 @@ export function useLobby(roomName: string, notify: (kind: Notice['kind'], text: 
     const abort = new AbortController();
     let before: Waiter[] = [];
     const told = (now: Waiter[]) => {
-      for (const { name } of newcomers(before, now)) notify('info', texts.lobby.waits(name));
+      const [first, ...others] = newcomers(before, now);
+      // One notice, however many knock at once: they push out no other one.
+      if (first) {
+        notify('info', others.length > 0 ? texts.lobby.count(now.length) : texts.lobby.waits(first.name));
+      }
       before = now;
       setWaiting(now);
     };

@@ -82,6 +82,39 @@ describe('somebody who waits to be let in', () => {
     expect(asked.slice(2)).toEqual(['POST /token -', 'GET /rooms/a%2Fb/lobby/KN_2 s2']);
   });
 
+  it('knocks again until the server is there, and is told when they were refused meanwhile', async () => {
+    const asked = server(
+      [404, { errorMessage: 'gone' }],
+      [503, { errorMessage: 'away' }],
+      [202, { waiting: { id: 'KN_2', secret: 's2' } }],
+      [404, { errorMessage: 'gone' }],
+      [429, { errorMessage: 'you were not let in' }],
+    );
+    const refused = expect(wait()).rejects.toThrow('you were not let in');
+    await vi.advanceTimersByTimeAsync(10_000);
+    await refused;
+    expect(asked).toEqual([
+      'GET /rooms/a%2Fb/lobby/KN_1 s1',
+      'POST /token -',
+      'POST /token -',
+      'GET /rooms/a%2Fb/lobby/KN_2 s2',
+      'POST /token -',
+    ]);
+  });
+
+  it('does not come in where they gave up while they knocked again', async () => {
+    vi.stubGlobal('fetch', async (_path: string, options: RequestInit) => {
+      const isKnock = options.method === 'POST';
+      if (isKnock) controller.abort();
+      const status = isKnock ? 200 : 404;
+      const body = isKnock ? { token: 't' } : { errorMessage: 'gone' };
+      return { ok: isKnock, status, headers: new Headers(), json: async () => body } as Response;
+    });
+    const token = wait();
+    await vi.advanceTimersByTimeAsync(5000);
+    await expect(token).resolves.toBeNull();
+  });
+
   it('is let in where there is no lobby any more when they knock again', async () => {
     server([404, { errorMessage: 'gone' }], [200, { token: 't' }]);
     const token = wait();

@@ -34,11 +34,19 @@ export async function waitToBeLetIn({
   onTurn,
   signal,
 }: Waiting): Promise<string | null> {
-  let knock = first;
+  /** Null where the server knows them no more, until they have knocked again. */
+  let knock: Knock | null = first;
   let shown: Turn | null = null;
   while (!signal.aborted) {
     const askedAt = Date.now();
     try {
+      if (knock === null) {
+        const again = await requestToken(first.roomName, participantName);
+        // Whoever does not wait any more does not come in either.
+        if ('token' in again) return signal.aborted ? null : again.token;
+        knock = again;
+        shown = null;
+      }
       const { turn, token } = await lobbyTurn(knock, shown, signal);
       if (turn === 'admitted') return token;
       if (turn === 'refused') return null;
@@ -48,17 +56,14 @@ export async function waitToBeLetIn({
     } catch (error) {
       if (signal.aborted) break;
       const next = nextAfter(error);
-      if (next === 'give up') throw error;
+      // Whoever was refused meanwhile is told so.
+      const isRefused = knock === null && error instanceof ApiError && error.status === 429;
+      if (next === 'give up' || isRefused) throw error;
+      if (next === 'knock again') knock = null;
       await pause(OFTEN_MS, signal);
-      if (next === 'knock again' && !signal.aborted) {
-        const again = await requestToken(knock.roomName, participantName);
-        if ('token' in again) return again.token;
-        knock = again;
-        shown = null;
-      }
     }
   }
   // Otherwise they would be shown for some seconds more.
-  leaveLobby(knock).catch(() => {});
+  if (knock !== null) leaveLobby(knock).catch(() => {});
   return null;
 }

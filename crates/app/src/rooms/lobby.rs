@@ -15,7 +15,7 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use reelroom_access::{Caller, Resource, Right};
+use reelroom_access::{Resource, Right, may};
 use reelroom_audit::{Act, On};
 use reelroom_limits::asker::Asker;
 use reelroom_limits::rooms::KNOCKS_OF_A_ROOM;
@@ -180,7 +180,7 @@ impl Knocked {
     }
 
     /// The token of whoever was let in.
-    async fn token(&self, app: &WebApp, caller: &Caller, actor: &Actor) -> Result<String, ApiError> {
+    async fn token(&self, app: &WebApp, actor: &Actor) -> Result<String, ApiError> {
         let admitted = app.lobbies().with(|lobby, _| lobby.admitted(&self.shown()));
         let (name, before) = admitted.ok_or_else(gone)?;
         let entrance = match before {
@@ -193,9 +193,11 @@ impl Knocked {
         };
         let Entrance { ticket, identity } = entrance;
         let terms = token::Terms::by_invitation(app, &self.room, ticket)?;
+        // They were held for a while: what their link grants now, whatever else they show.
+        let caller = app.rooms().caller(&self.link, clock::now().unix_ms).ok_or(Refusal::Nobody)?;
         let bearer = Bearer { name, identity };
         token::note(app, actor, &self.room, &bearer);
-        token::sign(app, caller, &self.room, bearer, terms).ok_or_else(|| Refusal::of(caller).into())
+        token::sign(app, &caller, &self.room, bearer, terms).ok_or_else(|| Refusal::of(&caller).into())
     }
 }
 
@@ -237,7 +239,7 @@ pub(crate) async fn read_turn(
     };
     let turn = app.lobbies().until_new(Side::Guest, app.stop(), look).await?;
     let token = match turn {
-        Turn::Admitted => Some(knocked.token(&app, visitor.caller(), &actor).await?),
+        Turn::Admitted => Some(knocked.token(&app, &actor).await?),
         Turn::Waits | Turn::WaitsAlone | Turn::Refused => None,
     };
     Ok(told(TurnAnswer { state: word(turn), token }))
@@ -285,9 +287,9 @@ pub(crate) async fn read_lobby(
         Found { what: (has_lobby, waiters), is_new }
     };
     let (lobby, waiters) = app.lobbies().until_new(Side::Host, app.stop(), look).await;
-    // They may have been held for a while.
+    // They may have been held for a while. Whoever may something else by now runs the room as before.
     let caller = app.caller(&head).await?;
-    if caller != *visitor.caller() {
+    if !may(&caller, Right::Moderate, &Resource::Room(&room)) {
         return Err(Refusal::of(&caller).into());
     }
     let waiting = waiters.all.into_iter().map(WaiterBody::from).collect();

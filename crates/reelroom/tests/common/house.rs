@@ -29,7 +29,7 @@ impl House {
 
     /// The same, with more settings.
     pub(crate) async fn with(data: &tempfile::TempDir, more: &[(&str, &str)]) -> Self {
-        let by_invitation = [&[("ACCESS", "invite"), ("LOG", "trace")], more].concat();
+        let by_invitation = [[("ACCESS", "invite"), ("LOG", "trace")].as_slice(), more].concat();
         let mut program = Program::start(&[], data.path(), &settings(&by_invitation));
         let line = program.line();
         Self::owned(program, line.trim().split_once("/owner#setup=").unwrap().1).await

@@ -88,6 +88,36 @@ fn somebody_waits_until_a_host_who_is_there_lets_them_in_and_comes_as_one_person
 }
 
 #[test]
+fn whoever_was_let_in_comes_by_that_for_a_while_and_not_after_they_were_removed() {
+    let mut story = Story::new();
+    let (room, ada) = (RoomName::from("r"), story.knock("r", "Ada", Asker(None)).unwrap());
+    story.pass(KNOCK_LASTS - SECOND);
+    story.decide(&ada, Decision::Admit);
+    assert!(story.lobby.enter(&ada.shown(), entrance("Ada")).is_some());
+    for _ in 0..4 {
+        assert_eq!(story.turn(&ada), Some(Turn::Admitted));
+        story.pass(KNOCK_LASTS / 4);
+    }
+    assert_eq!(story.turn(&ada), None, "to ask again and again keeps no door open");
+
+    // An identity that was taken meanwhile is another one in the room.
+    for identity in ["Ada", "Ada-2x7k"] {
+        let ada = story.knock("r", "Ada", Asker(None)).unwrap();
+        story.decide(&ada, Decision::Admit);
+        story.lobby.enter(&ada.shown(), entrance("Ada")).unwrap();
+        story.lobby.forget(&"other".into(), identity);
+        story.lobby.forget(&room, "Eve");
+        assert_eq!(story.turn(&ada), Some(Turn::Admitted));
+        story.lobby.forget(&room, identity);
+        assert_eq!(story.turn(&ada), None);
+        assert!(story.lobby.admitted(&ada.shown()).is_none());
+    }
+    let bob = story.knock("r", "Bob", Asker(None)).unwrap();
+    story.lobby.forget(&room, "Bob");
+    assert!(story.turn(&bob).is_some(), "who waits is not in the room");
+}
+
+#[test]
 fn whoever_is_not_heard_of_waits_no_more_and_whoever_asks_waits_on() {
     let mut story = Story::new();
     let (ada, bob) =
@@ -125,7 +155,7 @@ fn a_knock_answers_its_own_secret_by_its_own_link_and_its_own_room_alone() {
         assert!(story.lobby.admitted(&guess.shown()).is_none() && !story.lobby.leave(&guess.shown()));
     }
     assert_eq!(
-        story.lobby.decide(&"other".into(), &[eve.id.clone()], Decision::Admit, story.now),
+        story.lobby.decide(&"other".into(), std::slice::from_ref(&eve.id), Decision::Admit, story.now),
         0,
         "not their host"
     );
@@ -245,6 +275,7 @@ fn a_name_is_shown_without_what_changes_the_rest_of_the_line() {
         ("Ada\u{0}\u{7}Eve", Some("Ada Eve")),
         ("\u{2066}\u{200B}\u{FEFF}", None),
         ("\u{200D}", None),
+        ("\u{3164}\u{2800} \u{00AD}", None),
         ("\n", None),
         ("👩\u{200D}🚀 من", Some("👩\u{200D}🚀 من")),
     ] {

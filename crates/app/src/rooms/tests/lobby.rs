@@ -211,6 +211,24 @@ async fn whoever_is_held_is_told_at_once_what_is_new() {
         hall.decide(&hall.host, "refuse", &[ada.id.as_str()]).await
     });
     assert_eq!((status, &told.1["state"]), (200, &json!("refused")));
+    // What hosts are granted is changed, and they run the room as before.
+    let list = hall.list().await;
+    let seen = format!("/rooms/own/lobby?seen={}", list["version"]);
+    let (told, ()) = tokio::join!(
+        async {
+            let said = nothing();
+            let answer = hall.house.answer(GET, &seen, &hall.host, &said);
+            tokio::time::timeout(AT_ONCE, answer).await.expect("it is told at once")
+        },
+        async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let said = json!({ "hosts": ["delete"] });
+            let status = hall.house.status(PATCH, "/rooms/own", &hall.house.owner(), &said).await;
+            assert_eq!(status, 200);
+            hall.knock("Max").await;
+        }
+    );
+    assert_eq!((told.0, told.1["waiting"].as_array().map(Vec::len)), (200, Some(3)), "{}", told.1);
     // The link is over.
     let (told, status) = tokio::join!(held(&bob, "waiting"), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
