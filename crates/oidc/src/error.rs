@@ -49,13 +49,13 @@ impl OidcError {
     }
 }
 
-/// What somebody else said, no more of it than a line of a log has place for.
+/// What somebody else said, no more of it than a line of a log has place for, and in one line: nobody writes a line of their own into the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said(String);
 
 impl Said {
     pub(crate) fn new(text: impl fmt::Display) -> Self {
-        let text = text.to_string();
+        let text = text.to_string().replace(char::is_control, " ");
         match text.char_indices().nth(SAID_CHARACTERS) {
             Some((end, _)) => Self(format!("{}…", &text[..end])),
             None => Self(text),
@@ -90,5 +90,11 @@ mod tests {
         let long = Said::new("ä".repeat(100_000)).to_string();
         assert_eq!(long.chars().count(), SAID_CHARACTERS + 1);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn nobody_begins_a_line_of_the_log() {
+        let said = Said::new("x\r\n2026-01-01 INFO the owner has signed in\u{1b}[31m\u{85}");
+        assert_eq!(said.to_string(), "x  2026-01-01 INFO the owner has signed in [31m ");
     }
 }

@@ -102,7 +102,12 @@ pub(crate) async fn back(
     let oidc = provider(&app)?;
     let Extension(asker) = asker.unwrap_or_default();
     let back = Back { code: params.code, state: params.state, iss: params.iss, error: params.error };
-    let Ok(flow) = oidc.recognise(cookie::flows(&headers), &back, clock::now().unix_ms) else {
+    let now = clock::now();
+    let Ok(flow) = oidc.recognise(cookie::flows(&headers), &back, now.unix_ms) else {
+        // Who has signed in in another tab meanwhile, or comes here a second time, has nothing to try again.
+        if app.session(&headers, now).is_some() {
+            return Ok(see_other(PAGE, NOTHING_KEPT));
+        }
         // What may be under way in this browser stays: anybody can have it come here.
         return Ok(see_other(&page_saying("stale", &Next::of(None)), NOTHING_KEPT));
     };

@@ -1,7 +1,7 @@
 //! What becomes of a browser that signs in elsewhere, and of those that should not be able to.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, COOKIE, HOST, LOCATION, SET_COOKIE, USER_AGENT};
+use axum::http::header::{CACHE_CONTROL, HOST, LOCATION, SET_COOKIE, USER_AGENT};
 use axum::http::{Method, Request};
 use axum::response::Response;
 use reelroom_limits::accounts::OIDC_EXCHANGES_BURST_ADDRESS;
@@ -121,6 +121,20 @@ async fn another_browser_a_second_time_and_another_state_sign_nobody_in() {
     assert_eq!(goes_to(&again), stale, "it has ended");
     assert!(kept(&again).is_empty());
     assert_eq!(provider.asked("/token"), 1);
+}
+
+#[tokio::test]
+async fn of_two_tabs_the_one_that_comes_back_later_finds_the_owner_signed_in() {
+    let (house, provider) = with_provider(&["sub:1234"]).await;
+    let (_, first) = begin(&house, "/owner/oidc").await;
+    let (cookie, second) = begin(&house, "/owner/oidc").await;
+    let signed_in = kept(&get(&house, &back(&provider, &second), &[("cookie", cookie.as_str())]).await);
+    let shown = signed_in.join("; ");
+    let answer = get(&house, &back(&provider, &first), &[("cookie", shown.as_str())]).await;
+    assert_eq!(goes_to(&answer), "/owner", "there is nothing to try again");
+    assert!(answer.headers().get(SET_COOKIE).is_none());
+    assert!(is_owner(&house, &signed_in).await);
+    assert_eq!(provider.asked("/token"), 1, "the later code was not looked at");
 }
 
 #[tokio::test]
