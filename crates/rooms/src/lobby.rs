@@ -269,11 +269,12 @@ impl Lobby {
         is_admitted.then(|| knock.entrance.get_or_insert(entrance).clone())
     }
 
-    /// Whoever was let in as this participant, or beside another one of that name, was removed: what let them in lets them in no more.
-    pub fn forget(&mut self, room: &RoomName, identity: &str) {
-        let Some(hall) = self.halls.get_mut(room) else { return };
-        let is_theirs = |entrance: &Entrance| identity.starts_with(&entrance.identity);
-        hall.knocks.retain(|knock| !knock.entrance.as_ref().is_some_and(is_theirs));
+    /// Somebody was removed from a room: whoever was given an entrance to it gets no other token by it. Which of them it was is not known, as
+    /// the media server may have called them otherwise; the others have theirs.
+    pub fn forget_entered(&mut self, room: &RoomName) {
+        if let Some(hall) = self.halls.get_mut(room) {
+            hall.knocks.retain(|knock| knock.entrance.is_none());
+        }
     }
 
     /// Whoever shows this waits no more. Says whether they did.

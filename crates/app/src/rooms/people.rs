@@ -228,7 +228,7 @@ pub(crate) async fn remove_person(
     visitor.ask(Right::Moderate, &Resource::Room(&RoomName::from(name.as_str())))?;
     find(&app, &visitor, &name, &identity).await?;
     // Before the time is looked at: what lets them in now is of before it.
-    app.lobbies().with(|lobby, _| lobby.forget(&RoomName::from(name.as_str()), &identity));
+    app.lobbies().with(|lobby, _| lobby.forget_entered(&RoomName::from(name.as_str())));
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     // Those of this very second as well.
     let before_s = i64::try_from(now_s + 1).unwrap_or(i64::MAX);
