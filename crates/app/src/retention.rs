@@ -10,6 +10,7 @@
 //!
 //! - What is deleted was noted when it was made, has the id that was noted, and is stored. Whatever else stands in the store is nobody's here.
 //! - A recording is deleted in the same way as by a person. One that cannot be is put off, and holds nobody else up.
+//! - What somebody was told is kept for good is not deleted: who keeps a recording and what deletes it take turns.
 //! - What the store does not have now may be back tomorrow (a disk that is not mounted): it is neither deleted nor forgotten for that.
 //! - Where access is open nothing is deleted: rooms are nothing there.
 
@@ -26,11 +27,13 @@ use reelroom_limits::rooms::RETENTION_UNNOTED;
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
 use reelroom_rooms::{Fate, Recorded, Rooms};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::app::WebApp;
 use crate::clock;
 use crate::config::Access;
 use crate::owner::blocking;
+use crate::turns::Turns;
 
 pub(crate) use rounds::run;
 
@@ -40,6 +43,7 @@ pub(crate) struct State {
     /// Recordings that the disk did not take a note of.
     unnoted: Mutex<VecDeque<Recorded>>,
     warning: Mutex<Option<String>>,
+    turns: Turns,
 }
 
 impl State {
@@ -50,6 +54,11 @@ impl State {
 
     fn warn(&self, warning: Option<String>) {
         *self.warning.lock().unwrap_or_else(PoisonError::into_inner) = warning;
+    }
+
+    /// Waits until nobody else deletes the recording of that name by itself, or keeps it; nobody does so until the guard is dropped.
+    pub(crate) async fn turn(&self, name: &str) -> OwnedMutexGuard<()> {
+        self.turns.take(name).await
     }
 
     /// Notes a recording, now or when the disk takes it.

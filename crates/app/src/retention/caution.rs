@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!   looked at: wall clock, and the time that has passed since ─► as far apart as before? ─► believed
-//!   the last look of the run before ───────────────────────────┘ more than a day off: not for a day
+//!   the last look of the run before ───────────────────────────┘ more than a day off, or never looked at: not for a day
 //! ```
 //!
 //! # Invariants
 //!
 //! - A clock that is set on by years makes nothing due within a day of it, in this run or in one after it. Within that day somebody may set
 //!   it right, or have recordings kept.
+//! - Who deletes for the first time, or for the first time since long, does so a day later at the earliest: what became due where nobody
+//!   saw until when it is kept, as while access was open, is seen beforehand.
 //! - A program that was just started deletes nothing, whatever the time is said to be: its clock may be set in these minutes.
 //! - A clock that goes on evenly is believed in the end, also one that stood for long: the program did not run, or the machine slept.
 
@@ -27,7 +29,7 @@ pub(super) enum Verdict {
     Believed,
     /// The program has just been started.
     TooEarly,
-    /// It has moved, and is not believed before then: Unix milliseconds.
+    /// It has moved or is a new one, and is not believed before then: Unix milliseconds.
     Doubted { until_ms: i64 },
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Caution {
     last: Option<Now>,
     /// Unix milliseconds: the last look of the run before.
     seen_ms: Option<i64>,
-    /// Unix milliseconds: when it was found to have moved.
+    /// Unix milliseconds: when it was found to have moved, or was looked at for the first time.
     doubted_ms: Option<i64>,
     has_moved: bool,
 }
@@ -50,7 +52,7 @@ impl Caution {
             begun: now.at,
             last: None,
             seen_ms: known.map(|known| known.seen_ms),
-            doubted_ms: known.and_then(|known| known.doubted_ms),
+            doubted_ms: known.map_or(Some(now.unix_ms), |known| known.doubted_ms),
             has_moved: false,
         }
     }
@@ -124,13 +126,25 @@ mod tests {
         }
     }
 
-    /// As after a start that believes its clock.
+    /// As after the first start, a day later.
     fn begun(machine: &mut Machine) -> Caution {
         let mut caution = Caution::begin(None, machine.now());
+        let until_ms = machine.clock_ms + DAY;
+        assert_eq!(caution.look(machine.now()), Verdict::Doubted { until_ms });
+        assert!(!caution.has_moved());
+        assert_eq!(caution.look(machine.run(DAY - 1)), Verdict::Doubted { until_ms });
+        assert_eq!(caution.look(machine.run(1)), Verdict::Believed);
+        caution
+    }
+
+    #[test]
+    fn a_start_with_a_clock_that_is_known_waits_for_an_hour() {
+        let mut machine = Machine::new();
+        let known = begun(&mut machine).clock();
+        let mut caution = Caution::begin(known, machine.now());
         assert_eq!(caution.look(machine.now()), Verdict::TooEarly);
         assert_eq!(caution.look(machine.run(HOUR - 1)), Verdict::TooEarly);
         assert_eq!(caution.look(machine.run(1)), Verdict::Believed);
-        caution
     }
 
     #[test]
@@ -169,7 +183,7 @@ mod tests {
             known = caution.clock();
             machine.clock_ms += 16 * HOUR;
         }
-        let until_ms = NOW + HOUR + 15 * DAY;
+        let until_ms = NOW + 16 * DAY;
         let doubted = Verdict::Doubted { until_ms };
         use Verdict::{Believed, TooEarly};
         assert_eq!(verdicts, [doubted, doubted, TooEarly, Believed, TooEarly, Believed]);

@@ -152,8 +152,8 @@ impl Rounds {
             Verdict::Believed => self.delete_all(app, due, now_ms).await,
             Verdict::TooEarly => Ok(Came::Well),
             Verdict::Doubted { until_ms } => Ok(Came::Held(format!(
-                "by the clock of this machine, which has moved by more than a day, recordings are to be deleted: if it is wrong, set it right \
-                 before {}; nothing is deleted until then",
+                "recordings are older than their rooms keep them by the clock of this machine, which has moved by more than a day or is looked \
+                 at for the first time: nothing is deleted before {}; if it is wrong, set it right until then, and keep what is wanted",
                 moment(until_ms)
             ))),
         }
@@ -237,6 +237,8 @@ impl Rounds {
 
 /// Deletes one, if that is still to be done and can be.
 async fn delete(app: &WebApp, due: &Due, now_ms: i64) -> Result<Outcome, DeleteError> {
+    // Whoever keeps it in this moment has done so before it is asked, or finds it gone.
+    let _turn = app.retention().turn(&due.name).await;
     let asked = due.clone();
     if !ask(app, move |rooms| rooms.is_due(&asked, now_ms)).await? {
         return Ok(Outcome::Stays);

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use axum::http::Method;
 use reelroom_accounts::Now;
 use reelroom_protocol::proto::{EgressStatus, FileInfo};
-use reelroom_rooms::{Change, Keep, NewRoom, Role, Settings};
+use reelroom_rooms::{Change, Keep, NewRoom, RetentionClock, Role, Settings};
 use serde_json::{Value, json};
 
 use super::rounds::Rounds;
 use super::*;
+use crate::shares;
 use crate::tests::house::{House, Shows, owned};
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -18,7 +19,7 @@ const DAY: i64 = 24 * HOUR;
 const ENDED: i64 = 1_800_000_000_000;
 const MADE: i64 = ENDED - DAY;
 
-/// The program as it runs by the hour, on a machine with a clock.
+/// The program, on a machine with a clock.
 struct Machine {
     rounds: Rounds,
     booted: Instant,
@@ -27,12 +28,12 @@ struct Machine {
 }
 
 impl Machine {
-    /// It has run for an hour, and its clock is believed.
+    /// It has run for a day since its first start, and its clock is believed.
     async fn new(house: &House, clock_ms: i64) -> Self {
         let (rounds, booted) = (Rounds::default(), Instant::now());
-        let mut machine = Self { rounds, booted, ran_ms: 0, clock_ms: clock_ms - HOUR };
+        let mut machine = Self { rounds, booted, ran_ms: 0, clock_ms: clock_ms - DAY };
         machine.pass(house, 0).await;
-        machine.pass(house, HOUR).await;
+        machine.pass(house, DAY).await;
         machine
     }
 
@@ -125,6 +126,8 @@ async fn what_is_older_than_its_room_keeps_it_goes_with_its_links_and_the_list_s
 #[tokio::test]
 async fn a_program_that_was_just_started_deletes_nothing() {
     let house = house(Access::Invite).await;
+    let clock = RetentionClock { seen_ms: ENDED + 50 * DAY, doubted_ms: None };
+    house.app.rooms().put_retention_clock(clock).unwrap();
     let (rounds, booted) = (Rounds::default(), Instant::now());
     let mut machine = Machine { rounds, booted, ran_ms: 0, clock_ms: ENDED + 50 * DAY };
     machine.pass(&house, 0).await;
@@ -132,6 +135,48 @@ async fn a_program_that_was_just_started_deletes_nothing() {
     assert_eq!(house.names().await.len(), 2);
     machine.pass(&house, 1).await;
     assert_eq!(house.names().await, ["other.mp4"]);
+}
+
+#[tokio::test]
+async fn what_is_due_when_it_is_looked_for_the_first_time_is_seen_for_a_day_before_it_goes() {
+    // As after access was open for months.
+    let house = house(Access::Invite).await;
+    let (rounds, booted) = (Rounds::default(), Instant::now());
+    let mut machine = Machine { rounds, booted, ran_ms: 0, clock_ms: ENDED + 50 * DAY };
+    machine.pass(&house, 0).await;
+    machine.pass(&house, DAY - 1).await;
+    assert_eq!(house.listed().await[1]["keptUntil"], json!(ENDED + 10 * DAY));
+    let warning = house.app.retention().warning().unwrap();
+    assert!(warning.contains("first time") && warning.contains("GMT"), "{warning}");
+    machine.pass(&house, 1).await;
+    assert_eq!((house.names().await, house.app.retention().warning()), (vec!["other.mp4".to_owned()], None));
+}
+
+#[tokio::test]
+async fn what_somebody_keeps_in_the_moment_at_which_it_goes_stays_or_they_are_told_that_it_is_gone() {
+    let house = house(Access::Invite).await;
+    let mut machine = Machine::new(&house, ENDED + 10 * DAY - 1).await;
+    let a_while = Duration::from_millis(200);
+    let turn = house.app.retention().turn("own.mp4").await;
+    {
+        let mut round = std::pin::pin!(machine.pass(&house, 1));
+        assert!(
+            tokio::time::timeout(a_while, round.as_mut()).await.is_err(),
+            "it waits for whoever keeps it"
+        );
+        assert!(house.app.rooms().keep_recording("own.mp4", "EG_own", true, ENDED).unwrap());
+        drop(turn);
+        round.await;
+    }
+    assert_eq!(house.names().await, ["other.mp4", "own.mp4"]);
+
+    let (owner, keep) = (Shows::of(&house.signed_in()), json!({ "keep": true }));
+    let turn = house.app.retention().turn("own.mp4").await;
+    let mut keeping = std::pin::pin!(house.status(&Method::POST, "/recordings/own.mp4/keep", &owner, &keep));
+    assert!(tokio::time::timeout(a_while, keeping.as_mut()).await.is_err(), "it waits for what deletes it");
+    shares::delete_recording(&house.app, "own.mp4").await.unwrap();
+    drop(turn);
+    assert_eq!(keeping.await, 404);
 }
 
 #[tokio::test]

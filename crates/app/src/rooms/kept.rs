@@ -115,6 +115,8 @@ pub(crate) async fn keep_recording(
 ) -> Result<Response, ApiError> {
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
     let keep = request.keep.ok_or_else(|| ApiError::required("keep"))?;
+    // What is being deleted by itself is gone then: nobody is told that it is kept.
+    let _turn = app.retention().turn(&name).await;
     let id = app.library().find(&name).await?.id;
     let rooms = Arc::clone(app.rooms());
     let recording = name.clone();
