@@ -3,6 +3,7 @@
 use axum::http::Method;
 use reelroom_protocol::proto::EgressInfo;
 use reelroom_routes::Needs;
+use reelroom_truth::AuditSearch;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -282,6 +283,19 @@ async fn an_act_is_done_though_the_log_cannot_be_written_and_is_told_when_it_can
     let revoked = &told["entries"][0];
     assert_eq!((&revoked["act"], &revoked["outcome"]), (&json!("roomLink.revoked"), &json!("failed")));
     assert!(revoked["reason"].as_str().unwrap().contains("disk full"), "{revoked}");
+}
+
+#[tokio::test]
+async fn what_is_done_while_the_program_ends_is_written_down() {
+    let house = owned(Access::Invite).await;
+    let owner = house.at_home();
+    house.app.watch();
+    house.app.shutdown().await;
+    house.does(POST, "/rooms", &owner, &json!({ "name": "own" })).await;
+    house.app.write_down().await;
+    let all = AuditSearch { before: None, most: 10, looked_through: 10 };
+    let kept = house.truth().audit_acts(all, |_| true).unwrap();
+    assert_eq!(kept.acts.iter().map(|kept| kept.act.act.as_str()).collect::<Vec<_>>(), ["room.made"]);
 }
 
 #[tokio::test]
