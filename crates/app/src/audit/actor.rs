@@ -179,7 +179,7 @@ impl Actor {
 /// The key by which a program comes, with its name.
 fn key(app: &WebApp, headers: &HeaderMap) -> Who {
     let Some(bearer) = app.bearer(headers, clock::now()) else { return Who::of(WhoKind::Key) };
-    let name = app.accounts().keys().into_iter().find(|key| key.id == bearer.key).map(|key| key.name);
+    let name = app.accounts().key_name(&bearer.key);
     Who { name, ..Who::one(WhoKind::Key, bearer.key) }
 }
 

@@ -206,6 +206,9 @@ async fn the_owners_acts_are_told_in_order_with_who_and_from_where_and_no_secret
     let before = format!("?limit=200&before={}", last["next"]);
     assert_eq!(house.told(&before).await["entries"].as_array().unwrap().len(), newest_last.len() - 1);
     assert!(house.told(&before).await["refusals"].as_array().unwrap().is_empty());
+    let program = Shows::key(&house.key(&["manage"]));
+    house.does(DELETE, "/owner/sessions", &program, &nothing()).await;
+    assert_eq!(house.told("?limit=1").await["entries"][0]["who"]["name"], json!("a program"));
 }
 
 #[tokio::test]
@@ -261,6 +264,16 @@ async fn who_is_refused_is_counted_apart_and_pushes_out_nothing() {
     assert_eq!(refusals.len(), 6, "{told}");
     let found = house.told(&format!("?q={STRANGE}")).await;
     assert!(acts(&found).is_empty() && found["refusals"].as_array().unwrap().len() >= 3);
+}
+
+#[tokio::test]
+async fn the_owner_is_told_from_everybody_where_access_is_open() {
+    let house = owned(Access::Open).await;
+    let said = json!({ "old": "not the password", "new": "staple of another kind" });
+    assert_eq!(house.status(PUT, "/owner/password", &house.at_home(), &said).await, 403);
+    let told = house.told("").await;
+    let line = &told["refusals"][0];
+    assert_eq!((&line["act"], &line["who"]["kind"]), (&json!("password.refused"), &json!("owner")), "{told}");
 }
 
 #[tokio::test]
