@@ -22,7 +22,7 @@ mod tend;
 pub(crate) use actor::{Actor, Shown};
 pub(crate) use refusals::{Why, note_refusals};
 pub(crate) use starts::{Starting, Starts, started_elsewhere};
-pub(crate) use tend::run;
+pub(crate) use tend::{run, write_last};
 
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,11 @@ impl WebApp {
             self.spawn(room_state::run);
         }
     }
+
+    /// Writes down what was done while the app stopped, once nobody is answered any more. A disk that is stuck is not waited for.
+    pub async fn write_down(&self) {
+        audit::write_last(self).await;
+    }
 }
 
 /// Runs until `stop` is cancelled.

@@ -52,11 +52,11 @@ impl Refusals {
             route: cut(&refusal.route.unwrap_or_default()),
             reason: cut(&refusal.reason),
         };
-        if self.counts.len() >= AUDIT_REFUSALS_APART && !self.counts.contains_key(&kind) {
-            // Of acts there are few.
+        if self.is_full_for(&kind) {
+            // Of acts and of kinds of callers there are few.
             kind = Kind {
                 act: kind.act,
-                who: WhoKind::Nobody,
+                who: kind.who,
                 who_id: String::new(),
                 address: MANY.into(),
                 route: String::new(),
@@ -66,6 +66,14 @@ impl Refusals {
         let count = self.counts.entry(kind).or_insert(Count { count: 0, first_ms: now_ms, last_ms: now_ms });
         count.count += 1;
         count.last_ms = now_ms;
+    }
+
+    /// Whether a kind is counted together with others. Strangers take no place from those who are known.
+    fn is_full_for(&self, kind: &Kind) -> bool {
+        let is_alike = |known: &Kind| (known.who == WhoKind::Nobody) == (kind.who == WhoKind::Nobody);
+        self.counts.len() >= AUDIT_REFUSALS_APART
+            && !self.counts.contains_key(kind)
+            && self.counts.keys().filter(|known| is_alike(known)).count() >= AUDIT_REFUSALS_APART
     }
 
     /// Those that are to be written now.
@@ -84,7 +92,7 @@ impl Refusals {
 
     /// They could not be written. Beyond their bound they are given up: how often a stranger was refused is not worth more.
     pub(crate) fn put_back(&mut self, mut taken: Vec<AuditRefusal>) {
-        taken.truncate(AUDIT_REFUSALS_APART);
+        taken.truncate(2 * AUDIT_REFUSALS_APART);
         self.left = taken;
     }
 }

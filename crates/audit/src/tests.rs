@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reelroom_limits::audit::{
     AUDIT_LOOKED_THROUGH, AUDIT_OPENED_TOGETHER, AUDIT_REFUSALS_APART, AUDIT_SEARCH_BYTES, AUDIT_UNWRITTEN,
+    AUDIT_UNWRITTEN_USES,
 };
 use rusqlite::Connection;
 
@@ -181,6 +182,24 @@ fn what_finds_no_place_is_counted_and_the_log_says_so_afterwards() {
 }
 
 #[test]
+fn uses_take_no_place_from_changes_while_the_disk_takes_nothing() {
+    let house = House::new();
+    house.fill_disk();
+    for at in 0..2 * AUDIT_UNWRITTEN {
+        house.audit.note(played(&format!("{at}.mp4")), NOW_MS);
+        if at % 100 == 0 {
+            assert!(house.audit.write(Whole::WhatIsDue, NOW_MS).is_err());
+        }
+    }
+    house.audit.note(made("own"), NOW_MS);
+    let standing = house.audit.standing();
+    assert_eq!(standing.unwritten, AUDIT_UNWRITTEN_USES + 1);
+    assert_eq!(standing.lost, (2 * AUDIT_UNWRITTEN - AUDIT_UNWRITTEN_USES) as u64);
+    house.empty_disk();
+    assert_eq!(house.names()[..2], ["audit.lost", "own"]);
+}
+
+#[test]
 fn opening_a_recording_is_one_act_however_often_a_player_asks() {
     let house = House::new();
     for second in 0..100 {
@@ -215,6 +234,13 @@ fn a_strangers_flood_is_a_few_lines_and_pushes_out_nothing() {
     assert_eq!(lines.len(), AUDIT_REFUSALS_APART + 2);
     assert_eq!(lines.iter().map(|line| line.count).sum::<u64>(), 110_000, "none is forgotten");
     assert_eq!(house.names(), ["own"]);
+    for address in 0..1000u32 {
+        let many = Refusal { address: Some(std::net::Ipv4Addr::from(address).into()), ..refusal(1) };
+        house.audit.refused(many, NOW_MS + MINUTE_MS);
+    }
+    house.audit.refused(Refusal { who: Who::one(WhoKind::Guest, "RL_1"), ..refusal(1) }, NOW_MS + MINUTE_MS);
+    let lines = house.audit.page(&query, NOW_MS + MINUTE_MS).unwrap().refusals;
+    assert!(lines.iter().any(|line| line.who_id == "RL_1"), "whoever is known is told apart all the same");
 }
 
 #[test]
@@ -246,5 +272,9 @@ async fn whoever_writes_is_woken_by_changes_and_not_by_uses() {
     let news = tokio::time::timeout(std::time::Duration::from_millis(20), house.audit.news()).await;
     assert!(news.is_err(), "it may wait");
     house.audit.note(made("own"), NOW_MS);
+    house.audit.news().await;
+    for at in 0..AUDIT_UNWRITTEN_USES / 2 {
+        house.audit.note(played(&format!("{at}.mp4")), NOW_MS);
+    }
     house.audit.news().await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use reelroom_limits::audit::AUDIT_UNWRITTEN;
+use reelroom_limits::audit::{AUDIT_UNWRITTEN, AUDIT_UNWRITTEN_USES};
 use reelroom_truth::AuditAct;
 
 use crate::act::Act;
@@ -16,6 +16,8 @@ use crate::text::cut;
 pub(crate) struct Waiting {
     /// Oldest first.
     pub(crate) acts: VecDeque<AuditAct>,
+    /// How many of them are uses.
+    uses: usize,
     pub(crate) refusals: Refusals,
     opened: Opened,
     /// Acts that found no place since the program began.
@@ -24,6 +26,8 @@ pub(crate) struct Waiting {
     lost_untold: u64,
     /// Acts that were taken and are being written.
     pub(crate) under_way: usize,
+    /// How many of those are uses.
+    uses_under_way: usize,
     /// Why the last write failed.
     pub(crate) trouble: Option<String>,
 }
@@ -47,14 +51,18 @@ impl Waiting {
         if deed.act.is_opening() && !self.opened.is_news(&deed, now_ms) {
             return false;
         }
-        if self.acts.len() + self.under_way >= AUDIT_UNWRITTEN {
+        let is_use = deed.act.is_use();
+        let is_full = self.acts.len() + self.under_way >= AUDIT_UNWRITTEN;
+        let are_uses_full = self.uses + self.uses_under_way >= AUDIT_UNWRITTEN_USES;
+        if is_full || (is_use && are_uses_full) {
             self.lost += 1;
             self.lost_untold += 1;
             return false;
         }
-        let may_wait = deed.act.is_use();
+        self.uses += usize::from(is_use);
         self.acts.push_back(row(deed, now_ms));
-        !may_wait
+        // Many at once are written before they have no place.
+        !is_use || self.uses >= AUDIT_UNWRITTEN_USES / 2
     }
 
     /// Everything that waits, for somebody who writes it.
@@ -74,17 +82,19 @@ impl Waiting {
             acts.push(row(lost, now_ms));
         }
         self.under_way = acts.len();
+        self.uses_under_way = std::mem::take(&mut self.uses);
         Taken { acts, tells_lost }
     }
 
     /// They are written.
     pub(crate) fn written(&mut self) {
-        self.under_way = 0;
+        (self.under_way, self.uses_under_way) = (0, 0);
     }
 
     /// They could not be written: they go before what has come since.
     pub(crate) fn put_back(&mut self, mut taken: Taken) {
         self.under_way = 0;
+        self.uses += std::mem::take(&mut self.uses_under_way);
         self.lost_untold += taken.tells_lost;
         if taken.tells_lost > 0 {
             taken.acts.pop();

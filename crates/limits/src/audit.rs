@@ -16,14 +16,16 @@ limits! {
     pub const AUDIT_FORGETS_AFTER: usize = 500;
     /// Acts that wait to be written while the disk takes nothing; what comes then is counted, and in the log of the program alone.
     pub const AUDIT_UNWRITTEN: usize = 1000;
+    /// Of these, uses of a right that anybody makes many of: the rest of the places is for acts that change something.
+    pub const AUDIT_UNWRITTEN_USES: usize = 500;
     /// Bytes of a name, an id, a detail or a reason in the audit log; the rest is cut off.
     pub const AUDIT_TEXT_BYTES: usize = 300;
-    /// Lines of refusals that the audit log keeps, each with how often; the one that was counted longest ago is forgotten first. No refusal pushes out an
-    /// act.
+    /// Lines of refusals of strangers that the audit log keeps, and as many of those who are known, each with how often; the one that was counted longest
+    /// ago is forgotten first. No refusal pushes out an act.
     pub const AUDIT_REFUSALS: usize = 1000;
     /// How often refusals are written down at most.
     pub const AUDIT_REFUSALS_EVERY: Duration = Duration::from_secs(10);
-    /// Different refusals that are counted apart until they are written down; further ones are counted together, by what was refused.
+    /// Different refusals of strangers that are counted apart until they are written down, and as many of those who are known; further ones are counted together, by what was refused.
     pub const AUDIT_REFUSALS_APART: usize = 256;
     /// Refusals of a kind are one line as long as no more time than this is between them.
     pub const AUDIT_REFUSALS_TOGETHER: Duration = Duration::from_secs(60 * 60);

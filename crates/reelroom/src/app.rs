@@ -212,13 +212,17 @@ impl App {
             embedded.egress.shutdown().await;
             embedded.media.shutdown().await;
         }
-        if let Some(web) = self.web {
+        if let Some(web) = &self.web {
             web.shutdown().await;
         }
         stop.cancel();
         let _ = tending.await;
         serving.close();
         let _ = tokio::time::timeout(CLOSE_WITHIN, serving.wait()).await;
+        // Until here somebody may have done something.
+        if let Some(web) = &self.web {
+            web.write_down().await;
+        }
         tracing::info!("stopped");
     }
 }

@@ -103,6 +103,9 @@ pub struct AuditRefusal {
 
 const ACT: &str = "id, at_ms, act, is_use, outcome, who, who_id, who_name, address, on_kind, on_id, on_name, detail, reason";
 
+/// Who has shown nothing that holds: of these there may be any number.
+const STRANGER: &str = "nobody";
+
 impl Truth {
     /// Writes down what was done, all or none.
     ///
@@ -147,7 +150,13 @@ impl Truth {
             let last = |sql: &str, value: i64| -> rusqlite::Result<Option<i64>> {
                 db.prepare_cached(sql)?.query_row([value], |row| row.get(0)).optional()
             };
-            let too_many = last("SELECT id FROM audit_acts ORDER BY id DESC LIMIT 1 OFFSET ?1", acts)?;
+            // An index counts them, and from the oldest on it is not far.
+            let all: i64 =
+                db.prepare_cached("SELECT count(*) FROM audit_acts")?.query_row([], |row| row.get(0))?;
+            let too_many = match all - acts {
+                ..=0 => None,
+                beyond => last("SELECT id FROM audit_acts ORDER BY id LIMIT 1 OFFSET ?1", beyond - 1)?,
+            };
             // Those are looked at that are too old, and no others.
             let young = last("SELECT id FROM audit_acts WHERE at_ms >= ?1 ORDER BY id LIMIT 1", kept.since_ms)?;
             let too_old = match young {
@@ -209,8 +218,8 @@ impl Truth {
         })
     }
 
-    /// Counts refusals: those of a kind are one line as long as `together_ms` at most are between them. The `most` that were counted last
-    /// are kept, as far as that was after `since_ms`.
+    /// Counts refusals: those of a kind are one line as long as `together_ms` at most are between them. Of strangers the `most` that were
+    /// counted last are kept, and as many of those who are known, as far as that was after `since_ms`.
     ///
     /// # Errors
     /// [`TruthError::Failed`]: none of them is counted.
@@ -224,12 +233,15 @@ impl Truth {
         self.write_now(|db| {
             refusals.iter().try_for_each(|refusal| count_refusal(db, refusal, together_ms))?;
             db.prepare_cached("DELETE FROM audit_refusals WHERE last_ms < ?1")?.execute([since_ms])?;
-            db.prepare_cached(
-                "DELETE FROM audit_refusals WHERE id IN \
-                 (SELECT id FROM audit_refusals ORDER BY last_ms DESC, id DESC LIMIT -1 OFFSET ?1)",
-            )?
-            .execute([i64::try_from(most).unwrap_or(i64::MAX)])
-            .map(drop)
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            for is_stranger in [true, false] {
+                db.prepare_cached(
+                    "DELETE FROM audit_refusals WHERE id IN \
+                     (SELECT id FROM audit_refusals WHERE (who = ?3) = ?2 ORDER BY last_ms DESC, id DESC LIMIT -1 OFFSET ?1)",
+                )?
+                .execute(params![most, is_stranger, STRANGER])?;
+            }
+            Ok(())
         })
     }
 

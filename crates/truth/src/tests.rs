@@ -751,6 +751,8 @@ fn refusals_of_a_kind_are_one_line_until_there_are_none_for_a_while() {
     count(&[refusal("c", 1, 300, 300)]);
     assert_eq!(counts().len(), 3, "the one that was counted longest ago is gone");
     assert!(!counts().iter().any(|(address, ..)| address == "b"));
+    count(&[AuditRefusal { who: "guest".into(), ..refusal("g", 1, 12, 12) }]);
+    assert_eq!(counts().len(), 4, "strangers push out nobody who is known");
     truth.count_audit_refusals(&[], 100, 3, 301).unwrap();
     assert!(counts().is_empty(), "they are too old");
 }

@@ -115,13 +115,13 @@ impl Actor {
     }
 
     /// The same, who is the owner from now on.
-    pub(crate) fn as_owner(self, session: &SessionId) -> Self {
-        Self { who: Who::one(WhoKind::Owner, session), ..self }
+    pub(crate) fn as_owner(&self, session: &SessionId) -> Self {
+        Self { who: Who::one(WhoKind::Owner, session), ..self.clone() }
     }
 
     /// The same, who has come by a link to a recording.
-    pub(crate) fn as_viewer(self, share: &ShareId) -> Self {
-        Self { who: Who::one(WhoKind::Viewer, share), ..self }
+    pub(crate) fn as_viewer(&self, share: &ShareId) -> Self {
+        Self { who: Who::one(WhoKind::Viewer, share), ..self.clone() }
     }
 
     /// The same, by what they say that they are called. A key has the name that its owner gave it.
@@ -179,7 +179,7 @@ impl Actor {
 /// The key by which a program comes, with its name.
 fn key(app: &WebApp, headers: &HeaderMap) -> Who {
     let Some(bearer) = app.bearer(headers, clock::now()) else { return Who::of(WhoKind::Key) };
-    let name = app.accounts().keys().into_iter().find(|key| key.id == bearer.key).map(|key| key.name);
+    let name = app.accounts().key_name(&bearer.key);
     Who { name, ..Who::one(WhoKind::Key, bearer.key) }
 }
 

@@ -14,7 +14,7 @@ use reelroom_shares::SharesError;
 use super::{Actor, Shown};
 use crate::app::WebApp;
 use crate::clock;
-use crate::keeper::LINK;
+use crate::keeper::{CSRF, LINK};
 
 const WEBHOOK: &str = "/livekit/webhook";
 
@@ -63,7 +63,7 @@ impl Asked {
     /// Values of headers are shared, and not copied.
     fn of(request: &Request) -> Self {
         let mut headers = HeaderMap::new();
-        for name in [AUTHORIZATION, COOKIE, LINK] {
+        for name in [AUTHORIZATION, COOKIE, CSRF, LINK] {
             for value in request.headers().get_all(&name) {
                 headers.append(name.clone(), value.clone());
             }

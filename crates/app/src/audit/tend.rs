@@ -41,8 +41,13 @@ pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
         () = work => {}
         () = stop.cancelled() => {}
     }
+    write_last(&app).await;
+}
+
+/// Writes down all there is, when the program ends.
+pub(crate) async fn write_last(app: &WebApp) {
     let unwritten = || app.audit().standing().unwritten;
-    match tokio::time::timeout(LAST_WITHIN, write(&app, Whole::Everything)).await {
+    match tokio::time::timeout(LAST_WITHIN, write(app, Whole::Everything)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(acts = unwritten(), "the last of the audit log is not written: {error}");

@@ -3,6 +3,7 @@
 use axum::http::Method;
 use reelroom_protocol::proto::EgressInfo;
 use reelroom_routes::Needs;
+use reelroom_truth::AuditSearch;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -212,6 +213,9 @@ async fn the_owners_acts_are_told_in_order_with_who_and_from_where_and_no_secret
     let before = format!("?limit=200&before={}", last["next"]);
     assert_eq!(house.told(&before).await["entries"].as_array().unwrap().len(), newest_last.len() - 1);
     assert!(house.told(&before).await["refusals"].as_array().unwrap().is_empty());
+    let program = Shows::key(&house.key(&["manage"]));
+    house.does(DELETE, "/owner/sessions", &program, &nothing()).await;
+    assert_eq!(house.told("?limit=1").await["entries"][0]["who"]["name"], json!("a program"));
 }
 
 #[tokio::test]
@@ -270,6 +274,16 @@ async fn who_is_refused_is_counted_apart_and_pushes_out_nothing() {
 }
 
 #[tokio::test]
+async fn the_owner_is_told_from_everybody_where_access_is_open() {
+    let house = owned(Access::Open).await;
+    let said = json!({ "old": "not the password", "new": "staple of another kind" });
+    assert_eq!(house.status(PUT, "/owner/password", &house.at_home(), &said).await, 403);
+    let told = house.told("").await;
+    let line = &told["refusals"][0];
+    assert_eq!((&line["act"], &line["who"]["kind"]), (&json!("password.refused"), &json!("owner")), "{told}");
+}
+
+#[tokio::test]
 async fn an_act_is_done_though_the_log_cannot_be_written_and_is_told_when_it_can() {
     let house = owned(Access::Invite).await;
     let owner = house.at_home();
@@ -289,6 +303,19 @@ async fn an_act_is_done_though_the_log_cannot_be_written_and_is_told_when_it_can
     let revoked = &told["entries"][0];
     assert_eq!((&revoked["act"], &revoked["outcome"]), (&json!("roomLink.revoked"), &json!("failed")));
     assert!(revoked["reason"].as_str().unwrap().contains("disk full"), "{revoked}");
+}
+
+#[tokio::test]
+async fn what_is_done_while_the_program_ends_is_written_down() {
+    let house = owned(Access::Invite).await;
+    let owner = house.at_home();
+    house.app.watch();
+    house.app.shutdown().await;
+    house.does(POST, "/rooms", &owner, &json!({ "name": "own" })).await;
+    house.app.write_down().await;
+    let all = AuditSearch { before: None, most: 10, looked_through: 10 };
+    let kept = house.truth().audit_acts(all, |_| true).unwrap();
+    assert_eq!(kept.acts.iter().map(|kept| kept.act.act.as_str()).collect::<Vec<_>>(), ["room.made"]);
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ pub(crate) async fn revoke_key(
     let revoked = key.clone();
     blocking(move || {
         let outcome = accounts.revoke_key(&key, clock::now());
-        let name = accounts.keys().into_iter().find(|known| known.id == key).map(|known| known.name);
+        let name = accounts.key_name(&key);
         actor.tried(Act::KeyRevoked, On { name, ..On::one(OnKind::Key, &key) }, None, &outcome);
         outcome
     })
