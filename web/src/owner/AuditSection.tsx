@@ -1,6 +1,6 @@
 import { useId, useState } from 'react';
+import type { Act, AuditPage, Refusal } from '../api/owner';
 import * as format from '../format';
-import type { Act, AuditPage, Refusal } from '../ownerApi';
 import { texts } from '../texts';
 import { about, what, who } from './acts';
 import { Section } from './Section';

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { messageOf } from '../api';
+import { type ApiKey, listKeys, revokeKey } from '../api/owner';
 import * as format from '../format';
-import { type ApiKey, listKeys, revokeKey } from '../ownerApi';
 import { texts } from '../texts';
 import { ConfirmDialog } from '../ui/ConfirmDialog';
 import { keyState } from './keyState';

@@ -1,7 +1,7 @@
 import { type FormEvent, useId, useState } from 'react';
 import { messageOf } from '../api';
+import { type KeyRight, makeKey, RIGHTS } from '../api/owner';
 import { inDays } from '../format';
-import { type KeyRight, makeKey, RIGHTS } from '../ownerApi';
 import { texts } from '../texts';
 import { CopyField } from '../ui/CopyField';
 

@@ -1,6 +1,6 @@
 import { useState } from 'react';
+import { type Busy, type OpenRoom, overview, type Person } from '../api/owner';
 import * as format from '../format';
-import { type Busy, type OpenRoom, overview, type Person } from '../ownerApi';
 import { UploadNote } from '../recordings/RecordingList';
 import { texts } from '../texts';
 import { useNow } from '../ui/useNow';

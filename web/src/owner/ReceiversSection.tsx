@@ -1,6 +1,5 @@
 import { useCallback, useState } from 'react';
 import { messageOf } from '../api';
-import * as format from '../format';
 import {
   type Delivery,
   listDeliveries,
@@ -8,7 +7,8 @@ import {
   replay,
   type TestResult,
   testReceivers,
-} from '../ownerApi';
+} from '../api/owner';
+import * as format from '../format';
 import { texts } from '../texts';
 import { Section } from './Section';
 import { useAsked } from './useAsked';

@@ -1,4 +1,4 @@
-import { overview, type Setting } from '../ownerApi';
+import { overview, type Setting } from '../api/owner';
 import { texts } from '../texts';
 import { Section } from './Section';
 import { useAsked } from './useAsked';

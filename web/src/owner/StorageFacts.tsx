@@ -1,5 +1,5 @@
+import type { Overview, Storage } from '../api/owner';
 import * as format from '../format';
-import type { Overview, Storage } from '../ownerApi';
 import { texts } from '../texts';
 import { roomFor } from './figures';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Act, type AuditPage, readAudit } from '../ownerApi';
+import { type Act, type AuditPage, readAudit } from '../api/owner';
 import { about, on, what, who, withOlder } from './acts';
 
 const act = (id: number): Act => ({

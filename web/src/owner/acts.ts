@@ -1,5 +1,5 @@
 /** The audit log as it is read: pages that come one after the other, and words for what stands in them. Pure. */
-import type { Act, AuditPage, Named } from '../ownerApi';
+import type { Act, AuditPage, Named } from '../api/owner';
 import { texts } from '../texts';
 import { worded } from './worded';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ApiKey } from '../ownerApi';
+import type { ApiKey } from '../api/owner';
 import { keyState } from './keyState';
 
 const key: ApiKey = {

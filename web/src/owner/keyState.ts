@@ -1,5 +1,5 @@
 /** What an API key is worth. Pure. */
-import type { ApiKey } from '../ownerApi';
+import type { ApiKey } from '../api/owner';
 
 export type KeyState = 'inForce' | 'expired' | 'revoked';
 

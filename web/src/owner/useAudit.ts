@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 import { messageOf } from '../api';
-import { type AuditPage, audit } from '../ownerApi';
+import { type AuditPage, audit } from '../api/owner';
 import { withOlder } from './acts';
 import { useAsked } from './useAsked';
 
