@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { openEvents } from './events';
 import { openLink } from './link';
 import { isByLink, may } from './proof';
 import { playbackUrl } from './recordings';
@@ -18,9 +19,14 @@ describe('a link', () => {
       asksConsent: true,
     });
     expect([may('play'), may('record'), isByLink()]).toEqual([true, false, true]);
-    answer(200, { recordingUrl: '/recordings/a.mp4?pass=p' });
+    const played = answer(200, { recordingUrl: '/recordings/a.mp4?pass=p' });
     expect(await playbackUrl('a.mp4')).toBe('/recordings/a.mp4?pass=p');
-    for (const [path, options] of fetched.mock.calls) {
+    expect(played.mock.calls[0]?.[0]).toBe('/recordings/a.mp4/pass');
+    const followed = answer(200, {});
+    await openEvents(null, new AbortController().signal);
+    const asked = [fetched, played, followed].flatMap((spy) => spy.mock.calls);
+    expect(asked).toHaveLength(3);
+    for (const [path, options] of asked) {
       expect(path).not.toContain('secret');
       expect((options.headers as Record<string, string>)['X-Reelroom-Link']).toBe('secret');
     }
