@@ -183,6 +183,7 @@ impl Knocked {
     async fn token(&self, app: &WebApp, actor: &Actor) -> Result<String, ApiError> {
         let admitted = app.lobbies().with(|lobby, _| lobby.admitted(&self.shown()));
         let (name, before) = admitted.ok_or_else(gone)?;
+        let is_first = before.is_none();
         let entrance = match before {
             Some(entrance) => entrance,
             None => {
@@ -196,7 +197,10 @@ impl Knocked {
         // They were held for a while: what their link grants now, whatever else they show.
         let caller = app.rooms().caller(&self.link, clock::now().unix_ms).ok_or(Refusal::Nobody)?;
         let bearer = Bearer { name, identity };
-        token::note(app, actor, &self.room, &bearer);
+        // However often they ask, they come once.
+        if is_first {
+            token::note(app, actor, &self.room, &bearer);
+        }
         token::sign(app, &caller, &self.room, bearer, terms).ok_or_else(|| Refusal::of(&caller).into())
     }
 }
