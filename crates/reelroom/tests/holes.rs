@@ -69,7 +69,11 @@ async fn nobody_promotes_themselves_by_what_they_say_of_themselves() {
     assert_eq!(claims.sub, "Ada");
     assert!(claims.kind.is_empty() && claims.metadata.is_empty());
     let attributes: Vec<_> = claims.attributes.into_iter().collect();
-    assert_eq!(attributes, [("reelroom.role".to_owned(), "guest".to_owned())], "what the server says of them");
+    assert_eq!(
+        attributes,
+        [("reelroom.role".to_owned(), "guest".to_owned())],
+        "what the server says of them"
+    );
     let granted = claims.video.unwrap();
     assert!(!granted.room_admin && !granted.room_record && !granted.recorder && !granted.hidden);
 

@@ -193,7 +193,8 @@ async fn joins_as_granted(stage: &Stage, asker: &Asker, caller: &Caller, room: &
     assert!(granted.room_join && granted.room == room.as_str() && granted.destination_room.is_empty());
     assert_eq!(granted.room_record, *caller == Caller::Everybody, "{who}: only where access is open");
     assert!(claims.kind.is_empty() && claims.metadata.is_empty(), "{who}");
-    let said: Vec<_> = claims.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let said: Vec<_> =
+        claims.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let role: Vec<_> = role(caller).map(|role| ("reelroom.role", role)).into_iter().collect();
     assert_eq!(said, role, "{who}: as what they come, and nothing else");
     if stage.mode == Mode::Invite {
