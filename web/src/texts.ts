@@ -659,8 +659,10 @@ export const texts = {
       share: 'link to',
       webhook: 'webhook',
       participant: 'participant',
+      log: 'this log',
       route: '',
     },
+    inRoom: (who: string, room: string) => `${who} in ${room}`,
     what: {
       'session.begun': 'Signed in',
       'session.ended': 'Session ended',
@@ -696,6 +698,7 @@ export const texts = {
       'participant.removed': 'Participant removed',
       'participant.admitted': 'Participant let in',
       'participant.turnedAway': 'Participant turned away',
+      'audit.lost': 'Acts missing from this log',
       'signIn.refused': 'Sign-in refused',
       'password.refused': 'Change of the password refused',
       'ownerLink.refused': 'Link that sets the password refused',

@@ -69,6 +69,12 @@ pub(crate) struct OpenRoom {
     pub(crate) metadata: String,
 }
 
+impl From<Room> for OpenRoom {
+    fn from(room: Room) -> Self {
+        Self { name: room.name, room_id: room.sid, metadata: room.metadata }
+    }
+}
+
 /// A client of the server.
 pub(crate) struct LiveKit {
     url: Url,
@@ -137,14 +143,8 @@ impl LiveKit {
     }
 
     /// Those of some rooms that are open, or all that are where none is named.
-    pub(crate) async fn open_rooms(&self, names: Vec<String>) -> Result<Vec<OpenRoom>, LiveKitError> {
-        let rooms = self.rooms.list_rooms(names).await.map_err(|error| self.error(error))?;
-        let told = rooms.into_iter().map(|room| OpenRoom {
-            name: room.name,
-            room_id: room.sid,
-            metadata: room.metadata,
-        });
-        Ok(told.collect())
+    pub(crate) async fn open_rooms(&self, names: Vec<String>) -> Result<Vec<Room>, LiveKitError> {
+        self.rooms.list_rooms(names).await.map_err(|error| self.error(error))
     }
 
     /// Sets what everybody in a room is told with it.
@@ -221,19 +221,6 @@ impl LiveKit {
             Ok(found) => Ok(found.into_iter().next()),
             Err(LiveKitError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    /// Those that are open.
-    pub(crate) async fn open_rooms(&self) -> Result<Vec<Room>, LiveKitError> {
-        self.rooms.list_rooms(Vec::new()).await.map_err(|error| self.error(error))
-    }
-
-    /// Who is in a room, recorders included; nobody where it is not open.
-    pub(crate) async fn everybody_in(&self, room_name: &str) -> Result<Vec<ParticipantInfo>, LiveKitError> {
-        match self.rooms.list_participants(room_name).await.map_err(|error| self.error(error)) {
-            Err(LiveKitError::NotFound(_)) => Ok(Vec::new()),
-            known => known,
         }
     }
 

@@ -234,7 +234,7 @@ async fn a_guest_of_a_room_with_a_lobby_is_in_the_call_once_a_host_lets_them_in_
     let mut tokens = Vec::new();
     for _ in 0..2 {
         let turn = house.turn(&guest, "own", &knock).await;
-        assert_eq!(turn["state"], "admitted");
+        assert_eq!((&turn["state"], &turn["consent"]), (&json!("admitted"), &json!(false)));
         tokens.push(turn["token"].as_str().unwrap().to_owned());
     }
     let (first, second) = (claims(&tokens[0]), claims(&tokens[1]));

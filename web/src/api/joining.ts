@@ -35,12 +35,12 @@ export type Turn = (typeof TURNS)[number];
 const knockUrl = ({ roomName, id }: Knock): string => `${roomUrl(roomName)}/lobby/${encodeURIComponent(id)}`;
 const knockHeaders = ({ secret }: Knock): Record<string, string> => ({ 'X-Reelroom-Knock': secret });
 
-/** How it stands with somebody who waits: the answer may take some seconds where it is as `shown`. The token is of whoever is admitted. */
+/** How it stands with somebody who waits: the answer may take some seconds where it is as `shown`. Whoever is admitted comes in with what is beside it. */
 export async function lobbyTurn(
   knock: Knock,
   shown: Turn | null,
   signal?: AbortSignal,
-): Promise<{ turn: Turn; token: string | null }> {
+): Promise<{ turn: Turn; admission: Admission | null }> {
   const path = shown === null ? knockUrl(knock) : `${knockUrl(knock)}?shown=${shown}`;
   const { body } = await call('GET', path, undefined, signal, knockHeaders(knock));
   const turn = TURNS.find((known) => known === body.state);
@@ -48,7 +48,7 @@ export async function lobbyTurn(
   if (turn === undefined || (turn === 'admitted' && token === null)) {
     throw new ApiError(texts.errors.unexpected, 200);
   }
-  return { turn, token };
+  return { turn, admission: token === null ? null : { token, asksConsent: body.consent === true } };
 }
 
 /** Waits no more. */

@@ -24,13 +24,16 @@ export interface Ticket {
 
 /** So long the server keeps a name for whoever was given a token for it. */
 const NAME_KEPT_MS = 30_000;
+/** Whoever was let in by a host is not to wait again: their token lasts twice as long. */
+const LET_IN_MS = 5 * 60_000;
 
 /** What the server gave before it was known that the room asks for consent. */
 interface Kept {
   admission: Admission;
   room: string;
   person: string;
-  at: number;
+  /** Until when it is used, by this machine's clock. */
+  until: number;
 }
 
 interface Props {
@@ -77,9 +80,9 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
       if (!signal.aborted) setTurn(turn);
     };
     tell('waiting');
-    const token = await waitToBeLetIn({ knock, participantName: person, onTurn: tell, signal });
-    if (token === null && !signal.aborted) setError(texts.lobby.refused);
-    return token === null ? null : { token, asksConsent: asks };
+    const admission = await waitToBeLetIn({ knock, participantName: person, onTurn: tell, signal });
+    if (admission === null && !signal.aborted) setError(texts.lobby.refused);
+    return admission;
   };
 
   const submit = async (event: FormEvent) => {
@@ -91,7 +94,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
     if (asks && consent === null) return setError(texts.consent.missing);
     setError(null);
     setJoining(true);
-    const isKept = kept?.room === room && kept.person === person && Date.now() - kept.at < NAME_KEPT_MS;
+    const isKept = kept?.room === room && kept.person === person && Date.now() < kept.until;
     try {
       const [entry, serverUrl] = await Promise.all([
         isKept ? kept.admission : requestToken(room, person),
@@ -99,7 +102,8 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
       ]);
       const admission = 'token' in entry ? entry : await wait(entry, person);
       if (admission?.asksConsent && consent === null) {
-        setKept({ admission, room, person, at: Date.now() });
+        const keptFor = 'token' in entry ? NAME_KEPT_MS : LET_IN_MS;
+        setKept({ admission, room, person, until: Date.now() + keptFor });
         setAsks(true);
         setError(texts.consent.missing);
       } else if (admission !== null) {

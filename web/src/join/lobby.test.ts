@@ -17,6 +17,7 @@ function server(...answers: [number, unknown][]) {
 }
 
 const state = (state: string, token?: string): [number, unknown] => [200, { state, token }];
+const admission = { token: 't', asksConsent: false };
 
 describe('somebody who waits to be let in', () => {
   let controller: AbortController;
@@ -44,7 +45,7 @@ describe('somebody who waits to be let in', () => {
     const asked = server(state('alone'), state('waiting'), state('waiting'), state('admitted', 't'));
     const token = wait();
     await vi.advanceTimersByTimeAsync(5000);
-    await expect(token).resolves.toBe('t');
+    await expect(token).resolves.toEqual(admission);
     expect(turns).toEqual(['alone', 'waiting', 'waiting']);
     expect(asked).toEqual([
       'GET /rooms/a%2Fb/lobby/KN_1 s1',
@@ -52,6 +53,11 @@ describe('somebody who waits to be let in', () => {
       'GET /rooms/a%2Fb/lobby/KN_1?shown=waiting s1',
       'GET /rooms/a%2Fb/lobby/KN_1?shown=waiting s1',
     ]);
+  });
+
+  it('is told whether the room asks for consent by then', async () => {
+    server([200, { state: 'admitted', token: 't', consent: true }]);
+    await expect(wait()).resolves.toEqual({ token: 't', asksConsent: true });
   });
 
   it('asks no more often than every two seconds where it is answered at once', async () => {
@@ -78,7 +84,7 @@ describe('somebody who waits to be let in', () => {
     );
     const token = wait();
     await vi.advanceTimersByTimeAsync(10_000);
-    await expect(token).resolves.toBe('t');
+    await expect(token).resolves.toEqual(admission);
     expect(asked.slice(2)).toEqual(['POST /token -', 'GET /rooms/a%2Fb/lobby/KN_2 s2']);
   });
 
@@ -119,7 +125,7 @@ describe('somebody who waits to be let in', () => {
     server([404, { errorMessage: 'gone' }], [200, { token: 't' }]);
     const token = wait();
     await vi.advanceTimersByTimeAsync(5000);
-    await expect(token).resolves.toBe('t');
+    await expect(token).resolves.toEqual(admission);
   });
 
   it('gives up where the link is over, and says why', async () => {

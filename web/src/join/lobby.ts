@@ -1,5 +1,5 @@
 /** Somebody waits to be let into a room: asks how it stands until that is known. */
-import { ApiError, type Knock, leaveLobby, lobbyTurn, requestToken, type Turn } from '../api';
+import { type Admission, ApiError, type Knock, leaveLobby, lobbyTurn, requestToken, type Turn } from '../api';
 import { pause } from '../pause';
 
 /** The server holds a question until there is something new; where it has no place for that it answers at once. */
@@ -27,13 +27,13 @@ interface Waiting {
   signal: AbortSignal;
 }
 
-/** The token of whoever is let in; null for whoever is not, or waits no more. Throws what a person has to be told. */
+/** With what whoever is let in comes in; null for whoever is not, or waits no more. Throws what a person has to be told. */
 export async function waitToBeLetIn({
   knock: first,
   participantName,
   onTurn,
   signal,
-}: Waiting): Promise<string | null> {
+}: Waiting): Promise<Admission | null> {
   /** Null where the server knows them no more, until they have knocked again. */
   let knock: Knock | null = first;
   let shown: Turn | null = null;
@@ -43,12 +43,12 @@ export async function waitToBeLetIn({
       if (knock === null) {
         const again = await requestToken(first.roomName, participantName);
         // Whoever does not wait any more does not come in either.
-        if ('token' in again) return signal.aborted ? null : again.token;
+        if ('token' in again) return signal.aborted ? null : again;
         knock = again;
         shown = null;
       }
-      const { turn, token } = await lobbyTurn(knock, shown, signal);
-      if (turn === 'admitted') return token;
+      const { turn, admission } = await lobbyTurn(knock, shown, signal);
+      if (turn === 'admitted') return admission;
       if (turn === 'refused') return null;
       onTurn(turn);
       if (turn === shown && Date.now() - askedAt < HELD_MS) await pause(OFTEN_MS, signal);

@@ -38,6 +38,8 @@ describe('the audit log', () => {
     expect(who(null)).toBe('');
     expect(on({ kind: 'room', id: null, name: 'Standup' })).toBe('room Standup');
     expect(on({ kind: 'route', id: null, name: 'DELETE /rooms/{name}' })).toBe('DELETE /rooms/{name}');
+    expect(on({ kind: 'participant', id: 'Ada', name: 'Standup' })).toBe('participant Ada in Standup');
+    expect(on({ kind: 'share', id: 'SH_1', name: 'a.mp4' })).toBe('link to a.mp4');
     const key = { kind: 'key', id: 'rr_8', name: 'backup' };
     expect(about({ on: key, detail: 'rights: list' })).toBe('key backup, rights: list');
     expect(about({ on: null, detail: null })).toBe('');

@@ -18,10 +18,14 @@ export function who(named: Named | null): string {
   return [worded(texts.audit.who, named.kind), named.name ?? named.id].filter(Boolean).join(' ');
 }
 
-/** `room Standup`. */
+/** `room Standup`; `participant Ada in Standup`. */
 export function on(named: Named | null): string {
   if (named === null) return '';
-  return [worded(texts.audit.on, named.kind), named.name ?? named.id].filter(Boolean).join(' ');
+  const { kind, id, name } = named;
+  const thing = worded(texts.audit.on, kind);
+  // Whoever is in a room is known by the identity there, and the name is the room's.
+  const which = kind === 'participant' && id && name ? texts.audit.inRoom(id, name) : (name ?? id);
+  return [thing, which].filter(Boolean).join(' ');
 }
 
 /** What there is to say of an act besides what it was: to what it was done, and a few words more. */

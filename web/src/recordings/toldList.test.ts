@@ -35,6 +35,13 @@ describe('a list that is told of changes', () => {
     expect(applyTold(shown, told, view())[1]).toMatchObject({ status: 'finishing', progress: 0.5 });
   });
 
+  it('goes on to say until when it is kept, of which changes say nothing', () => {
+    const kept = [recording('b', { keptUntil: 7 }), recording('a', { kept: true })];
+    const [b] = applyTold(kept, changed('b', { size: 5 }), view());
+    expect(b).toMatchObject({ size: 5, keptUntil: 7, kept: false });
+    expect(applyTold(kept, changed('a'), view())[1]).toMatchObject({ keptUntil: null, kept: true });
+  });
+
   it('puts what is new where it belongs', () => {
     expect(idsAfter(changed('d', { startedAt: 40 }))).toEqual(['d', 'c', 'b', 'a']);
     expect(idsAfter(changed('d', { startedAt: 15 }))).toEqual(['c', 'b', 'd', 'a']);

@@ -39,12 +39,19 @@ function isFound({ roomName, name }: Recording, q: string): boolean {
   return roomName.toLowerCase().includes(wanted) || name.toLowerCase().includes(wanted);
 }
 
+/** What becomes of a recording by itself the list alone says: who is told of a change is not told that nothing does any more. */
+const withFate = (recording: Recording, { keptUntil, kept }: Recording): Recording => ({
+  ...recording,
+  keptUntil,
+  kept,
+});
+
 /** What is shown after something was told. What the server has found itself stays, whatever was searched for. */
 export function applyTold(shown: Recording[], told: Told, view: View): Recording[] {
   if (told.kind === 'reload') return shown;
   if (told.kind === 'deleted') return shown.filter(({ name }) => name !== told.name);
-  const { recording } = told;
-  const known = shown.find(({ id }) => id === recording.id);
+  const known = shown.find(({ id }) => id === told.recording.id);
+  const recording = known ? withFate(told.recording, known) : told.recording;
   const others = known ? shown.filter((other) => other !== known) : shown;
   if (view.roomName !== '' && recording.roomName !== view.roomName) return others;
   if (known && compare(known, recording, view.sort) === 0) {

@@ -104,6 +104,8 @@ fn refused(asked: &Asked, path: &str, status: StatusCode, why: Option<&str>) -> 
     let (method, by_proof) = (asked.method.as_str(), asked.shows_a_proof());
     match (method, path, status) {
         ("POST", "/owner/session", S::UNAUTHORIZED | S::TOO_MANY_REQUESTS) => Some(Act::SignInRefused),
+        // A browser that navigates is sent to a page that says it.
+        ("GET", "/owner/oidc/back", S::SEE_OTHER) if why.is_some() => Some(Act::SignInRefused),
         ("PUT", "/owner/password", S::FORBIDDEN | S::TOO_MANY_REQUESTS) => Some(Act::PasswordRefused),
         ("POST", "/owner/password", S::GONE) => Some(Act::OwnerLinkRefused),
         ("POST", "/watch/open", S::UNAUTHORIZED | S::GONE | S::TOO_MANY_REQUESTS) => Some(Act::ShareRefused),

@@ -33,7 +33,7 @@ pub(crate) struct OpenRoomBody {
     /// How many people are in it; recorders do not count.
     count: usize,
     /// Who came first in front, a hundred at most.
-    people: Vec<PersonBody>,
+    people: Vec<SomebodyBody>,
     /// Why it is not known who is in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     people_trouble: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) struct OpenRoomBody {
 /// Somebody in a room.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PersonBody {
+pub(crate) struct SomebodyBody {
     identity: String,
     /// What the others see.
     name: String,
@@ -68,7 +68,7 @@ impl OpenRooms {
 
 /// Asks which rooms are open, and who is in.
 pub(super) async fn look(app: WebApp) -> std::sync::Arc<OpenRooms> {
-    let mut open = match app.livekit().open_rooms().await {
+    let mut open = match app.livekit().open_rooms(Vec::new()).await {
         Ok(open) => open,
         Err(error) => return OpenRooms::unknown(error.to_string()).into(),
     };
@@ -78,7 +78,7 @@ pub(super) async fn look(app: WebApp) -> std::sync::Arc<OpenRooms> {
     let asked = open.into_iter().map(|room| {
         let app = app.clone();
         async move {
-            let people = app.livekit().everybody_in(&room.name).await;
+            let people = app.livekit().participants(&room.name).await;
             OpenRoomBody::of(&app, room, people)
         }
     });
@@ -96,7 +96,7 @@ impl OpenRoomBody {
                 });
                 let count = people.len();
                 people.truncate(OVERVIEW_PEOPLE);
-                let body = |person| PersonBody::of(app, &room.name, person);
+                let body = |person| SomebodyBody::of(app, &room.name, person);
                 (count, people.into_iter().map(body).collect(), None)
             }
             Err(error) => {
@@ -113,7 +113,7 @@ impl OpenRoomBody {
     }
 }
 
-impl PersonBody {
+impl SomebodyBody {
     fn of(app: &WebApp, room: &str, person: ParticipantInfo) -> Self {
         use participant_info::Kind as K;
         let kind = match person.kind() {

@@ -29,7 +29,7 @@ use utoipa::IntoParams;
 
 use super::{NOT_KEPT, agent, blocking};
 use crate::app::WebApp;
-use crate::audit::Actor;
+use crate::audit::{Actor, Why};
 use crate::clock;
 use crate::cookie::{self, Scheme};
 use crate::error::{ApiError, ErrorBody};
@@ -41,6 +41,8 @@ const BACK: &str = "/owner/oidc/back";
 const PAGE: &str = "/owner";
 /// What the page is told where this server fails, and not the provider.
 const FAILED: &str = "failed";
+/// What the audit log says of whoever is not the owner.
+const STRANGER: &str = "the OpenID provider's account is not the owner's";
 const NOTHING_KEPT: [String; 0] = [];
 
 #[derive(Deserialize, IntoParams)]
@@ -120,7 +122,12 @@ pub(crate) async fn back(
             OidcError::Busy | OidcError::Declined => {}
             _ => tracing::warn!(address = ?asker.0, %error, "nobody was signed in by the OpenID provider"),
         }
-        return Ok(see_other(&page_saying(error.code(), flow.next()), cookie::over()));
+        let mut answer = see_other(&page_saying(error.code(), flow.next()), cookie::over());
+        if matches!(error, OidcError::Stranger(_)) {
+            // Which account it was is in the log of the program: whoever has one chooses what it says.
+            answer.extensions_mut().insert(Why(STRANGER.into()));
+        }
+        return Ok(answer);
     }
     let (accounts, agent) = (Arc::clone(app.accounts()), agent(&headers));
     let begun = blocking(move || {

@@ -46,7 +46,7 @@ pub(super) trait Rooms: Sync {
 
 impl Rooms for LiveKit {
     async fn open(&self, names: Vec<String>) -> Result<Vec<OpenRoom>, LiveKitError> {
-        self.open_rooms(names).await
+        Ok(self.open_rooms(names).await?.into_iter().map(OpenRoom::from).collect())
     }
 
     async fn recordings(&self, room: &str) -> Result<Vec<EgressInfo>, LiveKitError> {

@@ -3,9 +3,11 @@
 //! Participants agree and decline in the call, and the recorder of this program sees to it (`reelroom_sfu`, `consent.rs`). Where the media
 //! server is another program nobody does: there such a room is not recorded at all.
 
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_protocol::ids::RoomName;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::egress;
 use crate::error::ApiError;
 
@@ -50,6 +52,9 @@ pub(crate) async fn end_unasked(app: &WebApp, room: &RoomName) {
     for info in active.iter().filter(|info| egress::is_recording(info)) {
         match app.livekit().stop_recording(&info.egress_id).await {
             Ok(_) => {
+                let on = On::one(OnKind::Recording, &info.egress_id);
+                let why = format!("room: {room}; nobody in it was asked for consent");
+                Actor::server(app).did_so(Act::RecordingStopped, on, why);
                 tracing::warn!(%room, egress = info.egress_id, "a recording ends: nobody in it was asked for consent");
             }
             Err(error) => {

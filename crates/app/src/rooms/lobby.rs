@@ -27,6 +27,7 @@ use reelroom_routes::{Keeper as _, Refusal, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::consent;
 use crate::app::WebApp;
 use crate::audit::Actor;
 use crate::clock;
@@ -63,6 +64,9 @@ pub(crate) struct TurnAnswer {
     /// Of whoever is admitted: a LiveKit access token for the room. Asked for again it is of the same participant.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// Beside the token: whether that room records only those who agree. It may have been set while they waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<bool>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -183,6 +187,7 @@ impl Knocked {
     async fn token(&self, app: &WebApp, actor: &Actor) -> Result<String, ApiError> {
         let admitted = app.lobbies().with(|lobby, _| lobby.admitted(&self.shown()));
         let (name, before) = admitted.ok_or_else(gone)?;
+        let is_first = before.is_none();
         let entrance = match before {
             Some(entrance) => entrance,
             None => {
@@ -196,7 +201,10 @@ impl Knocked {
         // They were held for a while: what their link grants now, whatever else they show.
         let caller = app.rooms().caller(&self.link, clock::now().unix_ms).ok_or(Refusal::Nobody)?;
         let bearer = Bearer { name, identity };
-        token::note(app, actor, &self.room, &bearer);
+        // However often they ask, they come once.
+        if is_first {
+            token::note(app, actor, &self.room, &bearer);
+        }
         token::sign(app, &caller, &self.room, bearer, terms).ok_or_else(|| Refusal::of(&caller).into())
     }
 }
@@ -242,7 +250,8 @@ pub(crate) async fn read_turn(
         Turn::Admitted => Some(knocked.token(&app, &actor).await?),
         Turn::Waits | Turn::WaitsAlone | Turn::Refused => None,
     };
-    Ok(told(TurnAnswer { state: word(turn), token }))
+    let consent = token.is_some().then(|| consent::is_asked(&app, &knocked.room));
+    Ok(told(TurnAnswer { state: word(turn), token, consent }))
 }
 
 /// Waits no more to be let in.

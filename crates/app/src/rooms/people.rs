@@ -236,7 +236,7 @@ pub(crate) async fn remove_person(
         app.livekit().remove(&name, &identity, before_s).await?;
         actor.did(Act::ParticipantRemoved, On::participant(&name, &identity));
         tracing::info!(room = %name, identity, "somebody was removed from a room");
-        Ok(identity)
+        Ok::<_, LiveKitError>(identity)
     };
     let removed = to_its_end(removing).await.map_err(|error| match error {
         LiveKitError::NotFound(_) => nobody(),

@@ -62,6 +62,16 @@ async fn token(stage: &Stage, asker: &Asker, room: &str) -> Option<String> {
     Some(answer["token"].as_str().unwrap().to_owned())
 }
 
+/// As what a caller is shown to the others.
+fn role(caller: &Caller) -> Option<&'static str> {
+    match caller {
+        Caller::Owner => Some("owner"),
+        Caller::Host { .. } => Some("host"),
+        Caller::Guest { .. } => Some("guest"),
+        _ => None,
+    }
+}
+
 async fn call(stage: &Stage, path: &str, shown: Option<&str>) -> u16 {
     let said = json!({
         "name": ROOMS[0],
@@ -182,7 +192,11 @@ async fn joins_as_granted(stage: &Stage, asker: &Asker, caller: &Caller, room: &
     assert!(!granted.room_create && !granted.room_list && !granted.ingress_admin, "{who}");
     assert!(granted.room_join && granted.room == room.as_str() && granted.destination_room.is_empty());
     assert_eq!(granted.room_record, *caller == Caller::Everybody, "{who}: only where access is open");
-    assert!(claims.kind.is_empty() && claims.metadata.is_empty() && claims.attributes.is_empty(), "{who}");
+    assert!(claims.kind.is_empty() && claims.metadata.is_empty(), "{who}");
+    let said: Vec<_> =
+        claims.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let role: Vec<_> = role(caller).map(|role| ("reelroom.role", role)).into_iter().collect();
+    assert_eq!(said, role, "{who}: as what they come, and nothing else");
     if stage.mode == Mode::Invite {
         assert!(claims.exp <= now_s() + 600 && claims.serial == 1, "{who}: ten minutes, and one session");
     }

@@ -158,6 +158,14 @@ async fn whoever_is_not_the_owner_is_told_so_in_words_of_ours() {
         assert!(kept(&answer).is_empty(), "{what}");
         assert_eq!(answer.headers().get_all(SET_COOKIE).iter().count(), 2, "its cookie goes: {what}");
     }
+    // Two accounts were others', and the owner is told.
+    let key = Shows::key(&house.key(&["manage"]));
+    let (status, told) = house.answer(&Method::GET, "/audit", &key, &json!({})).await;
+    assert_eq!((status, &told["entries"]), (200, &json!([])), "{told}");
+    let refusals = told["refusals"].as_array().unwrap();
+    let [refused] = refusals.as_slice() else { panic!("{told}") };
+    assert_eq!((&refused["act"], &refused["count"]), (&json!("signIn.refused"), &json!(2)));
+    assert_eq!(refused["address"], json!("192.0.2.1"));
 }
 
 #[tokio::test]
