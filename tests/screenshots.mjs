@@ -132,9 +132,8 @@ const owned = await Reelroom.start([], {
   LIVEKIT_API_SECRET: '',
   WEBHOOK_URLS: 'http://127.0.0.1:9/hook',
 });
-const line = await until(() => owned.output.find((line) => line.includes('/owner#setup=')), 'the link');
 const first = await open(ADA, SIZES.desktop);
-await first.goto(line.split(' ').at(-1));
+await first.goto(await owned.ownerLink());
 for (const label of ['New password', 'Once more']) await first.getByLabel(label, { exact: true }).fill(PASSWORD);
 await button(first, 'Set the password').click();
 await first.getByLabel('Name of a new room').fill('Weekly review');

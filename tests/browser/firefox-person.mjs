@@ -79,7 +79,9 @@ export class FirefoxPerson {
   /** The field of that label, once it is there. */
   async field(label) {
     const find = (wanted) =>
-      [...document.querySelectorAll('label')].find((label) => label.textContent.trim() === wanted)?.control ?? false;
+      [...document.querySelectorAll('label')].find((label) => label.textContent.trim() === wanted)?.control ??
+      [...document.querySelectorAll('input')].find((input) => input.getAttribute('aria-label') === wanted) ??
+      false;
     return (await this.page.waitForFunction(find, { timeout: 20_000 }, label)).asElement();
   }
 
