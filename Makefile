@@ -36,6 +36,7 @@ bench: page
 	@scripts/setup test
 	cargo build --release --quiet --workspace --bins --examples
 	.tools/python/bin/python bench/figures.py
+	.tools/python/bin/python bench/access.py
 	.tools/python/bin/python bench/load.py
 
 check:

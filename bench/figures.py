@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from livekit import rtc
 
-from server import Server, p95, until_playable
+from server import Server, p95, show, until_playable
 
 ROOT = Path(__file__).parents[1]
 COST = Path(os.environ.get("COST_BIN", str(ROOT / "target/release/examples/cost")))
@@ -234,13 +234,6 @@ async def measure(options):
     finally:
         server.stop()
     return figures, remarks
-
-
-def show(figures):
-    print(f"{'figure':<58}{'measured':>10}{'goal':>8}{'of goal':>9}")
-    for what, (value, goal) in figures.items():
-        against = f"{goal:>8}{value / goal:>9.2f}" if goal else ""
-        print(f"{what:<58}{value:>10.3f}{against}{'  falls short' if goal and value > goal else ''}")
 
 
 def main():

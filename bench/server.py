@@ -23,10 +23,12 @@ def cpu_seconds(pid):
 
 
 class Server:
-    """The program, alone in a folder of its own."""
+    """The program, alone in a folder of its own, with `settings` over those that a bench needs. `fill` puts something into the folder before."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, fill=None, **settings):
         self.data = tempfile.TemporaryDirectory(prefix="reelroom-bench-")
+        if fill:
+            fill(Path(self.data.name))
         environment = {
             "PATH": os.environ["PATH"],
             "SERVER_PORT": "0",
@@ -36,6 +38,7 @@ class Server:
             # The load tool's.
             "LIVEKIT_API_KEY": "devkey",
             "LIVEKIT_API_SECRET": "secret",
+            **settings,
         }
         began = time.monotonic()
         self.process = subprocess.Popen(
@@ -118,6 +121,13 @@ def check_plays(data):
         seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert {stream["codec_type"] for stream in seen["streams"]} == {"video", "audio"}, seen
     assert float(seen["format"]["duration"]) > 1, seen
+
+
+def show(figures):
+    print(f"{'figure':<58}{'measured':>10}{'goal':>8}{'of goal':>9}")
+    for what, (value, goal) in figures.items():
+        against = f"{goal:>8}{value / goal:>9.2f}" if goal else ""
+        print(f"{what:<58}{value:>10.3f}{against}{'  falls short' if goal and value > goal else ''}")
 
 
 def p95(values):

@@ -135,6 +135,12 @@ export class Reelroom {
     return new Reelroom(child, line.trim().split(' ').at(-1), output, log, restart);
   }
 
+  /** The link that the first start prints where access is by invitation: it sets the owner's password. */
+  async ownerLink() {
+    const line = await until(() => this.output.find((line) => line.includes('/owner#setup=')), 'the link for the owner');
+    return line.split(' ').at(-1);
+  }
+
   /** The machine fails: no last words. */
   async kill9() {
     const ended = once(this.process, 'exit');

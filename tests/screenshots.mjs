@@ -123,6 +123,43 @@ for (const [size, viewport] of sizes) {
     await ada.context().close();
   }
 }
+
+// The owner's page, part by part.
+const PASSWORD = 'correct horse battery';
+const owned = await Reelroom.start([], {
+  ACCESS: 'invite',
+  LIVEKIT_API_KEY: '',
+  LIVEKIT_API_SECRET: '',
+  WEBHOOK_URLS: 'http://127.0.0.1:9/hook',
+});
+const first = await open(ADA, SIZES.desktop);
+await first.goto(await owned.ownerLink());
+for (const label of ['New password', 'Once more']) await first.getByLabel(label, { exact: true }).fill(PASSWORD);
+await button(first, 'Set the password').click();
+await first.getByLabel('Name of a new room').fill('Weekly review');
+await button(first, 'Make room').click();
+await first.locator('[data-room]').waitFor();
+await first.goto(`${owned.url}/owner#keys`);
+await first.getByLabel('Name of a new key').fill('backup');
+for (const right of ['See which recordings there are', 'Play recordings']) await first.getByLabel(right, { exact: true }).check();
+await button(first, 'Make a key').click();
+await first.getByText('The key is shown this once').waitFor();
+for (const [size, viewport] of sizes) {
+  for (const scheme of ['dark', 'light']) {
+    const ada = await open(ADA, viewport, scheme);
+    await ada.goto(`${owned.url}/owner`);
+    await ada.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await button(ada, 'Sign in').click();
+    for (const part of ['Now', 'Rooms', 'Links', 'Sessions', 'API keys', 'Receivers', 'Audit log', 'Settings']) {
+      await ada.getByRole('link', { name: part, exact: true }).click();
+      await pause(700);
+      const path = join(folder, `owner-${part.toLowerCase().replace(' ', '-')}-${size}-${scheme}.png`);
+      await ada.screenshot({ path, fullPage: true });
+    }
+    await ada.context().close();
+  }
+}
+await owned.stop();
 await chrome.close();
 await server.stop();
 process.exit(0);

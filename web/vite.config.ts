@@ -15,7 +15,7 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      '^/(token|settings\\.json|recordings|rooms|link)(/|\\?|$)': server,
+      '^/(token|settings\\.json|recordings|rooms|link|events|overview|audit|webhooks)(/|\\?|$)': server,
       '^/(owner|watch)/': server,
       '/rtc': { target: server, ws: true },
     },

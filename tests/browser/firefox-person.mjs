@@ -70,6 +70,35 @@ export class FirefoxPerson {
     await (await this.button(name)).asElement().click();
   }
 
+  /** Clicks the link of that name. */
+  async follow(name) {
+    const find = (wanted) => [...document.links].find((link) => link.textContent.trim() === wanted) ?? false;
+    await (await this.page.waitForFunction(find, { timeout: 20_000 }, name)).asElement().click();
+  }
+
+  /** The field of that label, once it is there. */
+  async field(label) {
+    const find = (wanted) =>
+      [...document.querySelectorAll('label')].find((label) => label.textContent.trim() === wanted)?.control ??
+      [...document.querySelectorAll('input')].find((input) => input.getAttribute('aria-label') === wanted) ??
+      false;
+    return (await this.page.waitForFunction(find, { timeout: 20_000 }, label)).asElement();
+  }
+
+  async type(label, text) {
+    const field = await this.field(label);
+    await field.click({ count: 3 });
+    await field.type(text);
+  }
+
+  async tick(label) {
+    await (await this.field(label)).click();
+  }
+
+  async typed(label) {
+    return (await this.field(label)).evaluate((field) => field.value);
+  }
+
   async reads(text) {
     await until(() => this.page.evaluate((wanted) => document.body.textContent.includes(wanted), text), `"${text}"`);
   }

@@ -55,7 +55,24 @@ function fakeDevices({ colour, hz, flash }) {
 export const RED = { colour: '#e00000', hz: 440, flash: true };
 export const BLUE = { colour: '#0000e0', hz: 1000, flash: false };
 
-/** Somebody with a browser of their own. */
+/** Sets the owner's password by the link of the first start, and is signed in by that. `person` has any browser. */
+export async function becomeOwner(person, server, password) {
+  await person.page.goto(await server.ownerLink());
+  await person.type('New password', password);
+  await person.type('Once more', password);
+  await person.press('Set the password');
+  await person.reads('You are signed in');
+}
+
+/** Comes into a room by its link, and is asked for no more than a name. `person` has any browser. */
+export async function joinBy(person, link, name) {
+  await person.page.goto(link);
+  await person.type('Participant', name);
+  await person.press('Join');
+  await person.button('Leave room');
+}
+
+/** Somebody with a Chromium of their own. A `FirefoxPerson` has methods of the same names for what both do. */
 export class Person {
   static async arrive(devices = RED) {
     const person = new Person();
@@ -78,6 +95,35 @@ export class Person {
     await this.page.getByLabel('Room', { exact: true }).fill(room);
     await this.page.getByRole('button', { name: 'Join', exact: true }).click();
     await this.page.getByRole('button', { name: 'Leave room' }).waitFor();
+  }
+
+  /** Waits for the button of that name, until it can be pressed. */
+  button(name) {
+    return this.page.getByRole('button', { name, exact: true, disabled: false }).waitFor();
+  }
+
+  press(name) {
+    return this.page.getByRole('button', { name, exact: true }).click();
+  }
+
+  follow(name) {
+    return this.page.getByRole('link', { name, exact: true }).click();
+  }
+
+  type(label, text) {
+    return this.page.getByLabel(label, { exact: true }).fill(text);
+  }
+
+  tick(label) {
+    return this.page.getByLabel(label, { exact: true }).check();
+  }
+
+  typed(label) {
+    return this.page.getByLabel(label, { exact: true }).inputValue();
+  }
+
+  async reads(text) {
+    await until(() => this.page.evaluate((wanted) => document.body.textContent.includes(wanted), text), `"${text}"`);
   }
 
   recordButton(name) {

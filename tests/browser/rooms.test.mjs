@@ -1,34 +1,20 @@
-// A room and its links: the owner makes it, a guest comes by the link, may what it grants, and is out when it is revoked.
+// A room and its links: a guest comes by one, waits where there is a lobby, is asked whether they agree to being recorded, and is out
+// when it is revoked. What is refused to guests is in invited.test.mjs.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Reelroom, until } from '../harness.mjs';
-import { BLUE, colourShown, Person } from './people.mjs';
+import { BLUE, becomeOwner, colourShown, Person } from './people.mjs';
 
 const PASSWORD = 'correct horse battery';
 
-/** Asks as the page of whoever came by a link does. */
-const ask = (page, method, path, body) =>
-  page.evaluate(
-    async ([method, path, body]) => {
-      const headers = { 'content-type': 'application/json', 'x-reelroom-link': window.location.hash.slice(1) };
-      const answer = await fetch(path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
-      return answer.status;
-    },
-    [method, path, body],
-  );
-
-test('a guest comes by a link, is refused what guests may not, and is out when it is revoked', { timeout: 120_000 }, async () => {
+test('a guest comes by a link, is let in, muted and asked for consent, and is out when it is revoked', { timeout: 120_000 }, async () => {
   const server = await Reelroom.start([], { ACCESS: 'invite', LIVEKIT_API_KEY: '', LIVEKIT_API_SECRET: '' });
-  const line = await until(() => server.output.find((line) => line.includes('/owner#setup=')), 'the link');
   const owner = await Person.arrive();
   const guest = await Person.arrive(BLUE);
   const heading = (page, name) => page.getByRole('heading', { name, exact: true });
 
-  await owner.page.goto(line.split(' ').at(-1));
-  await owner.page.getByLabel('New password', { exact: true }).fill(PASSWORD);
-  await owner.page.getByLabel('Once more', { exact: true }).fill(PASSWORD);
-  await owner.page.getByRole('button', { name: 'Set the password' }).click();
+  await becomeOwner(owner, server, PASSWORD);
   await owner.page.getByLabel('Name of a new room').fill('The <b>Club</b>');
   await owner.page.getByRole('button', { name: 'Make room' }).click();
   const room = owner.page.locator('[data-room="The <b>Club</b>"]');
@@ -48,27 +34,62 @@ test('a guest comes by a link, is refused what guests may not, and is out when i
   await guest.page.goto(link);
   await heading(guest.page, 'The <b>Club</b>').waitFor();
   assert.equal(await guest.page.getByLabel('Room', { exact: true }).count(), 0, 'only the name is asked for');
-  await guest.page.getByLabel('Participant').fill('Bob');
-  await guest.page.getByRole('button', { name: 'Join', exact: true }).click();
-  await guest.page.getByRole('button', { name: 'Leave room' }).waitFor();
+  await guest.type('Participant', 'Bob');
+  await guest.press('Join');
+  await guest.button('Leave room');
   await until(async () => {
     const colour = await call.evaluate(colourShown, 'Bob');
     return colour !== null && colour[2] > 100;
   }, 'the owner sees the guest');
-  assert.equal(await guest.recordButton('Start Recording').count(), 0);
-  for (const [method, path, body] of [
-    ['POST', '/recordings/start', { roomName: 'The <b>Club</b>' }],
-    ['GET', '/recordings'],
-    ['POST', '/token', { roomName: 'Other', participantName: 'Bob' }],
-    ['GET', '/rooms'],
-    ['DELETE', `/rooms/${encodeURIComponent('The <b>Club</b>')}`],
-  ]) {
-    assert.equal(await ask(guest.page, method, path, body), 403, `${method} ${path}`);
-  }
   const secret = link.split('#')[1];
   assert.ok(seen.every((url) => !url.split('#')[0].includes(secret)), 'the secret is in no address that is asked for');
 
+  // A lobby: who is in stays, and whoever comes waits until the owner lets them in.
+  const lobby = room.getByLabel('A host lets guests in');
+  await lobby.click();
+  await until(() => lobby.isChecked(), 'the room has a lobby');
+  const other = await guest.page.context().newPage();
+  await other.setViewportSize({ width: 390, height: 844 });
+  await other.goto(link);
+  const join = async (name) => {
+    await other.getByLabel('Participant').fill(name);
+    await other.getByRole('button', { name: 'Join', exact: true }).click();
+  };
+  await join('Eve');
+  await heading(other, 'Waiting to be let in').waitFor();
+  assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= 390), 'it fits a telephone');
+  await call.locator('.badge', { hasText: '1' }).waitFor();
+  await call.getByRole('button', { name: '2 people' }).click();
+  await call.getByRole('button', { name: 'Do not let Eve in' }).click();
+  await other.getByRole('alert').filter({ hasText: 'A host did not let you in' }).waitFor();
+  await join('Eve');
+  await other.getByRole('alert').filter({ hasText: 'you can ask again in' }).waitFor();
+  await join('Zoe');
+  await other.getByText('The hosts of this room see that you wait').waitFor();
+  await call.getByRole('button', { name: 'Let Zoe in' }).click();
+  await other.getByRole('button', { name: 'Leave room' }).waitFor();
+  await call.getByRole('button', { name: 'Mute: Zoe' }).click();
+  await other.getByRole('button', { name: 'Unmute microphone' }).waitFor();
+  await call.getByRole('button', { name: 'Remove Zoe' }).click();
+  await call.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+  await heading(other, 'You were removed from the room').waitFor();
+  await guest.page.getByRole('button', { name: 'Leave room' }).waitFor();
+  await other.close();
+  // Who has not agreed is asked as soon as it matters, and all see what holds.
+  await room.getByLabel('Record only those who agree').click();
+  await guest.page.getByText('Recordings leave you out').waitFor();
+  await call.getByRole('button', { name: 'Start Recording' }).click();
+  await guest.page.getByRole('alert').getByRole('button', { name: 'I agree' }).click();
+  await guest.page.getByText('Recordings show you').waitFor();
+  const isLeftOut = async (name) =>
+    (await call.locator(`[data-participant="${name}"]`).getByRole('img', { name: 'Not recorded' }).count()) > 0;
+  await until(async () => (await isLeftOut('Ada')) && !(await isLeftOut('Bob')), 'who is recorded is seen');
+  await guest.page.getByRole('button', { name: 'Do not record me' }).click();
+  await until(() => isLeftOut('Bob'), 'it can be taken back');
+  await call.getByRole('button', { name: 'Stop Recording' }).click();
+
   await room.getByRole('button', { name: 'Revoke link for guests' }).click();
+  await owner.page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
   const revoked = Date.now();
   await heading(guest.page, 'You were removed from the room').waitFor();
   assert.ok(Date.now() - revoked < 3000, 'at once');

@@ -15,7 +15,7 @@ KEY, SECRET = "devkey", "secret"
 
 
 class Reelroom:
-    """A running program. `url` is its HTTP address."""
+    """A running program. `url` is its HTTP address, `lines` what else it prints."""
 
     def __init__(self, *args, **settings):
         self.data = tempfile.TemporaryDirectory(prefix="reelroom-")
@@ -39,9 +39,9 @@ class Reelroom:
         )
         self.log = []
         threading.Thread(target=self._collect, daemon=True).start()
-        lines = queue.Queue()
-        threading.Thread(target=lambda: [lines.put(line) for line in self.process.stdout], daemon=True).start()
-        line = lines.get(timeout=20)
+        self.lines = queue.Queue()
+        threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stdout], daemon=True).start()
+        line = self.lines.get(timeout=20)
         assert line.startswith("Reelroom is ready at "), line
         self.url = line.split()[-1]
 

@@ -127,6 +127,7 @@ async def test_what_a_recording_told_is_told_again_after_a_kill_in_order_and_sig
             assert kinds[0] == "egress_started" and kinds[-1] == "egress_ended"
             assert set(kinds[1:-1]) == {"egress_updated"}
             assert first[ids[-1]].egress_info.status == COMPLETE
+            assert ids[-1] == f"EV_{started.egress_id.removeprefix('EG_')}_COMPLETE", "an end has one id over all starts"
         finally:
             again.stop()
             receiver.stop()

@@ -77,6 +77,20 @@ def ticks(path):
         bits = np.concatenate([cell[0], cell[1]])
         is_clear = is_one and bool(np.all((bits < 70) | (bits > 180)))
         found.append(sum(int(bits[bit] > 125) << bit for bit in range(BITS)) if is_clear else None)
+    return counted_on(found)
+
+
+def counted_on(ticks):
+    """The same where a picture has no more place for the number: it begins anew at 0, and time does not."""
+    turns, before, found = 0, None, []
+    for tick in ticks:
+        if tick is None:
+            found.append(None)
+            continue
+        if before is not None and abs(tick - before) > 1 << (BITS - 1):
+            turns += 1 if tick < before else -1
+        before = tick
+        found.append(tick + (turns << BITS))
     return found
 
 

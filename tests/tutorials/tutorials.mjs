@@ -3,17 +3,22 @@
 //
 //   node tutorials/tutorials.mjs CHECKOUT [NAME ...]      of https://github.com/OpenVidu/openvidu-livekit-tutorials
 //
+// And the advanced tutorial's page without its server: our own app answers it, and what it shows follows from our room's state.
+//
 // Nothing of them is changed. Their settings come from the environment, which beats their .env; the scripts that their pages load from
 // a CDN come from the same npm packages; and the port that is written into their pages is mapped to that of the media server.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { KEY, Reelroom, S3, SECRET, browser, freePort, temporaryFolder, until } from '../harness.mjs';
+import { KEY, Reelroom, S3, SECRET, TEST_PAGES, browser, freePort, temporaryFolder, until } from '../harness.mjs';
 
-const TUTORIALS = ['openvidu-recording-basic-node', 'openvidu-recording-advanced-node'];
+const ADVANCED = 'openvidu-recording-advanced-node';
+const TUTORIALS = ['openvidu-recording-basic-node', ADVANCED];
+/** The advanced tutorial's page on our own app. */
+const OURS = 'ours';
 /** The port of the media server in the tutorials' pages. */
 const PAGE_MEDIA_PORT = 7880;
 const RECORD_MS = 4000;
@@ -73,8 +78,8 @@ function objects(s3) {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(bucket.length + 1)).sort();
 }
 
-/** A page of the tutorial; its errors are collected. */
-async function open(chromium, url, troubles) {
+/** A page of the tutorial; its errors are collected. `prepare` is given it before it is loaded. */
+async function open(chromium, url, troubles, prepare = async () => {}) {
   const page = await (await chromium.newContext()).newPage();
   page.on('pageerror', (error) => troubles.push(`page: ${error.message}`));
   await page.route(/^https:/, (route) => {
@@ -84,6 +89,7 @@ async function open(chromium, url, troubles) {
     const headers = { 'access-control-allow-origin': '*', 'content-type': contentType };
     return route.fulfill({ body: packaged(found[1], found[2], found[3]), headers });
   });
+  await prepare(page);
   await page.goto(url);
   return page;
 }
@@ -216,5 +222,86 @@ async function tutorial(name) {
   }
 }
 
-for (const name of wanted.length > 0 ? wanted : TUTORIALS) await tutorial(name);
+/** The advanced tutorial's page at our own app's address: its files are the tutorial's, and whatever it asks for our app answers. */
+async function onOurs() {
+  const began = Date.now();
+  const files = join(checkout, 'advanced-features', ADVANCED, 'public');
+  const app = await Reelroom.start([], TEST_PAGES);
+  const chromium = await browser([`--host-resolver-rules=MAP localhost:${PAGE_MEDIA_PORT} ${new URL(app.url).host}`]);
+  const troubles = [];
+  const prepare = (page) => page.route(`${app.url}/**`, (route) => {
+    const { pathname } = new URL(route.request().url());
+    const file = join(files, pathname === '/' ? 'index.html' : pathname);
+    return existsSync(file) && statSync(file).isFile() ? route.fulfill({ path: file }) : route.continue();
+  });
+  const ask = async (method, path, body) => {
+    const sent = body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {};
+    const answer = await fetch(`${app.url}${path}`, { method, ...sent });
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+    return answer.json();
+  };
+  const come = async (name) => {
+    const page = await open(chromium, app.url, troubles, prepare);
+    await join_(page, name);
+    return page;
+  };
+  try {
+    const ada = await come('Ada');
+    const bob = await come('Bob');
+    const roomName = await ada.innerText('#room-title');
+    for (const page of [ada, bob]) {
+      await button(page, 'Start Recording');
+      await page.getByText('There are no recordings available').waitFor();
+    }
+    // One of them presses the button, and it is both of theirs.
+    await ada.click('#recording-button');
+    for (const page of [ada, bob]) {
+      await button(page, 'Stop Recording');
+      await page.locator('#recording-text').waitFor({ state: 'visible' });
+    }
+    // Whoever comes later sees it too.
+    const eve = await come('Eve');
+    await button(eve, 'Stop Recording');
+    await eve.waitForTimeout(RECORD_MS);
+    // Somebody else stops it, with no page at all.
+    const stopped = Date.now();
+    const { recording } = await ask('POST', '/recordings/stop', { roomName });
+    for (const page of [ada, bob, eve]) {
+      await button(page, 'Start Recording');
+      await page.locator('#recording-text').waitFor({ state: 'hidden' });
+      await until(async () => (await listed(page)).includes(recording.name), 'the recording being listed', 10);
+    }
+    say(`${OURS}: listed in three pages ${((Date.now() - stopped) / 1000).toFixed(1)} s after the stop`);
+    // And somebody else records again.
+    await ask('POST', '/recordings/start', { roomName });
+    for (const page of [ada, bob, eve]) await button(page, 'Stop Recording');
+    await ada.waitForTimeout(RECORD_MS);
+    await bob.click('#recording-button');
+    for (const page of [ada, bob, eve]) {
+      await button(page, 'Start Recording');
+      await until(async () => (await listed(page)).length === 2, 'both being listed', 10);
+    }
+    const seconds = await play(ada, recording.name);
+    assert.ok(seconds > RECORD_MS / 1000 - 1, `${seconds} s`);
+    // One of them deletes one, and somebody else the other.
+    await ada.locator(`[id="${recording.name}"] button[title=Delete]`).click();
+    for (const page of [ada, bob, eve]) {
+      await until(async () => (await listed(page)).length === 1, 'the recording going from the list', 10);
+    }
+    const [last] = await listed(bob);
+    await ask('DELETE', `/recordings/${encodeURIComponent(last)}`);
+    for (const page of [ada, bob, eve]) await page.getByText('There are no recordings available').waitFor();
+    assert.deepEqual((await ask('GET', '/recordings')).recordings, []);
+    assert.deepEqual(troubles, []);
+    say(`${OURS}: the page followed our room's state, and its deletions, in ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  } catch (error) {
+    process.stderr.write(`${app.log.slice(-30).join('\n')}\n${troubles.join('\n')}\n`);
+    throw error;
+  } finally {
+    await chromium.close();
+    await app.stop();
+  }
+}
+
+for (const name of wanted.length > 0 ? wanted : [...TUTORIALS, OURS]) await (name === OURS ? onOurs() : tutorial(name));
 process.exit(0);

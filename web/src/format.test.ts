@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { duration, hue, initials, size } from './format';
+import { duration, hue, inDays, initials, size } from './format';
 
 describe('format', () => {
   it('writes durations with hours only when there are some', () => {
@@ -37,5 +37,10 @@ describe('format', () => {
   it('gives a name the same hue each time', () => {
     expect(hue('Ada')).toBe(hue('Ada'));
     expect(hue('Ada')).not.toBe(hue('Bob'));
+  });
+
+  it('says when days are over, where they ever are', () => {
+    expect(inDays(1, 5)).toBe(86_400_005);
+    expect(inDays(0, 5)).toBeNull();
   });
 });

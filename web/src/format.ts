@@ -21,9 +21,14 @@ export function size(bytes: number): string {
   return `${unit > 0 && value < 99.5 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 
-export const date = (unixMs: number): string => moment.format(unixMs);
+export const date = (unixMs: number): string => day.format(unixMs);
+
+const second = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+
+/** To the second. */
+export const moment = (unixMs: number): string => second.format(unixMs);
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 
@@ -45,4 +50,9 @@ export function hue(name: string): number {
   let hash = 7;
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 9973;
   return (hash * 47) % 360;
+}
+
+/** Milliseconds since 1970 in so many days; null where it is never. */
+export function inDays(days: number, now: number): number | null {
+  return days === 0 ? null : now + days * 24 * 60 * 60 * 1000;
 }

@@ -92,6 +92,8 @@ function Invited() {
     <JoinPage
       initial={{ roomName: invitation.roomName, participantName, devices }}
       isInvited
+      waits={invitation.lobby && invitation.role === 'guest'}
+      asksConsent={invitation.asksConsent}
       onJoin={(ticket) => {
         setParticipantName(ticket.participantName);
         setScreen({ at: 'call', ticket });

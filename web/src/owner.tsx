@@ -4,11 +4,15 @@ import { Gate, useSignedOut } from './access/Gate';
 import { setupSecret } from './access/gateState';
 import { PasswordPage } from './access/PasswordPage';
 import { SetPasswordForm } from './access/SetPasswordForm';
-import { SignOut } from './access/SignOut';
-import { RoomsPanel } from './rooms/RoomsPanel';
+import { Console } from './owner/Console';
+import { OpenServer } from './owner/OpenServer';
+import type { SectionId } from './owner/sections';
 import { texts } from './texts';
 import './theme.css';
 import './base.css';
+
+/** What an owner does first. */
+const FIRST: SectionId = 'rooms';
 
 /** The secret of a link that was opened, also while the page is open already, and what forgets it. */
 function useSetup(): [string | null, () => void] {
@@ -22,7 +26,7 @@ function useSetup(): [string | null, () => void] {
 
   const forget = () => {
     // It is used up: nobody has to find it in the address.
-    window.history.replaceState(null, '', window.location.pathname);
+    window.history.replaceState(null, '', `${window.location.pathname}#${FIRST}`);
     setSecret(null);
   };
   return [secret, forget];
@@ -39,30 +43,13 @@ function OwnerPage() {
   }
   return (
     <Gate>
-      <Welcome />
+      <SignedIn />
     </Gate>
   );
 }
 
-function Welcome() {
-  const isOpen = useSignedOut() === null;
-  return (
-    <PasswordPage
-      title={isOpen ? texts.access.open : texts.access.welcome}
-      subtitle={isOpen ? texts.access.openHint : texts.access.welcomeHint}
-    >
-      <div className="row">
-        <a className="button button--primary" href="/">
-          {texts.list.join}
-        </a>
-        <a className="button" href="/recordings.html">
-          {texts.join.allRecordings}
-        </a>
-        <SignOut />
-      </div>
-      {!isOpen && <RoomsPanel />}
-    </PasswordPage>
-  );
+function SignedIn() {
+  return useSignedOut() === null ? <OpenServer /> : <Console />;
 }
 
 const root = document.getElementById('root');

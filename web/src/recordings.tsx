@@ -1,6 +1,7 @@
 import { useId, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Gate } from './access/Gate';
+import { OwnerLink } from './access/OwnerLink';
 import { SignOut } from './access/SignOut';
 import { SORTS, type Sort } from './api';
 import { RecordingList } from './recordings/RecordingList';
@@ -34,6 +35,7 @@ function LibraryPage() {
         <Logo />
         <div className="page__actions">
           <SignOut />
+          <OwnerLink />
           <a className="button button--primary" href="/">
             {texts.list.join}
           </a>
@@ -81,12 +83,18 @@ function LibraryPage() {
             </select>
           </div>
         </search>
+        {library.unheard && (
+          <p className="list-error" role="status">
+            {texts.list.unheard}
+          </p>
+        )}
         <RecordingList
           recordings={library.recordings}
           error={library.error}
           empty={empty}
           showRoom
           clockOffset={library.clockOffset}
+          heard={!library.unheard}
           onRetry={library.refresh}
           onDeleted={(recording) => {
             library.forget(recording);

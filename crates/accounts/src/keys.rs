@@ -216,6 +216,11 @@ impl Accounts {
         all
     }
 
+    /// What its owner calls a key that is listed, in force or not.
+    pub fn key_name(&self, id: &KeyId) -> Option<String> {
+        self.state().keys.iter().find(|kept| kept.key.id == *id).map(|kept| kept.key.name.clone())
+    }
+
     /// Who shows this, if it is a key in force; it is used now.
     pub fn key(&self, shown: &str, now: Now) -> Option<Bearer> {
         let (id, secret) = shown.split_at_checked(ID_CHARACTERS)?;

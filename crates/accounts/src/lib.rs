@@ -3,7 +3,8 @@
 //! ```text
 //!   link, used once ───────────────► set_password ──┐
 //!   password ─► throttle ─► argon2 ─► sign_in ──────┼─► SignedIn: a session's token, and a mark that tells this browser from strangers
-//!   old and new password ──────────► change_password┘
+//!   old and new password ──────────► change_password┤
+//!   an OpenID provider's word ─► sign_in_by_provider┘
 //!
 //!   at each request:  token ─► session ─► SessionId       API key ─► key ─► KeyId and its rights
 //!                                 └──────── State ────────────┘      in memory, bounded
@@ -76,8 +77,8 @@ pub struct Now {
 
 /// The owner, their sessions and their API keys. Methods that take requests: [`Accounts::session`], [`Accounts::key`]. Methods that take
 /// passwords: [`Accounts::set_password`], [`Accounts::sign_in`], [`Accounts::change_password`]; those of links
-/// [`Accounts::new_link_password`], [`Accounts::is_link_password`]. One that is called by a clock:
-/// [`Accounts::keep`].
+/// [`Accounts::new_link_password`], [`Accounts::is_link_password`]. One that takes somebody else's word:
+/// [`Accounts::sign_in_by_provider`]. One that is called by a clock: [`Accounts::keep`].
 pub struct Accounts {
     truth: Truth,
     cost: Cost,

@@ -118,7 +118,21 @@ impl Accounts {
         let who = browser.map_or_else(|| Who::stranger(sign_in.visit.asker), Who::Browser);
         self.prove(&owner, sign_in.password, who, now)?;
         let anew = self.hash_anew(&owner, sign_in.password, rng);
-        self.begin(&owner, anew, sign_in.visit, now, rng)
+        self.begin(Some(&owner), anew, sign_in.visit, now, rng)
+    }
+
+    /// Begins a session for whoever is the owner by the word of somebody whom the operator trusts with that, which the caller has
+    /// checked. No password is looked at, and none need be set.
+    ///
+    /// # Errors
+    /// [`AccountsError::Truth`].
+    pub fn sign_in_by_provider(
+        &self,
+        visit: Visit<'_>,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) -> Result<SignedIn, AccountsError> {
+        self.begin(None, None, visit, now, rng)
     }
 
     /// Changes the password and renews the session; all others end. Hashes twice.
@@ -166,10 +180,10 @@ impl Accounts {
         Some(KeptPassword::new(password, &self.cost, rng))
     }
 
-    /// Begins a session for whoever knew the password of `before`.
+    /// Begins a session for whoever knew the password of `before`, or else did not need to.
     pub(crate) fn begin(
         &self,
-        before: &Owner,
+        before: Option<&Owner>,
         anew: Option<KeptPassword>,
         visit: Visit<'_>,
         now: Now,
@@ -177,13 +191,18 @@ impl Accounts {
     ) -> Result<SignedIn, AccountsError> {
         let (token, kept) = KeptSession::begin(visit, now, rng);
         let _changing = self.changing();
-        let goes = {
+        let (goes, mark_key) = {
             let state = self.state();
-            if state.owner.as_ref().is_none_or(|owner| owner.generation != before.generation) {
+            let owner = state.owner.as_ref();
+            if let Some(before) = before
+                && owner.is_none_or(|owner| owner.generation != before.generation)
+            {
                 return Err(AccountsError::Wrong);
             }
-            state.makes_room_for_a_session(now)
+            (state.makes_room_for_a_session(now), owner.map(|owner| owner.mark_key))
         };
+        // Where no password is set there is none to be wrong about: such a mark is nobody's.
+        let mark_key = mark_key.unwrap_or_else(|| *Secret::new(rng).bytes());
         self.truth.begin_session(reelroom_truth::Begin {
             session: &kept.row(),
             instead_of: goes.as_ref().map(|session| session.id.as_str()),
@@ -200,7 +219,7 @@ impl Accounts {
         }
         let ended =
             goes.into_iter().filter(|session| !session.is_over(now)).map(|session| session.id).collect();
-        Ok(SignedIn { session, token, mark: mark::make(&before.mark_key, rng), ended })
+        Ok(SignedIn { session, token, mark: mark::make(&mark_key, rng), ended })
     }
 
     /// Sets the password, and begins the only session that there is afterwards.

@@ -15,6 +15,7 @@ mod keys;
 mod link_passwords;
 mod links;
 mod passwords;
+mod providers;
 mod sessions;
 
 const PASSWORD: &str = "correct horse battery";

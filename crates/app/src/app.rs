@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelroom_accounts::Accounts;
+use reelroom_audit::Audit;
 use reelroom_library::{Library, LibraryError};
+use reelroom_oidc::OpenId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::EgressInfo;
 use reelroom_rooms::Rooms;
@@ -15,12 +17,19 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::askers::Askers;
-use crate::config::{Access, AppConfig, Media, Playback, RecorderFigures};
+use crate::audit::Starts;
+use crate::clock;
+use crate::config::{Access, AppConfig, Media, Places, Playback, RecorderFigures, SettingBody};
 use crate::egress::{self, News};
 use crate::glance::Glance;
 use crate::identities::Identities;
 use crate::livekit::LiveKit;
+use crate::lobby::Lobbies;
 use crate::metrics::Metrics;
+use crate::overview::Seen;
+use crate::retention;
+use crate::roles::Roles;
+use crate::room_state::{RoomState, Telling};
 use crate::run::Run;
 use crate::told::Told;
 use crate::turns::Turns;
@@ -43,8 +52,16 @@ struct Shared {
     turns: Turns,
     glance: Glance,
     disbelieved: Told,
+    lobbies: Lobbies,
+    retention: retention::State,
     run: Run,
+    room_state: RoomState,
     began: Notify,
+    starts: Starts,
+    roles: Roles,
+    seen: Seen,
+    /// Unix milliseconds.
+    started_ms: i64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -54,6 +71,11 @@ impl WebApp {
     pub fn new(config: AppConfig) -> Self {
         let livekit = LiveKit::new(config.livekit_url.clone(), &config.keys);
         let metrics = Metrics::new(config.recorder.is_some());
+        let telling = match (config.room_state, &config.media) {
+            (false, _) => Telling::Nothing,
+            (true, Some(_)) => Telling::Own,
+            (true, None) => Telling::Outside,
+        };
         let shared = Shared {
             config,
             livekit,
@@ -63,8 +85,15 @@ impl WebApp {
             turns: Turns::default(),
             glance: Glance::default(),
             disbelieved: Told::default(),
+            lobbies: Lobbies::default(),
+            retention: retention::State::default(),
             run: Run::new(&mut rand::rng()),
+            room_state: RoomState::new(telling),
             began: Notify::new(),
+            starts: Starts::default(),
+            roles: Roles::default(),
+            seen: Seen::default(),
+            started_ms: clock::now().unix_ms,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -88,6 +117,16 @@ impl WebApp {
 
     /// Follows what the server says of a recording.
     pub(crate) async fn learn(&self, info: &EgressInfo) -> Result<(), LibraryError> {
+        // That they are recorded people are told before a disk is waited for; that it is over when the list has it.
+        if !egress::is_over(info) {
+            self.room_state().learn(info);
+        }
+        let listed = self.list(info).await;
+        self.room_state().learn(info);
+        listed
+    }
+
+    async fn list(&self, info: &EgressInfo) -> Result<(), LibraryError> {
         let library = self.library();
         match egress::news(info, library.prefix()) {
             News::Note(recording) => {
@@ -101,7 +140,13 @@ impl WebApp {
                 }
             }
             News::Complete { id, name } => match library.look_for(&name, Some(&id)).await {
-                Ok(_) => Ok(()),
+                Ok(found) => {
+                    // Another recording may have the name.
+                    if found.id == id {
+                        retention::note(self, info, &name).await;
+                    }
+                    Ok(())
+                }
                 // It was deleted since, or stands in a store of somebody else's.
                 Err(LibraryError::NotFound(_)) => library.forget(&id).await,
                 Err(error) => Err(error),
@@ -123,6 +168,7 @@ impl WebApp {
                 tracing::warn!(%error, egress = info.egress_id, "the library cannot be kept up to date");
             }
             Err(_) => {
+                self.room_state().learn(info);
                 tracing::warn!(egress = info.egress_id, "the library's index is stuck: the list is late");
             }
         }
@@ -152,9 +198,19 @@ impl WebApp {
         &self.shared.glance
     }
 
+    /// Those who wait to be let into rooms.
+    pub(crate) fn lobbies(&self) -> &Lobbies {
+        &self.shared.lobbies
+    }
+
     /// Webhooks that were not believed.
     pub(crate) fn disbelieved(&self) -> &Told {
         &self.shared.disbelieved
+    }
+
+    /// Recordings that are deleted by themselves.
+    pub(crate) fn retention(&self) -> &retention::State {
+        &self.shared.retention
     }
 
     pub(crate) fn shares(&self) -> &Arc<Shares> {
@@ -193,6 +249,43 @@ impl WebApp {
         &self.shared.run
     }
 
+    /// What was done to recordings and rights. A handler notes its act by its [`crate::audit::Actor`].
+    pub(crate) fn audit(&self) -> &Arc<Audit> {
+        &self.shared.config.audit
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.shared.config.places
+    }
+
+    pub(crate) fn settings(&self) -> &[SettingBody] {
+        &self.shared.config.settings
+    }
+
+    /// Recordings that this app starts.
+    pub(crate) fn starts(&self) -> &Starts {
+        &self.shared.starts
+    }
+
+    /// As whom participants got their tokens.
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.shared.roles
+    }
+
+    /// What the overview found last.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.shared.seen
+    }
+
+    /// When it was made: Unix milliseconds.
+    pub(crate) fn started_ms(&self) -> i64 {
+        self.shared.started_ms
+    }
+
+    pub(crate) fn room_state(&self) -> &RoomState {
+        &self.shared.room_state
+    }
+
     /// Cancelled when the app stops.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.shared.stop
@@ -212,5 +305,15 @@ impl WebApp {
 
     pub(crate) fn media_origin(&self) -> Option<&str> {
         self.shared.config.media_origin.as_deref()
+    }
+
+    /// The OpenID provider by which the owner may sign in.
+    pub(crate) fn oidc(&self) -> Option<&OpenId> {
+        self.shared.config.oidc.as_deref()
+    }
+
+    /// Whether a proxy in front has this name.
+    pub(crate) fn is_public_host(&self, host: &str) -> bool {
+        self.shared.config.public_hosts.iter().any(|name| name == host)
     }
 }

@@ -1,16 +1,21 @@
 //! How the app is set up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use reelroom_accounts::Accounts;
+use reelroom_audit::Audit;
 use reelroom_library::Library;
+use reelroom_oidc::OpenId;
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_rooms::Rooms;
 use reelroom_shares::Shares;
+use serde::Serialize;
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::receivers::Receivers;
 
@@ -69,8 +74,68 @@ pub struct AppConfig {
     pub media_origin: Option<String>,
     /// The recorder inside this program; `None` where another server records.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// `ROOM_STATE`: whether those in a room are told of its recording by its metadata and by messages.
+    pub room_state: bool,
     /// The media server inside this program; `None` where another one serves.
     pub media: Option<Arc<dyn Media>>,
+    /// The OpenID provider by which the owner may sign in, besides the password; `None`: by that alone.
+    pub oidc: Option<Arc<OpenId>>,
+    /// The names that a proxy in front has, by https.
+    pub public_hosts: Vec<String>,
+    /// What was done to recordings and rights.
+    pub audit: Arc<Audit>,
+    /// Where recordings are made and kept.
+    pub places: Places,
+    /// The settings in force, for whoever manages the server.
+    pub settings: Arc<[SettingBody]>,
+}
+
+/// Where recordings are made and kept.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The data folder: on its disk recordings are made.
+    pub data_dir: PathBuf,
+    /// So many bytes of that disk are left free.
+    pub disk_reserve_bytes: u64,
+    /// What kind of store they are kept in.
+    pub store: StoreKind,
+    /// The bucket, where it is one.
+    pub bucket: Option<String>,
+    /// What kind of backup store is set.
+    pub backup: Option<StoreKind>,
+}
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A folder.
+    Folder,
+    /// A bucket of an S3 server.
+    S3,
+}
+
+impl StoreKind {
+    /// As the API says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+/// A setting in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingBody {
+    /// As the settings file has it.
+    pub name: &'static str,
+    /// What it is, as a text to show. Of a secret "set" or "not set"; of another one without a value "not set".
+    pub value: String,
+    /// default, file or environment.
+    pub from: &'static str,
+    /// Whether its value is shown nowhere.
+    pub is_secret: bool,
 }
 
 /// The media server inside this program, for its operator. Everything else goes by LiveKit's API.

@@ -1,9 +1,11 @@
-//! The cookies of the owner's browser: that of its session, and its mark, which outlives the session; and that of a viewer's. Pure.
+//! The cookies of the owner's browser: that of its session, its mark, which outlives the session, and that of a sign-in at an OpenID provider,
+//! as long as it is under way; and that of a viewer's. Pure.
 //!
 //! ```text
 //!              by http          by https
 //!   session    reelroom         __Host-reelroom;      Secure      ─┐
-//!   mark       reelroom-mark    __Host-reelroom-mark; Secure      ─┴─ HttpOnly; SameSite=Lax; Path=/
+//!   mark       reelroom-mark    __Host-reelroom-mark; Secure      ─┼─ HttpOnly; SameSite=Lax; Path=/
+//!   sign-in    reelroom-oidc    __Host-reelroom-oidc; Secure      ─┘
 //!   view       reelroom-view    reelroom-view;        Secure      ─── HttpOnly; SameSite=Strict; Path=/watch/SH_…
 //! ```
 //!
@@ -18,11 +20,12 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 use reelroom_accounts::{SessionToken, Shown, SignedIn};
-use reelroom_limits::accounts::SESSION_LASTS;
+use reelroom_limits::accounts::{OIDC_SIGN_IN_LASTS, SESSION_LASTS};
 
 const SESSION: &str = "reelroom";
 const MARK: &str = "reelroom-mark";
 const VIEW: &str = "reelroom-view";
+const SIGN_IN: &str = "reelroom-oidc";
 /// Browsers take a cookie of this name from its own host alone, and by https alone.
 const OF_HOST: &str = "__Host-";
 /// As long as browsers keep a cookie at most.
@@ -70,6 +73,22 @@ pub(crate) fn kept(signed_in: &SignedIn, scheme: Scheme) -> [String; 2] {
 /// What a browser is told to forget with its session. The mark stays.
 pub(crate) fn forgotten() -> [String; 2] {
     [Scheme::Http, Scheme::Https].map(|scheme| scheme.cookie(SESSION, "", Duration::ZERO))
+}
+
+/// What a browser is told to keep of a sign-in at an OpenID provider that is under way. The provider sends it back by following a link, with
+/// which `SameSite=Lax` lets it come.
+pub(crate) fn under_way(flow: &str, scheme: Scheme) -> String {
+    scheme.cookie(SIGN_IN, flow, OIDC_SIGN_IN_LASTS)
+}
+
+/// What a browser is told to forget when it has ended.
+pub(crate) fn over() -> [String; 2] {
+    [Scheme::Http, Scheme::Https].map(|scheme| scheme.cookie(SIGN_IN, "", Duration::ZERO))
+}
+
+/// What a browser shows for sign-ins that are under way.
+pub(crate) fn flows(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    values(headers, SIGN_IN)
 }
 
 /// What a browser is told to keep of a link to a recording that it opened, until it is closed: for what is at `path` and below it alone.
@@ -154,6 +173,15 @@ mod tests {
                 "__Host-reelroom=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure"
             ]
         );
+    }
+
+    #[test]
+    fn a_sign_in_that_is_under_way_is_kept_for_as_long_as_it_may_take() {
+        let kept = under_way("1.a.b.c", Scheme::Https);
+        assert_eq!(kept, "__Host-reelroom-oidc=1.a.b.c; Max-Age=600; Path=/; HttpOnly; SameSite=Lax; Secure");
+        let shown = headers(&[("cookie", "reelroom=x; reelroom-oidc=plain; __Host-reelroom-oidc=own")]);
+        assert_eq!(flows(&shown).collect::<Vec<_>>(), ["own", "plain"]);
+        assert!(over().iter().all(|cookie| cookie.contains("reelroom-oidc=; Max-Age=0; ")));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! The media server of this program sends webhooks, and tells of them by [`Receivers`]; one outside keeps a log of its own.
 
 use axum::extract::State;
+use reelroom_audit::{Act, On, OnKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Path, Query};
+use crate::owner::to_its_end;
 use crate::receivers::{DeliveryBody, ReceiverBody, Receivers, Replay, TestBody};
 
 const DEFAULT_LIMIT: usize = 100;
@@ -70,12 +73,21 @@ pub(crate) async fn deliveries(
 ))]
 pub(crate) async fn replay(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<axum::Json<ReplayAnswer>, ApiError> {
     let unknown = || ApiError::NotFound("There is no such delivery".into());
-    let receivers = receivers(&app)?;
+    receivers(&app)?;
     let id: i64 = id.parse().map_err(|_| unknown())?;
-    match receivers.replay(id).await.map_err(ApiError::Unavailable)? {
+    let replaying = to_its_end(async move {
+        let outcome = receivers(&app)?.replay(id).await.map_err(ApiError::Unavailable)?;
+        if let Replay::Queued(delivery) = outcome {
+            let on = On::one(OnKind::Webhook, delivery);
+            actor.did_so(Act::WebhookReplayed, on, format!("delivery {id} once more"));
+        }
+        Ok::<_, ApiError>(outcome)
+    });
+    match replaying.await? {
         Replay::Queued(delivery) => {
             tracing::info!(of = id, delivery, "a webhook is delivered once more");
             Ok(axum::Json(ReplayAnswer { delivery }))
@@ -90,8 +102,18 @@ pub(crate) async fn replay(
     (status = 200, body = TestAnswer),
     (status = 404, description = "Another server sends the webhooks", body = ErrorBody),
 ))]
-pub(crate) async fn test(State(app): State<WebApp>) -> Result<axum::Json<TestAnswer>, ApiError> {
-    Ok(axum::Json(TestAnswer { results: receivers(&app)?.test().await }))
+pub(crate) async fn test(
+    State(app): State<WebApp>,
+    actor: Actor,
+) -> Result<axum::Json<TestAnswer>, ApiError> {
+    let testing = to_its_end(async move {
+        let results = receivers(&app)?.test().await;
+        let failed = results.iter().filter(|result| result.error.is_some()).count();
+        let detail = format!("receivers: {}, of which {failed} took nothing", results.len());
+        actor.did_so(Act::WebhookTested, On::the(OnKind::Webhook), detail);
+        Ok::<_, ApiError>(results)
+    });
+    Ok(axum::Json(TestAnswer { results: testing.await? }))
 }
 
 fn receivers(app: &WebApp) -> Result<&dyn Receivers, ApiError> {

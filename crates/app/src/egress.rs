@@ -22,6 +22,12 @@ pub(crate) fn is_recording(info: &EgressInfo) -> bool {
     matches!(info.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
 }
 
+/// Whether nothing more comes of it.
+pub(crate) fn is_over(info: &EgressInfo) -> bool {
+    use EgressStatus as S;
+    !matches!(info.status(), S::EgressStarting | S::EgressActive | S::EgressEnding)
+}
+
 /// Reads what the server says. `prefix` is `RECORDINGS_PATH`.
 pub(crate) fn news(info: &EgressInfo, prefix: &str) -> News {
     use EgressStatus as S;
@@ -82,6 +88,11 @@ fn recording(info: &EgressInfo, name: String, status: Status) -> Recording {
         error: Some(info.error.clone()).filter(|error| !error.is_empty()),
         ..Recording::named(name)
     }
+}
+
+/// How much there is of the file of a recording that is being finished: 0 to 1, where the server tells it.
+pub(crate) fn finished(info: &EgressInfo) -> Option<f64> {
+    info.file_results.first().filter(|_| info.status() == EgressStatus::EgressEnding).and_then(progress)
 }
 
 /// How much of the file there is: its length so far against what it will have. Servers that tell neither have none.

@@ -14,6 +14,7 @@ use reelroom_shares::SharesError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::audit::Why;
 use crate::livekit::LiveKitError;
 
 /// The body of every refusal.
@@ -54,7 +55,10 @@ pub(crate) enum ApiError {
     /// 429: come back after so long.
     #[error("too much is asked for from this address: try again shortly")]
     TooFast(Duration),
-    /// 429: the same, of whoever is wrong about the password.
+    /// 429: a host did not let them in; come back after so long.
+    #[error("you were not let in: you can ask again in {} s", .0.as_secs() + 1)]
+    NotYet(Duration),
+    /// 429: whoever is wrong about the password waits so long.
     #[error("too many wrong passwords: try again in {} s", .0.as_secs() + 1)]
     WrongTooOften(Duration),
     /// 416: the file has only so many bytes.
@@ -79,10 +83,20 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Refused(status, _) => *status,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
-            Self::TooFast(_) | Self::WrongTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast(_) | Self::NotYet(_) | Self::WrongTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What the audit log says of it, where it may be one that is counted there: the same for all of a kind.
+    fn why(&self) -> Option<Why> {
+        match self {
+            Self::Unauthorized(text) | Self::Forbidden(text) | Self::Gone(text) => Some(Why(text.clone())),
+            Self::TooFast(_) => Some(Why(self.to_string())),
+            Self::WrongTooOften(_) => Some(Why("too many wrong passwords".into())),
+            _ => None,
         }
     }
 
@@ -106,11 +120,14 @@ impl IntoResponse for ApiError {
             tracing::warn!(status = self.status().as_u16(), error = %self, "a request failed");
         }
         let mut response = respond(self.status(), &self.to_string());
+        if let Some(why) = self.why() {
+            response.extensions_mut().insert(why);
+        }
         if let Self::Range(size) = self {
             let value = HeaderValue::try_from(format!("bytes */{size}")).expect("digits make a header");
             response.headers_mut().insert(CONTENT_RANGE, value);
         }
-        if let Self::TooFast(wait) | Self::WrongTooOften(wait) = self {
+        if let Self::TooFast(wait) | Self::NotYet(wait) | Self::WrongTooOften(wait) = self {
             response.headers_mut().insert(RETRY_AFTER, (wait.as_secs() + 1).into());
         }
         response
@@ -139,7 +156,7 @@ impl From<Refusal> for ApiError {
         let text = refusal.to_string();
         match refusal {
             Refusal::Nobody => Self::Unauthorized(text),
-            Refusal::Forbidden | Refusal::Forged => Self::Forbidden(text),
+            Refusal::Forbidden | Refusal::Owners | Refusal::Forged => Self::Forbidden(text),
             Refusal::Unasked => Self::Refused(refusal.status(), text),
         }
     }
@@ -181,7 +198,10 @@ impl From<RoomsError> for ApiError {
         let text = error.to_string();
         match error {
             RoomsError::Invalid(_) => Self::BadRequest(text),
-            RoomsError::Taken | RoomsError::Closed | RoomsError::Full => Self::Conflict(text),
+            RoomsError::Taken | RoomsError::Closed | RoomsError::Full | RoomsError::Crowded => {
+                Self::Conflict(text)
+            }
+            RoomsError::NotYet { wait } => Self::NotYet(wait),
             RoomsError::Unknown => Self::NotFound(text),
             RoomsError::Truth(_) => Self::Unavailable(text),
         }

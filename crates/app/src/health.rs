@@ -32,13 +32,17 @@ pub(crate) struct Settings {
     /// Where participants connect to; absent: this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     livekit_url: Option<String>,
+    /// The host of the OpenID provider by which the owner may sign in (`GET /owner/oidc`); absent: by the password alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc_host: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Ready {
     /// "ok".
     status: &'static str,
-    /// What works all the same and should be looked at: an address at which no media is received, or a receiver of webhooks that takes none.
+    /// What works all the same and should be looked at: an address at which no media is received, a receiver of webhooks that takes none,
+    /// or recordings that are to be deleted by themselves and are not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     /// What could not be read when the store was listed the last time; absent when everything could. Nothing of it is
@@ -88,13 +92,19 @@ async fn look(app: &WebApp) -> Result<Ready, ApiError> {
     let trouble = app.library().listing_trouble();
     let listing =
         (trouble.count > 0).then_some(Partial { unreadable: trouble.count, reasons: trouble.reasons });
+    Ok(Ready { status: "ok", warnings: warnings(app), listing })
+}
+
+/// What works all the same and should be looked at.
+pub(crate) fn warnings(app: &WebApp) -> Vec<String> {
     let mut warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
     warnings.extend(receivers::warnings(&standing(app), clock::now().unix_ms));
-    Ok(Ready { status: "ok", warnings, listing })
+    warnings.extend(app.retention().warning());
+    warnings
 }
 
 /// How those stand that are told of recordings.
-fn standing(app: &WebApp) -> Vec<ReceiverBody> {
+pub(crate) fn standing(app: &WebApp) -> Vec<ReceiverBody> {
     app.media().and_then(|media| media.receivers()).map(|receivers| receivers.standing()).unwrap_or_default()
 }
 
@@ -114,5 +124,6 @@ pub(crate) async fn metrics(State(app): State<WebApp>) -> Result<impl IntoRespon
 #[utoipa::path(get, path = "/settings.json", responses((status = 200, body = Settings)))]
 pub(crate) async fn settings(State(app): State<WebApp>) -> axum::Json<Settings> {
     let livekit_url = app.public_livekit_url().map(ToString::to_string);
-    axum::Json(Settings { access: app.access().as_str(), livekit_url })
+    let oidc_host = app.oidc().map(|provider| provider.host().to_owned());
+    axum::Json(Settings { access: app.access().as_str(), livekit_url, oidc_host })
 }

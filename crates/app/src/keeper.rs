@@ -35,7 +35,7 @@ pub(crate) const LINK: HeaderName = HeaderName::from_static("x-reelroom-link");
 /// A pass, in the query.
 const PASS: &str = "pass=";
 /// Says what a page of this server alone can know.
-const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+pub(crate) const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 
 impl Keeper for WebApp {
     async fn caller(&self, head: &Parts) -> Result<Caller, Refusal> {

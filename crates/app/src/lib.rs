@@ -6,11 +6,15 @@
 //!      │            │    ▲
 //!      │            ▼    └───────── webhook, watch: what the server says of its recordings
 //!      ├─────► play ─► library
-//!      ├─────► events ◄── what changes in it
+//!      ├─────► events ◄── what changes in it ──► room_state ─► livekit: those in a room are told of its recording
 //!      ├─────► deliveries ─► whom the media server tells of recordings
 //!      ├─────► owner ─► accounts: who signs in, and which API keys there are
+//!      │         └────► oidc ─► an OpenID provider, if one is set
 //!      ├─────► shares ─► links to one recording, and who watches by them: play, watched as long as it is sent
-//!      └─────► rooms ─► rooms: which there are, and the links by which others come into them
+//!      ├─────► rooms ─► rooms: which there are, and the links by which others come into them
+//!      │          ├──── lobby: who waits to be let in ◄── token
+//!      │          └──── people: who is in, muted and removed ─► livekit
+//!      └─────► overview, audit: what goes on, and what was done; each handler notes its act there
 //! ```
 //!
 //! # Invariants
@@ -20,6 +24,7 @@
 //! - Nobody is answered who may not: every route is a row that says what it needs, and whoever came in is asked again inside about what
 //!   only the handler knows.
 //! - Who asks is worked out in one place (`keeper.rs`), from what came with the request and nothing else.
+//! - What is done to a recording or a right is noted by its handler, where it is done to its end: also for those who do not wait for the answer.
 //! - A token reaches one room, and never beyond what its bearer does there: it says what `reelroom-access` grants, and what it may record
 //!   is bounded by the recorder (`egress/src/reach.rs`).
 
@@ -31,6 +36,7 @@
 mod app;
 mod askers;
 mod asset;
+mod audit;
 mod clock;
 mod config;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -46,14 +52,20 @@ mod health;
 mod identities;
 mod keeper;
 mod livekit;
+mod lobby;
 mod metrics;
 mod origin;
+mod overview;
 mod owner;
 mod page;
 mod play;
 mod precondition;
+mod probe;
 mod receivers;
 mod recordings;
+mod retention;
+mod roles;
+mod room_state;
 mod rooms;
 mod routes;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -69,7 +81,9 @@ mod watched;
 mod webhook;
 
 pub use app::WebApp;
-pub use config::{Access, AppConfig, Media, Playback, Recorder, RecorderFigures};
+pub use config::{
+    Access, AppConfig, Media, Places, Playback, Recorder, RecorderFigures, SettingBody, StoreKind,
+};
 pub use origin::{Standing, Tickets};
 pub use receivers::{DeliveryBody, ReceiverBody, Receivers, Replay, TestBody};
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 use livekit_api::services::egress::{
     EgressClient, EgressListFilter, EgressListOptions, EgressOutput, RoomCompositeOptions, encoding,
 };
-use livekit_api::services::room::RoomClient;
+use livekit_api::services::room::{RemoveParticipantOptions, RoomClient, SendDataOptions};
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
 use reelroom_protocol::keys::ApiKeys;
-use reelroom_protocol::proto::{AudioCodec, EgressInfo, EncodedFileOutput, EncodedFileType};
+use reelroom_protocol::proto::{
+    AudioCodec, EgressInfo, EncodedFileOutput, EncodedFileType, ParticipantInfo, Room,
+};
 use url::Url;
 
 /// A person waits for it.
@@ -58,6 +60,21 @@ pub(crate) struct RecordingRequest {
     pub(crate) audio_only: bool,
 }
 
+/// A room that is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OpenRoom {
+    pub(crate) name: String,
+    /// `RM_…`: of this session of it.
+    pub(crate) room_id: String,
+    pub(crate) metadata: String,
+}
+
+impl From<Room> for OpenRoom {
+    fn from(room: Room) -> Self {
+        Self { name: room.name, room_id: room.sid, metadata: room.metadata }
+    }
+}
+
 /// A client of the server.
 pub(crate) struct LiveKit {
     url: Url,
@@ -82,13 +99,39 @@ impl LiveKit {
 
     /// The identities in a room; none where there is no such room.
     pub(crate) async fn identities(&self, room_name: &str) -> Result<Vec<String>, LiveKitError> {
+        let participants = self.participants(room_name).await?;
+        Ok(participants.into_iter().map(|participant| participant.identity).collect())
+    }
+
+    /// Everybody in a room, recorders and whoever is hidden included; nobody where there is no such room.
+    pub(crate) async fn participants(&self, room_name: &str) -> Result<Vec<ParticipantInfo>, LiveKitError> {
         match self.rooms.list_participants(room_name).await.map_err(|error| self.error(error)) {
-            Ok(participants) => {
-                Ok(participants.into_iter().map(|participant| participant.identity).collect())
-            }
             Err(LiveKitError::NotFound(_)) => Ok(Vec::new()),
-            Err(error) => Err(error),
+            answer => answer,
         }
+    }
+
+    /// Mutes a track until whoever publishes it unmutes it.
+    pub(crate) async fn mute(
+        &self,
+        room_name: &str,
+        identity: &str,
+        track_sid: &str,
+    ) -> Result<(), LiveKitError> {
+        let muted = self.rooms.mute_published_track(room_name, identity, track_sid, true);
+        muted.await.map(drop).map_err(|error| self.error(error))
+    }
+
+    /// Removes somebody from a room. Their tokens that were given before that time let them in no more, as far as the server knows how to.
+    pub(crate) async fn remove(
+        &self,
+        room_name: &str,
+        identity: &str,
+        tokens_before_unix_s: i64,
+    ) -> Result<(), LiveKitError> {
+        let options = RemoveParticipantOptions { revoke_token_ts: tokens_before_unix_s };
+        let removed = self.rooms.remove_participant_with_options(room_name, identity, options);
+        removed.await.map_err(|error| self.error(error))
     }
 
     /// Ends a room for everybody in it; one that is not open has ended.
@@ -97,6 +140,32 @@ impl LiveKit {
             Ok(()) | Err(LiveKitError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Those of some rooms that are open, or all that are where none is named.
+    pub(crate) async fn open_rooms(&self, names: Vec<String>) -> Result<Vec<Room>, LiveKitError> {
+        self.rooms.list_rooms(names).await.map_err(|error| self.error(error))
+    }
+
+    /// Sets what everybody in a room is told with it.
+    pub(crate) async fn set_room_metadata(
+        &self,
+        room_name: &str,
+        metadata: &str,
+    ) -> Result<(), LiveKitError> {
+        let set = self.rooms.update_room_metadata(room_name, metadata).await;
+        set.map(drop).map_err(|error| self.error(error))
+    }
+
+    /// Sends a message to everybody in a room, reliably.
+    pub(crate) async fn send_data(
+        &self,
+        room_name: &str,
+        topic: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), LiveKitError> {
+        let options = SendDataOptions { topic: Some(topic.to_owned()), ..SendDataOptions::default() };
+        self.rooms.send_data(room_name, payload, options).await.map_err(|error| self.error(error))
     }
 
     pub(crate) async fn start_recording(

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   POST /token ─► Origin: a room's link, a session, a key ─► in the token's ticket: TK_….RL_…
+//!   let in by a host ─► the same, and that ─► TK_….RL_….in
 //!   media server ─► Tickets::standing: the ticket ─► Origin ─► who that is now ─► grants
 //! ```
 //!
@@ -10,6 +11,8 @@
 //! - A ticket is made here and signed with its token: nobody chooses what it says.
 //! - What is not known to hold does not. A ticket without an origin is of a time when access was open.
 //! - Nothing is kept of who has a token: a program that is started again knows as much as before.
+//! - Where a room has a lobby a guest's ticket that does not say that a host let them in lets nobody in, also one of before: who is in with it
+//!   stays.
 
 use std::sync::Arc;
 
@@ -25,10 +28,15 @@ use crate::clock;
 use crate::config::Access;
 use crate::keeper;
 
+/// Ends the ticket of whoever was let in.
+const LET_IN: &str = ".in";
+
 /// What a token was given for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Link(LinkId),
+    /// A link, and somebody who runs the room let them in.
+    LetIn(LinkId),
     Session(SessionId),
     Key(KeyId),
 }
@@ -36,18 +44,22 @@ pub(crate) enum Origin {
 impl Origin {
     /// A new ticket that says so.
     pub(crate) fn ticket(&self) -> Ticket {
-        let id = match self {
-            Self::Link(id) => id.as_str(),
-            Self::Session(id) => id.as_str(),
-            Self::Key(id) => id.as_str(),
+        let (id, ending) = match self {
+            Self::Link(id) => (id.as_str(), ""),
+            Self::LetIn(id) => (id.as_str(), LET_IN),
+            Self::Session(id) => (id.as_str(), ""),
+            Self::Key(id) => (id.as_str(), ""),
         };
-        format!("{}.{id}", Ticket::generate(&mut rand::rng())).into()
+        format!("{}.{id}{ending}", Ticket::generate(&mut rand::rng())).into()
     }
 
     fn of(ticket: &Ticket) -> Option<Self> {
         let (_, id) = ticket.as_str().split_once('.')?;
         match id.get(..3)? {
-            "RL_" => Some(Self::Link(id.into())),
+            "RL_" => Some(match id.strip_suffix(LET_IN) {
+                Some(id) => Self::LetIn(id.into()),
+                None => Self::Link(id.into()),
+            }),
             "SE_" => Some(Self::Session(id.into())),
             "rr_" => Some(Self::Key(id.into())),
             _ => None,
@@ -62,6 +74,8 @@ pub enum Standing {
     AsSaid,
     /// No more than this.
     AtMost(Box<VideoGrants>),
+    /// No more than this, for whoever is in; nobody comes anew.
+    StaysAtMost(Box<VideoGrants>),
     /// Whoever is in may stay, and does not come again.
     NotAgain,
     /// Nothing.
@@ -88,7 +102,9 @@ impl Tickets {
         let now = clock::now();
         let Some(origin) = Origin::of(ticket) else { return Standing::Over };
         let (caller, otherwise) = match &origin {
-            Origin::Link(link) => (self.rooms.caller(link, now.unix_ms), Standing::Over),
+            Origin::Link(link) | Origin::LetIn(link) => {
+                (self.rooms.caller(link, now.unix_ms), Standing::Over)
+            }
             // The page of an owner whose session is over keeps what is on it, a call too.
             Origin::Session(session) => {
                 let goes_on = self.accounts.goes_on(session, now);
@@ -100,8 +116,18 @@ impl Tickets {
                 (caller, Standing::NotAgain)
             }
         };
-        let grants = caller.and_then(|caller| grants(&caller, room));
-        grants.map_or(otherwise, |grants| Standing::AtMost(Box::new(grants)))
+        let Some(caller) = caller else { return otherwise };
+        let Some(grants) = grants(&caller, room) else { return otherwise };
+        let has_to_knock = matches!(origin, Origin::Link(_)) && self.rooms.has_to_knock(&caller);
+        if has_to_knock {
+            return Standing::StaysAtMost(Box::new(grants));
+        }
+        Standing::AtMost(Box::new(grants))
+    }
+
+    /// Whether in a room nobody is to be recorded who has not agreed, whatever the access. It waits for nothing.
+    pub fn asks_consent(&self, room: &RoomName) -> bool {
+        self.rooms.settings(room).is_some_and(|settings| settings.asks_consent)
     }
 }
 
@@ -132,9 +158,12 @@ mod tests {
 
     #[test]
     fn a_ticket_says_what_it_was_given_for_and_no_two_are_the_same() {
-        for origin in
-            [Origin::Link("RL_1".into()), Origin::Session("SE_1".into()), Origin::Key("rr_1".into())]
-        {
+        for origin in [
+            Origin::Link("RL_1".into()),
+            Origin::LetIn("RL_1".into()),
+            Origin::Session("SE_1".into()),
+            Origin::Key("rr_1".into()),
+        ] {
             let ticket = origin.ticket();
             assert_eq!(Origin::of(&ticket), Some(origin.clone()));
             assert_ne!(ticket, origin.ticket());

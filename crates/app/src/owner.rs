@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   link, or password ─► password, session ─► Accounts ─► SignedIn ─► two cookies, and the CSRF token for the page
+//!   OpenID provider ─────► oidc ────────────────┤
 //!   cookie, or API key ─► sessions, keys ───────┘
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! - No answer is kept by a browser or by what stands between.
 
 pub(crate) mod keys;
+pub(crate) mod oidc;
 pub(crate) mod password;
 pub(crate) mod session;
 pub(crate) mod sessions;
@@ -90,6 +92,16 @@ fn needed_session(
 fn agent(headers: &HeaderMap) -> String {
     let agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
     agent.unwrap_or_default()
+}
+
+/// Does something to its end, whether or not whoever asked waits for it.
+pub(crate) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        // The runtime ends, and with it whoever waits here.
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Runs what waits for a disk or hashes.

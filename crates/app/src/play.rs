@@ -23,11 +23,13 @@ use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     IF_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, USER_AGENT,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reelroom_access::Right;
+use reelroom_audit::{Act, On};
 use reelroom_library::range::{self, Open, Requested};
 use reelroom_library::{File, LibraryError, LinkError, Wanted};
 use reelroom_rooms::LinkId;
@@ -37,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Playback;
 use crate::error::{ApiError, ErrorBody};
@@ -164,12 +167,12 @@ pub(crate) struct UrlAnswer {
 pub(crate) async fn file(
     State(app): State<WebApp>,
     visitor: Visitor,
-    method: Method,
-    uri: Uri,
+    actor: Actor,
     Path(name): Path<String>,
     Query(params): Query<FileParams>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, ApiError> {
+    let Parts { method, uri, headers, .. } = head;
     // A signed link holds by itself, whoever else shows it.
     let by = if visitor.caller().room().is_none() || params.signature.is_some() {
         By::Itself
@@ -177,13 +180,14 @@ pub(crate) async fn file(
         let link = app.link_or_pass(&method, &uri, &headers, clock::now().unix_ms);
         By::Room(link.ok_or_else(|| ApiError::Unauthorized("this link is not valid any more".into()))?)
     };
-    send(&app, &visitor, Asked { method, name, params, headers }, by).await
+    send(&app, &visitor, &actor, Asked { method, name, params, headers }, by).await
 }
 
 /// Sends a file to whoever may have it; to somebody who came by a link as long as that holds.
 pub(crate) async fn send(
     app: &WebApp,
     visitor: &Visitor,
+    actor: &Actor,
     asked: Asked,
     by: By,
 ) -> Result<Response, ApiError> {
@@ -244,6 +248,13 @@ pub(crate) async fn send(
     } else {
         let from = range.start;
         let bytes = app.library().stream(&file, range).await?;
+        let is_kept = purpose == Purpose::Keep && (status == StatusCode::OK || is_kept(&params, &headers));
+        match by {
+            _ if is_kept => actor.did(Act::RecordingDownloaded, On::recording(&name)),
+            // That it was opened to be played is in the log already.
+            By::Share(_) => {}
+            By::Itself | By::Room(_) => actor.did(Act::RecordingPlayed, On::recording(&name)),
+        }
         let recording = name.as_str().into();
         let tell = move |error: &dyn std::fmt::Display| {
             tracing::warn!(recording = name, %error, "a recording could not be sent to its end");
@@ -281,6 +292,7 @@ pub(crate) async fn send(
 pub(crate) async fn url(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<UrlAnswer>, ApiError> {
     let library = app.library();
@@ -299,6 +311,7 @@ pub(crate) async fn url(
         Some(url) => url,
         None => library.signed_link(&name, LINK_VALID).await?,
     };
+    actor.did(Act::RecordingLinked, On::recording(&name));
     Ok(axum::Json(UrlAnswer { recording_url }))
 }
 

@@ -2,26 +2,28 @@
 
 use axum::extract::State;
 use reelroom_access::{Reach, RecordingName, Resource, Right};
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_library::{LibraryError, ListQuery, Page, Recording, Status};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
+use reelroom_rooms::{Fate, Layout};
 use reelroom_routes::Visitor;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::WebApp;
+use crate::audit::{Actor, Starting};
 use crate::egress;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path, Query};
 use crate::livekit::{LiveKitError, RecordingRequest};
-use crate::shares;
+use crate::owner::to_its_end;
+use crate::rooms::consent;
 use crate::subject::Subject;
+use crate::{retention, rooms, shares};
 
 /// The tutorial's template.
 const FILE_NAME: &str = "{room_name}-{room_id}-{time}";
-/// LiveKit's layouts.
-const LAYOUTS: [&str; 6] =
-    ["grid", "speaker", "single-speaker", "grid-light", "speaker-light", "single-speaker-light"];
 /// Without a limit of its own a request gets so many: the tutorial's clients do not page.
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 1000;
@@ -72,6 +74,23 @@ pub(crate) struct RecordingBody {
     /// While it waits to be stored, and plays from local disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<UploadBody>,
+    /// In the list, where its room keeps recordings for a time: it is deleted by itself some time after this, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<i64>,
+    /// In the list: somebody said that it is kept for good.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    kept: bool,
+}
+
+impl RecordingBody {
+    /// The same, with what becomes of it by itself.
+    fn with(self, fate: Option<Fate>) -> Self {
+        match fate {
+            None => self,
+            Some(Fate::KeptUntil(at_ms)) => Self { kept_until: Some(at_ms), ..self },
+            Some(Fate::KeptForGood) => Self { kept: true, ..self },
+        }
+    }
 }
 
 /// A recording's way into the store.
@@ -119,6 +138,8 @@ impl From<Recording> for RecordingBody {
                 last_error: upload.last_error,
                 next_try_at: upload.next_try_at_ms,
             }),
+            kept_until: None,
+            kept: false,
         }
     }
 }
@@ -128,7 +149,7 @@ impl From<Recording> for RecordingBody {
 pub(crate) struct StartRequest {
     #[schema(required = true)]
     room_name: Option<String>,
-    /// grid (the default), speaker or single-speaker, each also with "-light" at its end.
+    /// grid, speaker or single-speaker, each also with "-light" at its end. Absent or empty: what is set of the room, and grid where nothing is.
     layout: Option<String>,
     /// Only the sound.
     audio_only: Option<bool>,
@@ -187,28 +208,39 @@ pub(crate) struct ListAnswer {
     (status = 200, body = RecordingAnswer),
     (status = 400, description = "roomName is missing, or the layout is none", body = ErrorBody),
     (status = 404, description = "There is no such room", body = ErrorBody),
-    (status = 409, description = "The room is being recorded already, or is end-to-end encrypted", body = ErrorBody),
+    (status = 409, description = "The room is being recorded already, is end-to-end encrypted, or asks for consent that its media server does not see to", body = ErrorBody),
     (status = 502, description = "The LiveKit server cannot be used", body = ErrorBody),
     (status = 503, description = "No recorder is free, or its disk is full", body = ErrorBody),
 ))]
 pub(crate) async fn start(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Json(request): Json<StartRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
-    visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
-    let layout = request.layout.unwrap_or_default();
-    if !layout.is_empty() && !LAYOUTS.contains(&layout.as_str()) {
-        return Err(ApiError::BadRequest(format!("layout is none of {}", LAYOUTS.join(", "))));
-    }
+    let room = RoomName::from(room_name.as_str());
+    visitor.ask(Right::Record, &Resource::Room(&room))?;
+    consent::check(&app, &room)?;
+    let layout = layout(&app, &room, request.layout.as_deref())?;
+    let filepath = format!("{}{FILE_NAME}", app.library().prefix());
+    let audio_only = request.audio_only.unwrap_or(false);
+    let request = RecordingRequest { room_name, filepath, layout, audio_only };
+    to_its_end(begin(app, actor, request)).await
+}
+
+/// Begins to record. Whoever does not wait for it has begun it all the same.
+async fn begin(
+    app: WebApp,
+    actor: Actor,
+    request: RecordingRequest,
+) -> Result<axum::Json<RecordingAnswer>, ApiError> {
+    let room_name = request.room_name.clone();
     let _turn = app.turns().take(&room_name).await;
     if app.livekit().active_recordings(&room_name).await?.iter().any(egress::is_recording) {
         return Err(already());
     }
-    let filepath = format!("{}{FILE_NAME}", app.library().prefix());
-    let audio_only = request.audio_only.unwrap_or(false);
-    let request = RecordingRequest { room_name, filepath, layout, audio_only };
+    let mut starting = Starting::begin(&app, &room_name);
     let info = app.livekit().start_recording(request).await.map_err(|error| {
         app.metrics().start_failures.inc();
         match error {
@@ -218,10 +250,30 @@ pub(crate) async fn start(
             error => error.into(),
         }
     })?;
+    starting.is(&info.egress_id);
+    drop(starting);
+    // It may have been switched on between the question and the start.
+    let room = RoomName::from(room_name.as_str());
+    consent::end_unasked(&app, &room).await;
+    consent::check(&app, &room)?;
     yield_to_the_first(&app, &info).await?;
+    actor.did_so(Act::RecordingStarted, on(&app, &info), format!("room: {room_name}"));
     app.metrics().started.inc();
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording started")
+}
+
+/// A recording that the media server tells of.
+fn on(app: &WebApp, info: &EgressInfo) -> On {
+    let name = egress::in_the_making(info, app.library().prefix()).map(|recording| recording.name);
+    On { name, ..On::one(OnKind::Recording, &info.egress_id) }
+}
+
+/// LiveKit's name of the layout that is asked for, or is set of the room; empty where neither is.
+fn layout(app: &WebApp, room: &RoomName, said: Option<&str>) -> Result<String, ApiError> {
+    let said = rooms::layout(said)?.flatten();
+    let layout = said.or_else(|| rooms::in_force(app, room)?.layout);
+    Ok(layout.map(Layout::word).unwrap_or_default().to_owned())
 }
 
 fn already() -> ApiError {
@@ -263,10 +315,16 @@ async fn yield_to_the_first(app: &WebApp, own: &EgressInfo) -> Result<(), ApiErr
 pub(crate) async fn stop(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Json(request): Json<StopRequest>,
 ) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let room_name = extract::name(request.room_name, "roomName")?;
     visitor.ask(Right::Record, &Resource::Room(&RoomName::from(room_name.as_str())))?;
+    to_its_end(end(app, actor, room_name)).await
+}
+
+/// Ends recording. Whoever does not wait for it has ended it all the same.
+async fn end(app: WebApp, actor: Actor, room_name: String) -> Result<axum::Json<RecordingAnswer>, ApiError> {
     let not_recording = || ApiError::Conflict("Recording not started for this room".into());
     let _turn = app.turns().take(&room_name).await;
     let active = app.livekit().active_recordings(&room_name).await?;
@@ -276,6 +334,7 @@ pub(crate) async fn stop(
         LiveKitError::NotFound(_) | LiveKitError::NotNow(_) | LiveKitError::Impossible(_) => not_recording(),
         error => error.into(),
     })?;
+    actor.did_so(Act::RecordingStopped, on(&app, &info), format!("room: {room_name}"));
     app.learn_or_warn(&info).await;
     answer(&app, &info, "Recording stopped")
 }
@@ -315,7 +374,12 @@ pub(crate) async fn list(
         Reach::Recording(own) => the_only(&app, own, &query).await?,
         Reach::Nothing => return Err(visitor.refusal().into()),
     };
-    let recordings = page.recordings.into_iter().map(RecordingBody::from).collect();
+    let fates = retention::fates(&app, &page.recordings).await;
+    let told = |recording: Recording| {
+        let fate = fates.get(&recording.name).copied();
+        RecordingBody::from(recording).with(fate)
+    };
+    let recordings = page.recordings.into_iter().map(told).collect();
     Ok(axum::Json(ListAnswer { recordings, next_cursor: page.next_cursor }))
 }
 
@@ -371,10 +435,16 @@ fn query(params: ListParams) -> Result<ListQuery, ApiError> {
 pub(crate) async fn delete(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
-    shares::delete_recording(&app, &name).await?;
+    to_its_end(async move {
+        let outcome = shares::delete_recording(&app, &name).await;
+        actor.tried(Act::RecordingDeleted, On::recording(&name), None, &outcome);
+        outcome
+    })
+    .await?;
     Ok(axum::Json(MessageAnswer { message: "Recording deleted" }))
 }
 
@@ -403,9 +473,44 @@ pub(crate) async fn report(
 pub(crate) async fn retry(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<axum::Json<MessageAnswer>, ApiError> {
     visitor.ask(Right::Delete, &Subject::of(&app, &visitor, &name).await?.resource())?;
     app.library().retry(&name).await?;
+    actor.did(Act::RecordingRetried, On::recording(&name));
     Ok(axum::Json(MessageAnswer { message: "Storing the recording is tried again" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Access;
+    use crate::tests::house::{Shows, owned};
+
+    #[tokio::test]
+    async fn a_recording_looks_as_is_asked_for_or_as_its_room_is_set_or_as_by_default() {
+        for (access, set) in [(Access::Invite, "speaker"), (Access::Open, "")] {
+            let house = owned(access).await;
+            let owner = Shows::of(&house.signed_in());
+            let new = json!({ "name": "own", "layout": "speaker" });
+            assert_eq!(house.status(&Method::POST, "/rooms", &owner, &new).await, 200);
+            let of = |room: &str, said| layout(&house.app, &room.into(), said);
+            assert_eq!(of("own", None).unwrap(), set, "{access:?}");
+            assert_eq!(of("own", Some("")).unwrap(), set);
+            assert_eq!(of("own", Some("grid")).unwrap(), "grid");
+            assert_eq!(
+                (of("other", None).unwrap(), of("other", Some("speaker-light")).unwrap().as_str()),
+                (String::new(), "speaker-light")
+            );
+            let refused = of("own", Some("mosaic")).unwrap_err().to_string();
+            assert!(refused.contains("grid, speaker, single-speaker"), "{refused}");
+            let change = json!({ "layout": "" });
+            assert_eq!(house.status(&Method::PATCH, "/rooms/own", &owner, &change).await, 200);
+            assert_eq!(of("own", None).unwrap(), "");
+        }
+    }
 }

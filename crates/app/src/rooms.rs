@@ -4,30 +4,39 @@
 //!   owner, or API key that may manage ─► /rooms, /rooms/{name}/links ─► Rooms ─┬─► truth
 //!                                                                              └─► media server: who is in is looked at again
 //!   whoever shows a link ─► /link, /recordings/{name}/pass
+//!   whoever waits, and whoever runs the room ─► /rooms/{name}/lobby, /rooms/{name}/participants
 //! ```
 //!
 //! # Invariants
 //!
-//! - A change is made to its end, also where whoever asked has gone: it is written, and then it reaches those who are in the room. What takes
-//!   a right away reaches them also where it could not be written.
+//! - A change is made to its end, also where whoever asked has gone: it is written, and it reaches those who are in the room. What takes a
+//!   right away reaches them also where it could not be written, and does not wait for a disk that is slow.
 //! - A link's secret is in answers to who may manage, and in no log.
 
+pub(crate) mod consent;
 pub(crate) mod invited;
+pub(crate) mod kept;
 pub(crate) mod links;
+pub(crate) mod lobby;
 pub(crate) mod pass;
+pub(crate) mod people;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Right, Rights};
+use reelroom_audit::{Act, On};
 use reelroom_protocol::ids::RoomName;
-use reelroom_rooms::{Change, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
+use reelroom_rooms::{Change, Keep, Layout, Link, NewRoom, Role, Room, Rooms, RoomsError, Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
+use crate::config::Access;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{self, Json, Path};
 use crate::owner::told;
@@ -44,6 +53,16 @@ pub(crate) struct RoomBody {
     /// So many people at most; absent where nothing is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_participants: Option<u32>,
+    /// Whether guests wait until a host lets them in.
+    lobby: bool,
+    /// Whether people are recorded only if they agree.
+    consent: bool,
+    /// How its recordings look where nothing else is asked for; absent: as by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<&'static str>,
+    /// For how many days its recordings are kept; absent: until somebody deletes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_days: Option<u32>,
     /// Milliseconds since 1970.
     made_at: i64,
     /// One for hosts and one for guests at most.
@@ -84,6 +103,14 @@ pub(crate) struct MakeRoomRequest {
     hosts: Option<Vec<String>>,
     /// Absent or 0: as many as the server takes. It holds from the next time that the room opens.
     max_participants: Option<u32>,
+    /// Absent: guests come in by themselves.
+    lobby: Option<bool>,
+    /// Absent: everybody is recorded.
+    consent: Option<bool>,
+    /// Absent or empty: as by default.
+    layout: Option<String>,
+    /// Absent or 0: until somebody deletes them. Those that were recorded before the room was made stay in any case.
+    keep_days: Option<u32>,
     /// When its first links expire: milliseconds since 1970; absent: they last until they are revoked.
     expires_at: Option<i64>,
 }
@@ -97,6 +124,16 @@ pub(crate) struct ChangeRoomRequest {
     hosts: Option<Vec<String>>,
     /// Absent: as before; 0: as many as the server takes. It holds from the next time that the room opens.
     max_participants: Option<u32>,
+    /// Absent: as before.
+    lobby: Option<bool>,
+    /// Absent: as before. Switched on, nobody in the room is recorded any more who has not agreed; switched off, it holds from the next time
+    /// that the room opens.
+    consent: Option<bool>,
+    /// Absent: as before; empty: as by default.
+    layout: Option<String>,
+    /// Absent: as before; 0: until somebody deletes them. A shorter time than before deletes nothing for a day: GET /rooms/{name}/retention says
+    /// what it will.
+    keep_days: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -112,6 +149,10 @@ impl From<Room> for RoomBody {
             guests: words(room.settings.guests),
             hosts: words(room.settings.hosts),
             max_participants: room.settings.people,
+            lobby: room.settings.has_lobby,
+            consent: room.settings.asks_consent,
+            layout: room.settings.layout.map(Layout::word),
+            keep_days: room.settings.keep_days,
             made_at: room.made_ms,
             links: room.links.into_iter().map(RoomLinkBody::from).collect(),
         }
@@ -144,6 +185,7 @@ pub(crate) async fn list_rooms(State(app): State<WebApp>) -> Response {
 ))]
 pub(crate) async fn make_room(
     State(app): State<WebApp>,
+    actor: Actor,
     Json(request): Json<MakeRoomRequest>,
 ) -> Result<Response, ApiError> {
     let name = extract::name(request.name, "name")?;
@@ -152,12 +194,19 @@ pub(crate) async fn make_room(
         guests: granted(request.guests.as_deref(), Role::Guest)?.unwrap_or(default.guests),
         hosts: granted(request.hosts.as_deref(), Role::Host)?.unwrap_or(default.hosts),
         people: request.max_participants.filter(|people| *people > 0),
+        has_lobby: request.lobby.unwrap_or(default.has_lobby),
+        asks_consent: request.consent.unwrap_or(default.asks_consent),
+        layout: layout(request.layout.as_deref())?.unwrap_or(default.layout),
+        keep_days: request.keep_days.filter(|days| *days > 0),
     };
     let expires_ms = request.expires_at;
-    // Nobody is in it by a link yet.
-    let room = done(&app, None, move |rooms| {
+    // Nobody is in it by a link yet. But whoever needs none may have opened it already, and has not been asked.
+    let asked = settings.asks_consent.then(|| RoomName::from(name.trim()));
+    let room = done(&app, asked, move |rooms| {
         let new = NewRoom { name: &name, settings, expires_ms };
-        rooms.make(new, clock::now().unix_ms, &mut rand::rng())
+        let room = rooms.make(new, clock::now().unix_ms, &mut rand::rng())?;
+        actor.did_so(Act::RoomMade, On::room(&room.name), set(&room.settings));
+        Ok(room)
     })
     .await?;
     tracing::info!(room = %room.name, "a room was made");
@@ -185,6 +234,7 @@ pub(crate) async fn read_room(
 ))]
 pub(crate) async fn change_room(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(name): Path<String>,
     Json(request): Json<ChangeRoomRequest>,
 ) -> Result<Response, ApiError> {
@@ -192,10 +242,20 @@ pub(crate) async fn change_room(
         guests: granted(request.guests.as_deref(), Role::Guest)?,
         hosts: granted(request.hosts.as_deref(), Role::Host)?,
         people: request.max_participants.map(|people| Some(people).filter(|people| *people > 0)),
+        has_lobby: request.lobby,
+        asks_consent: request.consent,
+        layout: layout(request.layout.as_deref())?,
+        keep: request.keep_days.map(kept_for),
     };
     let name = RoomName::from(name);
     let changed = name.clone();
-    let room = done(&app, Some(name), move |rooms| rooms.change(&changed, change)).await?;
+    let room = done(&app, Some(name), move |rooms| {
+        let outcome = rooms.change(&changed, change);
+        let detail = outcome.as_ref().map(|room| set(&room.settings)).ok();
+        actor.tried(Act::RoomChanged, On::room(&changed), detail, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(room = %room.name, "what is set of a room was changed");
     Ok(told(RoomBody::from(room)))
 }
@@ -208,16 +268,27 @@ pub(crate) async fn change_room(
 ))]
 pub(crate) async fn delete_room(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let name = RoomName::from(name);
     let closed = name.clone();
-    done(&app, Some(name.clone()), move |rooms| rooms.close(&closed, clock::now().unix_ms)).await?;
+    done(&app, Some(name.clone()), move |rooms| {
+        let outcome = rooms.close(&closed, clock::now().unix_ms);
+        actor.tried(Act::RoomDeleted, On::room(&closed), None, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(room = %name, "a room was deleted");
     Ok(told(DeletedRoomAnswer { deleted: name.into() }))
 }
 
-/// Does something to its end, and has it reach those who are in that room.
+/// A disk that takes longer to answer is not waited for by what takes a right away.
+const REACHES_AFTER: Duration = Duration::from_millis(50);
+/// While it does not answer.
+const REACHES_AGAIN: Duration = Duration::from_secs(5);
+
+/// Does something to its end, and has it reach those who are in that room: what holds in memory also before the disk has answered.
 pub(crate) async fn done<T: Send + 'static>(
     app: &WebApp,
     room: Option<RoomName>,
@@ -226,10 +297,17 @@ pub(crate) async fn done<T: Send + 'static>(
     let app = app.clone();
     let done = tokio::spawn(async move {
         let rooms = Arc::clone(app.rooms());
-        let done = tokio::task::spawn_blocking(move || work(&rooms)).await;
-        if let Some(room) = room {
-            reach(&app, &room).await;
-        }
+        let mut working = tokio::task::spawn_blocking(move || work(&rooms));
+        let Some(room) = room else { return working.await };
+        let mut pause = REACHES_AFTER;
+        let done = loop {
+            match tokio::time::timeout(pause, &mut working).await {
+                Ok(done) => break done,
+                Err(_) => reach(&app, &room).await,
+            }
+            pause = (pause * 4).min(REACHES_AGAIN);
+        };
+        reach(&app, &room).await;
         done
     });
     match done.await {
@@ -240,8 +318,9 @@ pub(crate) async fn done<T: Send + 'static>(
     }
 }
 
-/// Has what changed of a room reach those who are in it.
+/// Has what changed of a room reach those who are in it, and those who wait.
 async fn reach(app: &WebApp, room: &RoomName) {
+    app.lobbies().stir();
     match app.media() {
         Some(media) => media.recheck(room).await,
         None => tracing::warn!(
@@ -249,6 +328,7 @@ async fn reach(app: &WebApp, room: &RoomName) {
             "the media server is another program's: whoever is in the room stays there as they are, and it gives them fresh tokens"
         ),
     }
+    consent::end_unasked(app, room).await;
     if app.rooms().is_closed(room)
         && let Err(error) = app.livekit().close_room(room.as_str()).await
     {
@@ -256,26 +336,39 @@ async fn reach(app: &WebApp, room: &RoomName) {
     }
 }
 
-/// What has to be done about rooms from time to time.
-pub(crate) struct Tending {
+/// Lets go, from time to time, whoever came by a link that has expired. It waits for no disk.
+pub(crate) struct Expiry {
     looked_ms: i64,
-    trouble: Option<String>,
 }
 
-impl Tending {
+impl Expiry {
     /// From now on.
     pub(crate) fn begin() -> Self {
-        Self { looked_ms: clock::now().unix_ms, trouble: None }
+        Self { looked_ms: clock::now().unix_ms }
     }
 
-    /// Lets go whoever came by a link that has expired since the last time, and writes down what is over and could not be written.
+    /// Those whose link has expired since the last time.
     pub(crate) async fn look(&mut self, app: &WebApp) {
         let now_ms = clock::now().unix_ms;
         for room in app.rooms().expired_between(self.looked_ms, now_ms) {
             tracing::info!(%room, "a link into a room has expired");
+            Actor::server(app).did(Act::RoomLinkExpired, On::room(&room));
             reach(app, &room).await;
         }
         self.looked_ms = now_ms;
+        app.lobbies().with(|lobby, now| lobby.tidy(now));
+    }
+}
+
+/// Has it written down, from time to time, what is over and could not be written when it ended.
+#[derive(Default)]
+pub(crate) struct Tending {
+    trouble: Option<String>,
+}
+
+impl Tending {
+    /// Tries it once.
+    pub(crate) async fn look(&mut self, app: &WebApp) {
         let rooms = Arc::clone(app.rooms());
         let kept = tokio::task::spawn_blocking(move || rooms.keep()).await;
         let trouble = kept.ok().and_then(Result::err).map(|error| error.to_string());
@@ -301,6 +394,52 @@ fn granted(said: Option<&[String]>, role: Role) -> Result<Option<Rights>, ApiErr
             words(grantable).join(", ")
         ))
     })
+}
+
+/// With 0 days recordings are kept until somebody deletes them.
+fn kept_for(days: u32) -> Keep {
+    Keep { days: Some(days).filter(|days| *days > 0), now_ms: clock::now().unix_ms }
+}
+
+/// The layout that is asked for, if one is: the inner one is `None` where it is the default.
+pub(crate) fn layout(said: Option<&str>) -> Result<Option<Option<Layout>>, ApiError> {
+    match said {
+        None => Ok(None),
+        Some("") => Ok(Some(None)),
+        Some(word) => {
+            let layout = Layout::of_word(word).ok_or_else(|| {
+                let all: Vec<&str> = Layout::ALL.into_iter().map(Layout::word).collect();
+                ApiError::BadRequest(format!("layout is none of {}", all.join(", ")))
+            })?;
+            Ok(Some(Some(layout)))
+        }
+    }
+}
+
+/// What is set of a room, in a few words.
+fn set(settings: &Settings) -> String {
+    let said = |rights: Rights| match words(rights).join(", ") {
+        none if none.is_empty() => "nothing".to_owned(),
+        some => some,
+    };
+    let mut words = format!("guests: {}; hosts: {}", said(settings.guests), said(settings.hosts));
+    let more = [
+        settings.people.map(|people| format!("people: {people}")),
+        settings.has_lobby.then(|| "a lobby".to_owned()),
+        settings.asks_consent.then(|| "consent".to_owned()),
+        settings.layout.map(|layout| format!("layout: {}", layout.word())),
+        settings.keep_days.map(|days| format!("recordings kept for {days} days")),
+    ];
+    for more in more.into_iter().flatten() {
+        words.push_str("; ");
+        words.push_str(&more);
+    }
+    words
+}
+
+/// What is set of a room; nothing where nobody made it, or access is open: there rooms are nothing.
+pub(crate) fn in_force(app: &WebApp, room: &RoomName) -> Option<Settings> {
+    if app.access() == Access::Open { None } else { app.rooms().settings(room) }
 }
 
 /// Their words.

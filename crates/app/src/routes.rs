@@ -19,10 +19,11 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use crate::app::WebApp;
-use crate::owner::{keys, password, session, sessions};
-use crate::rooms::{invited, links as room_links, pass};
+use crate::audit::{log, note_refusals};
+use crate::owner::{keys, oidc, password, session, sessions};
+use crate::rooms::{invited, kept, links as room_links, lobby, pass, people};
 use crate::shares::{links, viewer};
-use crate::{deliveries, error, events, health, page, play, recordings, rooms, token, webhook};
+use crate::{deliveries, error, events, health, overview, page, play, recordings, rooms, token, webhook};
 
 impl WebApp {
     /// The page and every route of the REST API.
@@ -31,6 +32,7 @@ impl WebApp {
             .refusing_methods(|_, _| {
                 error::respond(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
             })
+            .layer_rows(middleware::from_fn_with_state(self.clone(), note_refusals))
             .layer_rows(middleware::from_fn_with_state(self.clone(), count))
             .join(page())
             .layer(DefaultBodyLimit::max(limits::http::REST_BODY_BYTES))
@@ -118,10 +120,27 @@ pub(crate) fn api() -> Api {
         .row(routes!(room_links::revoke_room_link), managed, room_links::revoke_room_link)
         .row(routes!(invited::read_link), Needs::Right(Right::Join, On::Reach), invited::read_link)
         .row(routes!(pass::make_pass), for_recording(Right::Play), pass::make_pass)
+        .row(routes!(kept::read_retention), managed, kept::read_retention)
+        .row(routes!(kept::keep_recording), for_recording(Right::Delete), kept::keep_recording)
         // Whom the media server tells of recordings.
         .row(routes!(deliveries::deliveries), managed, deliveries::deliveries)
         .row(routes!(deliveries::replay), managed, deliveries::replay)
         .row(routes!(deliveries::test), managed, deliveries::test)
+        // Signing in elsewhere.
+        .row(routes!(oidc::begin), Needs::Public, oidc::begin)
+        .row(routes!(oidc::back), Needs::Proof(Proof::OpenId), oidc::back)
+        // What goes on, and what was done.
+        .row(routes!(overview::read_overview), managed, overview::read_overview)
+        .row(routes!(log::read_audit), managed, log::read_audit)
+        // Who is in a room, and who waits to be let in.
+        .row(routes!(people::list_people), in_room(Right::Moderate), people::list_people)
+        .row(routes!(people::mute_person), in_room(Right::Moderate), people::mute_person)
+        .row(routes!(people::remove_person), in_room(Right::Moderate), people::remove_person)
+        .row(routes!(lobby::read_lobby), in_room(Right::Moderate), lobby::read_lobby)
+        .row(routes!(lobby::admit_waiting), in_room(Right::Moderate), lobby::admit_waiting)
+        .row(routes!(lobby::refuse_waiting), in_room(Right::Moderate), lobby::refuse_waiting)
+        .row(routes!(lobby::read_turn), in_room(Right::Join), lobby::read_turn)
+        .row(routes!(lobby::leave_lobby), in_room(Right::Join), lobby::leave_lobby)
 }
 
 /// Rows, and the description of what they answer.

@@ -67,6 +67,13 @@ pub(crate) async fn delete_recording(app: &WebApp, name: &str) -> Result<(), Lib
                 tracing::warn!(recording = name, %error, "that its links are gone is not written down")
             }
         }
+        let (rooms, recording) = (Arc::clone(app.rooms()), name.clone());
+        if deleted.is_ok()
+            && let Err(error) = blocking(move || rooms.forget_recording(&recording, None)).await
+        {
+            // Its room finds that it is gone when it is due.
+            tracing::warn!(recording = name, %error, "that its room has it no longer is not written down");
+        }
         deleted
     });
     match deleting.await {

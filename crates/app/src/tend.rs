@@ -1,5 +1,5 @@
 //! Has accounts written down from time to time when sessions and API keys were seen, and of accounts and rooms what could not be written when
-//! it ended. Who came into a room by a link that has expired is let go.
+//! it ended. Who came into a room by a link that has expired is let go, and waits for none of these writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,16 @@ pub(crate) async fn run(app: WebApp, stop: CancellationToken) {
 }
 
 async fn run_every(time: Duration, app: WebApp, stop: CancellationToken) {
-    let work = async {
+    let expires = async {
+        let mut expiry = rooms::Expiry::begin();
+        loop {
+            tokio::time::sleep(time).await;
+            expiry.look(&app).await;
+        }
+    };
+    let writes = async {
         let mut trouble = None;
-        let mut tending = rooms::Tending::begin();
+        let mut tending = rooms::Tending::default();
         loop {
             tokio::time::sleep(time).await;
             tending.look(&app).await;
@@ -38,7 +45,8 @@ async fn run_every(time: Duration, app: WebApp, stop: CancellationToken) {
         }
     };
     tokio::select! {
-        () = work => {}
+        () = expires => {}
+        () = writes => {}
         () = stop.cancelled() => {}
     }
 }

@@ -1,14 +1,14 @@
 //! Keeps the list true when webhooks do not come: asks the LiveKit server what it records, and logs at the start whether
 //! the servers that this program depends on are there.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::app::WebApp;
 use crate::livekit::LiveKitError;
-use crate::{shares, tend};
+use crate::{audit, retention, room_state, shares, tend};
 
 /// While something is being recorded.
 const OFTEN: Duration = Duration::from_secs(2);
@@ -16,11 +16,22 @@ const OFTEN: Duration = Duration::from_secs(2);
 const SELDOM: Duration = Duration::from_secs(30);
 
 impl WebApp {
-    /// Begins to follow what the LiveKit server records, and to keep accounts and views. Has to be called within a tokio runtime.
+    /// Begins to follow what the LiveKit server records, to tell rooms of it, to keep accounts, views and the audit log, and to delete recordings
+    /// whose time is over. Has to be called within a tokio runtime.
     pub fn watch(&self) {
         self.spawn(run);
         self.spawn(tend::run);
         self.spawn(shares::tend::run);
+        self.spawn(audit::run);
+        self.spawn(retention::run);
+        if self.room_state().is_told() {
+            self.spawn(room_state::run);
+        }
+    }
+
+    /// Writes down what was done while the app stopped, once nobody is answered any more. A disk that is stuck is not waited for.
+    pub async fn write_down(&self) {
+        audit::write_last(self).await;
     }
 }
 
@@ -66,7 +77,7 @@ async fn catch_up(app: &WebApp) -> Result<(), LiveKitError> {
     for info in app.livekit().all_recordings().await? {
         app.learn_or_warn(&info).await;
     }
-    Ok(())
+    room_state::catch_up(app).await
 }
 
 async fn follow(app: &WebApp) -> Result<(), LiveKitError> {
@@ -75,12 +86,15 @@ async fn follow(app: &WebApp) -> Result<(), LiveKitError> {
         app.learn_or_warn(info).await;
     }
     let ids: HashSet<_> = active.into_iter().map(|info| info.egress_id).collect();
-    let making = app.library().in_the_making().await.unwrap_or_default();
-    for recording in making.into_iter().filter(|recording| !ids.contains(&recording.id)) {
-        match app.livekit().recording(&recording.id).await? {
+    let making = app.library().in_the_making().await.unwrap_or_default().into_iter();
+    // Rooms are told of recordings that no list has, too.
+    let known: BTreeSet<_> = making.map(|recording| recording.id).chain(app.room_state().live()).collect();
+    for id in known.into_iter().filter(|id| !ids.contains(id)) {
+        match app.livekit().recording(&id).await? {
             Some(info) => app.learn_or_warn(&info).await,
             None => {
-                if let Err(error) = app.library().forget(&recording.id).await {
+                app.room_state().forget(&id);
+                if let Err(error) = app.library().forget(&id).await {
                     tracing::warn!(%error, "the library cannot be kept up to date");
                 }
             }

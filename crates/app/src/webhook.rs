@@ -10,7 +10,13 @@ use axum::http::header::AUTHORIZATION;
 use reelroom_protocol::webhook;
 
 use crate::app::WebApp;
+use crate::audit::started_elsewhere;
+use crate::egress;
 use crate::error::{ApiError, ErrorBody};
+use crate::rooms::consent;
+
+/// LiveKit's name of it.
+const ROOM_STARTED: &str = "room_started";
 
 /// Receives a webhook, signed by the server's API key.
 #[utoipa::path(post, path = "/livekit/webhook", request_body(content_type = "application/webhook+json"), responses(
@@ -32,7 +38,19 @@ pub(crate) async fn receive(
         ApiError::Unauthorized(format!("this webhook is not believed: {error}"))
     })?;
     tracing::debug!(event = event.event, id = event.id, "webhook");
+    if event.event == ROOM_STARTED
+        && let Some(room) = &event.room
+    {
+        app.room_state().opened(&room.name);
+    }
     if let Some(info) = &event.egress_info {
+        if event.event == "egress_started" {
+            started_elsewhere(&app, info);
+        }
+        // Another program may have started it.
+        if egress::is_recording(info) {
+            consent::end_unasked(&app, &info.room_name.as_str().into()).await;
+        }
         app.learn(info).await?;
     }
     Ok(())

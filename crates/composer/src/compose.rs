@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canvas::Canvas,
+    consent::Consent,
     encode::{AudioEncoder, CHANNELS, SAMPLE_RATE_HZ, VideoEncoder},
     error::ComposeError,
     layout::Layout,
@@ -100,6 +101,9 @@ pub struct Composed {
     pub skipped: Vec<Skipped>,
     /// Frames of all tracks that were dropped because the disk could not follow.
     pub dropped_frames: u64,
+    /// What everybody said to being recorded, where the room asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consent>,
 }
 
 /// Looks on while a take is composed.
@@ -420,15 +424,8 @@ impl Composer {
                         track.leaving = false;
                     }
                 }
-                TakeEvent::TrackMuted { track, muted: true } => {
-                    // What comes back after a mute is not the picture from before it.
-                    if let Some(track) = self.tracks.get_mut(track) {
-                        track.picture = None;
-                    }
-                    if let Some(replay) = &mut self.replay {
-                        replay.muted(track);
-                    }
-                }
+                TakeEvent::TrackMuted { track, muted: true } => self.forget_picture(track),
+                TakeEvent::LeftOut { track, why, .. } if why.is_by_choice() => self.forget_picture(track),
                 _ => {}
             }
             changed |= self.timeline.apply(at_ns, &fact);
@@ -444,6 +441,16 @@ impl Composer {
         }
         if self.timeline.advance(to_ns) || changed {
             self.scene = self.timeline.scene();
+        }
+    }
+
+    /// What comes back of a track is not the picture from before.
+    fn forget_picture(&mut self, id: &TrackId) {
+        if let Some(track) = self.tracks.get_mut(id) {
+            track.picture = None;
+        }
+        if let Some(replay) = &mut self.replay {
+            replay.muted(id);
         }
     }
 
@@ -514,6 +521,7 @@ impl Composer {
         self.skips.ended(duration_ns);
         let skipped = self.skips.finish(|track| self.reporter.owner(track));
         let end_ns = self.source.end_ns().unwrap_or(duration_ns);
+        let consents = self.reporter.consents();
         let report = self.reporter.finish(end_ns, |track| self.source.sync(track));
         let dropped_frames = report.values().map(|track| track.dropped_frames).sum();
         let mut composed = Composed {
@@ -524,6 +532,7 @@ impl Composer {
             report,
             skipped,
             dropped_frames,
+            consents,
         };
         // From here on the file may become a finished one at any moment: whoever finds it such needs to know no more than this.
         if let Some(keeper) = &mut keeper {

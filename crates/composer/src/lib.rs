@@ -16,6 +16,7 @@ pub mod canvas;
 pub mod cli;
 #[allow(clippy::disallowed_methods, reason = "waits for a take that grows")]
 pub mod compose;
+pub mod consent;
 pub mod encode;
 pub mod error;
 pub mod filter;
@@ -49,6 +50,7 @@ pub use cli::{ComposeArgs, run, run_observed};
 pub use compose::{
     ComposeOptions, Composed, Follow, Observer, Progress, compose, compose_kept, compose_observed,
 };
+pub use consent::{Consent, ConsentAnswer};
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
 pub use preset::Preset;

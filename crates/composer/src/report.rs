@@ -16,7 +16,11 @@ use reelroom_take::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{video::Damage, voice::Outcome};
+use crate::{
+    consent::{Consent, Consents},
+    video::Damage,
+    voice::Outcome,
+};
 
 /// A camera that shows nothing new for longer than this froze.
 const FREEZE_NS: u64 = 500_000_000;
@@ -200,6 +204,8 @@ pub(crate) struct Reporter {
     with_pictures: bool,
     people: BTreeMap<ParticipantId, Person>,
     tracks: BTreeMap<TrackId, Track>,
+    #[serde(default)]
+    consents: Consents,
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -227,6 +233,7 @@ impl Reporter {
 
     /// A fact of the take.
     pub(crate) fn fact(&mut self, at_ns: u64, fact: &TakeEvent) {
+        self.consents.fact(fact);
         match fact {
             TakeEvent::ParticipantJoined { participant, identity, name } => {
                 let person = Person { identity: identity.clone(), name: name.clone() };
@@ -331,7 +338,12 @@ impl Reporter {
         state.is_left_out = true;
         let frames = std::mem::take(&mut state.left_out_before);
         let left_out = LeftOut { why, from_ns, to_ns: from_ns, frames: 0 };
-        state.report.left_out.get_or_insert(left_out).frames += frames;
+        let known = state.report.left_out.get_or_insert(left_out);
+        known.frames += frames;
+        // Whose it is may say no after having said nothing; and what went wrong counts for more than what was wished.
+        if known.why.is_by_choice() {
+            known.why = why;
+        }
     }
 
     /// Another frame of it, which is in the take.
@@ -347,7 +359,7 @@ impl Reporter {
     pub(crate) fn unreadable(&mut self, track: &TrackId, from_ns: u64, to_ns: u64) {
         let report = self.report(track);
         let frames = report.frames;
-        report.left_out.get_or_insert(LeftOut { why: LeftOutWhy::Unreadable, from_ns, to_ns, frames });
+        report.unreadable(LeftOut { why: LeftOutWhy::Unreadable, from_ns, to_ns, frames });
     }
 
     /// A picture or sound of a track that belongs to `at_ns`.
@@ -377,6 +389,11 @@ impl Reporter {
         Some(name.clone()).filter(|name| !name.is_empty())
     }
 
+    /// What everybody said to being recorded.
+    pub(crate) fn consents(&self) -> Vec<Consent> {
+        self.consents.told()
+    }
+
     /// The reports of a take that ended at `end_ns`; `sync` says how tracks were placed.
     pub(crate) fn finish(
         self,
@@ -394,7 +411,7 @@ impl Reporter {
             if is_dark && report.frames > 0 {
                 let (from_ns, to_ns, frames) = (report.from_ns, report.to_ns, report.frames);
                 let why = LeftOutWhy::Unreadable;
-                let left_out = report.left_out.get_or_insert(LeftOut { why, from_ns, to_ns, frames });
+                let left_out = report.unreadable(LeftOut { why, from_ns, to_ns, frames });
                 if left_out.why == why {
                     (left_out.to_ns, left_out.frames) = (to_ns, frames);
                 }
@@ -434,6 +451,15 @@ impl Track {
 }
 
 impl TrackReport {
+    /// What no decoder could read is told of, unless something worse than somebody's wish is already.
+    fn unreadable(&mut self, unreadable: LeftOut) -> &mut LeftOut {
+        let known = self.left_out.get_or_insert(unreadable);
+        if known.why.is_by_choice() {
+            *known = LeftOut { from_ns: known.from_ns, ..unreadable };
+        }
+        known
+    }
+
     /// Something of the track was received, and this became of it.
     pub(crate) fn received(&mut self, outcome: Outcome) {
         self.received += 1;
@@ -540,6 +566,38 @@ mod tests {
 
     fn only(reporter: Reporter, end_ns: u64) -> TrackReport {
         reporter.finish(end_ns, |_| None).into_values().next().expect("one track")
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_of_rather_than_what_was_wished() {
+        let left_out = |why, from_ns| TakeEvent::LeftOut { track: "TR_c".into(), why, from_ns };
+        let until = TakeEvent::LeftOutUntil { track: "TR_c".into(), frames: 0 };
+        let told = |facts: &[(u64, TakeEvent)]| {
+            let (mut reporter, _) = camera();
+            facts.iter().for_each(|(at_ns, fact)| reporter.fact(*at_ns, fact));
+            only(reporter, 900 * MS).left_out.map(|left_out| (left_out.why, left_out.from_ns, left_out.to_ns))
+        };
+        let (silent, no) =
+            (left_out(LeftOutWhy::NotAgreed, 100 * MS), left_out(LeftOutWhy::Declined, 200 * MS));
+        let encrypted = left_out(LeftOutWhy::Encrypted, 500 * MS);
+        assert_eq!(
+            told(&[(100 * MS, silent.clone()), (200 * MS, no), (400 * MS, until.clone())]),
+            Some((LeftOutWhy::Declined, 100 * MS, 400 * MS))
+        );
+        assert_eq!(
+            told(&[(100 * MS, silent.clone()), (400 * MS, until.clone()), (500 * MS, encrypted.clone())]),
+            Some((LeftOutWhy::Encrypted, 100 * MS, 900 * MS))
+        );
+        assert_eq!(
+            told(&[(500 * MS, encrypted), (600 * MS, silent.clone())]),
+            Some((LeftOutWhy::Encrypted, 500 * MS, 900 * MS))
+        );
+        let (mut reporter, track) = camera();
+        reporter.fact(100 * MS, &silent);
+        reporter.fact(400 * MS, &until);
+        reporter.unreadable(&track, 500 * MS, 700 * MS);
+        let left_out = only(reporter, 900 * MS).left_out.expect("it was told of");
+        assert_eq!((left_out.why, left_out.from_ns), (LeftOutWhy::Unreadable, 100 * MS));
     }
 
     #[test]

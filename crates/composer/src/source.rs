@@ -112,7 +112,9 @@ impl Source {
                     self.turns.entry(track).or_default().push_back((at_ns, degrees));
                 }
                 TakeItem::Event { at_ns, event } => {
-                    if let TakeEvent::LeftOut { track, from_ns, .. } = &event {
+                    if let TakeEvent::LeftOut { track, from_ns, why } = &event
+                        && !why.is_by_choice()
+                    {
                         let spans = self.left_out.entry(track.clone()).or_default();
                         spans.push_back((*from_ns, at_ns));
                         if spans.len() > MOST_LEFT_OUT {

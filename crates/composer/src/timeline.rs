@@ -3,7 +3,10 @@
 //! Facts are applied in the take's order; between two facts the scene changes only where [`Timeline::advance`] says so (somebody has
 //! spoken long enough). Participants are shown in the order in which they joined, each shared screen is a tile of its own before
 //! its owner's, each further camera one behind it. What is not recorded is named: its tile says why nothing is to be seen. Where there are more than [`MAX_TILES`], those who never spoke, or spoke longest ago, are left out.
+//! Whoever was asked and has not agreed is not on screen at all, nor is their name.
 //! Invariant: a scene depends on the facts and the times asked for alone.
+
+use std::collections::BTreeSet;
 
 use reelroom_take::{LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource};
 
@@ -77,6 +80,9 @@ pub struct Timeline {
     silenced: Vec<TrackId>,
     speaker: SpeakerChoice,
     paused: bool,
+    /// Nobody is on screen who is not one of those who agreed.
+    asks: bool,
+    agreed: BTreeSet<ParticipantId>,
 }
 
 impl Track {
@@ -107,6 +113,7 @@ impl Timeline {
             TakeEvent::ParticipantLeft { participant } => {
                 self.participants.retain(|known| known.id != *participant);
                 self.remove_tracks(|track| track.participant == *participant);
+                self.agreed.remove(participant);
                 self.speaker.left(participant);
             }
             TakeEvent::ParticipantNamed { participant, name } => {
@@ -136,6 +143,13 @@ impl Timeline {
             TakeEvent::LeftOut { track, why, .. } => return self.left_out(track, Some(*why)),
             TakeEvent::LeftOutUntil { track, .. } => return self.left_out(track, None),
             TakeEvent::Layout { layout } => self.layout = Layout::parse(layout),
+            TakeEvent::ConsentAsked => self.asks = true,
+            TakeEvent::Consent { participant, agrees: true, .. } => {
+                self.agreed.insert(participant.clone());
+            }
+            TakeEvent::Consent { participant, agrees: false, .. } => {
+                self.agreed.remove(participant);
+            }
             TakeEvent::Pause => self.paused = true,
             TakeEvent::Resume => self.paused = false,
             TakeEvent::Speakers { speakers } => {
@@ -189,7 +203,8 @@ impl Timeline {
         if self.paused {
             return scene;
         }
-        for participant in &self.participants {
+        let is_recorded = |participant: &&Participant| !self.asks || self.agreed.contains(&participant.id);
+        for participant in self.participants.iter().filter(is_recorded) {
             self.tiles_of(participant, &mut scene.tiles);
         }
         let main = self.main_tile(&scene.tiles);
@@ -300,6 +315,7 @@ fn why(left_out: Option<LeftOutWhy>) -> &'static str {
     match left_out {
         None => "",
         Some(LeftOutWhy::Encrypted) => "encrypted",
+        Some(LeftOutWhy::NotAgreed | LeftOutWhy::Declined) => "not recorded",
         Some(LeftOutWhy::Unreadable | LeftOutWhy::Other) => "cannot be shown",
     }
 }

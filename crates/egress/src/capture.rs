@@ -1,5 +1,7 @@
 //! Writes a room into a take: the media server's [`RecordSink`] in front of a [`TakeRecorder`].
 //!
+//! Where a room asks for consent, a participant's tracks are captured from the moment on at which they agree, and no longer than that.
+//!
 //! The recorder is shared by the room's task, which brings facts and packets, and the job's task, which ticks it when none come,
 //! and ends it. Both hold it for microseconds: nothing behind it waits for the disk, except [`Capturing::finish`], which has taken it out.
 
@@ -7,7 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use reelroom_media::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish, is_encrypted};
+use reelroom_media::record::{
+    Answer, Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish, is_encrypted,
+};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto;
 use reelroom_take::{
@@ -42,19 +46,42 @@ pub(crate) struct Sink {
     recorder: Arc<Mutex<Option<TakeRecorder>>>,
     news: mpsc::UnboundedSender<News>,
     tracks: BTreeMap<TrackSid, Track>,
+    /// The room records only those who agree.
+    asks: bool,
+    /// What those said who are here. Who is not in it has said nothing.
+    answers: BTreeMap<ParticipantSid, Answer>,
 }
 
 struct Track {
     id: TrackId,
     participant: ParticipantSid,
     rotation_degrees: u16,
+    config: CaptureConfig,
+    /// Nothing of it is captured, and this is why.
+    left_out: Option<LeftOutWhy>,
+    /// Whose it is agreed then: what a busy room brings later and came before is not captured.
+    agreed: Option<Instant>,
+}
+
+impl Track {
+    /// Whether what came at a time is captured.
+    fn is_captured_at(&self, at: Instant) -> bool {
+        self.left_out.is_none() && self.agreed.is_none_or(|agreed| agreed <= at)
+    }
 }
 
 /// A capture into a take that began at `began`.
 pub(crate) fn capture(handle: TakeHandle, began: Instant) -> (Capturing, Sink) {
     let recorder = Arc::new(Mutex::new(Some(TakeRecorder::new(handle.clone()))));
     let (news_tx, news) = mpsc::unbounded_channel();
-    let sink = Sink { began, recorder: Arc::clone(&recorder), news: news_tx, tracks: BTreeMap::new() };
+    let sink = Sink {
+        began,
+        recorder: Arc::clone(&recorder),
+        news: news_tx,
+        tracks: BTreeMap::new(),
+        asks: false,
+        answers: BTreeMap::new(),
+    };
     (Capturing { began, recorder, handle, news }, sink)
 }
 
@@ -135,25 +162,93 @@ impl Sink {
             muted: info.muted,
         };
         self.event(now, event);
-        let track = Track { id: id.clone(), participant: publisher.clone(), rotation_degrees: 0 };
-        self.tracks.insert(info.sid.as_str().into(), track);
-        let _ = self.news.send(News::Media);
-        if is_encrypted(info) {
+        let sid = TrackSid::from(info.sid.as_str());
+        let why = if is_encrypted(info) {
             tracing::warn!(track = %id, "a track is end-to-end encrypted: it is left out of the recording");
-            return self.leave_out(now, id, LeftOutWhy::Encrypted);
-        }
-        let config = CaptureConfig { width, height, ..CaptureConfig::new(take_codec(codec)) };
-        let is_captured =
-            lock(&self.recorder).as_mut().is_some_and(|recorder| recorder.add_track(id.clone(), config));
-        if !is_captured {
-            tracing::warn!(track = %id, ?codec, "a track's media cannot be recorded");
-            self.leave_out(now, id, LeftOutWhy::Unreadable);
+            Some(LeftOutWhy::Encrypted)
+        } else {
+            self.unwilling(publisher)
+        };
+        let track = Track {
+            id,
+            participant: publisher.clone(),
+            rotation_degrees: 0,
+            config: CaptureConfig { width, height, ..CaptureConfig::new(take_codec(codec)) },
+            left_out: None,
+            agreed: None,
+        };
+        self.tracks.insert(sid.clone(), track);
+        let _ = self.news.send(News::Media);
+        match why {
+            Some(why) => self.leave_out(now, &sid, why),
+            None => self.take_in(now, &sid),
         }
     }
 
-    fn leave_out(&self, now: Instant, track: TrackId, why: LeftOutWhy) {
+    /// Why nothing of a participant is to be captured, if so.
+    fn unwilling(&self, participant: &ParticipantSid) -> Option<LeftOutWhy> {
+        match self.answers.get(participant) {
+            _ if !self.asks => None,
+            Some(Answer { agrees: true, .. }) => None,
+            Some(Answer { agrees: false, .. }) => Some(LeftOutWhy::Declined),
+            None => Some(LeftOutWhy::NotAgreed),
+        }
+    }
+
+    /// Captures a track from now on.
+    fn take_in(&mut self, now: Instant, sid: &TrackSid) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        let (id, config) = (track.id.clone(), track.config.clone());
+        track.left_out = None;
+        let is_captured =
+            lock(&self.recorder).as_mut().is_some_and(|recorder| recorder.add_track(id.clone(), config));
+        if !is_captured {
+            tracing::warn!(track = %id, "a track's media cannot be recorded");
+            self.leave_out(now, sid, LeftOutWhy::Unreadable);
+        }
+    }
+
+    /// Captures nothing of a track from now on. What arrived before is written.
+    fn leave_out(&mut self, now: Instant, sid: &TrackSid, why: LeftOutWhy) {
         let from_ns = since(self.began, now);
-        self.event(now, TakeEvent::LeftOut { track, why, from_ns });
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        track.left_out = Some(why);
+        if let Some(recorder) = lock(&self.recorder).as_mut() {
+            recorder.remove_track(from_ns, &track.id);
+            recorder.event(from_ns, TakeEvent::LeftOut { track: track.id.clone(), why, from_ns });
+        }
+    }
+
+    /// Captures of everybody what they agree to.
+    fn reconsider(&mut self, now: Instant) {
+        let changed: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| track.left_out.is_none_or(LeftOutWhy::is_by_choice))
+            .map(|(sid, track)| (sid.clone(), track.left_out, self.unwilling(&track.participant)))
+            .filter(|(_, before, after)| before != after)
+            .collect();
+        for (sid, _, why) in changed {
+            match why {
+                Some(why) => self.leave_out(now, &sid, why),
+                None => {
+                    let Some(track) = self.tracks.get_mut(&sid) else { continue };
+                    track.agreed = Some(now);
+                    let track = track.id.clone();
+                    // What came meanwhile was not looked at.
+                    self.event(now, TakeEvent::LeftOutUntil { track, frames: 0 });
+                    self.take_in(now, &sid);
+                }
+            }
+        }
+    }
+
+    fn consent(&mut self, now: Instant, sid: &ParticipantSid, answer: Answer) {
+        self.answers.insert(sid.clone(), answer);
+        let participant = ParticipantId::from(sid.as_str());
+        let Answer { agrees, unix_ms } = answer;
+        self.event(now, TakeEvent::Consent { participant, agrees, unix_ms });
+        self.reconsider(now);
     }
 
     fn unpublish(&mut self, now: Instant, track: &TrackSid) {
@@ -180,6 +275,7 @@ impl RecordSink for Sink {
                 for track in theirs.map(|(track, _)| track.clone()).collect::<Vec<_>>() {
                     self.unpublish(now, &track);
                 }
+                self.answers.remove(sid);
                 TakeEvent::ParticipantLeft { participant: participant(sid) }
             }
             Fact::TrackPublished { participant, info, codec } => {
@@ -189,9 +285,17 @@ impl RecordSink for Sink {
             Fact::TrackMuted { track, muted } => {
                 TakeEvent::TrackMuted { track: TrackId::from(track.as_str()), muted: *muted }
             }
+            Fact::ConsentAsked => {
+                self.asks = true;
+                self.event(now, TakeEvent::ConsentAsked);
+                return self.reconsider(now);
+            }
+            Fact::Consent { sid, answer } => return self.consent(now, sid, *answer),
+            // When somebody speaks is recorded of nobody who is not.
             Fact::Speakers(speakers) => TakeEvent::Speakers {
                 speakers: speakers
                     .iter()
+                    .filter(|(sid, _)| self.unwilling(sid).is_none())
                     .map(|(sid, level)| Speaker { participant: participant(sid), level: *level })
                     .collect(),
             },
@@ -200,7 +304,9 @@ impl RecordSink for Sink {
     }
 
     fn packet(&mut self, now: Instant, packet: &RecordPacket<'_>) -> Wish {
-        let Some(track) = self.tracks.get_mut(packet.track) else { return Wish::Nothing };
+        let Some(track) = self.tracks.get_mut(packet.track).filter(|track| track.is_captured_at(now)) else {
+            return Wish::Nothing;
+        };
         let now_ns = since(self.began, now);
         let mut recorder = lock(&self.recorder);
         let Some(recorder) = recorder.as_mut() else { return Wish::Nothing };

@@ -130,6 +130,9 @@ pub(crate) struct Report {
     /// Frames that the take lacks because the disk could not follow.
     #[serde(default)]
     pub(crate) dropped_frames: u64,
+    /// What everybody said to being recorded, where the room asked.
+    #[serde(default)]
+    pub(crate) consents: Vec<serde_json::Value>,
 }
 
 impl Report {
@@ -141,21 +144,24 @@ impl Report {
         for track in tracks.values() {
             match track["left_out"]["why"].as_str() {
                 Some("encrypted") => left_out.encrypted += 1,
+                Some("not_agreed" | "declined") => left_out.by_choice += 1,
                 Some(_) => left_out.unreadable += 1,
                 None => {}
             }
             has_media |= !track["media_from_ns"].is_null();
         }
-        left_out.everything = !has_media && left_out.encrypted + left_out.unreadable > 0;
+        left_out.everything = !has_media && left_out.encrypted + left_out.by_choice + left_out.unreadable > 0;
         left_out
     }
 
     /// As it stands in the recording's sidecar.
     pub(crate) fn to_json(&self) -> serde_json::Value {
+        let consents = (!self.consents.is_empty()).then_some(&self.consents);
         serde_json::json!({
             "tracks": self.tracks,
             "skipped": self.skipped,
             "dropped_frames": self.dropped_frames,
+            "consents": consents,
         })
     }
 }

@@ -95,6 +95,8 @@ pub(crate) struct Outcome {
 pub(crate) struct LeftOut {
     /// End-to-end encrypted.
     pub(crate) encrypted: usize,
+    /// Whose they are did not agree to being recorded.
+    pub(crate) by_choice: usize,
     /// No decoder can read them.
     pub(crate) unreadable: usize,
     /// Nothing else arrived.
@@ -111,8 +113,9 @@ impl LeftOut {
         };
         let everything = if self.everything { "; nothing else was to be recorded" } else { "" };
         let encrypted = count(self.encrypted, "end-to-end encrypted");
+        let by_choice = count(self.by_choice, "without consent");
         let unreadable = count(self.unreadable, "cannot be decoded");
-        format!("{encrypted}{unreadable}{everything}")
+        format!("{encrypted}{by_choice}{unreadable}{everything}")
     }
 }
 

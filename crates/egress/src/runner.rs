@@ -374,10 +374,14 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
 /// A file of which nobody gets what the room was about says why.
 fn everything_left_out(composed: &Composed) -> Option<&'static str> {
     let left_out = composed.report.left_out();
-    match (left_out.everything, left_out.encrypted) {
-        (false, _) => None,
-        (true, 0) => Some("nothing that was sent could be decoded: the recording is empty"),
-        (true, _) => Some("everything that was sent was end-to-end encrypted: the recording is empty"),
+    match (left_out.by_choice, left_out.encrypted, left_out.unreadable) {
+        _ if !left_out.everything => None,
+        (1.., 0, 0) => Some("nobody who sent anything agreed to being recorded: the recording is empty"),
+        (1.., ..) => {
+            Some("who sent anything that could be recorded did not agree to it: the recording is empty")
+        }
+        (0, 1.., _) => Some("everything that was sent was end-to-end encrypted: the recording is empty"),
+        (0, 0, _) => Some("nothing that was sent could be decoded: the recording is empty"),
     }
 }
 
@@ -410,4 +414,30 @@ pub(crate) async fn retire(shared: &Shared, id: &EgressId) {
         return;
     }
     discard(shared, id).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::compose::Report;
+
+    #[test]
+    fn an_empty_recording_says_why_it_is_and_one_with_media_nothing() {
+        let of = |tracks: serde_json::Value| {
+            let report = Report { tracks, ..Report::default() };
+            everything_left_out(&Composed { duration_ns: 1, size_bytes: 1, report }).unwrap_or_default()
+        };
+        let out = |why: &str| json!({ "left_out": { "why": why } });
+        assert!(of(json!({ "a": out("declined") })).starts_with("nobody who sent anything agreed"));
+        let both = of(json!({ "a": out("not_agreed"), "b": out("encrypted") }));
+        assert!(both.starts_with("who sent anything that could be recorded"), "{both}");
+        assert!(
+            of(json!({ "a": out("encrypted"), "b": out("unreadable") })).contains("end-to-end encrypted")
+        );
+        assert!(of(json!({ "a": out("unreadable") })).contains("decoded"));
+        assert_eq!(of(json!({ "a": out("declined"), "b": { "media_from_ns": 1 } })), "");
+        assert_eq!(of(json!({})), "", "nothing was sent");
+    }
 }

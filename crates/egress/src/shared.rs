@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use reelroom_limits::library::{EGRESSES_KEPT, EGRESSES_OF_A_ROOM};
 use reelroom_media::MediaServer;
-use reelroom_protocol::ids::EgressId;
+use reelroom_protocol::ids::{EgressId, EventId};
 use reelroom_protocol::proto::{EgressInfo, EgressStatus, Room, WebhookEvent};
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -330,11 +330,18 @@ impl Shared {
     }
 }
 
-/// What others are told of a job.
+/// What others are told of a job. That it has ended so is one event, also where a run of the program was killed before it had written down that it
+/// told it, and the next one tells it again. One that failed and is given another chance may come to another end, which is another event.
 fn event(job: &Job, notice: Notice) -> WebhookEvent {
     let info = job.info();
+    let id = match notice {
+        Notice::Ended => EventId::of_end(&info.egress_id.as_str().into(), job.status()).into(),
+        // As it is sent.
+        Notice::Started | Notice::Updated => String::new(),
+    };
     WebhookEvent {
         event: notice.event().into(),
+        id,
         room: Some(Room { sid: info.room_id.clone(), name: info.room_name.clone(), ..Room::default() }),
         egress_info: Some(info.clone()),
         ..WebhookEvent::default()
@@ -352,5 +359,45 @@ pub(crate) async fn remove_dir(dir: &std::path::Path) {
         && error.kind() != std::io::ErrorKind::NotFound
     {
         tracing::warn!(path = %dir.display(), %error, "cannot be deleted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reelroom_protocol::proto::RoomCompositeEgressRequest;
+
+    use super::*;
+    use crate::job::Outcome;
+    use crate::request::{Encoding, Plan};
+
+    #[test]
+    fn an_end_is_the_same_event_whichever_run_tells_it_and_another_end_is_another() {
+        let plan = Plan {
+            layout: "grid".into(),
+            audio_only: false,
+            encoding: Encoding::default(),
+            key: "recordings/r.mp4".into(),
+            manifest: true,
+        };
+        let mut job = Job::new(Start {
+            id: &"EG_1".into(),
+            room: &"r".into(),
+            room_id: "RM_1",
+            request: RoomCompositeEgressRequest { room_name: "r".into(), ..Default::default() },
+            plan,
+            now_ns: 1,
+        });
+        assert!([Notice::Started, Notice::Updated].iter().all(|notice| event(&job, *notice).id.is_empty()));
+        // Killed before it is written down, the next run comes to it again, later.
+        let mut again = job.clone();
+        assert_eq!(job.fail(2, "the store is away", 500), Some(Notice::Ended));
+        assert_eq!(again.fail(3, "the store is still away", 500), Some(Notice::Ended));
+        let [one, two] = [&job, &again].map(|job| event(job, Notice::Ended));
+        assert_eq!((one.id.as_str(), &one.id), ("EV_1_FAILED", &two.id));
+        assert_ne!(one.egress_info, two.egress_info);
+        // What is finished after all is news.
+        job.resume(4);
+        assert_eq!(job.complete(5, Outcome::default()), Some(Notice::Ended));
+        assert_eq!(event(&job, Notice::Ended).id, "EV_1_COMPLETE");
     }
 }

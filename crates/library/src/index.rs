@@ -24,7 +24,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_f
 use crate::error::LibraryError;
 use crate::feed::{Feed, Gone};
 use crate::query::{ListQuery, Page, Position, SortKey, Value};
-use crate::recording::{Recording, Status};
+use crate::recording::{Recording, Status, Usage};
 use home::Home;
 pub(crate) use older::take_over;
 #[cfg(test)]
@@ -294,6 +294,27 @@ impl Index {
                 db.prepare_cached("SELECT status, count(*) FROM recordings GROUP BY status")?
                     .query_map([], |row| Ok((status(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
                     .collect()
+            })
+            .await
+    }
+
+    /// What those that are finished take. It reads all rows.
+    pub(crate) async fn usage(&self) -> Result<Usage, LibraryError> {
+        self.searches
+            .run(|db| {
+                let sql = "SELECT count(*), coalesce(sum(max(size, 0)), 0), \
+                           coalesce(sum(CASE WHEN duration_ms > 0 AND size > 0 THEN size END), 0), \
+                           coalesce(sum(CASE WHEN duration_ms > 0 AND size > 0 THEN duration_ms END), 0) \
+                           FROM recordings WHERE status = 'complete'";
+                db.prepare_cached(sql)?.query_row([], |row| {
+                    let number = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.unsigned_abs());
+                    Ok(Usage {
+                        recordings: number(0)?,
+                        bytes: number(1)?,
+                        timed_bytes: number(2)?,
+                        timed_ms: number(3)?,
+                    })
+                })
             })
             .await
     }

@@ -50,7 +50,7 @@ pub use link::{LinkError, LinkKey, path};
 pub use outbox::{Upload, UploadState};
 pub use publication::{Publication, Published};
 pub use query::{ListQuery, Page, Sort, SortKey, UnknownSort};
-pub use recording::{Recording, Status, UnknownStatus};
+pub use recording::{Recording, Status, UnknownStatus, Usage};
 pub use store::{FolderConfig, Limits, ListingTrouble, Object, Readers, S3Config, Store, StoreConfig};
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::index::{self, Index};
 use crate::link::LinkKey;
 use crate::outbox::{Outbox, is_copy_of};
 use crate::query::{ListQuery, Page};
-use crate::recording::{Recording, Status};
+use crate::recording::{Recording, Status, Usage};
 use crate::scan::{self, Evidence, KnownManifests};
 use crate::sidecar::{self, Sidecar};
 use crate::store::{Journal, Limits, ListingTrouble, Store, StoreConfig};
@@ -281,6 +281,7 @@ impl Library {
         for status in Status::ALL.into_iter().filter(|status| status.is_active()) {
             all.extend(self.shared.index.with_status(status).await?);
         }
+        all.iter_mut().for_each(|recording| self.shared.complement(recording));
         Ok(all)
     }
 
@@ -290,6 +291,32 @@ impl Library {
     /// [`LibraryError::Index`].
     pub async fn counts(&self) -> Result<HashMap<Status, u64>, LibraryError> {
         self.shared.index.counts().await
+    }
+
+    /// What the finished ones take, as far as they are listed.
+    ///
+    /// # Errors
+    /// [`LibraryError::Busy`], [`LibraryError::Index`].
+    pub async fn usage(&self) -> Result<Usage, LibraryError> {
+        self.shared.index.usage().await
+    }
+
+    /// Those that wait to be stored, `most` at most, the one that was begun first in front.
+    ///
+    /// # Errors
+    /// [`LibraryError::Index`].
+    pub async fn unstored(&self, most: usize) -> Result<Vec<Recording>, LibraryError> {
+        let mut all = Vec::new();
+        for key in self.shared.outbox.keys(most) {
+            let Some(name) = self.name_of(&key) else { continue };
+            if let Some(mut recording) = self.shared.index.by_name(name).await? {
+                self.shared.complement(&mut recording);
+                // It may be stored by now.
+                all.extend(recording.upload.is_some().then_some(recording));
+            }
+        }
+        all.sort_by(|one, other| (one.started_at_ms, &one.name).cmp(&(other.started_at_ms, &other.name)));
+        Ok(all)
     }
 
     /// A page of the list. While the store fails, what was known of it is shown.

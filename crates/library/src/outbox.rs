@@ -195,6 +195,13 @@ impl Outbox {
         self.lock().get(key).filter(|entry| !entry.is_discarded).map(Entry::upload)
     }
 
+    /// Of some of those that wait.
+    pub(crate) fn keys(&self, most: usize) -> Vec<String> {
+        let all = self.lock();
+        let waiting = all.iter().filter(|(_, entry)| !entry.is_discarded);
+        waiting.map(|(key, _)| key.clone()).take(most).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().values().filter(|entry| !entry.is_discarded).count()
     }

@@ -65,6 +65,27 @@ impl FromStr for Status {
     }
 }
 
+/// What the finished recordings take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub recordings: u64,
+    /// Of their files.
+    pub bytes: u64,
+    /// Of the files of those whose duration is known.
+    pub timed_bytes: u64,
+    /// The duration of those.
+    pub timed_ms: u64,
+}
+
+impl Usage {
+    /// How much a second takes; `None` where less than `least_ms` is known to say it.
+    pub fn bytes_per_s(&self, least_ms: u64) -> Option<u64> {
+        let is_known = self.timed_ms > 0 && self.timed_ms >= least_ms;
+        is_known.then(|| (self.timed_bytes as f64 * 1000.0 / self.timed_ms as f64) as u64)
+    }
+}
+
 /// What is known of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {

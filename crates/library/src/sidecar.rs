@@ -100,6 +100,9 @@ pub(crate) struct Sidecar {
     /// Frames that are missing because the disk could not follow.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub(crate) dropped_frames: serde_json::Value,
+    /// What everybody said to being recorded.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) consents: serde_json::Value,
 }
 
 /// LiveKit's `files[]`.
@@ -182,6 +185,7 @@ impl Sidecar {
             tracks: fields.0["tracks"].take(),
             skipped: fields.0["skipped"].take(),
             dropped_frames: fields.0["dropped_frames"].take(),
+            consents: fields.0["consents"].take(),
         };
         (!sidecar.egress_id.is_empty() || !sidecar.room_name.is_empty()).then_some(sidecar)
     }
@@ -222,12 +226,19 @@ impl Sidecar {
             tracks: publication.report["tracks"].clone(),
             skipped: publication.report["skipped"].clone(),
             dropped_frames: publication.report["dropped_frames"].clone(),
+            consents: publication.report["consents"].clone(),
         }
     }
 
     /// Without what only its report tells.
     pub(crate) fn brief(&self) -> Self {
-        Self { tracks: Value::Null, skipped: Value::Null, dropped_frames: Value::Null, ..self.clone() }
+        Self {
+            tracks: Value::Null,
+            skipped: Value::Null,
+            dropped_frames: Value::Null,
+            consents: Value::Null,
+            ..self.clone()
+        }
     }
 
     /// What is known of a recording, where nothing else tells of it.

@@ -52,4 +52,30 @@ limits! {
     pub const API_KEY_RIGHTS: usize = 64;
     /// Bytes of the name of a right; a longer one is refused.
     pub const API_KEY_RIGHT_BYTES: usize = 64;
+    /// How long somebody may take to sign in at an OpenID provider; later they begin again.
+    pub const OIDC_SIGN_IN_LASTS: Duration = Duration::from_secs(10 * 60);
+    /// Bytes of where somebody goes who has signed in there; with more they come to the owner's page.
+    pub const OIDC_NEXT_BYTES: usize = 1024;
+    /// Bytes of what a browser keeps of a sign-in that is under way; what is longer is none.
+    pub const OIDC_KEPT_BYTES: usize = 3072;
+    /// Such sign-ins that are remembered when they have ended; with one more the oldest is forgotten.
+    pub const OIDC_FINISHED_REMEMBERED: usize = 1024;
+    /// Sign-ins that ask the provider at once; one more is told to try again.
+    pub const OIDC_EXCHANGES_AT_ONCE: usize = 8;
+    /// Sign-ins of an address that ask the provider at once; with more it is told to try again. Programs of this machine have no such bound.
+    pub const OIDC_EXCHANGES_BURST_ADDRESS: u32 = 10;
+    /// After how long an address may do so once more for good.
+    pub const OIDC_EXCHANGE_EVERY_ADDRESS: Duration = Duration::from_secs(10);
+    /// Addresses whose sign-ins there are remembered at a time; while it is full, unknown ones share one place.
+    pub const OIDC_ADDRESSES: usize = 1024;
+    /// How long the provider may take for an answer; then nobody is signed in.
+    pub const OIDC_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+    /// Bytes of an answer of the provider; with more nobody is signed in.
+    pub const OIDC_ANSWER_BYTES: usize = 256 * 1024;
+    /// How long it is believed what the provider says of itself and its keys, unless a signature is none of them.
+    pub const OIDC_KEYS_LAST: Duration = Duration::from_secs(60 * 60);
+    /// For how long a provider that did not say it is not asked for it again.
+    pub const OIDC_ASKED_AGAIN_AFTER: Duration = Duration::from_secs(5);
+    /// How far the provider's clock and this machine's may differ.
+    pub const OIDC_CLOCK_SKEW: Duration = Duration::from_secs(60);
 }

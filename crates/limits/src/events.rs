@@ -40,4 +40,29 @@ limits! {
     pub const WEBHOOKS_UNWRITTEN: usize = 512;
     /// Deliveries to one receiver that are over and still shown; the oldest are forgotten first.
     pub const WEBHOOKS_SHOWN: usize = 500;
+    /// Rooms whose state waits to be told to those in them, or is remembered so that it does not go back; with more, those that were told go first.
+    pub const ROOMS_TOLD: usize = 2048;
+    /// Recordings of a room that its state is made of; with more, those that are over go first, the oldest in front.
+    pub const RECORDINGS_OF_A_ROOM_TOLD: usize = 16;
+    /// Deletions that wait to be told in a room; with more, those who are in it are not told of the oldest, and see it when they read the list.
+    pub const DELETIONS_TOLD: usize = 64;
+    /// Rooms that the media server is asked of at once, so that they can be told.
+    pub const ROOMS_TOLD_AT_ONCE: usize = 64;
+    /// Rooms that are told at the same time: one that is slow holds up the others for no longer than its call takes.
+    pub const ROOMS_TOLD_TOGETHER: usize = 8;
+    /// After how long rooms are told more: what changes several times meanwhile is told once.
+    pub const ROOM_STATE_RESTS: Duration = Duration::from_millis(250);
+    /// How often a room is told how far its recording is being finished.
+    pub const ROOM_STATE_PROGRESS: Duration = Duration::from_secs(1);
+    /// How often it is looked at whether a room that is being recorded still says so.
+    pub const ROOM_STATE_LOOKED: Duration = Duration::from_secs(15);
+    /// After how long a room is told again what could not be told; with a media server that does not answer each pause is twice as long, up to
+    /// ROOM_STATE_LONGEST_PAUSE.
+    pub const ROOM_STATE_FIRST_PAUSE: Duration = Duration::from_secs(1);
+    /// The longest of these pauses.
+    pub const ROOM_STATE_LONGEST_PAUSE: Duration = Duration::from_secs(30);
+    /// For how long it is remembered how the recordings of a room ended.
+    pub const ROOM_STATE_KEPT: Duration = Duration::from_secs(600);
+    /// The longest reason of a failure that a room is told, in bytes.
+    pub const ROOM_STATE_ERROR_BYTES: usize = 500;
 }

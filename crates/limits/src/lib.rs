@@ -28,6 +28,7 @@ macro_rules! limits {
 
 pub mod accounts;
 pub mod asker;
+pub mod audit;
 pub mod events;
 pub mod files;
 pub mod http;
@@ -50,7 +51,7 @@ pub struct Row {
 }
 
 /// Every limit, by the door that it stands at.
-pub fn tables() -> [(&'static str, Vec<Row>); 8] {
+pub fn tables() -> [(&'static str, Vec<Row>); 9] {
     [
         ("HTTP and WebSockets", http::rows()),
         ("Signalling, rooms and participants", signalling::rows()),
@@ -60,6 +61,7 @@ pub fn tables() -> [(&'static str, Vec<Row>); 8] {
         ("Links to recordings", shares::rows()),
         ("Rooms and their links", rooms::rows()),
         ("Events and webhooks", events::rows()),
+        ("Audit log and overview", audit::rows()),
     ]
 }
 

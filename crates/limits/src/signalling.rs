@@ -46,6 +46,9 @@ limits! {
     /// Participants of a room whose rights, name, metadata or attributes the server changed and remembers while the room is open; the oldest is
     /// forgotten beyond that.
     pub const REMEMBERED_CHANGES: usize = 1000;
+    /// Participants of all rooms who were removed together with their tokens of before, for whom those are worth nothing; the oldest is forgotten
+    /// beyond that.
+    pub const REMOVALS_REMEMBERED: usize = 10_000;
     /// Tracks that a participant publishes, those that wait for their media included; one more is refused with LIMIT_EXCEEDED.
     pub const TRACKS: usize = 32;
     /// Codecs of an announced track; one with more is refused with LIMIT_EXCEEDED.
@@ -102,6 +105,12 @@ limits! {
     /// Rooms that are open and were opened by joins from one address, as long as as many are free for others; a join that would open one
     /// more is refused. Programs of this machine, and those that may call CreateRoom, have the bound of all.
     pub const ROOMS_OF_AN_ADDRESS: usize = 250;
+    /// Participants of a room that asks for consent whose answers are remembered while it is open; the oldest is forgotten beyond that, and asked again.
+    pub const REMEMBERED_ANSWERS: usize = 1000;
+    /// How often a participant may agree to being recorded at once; more is refused with LIMIT_EXCEEDED. To decline never is.
+    pub const AGREE_BURST: u32 = 10;
+    /// How often it may do so for good: each time a recording has more files.
+    pub const AGREE_EVERY: Duration = Duration::from_secs(10);
     /// Bytes of a fresh token that says a participant's metadata and attributes; a longer one leaves them out, for clients send it in an address.
     pub const FRESH_TOKEN_BYTES: usize = 48 * 1024;
 }

@@ -26,6 +26,7 @@ mod mux;
 mod peer;
 pub mod record;
 mod recorder;
+mod removals;
 mod room_service;
 mod room_task;
 mod rooms;
@@ -33,6 +34,7 @@ mod routes;
 mod server;
 mod session;
 mod signal;
+mod spent;
 pub mod webhook;
 
 pub use error::MediaError;

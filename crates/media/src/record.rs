@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use reelroom_protocol::ids::TrackSid;
-pub use reelroom_sfu::{Codec, Fact, Layer, Readable, is_encrypted};
+pub use reelroom_sfu::{Answer, Codec, Fact, Layer, Readable, is_encrypted};
 
 /// Writes down a room. Dropped after [`RecordSink::detached`].
 pub trait RecordSink: Send {

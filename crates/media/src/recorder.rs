@@ -1,9 +1,11 @@
 //! A recorder in a room: turns the room's facts and packets into what its sink wants.
+//!
+//! Where the room asks for consent, nothing of who has not agreed gets as far as a sink, and no keyframe is asked of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use reelroom_protocol::ids::TrackSid;
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_sfu::{Layer, Now, Room, is_encrypted, is_keyframe};
 
 use crate::record::{Codec, Detached, Fact, NtpTime, RecordPacket, RecordSink, Wish};
@@ -15,6 +17,7 @@ const PATIENT_FOR: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 struct Followed {
+    publisher: ParticipantSid,
     codec: Codec,
     muted: bool,
     /// The layer that is handed over, once its keyframe came, and its stream.
@@ -23,31 +26,51 @@ struct Followed {
     missing: Option<(Instant, Instant)>,
 }
 
+impl Followed {
+    /// What is recorded of it again begins with a keyframe, and with what that needs. Until then its sender reports are nobody's.
+    fn begin_anew(&mut self) {
+        (self.current, self.missing) = (None, None);
+    }
+}
+
 /// One sink's view of a room.
 pub(crate) struct RoomRecorder {
     sink: Box<dyn RecordSink>,
     tracks: BTreeMap<TrackSid, Followed>,
+    /// The room records only those who agree.
+    asks: bool,
+    agreed: BTreeSet<ParticipantSid>,
 }
 
 impl RoomRecorder {
     /// Tells `sink` the present state.
     pub(crate) fn attach(room: &Room, sink: Box<dyn RecordSink>, now: Now) -> Self {
-        let mut recorder = Self { sink, tracks: BTreeMap::new() };
+        let mut recorder = Self { sink, tracks: BTreeMap::new(), asks: false, agreed: BTreeSet::new() };
         for fact in room.present_facts() {
             recorder.fact(&fact, now.at);
         }
         recorder
     }
 
+    /// Those that are recorded.
     pub(crate) fn tracks(&self) -> impl Iterator<Item = &TrackSid> {
-        self.tracks.keys()
+        let (asks, agreed) = (self.asks, &self.agreed);
+        let is_recorded =
+            move |(_, followed): &(&TrackSid, &Followed)| !asks || agreed.contains(&followed.publisher);
+        self.tracks.iter().filter(is_recorded).map(|(track, _)| track)
     }
 
     pub(crate) fn fact(&mut self, fact: &Fact, now: Instant) {
         match fact {
             // Of what is encrypted nothing is recorded, and no keyframe is needed.
-            Fact::TrackPublished { info, codec, .. } if !is_encrypted(info) => {
-                let followed = Followed { codec: *codec, muted: info.muted, current: None, missing: None };
+            Fact::TrackPublished { participant, info, codec } if !is_encrypted(info) => {
+                let followed = Followed {
+                    publisher: participant.clone(),
+                    codec: *codec,
+                    muted: info.muted,
+                    current: None,
+                    missing: None,
+                };
                 self.tracks.insert(info.sid.as_str().into(), followed);
             }
             Fact::TrackMuted { track, muted } => {
@@ -57,6 +80,22 @@ impl RoomRecorder {
             }
             Fact::TrackUnpublished(track) => {
                 self.tracks.remove(track);
+            }
+            Fact::ConsentAsked => {
+                self.asks = true;
+                self.tracks.values_mut().for_each(Followed::begin_anew);
+            }
+            Fact::Consent { sid, answer } => {
+                if answer.agrees {
+                    self.agreed.insert(sid.clone());
+                } else {
+                    self.agreed.remove(sid);
+                }
+                let theirs = self.tracks.values_mut().filter(|followed| followed.publisher == *sid);
+                theirs.for_each(Followed::begin_anew);
+            }
+            Fact::ParticipantLeft(sid) => {
+                self.agreed.remove(sid);
             }
             _ => {}
         }
@@ -73,6 +112,9 @@ impl RoomRecorder {
         best: Option<Layer>,
     ) -> Option<Layer> {
         let followed = self.tracks.get_mut(track)?;
+        if self.asks && !self.agreed.contains(&followed.publisher) {
+            return None;
+        }
         let layer = packet.layer;
         let current = followed.current.map(|(layer, _)| layer);
         let before = followed.current;
@@ -112,7 +154,9 @@ impl RoomRecorder {
         for (track, followed) in &mut self.tracks {
             let best = room.best_layer(track, now);
             let current = followed.current.map(|(layer, _)| layer);
+            let is_recorded = !self.asks || self.agreed.contains(&followed.publisher);
             let is_missing = followed.codec != Codec::Opus
+                && is_recorded
                 && !followed.muted
                 && (current != best || self.sink.wants_keyframe(track));
             let Some(layer) = best.filter(|_| is_missing) else {

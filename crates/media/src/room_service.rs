@@ -22,6 +22,9 @@ use crate::server::MediaServer;
 
 type Answer = Result<Response, TwirpError>;
 
+/// `revokeTokenTs` is compared with a token's seconds; some of LiveKit's SDKs say milliseconds. What is as large is meant so.
+const NO_SECONDS: u64 = 100_000_000_000;
+
 pub(crate) fn rows() -> Part<MediaServer> {
     const NEEDS: Needs = Needs::Proof(Proof::ApiToken);
     let path = |method: &str| format!("/twirp/livekit.RoomService/{method}");
@@ -45,7 +48,9 @@ pub(crate) fn rows() -> Part<MediaServer> {
 
 /// What LiveKit's servers have, and this one does not.
 async fn unsupported(State(server): State<MediaServer>, headers: HeaderMap, uri: Uri) -> TwirpError {
-    if let Err(refusal) = twirp::authenticate(server.keys(), &headers, server.now_unix_s()) {
+    // Whoever may not do such things is told that alone.
+    let claims = twirp::authenticate(server.keys(), &headers, server.now_unix_s());
+    if let Err(refusal) = claims.and_then(|claims| twirp::require(&claims, |grants| grants.room_admin)) {
         return refusal;
     }
     let method = uri.path().rsplit('/').next().unwrap_or_default();
@@ -77,7 +82,7 @@ fn invalid(text: &str) -> TwirpError {
 
 fn refused(refusal: AdminRefusal) -> TwirpError {
     let code = match refusal {
-        AdminRefusal::Recorder => TwirpCode::FailedPrecondition,
+        AdminRefusal::Recorder | AdminRefusal::Consent => TwirpCode::FailedPrecondition,
         AdminRefusal::TooMuch(_) => TwirpCode::InvalidArgument,
     };
     TwirpError::new(code, refusal.to_string())
@@ -160,8 +165,19 @@ async fn remove_participant(
     request: Request<RoomParticipantIdentity>,
 ) -> Answer {
     let room = admin(&request, &request.message.room)?;
-    let remove = |room: &mut Room, sid: &_, now| room.remove(sid, now);
-    with_participant(&server, &room, request.message.identity, remove).await?.map_err(refused)?;
+    let RoomParticipantIdentity { identity, revoke_token_ts, .. } = request.message;
+    let (gate, name, person) = (server.gate().clone(), room.clone(), identity.clone());
+    let remove = move |room: &mut Room, sid: &_, now| {
+        let ticket = room.ticket_of(sid);
+        room.remove(sid, now)?;
+        // Before the room's task lets anybody in again.
+        if let Ok(before @ 1..) = u64::try_from(revoke_token_ts) {
+            let before_unix_s = if before < NO_SECONDS { before } else { before / 1000 };
+            gate.removed(&name, &ticket, &person.into(), before_unix_s);
+        }
+        Ok::<_, AdminRefusal>(())
+    };
+    with_participant(&server, &room, identity, remove).await?.map_err(refused)?;
     Ok(respond(request.encoding, &RemoveParticipantResponse::default()))
 }
 

@@ -124,6 +124,8 @@ pub(crate) struct RoomTask {
     peers: BTreeMap<ParticipantSid, Peer>,
     recorders: BTreeMap<ParticipantSid, RoomRecorder>,
     sessions: BTreeMap<SessionId, (ParticipantSid, Target)>,
+    /// By which tokens those came who have said nothing yet.
+    unheard: BTreeMap<ParticipantSid, (Ticket, u32)>,
     mux: Arc<Mux>,
     webhooks: Webhooks,
     keys: ApiKeys,
@@ -169,6 +171,7 @@ impl RoomTask {
             peers: BTreeMap::new(),
             recorders: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            unheard: BTreeMap::new(),
             mux: common.mux,
             webhooks: common.webhooks,
             keys: common.keys,
@@ -282,13 +285,17 @@ impl RoomTask {
             Command::Join { arrival, reply } => {
                 let _ = reply.send(self.join(*arrival, now));
             }
-            Command::Signal { from, message } => self.signal(&from, *message, now),
+            Command::Signal { from, message } => {
+                self.hear(&from, now);
+                self.signal(&from, *message, now);
+            }
             Command::SignalClosed(sid) => {
                 if let Some(peer) = self.peers.get_mut(&sid) {
                     peer.signal_lost = Some(now.at);
                 }
             }
             Command::Answer { to, answer } => {
+                self.hear(&to, now);
                 if let Some(peer) = self.peers.get_mut(&to) {
                     peer.say(*answer);
                 }
@@ -325,11 +332,20 @@ impl RoomTask {
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
         let Arrival { joining, outbox, reach } = arrival;
+        if self.gate.was_removed(&joining, &self.name) {
+            return Err(Refusal::Over);
+        }
+        self.ask_consent(now);
         let most = match self.gate.standing(&joining.ticket, &self.name) {
             Standing::AsSaid => None,
             Standing::AtMost(grants) => Some(grants),
-            Standing::NotAgain | Standing::Over => return Err(Refusal::Over),
+            Standing::StaysAtMost(grants) if self.room.has_bearer(&joining.ticket) => Some(grants),
+            Standing::StaysAtMost(_) | Standing::NotAgain | Standing::Over => return Err(Refusal::Over),
         };
+        let (ticket, serial) = (joining.ticket.clone(), joining.serial);
+        if self.gate.is_used(&ticket, serial, now.at) {
+            return Err(Refusal::Used);
+        }
         let sid = joining.sid.clone();
         let subscribes = most
             .as_ref()
@@ -353,10 +369,20 @@ impl RoomTask {
             self.sessions.insert(id, (sid.clone(), target));
         }
         peer.negotiate();
-        self.peers.insert(sid, peer);
+        self.peers.insert(sid.clone(), peer);
+        self.unheard.insert(sid, (ticket, serial));
         // Who came with a token that is good once hears of the next one before anything can part them.
         self.room.refresh_tokens(now);
         Ok(())
+    }
+
+    /// Asks for consent, where that is set of the room. Recorders that are there have heard of it when this returns: one that comes then
+    /// finds it as it is.
+    fn ask_consent(&mut self, now: Now) {
+        if self.gate.asks_consent(&self.name) {
+            self.room.ask_consent(now);
+            self.outputs(now);
+        }
     }
 
     fn attach(
@@ -366,6 +392,7 @@ impl RoomTask {
         sink: Box<dyn RecordSink>,
         now: Now,
     ) -> bool {
+        self.ask_consent(now);
         let joining = Joining {
             sid: sid.clone(),
             identity: egress.as_str().into(),
@@ -549,7 +576,7 @@ impl RoomTask {
             Output::RefreshToken { to, mut bearer } => {
                 match self.gate.standing(&bearer.ticket, &self.name) {
                     Standing::AsSaid => {}
-                    Standing::AtMost(grants) => {
+                    Standing::AtMost(grants) | Standing::StaysAtMost(grants) => {
                         self.room.narrow(&to, &grants, now);
                         bearer.grants = bearer.grants.narrowed_to(&grants);
                     }
@@ -636,7 +663,16 @@ impl RoomTask {
                 self.mux.unregister(id);
             }
         }
+        self.unheard.remove(sid);
         tracing::info!(participant = %sid, "left");
+    }
+
+    /// Somebody says something, and so has heard that they are in: the token by which they came is used up. Of one whose connection broke
+    /// before that nobody has had anything.
+    fn hear(&mut self, from: &ParticipantSid, now: Now) {
+        if let Some((ticket, serial)) = self.unheard.remove(from) {
+            self.gate.use_up(ticket, serial, now.at);
+        }
     }
 
     fn event(&mut self, sid: &ParticipantSid, target: Target, event: SessionEvent, now: Now) {

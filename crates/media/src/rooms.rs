@@ -124,10 +124,16 @@ impl Rooms {
         handle.call(call).await
     }
 
-    /// Asks the gate again about everybody in a room, if it is open: who may do nothing there any more is removed when this returns.
+    /// Asks the gate again about everybody in a room, if it is open: who may do nothing there any more is removed when this returns, and
+    /// where consent is asked for from now on nobody is recorded who has not given it.
     pub async fn recheck(&self, name: &RoomName) {
         let (gate, room) = (self.shared.common.gate.clone(), name.clone());
-        let look = move |state: &mut Room, now| state.recheck(|ticket| gate.standing(ticket, &room), now);
+        let look = move |state: &mut Room, now| {
+            if gate.asks_consent(&room) {
+                state.ask_consent(now);
+            }
+            state.recheck(|ticket| gate.standing(ticket, &room), now)
+        };
         // A room that is not open has nobody in it.
         if let Ok(removed @ 1..) = self.with(name, look).await {
             tracing::info!(room = %name, removed, "who may not be there any more was removed");

@@ -176,6 +176,9 @@ fn admit(
         },
         reach: server.reach(peer, headers),
     };
+    if server.gate().was_removed(&admission.joining, &admission.options.name) {
+        return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
+    }
     admission.joining.check().map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     Ok(admission)
 }

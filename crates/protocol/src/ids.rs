@@ -5,7 +5,7 @@ use std::fmt;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::proto::{TrackSource, TrackType};
+use crate::proto::{EgressStatus, TrackSource, TrackType};
 
 /// Digits and letters that cannot be taken for one another.
 const ALPHABET: &[u8; 57] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
@@ -92,6 +92,15 @@ id!(/// One server process, `ND_…`.
 id!(/// A published track, `TR_…`; see [`TrackSid::generate`].
     TrackSid);
 
+impl EventId {
+    /// The id of the event that an egress has ended with a status: the same whoever tells it, and whenever. No random id has "_" in its middle.
+    pub fn of_end(egress: &EgressId, status: EgressStatus) -> Self {
+        let (egress, status) = (egress.as_str(), status.as_str_name());
+        let plain = |name: &str, prefix: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        Self(format!("EV_{}_{}", plain(egress, "EG_"), plain(status, "EGRESS_")))
+    }
+}
+
 impl TrackSid {
     /// A new random id that shows kind and source, as LiveKit's does: `TR_VC…` is a camera.
     pub fn generate(kind: TrackType, source: TrackSource, rng: &mut impl Rng) -> Self {
@@ -131,5 +140,15 @@ mod tests {
         assert_ne!(room, RoomSid::generate(&mut rng));
         let camera = TrackSid::generate(TrackType::Video, TrackSource::Camera, &mut rng);
         assert!(camera.as_str().starts_with("TR_VC") && camera.as_str().len() == 17);
+    }
+
+    #[test]
+    fn an_end_of_an_egress_has_one_id() {
+        let (complete, failed) = (EgressStatus::EgressComplete, EgressStatus::EgressFailed);
+        assert_eq!(EventId::of_end(&"EG_a".into(), complete).as_str(), "EV_a_COMPLETE");
+        assert_eq!(EventId::of_end(&"EG_a".into(), failed).as_str(), "EV_a_FAILED");
+        assert_eq!(EventId::of_end(&"b".into(), failed).as_str(), "EV_b_FAILED");
+        let random = EventId::generate(&mut StdRng::seed_from_u64(1));
+        assert_eq!(random.as_str().matches('_').count(), 1);
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reelroom_accounts::{Accounts, Cost};
-use reelroom_app::{AppConfig, Media, Playback, Recorder, WebApp};
+use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, WebApp};
+use reelroom_audit::{Audit, WhoKind};
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
@@ -16,6 +17,7 @@ use reelroom_library::{Backup, FolderConfig, Library, LibraryConfig, Limits, Sto
 use reelroom_limits::files::Files;
 use reelroom_limits::http::{INNER_CONNECTIONS, REQUESTS, RESERVED_FILES};
 use reelroom_media::{Crowd, MediaConfig, MediaServer};
+use reelroom_oidc::OpenId;
 use reelroom_rooms::Rooms;
 use reelroom_routes::Doors;
 use reelroom_shares::Shares;
@@ -25,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::config::{Access, Config, PlaybackStrategy};
+use crate::config::in_force::in_force;
+use crate::config::{Access, Config, PlaybackStrategy, Reached, Sources};
 use crate::front::connections::Bounds;
 use crate::front::sites::{HostName, Sites};
 use crate::front::{Front, listener};
@@ -75,6 +78,7 @@ pub struct App {
 /// Who is let in, and by which names a proxy shows the page.
 struct Invites {
     accounts: Arc<Accounts>,
+    audit: Arc<Audit>,
     public_hosts: Vec<HostName>,
 }
 
@@ -83,6 +87,7 @@ struct People {
     accounts: Arc<Accounts>,
     rooms: Arc<Rooms>,
     shares: Arc<Shares>,
+    audit: Arc<Audit>,
 }
 
 /// The media server and recorder of this program.
@@ -97,6 +102,14 @@ impl App {
     /// # Errors
     /// What a person has to change, in words: a port in use, a folder that cannot be written, unsafe secrets.
     pub async fn load(config: Config, role: Role) -> anyhow::Result<Self> {
+        Self::load_from(config, &Sources::default(), role).await
+    }
+
+    /// The same, and it is known where the settings were given.
+    ///
+    /// # Errors
+    /// As [`App::load`].
+    pub async fn load_from(config: Config, sources: &Sources, role: Role) -> anyhow::Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         if role == Role::Media && !config.embeds_media() {
             anyhow::bail!(
@@ -105,11 +118,8 @@ impl App {
         }
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
-        if config.access.is_none() && !config.public_hosts.is_empty() {
-            tracing::warn!(
-                "public_hosts has names for others, and whoever reaches this server by them may do everything, for access is not set: \
-                 invite lets in its owner alone, open says that this is meant"
-            );
+        if role == Role::Everything {
+            tell_access(&config);
         }
         let secrets = Secrets::load(&config, role)?;
         let truth = Truth::open(&data_dir::truth(&config.data_dir))?;
@@ -126,20 +136,23 @@ impl App {
         let uses_itself = role == Role::Everything && config.embeds_media();
         let inner = if uses_itself { Some(inner_listener().await?) } else { None };
         let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
+        let audit = Arc::new(Audit::new(truth.clone()));
         let embedded = if config.embeds_media() {
             Some(Embedded::start(&config, &secrets, &library, truth, &own, role).await?)
         } else {
             None
         };
-        let people = People { accounts: Arc::clone(&accounts), rooms, shares };
-        let web = (role == Role::Everything)
-            .then(|| web_app(&config, &secrets, library.clone(), people, &own, embedded.as_ref()));
+        let people = People { accounts: Arc::clone(&accounts), rooms, shares, audit: Arc::clone(&audit) };
+        let web = (role == Role::Everything).then(|| {
+            let settings = in_force(&config, sources).into();
+            web_app(&config, &secrets, library.clone(), people, settings, &own, embedded.as_ref())
+        });
         if let (Some(parts), Some(web)) = (&embedded, &web) {
             parts.media.guard(Arc::new(AppGate(web.tickets())));
         }
-        let is_by_invitation = web.is_some() && config.access == Some(Access::Invite);
+        let is_by_invitation = web.is_some() && config.access_in_force() == Access::Invite;
         let invites =
-            is_by_invitation.then(|| Invites { accounts, public_hosts: config.public_hosts.clone() });
+            is_by_invitation.then(|| Invites { accounts, audit, public_hosts: config.public_hosts.clone() });
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
         let (sites, bounds) = (sites(&config, role), bounds(&config));
         Ok(Self {
@@ -170,7 +183,9 @@ impl App {
     pub fn invitation(&self) -> anyhow::Result<Option<String>> {
         let unowned = self.invites.as_ref().filter(|invites| !invites.accounts.has_password());
         unowned
-            .map(|invites| owner::new_link(&invites.accounts, &self.url(), &invites.public_hosts))
+            .map(|Invites { accounts, audit, public_hosts }| {
+                owner::new_link(accounts, audit, WhoKind::Server, &self.url(), public_hosts)
+            })
             .transpose()
     }
 
@@ -197,13 +212,17 @@ impl App {
             embedded.egress.shutdown().await;
             embedded.media.shutdown().await;
         }
-        if let Some(web) = self.web {
+        if let Some(web) = &self.web {
             web.shutdown().await;
         }
         stop.cancel();
         let _ = tending.await;
         serving.close();
         let _ = tokio::time::timeout(CLOSE_WITHIN, serving.wait()).await;
+        // Until here somebody may have done something.
+        if let Some(web) = &self.web {
+            web.write_down().await;
+        }
         tracing::info!("stopped");
     }
 }
@@ -350,6 +369,7 @@ fn web_app(
     secrets: &Secrets,
     library: Library,
     people: People,
+    settings: Arc<[SettingBody]>,
     own: &Url,
     embedded: Option<&Embedded>,
 ) -> WebApp {
@@ -357,7 +377,7 @@ fn web_app(
         PlaybackStrategy::Proxy => Playback::Proxy,
         PlaybackStrategy::S3 => Playback::S3,
     };
-    let access = match config.access.unwrap_or(Access::Open) {
+    let access = match config.access_in_force() {
         Access::Open => reelroom_app::Access::Open,
         Access::Invite => reelroom_app::Access::Invite,
     };
@@ -374,8 +394,52 @@ fn web_app(
         playback,
         portion_bytes: config.recording_file_portion_size,
         recorder: embedded.map(|parts| Arc::new(EgressRecorder(parts.egress.clone())) as Arc<dyn Recorder>),
+        room_state: config.room_state,
         media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
+        oidc: open_id(config).map(Arc::new),
+        public_hosts: config.public_hosts.iter().map(ToString::to_string).collect(),
+        audit: people.audit,
+        places: places(config),
+        settings,
     })
+}
+
+/// Says who is let in where nothing is set and others come: earlier versions wanted that to be said, or let in everybody.
+fn tell_access(config: &Config) {
+    match (config.access, config.reached()) {
+        (None, Some(Reached::ByAddress)) => {
+            tracing::info!(
+                "its owner, and whoever is invited, may use this server, for LISTEN is no loopback address (ACCESS=invite); ACCESS=open lets in everybody"
+            );
+        }
+        (None, Some(reached)) => {
+            tracing::warn!(
+                "its owner, and whoever is invited, may use this server, for {reached} and ACCESS is not set: ACCESS=invite says that this is meant, \
+                 ACCESS=open lets in everybody"
+            );
+        }
+        (Some(_), _) | (None, None) => {}
+    }
+}
+
+/// The provider at which the owner may sign in. It is asked when somebody does.
+fn open_id(config: &Config) -> Option<OpenId> {
+    let oidc = config.oidc().expect("settings are checked as they are read")?;
+    tracing::info!(issuer = oidc.issuer.as_str(), "the owner may sign in at an OpenID provider, too");
+    Some(OpenId::new(oidc, &mut rand::rng()))
+}
+
+/// Where recordings are made and kept, for the overview.
+fn places(config: &Config) -> Places {
+    let kind = |is_bucket| if is_bucket { StoreKind::S3 } else { StoreKind::Folder };
+    let has_backup = config.backup_s3_bucket.is_some() || config.backup_path.is_some();
+    Places {
+        data_dir: config.data_dir.clone(),
+        disk_reserve_bytes: config.disk_reserve,
+        store: kind(config.s3_bucket.is_some()),
+        bucket: config.s3_bucket.clone(),
+        backup: has_backup.then(|| kind(config.backup_s3_bucket.is_some())),
+    }
 }
 
 /// What keeps composers, which read the media of strangers, away from everything else.

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use reelroom_audit::WhoKind;
 
 use crate::app::{App, PAGE_PORT, Role};
-use crate::config::{Access, Config};
+use crate::config::{Access, Config, Sources};
 use crate::{data_dir, descriptors, log, owner, signals, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -85,11 +86,12 @@ fn backup(file: Option<PathBuf>, copy: &Path) -> anyhow::Result<()> {
 fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     use std::io::Write as _;
     let config = Config::load(file.as_deref())?;
-    let accounts = owner::open(&config.data_dir)?;
+    let (accounts, audit) = owner::open(&config.data_dir)?;
     // As far as the settings tell: which port a server with port 0 has is known to itself alone.
     let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
-    let mut lines = owner::new_link(&accounts, &page, &config.public_hosts)?;
-    if config.access != Some(Access::Invite) {
+    let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &page, &config.public_hosts)?;
+    owner::write_down(&audit);
+    if config.access_in_force() != Access::Invite {
         lines += "Nobody is asked for the password until ACCESS=invite is set.\n";
     }
     std::io::stdout().write_all(lines.as_bytes())?;
@@ -98,6 +100,7 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
 
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
+    let sources = Sources::of(file.as_deref());
     log::to_stderr(&config.log);
     // What this program and its composers write is nobody else's, whatever the shell allows; the store lets others in where that is set.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -105,7 +108,7 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
-        let app = App::load(config, role).await?;
+        let app = App::load_from(config, &sources, role).await?;
         announce(&app)?;
         app.run(shutdown).await;
         anyhow::Ok(())

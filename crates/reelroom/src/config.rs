@@ -11,13 +11,16 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use confique::Config as _;
 use confique::env::parse::list_by_comma;
 use reelroom_library::{Readers, S3Config};
 use reelroom_media::{MAX_ADDRESSES, MediaListen};
+use reelroom_oidc::{Issuer, OidcConfig, OwnerName};
 use serde::Deserialize;
 use url::Url;
 
+pub use self::in_force::Sources;
 use crate::data_dir;
 use crate::front::sites::{AllowedOrigin, HostName};
 
@@ -29,14 +32,15 @@ pub struct Config {
     #[config(env = "SERVER_PORT")]
     pub server_port: Option<u16>,
 
-    /// The address that the page and every API listen on. Anything but a loopback address needs `access` to be set. Media
+    /// The address that the page and every API listen on. On anything but a loopback address `access` is "invite" unless it is set. Media
     /// has a setting of its own: `media_listen`.
     #[config(env = "LISTEN", default = "127.0.0.1")]
     pub listen: IpAddr,
 
-    /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything; it is the default on a
-    /// loopback address and has to be said on purpose elsewhere. "invite": nobody but the owner, who signs in with a password, and programs
-    /// with API keys that the owner has made; links that let others into rooms are still to come. docs/signing-in.md has more.
+    /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything. "invite": the owner, who signs
+    /// in with a password that is set by a link which the first start prints, programs with API keys, and whoever has the link of a room; see
+    /// docs/signing-in.md. Unset: "open" while only this machine reaches the server, "invite" where `listen` is no loopback address or
+    /// `public_hosts` or `advertise_ips` name others.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
@@ -232,6 +236,29 @@ pub struct Config {
     #[config(env = "WEBHOOK_URLS", parse_env = list_by_comma, default = [])]
     pub webhook_urls: Vec<Url>,
 
+    /// The OpenID provider at which the owner may sign in besides by password, letter by letter as it calls itself, such as
+    /// "https://accounts.example.org". Unset: by password alone. docs/signing-in.md says what to tell the provider.
+    #[config(env = "OIDC_ISSUER")]
+    pub oidc_issuer: Option<String>,
+
+    /// What that provider calls this server.
+    #[config(env = "OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+
+    /// The secret that goes with it.
+    #[config(env = "OIDC_CLIENT_SECRET")]
+    pub oidc_client_secret: Option<String>,
+
+    /// Who is the owner when they sign in there, and nobody else, separated by commas in the environment: e-mail addresses that the
+    /// provider has verified, such as "ann@example.org", or its own ids of people, such as "sub:248289761001".
+    #[config(env = "OIDC_OWNERS", parse_env = list_by_comma, default = [])]
+    pub oidc_owners: Vec<OwnerName>,
+
+    /// Whether those in a room are told of its recording by the room's metadata and by messages, in the shapes of OpenVidu's advanced
+    /// tutorial (docs/events.md). false where an app of yours has the metadata of all its rooms for itself. `reelroom media` tells nothing.
+    #[config(env = "ROOM_STATE", default = true)]
+    pub room_state: bool,
+
     /// What is logged: error, warn, info, debug or trace, also per module ("info,reelroom_media=debug").
     #[config(env = "LOG", default = "info")]
     pub log: String,
@@ -245,6 +272,27 @@ pub enum Access {
     Open,
     /// The owner and who is let in by the owner; nobody else anything.
     Invite,
+}
+
+/// Why others than this machine's own people reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It listens on an address of the machine that is none of loopback.
+    ByAddress,
+    /// A proxy has a name for it: `public_hosts`.
+    ByName,
+    /// Others are told where to send media: `advertise_ips`.
+    ByMedia,
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByAddress => "LISTEN is no loopback address",
+            Self::ByName => "PUBLIC_HOSTS has names for others",
+            Self::ByMedia => "ADVERTISE_IPS has addresses for others",
+        })
+    }
 }
 
 /// Who reads recordings in folders. See [`Config::recordings_readers`].
@@ -275,6 +323,9 @@ pub enum PlaybackStrategy {
     /// From the bucket, by presigned URL.
     S3,
 }
+
+const OIDC_BY_HALF: &str = "oidc_issuer, oidc_client_id, oidc_client_secret and oidc_owners (OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, \
+     OIDC_OWNERS) belong together, and one of them is not set: set all four, or none";
 
 /// The settings file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "reelroom.toml";
@@ -321,6 +372,9 @@ impl Config {
             &mut self.backup_s3_endpoint,
             &mut self.backup_s3_access_key,
             &mut self.backup_s3_secret_key,
+            &mut self.oidc_issuer,
+            &mut self.oidc_client_id,
+            &mut self.oidc_client_secret,
         ] {
             if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
                 *value = None;
@@ -333,14 +387,6 @@ impl Config {
 
     /// What no single value can tell: combinations that cannot work or are not safe.
     fn check(&self) -> anyhow::Result<()> {
-        if !self.listen.is_loopback() && self.access.is_none() {
-            anyhow::bail!(
-                "listen = \"{}\" would let everybody who reaches this machine join, record, play and delete. \
-                 To let in its owner alone set access = \"invite\" (or ACCESS=invite); to let in everybody on purpose \
-                 set access = \"open\"; to stay private keep listen = \"127.0.0.1\"",
-                self.listen
-            );
-        }
         for (name, addresses) in
             [("media_listen", &self.media_listen), ("advertise_ips", &self.advertise_ips)]
         {
@@ -426,7 +472,48 @@ impl Config {
                  server asks for them"
             );
         }
-        Ok(())
+        self.oidc().map(drop)
+    }
+
+    /// The OpenID provider at which the owner may sign in.
+    ///
+    /// # Errors
+    /// It is set by half, or its issuer is none. No secret is in the text.
+    pub(crate) fn oidc(&self) -> anyhow::Result<Option<OidcConfig>> {
+        let texts = [&self.oidc_issuer, &self.oidc_client_id, &self.oidc_client_secret];
+        let [Some(issuer), Some(client_id), Some(client_secret)] = texts else {
+            let is_unset = texts.iter().all(|text| text.is_none()) && self.oidc_owners.is_empty();
+            anyhow::ensure!(is_unset, OIDC_BY_HALF);
+            return Ok(None);
+        };
+        anyhow::ensure!(!self.oidc_owners.is_empty(), OIDC_BY_HALF);
+        let issuer = Issuer::parse(issuer).context("oidc_issuer (OIDC_ISSUER) cannot be used")?;
+        Ok(Some(OidcConfig {
+            issuer,
+            client_id: client_id.trim().to_owned(),
+            client_secret: client_secret.trim().to_owned(),
+            owners: self.oidc_owners.clone(),
+        }))
+    }
+
+    /// Who may use the server: as it is set, or as is safe where nothing is.
+    pub fn access_in_force(&self) -> Access {
+        self.access.unwrap_or(match self.reached() {
+            Some(_) => Access::Invite,
+            None => Access::Open,
+        })
+    }
+
+    /// Why others reach it; `None` where only this machine does.
+    pub fn reached(&self) -> Option<Reached> {
+        if !self.listen.is_loopback() {
+            return Some(Reached::ByAddress);
+        }
+        if !self.public_hosts.is_empty() {
+            return Some(Reached::ByName);
+        }
+        let is_for_others = |ip: &IpAddr| !ip.to_canonical().is_loopback();
+        self.advertise_ips.iter().any(is_for_others).then_some(Reached::ByMedia)
     }
 
     /// Where media is received.
@@ -519,6 +606,8 @@ fn is_folder(path: &str) -> bool {
     let plain = path.trim_matches('/');
     !plain.is_empty() && plain.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
+
+pub(crate) mod in_force;
 
 #[cfg(test)]
 mod tests;

@@ -8,24 +8,25 @@
 //! # Invariants
 //!
 //! - A link is printed, and is in no log. What is behind "#" no browser sends to a server or a proxy.
-//! - `reelroom owner` makes no folder and no database, and changes nothing but the link.
+//! - `reelroom owner` makes no folder and no database, and changes nothing but the link, of which the audit log tells.
 
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use reelroom_accounts::{Accounts, Cost, Now};
+use reelroom_audit::{Act, Audit, Deed, On, OnKind, Who, WhoKind, Whole};
 use reelroom_limits::accounts::OWNER_LINK_LASTS;
 use reelroom_truth::Truth;
 
 use crate::data_dir;
 use crate::front::sites::HostName;
 
-/// The accounts of a data folder that a server has made, and may be using.
+/// The accounts of a data folder that a server has made, and may be using; and its audit log.
 ///
 /// # Errors
 /// There is no such folder, or nothing of a server in it; its database cannot be used.
-pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Accounts> {
+pub(crate) fn open(data_dir: &Path) -> anyhow::Result<(Accounts, Audit)> {
     let truth = data_dir::truth(data_dir);
     let is_there = truth
         .try_exists()
@@ -42,18 +43,36 @@ pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Accounts> {
             data_dir.display()
         );
     }
-    Ok(Accounts::open(Truth::open_as_it_is(&truth)?, Cost::DEFAULT)?)
+    let truth = Truth::open_as_it_is(&truth)?;
+    Ok((Accounts::open(truth.clone(), Cost::DEFAULT)?, Audit::new(truth)))
 }
 
 /// Makes a link, and says in lines where it is opened: at `page`, and where a proxy has a name for it.
 ///
 /// # Errors
 /// The data folder's disk takes nothing.
-pub(crate) fn new_link(accounts: &Accounts, page: &str, public_hosts: &[HostName]) -> anyhow::Result<String> {
+pub(crate) fn new_link(
+    accounts: &Accounts,
+    audit: &Audit,
+    by: WhoKind,
+    page: &str,
+    public_hosts: &[HostName],
+) -> anyhow::Result<String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Now { at: Instant::now(), unix_ms: i64::try_from(since.as_millis())? };
     let link = accounts.make_link(now, &mut rand::rng())?;
+    let made = Deed::done(Act::OwnerLinkMade, Who::of(by), None, On::the(OnKind::Password));
+    audit.note(made, now.unix_ms);
     Ok(lines(link.secret.reveal(), page, public_hosts))
+}
+
+/// Writes down what was noted, for a program that ends now. What the disk does not take of it changes nothing about what was done.
+pub(crate) fn write_down(audit: &Audit) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    if let Err(error) = audit.write(Whole::Everything, now_ms) {
+        eprintln!("reelroom: the link is made, and the audit log does not tell of it: {error}");
+    }
 }
 
 fn lines(secret: &str, page: &str, public_hosts: &[HostName]) -> String {

@@ -60,8 +60,13 @@ impl Gate for AppGate {
         match self.0.standing(ticket, room) {
             Standing::AsSaid => reelroom_media::Standing::AsSaid,
             Standing::AtMost(grants) => reelroom_media::Standing::AtMost(grants),
+            Standing::StaysAtMost(grants) => reelroom_media::Standing::StaysAtMost(grants),
             Standing::NotAgain => reelroom_media::Standing::NotAgain,
             Standing::Over => reelroom_media::Standing::Over,
         }
+    }
+
+    fn asks_consent(&self, room: &RoomName) -> bool {
+        self.0.asks_consent(room)
     }
 }

@@ -55,7 +55,7 @@ impl Secrets {
         let is_private = match &config.livekit_url {
             None => {
                 // Who chose whom to invite does not want whoever knows these to get in, from this machine either.
-                (role == Role::Media || config.access != Some(Access::Invite))
+                (role == Role::Media || config.access_in_force() != Access::Invite)
                     && config.listen.is_loopback()
                     && config.public_hosts.is_empty()
                     && !config.allowed_origins.contains(&AllowedOrigin::Any)

@@ -1,4 +1,4 @@
-//! Whoever follows what happens, by the real program: through its front, over its restarts, and a thousand of them.
+//! Whoever follows what happens, by the real program: through its front, and over its restarts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,11 +9,8 @@ use std::time::Duration;
 use common::Program;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const MANY: usize = 1000;
 
 /// Somebody who follows.
 struct Follower {
@@ -92,35 +89,5 @@ async fn a_recording_is_told_from_its_start_to_its_deletion_and_a_restart_has_th
 
     let program = Program::start(&[], data.path(), &[]);
     assert_eq!(Follower::new(&program, Some(&late.id)).await.next().await.0, "reload");
-    program.stop();
-}
-
-#[tokio::test]
-#[ignore = "prints what each follower costs; both sides need 1,100 open files"]
-async fn what_a_thousand_followers_cost() {
-    let data = tempfile::tempdir().unwrap();
-    let program = Program::start(&[], data.path(), &[]);
-    program.list(&[]).await;
-    let address = program.url.strip_prefix("http://").unwrap().replace("localhost", "127.0.0.1");
-    let before = program.memory_bytes();
-    let mut followers = Vec::new();
-    for _ in 0..MANY {
-        let mut stream = TcpStream::connect(&address).await.unwrap();
-        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        let mut piece = [0; 2048];
-        let length = stream.read(&mut piece).await.unwrap();
-        assert!(piece[..length].starts_with(b"HTTP/1.1 200"));
-        followers.push(stream);
-    }
-    let silent = program.memory_bytes();
-    program.record_for("told", Duration::from_secs(3)).await;
-    program.stop_recording("told").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let told = program.memory_bytes();
-    let each = |now: u64| now.saturating_sub(before) / MANY as u64;
-    println!("{MANY} followers: {} bytes each while nothing happens", each(silent));
-    println!("{MANY} followers that read nothing: {} bytes each after a recording", each(told));
-    assert!(each(silent) < 64 * 1024, "{} bytes each", each(silent));
-    drop(followers);
     program.stop();
 }

@@ -106,6 +106,7 @@ async fn its_own_pages_those_that_are_allowed_and_programs_get_in() {
     let settings = [
         ("ALLOWED_ORIGINS", "https://app.example.org"),
         ("PUBLIC_HOSTS", "calls.example.org"),
+        ("ACCESS", "open"),
         ("LIVEKIT_API_KEY", "key"),
         ("LIVEKIT_API_SECRET", "a secret that nobody knows"),
     ];

@@ -160,6 +160,32 @@ fn the_command_says_where_it_finds_no_server_and_makes_nothing_there() {
 }
 
 #[tokio::test]
+async fn where_others_come_and_nothing_is_said_a_link_is_printed_and_nobody_is_let_in() {
+    let own = [("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")];
+    for more in [("LISTEN", "0.0.0.0"), ("PUBLIC_HOSTS", "calls.example.org"), ("ADVERTISE_IPS", "192.0.2.1")]
+    {
+        let data = tempfile::tempdir().unwrap();
+        let mut program = Program::start(&[], data.path(), &[own.as_slice(), &[more]].concat());
+        secret(&program.line());
+        program.refusal(program.get("/recordings"), 401).await;
+        let log = program.stop();
+        assert!(log.contains("whoever is invited") && log.contains("ACCESS=open"), "{more:?}: {log}");
+        assert!(log.contains(more.0), "{log}");
+
+        // Who ran the same folder with everybody let in goes on as before.
+        let open = [own.as_slice(), &[more, ("ACCESS", "open")]].concat();
+        let mut program = Program::start(&[], data.path(), &open);
+        assert!(program.list(&[]).await.is_empty());
+        let message = program.refusal(program.get("/rooms"), 403).await;
+        assert!(message.contains("ACCESS=invite"), "{message}");
+        program.end();
+        assert_eq!(program.line(), "");
+        let log = program.stop();
+        assert!(!log.contains("whoever is invited"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn where_access_is_open_nobody_is_asked_and_no_link_is_printed() {
     let data = tempfile::tempdir().unwrap();
     let mut program = Program::start(&[], data.path(), &[]);

@@ -6,13 +6,13 @@ mod common;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use common::Program;
+use common::house::{PASSWORD, owner_link};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::WebhookEvent;
 use reelroom_protocol::webhook;
@@ -20,7 +20,6 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-const PASSWORD: &str = "correct horse battery";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A receiver at an address that takes what is signed.
@@ -43,14 +42,7 @@ async fn next(events: &mut mpsc::UnboundedReceiver<WebhookEvent>) -> WebhookEven
 
 /// A key that may do everything.
 async fn manager(program: &Program, data: &Path) -> String {
-    let printed = Command::new(env!("CARGO_BIN_EXE_reelroom"))
-        .arg("owner")
-        .env_clear()
-        .env("DATA_DIR", data)
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(printed.stdout).unwrap();
-    let link = printed.split_once("/owner#setup=").unwrap().1.split_whitespace().next().unwrap();
+    let link = owner_link(data);
     let set = program.post("/owner/password", &json!({ "link": link, "password": PASSWORD }));
     let answer = set.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);

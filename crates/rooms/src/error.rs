@@ -1,5 +1,7 @@
 //! What can go wrong, by what the caller can do.
 
+use std::time::Duration;
+
 use reelroom_limits::rooms::ROOMS_KEPT;
 use reelroom_truth::TruthError;
 
@@ -23,6 +25,15 @@ pub enum RoomsError {
     /// There is no such room, or no such link of it: list them again.
     #[error("there is no such room or link")]
     Unknown,
+    /// As many people wait for a room as can: come later.
+    #[error("as many people wait to be let in as can: try again in a minute")]
+    Crowded,
+    /// A host did not let them in a moment ago: come back after that time.
+    #[error("you were not let in: you can ask again in {} s", wait.as_secs() + 1)]
+    NotYet {
+        /// How long that is.
+        wait: Duration,
+    },
     /// The database fails: look at the data folder's disk.
     #[error(transparent)]
     Truth(#[from] TruthError),

@@ -5,7 +5,9 @@
 //!             ├─ host link  ─┐  each renewed, revoked and expiring by itself
 //!             └─ guest link ─┴─► at each request: a secret, or a pass made of it ─► LinkId ─► Caller of that room
 //!   close ─► the name stays, and nobody gets in by it any more
-//!                                   State: in memory, bounded; written to truth.db
+//!   recorded ─► a recording of that room ─► due, when the room's time for it is over
+//!   guest of a room with a lobby ─► knock ─► Lobby ─► let in, or not
+//!                                   State: in memory, bounded; written to truth.db. The lobby is in memory alone
 //! ```
 //!
 //! # Invariants
@@ -15,6 +17,7 @@
 //! - What gives somebody a right is on the disk before it is answered. What takes one away holds at once, also while the disk takes nothing.
 //! - A link opens its own room alone, and what it grants is asked for at each request: nothing of it is kept by whoever came by it.
 //! - A room's name is of that room for good: recordings and tokens know rooms by name.
+//! - A room's recordings are known by what was noted when they were made, and never by what a store says of them.
 //! - Asking who comes by a link touches no disk. Time and randomness come in as arguments.
 //!
 //! All that writes waits for the disk: callers run it on a thread that may block.
@@ -23,8 +26,11 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod error;
+mod layout;
 mod link;
+mod lobby;
 mod pass;
+mod retention;
 mod role;
 mod room;
 mod secret;
@@ -35,16 +41,22 @@ use std::sync::{Mutex, MutexGuard};
 use reelroom_truth::Truth;
 
 pub use error::RoomsError;
+pub use layout::Layout;
 pub use link::{Link, LinkId, Renewal};
+pub use lobby::{
+    Decision, Entrance, KnockId, Lobby, NewKnock, ShownKnock, Turn, Waiter, Waiters, shown_name,
+};
+pub use reelroom_truth::RetentionClock;
+pub use retention::{Due, Fate, Preview, Recorded, Retention};
 pub use role::Role;
-pub use room::{Change, NewRoom, Room, Settings};
+pub use room::{Change, Keep, NewRoom, Room, Settings};
 pub use secret::Shown;
 
 use crate::secret::Key;
 use crate::state::State;
 
-/// All rooms and their links. Methods that take requests: [`Rooms::shown`], [`Rooms::by_pass`], [`Rooms::caller`]. One that is called by a
-/// clock: [`Rooms::keep`].
+/// All rooms and their links. Methods that take requests: [`Rooms::shown`], [`Rooms::by_pass`], [`Rooms::caller`]. Those that are called by a
+/// clock: [`Rooms::keep`], [`Rooms::due`].
 pub struct Rooms {
     truth: Truth,
     key: Key,

@@ -39,10 +39,14 @@ impl LinkId {
     }
 
     fn new(rng: &mut impl CryptoRng) -> Self {
-        let random =
-            (0..RANDOM_CHARACTERS).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
-        Self(PREFIX.chars().chain(random).collect())
+        Self(random_id(PREFIX, rng))
     }
+}
+
+/// An id that is no secret, and that no two have.
+pub(crate) fn random_id(prefix: &str, rng: &mut impl CryptoRng) -> String {
+    let random = (0..RANDOM_CHARACTERS).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
+    prefix.chars().chain(random).collect()
 }
 
 impl From<&str> for LinkId {
@@ -191,6 +195,8 @@ impl Rooms {
     ) -> Result<Room, RoomsError> {
         let Renewal { room: name, role, expires_ms } = renewal;
         let link = KeptLink::new(&self.key, role, expires_ms, now_ms, rng)?;
+        // Before it waits for whoever writes.
+        self.state().end_link(name, role);
         let _changing = self.changing();
         let mut state = self.state();
         if !state.rooms.contains_key(name) {

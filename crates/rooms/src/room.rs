@@ -1,13 +1,16 @@
 //! A room: its name, and what is set of it.
 
 use rand::CryptoRng;
-use reelroom_access::{Right, Rights};
+use reelroom_access::{Caller, Right, Rights};
+use reelroom_limits::rooms::KEEP_DAYS;
 use reelroom_limits::signalling::NAME_BYTES;
 use reelroom_protocol::ids::RoomName;
 
 use crate::Rooms;
 use crate::error::RoomsError;
+use crate::layout::Layout;
 use crate::link::{KeptLink, Link};
+use crate::retention::is_sooner;
 use crate::role::Role;
 use crate::secret::Key;
 
@@ -30,11 +33,27 @@ pub struct Settings {
     pub hosts: Rights,
     /// So many people at most; `None`: as many as the server takes.
     pub people: Option<u32>,
+    /// Whether guests wait until a host lets them in.
+    pub has_lobby: bool,
+    /// Whether people are recorded only if they agree.
+    pub asks_consent: bool,
+    /// How its recordings look where nothing else is asked for; `None`: the default layout.
+    pub layout: Option<Layout>,
+    /// For how many days its recordings are kept; `None`: until somebody deletes them.
+    pub keep_days: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { guests: GUESTS, hosts: Rights::NONE, people: None }
+        Self {
+            guests: GUESTS,
+            hosts: Rights::NONE,
+            people: None,
+            has_lobby: false,
+            asks_consent: false,
+            layout: None,
+            keep_days: None,
+        }
     }
 }
 
@@ -60,21 +79,34 @@ impl Settings {
         if self.people == Some(0) {
             return Err(RoomsError::Invalid("a room is for one person at least".into()));
         }
+        if let Some(days) = self.keep_days
+            && !(1..=KEEP_DAYS).contains(&days)
+        {
+            return Err(RoomsError::Invalid(format!("recordings are kept for 1 to {KEEP_DAYS} days")));
+        }
         Ok(())
     }
 
-    /// What both grant.
+    /// What both grant, what either asks of those who come, and recordings for the longer of both times. The rest is as it was.
     fn narrowed_to(&self, other: &Self) -> Self {
         Self {
             guests: both(self.guests, other.guests),
             hosts: both(self.hosts, other.hosts),
-            people: self.people,
+            has_lobby: self.has_lobby || other.has_lobby,
+            asks_consent: self.asks_consent || other.asks_consent,
+            keep_days: longer(self.keep_days, other.keep_days),
+            ..*self
         }
     }
 }
 
 fn both(one: Rights, other: Rights) -> Rights {
     Right::ALL.iter().copied().filter(|right| one.has(*right) && other.has(*right)).collect()
+}
+
+/// `None` is until somebody deletes them.
+fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    Some(one?.max(other?))
 }
 
 fn words(rights: Rights) -> Vec<String> {
@@ -106,6 +138,51 @@ pub struct Change {
     pub hosts: Option<Rights>,
     /// So many people at most; `Some(None)`: as many as the server takes.
     pub people: Option<Option<u32>>,
+    /// Whether guests wait until a host lets them in.
+    pub has_lobby: Option<bool>,
+    /// Whether people are recorded only if they agree.
+    pub asks_consent: Option<bool>,
+    /// How its recordings look; `Some(None)`: as by default.
+    pub layout: Option<Option<Layout>>,
+    /// For how long its recordings are kept.
+    pub keep: Option<Keep>,
+}
+
+/// For how long recordings are kept from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// So many days; `None`: until somebody deletes them.
+    pub days: Option<u32>,
+    /// Unix milliseconds: for a while after a shorter time was set nothing is deleted.
+    pub now_ms: i64,
+}
+
+impl Change {
+    /// What is set then.
+    fn of(&self, before: &Settings) -> Settings {
+        Settings {
+            guests: self.guests.unwrap_or(before.guests),
+            hosts: self.hosts.unwrap_or(before.hosts),
+            people: self.people.unwrap_or(before.people),
+            has_lobby: self.has_lobby.unwrap_or(before.has_lobby),
+            asks_consent: self.asks_consent.unwrap_or(before.asks_consent),
+            layout: self.layout.unwrap_or(before.layout),
+            keep_days: self.keep.map_or(before.keep_days, |keep| keep.days),
+        }
+    }
+
+    /// Since when recordings are kept as is set then.
+    fn keep_since_ms(&self, room: &KeptRoom) -> i64 {
+        match self.keep {
+            // What was set by a clock that has been set back since would begin at some time to come.
+            Some(keep)
+                if is_sooner(keep.days, room.settled.keep_days) || room.keep_since_ms > keep.now_ms =>
+            {
+                keep.now_ms
+            }
+            _ => room.keep_since_ms,
+        }
+    }
 }
 
 /// A room as the owner sees it.
@@ -125,16 +202,39 @@ pub struct Room {
 #[derive(Clone)]
 pub(crate) struct KeptRoom {
     pub(crate) name: RoomName,
+    /// What holds.
     pub(crate) settings: Settings,
-    made_ms: i64,
+    /// What holds when no change is under way: it is as the disk has it, or less.
+    settled: Settings,
+    /// Changes that are being written, or wait for that.
+    under_way: u32,
+    pub(crate) made_ms: i64,
+    /// When a time for its recordings was set, or made shorter, the last time; 0 where it never was.
+    pub(crate) keep_since_ms: i64,
     pub(crate) links: Vec<KeptLink>,
 }
 
 impl KeptRoom {
     pub(crate) fn read(row: reelroom_truth::Room) -> Self {
-        let settings =
-            Settings { guests: rights(&row.guests), hosts: rights(&row.hosts), people: row.people };
-        Self { name: row.name.into(), settings, made_ms: row.made_ms, links: Vec::new() }
+        let settings = Settings {
+            guests: rights(&row.guests),
+            hosts: rights(&row.hosts),
+            people: row.people,
+            has_lobby: row.has_lobby,
+            asks_consent: row.asks_consent,
+            // A layout of another version looks as by default.
+            layout: row.layout.as_deref().and_then(Layout::of_word),
+            keep_days: row.keep_days,
+        };
+        Self {
+            name: row.name.into(),
+            settings,
+            settled: settings,
+            under_way: 0,
+            made_ms: row.made_ms,
+            keep_since_ms: row.keep_since_ms,
+            links: Vec::new(),
+        }
     }
 
     fn row(&self) -> reelroom_truth::Room {
@@ -143,8 +243,26 @@ impl KeptRoom {
             guests: words(self.settings.guests),
             hosts: words(self.settings.hosts),
             people: self.settings.people,
+            has_lobby: self.settings.has_lobby,
+            asks_consent: self.settings.asks_consent,
+            layout: self.settings.layout.map(|layout| layout.word().to_owned()),
+            keep_days: self.settings.keep_days,
             made_ms: self.made_ms,
+            keep_since_ms: self.keep_since_ms,
         }
+    }
+
+    /// A change begins: what it takes away holds from now on.
+    fn begin(&mut self, settings: &Settings) {
+        self.under_way += 1;
+        self.settings = self.settings.narrowed_to(settings);
+    }
+
+    /// It is over, and this is what holds without those that are under way still.
+    fn end(&mut self, settled: Settings) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.settled = settled;
+        self.settings = if self.under_way == 0 { settled } else { self.settings.narrowed_to(&settled) };
     }
 
     pub(crate) fn room(&self, key: &Key) -> Room {
@@ -169,7 +287,10 @@ impl Rooms {
             .into_iter()
             .map(|role| KeptLink::new(&self.key, role, new.expires_ms, now_ms, rng))
             .collect::<Result<_, _>>()?;
-        let kept = KeptRoom { name: name.into(), settings: new.settings, made_ms: now_ms, links };
+        let (made_ms, keep_since_ms) = (now_ms, now_ms);
+        let (settings, settled) = (new.settings, new.settings);
+        let kept =
+            KeptRoom { name: name.into(), settings, settled, under_way: 0, made_ms, keep_since_ms, links };
         let _changing = self.changing();
         self.state().has_place_for(&kept.name)?;
         let rows: Vec<_> = kept.links.iter().map(|link| link.row(&kept.name)).collect();
@@ -194,6 +315,17 @@ impl Rooms {
         kept.map(|room| room.room(&self.key)).ok_or(RoomsError::Unknown)
     }
 
+    /// What is set of a room; `None` where nobody made it.
+    pub fn settings(&self, name: &RoomName) -> Option<Settings> {
+        self.state().rooms.get(name).map(|room| room.settings)
+    }
+
+    /// Whether somebody waits in their room's lobby until they are let in.
+    pub fn has_to_knock(&self, caller: &Caller) -> bool {
+        let Caller::Guest { room, .. } = caller else { return false };
+        self.settings(room).is_some_and(|settings| settings.has_lobby)
+    }
+
     /// So many people at most may be in a room; `None` where nothing is set, or nobody made it.
     pub fn people(&self, name: &RoomName) -> Option<u32> {
         self.state().rooms.get(name).and_then(|room| room.settings.people)
@@ -205,30 +337,43 @@ impl Rooms {
     }
 
     /// Changes what is set of a room. What somebody may not do any more they may not from now on, whether or not the disk takes it; what they
-    /// may beyond that they may when it has.
+    /// may beyond that they may when it has. So it is with recordings: they are kept for longer from now on, and for a shorter time when the disk
+    /// has that.
     ///
     /// # Errors
     /// [`RoomsError::Unknown`], [`RoomsError::Invalid`]; [`RoomsError::Truth`]: what was taken away is as before when the program is started
     /// again. Changing it again tries that again.
     pub fn change(&self, name: &RoomName, change: Change) -> Result<Room, RoomsError> {
+        {
+            // Before it waits for whoever writes.
+            let mut state = self.state();
+            let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
+            let settings = change.of(&kept.settled);
+            settings.check()?;
+            kept.begin(&settings);
+        }
         let _changing = self.changing();
-        let mut state = self.state();
-        let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
-        let before = kept.settings;
-        let settings = Settings {
-            guests: change.guests.unwrap_or(before.guests),
-            hosts: change.hosts.unwrap_or(before.hosts),
-            people: change.people.unwrap_or(before.people),
+        let changed = {
+            let state = self.state();
+            // It may have been closed meanwhile.
+            let kept = state.rooms.get(name).ok_or(RoomsError::Unknown)?;
+            let settings = change.of(&kept.settled);
+            KeptRoom { settings, keep_since_ms: change.keep_since_ms(kept), ..kept.clone() }
         };
-        settings.check()?;
-        kept.settings = before.narrowed_to(&settings);
-        let row = KeptRoom { settings, ..kept.clone() }.row();
-        drop(state);
-        self.truth.change_room(&row)?;
+        let written = self.truth.change_room(&changed.row());
         let mut state = self.state();
         let kept = state.rooms.get_mut(name).ok_or(RoomsError::Unknown)?;
-        kept.settings = settings;
-        Ok(kept.room(&self.key))
+        match written {
+            Ok(()) => {
+                kept.keep_since_ms = changed.keep_since_ms;
+                kept.end(changed.settings);
+                Ok(kept.room(&self.key))
+            }
+            Err(error) => {
+                kept.end(kept.settled.narrowed_to(&changed.settings));
+                Err(error.into())
+            }
+        }
     }
 
     /// Closes a room for good, with its links.

@@ -10,6 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
+use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -50,6 +51,13 @@ impl Key {
 pub(crate) struct Secret([u8; 32]);
 
 impl Secret {
+    /// One that is made of nothing else.
+    pub(crate) fn random(rng: &mut impl CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() != SECRET_CHARACTERS {
             return None;

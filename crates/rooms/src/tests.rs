@@ -9,6 +9,8 @@ use reelroom_limits::rooms::{PASS_LASTS, ROOMS_KEPT};
 
 use super::*;
 
+mod retention;
+
 const KEY: &[u8] = b"a key of the data folder";
 const NOW: i64 = 1_800_000_000_000;
 const HOUR: i64 = 60 * 60 * 1000;
@@ -169,6 +171,7 @@ fn what_is_set_is_what_links_grant_and_nothing_else_can_be_granted() {
         assert_eq!(rooms.people(&"own".into()), Some(3));
     }
     let of = |rights: &[Right]| Some(Rights::of(rights));
+    let days = |days| Some(Keep { days: Some(days), now_ms: NOW });
     for change in [
         Change { guests: of(&[Right::Manage]), ..Change::default() },
         Change { guests: of(&[Right::Delete]), ..Change::default() },
@@ -176,13 +179,18 @@ fn what_is_set_is_what_links_grant_and_nothing_else_can_be_granted() {
         Change { hosts: of(&[Right::Manage]), ..Change::default() },
         Change { hosts: of(&[Right::Record]), ..Change::default() },
         Change { people: Some(Some(0)), ..Change::default() },
+        Change { keep: days(0), ..Change::default() },
+        Change { keep: days(u32::MAX), ..Change::default() },
     ] {
         let refused = house.rooms.change(&"own".into(), change);
         assert!(matches!(refused, Err(RoomsError::Invalid(_))), "{change:?}");
     }
     let change = Change { hosts: of(&[Right::Delete]), people: Some(None), ..Change::default() };
     let room = house.rooms.change(&"own".into(), change).unwrap();
-    assert_eq!(room.settings, Settings { guests, hosts: Rights::of(&[Right::Delete]), people: None });
+    assert_eq!(
+        room.settings,
+        Settings { guests, hosts: Rights::of(&[Right::Delete]), ..Settings::default() }
+    );
 }
 
 #[test]
@@ -251,4 +259,48 @@ fn there_are_so_many_rooms_and_no_more_until_one_is_deleted() {
     house.make("one more").unwrap();
     assert!(matches!(house.make(""), Err(RoomsError::Invalid(_))));
     assert!(matches!(house.make(&"ä".repeat(200)), Err(RoomsError::Invalid(_))));
+}
+
+#[test]
+fn what_takes_a_right_away_waits_for_nobody_who_writes() {
+    let mut house = House::new();
+    let room = house.make("own").unwrap();
+    let (host, by) = (secret(&room, Role::Host), secret(&room, Role::Guest));
+    let rights = |rights: &[Right]| Change { guests: Some(Rights::of(rights)), ..Change::default() };
+    let has =
+        |rooms: &Rooms, rights: &[Right]| caller(rooms, &by, NOW) == Some(guest("own", Rights::of(rights)));
+    let soon = |is_so: &dyn Fn() -> bool| {
+        for _ in 0..1000 {
+            if is_so() {
+                return true;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        false
+    };
+    let (rooms, mut rng) = (&house.rooms, StdRng::seed_from_u64(7));
+    // As somebody whose write hangs.
+    let writing = rooms.changing();
+    std::thread::scope(|threads| {
+        let narrowed = threads.spawn(|| rooms.change(&"own".into(), rights(&[Right::Chat])));
+        assert!(soon(&|| has(rooms, &[Right::Chat])));
+        let other = threads.spawn(|| {
+            let change = Change { people: Some(Some(3)), ..rights(&[Right::Chat, Right::Record]) };
+            rooms.change(&"own".into(), change)
+        });
+        let renewed = threads.spawn(|| {
+            let renewal = Renewal { room: &"own".into(), role: Role::Host, expires_ms: None };
+            rooms.renew(renewal, NOW, &mut rng)
+        });
+        assert!(soon(&|| caller(rooms, &host, NOW).is_none()));
+        assert!(has(rooms, &[Right::Chat]), "what gives a right waits for the disk");
+        drop(writing);
+        for changed in [narrowed, other, renewed] {
+            changed.join().unwrap().unwrap();
+        }
+    });
+    // Whichever was the last one.
+    let left = house.rooms.room(&"own".into()).unwrap();
+    assert_eq!(left.settings.people, Some(3));
+    assert_eq!(house.reopened(KEY).room(&"own".into()).unwrap(), left);
 }

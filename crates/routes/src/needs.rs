@@ -51,6 +51,8 @@ pub enum Proof {
     ShareLink,
     /// What a browser got by that: a ticket for this one link, as long as somebody watches.
     ShareTicket,
+    /// An OpenID provider's word that somebody is the owner, for a sign-in of this very browser.
+    OpenId,
 }
 
 impl Needs {
@@ -105,6 +107,7 @@ impl fmt::Display for Proof {
             Self::Password => "the owner's password",
             Self::ShareLink => "a link to one recording",
             Self::ShareTicket => "a ticket that a link to one recording gave",
+            Self::OpenId => "an OpenID provider's word, for a sign-in of that browser",
         })
     }
 }

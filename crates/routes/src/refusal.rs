@@ -13,6 +13,12 @@ pub enum Refusal {
     /// 403: somebody else may.
     #[error("you may not do this")]
     Forbidden,
+    /// 403: access is open to everybody, but for what its owner manages.
+    #[error(
+        "this is for the owner of this server alone: its rooms and the links into them come with ACCESS=invite, and until then its owner signs in on \
+         /owner by the link that 'reelroom owner' prints"
+    )]
+    Owners,
     /// 403: say with the request what only a page of this server can say.
     #[error(
         "a browser that is signed in asks, and its page does not say so: load the page again (the header X-CSRF-Token is missing or wrong)"
@@ -26,14 +32,22 @@ pub enum Refusal {
 impl Refusal {
     /// What a caller is told who may not do something.
     pub fn of(caller: &Caller) -> Self {
-        if *caller == Caller::Nobody { Self::Nobody } else { Self::Forbidden }
+        match caller {
+            Caller::Nobody => Self::Nobody,
+            Caller::Everybody => Self::Owners,
+            Caller::Owner
+            | Caller::Key { .. }
+            | Caller::Host { .. }
+            | Caller::Guest { .. }
+            | Caller::Viewer { .. } => Self::Forbidden,
+        }
     }
 
     /// Its status.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Nobody => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::Forged => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Owners | Self::Forged => StatusCode::FORBIDDEN,
             Self::Unasked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

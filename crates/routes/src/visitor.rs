@@ -43,7 +43,7 @@ impl Visitor {
     /// Goes on where they may do this.
     ///
     /// # Errors
-    /// [`Refusal::Nobody`], [`Refusal::Forbidden`].
+    /// [`Refusal::Nobody`], [`Refusal::Forbidden`], [`Refusal::Owners`].
     pub fn ask(&self, right: Right, resource: &Resource<'_>) -> Result<(), Refusal> {
         if self.may(right, resource) { Ok(()) } else { Err(self.refusal()) }
     }

@@ -82,8 +82,12 @@ impl Room {
             participant.is_active() && participant.is_visible() && !participant.is_recorder()
         };
         let mut facts = Vec::new();
+        if self.consents.asks {
+            facts.push(Fact::ConsentAsked);
+        }
         for participant in self.participants.values().filter(seen) {
             facts.push(participant.joined_fact());
+            facts.extend(participant.consent_fact());
             let tracks = participant.published.iter().filter_map(|track| self.tracks.get(track));
             facts.extend(tracks.filter_map(Track::published_fact));
         }

@@ -20,6 +20,7 @@
 
 mod announce;
 mod codec;
+mod consent;
 mod data;
 pub mod door;
 pub mod forward;
@@ -42,6 +43,7 @@ mod track;
 
 pub use announce::TooMuch;
 pub use codec::{Codec, is_keyframe};
+pub use consent::{Answer, CONSENT};
 pub use info::Readable;
 pub use layers::{Layer, TrackSettings};
 pub use output::{About, DataKind, DownTrackSpec, Fact, Output};

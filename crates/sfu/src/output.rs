@@ -5,6 +5,7 @@ use reelroom_protocol::proto::signal_response;
 use reelroom_protocol::proto::{TrackInfo, WebhookEvent};
 
 use crate::codec::Codec;
+use crate::consent::Answer;
 use crate::layers::Layer;
 use crate::person::Bearer;
 
@@ -149,6 +150,15 @@ pub enum Fact {
         track: TrackSid,
         /// The new state.
         muted: bool,
+    },
+    /// From now on nobody is recorded who has not agreed.
+    ConsentAsked,
+    /// What a participant who is here says to being recorded. It holds until they say something else.
+    Consent {
+        /// The session.
+        sid: ParticipantSid,
+        /// What they say, and since when.
+        answer: Answer,
     },
     /// Who speaks now, and how loud (0 to 1); all of them.
     Speakers(Vec<(ParticipantSid, f32)>),

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use reelroom_limits::pace::{Pace, Rate};
-use reelroom_limits::signalling::{PERMIT_BURST, PERMIT_EVERY, PUBLISH_BURST, PUBLISH_EVERY};
+use reelroom_limits::signalling::{
+    AGREE_BURST, AGREE_EVERY, PERMIT_BURST, PERMIT_EVERY, PUBLISH_BURST, PUBLISH_EVERY,
+};
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket, TrackSid};
 use reelroom_protocol::proto::{ParticipantInfo, TrackInfo, participant_info};
 use reelroom_protocol::token::VideoGrants;
 
 use crate::announce::TooMuch;
 use crate::codec::Codec;
+use crate::consent::{CONSENT, Consent};
 use crate::data::queue::DataQueue;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
@@ -59,8 +62,8 @@ pub enum Refusal {
     /// The identity is that of what records.
     #[error("this identity belongs to a recorder")]
     Reserved,
-    /// The session that the token was good for goes on.
-    #[error("this token is in use")]
+    /// The token was good for one session, which goes on or is over.
+    #[error("this token was used: ask for another one")]
     Used,
     /// What the token was given for does not hold any more.
     #[error("the link or the session that this token was given for is over")]
@@ -82,6 +85,11 @@ pub enum AdminRefusal {
     /// It asks for more than anybody may.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
+    /// It says in somebody's name whether they agree to being recorded.
+    #[error(
+        "whether somebody agrees to being recorded they say themselves: reelroom.consent is not set for them"
+    )]
+    Consent,
 }
 
 impl Joining {
@@ -145,6 +153,10 @@ pub(crate) struct Participant {
     pub(crate) publishing: Pace,
     /// How fast it may let others subscribe to its tracks again.
     pub(crate) permitting: Pace,
+    /// What it was asked about being recorded, and has answered.
+    pub(crate) consent: Consent,
+    /// How fast it may agree to that.
+    pub(crate) agreeing: Pace,
     /// The same about tracks that are not there yet.
     pub(crate) awaited: BTreeMap<TrackSid, Awaited>,
     pub(crate) permission: Option<Permission>,
@@ -156,10 +168,13 @@ pub(crate) struct Participant {
 }
 
 impl Participant {
-    pub(crate) fn new(joining: Joining, now: Now) -> Self {
+    pub(crate) fn new(mut joining: Joining, now: Now) -> Self {
         let publishing = Rate::one_in(PUBLISH_BURST, PUBLISH_EVERY);
         let permitting = Rate::one_in(PERMIT_BURST, PERMIT_EVERY);
+        let agreeing = Rate::one_in(AGREE_BURST, AGREE_EVERY);
         let takes_data = joining.grants.may_subscribe();
+        // A token agrees to nothing.
+        joining.attributes.remove(CONSENT);
         Self {
             person: Person::of(&joining),
             is_server: joining.is_server,
@@ -169,6 +184,8 @@ impl Participant {
             given_serial: joining.serial,
             publishing: Pace::new(publishing, now.at),
             permitting: Pace::new(permitting, now.at),
+            consent: Consent::NotAsked,
+            agreeing: Pace::new(agreeing, now.at),
             sid: joining.sid,
             identity: joining.identity,
             name: joining.name,
@@ -235,14 +252,40 @@ impl Participant {
         }
     }
 
+    /// What recorders are told of what it answered. Whom they know nothing of has not agreed; who was seen when they agreed and is not any more
+    /// may still take it back.
+    pub(crate) fn consent_fact(&self) -> Option<Fact> {
+        let answer = self.consent.answer().filter(|answer| self.is_visible() || !answer.agrees)?;
+        Some(Fact::Consent { sid: self.sid.clone(), answer })
+    }
+
+    /// What the server may set of its attributes: all but what it answered. That can be said as it is, by whoever writes back what they read.
+    ///
+    /// # Errors
+    /// [`AdminRefusal::Consent`].
+    pub(crate) fn settable(
+        &self,
+        attributes: &HashMap<String, String>,
+    ) -> Result<HashMap<String, String>, AdminRefusal> {
+        let mut attributes = attributes.clone();
+        match attributes.remove(CONSENT) {
+            Some(said) if said != self.consent.word() => Err(AdminRefusal::Consent),
+            _ => Ok(attributes),
+        }
+    }
+
     /// The participant as clients see it; `tracks` are its announced tracks.
     pub(crate) fn info(&self, tracks: Vec<TrackInfo>) -> ParticipantInfo {
+        let mut attributes: HashMap<String, String> = self.attributes.clone().into_iter().collect();
+        if self.consent != Consent::NotAsked {
+            attributes.insert(CONSENT.to_owned(), self.consent.word().to_owned());
+        }
         ParticipantInfo {
             sid: self.sid.to_string(),
             identity: self.identity.to_string(),
             name: self.name.clone(),
             metadata: self.metadata.clone(),
-            attributes: self.attributes.clone().into_iter().collect(),
+            attributes,
             state: self.state.into(),
             is_publisher: !tracks.is_empty(),
             tracks,

@@ -14,6 +14,7 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
+use crate::consent::Consents;
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
 use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
@@ -77,6 +78,7 @@ pub struct Room {
     pub(crate) speakers: Speakers,
     pub(crate) ids: StdRng,
     pub(crate) changes: Changes,
+    pub(crate) consents: Consents,
     participants_at_most: usize,
     /// Senders of reliable data that may not send as much as they want.
     pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
@@ -114,6 +116,7 @@ impl Room {
             speakers: Speakers::default(),
             ids: StdRng::seed_from_u64(options.seed),
             changes: Changes::default(),
+            consents: Consents::default(),
             slowed_senders: BTreeSet::new(),
             created: now.at,
             last_left: None,
@@ -179,7 +182,8 @@ impl Room {
         if let Some(most) = most {
             joining.grants = joining.grants.narrowed_to(most);
         }
-        let participant = Participant::new(joining, now);
+        let mut participant = Participant::new(joining, now);
+        participant.consent = self.consents.of(&participant);
         let others = self.participants.values().filter(|other| Some(&other.sid) != older.as_ref());
         let counted = others.filter(|other| !other.is_dependent()).count();
         if !participant.is_dependent() && counted >= self.participants_at_most {
@@ -208,7 +212,8 @@ impl Room {
         participant.state = participant_info::State::Active;
         let fact =
             (participant.is_visible() && !participant.is_recorder()).then(|| participant.joined_fact());
-        self.outputs.extend(fact.map(Output::Fact));
+        let consent = participant.consent_fact();
+        self.outputs.extend(fact.into_iter().chain(consent).map(Output::Fact));
         self.announce(sid, Audience::All);
         let info = self.participant_info(sid);
         self.webhook("participant_joined", |_, hook| hook.participant = info);
@@ -318,8 +323,9 @@ impl Room {
     ) -> Result<(), AdminRefusal> {
         self.may_be_changed(sid)?;
         let Some(participant) = self.participants.get_mut(sid) else { return Ok(()) };
-        participant.bounds(&request.name, &request.metadata, METADATA_BYTES, &request.attributes)?;
-        participant.describe(&request.metadata, &request.attributes);
+        let attributes = participant.settable(&request.attributes)?;
+        participant.bounds(&request.name, &request.metadata, METADATA_BYTES, &attributes)?;
+        participant.describe(&request.metadata, &attributes);
         if let Some(permission) = &request.permission {
             participant.grants.apply(permission);
         }

@@ -12,6 +12,7 @@ use reelroom_protocol::proto::{
 
 use crate::announce::{self, TooMuch, within};
 use crate::codec::Codec;
+use crate::consent::{CONSENT, NotTaken};
 use crate::participant::{Audience, PendingTrack};
 use crate::permission::Permission;
 use crate::room::{Now, Room};
@@ -174,15 +175,36 @@ impl Room {
         self.signal(from, signal_response::Message::TrackPublished(published));
     }
 
-    fn update_own_metadata(&mut self, from: &ParticipantSid, request: UpdateParticipantMetadata, now: Now) {
+    fn update_own_metadata(
+        &mut self,
+        from: &ParticipantSid,
+        mut request: UpdateParticipantMetadata,
+        now: Now,
+    ) {
         use request_response::Reason;
-        let Some(participant) = self.participants.get_mut(from) else { return };
         let id = request.request_id;
         // The id says which request is meant.
         let echo = request_response::Request::UpdateMetadata(UpdateParticipantMetadata {
             request_id: id,
             ..Default::default()
         });
+        // Clients send with it what they are called and described by.
+        if let Some(said) = request.attributes.remove(CONSENT) {
+            let refusal = self.answer_consent(from, &said, now).err();
+            if let Some(refusal) = refusal {
+                return self.consent_not_taken(from, id, refusal, Some(echo));
+            }
+            let says_no_more = self.participants.get(from).is_some_and(|participant| {
+                let is_same = |said: &str, known: &str| said.is_empty() || said == known;
+                request.attributes.iter().all(|(key, value)| participant.attributes.get(key) == Some(value))
+                    && is_same(&request.name, &participant.name)
+                    && is_same(&request.metadata, &participant.metadata)
+            });
+            if says_no_more {
+                return self.respond(from, id, Reason::Ok, "", Some(echo));
+            }
+        }
+        let Some(participant) = self.participants.get_mut(from) else { return };
         if !participant.grants.may_update_own_metadata() {
             let text = "does not have permission to update own metadata";
             return self.respond(from, id, Reason::NotAllowed, text, Some(echo));
@@ -196,6 +218,29 @@ impl Room {
         self.announce(from, Audience::All);
         self.remember_own(from, now);
         self.respond(from, id, Reason::Ok, "", Some(echo));
+    }
+
+    /// Tells a participant that what it said about being recorded does not count.
+    fn consent_not_taken(
+        &mut self,
+        to: &ParticipantSid,
+        request_id: u32,
+        why: NotTaken,
+        request: Option<request_response::Request>,
+    ) {
+        use request_response::Reason;
+        let (reason, text) = match why {
+            NotTaken::NotAsked => {
+                (Reason::NotAllowed, "this room does not ask whether one agrees to being recorded".to_owned())
+            }
+            NotTaken::Neither => (Reason::InvalidRequest, format!("{CONSENT} is yes or no")),
+            NotTaken::TooFast(TooFast { wait }) => {
+                let seconds = wait.as_secs() + 1;
+                let text = format!("you changed your mind too often of late; you may agree in {seconds} s");
+                (Reason::LimitExceeded, text)
+            }
+        };
+        self.respond(to, request_id, reason, &text, request);
     }
 
     /// Tells a participant that it asked for too much.

@@ -23,6 +23,8 @@ pub enum Standing {
     AsSaid,
     /// No more than this.
     AtMost(Box<VideoGrants>),
+    /// No more than this, for whoever is in: a session that is theirs can be taken up again, and nobody comes anew.
+    StaysAtMost(Box<VideoGrants>),
     /// Whoever is in may stay, and does not come again.
     NotAgain,
     /// Nothing.
@@ -46,7 +48,7 @@ impl Room {
         for (sid, ticket) in came {
             match standing(&ticket) {
                 Standing::AsSaid | Standing::NotAgain => {}
-                Standing::AtMost(grants) => self.narrow(&sid, &grants, now),
+                Standing::AtMost(grants) | Standing::StaysAtMost(grants) => self.narrow(&sid, &grants, now),
                 Standing::Over => {
                     self.leave(&sid, DisconnectReason::ParticipantRemoved, now);
                     removed += 1;
@@ -54,6 +56,20 @@ impl Room {
             }
         }
         removed
+    }
+
+    /// With which ticket a participant came; an empty one where that was none.
+    pub fn ticket_of(&self, sid: &ParticipantSid) -> Ticket {
+        match self.participants.get(sid).map(|participant| &participant.person) {
+            Some(Person::Ticket(ticket)) => ticket.clone(),
+            Some(Person::Identity(_)) | None => Ticket::default(),
+        }
+    }
+
+    /// Whether whoever came with a ticket is in the room, or not yet given up since their connection was lost.
+    pub fn has_bearer(&self, ticket: &Ticket) -> bool {
+        let is_theirs = |person: &Person| matches!(person, Person::Ticket(other) if other == ticket);
+        self.participants.values().any(|participant| is_theirs(&participant.person))
     }
 
     /// Takes from somebody what goes beyond `to`, with what they publish by it.

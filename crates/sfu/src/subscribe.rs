@@ -46,7 +46,8 @@ impl Room {
         let allowed = participant.is_active()
             && participant.grants.may_subscribe()
             && track.publisher != *sid
-            && publisher.permits(participant, track_sid);
+            && publisher.permits(participant, track_sid)
+            && (publisher.consent.is_recorded() || !participant.is_recorder());
         if !allowed || track.down.contains_key(sid) {
             return;
         }

@@ -273,10 +273,22 @@ pub enum LeftOutWhy {
     Encrypted,
     /// No decoder here can read them.
     Unreadable,
+    /// The room asks for consent, and whose they are has not answered.
+    NotAgreed,
+    /// The same, and they said no.
+    Declined,
     /// A reason this version does not know.
     #[default]
     #[serde(other)]
     Other,
+}
+
+impl LeftOutWhy {
+    /// Whose they are has not agreed, or not any more: nothing of them is in the take while that holds.
+    #[must_use]
+    pub fn is_by_choice(self) -> bool {
+        matches!(self, Self::NotAgreed | Self::Declined)
+    }
 }
 
 /// A fact of the take.
@@ -423,6 +435,18 @@ pub enum TakeEvent {
         /// Those of which there is nothing, and why.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         dropped: BTreeMap<DropReason, u64>,
+    },
+    /// From here on nobody is recorded who has not agreed.
+    ConsentAsked,
+    /// What a participant said to being recorded. It holds until they say something else, or leave.
+    Consent {
+        /// Who.
+        participant: ParticipantId,
+        /// Whether they agree.
+        agrees: bool,
+        /// Since when, in Unix milliseconds: it may be long before the take.
+        #[serde(default)]
+        unix_ms: i64,
     },
     /// From here on nothing is to be seen in the composed view, until [`TakeEvent::Resume`].
     Pause,

@@ -9,7 +9,9 @@
 //!     │                             ├─ api_keys   what programs show instead of a password
 //!     │                             ├─ shares     links to one recording, and who watched by them
 //!     │                             ├─ rooms      rooms that the owner made, and the links into them
-//!     │                             └─ webhooks   what others are told, until they have heard it
+//!     │                             ├─ retention  which recordings are a room's, and for how long they are kept
+//!     │                             ├─ webhooks   what others are told, until they have heard it
+//!     │                             └─ audit      what was done to recordings and rights, and what was refused
 //!     └─ backup ─► a file
 //! ```
 //!
@@ -25,6 +27,7 @@
 
 mod alone;
 mod api_keys;
+mod audit;
 mod backup;
 mod deletions;
 mod error;
@@ -32,6 +35,7 @@ mod files;
 mod older;
 mod open;
 mod owner;
+mod retention;
 mod rooms;
 mod sessions;
 mod shares;
@@ -46,11 +50,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use alone::Alone;
 pub use api_keys::ApiKey;
+pub use audit::{AuditAct, AuditKept, AuditPage, AuditRefusal, AuditSearch, KeptAuditAct};
 pub use backup::backup;
 pub use deletions::Discarded;
 pub use error::TruthError;
 pub use older::Older;
 pub use owner::{NewPassword, Owner, OwnerLink, SetBy};
+pub use retention::{EndedRecordings, RetentionClock, RoomRecording};
 pub use rooms::{Ended, Room, RoomLink};
 pub use sessions::{Begin, Happened, Session};
 pub use shares::{Share, ShareNews, ShareView};

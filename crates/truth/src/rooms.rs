@@ -15,6 +15,16 @@ pub struct Room {
     pub hosts: Vec<String>,
     /// So many people at most.
     pub people: Option<u32>,
+    /// Whether guests wait until a host lets them in.
+    pub has_lobby: bool,
+    /// Whether people are recorded only if they agree.
+    pub asks_consent: bool,
+    /// How its recordings look: a word.
+    pub layout: Option<String>,
+    /// For how many days its recordings are kept.
+    pub keep_days: Option<u32>,
+    /// Unix milliseconds: when that was set, or made shorter, the last time; 0 where it never was.
+    pub keep_since_ms: i64,
     /// Unix milliseconds.
     pub made_ms: i64,
 }
@@ -62,17 +72,25 @@ impl Truth {
     pub fn rooms(&self) -> Result<Vec<Room>, TruthError> {
         let words = |text: String| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
         self.read_now(|db| {
-            db.prepare_cached("SELECT name, guests, hosts, people, made_ms FROM rooms")?
-                .query_map([], |row| {
-                    Ok(Room {
-                        name: row.get(0)?,
-                        guests: words(row.get(1)?),
-                        hosts: words(row.get(2)?),
-                        people: row.get(3)?,
-                        made_ms: row.get(4)?,
-                    })
-                })?
-                .collect()
+            db.prepare_cached(
+                "SELECT name, guests, hosts, people, lobby, consent, layout, keep_days, made_ms, keep_since_ms \
+                 FROM rooms",
+            )?
+            .query_map([], |row| {
+                Ok(Room {
+                    name: row.get(0)?,
+                    guests: words(row.get(1)?),
+                    hosts: words(row.get(2)?),
+                    people: row.get(3)?,
+                    has_lobby: row.get(4)?,
+                    asks_consent: row.get(5)?,
+                    layout: row.get(6)?,
+                    keep_days: row.get(7)?,
+                    made_ms: row.get(8)?,
+                    keep_since_ms: row.get(9)?,
+                })
+            })?
+            .collect()
         })
     }
 
@@ -119,14 +137,20 @@ impl Truth {
     pub fn add_room(&self, room: &Room, links: &[RoomLink]) -> Result<(), TruthError> {
         self.write_now(|db| {
             db.prepare_cached(
-                "INSERT INTO rooms (name, guests, hosts, people, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO rooms (name, guests, hosts, people, lobby, consent, layout, keep_days, made_ms, keep_since_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 room.name,
                 room.guests.join(" "),
                 room.hosts.join(" "),
                 room.people,
-                room.made_ms
+                room.has_lobby,
+                room.asks_consent,
+                room.layout,
+                room.keep_days,
+                room.made_ms,
+                room.keep_since_ms
             ])?;
             links.iter().try_for_each(|link| put_link(db, link))
         })
@@ -138,9 +162,22 @@ impl Truth {
     /// [`TruthError::Failed`].
     pub fn change_room(&self, room: &Room) -> Result<(), TruthError> {
         self.write_now(|db| {
-            db.prepare_cached("UPDATE rooms SET guests = ?2, hosts = ?3, people = ?4 WHERE name = ?1")?
-                .execute(params![room.name, room.guests.join(" "), room.hosts.join(" "), room.people])
-                .map(drop)
+            db.prepare_cached(
+                "UPDATE rooms SET guests = ?2, hosts = ?3, people = ?4, lobby = ?5, consent = ?6, layout = ?7, \
+                 keep_days = ?8, keep_since_ms = ?9 WHERE name = ?1",
+            )?
+            .execute(params![
+                room.name,
+                room.guests.join(" "),
+                room.hosts.join(" "),
+                room.people,
+                room.has_lobby,
+                room.asks_consent,
+                room.layout,
+                room.keep_days,
+                room.keep_since_ms
+            ])
+            .map(drop)
         })
     }
 
@@ -169,6 +206,7 @@ impl Truth {
             }
             for (name, closed_ms) in &ended.rooms {
                 db.execute("DELETE FROM room_links WHERE room = ?1", [name])?;
+                db.execute("DELETE FROM room_recordings WHERE room = ?1", [name])?;
                 db.execute("DELETE FROM rooms WHERE name = ?1", [name])?;
                 db.execute(
                     "INSERT OR IGNORE INTO closed_rooms (name, closed_ms) VALUES (?1, ?2)",

@@ -80,6 +80,40 @@ pub(crate) const STEPS: &[&str] = &[
     CREATE TABLE webhooks_told (subject TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE webhooks_kept (one INTEGER PRIMARY KEY CHECK (one = 1), since_ms INTEGER NOT NULL) STRICT;
     ",
+    // 7: what else is set of a room. The rooms of before have none of it.
+    "
+    ALTER TABLE rooms ADD COLUMN lobby INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN consent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN layout TEXT;
+    ALTER TABLE rooms ADD COLUMN keep_days INTEGER;
+    ",
+    // 8: what was done to recordings and rights, and what was refused. An id is never used twice; of a refusal what is not known is empty.
+    "
+    CREATE TABLE audit_acts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, act TEXT NOT NULL, is_use INTEGER NOT NULL,
+        outcome TEXT NOT NULL, who TEXT NOT NULL, who_id TEXT, who_name TEXT, address TEXT, on_kind TEXT, on_id TEXT, on_name TEXT,
+        detail TEXT, reason TEXT
+    ) STRICT;
+    CREATE INDEX audit_acts_by_use ON audit_acts (is_use, id);
+    CREATE TABLE audit_refusals (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, act TEXT NOT NULL, who TEXT NOT NULL, who_id TEXT NOT NULL, address TEXT NOT NULL,
+        route TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX audit_refusals_by_kind ON audit_refusals (act, who, who_id, address, route, reason, last_ms);
+    CREATE INDEX audit_refusals_by_time ON audit_refusals (last_ms, id);
+    ",
+    // 9: which recordings are a room's, so that those that are to be kept for a time are known, and the clock by which that is counted.
+    "
+    ALTER TABLE rooms ADD COLUMN keep_since_ms INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE room_recordings (
+        name TEXT NOT NULL, id TEXT NOT NULL, room TEXT NOT NULL, ended_ms INTEGER NOT NULL, kept_ms INTEGER,
+        let_go_ms INTEGER NOT NULL, again_ms INTEGER NOT NULL, PRIMARY KEY (name, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX room_recordings_by_end ON room_recordings (room, ended_ms, name);
+    CREATE TABLE retention_clock (
+        one INTEGER PRIMARY KEY CHECK (one = 1), seen_ms INTEGER NOT NULL, doubted_ms INTEGER
+    ) STRICT;
+    ",
 ];
 
 /// 2: what was deleted is known by its id and its place. Of what stands there from before the place is not known: it is empty.

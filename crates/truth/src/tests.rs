@@ -654,3 +654,105 @@ fn what_others_are_told_waits_over_restarts_and_what_is_over_is_kept_for_a_while
     truth.add_deliveries(&[], &[], 100, 50).unwrap();
     assert!(!truth.is_told("EG_1").unwrap(), "it is long over");
 }
+
+fn audit_act(name: &str, at_ms: i64, is_use: bool) -> AuditAct {
+    AuditAct {
+        at_ms,
+        act: name.into(),
+        is_use,
+        outcome: "done".into(),
+        who: "owner".into(),
+        ..AuditAct::default()
+    }
+}
+
+fn audit_kept() -> AuditKept {
+    AuditKept { acts: 100, uses: 50, since_ms: 0, at_once: 100 }
+}
+
+/// The acts that are kept, newest first.
+fn audit_names(truth: &Truth) -> Vec<String> {
+    let all = AuditSearch { before: None, most: 100, looked_through: 100 };
+    truth.audit_acts(all, |_| true).unwrap().acts.into_iter().map(|kept| kept.act.act).collect()
+}
+
+#[test]
+fn acts_are_read_page_by_page_and_searched_piece_by_piece() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    let acts: Vec<_> = (0..10).map(|at| audit_act(&format!("act {at}"), at, false)).collect();
+    truth.add_audit_acts(&acts).unwrap();
+    drop(truth);
+    let truth = house.open().unwrap();
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = truth.audit_acts(AuditSearch { before, most: 3, looked_through: 100 }, |_| true).unwrap();
+        assert!(page.acts.len() <= 3);
+        found.extend(page.acts.into_iter().map(|kept| kept.act));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, acts.iter().rev().cloned().collect::<Vec<_>>());
+    let search = AuditSearch { before: None, most: 3, looked_through: 4 };
+    let first = |act: &AuditAct| act.act == "act 0";
+    let page = truth.audit_acts(search, first).unwrap();
+    assert!(page.acts.is_empty(), "it is further down");
+    let page = truth.audit_acts(AuditSearch { before: page.next, ..search }, first).unwrap();
+    let page = truth.audit_acts(AuditSearch { before: page.next, ..search }, first).unwrap();
+    assert_eq!((page.acts.len(), page.next), (1, None));
+}
+
+#[test]
+fn the_oldest_acts_go_and_uses_push_out_nothing_else() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    truth.add_audit_acts(&[audit_act("old", 1, false), audit_act("right", 2, false)]).unwrap();
+    truth.add_audit_acts(&(0..20).map(|at| audit_act("use", 10 + at, true)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(truth.forget_audit_acts(audit_kept()).unwrap(), 0);
+    assert_eq!(truth.forget_audit_acts(AuditKept { uses: 3, at_once: 5, ..audit_kept() }).unwrap(), 5);
+    assert_eq!(truth.forget_audit_acts(AuditKept { uses: 3, ..audit_kept() }).unwrap(), 12);
+    assert_eq!(audit_names(&truth), ["use", "use", "use", "right", "old"]);
+    assert_eq!(truth.forget_audit_acts(AuditKept { since_ms: 2, ..audit_kept() }).unwrap(), 1);
+    assert_eq!(audit_names(&truth), ["use", "use", "use", "right"]);
+    assert_eq!(truth.forget_audit_acts(AuditKept { acts: 1, ..audit_kept() }).unwrap(), 3);
+    truth.forget_audit_acts(AuditKept { since_ms: 1000, ..audit_kept() }).unwrap();
+    assert!(audit_names(&truth).is_empty());
+    truth.add_audit_acts(&[audit_act("new", 1, false)]).unwrap();
+    let page = truth.audit_acts(AuditSearch { before: None, most: 1, looked_through: 1 }, |_| true).unwrap();
+    assert_eq!(page.acts[0].id, 23, "no id comes twice");
+}
+
+#[test]
+fn refusals_of_a_kind_are_one_line_until_there_are_none_for_a_while() {
+    let house = House::new();
+    let truth = house.open().unwrap();
+    let refusal = |address: &str, count, first_ms, last_ms| AuditRefusal {
+        act: "signIn.refused".into(),
+        who: "nobody".into(),
+        address: address.into(),
+        reason: "this is not the password".into(),
+        count,
+        first_ms,
+        last_ms,
+        ..AuditRefusal::default()
+    };
+    let count = |refusals: &[AuditRefusal]| truth.count_audit_refusals(refusals, 100, 3, 5).unwrap();
+    let counts = || -> Vec<_> {
+        let all = truth.audit_refusals().unwrap();
+        all.into_iter().map(|line| (line.address, line.count, line.first_ms, line.last_ms)).collect()
+    };
+    count(&[refusal("a", 2, 10, 20), refusal("b", 1, 11, 11)]);
+    count(&[refusal("a", 3, 120, 130)]);
+    assert_eq!(counts(), [("a".to_owned(), 5, 10, 130), ("b".to_owned(), 1, 11, 11)]);
+    count(&[refusal("a", 1, 231, 231)]);
+    assert_eq!(counts().len(), 3, "another hour");
+    count(&[refusal("c", 1, 300, 300)]);
+    assert_eq!(counts().len(), 3, "the one that was counted longest ago is gone");
+    assert!(!counts().iter().any(|(address, ..)| address == "b"));
+    count(&[AuditRefusal { who: "guest".into(), ..refusal("g", 1, 12, 12) }]);
+    assert_eq!(counts().len(), 4, "strangers push out nobody who is known");
+    truth.count_audit_refusals(&[], 100, 3, 301).unwrap();
+    assert!(counts().is_empty(), "they are too old");
+}

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use killing::{MANY, Random, SEED, answered};
-use reelroom_truth::{Alone, Truth, TruthError, Waiting, backup};
+use reelroom_truth::{Alone, Truth, TruthError, Waiting};
 
 const TEST: &str = "a_killed_program_has_written_what_it_was_answered";
 const ROUNDS: u64 = 10;
@@ -92,10 +92,10 @@ async fn check(truth: &Truth, answered: &BTreeMap<u64, Answered>, numbers: impl 
     }
 }
 
-/// Ends the child's life, and tells what it was answered.
-fn kill(child: std::process::Child, wait: Duration) -> BTreeMap<u64, Answered> {
+/// What a child was answered of each number.
+fn of_each(answered: Vec<(String, u64)>) -> BTreeMap<u64, Answered> {
     let mut all: BTreeMap<u64, Answered> = BTreeMap::new();
-    for (what, number) in killing::kill(child, wait) {
+    for (what, number) in answered {
         let one = all.entry(number).or_default();
         match what.as_str() {
             "waits" => one.waits = true,
@@ -112,33 +112,14 @@ async fn a_killed_program_has_written_what_it_was_answered() {
         write_forever(&folder, first).await.unwrap();
         return;
     }
-    let mut random = Random(SEED);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("truth.db");
     let mut answered = BTreeMap::new();
-    for round in 1..=ROUNDS {
-        let child = killing::run(TEST, folder.path(), round * MANY);
-        let wait = Duration::from_millis(100 + random.below(700));
-        let copying = std::thread::spawn({
-            let (file, copy) = (file.clone(), folder.path().join(format!("copy {round}.db")));
-            move || {
-                std::thread::sleep(wait / 2);
-                backup(&file, &copy).map(|()| copy)
-            }
-        });
-        answered.append(&mut kill(child, wait));
+    for round in killing::rounds(TEST, ROUNDS) {
+        answered.append(&mut of_each(round.answered));
         let known = || answered.keys().copied().flat_map(|number| [number, number + 1]);
-        let truth = Truth::open(&file).unwrap();
-        check(&truth, &answered, known()).await;
-        match copying.join().unwrap() {
-            Ok(copy) => {
-                // It is of some moment: nothing of it is by halves.
-                check(&Truth::open(&copy).unwrap(), &BTreeMap::new(), known()).await;
-            }
-            Err(TruthError::Missing(_)) if round == 1 => {}
-            Err(error) => panic!("round {round}: {error}"),
+        check(&round.truth, &answered, known()).await;
+        if let Some(copy) = round.copy {
+            check(&copy, &BTreeMap::new(), known()).await;
         }
-        println!("round {round}: killed after {wait:?}, {} recordings so far", answered.len());
     }
     assert!(answered.len() > 100, "only {} were written", answered.len());
 }
@@ -149,8 +130,8 @@ async fn a_program_that_is_killed_at_its_first_start_leaves_no_half_of_a_databas
     let mut made = 0;
     for round in 1..=20 {
         let folder = tempfile::tempdir().unwrap();
-        let answered =
-            kill(killing::run(TEST, folder.path(), MANY), Duration::from_micros(random.below(60_000)));
+        let wait = Duration::from_micros(random.below(60_000));
+        let answered = of_each(killing::kill(killing::run(TEST, folder.path(), MANY), wait));
         made += u32::from(folder.path().join("truth.db").exists());
         let truth = Truth::open(&folder.path().join("truth.db")).unwrap();
         check(&truth, &answered, MANY..MANY + 100).await;

@@ -7,11 +7,10 @@ mod killing;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
-use killing::{MANY, Random, SEED, answered};
+use killing::answered;
 use reelroom_truth::{
-    ApiKey, Begin, Happened, NewPassword, Owner, OwnerLink, Session, SetBy, Truth, TruthError, backup,
+    ApiKey, Begin, Happened, NewPassword, Owner, OwnerLink, Session, SetBy, Truth, TruthError,
 };
 
 const TEST: &str = "a_killed_program_has_written_who_somebody_is";
@@ -119,32 +118,15 @@ fn a_killed_program_has_written_who_somebody_is() {
         write_forever(&folder, first).unwrap();
         return;
     }
-    let mut random = Random(SEED);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("truth.db");
     let mut last = HashMap::new();
     let mut writes = 0;
-    for round in 1..=ROUNDS {
-        let child = killing::run(TEST, folder.path(), round * MANY);
-        let wait = Duration::from_millis(100 + random.below(700));
-        let copying = std::thread::spawn({
-            let (file, copy) = (file.clone(), folder.path().join(format!("copy {round}.db")));
-            move || {
-                std::thread::sleep(wait / 2);
-                backup(&file, &copy).map(|()| copy)
-            }
-        });
-        let all = killing::kill(child, wait);
-        writes += all.len();
-        last.extend(all);
-        check(&Truth::open(&file).unwrap(), &last);
-        match copying.join().unwrap() {
-            // It is of some moment: nothing of it is by halves.
-            Ok(copy) => check(&Truth::open(&copy).unwrap(), &HashMap::new()),
-            Err(TruthError::Missing(_)) if round == 1 => {}
-            Err(error) => panic!("round {round}: {error}"),
+    for round in killing::rounds(TEST, ROUNDS) {
+        writes += round.answered.len();
+        last.extend(round.answered);
+        check(&round.truth, &last);
+        if let Some(copy) = round.copy {
+            check(&copy, &HashMap::new());
         }
-        println!("round {round}: killed after {wait:?}, {writes} writes so far");
     }
     assert!(writes > 100, "only {writes} were answered");
 }

@@ -7,9 +7,8 @@ mod killing;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
-use killing::{MANY, Random, SEED, answered};
+use killing::answered;
 use reelroom_truth::{Ended, Room, RoomLink, Truth, TruthError};
 
 const TEST: &str = "a_killed_program_has_written_which_rooms_there_are";
@@ -22,6 +21,11 @@ fn room(number: u64) -> Room {
         guests: words(number),
         hosts: Vec::new(),
         people: None,
+        has_lobby: false,
+        asks_consent: false,
+        layout: None,
+        keep_days: None,
+        keep_since_ms: 0,
         made_ms: number as i64,
     }
 }
@@ -94,22 +98,18 @@ fn a_killed_program_has_written_which_rooms_there_are() {
         write_forever(&folder, first).unwrap();
         return;
     }
-    let mut random = Random(SEED);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("truth.db");
     let mut writes = 0;
-    for round in 1..=ROUNDS {
-        let child = killing::run(TEST, folder.path(), round * MANY);
-        let wait = Duration::from_millis(100 + random.below(700));
-        let all = killing::kill(child, wait);
-        writes += all.len();
-        let truth = Truth::open(&file).unwrap();
-        check(&truth, &all.into_iter().collect());
+    for round in killing::rounds(TEST, ROUNDS) {
+        writes += round.answered.len();
+        let truth = round.truth;
+        check(&truth, &round.answered.into_iter().collect());
+        if let Some(copy) = round.copy {
+            check(&copy, &HashMap::new());
+        }
         // What the killed one left open is closed, as its owner would.
         let left = truth.rooms().unwrap().into_iter().map(|room| (room.name, room.made_ms)).collect();
         truth.end_rooms(&Ended { rooms: left, ..Ended::default() }).unwrap();
         assert!(truth.rooms().unwrap().is_empty() && truth.room_links().unwrap().is_empty());
-        println!("round {round}: killed after {wait:?}, {writes} writes so far");
     }
     assert!(writes > 100, "only {writes} were answered");
 }

@@ -7,9 +7,8 @@ mod killing;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
-use killing::{MANY, Random, SEED, answered};
+use killing::answered;
 use reelroom_truth::{Share, ShareNews, ShareView, Truth, TruthError};
 
 const TEST: &str = "a_killed_program_has_written_who_was_shown_what";
@@ -112,19 +111,15 @@ fn a_killed_program_has_written_who_was_shown_what() {
         write_forever(&folder, first).unwrap();
         return;
     }
-    let mut random = Random(SEED);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("truth.db");
     let mut last = HashMap::new();
     let mut writes = 0;
-    for round in 1..=ROUNDS {
-        let child = killing::run(TEST, folder.path(), round * MANY);
-        let wait = Duration::from_millis(100 + random.below(700));
-        let all = killing::kill(child, wait);
-        writes += all.len();
-        last.extend(all);
-        check(&Truth::open(&file).unwrap(), &last);
-        println!("round {round}: killed after {wait:?}, {writes} writes so far");
+    for round in killing::rounds(TEST, ROUNDS) {
+        writes += round.answered.len();
+        last.extend(round.answered);
+        check(&round.truth, &last);
+        if let Some(copy) = round.copy {
+            check(&copy, &HashMap::new());
+        }
     }
     assert!(writes > 100, "only {writes} were answered");
 }

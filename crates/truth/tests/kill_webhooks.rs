@@ -7,9 +7,8 @@ mod killing;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::time::Duration;
 
-use killing::{MANY, Random, SEED, answered};
+use killing::answered;
 use reelroom_truth::{DeliveryState, NewDelivery, Settled, Truth, TruthError};
 
 const TEST: &str = "a_killed_program_has_written_what_others_are_told";
@@ -79,21 +78,19 @@ fn a_killed_program_has_written_what_others_are_told() {
         write_forever(&folder, first).unwrap();
         return;
     }
-    let mut random = Random(SEED);
-    let folder = tempfile::tempdir().unwrap();
     let (mut added, mut taken) = (HashSet::new(), HashSet::new());
-    for round in 1..=ROUNDS {
-        let child = killing::run(TEST, folder.path(), round * MANY);
-        let wait = Duration::from_millis(100 + random.below(700));
-        for (what, number) in killing::kill(child, wait) {
+    for round in killing::rounds(TEST, ROUNDS) {
+        for (what, number) in round.answered {
             if what == "added" {
                 added.insert(number)
             } else {
                 taken.insert(number)
             };
         }
-        check(&Truth::open(&folder.path().join("truth.db")).unwrap(), &added, &taken);
-        println!("round {round}: killed after {wait:?}, {} deliveries taken so far", taken.len());
+        check(&round.truth, &added, &taken);
+        if let Some(copy) = round.copy {
+            check(&copy, &HashSet::new(), &HashSet::new());
+        }
     }
     assert!(taken.len() > 20, "only {} were answered", taken.len());
 }

@@ -25,7 +25,13 @@ export function Gate({ children }: { children: ReactNode }) {
   const [gate, setGate] = useState<GateState>('asking');
   const tell = useCallback((event: GateEvent) => setGate((now) => next(now, event)), []);
   const enter = useCallback(() => tell('in'), [tell]);
-  const leave = useCallback(() => tell('out'), [tell]);
+  const leave = useCallback(() => {
+    // Where access is open, they are somebody like everybody else from now on.
+    accessMode().then(
+      (mode) => tell(mode === 'open' ? 'open' : 'out'),
+      () => tell('out'),
+    );
+  }, [tell]);
 
   useEffect(
     () =>
@@ -68,7 +74,7 @@ export function Gate({ children }: { children: ReactNode }) {
       {gate === 'over' && (
         <Dialog title={texts.access.title} className="dialog--small" onClose={enter}>
           <p>{texts.access.again}</p>
-          <SignInForm />
+          <SignInForm keepsPage />
         </Dialog>
       )}
     </SignedOut>

@@ -1,46 +1,49 @@
-import { type FormEvent, useId, useState } from 'react';
-import { messageOf, signIn } from '../api';
+import { useEffect, useState } from 'react';
+import { signIn } from '../api';
 import { texts } from '../texts';
-import { OwnerName, PasswordField } from './PasswordField';
-import './access.css';
+import { OwnerName } from './PasswordField';
+import { PasswordForm } from './PasswordForm';
+import { ProviderLink } from './ProviderLink';
+import { reasonOf } from './provider';
+
+const FIELDS = [{ label: texts.access.password, kind: 'current-password' }] as const;
+
+interface Props {
+  /** Whether what is on the page has to stay. */
+  keepsPage?: boolean;
+}
+
+/** Why an OpenID provider brought somebody back who is not signed in. */
+function broughtBack(): string | null {
+  const reason = reasonOf(window.location.search);
+  return reason === null ? null : texts.access.provider[reason];
+}
 
 /** Whatever it is on hears of who signs in by `onSession`. */
-export function SignInForm() {
-  const [password, setPassword] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  const errorId = useId();
+export function SignInForm({ keepsPage = false }: Props) {
+  const [refusal, setRefusal] = useState(broughtBack);
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    if (password === '') return setError(texts.access.missing);
-    setError(null);
-    setBusy(true);
-    try {
-      await signIn(password);
-    } catch (error) {
-      setError(messageOf(error));
-      setBusy(false);
-    }
-  };
+  useEffect(() => {
+    // It is said once. The link below has taken from the address where it leads.
+    if (broughtBack() !== null) window.history.replaceState(null, '', window.location.pathname);
+  }, []);
 
   return (
-    <form className="access__form" onSubmit={submit} noValidate aria-describedby={errorId}>
-      <OwnerName />
-      <PasswordField
-        label={texts.access.password}
-        value={password}
-        kind="current-password"
-        isFirst
-        onValue={setPassword}
-      />
-      <p id={errorId} className="form-error" role="alert">
-        {error}
-      </p>
-      <button type="submit" className="button button--primary button--large" disabled={busy}>
-        {busy ? texts.access.signingIn : texts.access.button}
-      </button>
+    <>
+      <PasswordForm
+        fields={FIELDS}
+        button={texts.access.button}
+        busyButton={texts.access.signingIn}
+        refusal={refusal}
+        onPasswords={([password = '']) => {
+          setRefusal(null);
+          return signIn(password);
+        }}
+      >
+        <OwnerName />
+      </PasswordForm>
+      <ProviderLink keepsPage={keepsPage} />
       <p className="access__hint">{texts.access.forgotten}</p>
-    </form>
+    </>
   );
 }

@@ -5,9 +5,16 @@ import {
   useParticipants,
   useRoomContext,
 } from '@livekit/components-react';
-import { ConnectionState, type DisconnectReason, Room, RoomEvent } from 'livekit-client';
+import {
+  ConnectionState,
+  type DisconnectReason,
+  type RemoteParticipant,
+  Room,
+  RoomEvent,
+} from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
-import { isByLink, may } from '../api';
+import { isByLink, may, type Recording } from '../api';
+import { follower } from '../follow/follower';
 import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
 import { RecordingList } from '../recordings/RecordingList';
@@ -16,16 +23,22 @@ import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
 import { Notices, useNotices } from '../ui/Notices';
+import { ConsentNotice } from './ConsentNotice';
+import { ConsentSwitch } from './ConsentSwitch';
 import { Controls } from './Controls';
 import { type Ending, endingOf, refusalOf } from './ending';
+import { PeoplePanel } from './PeoplePanel';
 import { RecordAgain } from './RecordAgain';
 import { RecordingBanner } from './RecordingBanner';
+import { readGone, readRoomState, wasDeleted } from './roomState';
 import { Tiles } from './Tiles';
+import { useConsent } from './useConsent';
 import { useInterruption } from './useInterruption';
+import { useLobby } from './useLobby';
 import { useRoomRecording } from './useRoomRecording';
 
-/** Others are told with this topic that the list of recordings has changed. */
-const LIST_TOPIC = 'reelroom.recordings';
+/** The server tells with this topic that a recording was deleted. */
+const DELETED_TOPIC = 'RECORDING_DELETED';
 
 interface Props {
   ticket: Ticket;
@@ -99,7 +112,7 @@ export default function Call({ ticket, onEnd }: Props) {
 
   return (
     <RoomContext.Provider value={room}>
-      <CallScreen roomName={ticket.roomName} notify={notify} />
+      <CallScreen roomName={ticket.roomName} consent={ticket.consent} notify={notify} />
       <RoomAudioRenderer />
       <Notices notices={notices} />
     </RoomContext.Provider>
@@ -108,40 +121,68 @@ export default function Call({ ticket, onEnd }: Props) {
 
 interface ScreenProps {
   roomName: string;
+  /** What was answered to being recorded before joining. */
+  consent: boolean | null;
   notify: (kind: 'info' | 'error', text: string) => void;
 }
 
-function CallScreen({ roomName, notify }: ScreenProps) {
+function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
   const room = useRoomContext();
   const state = useConnectionState();
   const people = useParticipants();
   const recording = useRoomRecording(room, notify);
-  const list = useRoomRecordings(roomName, recording.active);
+  const list = useRoomRecordings(roomName);
   const { unheardSince, interruption, answer } = useInterruption(room, recording.active, list);
-  const heard = unheardSince === null;
-  const [panelOpen, setPanelOpen] = useState(
-    () => may('list') && window.matchMedia('(min-width: 900px)').matches,
+  const consent = useConsent(room, chosen, notify);
+  const heard = unheardSince === null && !list.unheard;
+  const waiting = useLobby(roomName, notify);
+  const [panel, setPanel] = useState<'recordings' | 'people' | null>(() =>
+    may('list') && window.matchMedia('(min-width: 900px)').matches ? 'recordings' : null,
   );
-  const { refresh } = list;
+  const panelOpen = panel === 'recordings';
+  const peopleOpen = panel === 'people';
+  const { refresh, forget } = list;
 
   useEffect(() => {
-    const received = (_data: Uint8Array, _from: unknown, _kind: unknown, topic?: string) => {
-      if (topic === LIST_TOPIC) refresh();
+    const received = (
+      data: Uint8Array,
+      from?: RemoteParticipant,
+      _kind?: unknown,
+      topic?: string,
+      _encryption?: unknown,
+      identity?: string,
+    ) => {
+      // What comes of somebody in the room, or who was in it, anybody can have written.
+      const isOfServer = from === undefined && !identity;
+      const gone = isOfServer && topic === DELETED_TOPIC ? readGone(data) : null;
+      if (gone === null) return;
+      if (wasDeleted(gone, readRoomState(room.metadata))) notify('info', texts.remove.done);
+      forget(gone.name);
     };
     room.on(RoomEvent.DataReceived, received);
     return () => {
       room.off(RoomEvent.DataReceived, received);
     };
-  }, [room, refresh]);
+  }, [room, forget, notify]);
 
-  const deleted = useCallback(() => {
-    notify('info', texts.remove.done);
-    refresh();
-    // Others also notice at their next look; a lost message costs nothing.
-    room.localParticipant
-      .publishData(new Uint8Array(), { reliable: true, topic: LIST_TOPIC })
-      .catch(() => {});
-  }, [notify, refresh, room]);
+  // A server that is heard again by one way is by the other.
+  useEffect(() => {
+    const changed = (now: ConnectionState) => {
+      if (now === ConnectionState.Connected) follower.hurry();
+    };
+    room.on(RoomEvent.ConnectionStateChanged, changed);
+    return () => {
+      room.off(RoomEvent.ConnectionStateChanged, changed);
+    };
+  }, [room]);
+
+  const deleted = useCallback(
+    (gone: Recording) => {
+      notify('info', texts.remove.done);
+      forget(gone.name);
+    },
+    [notify, forget],
+  );
 
   if (state === ConnectionState.Connecting || state === ConnectionState.Disconnected) {
     return (
@@ -153,21 +194,44 @@ function CallScreen({ roomName, notify }: ScreenProps) {
   const running = list.recordings?.find(({ status }) => status === 'recording');
   const startedAt = running ? running.startedAt - list.clockOffset : recording.since;
   return (
-    <div className={`call ${recording.active && heard ? 'call--recorded' : ''}`}>
+    <div className={`call ${recording.shown.at === 'recording' && heard ? 'call--recorded' : ''}`}>
       <header className="call__header">
         <Logo />
         <h1 className="call__room">
           <bdi>{roomName}</bdi>
         </h1>
-        <span className="call__people">
+        <button
+          type="button"
+          className={`button button--quiet call__people ${peopleOpen ? 'button--active' : ''}`}
+          aria-expanded={peopleOpen}
+          aria-controls="people-panel"
+          title={peopleOpen ? texts.people.hide : texts.people.show}
+          onClick={() => setPanel(peopleOpen ? null : 'people')}
+        >
           <Icon name="people" size={18} /> {texts.call.people(people.length)}
-        </span>
-        <RecordingBanner active={recording.active} heard={heard} startedAt={startedAt} />
+          {waiting.length > 0 && (
+            <span className="badge" role="img" aria-label={texts.lobby.count(waiting.length)}>
+              {waiting.length}
+            </span>
+          )}
+        </button>
+        <RecordingBanner
+          shown={recording.shown}
+          failure={recording.failure}
+          heard={heard}
+          startedAt={startedAt}
+        />
+        <ConsentSwitch consent={consent} />
       </header>
       {unheardSince !== null && (
         <p className="call__lost" role="alert">
           {texts.call.reconnecting}
           {recording.active && ` ${texts.recording.unheard(timeOfDay(unheardSince))}`}
+        </p>
+      )}
+      {unheardSince === null && list.unheard && (
+        <p className="call__lost" role="status">
+          {texts.list.unheard}
         </p>
       )}
       {interruption && (
@@ -180,9 +244,19 @@ function CallScreen({ roomName, notify }: ScreenProps) {
           onNo={() => answer(interruption.id)}
         />
       )}
+      <ConsentNotice consent={consent} recorded={recording.active} />
       <SoundUnlock />
-      <main className={`call__body ${panelOpen ? 'call__body--panel' : ''}`}>
+      <main className={`call__body ${panel !== null ? 'call__body--panel' : ''}`}>
         <Tiles />
+        {peopleOpen && (
+          <PeoplePanel
+            roomName={roomName}
+            people={people}
+            waiting={waiting}
+            notify={notify}
+            onClose={() => setPanel(null)}
+          />
+        )}
         <aside id="recordings-panel" className="panel" hidden={!panelOpen} aria-label={texts.list.ofRoom}>
           <header className="panel__header">
             <h2>{texts.list.title}</h2>
@@ -195,7 +269,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
               type="button"
               className="button button--icon panel__close"
               aria-label={texts.list.hide}
-              onClick={() => setPanelOpen(false)}
+              onClick={() => setPanel(null)}
             >
               <Icon name="close" />
             </button>
@@ -217,7 +291,7 @@ function CallScreen({ roomName, notify }: ScreenProps) {
         recording={recording}
         heard={heard}
         panelOpen={panelOpen}
-        onPanel={() => setPanelOpen(!panelOpen)}
+        onPanel={() => setPanel(panelOpen ? null : 'recordings')}
         onProblem={(text) => notify('error', text)}
       />
     </div>

@@ -1,25 +1,22 @@
-import { useEffect, useState } from 'react';
 import { duration } from '../format';
 import { texts } from '../texts';
+import { useNow } from '../ui/useNow';
+import type { Shown } from './roomState';
 
 interface Props {
-  active: boolean;
+  shown: Shown;
+  /** Why the last one failed, for a while. */
+  failure: string | null;
   /** While the server is not heard nobody knows whether it records. */
   heard: boolean;
   /** Ms since 1970, this machine's clock. */
   startedAt: number | null;
 }
 
-/** Everybody sees that they are recorded, and for how long. */
-export function RecordingBanner({ active, heard, startedAt }: Props) {
-  const [now, setNow] = useState(Date.now());
-
-  useEffect(() => {
-    if (!active) return;
-    setNow(Date.now());
-    const timer = window.setInterval(() => setNow(Date.now()), 500);
-    return () => window.clearInterval(timer);
-  }, [active]);
+/** Everybody sees that they are recorded, and for how long; and what becomes of it. */
+export function RecordingBanner({ shown, failure, heard, startedAt }: Props) {
+  const active = shown.at === 'recording';
+  const now = useNow(500, active);
 
   return (
     <div className="banner-slot">
@@ -30,7 +27,19 @@ export function RecordingBanner({ active, heard, startedAt }: Props) {
             {heard ? texts.recording.banner : texts.recording.unknown}
           </span>
         )}
+        {shown.at === 'starting' && heard && (
+          <span className="banner banner--unknown">{texts.recording.isStarting}</span>
+        )}
+        {shown.at === 'nothing' && heard && failure !== null && (
+          <span className="banner banner--unknown">{texts.recording.failed(failure)}</span>
+        )}
       </div>
+      {/* How far it is is read aloud by nobody: it would be each second. */}
+      {shown.at === 'finishing' && heard && (
+        <span className="banner banner--unknown">
+          {texts.recording.isFinishing(shown.progress === null ? null : Math.floor(shown.progress * 100))}
+        </span>
+      )}
       {active && heard && startedAt !== null && (
         <time className="banner__time" role="timer" aria-label={texts.recording.elapsed}>
           {duration(Math.floor(Math.max(0, now - startedAt) / 1000))}

@@ -3,6 +3,7 @@ import {
   type TrackReferenceOrPlaceholder,
   useIsMuted,
   useIsSpeaking,
+  useParticipantAttributes,
   useTracks,
   VideoTrack,
 } from '@livekit/components-react';
@@ -11,6 +12,7 @@ import { type CSSProperties, useLayoutEffect, useRef, useState } from 'react';
 import { hue, initials } from '../format';
 import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
+import { consentIn, isLeftOut } from './consent';
 import { bestGrid } from './grid';
 
 const GAP = 10;
@@ -75,6 +77,8 @@ function Tile({ track }: { track: TrackReferenceOrPlaceholder }) {
   const speaking = useIsSpeaking(participant);
   const pictureMuted = useIsMuted(track);
   const soundMuted = useIsMuted({ participant, source: Track.Source.Microphone });
+  const { attributes } = useParticipantAttributes({ participant });
+  const leftOut = isLeftOut(consentIn(attributes));
   const name = participant.name || participant.identity;
   const shown = isTrackReference(track) && !pictureMuted;
   const label = screen
@@ -106,6 +110,16 @@ function Tile({ track }: { track: TrackReferenceOrPlaceholder }) {
         {!screen && soundMuted && (
           <span className="tile__muted" role="img" aria-label={texts.call.muted} title={texts.call.muted}>
             <Icon name="micOff" size={16} />
+          </span>
+        )}
+        {leftOut && (
+          <span
+            className="tile__left-out"
+            role="img"
+            aria-label={texts.consent.mark}
+            title={texts.consent.mark}
+          >
+            <Icon name="notRecorded" size={16} />
           </span>
         )}
         <bdi>{label}</bdi>

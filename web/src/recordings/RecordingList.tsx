@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import {
   deleteRecording,
   isUnfinished,
@@ -12,7 +12,9 @@ import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
+import { useNow } from '../ui/useNow';
 import { DownloadLink } from './DownloadLink';
+import { KeptNote } from './KeptNote';
 import { Player } from './Player';
 import { ReportDialog } from './ReportDialog';
 import { ShareDialog } from './ShareDialog';
@@ -72,6 +74,7 @@ export function RecordingList(props: Props) {
               onReport={() => setAsking(recording)}
               onShare={() => setSharing(recording)}
               onRemove={() => setRemoving(recording)}
+              onChanged={props.onRetry}
               onProblem={props.onProblem}
             />
           ))}
@@ -101,6 +104,8 @@ interface ItemProps {
   onReport: () => void;
   onShare: () => void;
   onRemove: () => void;
+  /** It is another one than it was: read the list. */
+  onChanged: () => void;
   onProblem: (text: string) => void;
 }
 
@@ -162,6 +167,12 @@ function Item({ recording, clockOffset, current, ...props }: ItemProps) {
         <UploadNote name={name} upload={recording.upload} clockOffset={clockOffset} onProblem={onProblem} />
       )}
       {recording.inBackup && <p className="recording__note">{texts.upload.inBackup}</p>}
+      <KeptNote
+        recording={recording}
+        clockOffset={clockOffset}
+        onChanged={props.onChanged}
+        onProblem={onProblem}
+      />
       {!isUnfinished(recording) && (
         <div className="recording__actions">
           {ready && (
@@ -234,8 +245,9 @@ interface UploadProps {
 }
 
 /** A recording that plays from the server's disk until the store has it. */
-function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
+export function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
   const percent = Math.floor(upload.progress * 100);
+  const now = useNow(1000, upload.nextTryAt !== null);
   if (upload.state === 'uploading' || upload.state === 'verifying') {
     return <p className="recording__note">{texts.upload[upload.state](percent)}</p>;
   }
@@ -243,7 +255,7 @@ function UploadNote({ name, upload, clockOffset, onProblem }: UploadProps) {
     return <p className="recording__note">{texts.upload.waiting}</p>;
   }
   const secondsLeft =
-    upload.nextTryAt === null ? 0 : Math.ceil((upload.nextTryAt - Date.now() - clockOffset) / 1000);
+    upload.nextTryAt === null ? 0 : Math.ceil((upload.nextTryAt - now - clockOffset) / 1000);
   const retry = () => {
     retryUpload(name).catch((error: unknown) => onProblem(messageOf(error)));
   };
@@ -287,14 +299,7 @@ function Length({
   current: boolean;
 }) {
   const running = recording.status === 'recording' && current;
-  const [now, setNow] = useState(Date.now());
-
-  useEffect(() => {
-    if (!running) return;
-    setNow(Date.now());
-    const timer = window.setInterval(() => setNow(Date.now()), 500);
-    return () => window.clearInterval(timer);
-  }, [running]);
+  const now = useNow(500, running);
 
   if (running) {
     return (

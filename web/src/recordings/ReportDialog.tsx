@@ -1,5 +1,13 @@
 import { useEffect, useState } from 'react';
-import { messageOf, type Recording, type Report, recordingReport, type TrackReport } from '../api';
+import {
+  type ConsentReport,
+  type LeftOut,
+  messageOf,
+  type Recording,
+  type Report,
+  recordingReport,
+  type TrackReport,
+} from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
@@ -40,7 +48,7 @@ export function ReportDialog({ recording, onClose }: Props) {
 }
 
 function Told({ recording, report }: { recording: Recording; report: Report }) {
-  const { tracks, skipped, droppedFrames, sha256 } = report;
+  const { tracks, skipped, droppedFrames, sha256, consents } = report;
   const costs = [
     recording.error,
     recording.lostSeconds === null ? null : texts.recovered(recording.lostSeconds),
@@ -48,7 +56,8 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
     ...skipped.map(({ participant, fromSeconds, toSeconds, why }) =>
       texts.report.skipped(participant, format.duration(fromSeconds), format.duration(toSeconds), why),
     ),
-    tracks?.some(({ leftOut }) => leftOut !== null) ? texts.report.incomplete : null,
+    tracks?.some(({ leftOut }) => leftOut !== null && !isByChoice(leftOut)) ? texts.report.incomplete : null,
+    tracks?.some(({ leftOut }) => leftOut !== null && isByChoice(leftOut)) ? texts.report.unwilling : null,
   ].filter((cost) => cost !== null);
   const complete = recording.status === 'complete';
   const whole = tracks?.every((track) => !losesWhatArrived(track)) ?? false;
@@ -71,6 +80,7 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
           ))}
         </ul>
       )}
+      {consents.length > 0 && <Consents consents={consents} />}
       {sha256 !== null && (
         <p className="report__hash">
           {texts.report.hash}
@@ -79,6 +89,36 @@ function Told({ recording, report }: { recording: Recording; report: Report }) {
       )}
     </>
   );
+}
+
+/** Whose it is did not want it to be in the file. */
+const isByChoice = ({ why }: LeftOut): boolean => why === 'not_agreed' || why === 'declined';
+
+/** Who agreed to being recorded, and when. */
+function Consents({ consents }: { consents: ConsentReport[] }) {
+  return (
+    <section className="report__consents">
+      <h3>{texts.report.consents}</h3>
+      <ul>
+        {consents.map((consent) => (
+          <li key={`${consent.identity} ${consent.who} ${answersOf(consent)}`}>
+            <bdi>{consent.who}</bdi>: {answersOf(consent)}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** What somebody said, in the order of time. */
+function answersOf({ agreedAt, declinedAt, withdrawnAt }: ConsentReport): string {
+  const said = [
+    { at: agreedAt, told: texts.report.agreed },
+    { at: declinedAt, told: texts.report.declined },
+    { at: withdrawnAt, told: texts.report.withdrawn },
+  ].flatMap(({ at, told }) => (at === null ? [] : [{ at, text: told(format.date(at)) }]));
+  said.sort((one, other) => one.at - other.at);
+  return said.length === 0 ? texts.report.unanswered : said.map(({ text }) => text).join(', ');
 }
 
 /** Something of it reached the server and is not in the file. */

@@ -1,9 +1,11 @@
 import { type FormEvent, useCallback, useEffect, useId, useState } from 'react';
 import { listShares, makeShare, messageOf, type Recording, revokeShare, type Share } from '../api';
+import { inDays } from '../format';
 import { texts } from '../texts';
+import { CopyField } from '../ui/CopyField';
 import { Dialog } from '../ui/Dialog';
 import { ShareItem } from './ShareItem';
-import { DAY_MS, LASTS, type Lasts } from './shares';
+import { LASTS, type Lasts } from './shares';
 import './share.css';
 
 /** How often it is looked who watches. */
@@ -101,7 +103,7 @@ function MakeForm({ name, onMade }: { name: string; onMade: () => void }) {
         name: label,
         download: gives === 'download',
         password: password === '' ? null : password,
-        expiresAt: lasts === 0 ? null : Date.now() + lasts * DAY_MS,
+        expiresAt: inDays(lasts, Date.now()),
       });
       setLink(made);
       setPassword('');
@@ -114,94 +116,66 @@ function MakeForm({ name, onMade }: { name: string; onMade: () => void }) {
   };
 
   return (
-    <form className="share__form" onSubmit={submit} aria-describedby={ids.error}>
-      <div className="field">
-        <label htmlFor={ids.label}>{texts.share.name}</label>
-        <input
-          id={ids.label}
-          value={label}
-          autoComplete="off"
-          onChange={(event) => setLabel(event.target.value)}
-        />
-      </div>
-      <div className="field">
-        <label htmlFor={ids.gives}>{texts.share.gives}</label>
-        <select
-          id={ids.gives}
-          value={gives}
-          onChange={(event) => setGives(event.target.value === 'download' ? 'download' : 'play')}
-        >
-          <option value="play">{texts.share.play}</option>
-          <option value="download">{texts.share.download}</option>
-        </select>
-      </div>
-      <div className="field">
-        <label htmlFor={ids.lasts}>{texts.share.expires}</label>
-        <select
-          id={ids.lasts}
-          value={lasts}
-          onChange={(event) => setLasts(LASTS.find((days) => String(days) === event.target.value) ?? 7)}
-        >
-          {LASTS.map((days) => (
-            <option key={days} value={days}>
-              {texts.share.lasts[days]}
-            </option>
-          ))}
-        </select>
-      </div>
-      <div className="field">
-        <label htmlFor={ids.password}>{texts.share.password}</label>
-        <input
-          id={ids.password}
-          type="password"
-          value={password}
-          autoComplete="new-password"
-          aria-describedby={ids.hint}
-          onChange={(event) => setPassword(event.target.value)}
-        />
-        <p id={ids.hint} className="share__hint">
-          {texts.share.passwordHint}
+    <>
+      <form className="share__form" onSubmit={submit} aria-describedby={ids.error}>
+        <div className="field">
+          <label htmlFor={ids.label}>{texts.share.name}</label>
+          <input
+            id={ids.label}
+            value={label}
+            autoComplete="off"
+            onChange={(event) => setLabel(event.target.value)}
+          />
+        </div>
+        <div className="field">
+          <label htmlFor={ids.gives}>{texts.share.gives}</label>
+          <select
+            id={ids.gives}
+            value={gives}
+            onChange={(event) => setGives(event.target.value === 'download' ? 'download' : 'play')}
+          >
+            <option value="play">{texts.share.play}</option>
+            <option value="download">{texts.share.download}</option>
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor={ids.lasts}>{texts.share.expires}</label>
+          <select
+            id={ids.lasts}
+            value={lasts}
+            onChange={(event) => setLasts(LASTS.find((days) => String(days) === event.target.value) ?? 7)}
+          >
+            {LASTS.map((days) => (
+              <option key={days} value={days}>
+                {texts.share.lasts[days]}
+              </option>
+            ))}
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor={ids.password}>{texts.share.password}</label>
+          <input
+            id={ids.password}
+            type="password"
+            value={password}
+            autoComplete="new-password"
+            aria-describedby={ids.hint}
+            onChange={(event) => setPassword(event.target.value)}
+          />
+          <p id={ids.hint} className="share__hint">
+            {texts.share.passwordHint}
+          </p>
+        </div>
+        <p id={ids.error} className="form-error" role="alert">
+          {error}
         </p>
-      </div>
-      <p id={ids.error} className="form-error" role="alert">
-        {error}
-      </p>
-      <button type="submit" className="button button--primary" disabled={busy}>
-        {busy ? texts.share.making : texts.share.make}
-      </button>
-      {link !== null && <MadeLink key={link} link={link} />}
-    </form>
-  );
-}
-
-/** The link, this once. */
-function MadeLink({ link }: { link: string }) {
-  const [copied, setCopied] = useState(false);
-  const id = useId();
-
-  const copy = async () => {
-    const input = document.getElementById(id);
-    if (input instanceof HTMLInputElement) input.select();
-    try {
-      await navigator.clipboard.writeText(link);
-      setCopied(true);
-    } catch {
-      // Browsers have no clipboard for pages by http: the link is selected, for the keyboard.
-    }
-  };
-
-  return (
-    <div className="field share__made">
-      <label htmlFor={id}>{texts.share.link}</label>
-      <div className="share__link">
-        <input id={id} value={link} readOnly onFocus={(event) => event.currentTarget.select()} />
-        <button type="button" className="button" onClick={() => void copy()}>
-          {copied ? texts.share.copied : texts.share.copy}
+        <button type="submit" className="button button--primary" disabled={busy}>
+          {busy ? texts.share.making : texts.share.make}
         </button>
-      </div>
-      <p className="share__hint" role="status">
-        {texts.share.made}
-      </p>
-    </div>
+      </form>
+      {link !== null && (
+        <CopyField key={link} label={texts.share.link} value={link} hint={texts.share.made} />
+      )}
+    </>
   );
 }

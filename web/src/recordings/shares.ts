@@ -3,8 +3,6 @@ import type { Share } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 
-export const DAY_MS = 24 * 60 * 60 * 1000;
-
 /** Days that a link lasts; 0: until it is revoked. */
 export const LASTS = [1, 7, 30, 0] as const;
 export type Lasts = (typeof LASTS)[number];

@@ -1,9 +1,11 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { isChanging, listRecordings, messageOf, onSession, type Recording, type Sort } from '../api';
+import { listRecordings, messageOf, onSession, type Recording, type Sort } from '../api';
+import { useToldList } from './useToldList';
 
 const PAGE = 24;
+/** The server gives no more at once. */
+const MOST = 1000;
 const TYPING_MS = 250;
-const BUSY_MS = 2000;
 
 export interface Filter {
   roomName: string;
@@ -11,18 +13,7 @@ export interface Filter {
   sort: Sort;
 }
 
-/** `fresh` as the first page of `shown`: what is known already is replaced where it stands. */
-export function merge(shown: Recording[], fresh: Recording[], sort: Sort): Recording[] {
-  const news = new Map(fresh.map((recording) => [recording.id, recording]));
-  const kept = shown.map((recording) => {
-    const update = news.get(recording.id) ?? recording;
-    news.delete(recording.id);
-    return update;
-  });
-  return sort === '-startedAt' ? [...news.values(), ...kept] : kept;
-}
-
-/** All recordings that match, page by page; looks again by itself while one of them is unfinished. */
+/** All recordings that match, page by page, as they are told. */
 export function useLibrary(filter: Filter) {
   const { roomName, q, sort } = filter;
   const [recordings, setRecordings] = useState<Recording[] | null>(null);
@@ -31,11 +22,16 @@ export function useLibrary(filter: Filter) {
   const [error, setError] = useState<string | null>(null);
   const [loading, setLoading] = useState(false);
   const [round, setRound] = useState(0);
-  const first = useRef(true);
   // An answer to an older question must not land in a newer list.
   const question = useRef(0);
+  // Whoever looks anew at the same list sees as much of it as before.
+  const shown = useRef({ of: '', count: 0 });
+  const of = JSON.stringify([roomName, q, sort]);
+  const asked = useRef(of);
 
   const refresh = useCallback(() => setRound((round) => round + 1), []);
+  const view = { roomName, q, sort, hasMore: cursor !== null };
+  const { read, unheard } = useToldList(view, setRecordings, refresh, true);
 
   useEffect(() => onSession((signedIn) => signedIn && refresh()), [refresh]);
 
@@ -43,52 +39,38 @@ export function useLibrary(filter: Filter) {
   useEffect(() => {
     const abort = new AbortController();
     question.current += 1;
-    const timer = window.setTimeout(
-      async () => {
-        try {
-          const page = await listRecordings({ roomName, q, sort, limit: PAGE }, abort.signal);
-          if (abort.signal.aborted) return;
-          setRecordings(page.recordings);
-          setCursor(page.nextCursor);
-          setClockOffset(page.clockOffset);
-          setError(null);
-        } catch (error) {
-          if (!abort.signal.aborted) setError(messageOf(error));
-        }
-      },
-      first.current ? 0 : TYPING_MS,
-    );
-    first.current = false;
+    // Whoever types is not done yet.
+    const wait = asked.current === of ? 0 : TYPING_MS;
+    asked.current = of;
+    const timer = window.setTimeout(async () => {
+      const before = shown.current.of === of ? shown.current.count : 0;
+      const limit = Math.min(MOST, Math.max(PAGE, before));
+      try {
+        const page = await read(() => listRecordings({ roomName, q, sort, limit }, abort.signal));
+        if (abort.signal.aborted) return;
+        shown.current = { of, count: page.recordings.length };
+        setRecordings(page.recordings);
+        setCursor(page.nextCursor);
+        setClockOffset(page.clockOffset);
+        setError(null);
+      } catch (error) {
+        if (!abort.signal.aborted) setError(messageOf(error));
+      }
+    }, wait);
     return () => {
       abort.abort();
       window.clearTimeout(timer);
     };
-  }, [roomName, q, sort, round]);
-
-  const busy = recordings?.some(isChanging) ?? false;
-  useEffect(() => {
-    if (!busy) return;
-    const abort = new AbortController();
-    const timer = window.setInterval(() => {
-      listRecordings({ roomName, q, sort, limit: PAGE }, abort.signal).then(
-        (page) => setRecordings((shown) => merge(shown ?? [], page.recordings, sort)),
-        // The next look tells.
-        () => {},
-      );
-    }, BUSY_MS);
-    return () => {
-      abort.abort();
-      window.clearInterval(timer);
-    };
-  }, [busy, roomName, q, sort]);
+  }, [roomName, q, sort, of, read, round]);
 
   const more = async () => {
     if (cursor === null) return;
-    const asked = question.current;
+    const asking = question.current;
     setLoading(true);
     try {
-      const page = await listRecordings({ roomName, q, sort, limit: PAGE, cursor });
-      if (asked !== question.current) return;
+      const page = await read(() => listRecordings({ roomName, q, sort, limit: PAGE, cursor }));
+      if (asking !== question.current) return;
+      shown.current.count += page.recordings.length;
       setRecordings((shown) => {
         const known = new Set(shown?.map(({ id }) => id));
         return [...(shown ?? []), ...page.recordings.filter(({ id }) => !known.has(id))];
@@ -104,5 +86,6 @@ export function useLibrary(filter: Filter) {
   const forget = (gone: Recording) =>
     setRecordings((shown) => shown?.filter(({ id }) => id !== gone.id) ?? null);
 
-  return { recordings, clockOffset, error, loading, hasMore: cursor !== null, more, refresh, forget };
+  const hasMore = cursor !== null;
+  return { recordings, clockOffset, error, loading, unheard, hasMore, more, refresh, forget };
 }

@@ -1,44 +1,29 @@
-import { type FormEvent, useCallback, useEffect, useId, useState } from 'react';
-import { listRooms, makeRoom, messageOf, type OwnRoom } from '../api';
+import { type FormEvent, useId, useState } from 'react';
+import { makeRoom, messageOf } from '../api';
 import { texts } from '../texts';
 import { RoomItem } from './RoomItem';
+import { useRooms } from './useRooms';
 import './rooms.css';
 
-const byName = (one: OwnRoom, other: OwnRoom) => one.name.localeCompare(other.name);
-
-/** The owner's rooms: makes them, and sends, renews and revokes their links. */
+/** The owner's rooms: makes them, sets what holds in them, and sends, renews and revokes their links. */
 export function RoomsPanel() {
-  const [rooms, setRooms] = useState<OwnRoom[] | null>(null);
+  const { rooms, error, load, put, forget } = useRooms();
+  const [problem, setProblem] = useState<string | null>(null);
   const [name, setName] = useState('');
   const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
   const nameId = useId();
   const errorId = useId();
 
-  const load = useCallback(() => {
-    listRooms().then(
-      (all) => {
-        setRooms(all.sort(byName));
-        setError(null);
-      },
-      (error: unknown) => setError(messageOf(error)),
-    );
-  }, []);
-  useEffect(load, [load]);
-
-  const put = (room: OwnRoom) =>
-    setRooms((all) => [...(all ?? []).filter((other) => other.name !== room.name), room].sort(byName));
-
   const make = async (event: FormEvent) => {
     event.preventDefault();
-    if (name.trim() === '') return setError(texts.rooms.nameMissing);
-    setError(null);
+    if (name.trim() === '') return setProblem(texts.rooms.nameMissing);
+    setProblem(null);
     setBusy(true);
     try {
       put(await makeRoom(name.trim()));
       setName('');
     } catch (error) {
-      setError(messageOf(error));
+      setProblem(messageOf(error));
     }
     setBusy(false);
   };
@@ -63,18 +48,32 @@ export function RoomsPanel() {
         </button>
       </form>
       <p id={errorId} className="form-error" role="alert">
-        {error}
+        {problem ?? error}
       </p>
+      {rooms === null && (
+        <div className="row">
+          {error === null ? (
+            <p role="status">{texts.call.loading}</p>
+          ) : (
+            <button type="button" className="button" onClick={load}>
+              {texts.list.retry}
+            </button>
+          )}
+        </div>
+      )}
       {rooms?.length === 0 && <p>{texts.rooms.empty}</p>}
       <ul className="rooms__list">
         {rooms?.map((room) => (
           <RoomItem
             key={room.name}
             room={room}
-            onChanged={put}
-            onDeleted={() => setRooms((all) => (all ?? []).filter((other) => other.name !== room.name))}
+            onChanged={(changed) => {
+              setProblem(null);
+              put(changed);
+            }}
+            onDeleted={() => forget(room)}
             onProblem={(text) => {
-              setError(text);
+              setProblem(text);
               // What was taken away may be, also where the answer was an error.
               load();
             }}

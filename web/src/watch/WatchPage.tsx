@@ -1,5 +1,5 @@
-import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from 'react';
-import { PasswordField } from '../access/PasswordField';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { PasswordForm } from '../access/PasswordForm';
 import { PasswordPage } from '../access/PasswordPage';
 import { openShare, type Watched, watchedShare } from '../api';
 import * as format from '../format';
@@ -12,6 +12,8 @@ import './watch.css';
 
 /** How often it is asked whether the link still holds: what a player has already, it would go on to show. */
 const ASK_EVERY_MS = 5000;
+
+const LINK_PASSWORD = [{ label: texts.access.password, kind: 'current-password' }] as const;
 
 /** The secret of the link that was opened, also while the page is open already. */
 function useSecret(): string | null {
@@ -92,7 +94,13 @@ export function WatchPage() {
   if (state.at === 'locked') {
     return (
       <PasswordPage title={texts.watch.locked} subtitle={texts.watch.lockedHint}>
-        <LinkPasswordForm refusal={state.refusal} onPassword={open} />
+        <PasswordForm
+          fields={LINK_PASSWORD}
+          button={texts.watch.button}
+          busyButton={texts.watch.opening}
+          refusal={state.refusal}
+          onPasswords={([password = '']) => open(password)}
+        />
       </PasswordPage>
     );
   }
@@ -113,45 +121,6 @@ export function WatchPage() {
     );
   }
   return <Shown watched={state.watched} opened={state.opened} onTrouble={ask} />;
-}
-
-interface FormProps {
-  refusal: string | null;
-  onPassword: (password: string) => Promise<void>;
-}
-
-function LinkPasswordForm({ refusal, onPassword }: FormProps) {
-  const [password, setPassword] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [missing, setMissing] = useState(false);
-  const errorId = useId();
-
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setMissing(password === '');
-    if (password === '') return;
-    setBusy(true);
-    await onPassword(password);
-    setBusy(false);
-  };
-
-  return (
-    <form className="access__form" onSubmit={submit} noValidate aria-describedby={errorId}>
-      <PasswordField
-        label={texts.access.password}
-        value={password}
-        kind="current-password"
-        isFirst
-        onValue={setPassword}
-      />
-      <p id={errorId} className="form-error" role="alert">
-        {missing ? texts.access.missing : refusal}
-      </p>
-      <button type="submit" className="button button--primary button--large" disabled={busy}>
-        {busy ? texts.watch.opening : texts.watch.button}
-      </button>
-    </form>
-  );
 }
 
 interface ShownProps {

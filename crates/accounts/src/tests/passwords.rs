@@ -215,12 +215,12 @@ fn a_sign_in_that_was_under_way_when_the_password_was_set_comes_to_nothing() {
     let (mut house, owner) = House::with_owner();
     let proven = house.accounts.owner().unwrap();
     let changed = house.change(&owner.token, PASSWORD, OTHER).unwrap();
-    let late = house.accounts.begin(&proven, None, visit(None), house.now, &mut house.rng);
+    let late = house.accounts.begin(Some(&proven), None, visit(None), house.now, &mut house.rng);
     assert!(matches!(late, Err(AccountsError::Wrong)));
     assert_eq!(house.accounts.sessions(house.now).len(), 1);
     // One that hashed the password anew does not bring the older one back.
     let anew = crate::password::KeptPassword::new(PASSWORD, &cheap(1), &mut house.rng);
-    let late = house.accounts.begin(&proven, Some(anew), visit(None), house.now, &mut house.rng);
+    let late = house.accounts.begin(Some(&proven), Some(anew), visit(None), house.now, &mut house.rng);
     assert!(matches!(late, Err(AccountsError::Wrong)));
     house.restart();
     assert!(house.sign_in(PASSWORD, None).is_err() && house.is_signed_in(&changed.token));

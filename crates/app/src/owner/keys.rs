@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::Right;
-use reelroom_accounts::{ApiKey, KeyId, NewKey, Rights};
+use reelroom_accounts::{AccountsError, ApiKey, KeyId, NewKey, Rights};
+use reelroom_audit::{Act, On, OnKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{blocking, told};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Json, Path};
@@ -100,6 +102,7 @@ pub(crate) async fn list_keys(State(app): State<WebApp>) -> Response {
 ))]
 pub(crate) async fn make_key(
     State(app): State<WebApp>,
+    actor: Actor,
     Json(request): Json<MakeKeyRequest>,
 ) -> Result<Response, ApiError> {
     check_words(&request.rights)?;
@@ -107,7 +110,10 @@ pub(crate) async fn make_key(
     let accounts = Arc::clone(app.accounts());
     let made = blocking(move || {
         let new = NewKey { name: &request.name, rights, expires_ms: request.expires_at };
-        accounts.make_key(new, clock::now(), &mut rand::rng())
+        let made = accounts.make_key(new, clock::now(), &mut rand::rng())?;
+        let on = On::one(OnKind::Key, &made.key.id).named(&made.key.name);
+        actor.did_so(Act::KeyMade, on, format!("rights: {}", request.rights.join(", ")));
+        Ok::<_, AccountsError>(made)
     })
     .await?;
     if let Some(forgotten) = &made.forgotten {
@@ -129,11 +135,18 @@ pub(crate) async fn make_key(
 ))]
 pub(crate) async fn revoke_key(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let (accounts, key) = (Arc::clone(app.accounts()), KeyId::from(id));
     let revoked = key.clone();
-    blocking(move || accounts.revoke_key(&key, clock::now())).await?;
+    blocking(move || {
+        let outcome = accounts.revoke_key(&key, clock::now());
+        let name = accounts.key_name(&key);
+        actor.tried(Act::KeyRevoked, On { name, ..On::one(OnKind::Key, &key) }, None, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(key = %revoked, "an API key was revoked");
     Ok(told(RevokedAnswer { revoked: revoked.into() }))
 }

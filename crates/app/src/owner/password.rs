@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use reelroom_accounts::{AccountsError, ChangePassword, SetPassword, Visit};
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_limits::asker::Asker;
 use reelroom_routes::Visitor;
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{SessionAnswer, agent, blocking, needed_session, welcome};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::Json;
@@ -43,6 +45,7 @@ pub(crate) struct ChangePasswordRequest {
 ))]
 pub(crate) async fn set_password(
     State(app): State<WebApp>,
+    actor: Actor,
     asker: Option<Extension<Asker>>,
     headers: HeaderMap,
     Json(request): Json<SetPasswordRequest>,
@@ -52,7 +55,10 @@ pub(crate) async fn set_password(
     let signed_in = blocking(move || {
         let visit = Visit { asker, agent: &agent };
         let set = SetPassword { link: &request.link, password: &request.password, visit };
-        accounts.set_password(set, clock::now(), &mut rand::rng())
+        let signed_in = accounts.set_password(set, clock::now(), &mut rand::rng())?;
+        let ended = format!("sessions that ended: {}", signed_in.ended.len());
+        actor.as_owner(&signed_in.session).did_so(Act::PasswordSet, On::the(OnKind::Password), ended);
+        Ok::<_, AccountsError>(signed_in)
     })
     .await?;
     tracing::info!(session = %signed_in.session, "the owner's password was set by a link");
@@ -70,6 +76,7 @@ pub(crate) async fn set_password(
 pub(crate) async fn change_password(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     asker: Option<Extension<Asker>>,
     headers: HeaderMap,
     Json(request): Json<ChangePasswordRequest>,
@@ -80,7 +87,11 @@ pub(crate) async fn change_password(
     let changed = blocking(move || {
         let visit = Visit { asker, agent: &agent };
         let change = ChangePassword { token: &token, old: &request.old, new: &request.new, visit };
-        accounts.change_password(change, clock::now(), &mut rand::rng())
+        let signed_in = accounts.change_password(change, clock::now(), &mut rand::rng())?;
+        // The session in which it is done is renewed, and ends by its old name.
+        let ended = format!("other sessions that ended: {}", signed_in.ended.len().saturating_sub(1));
+        actor.did_so(Act::PasswordChanged, On::the(OnKind::Password), ended);
+        Ok::<_, AccountsError>(signed_in)
     });
     let mut signed_in = changed.await.map_err(|error| match error {
         // Who asks is known: a page need not ask them to sign in.

@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use reelroom_accounts::{AccountsError, SignIn, Visit};
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_limits::asker::Asker;
 use reelroom_routes::Visitor;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::{NOT_KEPT, SessionAnswer, agent, blocking, needed_session, told, welcome};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::Json;
 use crate::{clock, cookie};
@@ -35,6 +37,7 @@ pub(crate) struct SignInRequest {
 ))]
 pub(crate) async fn sign_in(
     State(app): State<WebApp>,
+    actor: Actor,
     asker: Option<Extension<Asker>>,
     headers: HeaderMap,
     Json(request): Json<SignInRequest>,
@@ -45,7 +48,10 @@ pub(crate) async fn sign_in(
     let done = blocking(move || {
         let visit = Visit { asker, agent: &agent };
         let sign_in = SignIn { password: &request.password, mark: mark.as_deref(), visit };
-        accounts.sign_in(sign_in, clock::now(), &mut rand::rng())
+        let signed_in = accounts.sign_in(sign_in, clock::now(), &mut rand::rng())?;
+        let on = On::one(OnKind::Session, &signed_in.session);
+        actor.as_owner(&signed_in.session).did(Act::SessionBegun, on);
+        Ok::<_, AccountsError>(signed_in)
     });
     let signed_in = done.await.inspect_err(|error| {
         // Who is too fast has been told here as often as they may be wrong.
@@ -66,6 +72,7 @@ pub(crate) async fn sign_in(
 pub(crate) async fn sign_out(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (_, session) = needed_session(&app, &visitor, &headers)?;
@@ -76,7 +83,10 @@ pub(crate) async fn sign_out(
     let accounts = Arc::clone(app.accounts());
     let ended = blocking(move || {
         for session in shown {
-            match accounts.end_session(&session) {
+            let outcome = accounts.end_session(&session);
+            let on = On::one(OnKind::Session, &session);
+            actor.tried(Act::SessionEnded, on, Some("signed out".into()), &outcome);
+            match outcome {
                 // Somebody else has ended it meanwhile.
                 Ok(()) | Err(AccountsError::Unknown) => {}
                 Err(error) => return Err(error),

@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use reelroom_accounts::{Session, SessionId};
+use reelroom_audit::{Act, On, OnKind};
 use reelroom_routes::Visitor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{blocking, own_session, told};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::Path;
@@ -84,11 +86,17 @@ pub(crate) async fn list_sessions(
 ))]
 pub(crate) async fn end_session(
     State(app): State<WebApp>,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let (accounts, session) = (Arc::clone(app.accounts()), SessionId::from(id));
     let ended = session.clone();
-    blocking(move || accounts.end_session(&session)).await?;
+    blocking(move || {
+        let outcome = accounts.end_session(&session);
+        actor.tried(Act::SessionEnded, On::one(OnKind::Session, &session), None, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(session = %ended, "a session of the owner was ended");
     Ok(told(EndedAnswer { ended: vec![ended.into()] }))
 }
@@ -101,12 +109,19 @@ pub(crate) async fn end_session(
 pub(crate) async fn end_other_sessions(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     // For an API key all are others: no session has an empty id.
     let own = own_session(&app, &visitor, &headers).map_or_else(|| SessionId::from(""), |(_, id)| id);
     let accounts = Arc::clone(app.accounts());
-    let ended = blocking(move || accounts.end_other_sessions(&own)).await?;
+    let ended = blocking(move || {
+        let outcome = accounts.end_other_sessions(&own);
+        let count = outcome.as_ref().map(|ended| format!("sessions that ended: {}", ended.len())).ok();
+        actor.tried(Act::OtherSessionsEnded, On::the(OnKind::Session), count, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(count = ended.len(), "all other sessions of the owner were ended");
     Ok(told(EndedAnswer { ended: ended.into_iter().map(String::from).collect() }))
 }

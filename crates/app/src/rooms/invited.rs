@@ -1,11 +1,14 @@
 //! `GET /link`: what whoever shows a link is let into, and what they may do there.
 
+use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::{Caller, Reach, Resource, Right};
 use reelroom_routes::Visitor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::consent;
+use crate::app::WebApp;
 use crate::error::{ApiError, ErrorBody};
 use crate::owner::told;
 
@@ -19,6 +22,10 @@ pub(crate) struct InvitedAnswer {
     role: &'static str,
     /// What they may do there: docs/access.md says what each of them is; "-" stands for each space.
     rights: Vec<String>,
+    /// Whether guests of the room wait until a host lets them in.
+    lobby: bool,
+    /// Whether that room records only those who agree: docs/rooms.md says how they say so.
+    consent: bool,
 }
 
 /// Tells whoever shows a link into a room, in the header X-Reelroom-Link, into which one, and what they may do there.
@@ -27,7 +34,7 @@ pub(crate) struct InvitedAnswer {
     (status = 401, description = "The link opens nothing, or nothing any more", body = ErrorBody),
     (status = 404, description = "Somebody asks who came by no link", body = ErrorBody),
 ))]
-pub(crate) async fn read_link(visitor: Visitor) -> Result<Response, ApiError> {
+pub(crate) async fn read_link(State(app): State<WebApp>, visitor: Visitor) -> Result<Response, ApiError> {
     let role = match visitor.caller() {
         Caller::Host { .. } => "host",
         _ => "guest",
@@ -40,5 +47,7 @@ pub(crate) async fn read_link(visitor: Visitor) -> Result<Response, ApiError> {
         room_name: room.as_str().to_owned(),
         role,
         rights: rights.map(|right| right.word()).collect(),
+        lobby: app.has_lobby(room),
+        consent: consent::is_asked(&app, room),
     }))
 }

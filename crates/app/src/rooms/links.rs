@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use reelroom_audit::{Act, On};
 use reelroom_protocol::ids::RoomName;
 use reelroom_rooms::{Renewal, Role, RoomsError};
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{RoomBody, done};
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Json, Path};
@@ -30,6 +32,7 @@ pub(crate) struct RenewLinkRequest {
 ))]
 pub(crate) async fn renew_room_link(
     State(app): State<WebApp>,
+    actor: Actor,
     Path((name, role)): Path<(String, String)>,
     Json(request): Json<RenewLinkRequest>,
 ) -> Result<Response, ApiError> {
@@ -37,7 +40,9 @@ pub(crate) async fn renew_room_link(
     let of = name.clone();
     let room = done(&app, Some(name), move |rooms| {
         let renewal = Renewal { room: &of, role, expires_ms: request.expires_at };
-        rooms.renew(renewal, clock::now().unix_ms, &mut rand::rng())
+        let outcome = rooms.renew(renewal, clock::now().unix_ms, &mut rand::rng());
+        actor.tried(Act::RoomLinkRenewed, On::room(&of), Some(for_whom(role)), &outcome);
+        outcome
     })
     .await?;
     tracing::info!(room = %room.name, role = role.word(), "a link into a room was renewed");
@@ -52,13 +57,23 @@ pub(crate) async fn renew_room_link(
 ))]
 pub(crate) async fn revoke_room_link(
     State(app): State<WebApp>,
+    actor: Actor,
     Path((name, role)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let (name, role) = (RoomName::from(name), role_of(&role)?);
     let of = name.clone();
-    let room = done(&app, Some(name), move |rooms| rooms.revoke(&of, role)).await?;
+    let room = done(&app, Some(name), move |rooms| {
+        let outcome = rooms.revoke(&of, role);
+        actor.tried(Act::RoomLinkRevoked, On::room(&of), Some(for_whom(role)), &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(room = %room.name, role = role.word(), "a link into a room was revoked");
     Ok(told(RoomBody::from(room)))
+}
+
+fn for_whom(role: Role) -> String {
+    format!("for {}s", role.word())
 }
 
 fn role_of(word: &str) -> Result<Role, ApiError> {

@@ -1,5 +1,8 @@
 //! What those who come by a link into a room get, and what its owner does about them.
 
+mod lobby;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,18 +10,21 @@ use axum::http::Method;
 use axum::http::Request;
 use axum::http::header::{CONTENT_DISPOSITION, RANGE};
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use reelroom_accounts::KeyId;
 use reelroom_limits::asker::Asker;
-use reelroom_protocol::ids::Ticket;
+use reelroom_protocol::ids::{RoomName, Ticket};
+use reelroom_rooms::{NewRoom, Role, Rooms, Settings};
 use reelroom_routes::{Cut, Needs, On};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::app::WebApp;
 use crate::clock;
-use crate::config::Access;
+use crate::config::{Access, Media};
 use crate::origin::{Origin, Standing};
-use crate::tests::house::{House, Shows, owned};
+use crate::rooms::done;
+use crate::tests::house::{House, Shows, house_of_media, owned};
 
 const GET: &Method = &Method::GET;
 const POST: &Method = &Method::POST;
@@ -308,4 +314,73 @@ async fn whoever_came_by_a_session_or_a_key_that_is_over_stays_and_does_not_come
     house.make(&json!({ "name": "own" })).await;
     assert_eq!(house.status(DELETE, "/rooms/own", &house.owner(), &nothing()).await, 200);
     assert_eq!(house.standing(&by_key, "own"), Standing::Over, "nobody stays in a room that was deleted");
+}
+
+#[tokio::test]
+async fn a_room_that_asks_for_consent_is_not_recorded_where_nobody_sees_to_it() {
+    let house = owned(Access::Invite).await;
+    let owner = house.owner();
+    let room = house.make(&json!({ "name": "own", "consent": true })).await;
+    assert_eq!(room["consent"], json!(true));
+    let host = by_link(&secret(&room, "host").unwrap());
+    let start = json!({ "roomName": "own" });
+    // The media server of this house is another program's.
+    for shows in [&owner, &host] {
+        let (status, said) = house.answer(POST, "/recordings/start", shows, &start).await;
+        assert_eq!(status, 409, "{said}");
+        assert!(said["errorMessage"].as_str().unwrap().contains("switch consent off"), "{said}");
+    }
+    let (_, said) = house.answer(GET, "/link", &host, &nothing()).await;
+    assert_eq!(said["consent"], json!(false), "nobody is asked what nobody sees to");
+    assert!(
+        house.app.tickets().asks_consent(&"own".into()) && !house.app.tickets().asks_consent(&"other".into())
+    );
+    let off = json!({ "consent": false });
+    let (status, changed) = house.answer(PATCH, "/rooms/own", &owner, &off).await;
+    assert_eq!((status, &changed["consent"]), (200, &json!(false)));
+    assert_eq!(house.status(POST, "/recordings/start", &owner, &start).await, 502, "it gets as far as that");
+}
+
+/// A media server that says which rooms it was to look at again.
+struct Looked(tokio::sync::mpsc::UnboundedSender<RoomName>);
+
+impl Media for Looked {
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
+    fn recheck(&self, room: &RoomName) -> BoxFuture<'static, ()> {
+        let _ = self.0.send(room.clone());
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn what_takes_a_right_away_reaches_those_who_are_in_before_the_disk_has_answered() {
+    let (looked, mut looks) = tokio::sync::mpsc::unbounded_channel();
+    let house = house_of_media(Arc::new(Looked(looked))).await;
+    let new = NewRoom { name: "own", settings: Settings::default(), expires_ms: None };
+    let room = house.app.rooms().make(new, clock::now().unix_ms, &mut rand::rng()).unwrap();
+    let guest = room.links.iter().find(|link| link.role == Role::Guest).unwrap().id.clone();
+    let (answer, disk) = std::sync::mpsc::channel::<()>();
+    let app = house.app.clone();
+    let revoking = tokio::spawn(async move {
+        let work = move |rooms: &Rooms| {
+            let revoked = rooms.revoke(&"own".into(), Role::Guest);
+            // As a disk that hangs.
+            let _ = disk.recv();
+            revoked
+        };
+        done(&app, Some("own".into()), work).await
+    });
+    assert_eq!(looks.recv().await.unwrap().as_str(), "own");
+    assert!(house.app.rooms().caller(&guest, clock::now().unix_ms).is_none(), "it holds by then");
+    assert!(!revoking.is_finished());
+    answer.send(()).unwrap();
+    assert!(revoking.await.unwrap().is_ok());
+    assert_eq!(looks.recv().await.unwrap().as_str(), "own", "and once more at its end");
 }

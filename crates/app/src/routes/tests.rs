@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::config::Access;
 use crate::extract::{Path, Query};
 use crate::play::{self, Asked, By};
@@ -65,6 +66,8 @@ async fn nobody_gets_past_a_row_that_needs_a_right() {
             Needs::Proof(Proof::OwnerLink | Proof::Password | Proof::ShareLink) => {
                 assert_eq!(status, StatusCode::BAD_REQUEST, "{what}");
             }
+            // None is set.
+            Needs::Proof(Proof::OpenId) => assert_eq!(status, StatusCode::NOT_FOUND, "{what}"),
             // The signature of a webhook is missing, or the ticket of a link.
             Needs::Proof(_) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}"),
             Needs::Details(_) => {
@@ -121,7 +124,7 @@ async fn ask_for(
         headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
     let params = serde_json::from_value(params).unwrap();
     let asked = Asked { method, name: name.to_owned(), params, headers };
-    play::send(app, &visitor, asked, By::Itself).await.into_response()
+    play::send(app, &visitor, &Actor::server(app), asked, By::Itself).await.into_response()
 }
 
 #[tokio::test]
@@ -192,8 +195,8 @@ async fn a_link_to_pass_on_is_for_those_who_may_share_and_holds_for_whoever_has_
     let house = house(Access::Invite).await;
     let url = async |caller: Caller, name: &str| {
         let visitor = Visitor::new(caller, Right::Play);
-        let answer =
-            play::url(State(house.app.clone()), visitor, Path(name.to_owned())).await.into_response();
+        let (app, actor) = (State(house.app.clone()), Actor::server(&house.app));
+        let answer = play::url(app, visitor, actor, Path(name.to_owned())).await.into_response();
         (answer.status().as_u16(), body(answer).await["recordingUrl"].as_str().map(str::to_owned))
     };
     let plain = (200, Some("/recordings/own.mp4".to_owned()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use reelroom_access::Right;
+use reelroom_audit::{Act, On};
 use reelroom_library::Status;
 use reelroom_routes::Visitor;
 use reelroom_shares::{Change, Gives, MadeShare, NewShare, Set, Share, ShareId, SharesError, View};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::rights;
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Json, Path};
@@ -217,6 +219,7 @@ pub(crate) async fn list_shares(
 pub(crate) async fn make_share(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path(name): Path<String>,
     Json(request): Json<MakeShareRequest>,
 ) -> Result<Response, ApiError> {
@@ -237,7 +240,9 @@ pub(crate) async fn make_share(
             gives,
             expires_ms: request.expires_at,
         };
-        shares.make(new, clock::now(), &mut rand::rng())
+        let made = shares.make(new, clock::now(), &mut rand::rng())?;
+        actor.did_so(Act::ShareMade, On::share(&made.share.id, &recording.name), said_of(&made.share));
+        Ok::<_, SharesError>(made)
     });
     let MadeShare { share, secret, forgotten } = made.await?;
     if let Some(forgotten) = &forgotten {
@@ -262,6 +267,7 @@ pub(crate) async fn make_share(
 pub(crate) async fn change_share(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path((name, id)): Path<(String, String)>,
     Json(request): Json<ChangeShareRequest>,
 ) -> Result<Response, ApiError> {
@@ -286,11 +292,26 @@ pub(crate) async fn change_share(
             gives: wanted,
             expires_ms: set(request.expires_at),
         };
-        shares.change(&recording, &share, change, clock::now(), &mut rand::rng())
+        let outcome = shares.change(&recording, &share, change, clock::now(), &mut rand::rng());
+        let detail = outcome.as_ref().map(said_of).ok();
+        actor.tried(Act::ShareChanged, On::share(&share, &recording), detail, &outcome);
+        outcome
     });
     let share = changed.await?;
     tracing::info!(share = %share.id, recording = name, "a link to a recording was changed");
     Ok(told(ShareAnswer { share: share.into() }))
+}
+
+/// What a link is, in a few words.
+fn said_of(share: &Share) -> String {
+    let gives = match share.gives {
+        Gives::Play => "to play",
+        Gives::Download => "to play and to download",
+    };
+    let password = if share.has_password { ", with a password" } else { "" };
+    let name = if share.name.is_empty() { String::new() } else { format!(", called {:?}", share.name) };
+    let ends = if share.expires_ms.is_some() { ", with an end" } else { "" };
+    format!("{gives}{password}{ends}{name}")
 }
 
 fn set<T>(said: Option<Option<T>>) -> Set<T> {
@@ -310,12 +331,18 @@ fn set<T>(said: Option<Option<T>>) -> Set<T> {
 pub(crate) async fn revoke_share(
     State(app): State<WebApp>,
     visitor: Visitor,
+    actor: Actor,
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     may_share(&app, &visitor, &name, None).await?;
     let shares = Arc::clone(app.shares());
     let (recording, share) = (name.clone(), ShareId::from(id));
-    let share = blocking(move || shares.revoke(&recording, &share, clock::now())).await?;
+    let share = blocking(move || {
+        let outcome = shares.revoke(&recording, &share, clock::now());
+        actor.tried(Act::ShareRevoked, On::share(&share, &recording), None, &outcome);
+        outcome
+    })
+    .await?;
     tracing::info!(share = %share.id, recording = name, "a link to a recording was revoked");
     Ok(told(ShareAnswer { share: share.into() }))
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Access;
 use crate::extract::{Json, Path};
@@ -487,8 +488,9 @@ async fn a_recording_is_shared_by_the_host_of_its_room_and_not_by_those_who_were
     ] {
         let visitor = Visitor::new(caller.clone(), Right::Share);
         let said = Json(serde_json::from_value(json!({ "download": true })).unwrap());
-        let app = State(house.app.clone());
-        let answer = links::make_share(app, visitor, Path(name.to_owned()), said).await.into_response();
+        let (app, actor) = (State(house.app.clone()), Actor::server(&house.app));
+        let answer =
+            links::make_share(app, visitor, actor, Path(name.to_owned()), said).await.into_response();
         assert_eq!(answer.status().as_u16(), status, "{caller:?} {name}");
     }
     assert_eq!(house.app.shares().of_recording("own.mp4").len(), 1);

@@ -11,6 +11,7 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, Method};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use reelroom_access::{Caller, RecordingName, Right};
+use reelroom_audit::{Act, On};
 use reelroom_library::{LibraryError, Recording};
 use reelroom_limits::asker::Asker;
 use reelroom_routes::Visitor;
@@ -20,6 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::granted;
 use crate::app::WebApp;
+use crate::audit::Actor;
 use crate::clock;
 use crate::cookie::{self, Scheme};
 use crate::error::{ApiError, ErrorBody};
@@ -140,6 +142,7 @@ async fn recording(app: &WebApp, viewing: &Viewing, right: Right) -> Result<Reco
 ))]
 pub(crate) async fn open_share(
     State(app): State<WebApp>,
+    actor: Actor,
     asker: Option<Extension<Asker>>,
     headers: HeaderMap,
     Json(request): Json<OpenShareRequest>,
@@ -148,7 +151,10 @@ pub(crate) async fn open_share(
     let shares = Arc::clone(app.shares());
     let begun = blocking(move || {
         let (secret, password) = (request.secret.as_str(), request.password.as_deref());
-        shares.begin(Begin { secret, password, asker }, clock::now(), &mut rand::rng())
+        let begun = shares.begin(Begin { secret, password, asker }, clock::now(), &mut rand::rng())?;
+        let share = &begun.viewing.share;
+        actor.as_viewer(share).did(Act::ShareOpened, On::share(share, &begun.viewing.recording));
+        Ok::<_, SharesError>(begun)
     });
     let begun = begun.await.inspect_err(|error| {
         if matches!(error, SharesError::Wrong) {
@@ -194,6 +200,7 @@ pub(crate) async fn watched_share(
 ))]
 pub(crate) async fn shared_file(
     State(app): State<WebApp>,
+    actor: Actor,
     method: Method,
     Path(id): Path<String>,
     Query(params): Query<WatchParams>,
@@ -203,5 +210,7 @@ pub(crate) async fn shared_file(
     let name = recording(&app, &viewing, Right::Play).await?.name;
     let params = FileParams::by_share(params.download, params.through);
     let visitor = visitor(&viewing);
-    play::send(&app, &visitor, Asked { method, name, params, headers }, By::Share(viewing)).await
+    let actor = actor.as_viewer(&viewing.share);
+    let asked = Asked { method, name, params, headers };
+    play::send(&app, &visitor, &actor, asked, By::Share(viewing)).await
 }

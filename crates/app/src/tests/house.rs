@@ -1,6 +1,6 @@
 //! An app in a folder of its own, its owner, and whoever asks it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,11 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use axum::http::{Method, Request};
 use axum::response::Response;
 use reelroom_accounts::{Accounts, Cost, NewKey, Now, Rights, SessionToken, SetPassword, SignIn, Visit};
+use reelroom_audit::Audit;
 use reelroom_library::{Library, LibraryConfig, Limits, LinkKey, Publication, StoreConfig};
 use reelroom_limits::accounts::SESSION_LASTS;
 use reelroom_limits::asker::Asker;
+use reelroom_oidc::OpenId;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_rooms::Rooms;
 use reelroom_shares::Shares;
@@ -21,7 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::app::WebApp;
 use crate::clock;
-use crate::config::{Access, AppConfig, Playback};
+use crate::config::{Access, AppConfig, Media, Places, Playback, SettingBody, StoreKind};
 
 pub(crate) const SIZE: usize = 5000;
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -40,6 +42,23 @@ pub(crate) async fn house(access: Access) -> House {
 
 /// The same, with portions of so many bytes.
 pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> House {
+    build(access, portion_bytes, Beside::default()).await
+}
+
+/// The same, whose owner may sign in at a provider.
+pub(crate) async fn house_with_provider(access: Access, oidc: OpenId) -> House {
+    build(access, PORTION, Beside { oidc: Some(oidc), ..Beside::default() }).await
+}
+
+/// What a house has beside what each has.
+#[derive(Default)]
+struct Beside {
+    oidc: Option<OpenId>,
+    /// Its own media server beside the one that is away.
+    media: Option<Arc<dyn Media>>,
+}
+
+async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let truth = Truth::open(&path("truth.db")).unwrap();
@@ -62,7 +81,7 @@ pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> Hou
     let app = WebApp::new(AppConfig {
         access,
         rooms,
-        shares: Arc::new(Shares::open(truth, Arc::clone(&accounts)).unwrap()),
+        shares: Arc::new(Shares::open(truth.clone(), Arc::clone(&accounts)).unwrap()),
         accounts,
         livekit_url: "http://127.0.0.1:9".parse().unwrap(),
         public_livekit_url: None,
@@ -72,7 +91,25 @@ pub(crate) async fn house_of_portions(access: Access, portion_bytes: u64) -> Hou
         portion_bytes,
         media_origin: None,
         recorder: None,
-        media: None,
+        room_state: true,
+        media: beside.media,
+        oidc: beside.oidc.map(Arc::new),
+        public_hosts: vec!["calls.example.org".into()],
+        audit: Arc::new(Audit::new(truth)),
+        places: Places {
+            data_dir: folder.path().to_owned(),
+            disk_reserve_bytes: 1,
+            store: StoreKind::Folder,
+            bucket: None,
+            backup: None,
+        },
+        settings: [SettingBody {
+            name: "s3_secret_key",
+            value: "set".into(),
+            from: "environment",
+            is_secret: true,
+        }]
+        .into(),
     });
     House { folder, app }
 }
@@ -85,6 +122,11 @@ pub(crate) async fn owned(access: Access) -> House {
     let first = accounts.set_password(set, clock::now(), &mut rand::rng()).unwrap();
     accounts.end_session(&first.session).unwrap();
     house
+}
+
+/// One where access is by invitation, with this for its own media server.
+pub(crate) async fn house_of_media(media: Arc<dyn Media>) -> House {
+    build(Access::Invite, PORTION, Beside { media: Some(media), ..Beside::default() }).await
 }
 
 /// Has a recording of a room, of so many bytes, in the library.
@@ -121,6 +163,8 @@ pub(crate) struct Shows {
     pub(crate) address: Option<&'static str>,
     /// What a proxy says of the scheme.
     pub(crate) scheme: Option<&'static str>,
+    /// The secret of a knock at a room's lobby.
+    pub(crate) knock: Option<String>,
 }
 
 impl Shows {
@@ -143,6 +187,16 @@ impl House {
     pub(crate) fn link(&self) -> String {
         let link = self.app.accounts().make_link(clock::now(), &mut rand::rng()).unwrap();
         link.secret.reveal().to_owned()
+    }
+
+    /// Where the data folder is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Something in the data folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// What stands on the disk.
@@ -191,6 +245,9 @@ impl House {
         }
         if let Some(link) = &shows.link {
             request = request.header("x-reelroom-link", link);
+        }
+        if let Some(knock) = &shows.knock {
+            request = request.header("x-reelroom-knock", knock);
         }
         if let Some(scheme) = shows.scheme {
             request = request.header("x-forwarded-proto", scheme);

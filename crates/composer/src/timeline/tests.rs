@@ -224,3 +224,32 @@ fn what_is_not_recorded_is_named_and_not_shown() {
     assert_eq!(labels(&timeline.scene()), ["Ann (screen)", "Ann"]);
     assert!(timeline.audible(&"m".into()) && !timeline.scene().tiles[1].muted);
 }
+
+#[test]
+fn who_has_not_agreed_is_not_on_screen_and_who_takes_it_back_leaves_it() {
+    let says = |participant: &str, agrees| TakeEvent::Consent {
+        participant: participant.into(),
+        agrees,
+        unix_ms: 0,
+    };
+    let mut timeline = after(&[joined("a", "Ann"), published("v", "a", TrackSource::Camera)]);
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+    for fact in [
+        TakeEvent::ConsentAsked,
+        joined("b", "Bob"),
+        joined("c", "Cem"),
+        published("w", "b", TrackSource::Camera),
+    ] {
+        assert!(timeline.apply(0, &fact));
+        assert!(timeline.scene().tiles.is_empty(), "silence is no consent: {fact:?}");
+    }
+    timeline.apply(0, &says("a", false));
+    timeline.apply(0, &says("b", true));
+    assert_eq!(labels(&timeline.scene()), ["Bob"]);
+    timeline.apply(0, &says("b", false));
+    timeline.apply(0, &says("c", true));
+    assert_eq!(labels(&timeline.scene()), ["Cem"]);
+    timeline.apply(0, &TakeEvent::ParticipantLeft { participant: "c".into() });
+    timeline.apply(0, &joined("c", "Cem"));
+    assert!(timeline.scene().tiles.is_empty(), "another session says so anew");
+}

@@ -232,3 +232,151 @@ fn an_encrypted_track_is_named_and_nothing_of_it_is_written() {
     });
     assert!(left_out);
 }
+
+/// Brings packets of sound numbered from `from` until before `to`, 20 ms each, with their number in them.
+fn speaks(sink: &mut Sink, capturing: &Capturing, began: Instant, from: u64, to: u64) {
+    let track = TrackSid::from("TR_AM1");
+    for n in from..to {
+        let at = began + Duration::from_millis(n * 20);
+        let packet = RecordPacket {
+            track: &track,
+            ssrc: 5,
+            seq: 1_000 + n,
+            rtp: 7_000 + n * 960,
+            marker: false,
+            payload: &[0xfc, n as u8],
+            rotation_degrees: None,
+        };
+        assert_eq!(sink.packet(at, &packet), Wish::Nothing);
+        capturing.tick(at);
+    }
+}
+
+fn answers(agrees: bool, unix_ms: i64) -> Fact {
+    Fact::Consent { sid: "PA_1".into(), answer: Answer { agrees, unix_ms } }
+}
+
+/// Numbers of the packets that are in a take.
+fn heard(items: &[TakeItem]) -> Vec<u64> {
+    let number = |item: &TakeItem| match item {
+        TakeItem::Frame(frame) => Some(u64::from(frame.data[1])),
+        TakeItem::Event { .. } => None,
+    };
+    items.iter().filter_map(number).collect()
+}
+
+#[test]
+fn a_participant_is_captured_from_their_consent_until_they_take_it_back() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    let at = |n: u64| began + Duration::from_millis(n * 20);
+    sink.fact(at(0), &Fact::ConsentAsked);
+    sink.fact(at(0), &join());
+    sink.fact(at(0), &microphone());
+    speaks(&mut sink, &capturing, began, 0, 50);
+    sink.fact(at(50), &answers(true, 1_000));
+    speaks(&mut sink, &capturing, began, 50, 100);
+    sink.fact(at(100), &answers(false, 2_000));
+    speaks(&mut sink, &capturing, began, 100, 150);
+    sink.fact(at(150), &answers(true, 3_000));
+    speaks(&mut sink, &capturing, began, 150, 200);
+    capturing.finish(at(200), EndReason::Stopped).unwrap();
+    let items = items(&dir);
+    assert_eq!(heard(&items), (50..100).chain(150..200).collect::<Vec<_>>());
+    let told: Vec<String> = facts(&items)
+        .into_iter()
+        .filter_map(|fact| match fact {
+            TakeEvent::ConsentAsked => Some("asked".to_owned()),
+            TakeEvent::Consent { agrees, unix_ms, .. } => Some(format!("{agrees} {unix_ms}")),
+            TakeEvent::LeftOut { why, .. } => Some(format!("{why:?}")),
+            TakeEvent::LeftOutUntil { .. } => Some("until".to_owned()),
+            _ => None,
+        })
+        .collect();
+    let expected =
+        ["asked", "NotAgreed", "true 1000", "until", "false 2000", "Declined", "true 3000", "until"];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_came_before_somebody_agreed_is_not_captured_though_it_is_brought_later() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    sink.fact(began, &Fact::ConsentAsked);
+    sink.fact(began, &join());
+    sink.fact(began, &microphone());
+    sink.fact(began + Duration::from_millis(1_000), &answers(true, 1_000));
+    speaks(&mut sink, &capturing, began, 45, 100);
+    capturing.finish(began + Duration::from_secs(2), EndReason::Stopped).unwrap();
+    assert_eq!(heard(&items(&dir)), (50..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_declines_leaves_neither_sound_nor_picture_nor_when_they_spoke() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    sink.fact(began, &Fact::ConsentAsked);
+    sink.fact(began, &join());
+    sink.fact(began, &answers(false, 1_000));
+    sink.fact(began, &microphone());
+    sink.fact(began, &published("TR_VC1", proto::TrackSource::Camera, Codec::Vp8));
+    speaks(&mut sink, &capturing, began, 0, 50);
+    let track = TrackSid::from("TR_VC1");
+    let keyframe = RecordPacket {
+        track: &track,
+        ssrc: 6,
+        seq: 1,
+        rtp: 1,
+        marker: true,
+        payload: &[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00],
+        rotation_degrees: Some(90),
+    };
+    assert_eq!(sink.packet(began, &keyframe), Wish::Nothing);
+    assert!(!sink.wants_keyframe(&track), "nothing is asked of them");
+    sink.sender_report(began, &track, 6, NtpTime(1), 1);
+    let speakers = vec![("PA_1".into(), 0.5), ("PA_2".into(), 0.4)];
+    sink.fact(began, &Fact::Speakers(speakers));
+    capturing.finish(began + Duration::from_secs(1), EndReason::Stopped).unwrap();
+    let items = items(&dir);
+    assert!(heard(&items).is_empty());
+    for fact in facts(&items) {
+        let is_left = matches!(
+            fact,
+            TakeEvent::SegmentOpened(_) | TakeEvent::Orientation { .. } | TakeEvent::SenderReport { .. }
+        );
+        assert!(!is_left, "{fact:?}");
+        if let TakeEvent::Speakers { speakers } = fact {
+            assert!(speakers.is_empty(), "nobody of these has agreed");
+        }
+    }
+    let left_out = facts(&items)
+        .into_iter()
+        .filter(|fact| matches!(fact, TakeEvent::LeftOut { why: LeftOutWhy::Declined, .. }));
+    assert_eq!(left_out.count(), 2);
+    let mut files = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().file_name());
+    assert!(files.all(|name| !name.to_string_lossy().ends_with(".mkv")), "no file of media");
+}
+
+#[test]
+fn a_room_that_begins_to_ask_ends_the_capture_of_all_who_have_not_agreed() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("EG_1");
+    let (capturing, mut sink, began) = begin(&dir);
+    let at = |n: u64| began + Duration::from_millis(n * 20);
+    sink.fact(at(0), &join());
+    sink.fact(at(0), &microphone());
+    speaks(&mut sink, &capturing, began, 0, 50);
+    sink.fact(at(50), &Fact::ConsentAsked);
+    speaks(&mut sink, &capturing, began, 50, 100);
+    // Another session of the same participant says so anew.
+    sink.fact(at(100), &answers(true, 1_000));
+    sink.fact(at(100), &Fact::ParticipantLeft("PA_1".into()));
+    sink.fact(at(100), &join());
+    sink.fact(at(100), &microphone());
+    speaks(&mut sink, &capturing, began, 100, 150);
+    capturing.finish(at(150), EndReason::Stopped).unwrap();
+    assert_eq!(heard(&items(&dir)), (0..50).collect::<Vec<_>>());
+}

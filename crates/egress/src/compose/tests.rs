@@ -111,3 +111,18 @@ async fn one_that_says_nothing_is_killed_and_its_place_is_known() {
     assert_eq!((said.how, said.place), (How::Died, Place::Read { at_ns: 5 }));
     assert!(said.reason.contains("said nothing"), "{}", said.reason);
 }
+
+#[test]
+fn what_is_left_out_is_counted_by_its_reason_and_who_agreed_stands_in_the_sidecar() {
+    let track = |why: &str| serde_json::json!({ "left_out": { "why": why } });
+    let mut report = Report {
+        tracks: serde_json::json!({ "a": track("encrypted"), "b": track("declined"), "c": track("not_agreed") }),
+        ..Report::default()
+    };
+    let counted = LeftOut { encrypted: 1, by_choice: 2, unreadable: 0, everything: true };
+    assert_eq!(report.left_out(), counted);
+    assert!(report.to_json()["consents"].is_null(), "nobody was asked");
+    let said = serde_json::json!({ "identity": "ann", "answer": "agreed", "agreed_at": 5 });
+    report.consents.push(said.clone());
+    assert_eq!(report.to_json()["consents"], serde_json::json!([said]));
+}

@@ -46,6 +46,16 @@ fn what_was_skipped_stands_in_the_details_and_is_no_error() {
 }
 
 #[test]
+fn whose_tracks_are_left_out_by_their_choice_is_counted_in_the_details() {
+    let mut job = job();
+    job.activate(START_NS);
+    job.end(START_NS, EndReason::StopCalled);
+    let left_out = LeftOut { by_choice: 2, ..LeftOut::default() };
+    job.complete(START_NS, Outcome { left_out, ..outcome() });
+    assert_eq!(job.info().details, "End reason: StopEgress API; 2 tracks left out: without consent");
+}
+
+#[test]
 fn the_start_names_the_file_already_in_both_places() {
     let job = job();
     let info = job.info();

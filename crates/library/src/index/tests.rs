@@ -209,3 +209,26 @@ async fn searches_wait_in_a_line_of_bounded_length_and_lists_pass_them() {
         assert_eq!(waited.await.unwrap().unwrap().recordings.len(), 1);
     }
 }
+
+#[tokio::test]
+async fn what_finished_recordings_take_is_counted_as_far_as_it_is_known() {
+    let (_folder, index) = index();
+    assert_eq!(index.usage().await.unwrap(), Usage::default());
+    let of = |name: &str, status, size, duration_ms| Recording {
+        status,
+        size,
+        duration_ms,
+        ..recording_at(name, "own", 1)
+    };
+    for recording in [
+        of("a", Status::Complete, Some(4000), Some(2000)),
+        of("b", Status::Complete, Some(500), None),
+        of("c", Status::Complete, None, Some(9000)),
+        of("d", Status::Failed, Some(7), Some(7)),
+    ] {
+        index.put(recording, String::new(), 0).await.unwrap();
+    }
+    let usage = index.usage().await.unwrap();
+    assert_eq!(usage, Usage { recordings: 3, bytes: 4500, timed_bytes: 4000, timed_ms: 2000 });
+    assert_eq!((usage.bytes_per_s(2000), usage.bytes_per_s(2001)), (Some(2000), None));
+}

@@ -29,9 +29,11 @@ fn ours_is_read_as_it_was_written() {
         sha256: Some("ab".into()),
         recovered: Some(true),
         lost_ns: Some(9_000_000),
+        consents: serde_json::json!([{ "identity": "ann", "answer": "agreed" }]),
         ..Sidecar::default()
     };
     let recording = described(&sidecar.to_json());
+    assert_eq!(Sidecar::parse(&sidecar.to_json()).unwrap().consents, sidecar.consents);
     assert_eq!((recording.room_name.as_str(), recording.started_at_ms), ("räume", 5));
     assert_eq!((recording.duration_ms, recording.lost_ms, recording.recovered), (Some(7), 9, true));
     assert_eq!(recording.sha256.as_deref(), Some("ab"));

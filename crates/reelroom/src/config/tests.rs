@@ -57,12 +57,29 @@ fn an_unknown_key_is_named() {
 }
 
 #[test]
-fn an_open_address_needs_access_said_on_purpose() {
-    assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"open\""));
-    assert!(refusal("listen = \"::\"").contains("access = \"open\""));
-    from_toml("listen = \"0.0.0.0\"\naccess = \"open\"").unwrap();
-    from_toml("listen = \"0.0.0.0\"\naccess = \"invite\"").unwrap();
-    assert!(refusal("listen = \"0.0.0.0\"").contains("access = \"invite\""));
+fn where_others_come_access_is_by_invitation_unless_it_is_said_to_be_open() {
+    let access = |text: &str| {
+        let config = from_toml(text).unwrap();
+        (config.access_in_force(), config.reached())
+    };
+    for (text, expected) in [
+        ("", None),
+        ("listen = \"127.0.0.2\"", None),
+        ("listen = \"::1\"", None),
+        ("advertise_ips = [\"127.0.0.1\", \"::1\"]", None),
+        ("media_listen = [\"0.0.0.0\"]", None),
+        ("listen = \"0.0.0.0\"", Some(Reached::ByAddress)),
+        ("listen = \"::\"", Some(Reached::ByAddress)),
+        ("listen = \"192.0.2.1\"\npublic_hosts = [\"calls.example.org\"]", Some(Reached::ByAddress)),
+        ("public_hosts = [\"calls.example.org\"]", Some(Reached::ByName)),
+        ("advertise_ips = [\"127.0.0.1\", \"192.0.2.1\"]", Some(Reached::ByMedia)),
+    ] {
+        let unset = if expected.is_some() { Access::Invite } else { Access::Open };
+        assert_eq!(access(text), (unset, expected), "{text}");
+        for (said, meant) in [("open", Access::Open), ("invite", Access::Invite)] {
+            assert_eq!(access(&format!("access = \"{said}\"\n{text}")).0, meant, "{text}");
+        }
+    }
     assert!(refusal("access = \"closed\"").contains("access"));
 }
 
@@ -115,6 +132,36 @@ fn keys_of_the_bucket_come_by_either_name_and_a_token_stays_with_its_key() {
     assert_eq!(s3("s3_force_path_style = false").force_path_style, Some(false));
     assert!(refusal("s3_bucket = \"b\"\naws_access_key_id = \"A\"").contains("aws_secret_access_key"));
     from_toml("aws_access_key_id = \"of another program\"").unwrap();
+}
+
+#[test]
+fn an_openid_provider_is_set_as_a_whole_or_not_at_all() {
+    let all = [
+        "oidc_issuer = \"https://accounts.example.org\"",
+        "oidc_client_id = \"reelroom\"",
+        "oidc_client_secret = \"hunter2\"",
+        "oidc_owners = [\"ann@example.org\", \"sub:1234\"]",
+    ];
+    let config = from_toml(&all.join("\n")).unwrap();
+    let oidc = config.oidc().unwrap().unwrap();
+    assert_eq!((oidc.issuer.host(), oidc.client_id.as_str()), ("accounts.example.org", "reelroom"));
+    assert_eq!(oidc.owners, ["ann@example.org", "sub:1234"].map(|owner| owner.parse::<OwnerName>().unwrap()));
+    assert!(!format!("{config:?} {oidc:?}").contains("hunter2"));
+    for set in 1..(1 << all.len()) - 1 {
+        let some = all.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0).map(|(_, line)| *line);
+        let told = refusal(&some.collect::<Vec<_>>().join("\n"));
+        assert!(told.contains("all four") && !told.contains("hunter2"), "{told}");
+    }
+    let empty = "oidc_issuer = \"\"\noidc_client_id = \" \"\noidc_client_secret = \"\"\noidc_owners = []";
+    assert!(from_toml(empty).unwrap().oidc().unwrap().is_none());
+    let with = |issuer: &str| all.join("\n").replace("https://accounts.example.org", issuer);
+    for issuer in ["http://accounts.example.org", "accounts.example.org", "https://a:hunter2@example.org"] {
+        let told = refusal(&with(issuer));
+        assert!(told.contains("OIDC_ISSUER") && !told.contains("hunter2"), "{told}");
+    }
+    from_toml(&with("http://127.0.0.1:9000")).unwrap();
+    let nobody = all.join("\n").replace("sub:1234", "1234");
+    assert!(refusal(&nobody).contains("neither an e-mail address"));
 }
 
 #[test]

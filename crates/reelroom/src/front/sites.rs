@@ -172,6 +172,16 @@ impl AllowedOrigin {
     }
 }
 
+impl fmt::Display for AllowedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::One(origin) => write!(f, "{origin}"),
+            Self::AnyPort(origin) => write!(f, "{origin}:*"),
+        }
+    }
+}
+
 impl FromStr for AllowedOrigin {
     type Err = NoOrigin;
 

@@ -101,6 +101,7 @@ fn what_needs_nothing_is_what_was_meant_to() {
             "GET /healthz",
             "GET /settings.json",
             "GET /owner/session",
+            "GET /owner/oidc",
             "any /{*rest}",
             "GET /",
         ]

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod house;
+pub(crate) mod library;
 pub(crate) mod signal;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -174,6 +176,11 @@ impl Program {
     /// How many files and sockets it has open.
     pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Kills it, whatever it does: nothing of it goes on.
+    pub(crate) fn kill(&self) {
+        Command::new("kill").args(["-9", &self.child.id().to_string()]).status().unwrap();
     }
 
     /// Sends it a signal as a person does.

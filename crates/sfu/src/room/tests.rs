@@ -15,6 +15,7 @@ const KEY: &[u8] = &[0x10, 0x00, 0, 0];
 const KEY_H264: &[u8] = &[0x67, 1, 2];
 
 mod data;
+mod rights;
 
 /// A room with a clock that the story moves.
 pub(crate) struct Story {

@@ -136,3 +136,18 @@ fn whoever_comes_again_gets_nothing_back_that_was_taken_meanwhile() {
         "what the room remembers is more than that"
     );
 }
+
+#[test]
+fn whoever_stays_and_does_not_come_anew_has_a_right_taken_as_well_and_is_known_by_their_ticket() {
+    let mut story = Story::new();
+    let ada = story.join_with(counted("Ada", "TK_1", 1)).unwrap();
+    let app = story.join("of an app");
+    let stays = |_: &Ticket| Standing::StaysAtMost(Box::new(grants(&["microphone"])));
+    assert_eq!(story.room.recheck(stays, story.now), 0);
+    assert!(story.is_in(&ada));
+    assert!(!story.room.participants[&ada].grants.may_publish_source(TrackSource::Camera));
+    assert_eq!((story.room.ticket_of(&ada), story.room.ticket_of(&app)), ("TK_1".into(), Ticket::default()));
+    assert!(story.room.has_bearer(&"TK_1".into()) && !story.room.has_bearer(&"TK_2".into()));
+    story.room.leave(&ada, DisconnectReason::ClientInitiated, story.now);
+    assert!(!story.room.has_bearer(&"TK_1".into()));
+}

@@ -64,6 +64,19 @@ fn facts_fields_and_values_of_a_newer_version_are_tolerated() {
 }
 
 #[test]
+fn what_somebody_said_to_being_recorded_is_a_readable_line() {
+    let said = TakeEvent::Consent { participant: "PA_x".into(), agrees: false, unix_ms: 1_800_000_000_000 };
+    assert_eq!(
+        round_trip(said),
+        "{\"at\":1200000,\"event\":\"consent\",\"participant\":\"PA_x\",\"agrees\":false,\"unix_ms\":1800000000000}\n"
+    );
+    assert_eq!(round_trip(TakeEvent::ConsentAsked), "{\"at\":1200000,\"event\":\"consent_asked\"}\n");
+    let why = |why| TakeEvent::LeftOut { track: "TR_a".into(), why, from_ns: 1 };
+    assert!(round_trip(why(LeftOutWhy::NotAgreed)).contains("\"not_agreed\""));
+    assert!(round_trip(why(LeftOutWhy::Declined)).contains("\"declined\""));
+}
+
+#[test]
 fn damaged_lines_are_no_facts() {
     for line in [&b"{\"at\":1,\"event\":\"mark"[..], b"", b"\0\0\0\0", b"{}", b"[1]"] {
         assert_eq!(EventLine::parse(line), None);

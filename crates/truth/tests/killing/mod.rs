@@ -7,10 +7,52 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use reelroom_truth::{Truth, TruthError, backup};
+
 const CHILD: &str = "REELROOM_TRUTH_KILL_CHILD";
 pub(crate) const SEED: u64 = 0x5EED_0012;
 /// Of the numbers of one round.
 pub(crate) const MANY: u64 = 1_000_000;
+
+/// A child was killed.
+pub(crate) struct Round {
+    /// What it has left.
+    pub(crate) truth: Truth,
+    /// A copy that was made while it wrote: of some moment, and nothing of it is by halves. There may be none of the first child, which makes
+    /// the database.
+    pub(crate) copy: Option<Truth>,
+    /// What it was answered, in order.
+    pub(crate) answered: Vec<(String, u64)>,
+}
+
+/// Kills children that run the test of this name, one after the other, which all write to the same database.
+pub(crate) fn rounds(test: &'static str, count: u64) -> impl Iterator<Item = Round> {
+    let mut random = Random(SEED);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("truth.db");
+    let mut writes = 0;
+    (1..=count).map(move |number| {
+        let child = run(test, folder.path(), number * MANY);
+        let wait = Duration::from_millis(100 + random.below(700));
+        let copying = std::thread::spawn({
+            let (file, copy) = (file.clone(), folder.path().join(format!("copy {number}.db")));
+            move || {
+                std::thread::sleep(wait / 2);
+                backup(&file, &copy).map(|()| copy)
+            }
+        });
+        let answered = kill(child, wait);
+        writes += answered.len();
+        println!("round {number}: killed after {wait:?}, {writes} writes so far");
+        let truth = Truth::open(&file).unwrap();
+        let copy = match copying.join().unwrap() {
+            Ok(copy) => Some(Truth::open(&copy).unwrap()),
+            Err(TruthError::Missing(_)) if number == 1 => None,
+            Err(error) => panic!("round {number}: {error}"),
+        };
+        Round { truth, copy, answered }
+    })
+}
 
 /// In the child: where it is to write, and from which number on.
 pub(crate) fn task() -> Option<(PathBuf, u64)> {

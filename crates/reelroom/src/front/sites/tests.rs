@@ -342,3 +342,25 @@ fn a_file_that_is_shared_is_one_whose_reader_may_pause_and_no_signature_lets_oth
     let video = "GET /watch/SH_abc/file?signature=x\nHost: localhost:6080\nSec-Fetch-Site: cross-site\nSec-Fetch-Dest: video";
     assert_eq!(outcome(&everything(), video), 403);
 }
+
+#[test]
+fn an_openid_provider_sends_a_browser_back_by_a_link_and_by_nothing_else() {
+    let back = "GET /owner/oidc/back?code=1&state=2\nhost: calls.example.org\nsec-fetch-site: cross-site\n";
+    for (headers, expected) in [
+        ("sec-fetch-mode: navigate\nsec-fetch-dest: document\nsec-fetch-user: ?1", 200),
+        ("sec-fetch-mode: navigate\nsec-fetch-dest: document", 200),
+        ("sec-fetch-mode: navigate\nsec-fetch-dest: iframe", 403),
+        ("sec-fetch-mode: navigate\nsec-fetch-dest: embed", 403),
+        ("sec-fetch-mode: no-cors\nsec-fetch-dest: image", 403),
+        ("sec-fetch-mode: no-cors\nsec-fetch-dest: script", 403),
+        ("sec-fetch-mode: no-cors\nsec-fetch-dest: empty", 403),
+        ("sec-fetch-mode: cors\nsec-fetch-dest: empty\norigin: https://accounts.example.net", 403),
+        ("sec-fetch-mode: navigate\nsec-fetch-dest: document\norigin: https://accounts.example.net", 403),
+        ("sec-fetch-mode: navigate\nsec-fetch-dest: document\norigin: null", 403),
+    ] {
+        let request = format!("{back}{headers}");
+        assert_eq!(outcome(&everything(), &request), expected, "{headers}");
+        let posted = request.replacen("GET", "POST", 1);
+        assert_eq!(outcome(&everything(), &posted), 403, "{headers}");
+    }
+}
