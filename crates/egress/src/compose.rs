@@ -20,7 +20,7 @@ use std::time::Duration;
 use reelroom_limits::library::{COMPOSER_LINE_BYTES, COMPOSER_WORDS_BYTES};
 use reelroom_mp4::Journal;
 use reelroom_protocol::ids::EgressId;
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
@@ -366,12 +366,14 @@ impl Composition {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         bounds::confine(&mut command, &self.registry);
         priority::lower(&mut command);
-        let prepare = || {
+        let program = getpid();
+        let prepare = move || {
             // Not dying with its parent is no reason not to compose.
             let _ = set_parent_process_death_signal(Some(Signal::KILL));
-            Ok(())
+            // One that died before that sends no signal: its composer would write a file that the next run knows nothing of.
+            if getppid() == Some(program) { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
         };
-        // SAFETY: between fork and exec only a system call is made; nothing is allocated and no lock is taken.
+        // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
         unsafe { command.pre_exec(prepare) };
         Ok(command)
     }

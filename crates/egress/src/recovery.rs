@@ -33,13 +33,20 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(), EgressError> {
         shared.tasks.spawn(offer(Arc::clone(shared), id.clone()));
         shared.tasks.spawn(finish(Arc::clone(shared), id));
     }
-    for job in shared.jobs().into_iter().filter(Job::is_active) {
+    for job in shared.jobs() {
         let id = EgressId::from(job.info().egress_id.as_str());
-        if !shared.take(&id).exists() {
+        if job.is_active() && !shared.take(&id).exists() {
             shared.update(&id, |job| job.fail(unix_ns(), "what was recorded is not on disk any more", 500));
+        } else if job.status() == EgressStatus::EgressAborted {
+            // A composer that ended later than the program may have begun a file of it since.
+            shared.tasks.spawn(discarding(Arc::clone(shared), id));
         }
     }
     Ok(())
+}
+
+async fn discarding(shared: Arc<Shared>, id: EgressId) {
+    runner::discard(&shared, &id).await;
 }
 
 /// Finds the job of a take, by its file or else by the take's own header.

@@ -365,6 +365,20 @@ async fn stopped_before_it_began_nothing_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_composer_writes_after_its_recording_was_given_up_goes_at_the_next_start() {
+    let bench = Bench::new(GOOD).await;
+    let info = bench.record().await;
+    let info = bench.stop(&id(&info)).await;
+    assert_eq!(status(&info), "EGRESS_ABORTED");
+    bench.egress.shutdown().await;
+    let late = bench.data().join("composed").join(format!("{}.mp4", id(&info)));
+    std::fs::write(&late, "begun by one that ended later than its program").unwrap();
+    let again = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    again.shutdown().await;
+    assert!(!late.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_room_is_recorded_once_to_each_path_however_many_ask_at_once() {
     let bench = Bench::new(GOOD).await;
     let name = |info: &Value| info["fileResults"][0]["filename"].as_str().unwrap().to_owned();
