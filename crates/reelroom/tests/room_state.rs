@@ -64,7 +64,8 @@ fn start(data: &tempfile::TempDir, more: &[(&str, &str)]) -> Program {
 
 /// Calls the media server with the key of the settings.
 async fn twirp(program: &Program, method: &str, body: &Value) -> Value {
-    let token = common::admin_token(common::signal::KEY.0, common::signal::KEY.1);
+    let room = body["room"].as_str().unwrap_or_default();
+    let token = common::room_admin_token(common::signal::KEY.0, common::signal::KEY.1, room);
     let asked = program.post(&format!("/twirp/livekit.{method}"), body).bearer_auth(token);
     let (status, answer) = program.answer(asked).await;
     assert_eq!(status, StatusCode::OK, "{method}: {answer}");

@@ -242,8 +242,8 @@ async fn a_guest_of_a_room_with_a_lobby_is_in_the_call_once_a_host_lets_them_in_
     assert_eq!(first.attributes["reelroom.role"], "guest");
     let mut ada = house.come(&tokens[0]).await.unwrap();
     assert!(house.come(&tokens[1]).await.is_err(), "two do not come by one admission");
-    assert!(ada.ping().await.is_some());
     let next = fresh(&mut ada).await;
+    assert!(ada.ping().await.is_some());
     drop(ada);
     let mut ada = house.come(&next).await.unwrap();
     assert!(ada.ping().await.is_some(), "whose connection is lost does not knock again");

@@ -217,7 +217,13 @@ impl Drop for Program {
     }
 }
 
+/// A token for all that belongs to no room.
 pub(crate) fn admin_token(key: &str, secret: &str) -> String {
+    room_admin_token(key, secret, "")
+}
+
+/// The same, and for all that belongs to this room.
+pub(crate) fn room_admin_token(key: &str, secret: &str, room: &str) -> String {
     use reelroom_protocol::keys::ApiKeys;
     use reelroom_protocol::token::{Claims, VideoGrants, mint};
     let grants = VideoGrants {
@@ -225,6 +231,7 @@ pub(crate) fn admin_token(key: &str, secret: &str) -> String {
         room_list: true,
         room_admin: true,
         room_record: true,
+        room: room.to_owned(),
         ..VideoGrants::default()
     };
     let claims = Claims { sub: "test".into(), exp: now_s() + 600, video: Some(grants), ..Claims::default() };
