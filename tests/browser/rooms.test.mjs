@@ -66,7 +66,7 @@ test('a guest comes by a link, is let in, muted and asked for consent, and is ou
   await other.getByRole('alert').filter({ hasText: 'you can ask again in' }).waitFor();
   await join('Zoe');
   await other.getByText('The hosts of this room see that you wait').waitFor();
-  await call.getByRole('button', { name: 'Let Zoe in' }).click();
+  await call.getByRole('button', { name: 'Let Zoe in', exact: true }).click();
   await other.getByRole('button', { name: 'Leave room' }).waitFor();
   await call.getByRole('button', { name: 'Mute: Zoe' }).click();
   await other.getByRole('button', { name: 'Unmute microphone' }).waitFor();

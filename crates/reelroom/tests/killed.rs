@@ -112,7 +112,7 @@ impl Hand<'_> {
         let shared = self.done(Method::POST, &shares, json!({})).await?;
         let share = shared["link"].as_str().unwrap().strip_prefix("/watch#").unwrap().to_owned();
         self.learn([Share(share.clone())]);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             self.begin(Share(share.clone()));
             let id = shared["share"]["id"].as_str().unwrap();
             self.done(Method::DELETE, &format!("{shares}/{id}"), json!({})).await?;
@@ -131,10 +131,10 @@ impl Hand<'_> {
             self.learn([OldKey(key)]);
         }
 
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             self.sign_in_and_out(number).await?;
         }
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             self.begin(Recording(recording.clone()));
             self.begin(Share(share.clone()));
             self.done(Method::DELETE, &format!("/recordings/{recording}"), json!({})).await?;
@@ -164,7 +164,7 @@ impl Hand<'_> {
         let cookie = kept.split(';').next().unwrap().to_owned();
         let said: Value = serde_json::from_str(&answer.text().await.ok()?).ok()?;
         self.learn([Session(cookie.clone())]);
-        if number % 8 == 0 {
+        if number.is_multiple_of(8) {
             self.begin(Session(cookie.clone()));
             let out = self.house.program.request(Method::DELETE, "/owner/session").header("cookie", &cookie);
             let out = out.header("x-csrf-token", said["csrf"].as_str().unwrap()).send().await.ok()?;
