@@ -80,7 +80,8 @@ function objects(s3) {
 
 /** A page of the tutorial; its errors are collected. `prepare` is given it before it is loaded. */
 async function open(chromium, url, troubles, prepare = async () => {}) {
-  const page = await (await chromium.newContext()).newPage();
+  // A page whose files are put in comes from nowhere, for the browser: it has to be let into this machine.
+  const page = await (await chromium.newContext({ permissions: ['local-network-access'] })).newPage();
   page.on('pageerror', (error) => troubles.push(`page: ${error.message}`));
   await page.route(/^https:/, (route) => {
     const found = CDN.exec(route.request().url());
