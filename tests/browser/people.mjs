@@ -83,8 +83,9 @@ export class Person {
     person.problems = [];
     person.page.on('pageerror', (error) => person.problems.push(error.message));
     person.page.on('console', (message) => {
-      // Its own icon a page may load: it is one of a server of before, at another port, that Chromium still fetches.
-      const isOldIcon = /\/icon\.svg' violates/.test(message.text());
+      // Chromium still fetches the icon of a server of before, at another port, and judges it by the policy of the page that came after.
+      const icon = /Loading the image '([^']+\/icon\.svg)' violates/.exec(message.text());
+      const isOldIcon = icon !== null && new URL(icon[1]).origin !== new URL(person.page.url()).origin;
       if (/Content Security Policy/.test(message.text()) && !isOldIcon) person.problems.push(message.text());
     });
     return person;
