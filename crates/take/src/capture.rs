@@ -204,6 +204,9 @@ pub struct Capture {
     segments_at_ns: [Option<u64>; SEGMENTS_AT_ONCE],
     last: Option<Emitted>,
     gap: Option<OpenGap>,
+    /// Something is known to be missing, or broken off. Until then and before the first frame, packets without a beginning are of a frame
+    /// that was sent before the capture began.
+    is_torn: bool,
     wished_at_ns: Option<u64>,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -242,6 +245,7 @@ impl Capture {
             segments_at_ns: [None; SEGMENTS_AT_ONCE],
             last: None,
             gap: None,
+            is_torn: false,
             wished_at_ns: None,
             outputs: VecDeque::new(),
             counts: Counts::default(),
@@ -346,8 +350,12 @@ impl Capture {
         let judged = self.seal.finish();
         self.follow(judged);
         self.forget_strange();
-        self.assembler.discontinuity();
         self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
+        // A frame that was on its way: nothing of it was lost, it would have been whole behind the end.
+        let unfinished =
+            if self.assembler.is_sound() { DropReason::AfterEnd } else { DropReason::Incomplete };
+        self.assembler.discontinuity();
+        self.counts.drop(unfinished, self.assembler.take_lost());
         self.counts.drop(DropReason::Padding, self.assembler.take_bare());
         let known = self.counts.known();
         // What is encrypted is left out by its frames.
@@ -521,13 +529,16 @@ impl Capture {
         {
             self.judge(frame);
         }
+        self.is_torn |= missing > 0 || self.assembler.is_sound();
         self.assembler.discontinuity();
         self.begin_gap(missing);
     }
 
     /// Something that was to come out does not: `missing` packets, or a frame that makes no sense.
     fn begin_gap(&mut self, missing: u64) {
-        self.counts.drop(DropReason::Incomplete, self.assembler.take_lost());
+        let is_before_all = self.last.is_none() && !self.is_torn && self.need_keyframe;
+        let reason = if is_before_all { DropReason::BeforeKeyframe } else { DropReason::Incomplete };
+        self.counts.drop(reason, self.assembler.take_lost());
         self.demand_keyframe();
         // Before the first frame of all there is nothing a gap could interrupt.
         if let Some(last) = self.last {

@@ -249,7 +249,7 @@ pub enum DropReason {
     Ahead,
     /// Its place in RTP time is that of another packet.
     Overlap,
-    /// Its place is behind the end of its track or of the recording.
+    /// Its place is behind the end of its track or of the recording, or the rest of its frame's packets had not come by then.
     AfterEnd,
     /// No decoder could read it.
     Broken,

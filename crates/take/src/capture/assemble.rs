@@ -127,6 +127,11 @@ impl Assembler {
         std::mem::take(&mut self.broken)
     }
 
+    /// All of the frame in progress has come so far.
+    pub(super) fn is_sound(&self) -> bool {
+        self.partial.as_ref().is_some_and(|partial| !partial.broken)
+    }
+
     /// Packets are missing here.
     pub(super) fn discontinuity(&mut self) {
         self.lost += self.partial.take().map_or(0, |partial| partial.packets);

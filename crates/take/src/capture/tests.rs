@@ -96,6 +96,50 @@ fn every_packet_is_kept_or_dropped_for_a_reason() {
 }
 
 #[test]
+fn a_frame_that_either_end_of_the_capture_cuts_is_no_loss() {
+    let (stream, _) = vp8_stream(4, 6);
+    let (keyframe, _) = vp8_frame(0, 6);
+    let anew = |(i, packet): (usize, Rtp)| Rtp { seq: 65_554 + i as u64, rtp: 21_000, ..packet };
+    let keyframe: Vec<_> = keyframe.into_iter().enumerate().map(anew).collect();
+    // It begins within the third frame, and ends within the keyframe, which was asked for, or within a frame behind it.
+    for last in 1..6 {
+        let mut capture = capture(Codec::Vp8);
+        for (i, packet) in stream[14..].iter().chain(&keyframe).enumerate() {
+            let _ = give(&mut capture, i as u64 * 10 * MS, 1, packet);
+        }
+        let (rest, _) = vp8_frame(5, 6);
+        for (i, packet) in rest.into_iter().take(last).enumerate() {
+            let packet = Rtp { seq: 65_560 + i as u64, ..packet };
+            let _ = give(&mut capture, 160 * MS, 1, &packet);
+        }
+        capture.finish(170 * MS);
+        let counts = capture.counts();
+        let dropped = [(DropReason::BeforeKeyframe, 10), (DropReason::AfterEnd, last as u64)];
+        assert_eq!((counts.kept, &counts.dropped), (6, &BTreeMap::from(dropped)));
+        assert!(accounts_for_all(&capture));
+        assert!(!outputs(&mut capture).iter().any(|output| matches!(output, Output::Gap { .. })));
+    }
+    // What was lost is told as such: of the first keyframe of all, and of a frame that nothing comes behind.
+    for lost in 1..5 {
+        let mut capture = capture(Codec::Vp8);
+        for (i, packet) in stream.iter().enumerate().take(12).filter(|(i, _)| *i != lost) {
+            let _ = give(&mut capture, i as u64 * 10 * MS, 1, packet);
+        }
+        capture.tick(1_000 * MS);
+        capture.finish(2_000 * MS);
+        let counts = capture.counts();
+        assert_eq!(counts.dropped.get(&DropReason::Incomplete), Some(&5), "{:?}", counts.dropped);
+    }
+    let mut capture = capture(Codec::Vp8);
+    for (i, packet) in stream.iter().enumerate().take(8) {
+        let _ = give(&mut capture, i as u64 * 10 * MS, 1, packet);
+    }
+    capture.tick(2_000 * MS);
+    capture.finish(2_000 * MS);
+    assert_eq!(capture.counts().dropped, BTreeMap::from([(DropReason::Incomplete, 2)]));
+}
+
+#[test]
 fn a_sender_that_numbers_its_packets_anew_is_heard_at_once() {
     for (seq, rtp) in [(900, 960_000 + 300 * 960), (900, 4_000), (64_000, 960_000_000), (20, 0)] {
         let mut capture = capture(Codec::Opus);
