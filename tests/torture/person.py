@@ -113,8 +113,9 @@ class Person:
                 at = int(self.clock() * RATE)
             if self.clock() < self.held_until_s:
                 await asyncio.sleep(self.held_until_s - self.clock())
-                # All of it, however late.
-                while at / RATE < self.clock():
+                # All of it, however late. A machine that is too busy to give it faster than it was heard is another stall.
+                until = self.clock() + 2 * LATE_S
+                while at / RATE < self.clock() < until:
                     await self._give(source, at)
                     at += BLOCK
             if self.clock() - at / RATE > LATE_S:
