@@ -105,6 +105,9 @@ impl WebApp {
 
     /// Has another adjustment from now on. To be called by one at a time.
     pub fn adjust(&self, adjustment: Adjustment) {
+        if let (Some(provider), Some(owners)) = (self.oidc(), &adjustment.oidc_owners) {
+            provider.set_owners(owners);
+        }
         *self.shared.adjustment.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(adjustment);
     }
 

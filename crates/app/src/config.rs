@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use reelroom_accounts::Accounts;
 use reelroom_audit::Audit;
 use reelroom_library::Library;
-use reelroom_oidc::OpenId;
+use reelroom_oidc::{OpenId, OwnerName};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_rooms::Rooms;
@@ -97,6 +97,7 @@ impl AppConfig {
             portion_bytes: self.portion_bytes,
             disk_reserve_bytes: self.places.disk_reserve_bytes,
             public_hosts: self.public_hosts.clone(),
+            oidc_owners: None,
             settings: Arc::clone(&self.settings),
             settings_trouble: None,
         }
@@ -164,6 +165,8 @@ pub struct Adjustment {
     pub disk_reserve_bytes: u64,
     /// The names that a proxy in front has, by https.
     pub public_hosts: Vec<String>,
+    /// Who is the owner when they sign in at the OpenID provider; `None`: whoever was before.
+    pub oidc_owners: Option<Vec<OwnerName>>,
     /// The settings in force, for whoever manages the server.
     pub settings: Arc<[SettingBody]>,
     /// Why the settings file is not what is in force: a sentence.

@@ -72,6 +72,7 @@ async fn what_is_set_anew_holds_and_is_told_with_what_waits_for_the_next_start()
         portion_bytes: 5,
         disk_reserve_bytes: 6,
         public_hosts: vec!["other.example.org".into()],
+        oidc_owners: None,
         settings: [waits].into(),
         settings_trouble: Some("the settings file is not read".into()),
     });
