@@ -35,6 +35,17 @@ pub struct EgressConfig {
     pub participants_folder: String,
 }
 
+/// What may be set anew while the recorder runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// As [`EgressConfig::keep_takes`], for all that are kept, and looked at within the hour.
+    pub keep_takes: Duration,
+    /// As [`EgressConfig::disk_reserve_bytes`].
+    pub disk_reserve_bytes: u64,
+    /// As [`EgressConfig::max_recordings`]; those that run go on.
+    pub max_recordings: u64,
+}
+
 impl EgressConfig {
     /// With the usual times.
     pub fn new(data_dir: impl Into<PathBuf>, compose_command: Vec<OsString>) -> Self {
@@ -49,6 +60,15 @@ impl EgressConfig {
             max_recordings: 0,
             max_composers: 0,
             participants_folder: String::new(),
+        }
+    }
+
+    /// What of it may be set anew.
+    pub(crate) fn limits(&self) -> EgressLimits {
+        EgressLimits {
+            keep_takes: self.keep_takes,
+            disk_reserve_bytes: self.disk_reserve_bytes,
+            max_recordings: self.max_recordings,
         }
     }
 }

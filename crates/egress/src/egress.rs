@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 
 use crate::capture::{self, Capturing, Sink};
-use crate::config::EgressConfig;
+use crate::config::{EgressConfig, EgressLimits};
 use crate::disk::space::Space;
 use crate::disk::watch;
 use crate::error::EgressError;
@@ -86,6 +86,11 @@ impl Egress {
         recovery::begin(&shared)?;
         shared.tasks.spawn(watch::run(Arc::clone(&shared)));
         Ok(Self { shared })
+    }
+
+    /// Goes by these limits from now on.
+    pub fn set_limits(&self, limits: EgressLimits) {
+        self.shared.set_limits(limits);
     }
 
     /// Ends all recordings in order and gives their files a bounded time to be finished; the rest is finished by the next start.

@@ -44,7 +44,7 @@ mod store;
 mod template;
 mod turns;
 
-pub use config::EgressConfig;
+pub use config::{EgressConfig, EgressLimits};
 pub use egress::{Egress, Figures};
 pub use error::EgressError;
 pub use shelf::{Growing, Shelf, ShelfError};

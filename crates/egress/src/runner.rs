@@ -406,7 +406,7 @@ pub(crate) async fn discard(shared: &Shared, id: &EgressId) {
 
 /// The recording is in the store: its take is deleted, or put aside for as long as is wanted.
 pub(crate) async fn retire(shared: &Shared, id: &EgressId) {
-    if shared.config.keep_takes > Duration::ZERO
+    if shared.limits().keep_takes > Duration::ZERO
         && let Err(error) = tokio::fs::rename(shared.take(id), shared.kept().join(id.as_str())).await
         && error.kind() != std::io::ErrorKind::NotFound
     {

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::capacity::Estimate;
 use crate::capture::Notes;
 use crate::compose::{Composition, Growth, Growths, Progress};
-use crate::config::EgressConfig;
+use crate::config::{EgressConfig, EgressLimits};
 use crate::disk::space::Space;
 use crate::disk::writers::Writers;
 use crate::job::{Job, KEPT, Notice, Start};
@@ -40,6 +40,8 @@ const REGISTRY: &str = "gstreamer-registry.bin";
 
 pub(crate) struct Shared {
     pub(crate) config: EgressConfig,
+    /// Those of `config`, until others are set. No other lock is taken under it.
+    limits: Mutex<EgressLimits>,
     pub(crate) media: MediaServer,
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) store: JobStore,
@@ -112,6 +114,7 @@ impl Shared {
     ) -> Self {
         let turns = Turns::new(config.max_composers);
         Self {
+            limits: Mutex::new(config.limits()),
             config,
             media,
             shelf,
@@ -202,7 +205,16 @@ impl Shared {
 
     /// How many recordings may run at once.
     pub(crate) fn estimate(&self) -> Estimate {
-        self.capacity.borrow().at_most(self.config.max_recordings)
+        self.capacity.borrow().at_most(self.limits().max_recordings)
+    }
+
+    /// What is in force of what may be set anew.
+    pub(crate) fn limits(&self) -> EgressLimits {
+        *self.limits.lock().expect("no code panics while it holds the limits")
+    }
+
+    pub(crate) fn set_limits(&self, limits: EgressLimits) {
+        *self.limits.lock().expect("no code panics while it holds the limits") = limits;
     }
 
     /// Recordings that capture.

@@ -29,7 +29,7 @@ struct Shared {
     rooms: Mutex<HashMap<RoomName, RoomHandle>>,
     common: Common,
     calls: Calls,
-    crowd: Crowd,
+    crowd: Mutex<Crowd>,
 }
 
 /// How many there may be.
@@ -54,8 +54,17 @@ pub(crate) struct Joined {
 
 impl Rooms {
     pub(crate) fn new(common: Common, crowd: Crowd) -> Self {
-        let calls = Calls::default();
+        let (calls, crowd) = (Calls::default(), Mutex::new(crowd));
         Self { shared: Arc::new(Shared { rooms: Mutex::default(), common, calls, crowd }) }
+    }
+
+    /// So many there may be from now on. Rooms that are open stay open, with as many participants as they could have before.
+    pub fn set_crowd(&self, crowd: Crowd) {
+        *self.shared.crowd.lock().expect("no code panics while it holds the crowd") = crowd;
+    }
+
+    fn crowd(&self) -> Crowd {
+        *self.shared.crowd.lock().expect("no code panics while it holds the crowd")
     }
 
     /// CreateRoom: a room of that name that is open is returned as it is.
@@ -71,7 +80,7 @@ impl Rooms {
             metadata: request.metadata.clone(),
             ..RoomOptions::default()
         };
-        let too_many = |_| MediaError::TooManyRooms { at_most: self.shared.crowd.rooms };
+        let too_many = |_| MediaError::TooManyRooms { at_most: self.crowd().rooms };
         let handle = self.open(options, None).map_err(too_many)?;
         handle.call(|room, _| room.info()).await
     }
@@ -207,7 +216,7 @@ impl Rooms {
         if let Some(handle) = rooms.get(&options.name) {
             return Ok(handle.clone());
         }
-        let Crowd { rooms: at_most, participants } = self.shared.crowd;
+        let Crowd { rooms: at_most, participants } = self.crowd();
         if rooms.len() >= at_most as usize {
             return Err(Refusal::TooManyRooms);
         }

@@ -30,9 +30,10 @@ use url::Url;
 use crate::config::in_force::in_force;
 use crate::config::{Access, Config, PlaybackStrategy, Reached, Sources};
 use crate::front::connections::Bounds;
-use crate::front::sites::{HostName, Sites};
+use crate::front::sites::{CurrentSites, HostName, Sites};
 use crate::front::{Front, listener};
 use crate::recorder::{AppGate, EgressRecorder, OwnMedia};
+use crate::reload::Levers;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
 use crate::{data_dir, descriptors, owner, routes, urls};
@@ -40,10 +41,13 @@ use crate::{data_dir, descriptors, owner, routes, urls};
 /// The tutorial's port.
 pub(crate) const PAGE_PORT: u16 = 6080;
 /// LiveKit's own port.
-const MEDIA_PORT: u16 = 7880;
+pub(crate) const MEDIA_PORT: u16 = 7880;
+/// Why `reelroom media` does not use another server.
+pub(crate) const MEDIA_OF_ANOTHER: &str =
+    "livekit_url is set, but 'reelroom media' is itself that server: remove LIVEKIT_URL here";
 /// What others put into the store is seen after this.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever still downloads when the program stops has so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -65,12 +69,13 @@ pub struct App {
     inner: Option<TcpListener>,
     address: SocketAddr,
     doors: Doors,
-    sites: Sites,
+    sites: CurrentSites,
     bounds: Bounds,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
     /// Of a page that lets in by invitation.
     invites: Option<Invites>,
+    audit: Arc<Audit>,
     library: Library,
     _data_dir: data_dir::Lock,
 }
@@ -112,9 +117,7 @@ impl App {
     pub async fn load_from(config: Config, sources: &Sources, role: Role) -> anyhow::Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         if role == Role::Media && !config.embeds_media() {
-            anyhow::bail!(
-                "livekit_url is set, but 'reelroom media' is itself that server: remove LIVEKIT_URL here"
-            );
+            anyhow::bail!(MEDIA_OF_ANOTHER);
         }
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
@@ -151,10 +154,12 @@ impl App {
             parts.media.guard(Arc::new(AppGate(web.tickets())));
         }
         let is_by_invitation = web.is_some() && config.access_in_force() == Access::Invite;
-        let invites =
-            is_by_invitation.then(|| Invites { accounts, audit, public_hosts: config.public_hosts.clone() });
+        let invites = is_by_invitation.then(|| {
+            let (audit, public_hosts) = (Arc::clone(&audit), config.public_hosts.clone());
+            Invites { accounts, audit, public_hosts }
+        });
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
-        let (sites, bounds) = (sites(&config, role), bounds(&config));
+        let (sites, bounds) = (sites(&config, role).into(), bounds(&config));
         Ok(Self {
             listener,
             inner,
@@ -165,6 +170,7 @@ impl App {
             embedded,
             web,
             invites,
+            audit,
             library,
             _data_dir: lock,
         })
@@ -187,6 +193,17 @@ impl App {
                 owner::new_link(accounts, audit, WhoKind::Server, &self.url(), public_hosts)
             })
             .transpose()
+    }
+
+    /// What may be set anew while it runs.
+    pub(crate) fn levers(&self) -> Levers {
+        Levers {
+            sites: self.sites.clone(),
+            media: self.embedded.as_ref().map(|parts| parts.media.clone()),
+            egress: self.embedded.as_ref().map(|parts| parts.egress.clone()),
+            web: self.web.clone(),
+            audit: self.web.is_some().then(|| Arc::clone(&self.audit)),
+        }
     }
 
     /// Serves until `shutdown`, then ends calls properly.
@@ -277,7 +294,7 @@ async fn inner_listener() -> anyhow::Result<TcpListener> {
 }
 
 /// By which names the program is reached, and whose pages may use it.
-fn sites(config: &Config, role: Role) -> Sites {
+pub(crate) fn sites(config: &Config, role: Role) -> Sites {
     let addresses =
         config.advertise_ips.iter().chain([&config.listen]).map(|ip| HostName::Address(ip.to_canonical()));
     let is_unspecified = |host: &HostName| matches!(host, HostName::Address(ip) if ip.is_unspecified());

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use reelroom_audit::WhoKind;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, PAGE_PORT, Role};
-use crate::config::{Access, Config, Sources};
+use crate::check::{self, Form};
+use crate::config::idle::{Idle, idle};
+use crate::config::{Access, Config, Environment, Reading};
+use crate::reload::{Hangups, Reload};
 use crate::{data_dir, descriptors, log, owner, signals, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -44,6 +48,16 @@ enum Command {
     Owner,
     /// Print the commented settings file.
     Config,
+    /// Say what is set, from where and what it means together, or all that is wrong with it. Nothing is opened but the settings file. Also while
+    /// the server runs, before it is told to read the file again (SIGHUP).
+    Check {
+        /// For `reelroom media`.
+        #[arg(long)]
+        media: bool,
+        /// For programs, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the command line. 0 when all went well, 1 with the reason on standard error, 2 for a wrong command line.
@@ -59,14 +73,21 @@ pub fn main() -> ExitCode {
         Some(Command::Backup { copy }) => backup(cli.config, &copy),
         Some(Command::Owner) => invite_owner(cli.config),
         Some(Command::Config) => print_template(),
+        Some(Command::Check { media, json }) => {
+            let role = if media { Role::Media } else { Role::Everything };
+            let form = if json { Form::Json } else { Form::Text };
+            return check::run(cli.config.as_deref(), role, form).unwrap_or_else(failed);
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("reelroom: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error),
     }
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("reelroom: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn print_template() -> anyhow::Result<()> {
@@ -99,23 +120,44 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
-    let config = Config::load(file.as_deref())?;
-    let sources = Sources::of(file.as_deref());
-    log::to_stderr(&config.log);
+    let reading = Config::read(file.as_deref())?;
+    let log_level = log::to_stderr(&reading.config.log);
+    tell_idle(&reading, role);
     // What this program and its composers write is nobody else's, whatever the shell allows; the store lets others in where that is set.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
-        let app = App::load_from(config, &sources, role).await?;
+        // From here on no hang-up ends the program: one that comes before it is ready is heard then.
+        let hangups = Hangups::catch()?;
+        let app = App::load_from(reading.config.clone(), &reading.sources, role).await?;
         announce(&app)?;
+        let stopping = CancellationToken::new();
+        let reload = Reload::new(reading, file, role, app.levers(), log_level, Vec::new());
+        let reloading = tokio::spawn(reload.run(hangups, stopping.clone()));
+        let shutdown = async {
+            tokio::select! {
+                () = shutdown => {}
+                () = stopping.cancelled() => {}
+            }
+            stopping.cancel();
+        };
         app.run(shutdown).await;
+        let _ = reloading.await;
         anyhow::Ok(())
     });
     // A task that still waits for a stuck disk is given up.
     runtime.shutdown_timeout(LEAVE_WITHIN);
     result
+}
+
+/// Whoever set something for nothing, or misspelt it, reads it here if nowhere else.
+fn tell_idle(reading: &Reading, role: Role) {
+    let environment = Environment::of_this_process();
+    for Idle { name, why } in idle(&reading.config, &reading.sources, &environment, role) {
+        tracing::warn!("a setting has no effect: {name}: {why}");
+    }
 }
 
 /// The one line that people and scripts wait for, and behind it what the first start is for.

@@ -20,13 +20,17 @@ use reelroom_oidc::{Issuer, OidcConfig, OwnerName};
 use serde::Deserialize;
 use url::Url;
 
+pub(crate) use self::environment::Environment;
 pub use self::in_force::Sources;
-use crate::data_dir;
+pub use self::problem::{Problem, Problems, Spot};
+pub use self::reading::Reading;
 use crate::front::sites::{AllowedOrigin, HostName};
+use crate::{data_dir, log};
 
 /// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
 #[derive(Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
+#[config(layer_attr(derive(Clone, PartialEq)))]
 pub struct Config {
     /// The HTTP port of the page and every API. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`.
     #[config(env = "SERVER_PORT")]
@@ -324,6 +328,9 @@ pub enum PlaybackStrategy {
     S3,
 }
 
+/// Some of the settings, each of which may be absent.
+pub(crate) type Layer = <Config as confique::Config>::Layer;
+
 const OIDC_BY_HALF: &str = "oidc_issuer, oidc_client_id, oidc_client_secret and oidc_owners (OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, \
      OIDC_OWNERS) belong together, and one of them is not set: set all four, or none";
 
@@ -334,20 +341,25 @@ impl Config {
     /// Reads `file` (or [`DEFAULT_FILE`] where it exists) and the environment.
     ///
     /// # Errors
-    /// A file that was named but is missing, an unknown key, a value that cannot be what it says.
+    /// As [`Config::read`].
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let builder = Self::builder().env();
-        let builder = match file {
-            Some(file) => {
-                anyhow::ensure!(file.exists(), "the settings file {} does not exist", file.display());
-                builder.file(file)
-            }
-            None => builder.file(DEFAULT_FILE),
-        };
-        let mut config = builder.load().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        config.forget_empty_values();
-        config.check()?;
-        Ok(config)
+        Ok(Self::read(file)?.config)
+    }
+
+    /// The same, and it is known where each setting was given.
+    ///
+    /// # Errors
+    /// A file that was named but is missing, what is no TOML, an unknown key, a value that cannot be what it says, what does not go together:
+    /// all there are, each with its place.
+    pub fn read(file: Option<&Path>) -> Result<Reading, Problems> {
+        Self::read_with(file, &Environment::of_this_process())
+    }
+
+    pub(crate) fn read_with(file: Option<&Path>, environment: &Environment) -> Result<Reading, Problems> {
+        match reading::File::open(file) {
+            Ok(file) => reading::read(file.as_ref(), environment),
+            Err(problem) => Err(problem.into()),
+        }
     }
 
     /// The commented file that sets nothing: each setting, its meaning and its default.
@@ -385,89 +397,95 @@ impl Config {
         }
     }
 
-    /// What no single value can tell: combinations that cannot work or are not safe.
-    fn check(&self) -> anyhow::Result<()> {
+    /// What no single value can tell: combinations that cannot work or are not safe. What is found goes to `troubles`, and what is looked at last
+    /// comes back.
+    fn check(&self, troubles: &mut Vec<anyhow::Error>) -> anyhow::Result<()> {
+        macro_rules! trouble {
+            ($($text:tt)+) => { troubles.push(anyhow::anyhow!($($text)+)) };
+        }
+        if let Err(error) = log::check(&self.log) {
+            trouble!("log (LOG): {error}");
+        }
         for (name, addresses) in
             [("media_listen", &self.media_listen), ("advertise_ips", &self.advertise_ips)]
         {
             if addresses.len() > MAX_ADDRESSES {
-                anyhow::bail!("{name} has {} addresses: {MAX_ADDRESSES} at most", addresses.len());
+                trouble!("{name} has {} addresses: {MAX_ADDRESSES} at most", addresses.len());
             }
             if let Some(ip) = addresses.iter().find(|ip| ip.is_multicast()) {
-                anyhow::bail!("{name} has {ip}, which is the address of many: media has one receiver");
+                trouble!("{name} has {ip}, which is the address of many: media has one receiver");
             }
         }
         if let Some(ip) = self.advertise_ips.iter().find(|ip| ip.is_unspecified()) {
-            anyhow::bail!(
+            trouble!(
                 "advertise_ips has {ip}, which no client can send to: leave it out, and the addresses of this machine are \
                  told"
             );
         }
         if self.livekit_api_key.is_some() != self.livekit_api_secret.is_some() {
-            anyhow::bail!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
+            trouble!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
         }
         if self.s3_bucket.is_none()
             && (self.s3_endpoint.is_some() || self.s3_access_key.is_some() || self.s3_secret_key.is_some())
         {
-            anyhow::bail!(
-                "S3 settings are given but s3_bucket (S3_BUCKET) is not: name the bucket, or remove them"
+            trouble!(
+                "s3_endpoint, s3_access_key and s3_secret_key are of no bucket: name it by s3_bucket (S3_BUCKET), or remove them"
             );
         }
         if self.s3_bucket.is_some() && self.s3_access_key.is_some() != self.s3_secret_key.is_some() {
-            anyhow::bail!("s3_access_key and s3_secret_key are a pair: set both or neither");
+            trouble!("s3_access_key and s3_secret_key are a pair: set both or neither");
         }
         // Without a bucket here they are of something else that runs on this machine.
         if self.s3_bucket.is_some()
             && self.s3_access_key.is_none()
             && self.aws_access_key_id.is_some() != self.aws_secret_access_key.is_some()
         {
-            anyhow::bail!("aws_access_key_id and aws_secret_access_key are a pair: set both or neither");
+            trouble!("aws_access_key_id and aws_secret_access_key are a pair: set both or neither");
         }
         if self.backup_s3_bucket.is_none()
             && (self.backup_s3_endpoint.is_some()
                 || self.backup_s3_access_key.is_some()
                 || self.backup_s3_secret_key.is_some())
         {
-            anyhow::bail!(
-                "settings of a second S3 server are given but backup_s3_bucket (BACKUP_S3_BUCKET) is not: name the \
-                 bucket, or remove them"
+            trouble!(
+                "backup_s3_endpoint, backup_s3_access_key and backup_s3_secret_key are of no bucket: name it by backup_s3_bucket \
+                 (BACKUP_S3_BUCKET), or remove them"
             );
         }
         if self.backup_s3_access_key.is_some() != self.backup_s3_secret_key.is_some() {
-            anyhow::bail!("backup_s3_access_key and backup_s3_secret_key are a pair: set both or neither");
+            trouble!("backup_s3_access_key and backup_s3_secret_key are a pair: set both or neither");
         }
         if self.backup_path.is_some() && self.backup_s3_bucket.is_some() {
-            anyhow::bail!("backup_path and backup_s3_bucket are two backup stores: set one of them");
+            trouble!("backup_path and backup_s3_bucket are two backup stores: set one of them");
         }
         let is_same_bucket = self.backup_s3_bucket.is_some()
             && self.backup_s3_bucket == self.s3_bucket
             && self.backup_s3_endpoint == self.s3_endpoint;
         let is_same_folder = self.s3_bucket.is_none() && self.backup_path.as_ref() == Some(&self.data_dir);
         if self.s3_bucket.is_none() && data_dir::is_own(&self.recordings_path) {
-            anyhow::bail!(
+            trouble!(
                 "recordings_path = \"{}\" is where the server keeps its own files: name another folder",
                 self.recordings_path
             );
         }
         if is_same_bucket || is_same_folder {
-            anyhow::bail!("the backup store is the store itself: choose another one, or none");
+            trouble!(
+                "backup_path or backup_s3_bucket: the backup store is the store itself: choose another one, or none"
+            );
         }
         if self.recording_playback_strategy == PlaybackStrategy::S3 && self.s3_bucket.is_none() {
-            anyhow::bail!("recording_playback_strategy = \"S3\" needs s3_bucket (S3_BUCKET)");
+            trouble!("recording_playback_strategy = \"S3\" needs s3_bucket (S3_BUCKET)");
         }
         if let Some(url) = &self.livekit_url
             && (!matches!(url.scheme(), "ws" | "wss" | "http" | "https") || url.host().is_none())
         {
             // A password may stand in it.
-            anyhow::bail!(
-                "livekit_url = \"{}://...\" is no ws://, wss://, http:// or https:// URL",
-                url.scheme()
-            );
+            trouble!("livekit_url = \"{}://...\" is no ws://, wss://, http:// or https:// URL", url.scheme());
         }
         if let Some(url) = &self.livekit_url
             && (!url.username().is_empty() || url.password().is_some())
         {
-            anyhow::bail!(
+            trouble!(
                 "livekit_url has a name or a password before its host: every participant is told that URL, and no LiveKit \
                  server asks for them"
             );
@@ -607,7 +625,14 @@ fn is_folder(path: &str) -> bool {
     !plain.is_empty() && plain.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
+mod environment;
+pub(crate) mod idle;
 pub(crate) mod in_force;
+pub(crate) mod live;
+pub(crate) mod meaning;
+mod near;
+mod problem;
+mod reading;
 
 #[cfg(test)]
 mod tests;

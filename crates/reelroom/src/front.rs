@@ -45,7 +45,7 @@ use self::connections::{Bounds, Client, Phase};
 use self::head::Head;
 use self::refusal::Form;
 use self::seat::{Pace, Seat, Sending};
-use self::sites::{Refusal, Sites, Visit};
+use self::sites::{CurrentSites, Refusal, Sites, Visit};
 use self::traffic::Traffic;
 
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -63,7 +63,7 @@ pub(crate) struct Front {
 
 struct Shared {
     behind: Behind,
-    sites: Sites,
+    sites: CurrentSites,
     shares: Shares,
     told: Mutex<HashSet<Refusal>>,
     machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
@@ -106,7 +106,11 @@ impl Shares {
 
 impl Front {
     /// The front of the port that everybody reaches.
-    pub(crate) fn new(behind: impl Into<Behind>, sites: Sites, connections: Bounds) -> Self {
+    pub(crate) fn new(
+        behind: impl Into<Behind>,
+        sites: impl Into<CurrentSites>,
+        connections: Bounds,
+    ) -> Self {
         let behind: Behind = behind.into();
         Self::with(behind.layer(cors()), sites, Shares::of_everybody(connections))
     }
@@ -116,9 +120,10 @@ impl Front {
         Self::with(behind, Sites { refuses_pages: true, ..Sites::default() }, Shares::default())
     }
 
-    fn with(behind: impl Into<Behind>, sites: Sites, shares: Shares) -> Self {
+    fn with(behind: impl Into<Behind>, sites: impl Into<CurrentSites>, shares: Shares) -> Self {
         let (told, machine) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { behind: behind.into(), sites, shares, told, machine }) }
+        let (behind, sites) = (behind.into(), sites.into());
+        Self { shared: Arc::new(Shared { behind, sites, shares, told, machine }) }
     }
 
     /// What counts the heads of the requests of a connection.
@@ -215,7 +220,8 @@ impl Front {
             headers: request.headers(),
             is_own: &is_own,
         };
-        if let Err(refusal) = self.shared.sites.judge(&visit) {
+        let sites = self.shared.sites.now();
+        if let Err(refusal) = sites.judge(&visit) {
             self.tell(&refusal);
             let status = match refusal {
                 Refusal::NoHost => StatusCode::BAD_REQUEST,
@@ -227,7 +233,7 @@ impl Front {
         if let Some((status, text)) = too_long(request, form) {
             return Err(Box::new(form.refuse(status, &text)));
         }
-        let is_for_all = sites::is_signed_link(&visit) || self.shared.sites.welcomes_all();
+        let is_for_all = sites::is_signed_link(&visit) || sites.welcomes_all();
         Ok(if is_for_all { "cross-origin" } else { "same-origin" })
     }
 

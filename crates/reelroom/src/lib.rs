@@ -16,6 +16,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_types))]
 
 mod app;
+mod check;
 pub mod cli;
 pub mod config;
 mod data_dir;
@@ -25,6 +26,7 @@ mod log;
 mod owner;
 mod receivers;
 mod recorder;
+mod reload;
 pub mod routes;
 mod secrets;
 mod shelf;

@@ -8,22 +8,81 @@ use std::fmt::{self, Write};
 use std::io::IsTerminal as _;
 
 use tracing::field::{Field, Visit};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::{EnvFilter, reload};
+
+/// A text says in no way what is to be logged.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LogError {
+    /// It cannot be read at all.
+    #[error("{0:?} is no list such as \"info,reelroom_media=debug\"")]
+    NoList(String),
+    /// It would be taken for a module, of which all is logged, and of everything else nothing.
+    #[error(
+        "{0:?} is no level: there are error, warn, info, debug, trace and off (a module has its level behind \"=\")"
+    )]
+    NoLevel(String),
+}
+
+/// Sets what is logged while the program runs.
+pub(crate) struct LogLevel {
+    set: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+}
+
+impl LogLevel {
+    /// Of a log that nobody reads.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Self {
+        Self { set: Box::new(|_| Ok(())) }
+    }
+
+    /// Logs what `directives` ask for from now on.
+    ///
+    /// # Errors
+    /// They cannot be read, and what was logged is logged on.
+    pub(crate) fn set(&self, directives: &str) -> anyhow::Result<()> {
+        (self.set)(filter(directives)?)?;
+        Ok(())
+    }
+}
 
 /// Logs to standard error what `directives` ask for.
-pub(crate) fn to_stderr(directives: &str) {
-    // str0m warns of every codec that a browser offers and nobody here uses.
-    let directives = format!("str0m=error,{directives}");
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("str0m=error,info"));
-    tracing_subscriber::fmt()
+pub(crate) fn to_stderr(directives: &str) -> LogLevel {
+    let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("str0m=error,info"));
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .fmt_fields(Escaped)
-        .init();
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.init();
+    LogLevel { set: Box::new(move |filter| handle.reload(filter)) }
+}
+
+/// Whether something can be logged by these directives.
+///
+/// # Errors
+/// [`LogError`].
+pub(crate) fn check(directives: &str) -> Result<(), LogError> {
+    filter(directives).map(drop)
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, LogError> {
+    let is_word = |part: &str| {
+        let has_level = part.parse::<LevelFilter>().is_ok();
+        !part.is_empty() && !has_level && part.bytes().all(|byte| byte.is_ascii_alphabetic())
+    };
+    let parts: Vec<&str> = directives.split(',').map(str::trim).collect();
+    if let Some(word) = parts.iter().find(|part| is_word(part)) {
+        return Err(LogError::NoLevel((*word).to_owned()));
+    }
+    // str0m warns of every codec that a browser offers and nobody here uses. The library minds spaces.
+    let whole = format!("str0m=error,{}", parts.join(","));
+    EnvFilter::try_new(whole).map_err(|_| LogError::NoList(directives.to_owned()))
 }
 
 /// Fields as `message name=value name=value`.
@@ -152,6 +211,50 @@ mod tests {
             assert!(!line.chars().any(acts), "{what}: {line:?}");
             assert!(line.contains("forged") && line.contains("end"), "{what}: nothing is left out: {line}");
         }
+    }
+
+    #[test]
+    fn what_says_no_level_is_refused_and_not_taken_for_a_module() {
+        for good in [
+            "info",
+            "DEBUG",
+            "off",
+            "info,reelroom_media=debug",
+            "warn, reelroom_sfu=trace",
+            "reelroom_media",
+            "trace,",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for word in ["verbose", "warning", "info,all"] {
+            assert!(matches!(check(word), Err(LogError::NoLevel(_))), "{word}");
+        }
+        assert_eq!(
+            check("info,reelroom_media=loud"),
+            Err(LogError::NoList("info,reelroom_media=loud".into()))
+        );
+    }
+
+    #[test]
+    fn the_level_is_set_while_it_is_logged() {
+        let kept = Kept::default();
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter("info").unwrap())
+            .with_writer(kept.clone())
+            .with_ansi(false)
+            .fmt_fields(Escaped)
+            .with_filter_reloading();
+        let handle = builder.reload_handle();
+        let level = LogLevel { set: Box::new(move |filter| handle.reload(filter)) };
+        tracing::subscriber::with_default(builder.finish(), || {
+            tracing::debug!("one");
+            level.set("debug").unwrap();
+            tracing::debug!("two");
+            assert!(level.set("loudly").is_err());
+            tracing::debug!("three");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("one") && text.contains("two") && text.contains("three"), "{text}");
     }
 
     #[test]

@@ -40,18 +40,21 @@ pub(crate) struct Secrets {
     pub(crate) rooms_key: Vec<u8>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    livekit_api_key: String,
-    livekit_api_secret: String,
-    link_key: String,
+/// Which API key and secret are in force, by the settings alone.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Pair {
+    /// The settings have them.
+    Given(String, String),
+    /// LiveKit's own development pair.
+    WellKnown,
+    /// One that is generated at the first start.
+    Generated,
 }
 
-impl Secrets {
+impl Pair {
     /// # Errors
-    /// The well-known pair where strangers could use it; an outside server without a key; an unreadable data folder.
-    pub(crate) fn load(config: &Config, role: Role) -> anyhow::Result<Self> {
-        let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
+    /// The well-known pair where strangers could use it; an outside server without a key.
+    pub(crate) fn of(config: &Config, role: Role) -> anyhow::Result<Self> {
         let is_private = match &config.livekit_url {
             None => {
                 // Who chose whom to invite does not want whoever knows these to get in, from this machine either.
@@ -67,24 +70,42 @@ impl Secrets {
                 None => false,
             },
         };
-        let pair = match (&config.livekit_api_key, &config.livekit_api_secret) {
+        match (&config.livekit_api_key, &config.livekit_api_secret) {
             (Some(key), Some(secret)) => {
                 anyhow::ensure!(
                     is_private || (key != DEV_KEY && secret != DEV_SECRET),
                     "the well-known {DEV_KEY}/{DEV_SECRET} would let anybody in: remove livekit_api_key and \
                      livekit_api_secret to have a pair generated, or set your own"
                 );
-                (key.clone(), secret.clone())
+                Ok(Self::Given(key.clone(), secret.clone()))
             }
             // The key of a developer's media server, our own or another one on this machine.
-            _ if is_private && (role == Role::Media || config.livekit_url.is_some()) => {
-                (DEV_KEY.to_owned(), DEV_SECRET.to_owned())
-            }
+            _ if is_private && (role == Role::Media || config.livekit_url.is_some()) => Ok(Self::WellKnown),
             _ if config.livekit_url.is_some() => anyhow::bail!(
                 "livekit_url is set: livekit_api_key and livekit_api_secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET) \
                  of that server are needed too"
             ),
-            _ => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
+            _ => Ok(Self::Generated),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    livekit_api_key: String,
+    livekit_api_secret: String,
+    link_key: String,
+}
+
+impl Secrets {
+    /// # Errors
+    /// The well-known pair where strangers could use it; an outside server without a key; an unreadable data folder.
+    pub(crate) fn load(config: &Config, role: Role) -> anyhow::Result<Self> {
+        let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
+        let pair = match Pair::of(config, role)? {
+            Pair::Given(key, secret) => (key, secret),
+            Pair::WellKnown => (DEV_KEY.to_owned(), DEV_SECRET.to_owned()),
+            Pair::Generated => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
         };
         let rooms_key = stored.link_key.clone().into_bytes();
         let link_key = LinkKey::new(stored.link_key.into_bytes());

@@ -108,6 +108,7 @@ async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
             value: "set".into(),
             from: "environment",
             is_secret: true,
+            next: None,
         }]
         .into(),
     });

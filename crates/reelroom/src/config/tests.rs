@@ -8,11 +8,7 @@ fn from_toml(text: &str) -> anyhow::Result<Config> {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     // The environment is left out so that the machine's own variables cannot change the result.
-    let mut config: Config =
-        Config::builder().file(file.path()).load().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    config.forget_empty_values();
-    config.check()?;
-    Ok(config)
+    Ok(Config::read_with(Some(file.path()), &Environment::default())?.config)
 }
 
 fn refusal(text: &str) -> String {

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, Method, Uri, Version, header};
 use serde::Deserialize;
@@ -216,6 +217,28 @@ pub(crate) struct Sites {
     pub(crate) welcomes_local_pages: bool,
     /// No page may use it, its own neither: programs of this machine alone.
     pub(crate) refuses_pages: bool,
+}
+
+/// Sites that are set anew while requests come: each request is judged by one of them alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CurrentSites(Arc<RwLock<Arc<Sites>>>);
+
+impl CurrentSites {
+    /// Those in force.
+    pub(crate) fn now(&self) -> Arc<Sites> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Judges by these from now on. What was let in stays.
+    pub(crate) fn set(&self, sites: Sites) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sites);
+    }
+}
+
+impl From<Sites> for CurrentSites {
+    fn from(sites: Sites) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(sites))))
+    }
 }
 
 /// What is known of a request before anybody looks at what it asks for.

@@ -183,6 +183,11 @@ impl Program {
         Command::new("kill").args(["-9", &self.child.id().to_string()]).status().unwrap();
     }
 
+    /// Has it read its settings again.
+    pub(crate) fn hang_up(&self) {
+        Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+    }
+
     /// Sends it a signal as a person does.
     pub(crate) fn end(&self) {
         Command::new("kill").arg(self.child.id().to_string()).status().unwrap();

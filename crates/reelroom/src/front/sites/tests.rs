@@ -364,3 +364,13 @@ fn an_openid_provider_sends_a_browser_back_by_a_link_and_by_nothing_else() {
         assert_eq!(outcome(&everything(), &posted), 403, "{headers}");
     }
 }
+
+#[test]
+fn sites_that_are_set_anew_hold_for_whoever_asks_from_then_on() {
+    let page = "GET /recordings\nHost: localhost:6080\nOrigin: https://app.example.org";
+    let current = CurrentSites::from(Sites::default());
+    let (shared, before) = (current.clone(), current.now());
+    assert_eq!(outcome(&shared.now(), page), 403);
+    current.set(everything());
+    assert_eq!((outcome(&shared.now(), page), outcome(&before, page)), (200, 403));
+}
