@@ -89,15 +89,15 @@ pub(crate) fn write_down(audit: &Audit) {
 fn lines(secret: &str, addresses: &Addresses) -> String {
     let Addresses { page, public_url, public_hosts } = addresses;
     let hours = OWNER_LINK_LASTS.as_secs() / 3600;
-    let at = |page: &str| format!("{page}/owner#setup={secret}\n");
+    let path = format!("/owner#setup={secret}\n");
     let mut lines = format!("The owner sets the password, once and within {hours} hours, at ");
     if let Some(url) = public_url {
-        lines += &at(&url.to_string());
-        lines += &format!("or, while that is not reached yet, at {}", at(page));
+        lines += &url.at(&path);
+        lines += &format!("or, while that is not reached yet, at {page}{path}");
     } else {
-        lines += &at(page);
+        lines += &format!("{page}{path}");
         if let Some(host) = public_hosts.first() {
-            lines += &format!("or by the proxy in front, at {}", at(&format!("https://{host}")));
+            lines += &format!("or by the proxy in front, at https://{host}{path}");
         }
     }
     lines

@@ -97,8 +97,7 @@ pub(crate) async fn sign_out(
         Ok(())
     });
     let outcome = ended.await;
-    let forgotten = cookie::forgotten(Way::of(&headers)).into_iter();
-    let cookies = AppendHeaders(forgotten.map(|cookie| (SET_COOKIE, cookie)));
+    let cookies = AppendHeaders(cookie::forgotten(Way::of(&headers)).map(|cookie| (SET_COOKIE, cookie)));
     let answer = outcome.map(|()| axum::Json(SessionAnswer::of(None))).map_err(ApiError::from);
     Ok((NOT_KEPT, cookies, answer).into_response())
 }
