@@ -126,7 +126,8 @@ fn announce(app: &App) -> anyhow::Result<()> {
     let invitation = app.invitation()?.unwrap_or_default();
     let mut out = std::io::stdout();
     // In one piece: who waits for the line alone may be gone before the next one comes.
-    let public = app.public_url().map(|public| format!("{public}, and here at ")).unwrap_or_default();
+    let public = app.public_url().map(ToString::to_string).filter(|public| *public != app.url());
+    let public = public.map(|public| format!("{public}, and here at ")).unwrap_or_default();
     out.write_all(format!("Reelroom is ready at {public}{}\n{invitation}", app.url()).as_bytes())?;
     out.flush()?;
     Ok(())

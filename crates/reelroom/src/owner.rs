@@ -93,7 +93,9 @@ fn lines(secret: &str, addresses: &Addresses) -> String {
     let mut lines = format!("The owner sets the password, once and within {hours} hours, at ");
     if let Some(url) = public_url {
         lines += &url.at(&path);
-        lines += &format!("or, while that is not reached yet, at {page}{path}");
+        if url.to_string() != *page {
+            lines += &format!("or, while that is not reached yet, at {page}{path}");
+        }
     } else {
         lines += &format!("{page}{path}");
         if let Some(host) = public_hosts.first() {
@@ -122,6 +124,7 @@ mod tests {
         let public = "The owner sets the password, once and within 24 hours, at https://example.org/calls/owner#setup=S\n\
                       or, while that is not reached yet, at http://localhost:6080/owner#setup=S\n";
         assert_eq!(lines("S", &local(Some("https://example.org/calls"), &["other.example.org"])), public);
+        assert_eq!(lines("S", &local(Some("http://localhost:6080"), &[])), alone, "it is the same");
     }
 
     #[test]
