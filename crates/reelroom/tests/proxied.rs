@@ -114,6 +114,22 @@ async fn below_a_path_it_answers_whether_a_proxy_takes_that_off_or_not() {
         let own = proxy.ask(&program, Method::GET, "/healthz").header("origin", "https://example.org");
         assert_eq!(own.send().await.unwrap().status(), StatusCode::OK, "its own page");
     }
+
+    // Whoever opens it above the path, by this address or by the name itself, stays signed in there; the page says where it is.
+    for (host, first) in [(None, ""), (Some("example.org"), "__Host-")] {
+        let at = |method, path: &str| {
+            let asked = program.request(method, path).header("x-reelroom-path", "/");
+            host.into_iter().fold(asked, |asked, host| asked.header("host", host))
+        };
+        let said = json!({ "password": PASSWORD });
+        let answer = at(Method::POST, "/owner/session").json(&said).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let kept = cookies(answer.headers());
+        assert!(kept.iter().all(|cookie| cookie.starts_with(&format!("{first}reelroom"))), "{kept:?}");
+        assert!(kept.iter().all(|cookie| cookie.contains("; Path=/;")), "{kept:?}");
+        let asked = at(Method::GET, "/owner/session").header("cookie", shown(&kept));
+        assert_eq!(program.answer(asked).await.1["signedIn"], true);
+    }
     program.stop();
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { address, prefixOf, resolved } from './base';
+import { call } from './client';
 import { openEvents } from './events';
 import { downloadUrl, playbackUrl } from './recordings';
 import { listRooms } from './rooms';
@@ -59,6 +60,22 @@ describe('below a path', () => {
     expect(await mediaServerUrl()).toBe('https://example.org/calls');
     answer(200, { livekitUrl: 'wss://media.example.org' });
     expect(await mediaServerUrl()).toBe('wss://media.example.org');
+  });
+
+  it('what may set a cookie says where the page is', async () => {
+    for (const [page, path] of [
+      ['https://example.org/calls/owner', '/calls/'],
+      ['https://example.org/calls/', '/calls/'],
+      ['https://example.org/owner', '/'],
+      ['http://localhost:6080/', '/'],
+    ] as const) {
+      at(page);
+      const asked = answer(200, {});
+      await call('POST', '/owner/session', { password: 'a' });
+      await call('GET', '/owner/session');
+      const said = asked.mock.calls.map(([, { headers }]) => new Headers(headers).get('X-Reelroom-Path'));
+      expect(said, page).toEqual([path, null]);
+    }
   });
 
   it('what is played, kept and passed on is found there', async () => {

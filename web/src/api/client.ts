@@ -47,6 +47,8 @@ async function send(
 ): Promise<{ response: Response; answer: unknown }> {
   const headers: Record<string, string> = { ...shown, ...proofFor(method) };
   if (body) headers['Content-Type'] = 'application/json';
+  // A cookie has to hold where the page is, and the page alone knows that for certain.
+  if (method !== 'GET') headers['X-Reelroom-Path'] = address('/');
   try {
     const response = await fetch(address(path), {
       method,

@@ -4,13 +4,15 @@
 //!   X-Forwarded-For, Forwarded, X-Real-IP ─► clients: whom a request counts for, from where media is taken
 //!   X-Forwarded-Proto, Forwarded          ─► settle ─► X-Forwarded-Proto: how cookies are kept
 //!   X-Forwarded-Host                      ─► sites: by which name
-//!   X-Forwarded-Prefix, path, names       ─► settle ─► X-Forwarded-Prefix: where cookies hold, where redirects lead
+//!   X-Reelroom-Path: what the page says; X-Forwarded-Prefix, path, names
+//!                                         ─► settle ─► X-Forwarded-Prefix: where cookies hold, where redirects lead
 //! ```
 //!
 //! # Invariants
 //!
 //! - Behind the front these headers hold. What nobody says who is believed is taken away before anything looks at it.
-//! - Behind the front `X-Forwarded-Prefix` is there where a browser has the prefix of `PUBLIC_URL` in its address bar, and is that prefix.
+//! - Behind the front `X-Forwarded-Prefix` is there where a browser has the prefix of `PUBLIC_URL` in its address bar, and is that prefix. The
+//!   page that asks knows: whoever opens the server by its name, but not below the prefix, looks to all others like a proxy that took it off.
 //! - A prefix is taken off a path only as a whole: "/callsx" does not begin with "/calls", and "/%63alls" neither.
 
 use std::net::IpAddr;
@@ -25,6 +27,8 @@ use crate::public_url::PublicUrl;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// What a page of ours says of where a browser has it: the path up to its own name.
+const PAGE: HeaderName = HeaderName::from_static("x-reelroom-path");
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -44,17 +48,29 @@ pub(crate) fn settle(headers: &mut HeaderMap, uri: &Uri, public: Option<&PublicU
     {
         headers.insert(PROTO, proto);
     }
-    let said = headers.remove(PREFIX);
+    let (said, page) = (headers.remove(PREFIX), headers.remove(PAGE));
     let Some(public) = public else { return };
     let is_named = came_by_name(headers, uri, public);
-    if is_named && !headers.contains_key(PROTO) && public.is_https() {
+    // A page of http:// knows better than the name does by which it came.
+    let is_plain =
+        headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"http://"));
+    if is_named && !is_plain && !headers.contains_key(PROTO) && public.is_https() {
         headers.insert(PROTO, HeaderValue::from_static("https"));
     }
     let prefix = public.prefix();
-    let is_said = said.is_some_and(|said| {
-        said.as_bytes().strip_suffix(b"/").unwrap_or(said.as_bytes()) == prefix.as_bytes()
-    });
-    if !prefix.is_empty() && (had_prefix || is_said || is_named) {
+    if prefix.is_empty() {
+        return;
+    }
+    let is_prefix = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path) == prefix.as_bytes();
+    let is_said = said.is_some_and(|said| is_prefix(said.as_bytes()));
+    let is_below = match page.as_ref().map(HeaderValue::as_bytes) {
+        // Somebody came by the name, and past the proxy or whatever else is there at the prefix: cookies for that would be of no use here.
+        Some(b"/") => false,
+        Some(page) if is_prefix(page) => true,
+        // Programs, links that are followed, and pages that a proxy shows below another path.
+        Some(_) | None => had_prefix || is_said || is_named,
+    };
+    if is_below {
         headers
             .insert(PREFIX, HeaderValue::from_str(prefix).expect("a prefix has nothing to be escaped in it"));
     }
@@ -231,6 +247,14 @@ mod tests {
             (false, vec![("host", "127.0.0.1:6080"), ("x-forwarded-host", "example.org")], "/calls"),
             (false, vec![("host", "127.0.0.1:6080"), ("origin", "https://example.org")], "/calls"),
             (false, vec![("host", "127.0.0.1:6080"), ("origin", "http://example.org")], ""),
+            // The page is where it says that it is.
+            (false, vec![("host", "example.org"), ("x-reelroom-path", "/")], ""),
+            (true, vec![("host", "example.org"), ("x-reelroom-path", "/")], ""),
+            (false, vec![("host", "10.0.0.5:6080"), ("x-reelroom-path", "/calls/")], "/calls"),
+            (false, vec![("host", "localhost:6080"), ("x-reelroom-path", "/")], ""),
+            (false, vec![("host", "localhost:6080"), ("x-reelroom-path", "//evil.example/")], ""),
+            (false, vec![("host", "example.org"), ("x-reelroom-path", "/elsewhere/")], "/calls"),
+            (false, vec![("host", "example.org"), ("x-reelroom-path", "")], "/calls"),
         ] {
             assert_eq!(settled(PUBLIC, "/owner", had_prefix, &lines).1, expected, "{lines:?}");
             assert_eq!(settled("", "/owner", had_prefix, &lines).1, "", "{lines:?}");
@@ -246,6 +270,8 @@ mod tests {
             (vec![], ""),
             (vec![("x-forwarded-proto", "http"), ("host", "example.org")], "http"),
             (vec![("host", "example.org")], "https"),
+            (vec![("host", "example.org"), ("origin", "https://example.org")], "https"),
+            (vec![("host", "example.org"), ("origin", "http://example.org")], ""),
             (vec![("forwarded", "for=1.2.3.4;Proto=HTTPS, for=1.2.3.5;proto=http")], "https"),
             (vec![("forwarded", "proto=\"http\""), ("host", "example.org")], "http"),
             (vec![("forwarded", "proto=gopher")], ""),
