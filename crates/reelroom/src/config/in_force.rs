@@ -151,6 +151,8 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
             Access::Invite => "invite",
         }),
         "public_hosts" => list(&config.public_hosts),
+        "public_url" => option(config.public_url.as_ref()),
+        "trusted_proxies" => list(&config.trusted_proxies),
         "allowed_origins" => list(&config.allowed_origins),
         "max_connections" => text(config.max_connections),
         "max_connections_per_address" => text(config.max_connections_per_address),
