@@ -46,7 +46,7 @@ pub struct NoOrigin(String);
 
 impl HostName {
     /// The host and the port of `name`, `name:port` or `[address]:port`.
-    fn of_authority(text: &str) -> Option<(Self, Option<u16>)> {
+    pub(super) fn of_authority(text: &str) -> Option<(Self, Option<u16>)> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => rest.split_once(']')?,
             None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
@@ -224,6 +224,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) uri: &'a Uri,
     pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
+    /// It came encrypted, by this program itself: its own page came so too.
+    pub(crate) is_tls: bool,
     /// Whether an address is one of this machine, or the one that the connection came to.
     pub(crate) is_own: &'a dyn Fn(IpAddr) -> bool,
 }
@@ -278,6 +280,8 @@ impl Sites {
             // "null": a sandboxed frame, a file, a redirect.
             return if self.welcomes_all() { Ok(()) } else { Err(foreign(&format!("the origin {text:?}"))) };
         };
+        // A page that came in the clear may be of anybody on the way.
+        let is_safe = !visit.is_tls || origin.scheme == "https";
         let is_own = match site {
             // A proxy in front may have changed Host, not who asks.
             Some("same-origin") => {
@@ -288,7 +292,7 @@ impl Sites {
             // The same host, but not by the same scheme.
             Some(_) => false,
         };
-        let is_welcome = (is_own && !self.refuses_pages)
+        let is_welcome = (is_own && is_safe && !self.refuses_pages)
             || (self.welcomes_local_pages && is_local(&origin))
             || self.origins.iter().any(|allowed| allowed.allows(&origin));
         if is_welcome { Ok(()) } else { Err(foreign(&origin.to_string())) }
