@@ -21,6 +21,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use self::in_force::Sources;
+pub use self::tls::Tls;
 use crate::data_dir;
 use crate::front::sites::{AllowedOrigin, HostName};
 
@@ -28,7 +29,8 @@ use crate::front::sites::{AllowedOrigin, HostName};
 #[derive(Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
 pub struct Config {
-    /// The HTTP port of the page and every API. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`.
+    /// The port of the page and every API, for HTTP and HTTPS alike. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`; 443
+    /// where the certificate is of files or an ACME server and `public_url` names no port.
     #[config(env = "SERVER_PORT")]
     pub server_port: Option<u16>,
 
@@ -57,6 +59,40 @@ pub struct Config {
     /// signed link.
     #[config(env = "ALLOWED_ORIGINS", parse_env = list_by_comma, default = [])]
     pub allowed_origins: Vec<AllowedOrigin>,
+
+    /// Where the certificate of HTTPS comes from. "off": there is none. "files": `tls_cert` and `tls_key`. "acme": an ACME server such as Let's Encrypt,
+    /// for the name of `public_url`. "own": the server makes one for the addresses of this machine, and browsers warn of it once. Unset: "files"
+    /// where `tls_cert` is set; "off" while `listen` is a loopback address or a proxy is in front (`public_hosts`, `trusted_proxies`);
+    /// otherwise "acme" where `public_url` is https with a public name, and "own", unless `advertise_ips` is set, or it is `reelroom media`. See
+    /// docs/https.md.
+    #[config(env = "TLS")]
+    pub tls: Option<Tls>,
+
+    /// The PEM file of the certificate, with those of who vouches for it behind it (fullchain.pem). It is read again when it changes.
+    #[config(env = "TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The PEM file of its private key, without a password. It may be the same file.
+    #[config(env = "TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Whom the ACME server may write to about the certificate, such as "ann@example.org".
+    #[config(env = "ACME_EMAIL")]
+    pub acme_email: Option<String>,
+
+    /// The directory of the ACME server. The default is that of Let's Encrypt, whose terms you agree to by using it.
+    #[config(env = "ACME_DIRECTORY", default = "https://acme-v02.api.letsencrypt.org/directory")]
+    pub acme_directory: String,
+
+    /// The PEM file of who vouches for the ACME server's own HTTPS, where browsers do not know them: that of an organisation. Unset: those
+    /// whom this machine believes.
+    #[config(env = "ACME_CA")]
+    pub acme_ca: Option<PathBuf>,
+
+    /// The port at which whoever comes without HTTPS is sent to it, and an ACME server asks (HTTP-01). 0 opens none. Unset: 80 where HTTPS is at port
+    /// 443, none otherwise; `server_port` sends browsers to HTTPS by itself.
+    #[config(env = "HTTP_PORT")]
+    pub http_port: Option<u16>,
 
     /// How many HTTP connections may be open at once, three quarters of them WebSockets. Fewer where the system gives this program fewer open
     /// files: a part of those is kept for recordings.
@@ -375,13 +411,16 @@ impl Config {
             &mut self.oidc_issuer,
             &mut self.oidc_client_id,
             &mut self.oidc_client_secret,
+            &mut self.acme_email,
         ] {
             if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
                 *value = None;
             }
         }
-        if self.backup_path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            self.backup_path = None;
+        for path in [&mut self.backup_path, &mut self.tls_cert, &mut self.tls_key, &mut self.acme_ca] {
+            if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+                *path = None;
+            }
         }
     }
 
@@ -472,6 +511,7 @@ impl Config {
                  server asks for them"
             );
         }
+        self.check_tls()?;
         self.oidc().map(drop)
     }
 
@@ -608,6 +648,7 @@ fn is_folder(path: &str) -> bool {
 }
 
 pub(crate) mod in_force;
+mod tls;
 
 #[cfg(test)]
 mod tests;
