@@ -312,6 +312,18 @@ impl WebApp {
         self.shared.config.oidc.as_deref()
     }
 
+    /// The address by which everybody reaches it, where that is set.
+    pub(crate) fn public_url(&self) -> Option<&Url> {
+        self.shared.config.public_url.as_ref()
+    }
+
+    /// Where whoever is given a link finds what is at `path`: by the address that everybody has, or else at that path of whatever address they
+    /// reach the server by.
+    pub(crate) fn link_to(&self, path: &str) -> String {
+        let url = self.public_url().map(|url| url.as_str().trim_end_matches('/')).unwrap_or_default();
+        format!("{url}{path}")
+    }
+
     /// Whether a proxy in front has this name.
     pub(crate) fn is_public_host(&self, host: &str) -> bool {
         self.shared.config.public_hosts.iter().any(|name| name == host)

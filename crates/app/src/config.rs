@@ -80,6 +80,8 @@ pub struct AppConfig {
     pub media: Option<Arc<dyn Media>>,
     /// The OpenID provider by which the owner may sign in, besides the password; `None`: by that alone.
     pub oidc: Option<Arc<OpenId>>,
+    /// The address by which everybody reaches it, with the path below which it is found; links that are made begin with it.
+    pub public_url: Option<Url>,
     /// The names that a proxy in front has, by https.
     pub public_hosts: Vec<String>,
     /// What was done to recordings and rights.

@@ -32,6 +32,7 @@ use crate::config::{Access, Config, PlaybackStrategy, Reached, Sources};
 use crate::front::connections::Bounds;
 use crate::front::sites::{HostName, Sites};
 use crate::front::{Front, listener};
+use crate::public_url::PublicUrl;
 use crate::recorder::{AppGate, EgressRecorder, OwnMedia};
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
@@ -69,13 +70,14 @@ pub struct App {
     bounds: Bounds,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
+    public_url: Option<PublicUrl>,
     /// Of a page that lets in by invitation.
     invites: Option<Invites>,
     library: Library,
     _data_dir: data_dir::Lock,
 }
 
-/// Who is let in, and by which names a proxy shows the page.
+/// Who is let in, and by which names a proxy in front shows the page.
 struct Invites {
     accounts: Arc<Accounts>,
     audit: Arc<Audit>,
@@ -155,6 +157,7 @@ impl App {
             is_by_invitation.then(|| Invites { accounts, audit, public_hosts: config.public_hosts.clone() });
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
         let (sites, bounds) = (sites(&config, role), bounds(&config));
+        let public_url = config.public_url;
         Ok(Self {
             listener,
             inner,
@@ -164,6 +167,7 @@ impl App {
             bounds,
             embedded,
             web,
+            public_url,
             invites,
             library,
             _data_dir: lock,
@@ -175,6 +179,11 @@ impl App {
         urls::page(self.address)
     }
 
+    /// The address by which everybody reaches it, where that is set.
+    pub fn public_url(&self) -> Option<&PublicUrl> {
+        self.public_url.as_ref()
+    }
+
     /// Lines with a new link by which somebody becomes the owner, where nobody else would be let in and there is none. They are for whoever
     /// started the program, and for no log.
     ///
@@ -184,7 +193,12 @@ impl App {
         let unowned = self.invites.as_ref().filter(|invites| !invites.accounts.has_password());
         unowned
             .map(|Invites { accounts, audit, public_hosts }| {
-                owner::new_link(accounts, audit, WhoKind::Server, &self.url(), public_hosts)
+                let addresses = owner::Addresses {
+                    page: self.url(),
+                    public_url: self.public_url.clone(),
+                    public_hosts: public_hosts.clone(),
+                };
+                owner::new_link(accounts, audit, WhoKind::Server, &addresses)
             })
             .transpose()
     }
@@ -283,14 +297,15 @@ fn sites(config: &Config, role: Role) -> Sites {
     let is_unspecified = |host: &HostName| matches!(host, HostName::Address(ip) if ip.is_unspecified());
     Sites {
         hosts: config
-            .public_hosts
-            .iter()
-            .cloned()
+            .public_names()
+            .into_iter()
             .chain(addresses)
             .chain(machine_names())
             .filter(|host| !is_unspecified(host))
             .collect(),
         public_names: config.public_hosts.clone(),
+        public_url: config.public_url.clone(),
+        proxies: config.trusted_proxies.clone(),
         origins: config.allowed_origins.clone(),
         welcomes_local_pages: role == Role::Media && config.listen.is_loopback(),
         refuses_pages: false,
@@ -397,6 +412,7 @@ fn web_app(
         room_state: config.room_state,
         media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
         oidc: open_id(config).map(Arc::new),
+        public_url: config.public_url.as_ref().map(Url::from),
         public_hosts: config.public_hosts.iter().map(ToString::to_string).collect(),
         audit: people.audit,
         places: places(config),

@@ -89,7 +89,9 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     let (accounts, audit) = owner::open(&config.data_dir)?;
     // As far as the settings tell: which port a server with port 0 has is known to itself alone.
     let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
-    let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &page, &config.public_hosts)?;
+    let (public_url, public_hosts) = (config.public_url.clone(), config.public_hosts.clone());
+    let addresses = owner::Addresses { page, public_url, public_hosts };
+    let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &addresses)?;
     owner::write_down(&audit);
     if config.access_in_force() != Access::Invite {
         lines += "Nobody is asked for the password until ACCESS=invite is set.\n";
@@ -124,7 +126,8 @@ fn announce(app: &App) -> anyhow::Result<()> {
     let invitation = app.invitation()?.unwrap_or_default();
     let mut out = std::io::stdout();
     // In one piece: who waits for the line alone may be gone before the next one comes.
-    out.write_all(format!("Reelroom is ready at {}\n{invitation}", app.url()).as_bytes())?;
+    let public = app.public_url().map(|public| format!("{public}, and here at ")).unwrap_or_default();
+    out.write_all(format!("Reelroom is ready at {public}{}\n{invitation}", app.url()).as_bytes())?;
     out.flush()?;
     Ok(())
 }

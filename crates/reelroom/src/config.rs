@@ -24,6 +24,8 @@ pub use self::in_force::Sources;
 pub use self::tls::Tls;
 use crate::data_dir;
 use crate::front::sites::{AllowedOrigin, HostName};
+use crate::network::Network;
+use crate::public_url::PublicUrl;
 
 /// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
 #[derive(Clone, confique::Config)]
@@ -42,7 +44,7 @@ pub struct Config {
     /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything. "invite": the owner, who signs
     /// in with a password that is set by a link which the first start prints, programs with API keys, and whoever has the link of a room; see
     /// docs/signing-in.md. Unset: "open" while only this machine reaches the server, "invite" where `listen` is no loopback address or
-    /// `public_hosts` or `advertise_ips` name others.
+    /// `public_url`, `public_hosts` or `advertise_ips` name others.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
@@ -51,6 +53,18 @@ pub struct Config {
     /// with it the page of somebody who points a name of theirs at this machine.
     #[config(env = "PUBLIC_HOSTS", parse_env = list_by_comma, default = [])]
     pub public_hosts: Vec<HostName>,
+
+    /// The address by which everybody reaches this server, such as "https://calls.example.org": links that are made begin with it, and its name is
+    /// one of `public_hosts`. With a path, such as "https://example.org/calls", the server is found below that, whether a proxy passes the
+    /// path on or takes it off. http:// is for localhost and addresses of private networks.
+    #[config(env = "PUBLIC_URL")]
+    pub public_url: Option<PublicUrl>,
+
+    /// The proxies on other machines whose word is believed about whom they speak for and how those came (`X-Forwarded-For` and its like),
+    /// separated by commas in the environment: addresses, and networks such as "10.0.0.0/8". Those of this machine are believed anyway, and
+    /// nobody else. Nobody but proxies may have one of these addresses.
+    #[config(env = "TRUSTED_PROXIES", parse_env = list_by_comma, default = [])]
+    pub trusted_proxies: Vec<Network>,
 
     /// The origins, besides this server's own, whose pages may use it, such as "https://app.example.org", separated by commas in
     /// the environment. "http://localhost:*" are those of every port, "*" all there are: then tokens alone protect LiveKit's APIs, and
@@ -100,7 +114,8 @@ pub struct Config {
     pub max_connections: usize,
 
     /// How many HTTP connections one address may have open at once, half of all at most, and how many WebSockets; an IPv6 network of 64 bits
-    /// counts as one. Of a proxy on this machine it bounds the WebSockets of each of its clients. A proxy on another machine is one address.
+    /// counts as one. Of a proxy on this machine, or one of `trusted_proxies`, it bounds the WebSockets of each of its clients. Any other
+    /// proxy is one address.
     #[config(env = "MAX_CONNECTIONS_PER_ADDRESS", default = 1024,
         validate(*max_connections_per_address > 0, "must be more than 0"))]
     pub max_connections_per_address: usize,
@@ -315,7 +330,7 @@ pub enum Access {
 pub enum Reached {
     /// It listens on an address of the machine that is none of loopback.
     ByAddress,
-    /// A proxy has a name for it: `public_hosts`.
+    /// A proxy has a name for it: `public_hosts`, `public_url`.
     ByName,
     /// Others are told where to send media: `advertise_ips`.
     ByMedia,
@@ -325,7 +340,7 @@ impl fmt::Display for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ByAddress => "LISTEN is no loopback address",
-            Self::ByName => "PUBLIC_HOSTS has names for others",
+            Self::ByName => "PUBLIC_HOSTS or PUBLIC_URL has names for others",
             Self::ByMedia => "ADVERTISE_IPS has addresses for others",
         })
     }
@@ -549,11 +564,24 @@ impl Config {
         if !self.listen.is_loopback() {
             return Some(Reached::ByAddress);
         }
-        if !self.public_hosts.is_empty() {
+        if self.has_name_for_others() {
             return Some(Reached::ByName);
         }
         let is_for_others = |ip: &IpAddr| !ip.to_canonical().is_loopback();
         self.advertise_ips.iter().any(is_for_others).then_some(Reached::ByMedia)
+    }
+
+    /// Whether it is reached by a name that others have for it.
+    pub(crate) fn has_name_for_others(&self) -> bool {
+        let url = self.public_url.as_ref();
+        !self.public_hosts.is_empty() || url.is_some_and(|url| !url.host().is_loopback())
+    }
+
+    /// The names and addresses that others have for it: that of `public_url` first, and `public_hosts`.
+    pub fn public_names(&self) -> Vec<HostName> {
+        let url = self.public_url.as_ref().map(|url| url.host().clone());
+        let hosts = self.public_hosts.iter().filter(|host| url.as_ref() != Some(*host)).cloned();
+        url.clone().into_iter().chain(hosts).collect()
     }
 
     /// Where media is received.

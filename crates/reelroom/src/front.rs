@@ -1,7 +1,8 @@
 //! The front: what holds for every request, whoever it is for, before anybody looks at it and after they answered.
 //!
 //! ```text
-//!   connection ─► listener ─► Front ─► sites: by which name, from which page?   no: 400, 421, 403
+//!   connection ─► listener ─► Front ─► forwarded: what proxies say, where they are believed; the prefix of PUBLIC_URL
+//!                                    ─► sites: by which name, from which page?   no: 400, 421, 403
 //!   (connections: who                  body: does all of it come in time?       no: 408, 413
 //!    has to go;                        traffic: is there room for one more?     no: 503
 //!    head: how much is kept;             └─► doors of app, media, egress ─► refusals in the form of each API
@@ -13,11 +14,13 @@
 //!
 //! - It knows no route, and no right beyond that of a page to ask: tokens are for those behind it.
 //! - Nobody takes a place among the requests that are worked on before all of theirs has come: to send slowly costs others nothing.
+//! - Behind it paths have no prefix, and what proxies say holds: what is not believed is not there.
 //! - A refusal is told to whoever ran into it, in the form that is expected there, and in the log once.
 
 mod behind;
 mod body;
 pub(crate) mod connections;
+pub(crate) mod forwarded;
 mod frames;
 mod head;
 mod headers;
@@ -40,11 +43,11 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use reelroom_certs::Certificates;
-use reelroom_limits::asker::{Asker, forwarded_ip};
+use reelroom_limits::asker::Asker;
 use reelroom_limits::events::{FOLLOWERS, FOLLOWERS_OF_AN_ADDRESS};
 use reelroom_limits::http as limits;
 use reelroom_limits::pace::{Paces, Rate, TooFast};
@@ -61,6 +64,7 @@ use self::refusal::Form;
 use self::seat::{Goes, Pace, Sending};
 use self::sites::{HostName, Refusal, Sites, Visit};
 use self::traffic::{Busy, Slot, Traffic};
+use crate::public_url::PublicUrl;
 
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 /// By which a proxy says how whoever it speaks for came.
@@ -228,6 +232,8 @@ impl Front {
     }
 
     async fn answer_as_it_is(&self, mut request: Request, way: Way, goes: &dyn Goes) -> Answer {
+        let asked = request.uri().clone();
+        let elsewhere = self.receive(&mut request, way.peer.ip());
         let form = Form::of(request.uri().path());
         if way.is_tls {
             // Nobody stands in front who could know better.
@@ -244,8 +250,9 @@ impl Front {
                 return self.refused(client, *refusal);
             }
         };
-        if let Some(response) = self.shared.https.as_ref().and_then(|https| https.turn(&request, form, &way))
-        {
+        let https = self.shared.https.as_ref();
+        let turned = https.and_then(|https| https.turn(&request, &asked, form, &way)).or(elsewhere);
+        if let Some(response) = turned {
             body::refuse(request.into_body());
             return self.refused(client, response);
         }
@@ -304,7 +311,29 @@ impl Front {
         Answer { response, sending: Sending::new(slot, pace) }
     }
 
-    /// A refusal before anybody worked on the request. It counts like an answer where there is room, and is told even so.
+    /// Takes what is not believed off a request, and the prefix off its path. Whoever asks for the prefix alone is sent to what is below it: to
+    /// a browser `/calls` is no folder, in which the page could find the rest of itself.
+    fn receive(&self, request: &mut Request, peer: IpAddr) -> Option<Response> {
+        let public = self.shared.sites.public_url.as_ref();
+        let prefix = public.map_or("", PublicUrl::prefix);
+        let inner = forwarded::without_prefix(request.uri(), prefix);
+        let is_bare = inner.is_some() && request.uri().path() == prefix;
+        let had_prefix = inner.is_some();
+        if let Some(inner) = inner {
+            *request.uri_mut() = inner;
+        }
+        if !self.is_believed(peer) {
+            forwarded::forget(request.headers_mut());
+        }
+        let uri = request.uri().clone();
+        forwarded::settle(request.headers_mut(), &uri, public, had_prefix);
+        (is_bare && matches!(*request.method(), Method::GET | Method::HEAD)).then(|| {
+            let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            moved(&format!("{prefix}/{query}"))
+        })
+    }
+
+    /// An answer before anybody worked on the request. It counts like any other where there is room, and is told even so.
     fn refused(&self, client: Client, response: Response) -> Answer {
         let slot = self.shared.shares.work.as_ref().map(|work| work.enter(client)).transpose();
         let sending = slot.map_or_else(|_| Sending::spare(), |slot| Sending::new(slot, Pace::Steady));
@@ -348,20 +377,21 @@ impl Front {
         machine.1.contains(&ip.to_canonical())
     }
 
-    /// Whom a connection counts for.
-    pub(crate) fn client_at(&self, peer: IpAddr) -> Client {
-        if self.is_own(peer) { Client::ThisMachine } else { Client::of(peer) }
+    /// Whether what an address says of whom it speaks for is believed: a proxy of this machine, or one that is set to be trusted.
+    fn is_believed(&self, peer: IpAddr) -> bool {
+        peer.to_canonical().is_loopback() || self.is_own(peer) || self.shared.sites.trusts(peer)
     }
 
-    /// Whom a request counts for. What a proxy of this machine says is believed: the last one that it names came to it, which may be
-    /// another proxy of this machine.
+    /// Whom a connection counts for.
+    pub(crate) fn client_at(&self, peer: IpAddr) -> Client {
+        if self.is_believed(peer) { Client::ThisMachine } else { Client::of(peer) }
+    }
+
+    /// Whom a request counts for. What a proxy says that is believed: the last one that it names came to it, which may be another such
+    /// proxy.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        let lines = headers.get_all("x-forwarded-for").iter().rev();
-        // What is no text does not hide what the proxy wrote behind it.
-        let named = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-        let named = named.map(|name| str::from_utf8(name).unwrap_or_default());
-        let mut clients = std::iter::once(self.client_at(peer))
-            .chain(named.map_while(forwarded_ip).map(|ip| self.client_at(ip)));
+        let named = forwarded::clients(headers).map(|ip| self.client_at(ip));
+        let mut clients = std::iter::once(self.client_at(peer)).chain(named);
         clients.find(|client| *client != Client::ThisMachine).unwrap_or(Client::ThisMachine)
     }
 
@@ -417,6 +447,16 @@ fn too_long(request: &Request, form: Form) -> Option<(StatusCode, String)> {
     (length > most as u64).then(|| (StatusCode::PAYLOAD_TOO_LARGE, Trouble::TooLarge(most).to_string()))
 }
 
+/// It is to be found elsewhere on this server, for good: `to` is made of nothing but what stands in an address.
+fn moved(to: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
+}
+
 /// The connection ends with the answer, and with what is read off of the body.
 fn troubled(form: Form, trouble: Trouble) -> Response {
     let status = match trouble {
@@ -446,8 +486,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_counts_for_whoever_the_proxy_of_this_machine_names_last() {
-        let front = Front::with(Router::new(), Sites::default(), Shares::default());
+    fn a_request_counts_for_whoever_a_proxy_that_is_believed_names_last() {
+        let proxies = ["10.0.0.0/8", "fd12::7"].map(|network| network.parse().unwrap()).to_vec();
+        let front = Front::with(Router::new(), Sites { proxies, ..Sites::default() }, Shares::default());
         let at = |ip: &str| Client::of(ip.parse().unwrap());
         for (peer, forwarded, expected) in [
             ("127.0.0.1", None, Client::ThisMachine),
@@ -465,14 +506,77 @@ mod tests {
             ("127.0.0.1", Some("198.51.100.1\n203.0.113.9\n127.0.0.1"), at("203.0.113.9")),
             ("127.0.0.1", Some("\u{e9}, 203.0.113.9"), at("203.0.113.9")),
             ("127.0.0.1", Some("\u{e9}\n203.0.113.9"), at("203.0.113.9")),
+            // A proxy that is trusted brings others, as one of this machine does, and may stand before or behind another one.
+            ("10.0.0.7", Some("203.0.113.9"), at("203.0.113.9")),
+            ("::ffff:10.0.0.7", Some("198.51.100.1, 203.0.113.9, 10.1.1.1, 127.0.0.1"), at("203.0.113.9")),
+            ("127.0.0.1", Some("203.0.113.9, 10.0.0.7"), at("203.0.113.9")),
+            ("fd12::7", Some("[2001:db8::7]:443"), at("2001:db8::")),
+            ("10.0.0.7", None, Client::ThisMachine),
+            ("10.0.0.7", Some("unknown"), Client::ThisMachine),
             // Nobody else is believed.
             ("203.0.113.5", Some("192.0.2.9"), at("203.0.113.5")),
+            ("11.0.0.7", Some("127.0.0.1"), at("11.0.0.7")),
         ] {
             let mut headers = HeaderMap::new();
             for line in forwarded.into_iter().flat_map(str::lines) {
                 headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
             }
             assert_eq!(front.client(peer.parse().unwrap(), &headers), expected, "{peer} {forwarded:?}");
+        }
+    }
+
+    /// What is left of a request of this peer, and where it is sent instead.
+    fn received(
+        public: &str,
+        peer: &str,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> (Request, Option<String>) {
+        let sites = Sites { public_url: Some(public.parse().unwrap()), ..Sites::default() };
+        let front = Front::with(Router::new(), sites, Shares::default());
+        let mut request = axum::http::Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        let moved = front.receive(&mut request, peer.parse().unwrap());
+        let to = moved.map(|moved| {
+            assert_eq!(moved.status(), StatusCode::PERMANENT_REDIRECT);
+            moved.headers()[LOCATION].to_str().unwrap().to_owned()
+        });
+        (request, to)
+    }
+
+    #[test]
+    fn behind_the_front_there_is_no_prefix_and_nothing_that_is_not_believed() {
+        const PUBLIC: &str = "https://example.org/calls";
+        let said =
+            [("x-forwarded-proto", "http"), ("x-forwarded-for", "1.2.3.4"), ("x-forwarded-prefix", "/x")];
+        let header = |request: &Request, name: &str| {
+            request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        for peer in ["127.0.0.1", "203.0.113.5"] {
+            let (request, to) = received(PUBLIC, peer, "/calls/rtc/v1?a=b", &said);
+            assert_eq!((request.uri().to_string().as_str(), to), ("/rtc/v1?a=b", None));
+            assert_eq!(header(&request, "x-forwarded-prefix").as_deref(), Some("/calls"));
+            let is_believed = peer == "127.0.0.1";
+            assert_eq!(header(&request, "x-forwarded-proto").is_some(), is_believed);
+            assert_eq!(header(&request, "x-forwarded-for").is_some(), is_believed);
+            let (request, _) = received(PUBLIC, peer, "/callsx/rtc", &said);
+            assert_eq!(request.uri().path(), "/callsx/rtc");
+            assert_eq!(header(&request, "x-forwarded-prefix"), None);
+        }
+        for (path, expected) in [
+            ("/calls", Some("/calls/")),
+            ("/calls?room=a%2Fb", Some("/calls/?room=a%2Fb")),
+            ("/calls?//evil.example", Some("/calls/?//evil.example")),
+            ("/calls/", None),
+            ("/calls//evil.example", None),
+            ("/", None),
+        ] {
+            let (_, to) = received(PUBLIC, "127.0.0.1", path, &[]);
+            assert_eq!(to.as_deref(), expected, "{path}");
+            assert_eq!(received("https://example.org", "127.0.0.1", path, &[]).1, None);
         }
     }
 }

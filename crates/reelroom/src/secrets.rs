@@ -57,7 +57,7 @@ impl Secrets {
                 // Who chose whom to invite does not want whoever knows these to get in, from this machine either.
                 (role == Role::Media || config.access_in_force() != Access::Invite)
                     && config.listen.is_loopback()
-                    && config.public_hosts.is_empty()
+                    && !config.has_name_for_others()
                     && !config.allowed_origins.contains(&AllowedOrigin::Any)
             }
             Some(url) => match url.host() {
@@ -146,6 +146,11 @@ mod tests {
         config.public_hosts = vec!["calls.example.org".parse().unwrap()];
         assert_eq!(pair(&config, Role::Media), generated, "a proxy brings strangers");
         config.public_hosts.clear();
+        config.public_url = Some("https://calls.example.org".parse().unwrap());
+        assert_eq!(pair(&config, Role::Media), generated, "and so it does by that name");
+        config.public_url = Some("http://localhost:7880".parse().unwrap());
+        assert_eq!(pair(&config, Role::Media), dev, "that is this machine's own");
+        config.public_url = None;
         config.allowed_origins = vec!["*".parse().unwrap()];
         assert_eq!(pair(&config, Role::Media), generated, "a page of anybody is a stranger");
         config.allowed_origins = vec!["http://localhost:*".parse().unwrap()];

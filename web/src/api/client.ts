@@ -1,5 +1,6 @@
 /** How a call is made, and what is thrown where it fails. */
 import { texts } from '../texts';
+import { address } from './base';
 import { isByLink, learnSession, loseSession, proofFor, sessionProof } from './proof';
 import { isObject, type Json, text } from './values';
 
@@ -47,7 +48,7 @@ async function send(
   const headers: Record<string, string> = { ...shown, ...proofFor(method) };
   if (body) headers['Content-Type'] = 'application/json';
   try {
-    const response = await fetch(path, {
+    const response = await fetch(address(path), {
       method,
       headers,
       ...(signal ? { signal } : {}),

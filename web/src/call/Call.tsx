@@ -13,7 +13,7 @@ import {
   RoomEvent,
 } from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
-import { isByLink, may, type Recording } from '../api';
+import { address, isByLink, may, type Recording } from '../api';
 import { follower } from '../follow/follower';
 import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
@@ -261,7 +261,7 @@ function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
           <header className="panel__header">
             <h2>{texts.list.title}</h2>
             {!isByLink() && (
-              <a href="/recordings.html" target="_blank" rel="noreferrer">
+              <a href={address('/recordings.html')} target="_blank" rel="noreferrer">
                 {texts.join.allRecordings}
               </a>
             )}

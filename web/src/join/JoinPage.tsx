@@ -1,7 +1,15 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { OwnerLink } from '../access/OwnerLink';
 import { SignOut } from '../access/SignOut';
-import { type Admission, type Knock, mediaServerUrl, messageOf, requestToken, type Turn } from '../api';
+import {
+  address,
+  type Admission,
+  type Knock,
+  mediaServerUrl,
+  messageOf,
+  requestToken,
+  type Turn,
+} from '../api';
 import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
@@ -133,7 +141,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
           <div className="page__actions">
             <SignOut />
             <OwnerLink />
-            <a className="button button--quiet" href="/recordings.html">
+            <a className="button button--quiet" href={address('/recordings.html')}>
               <Icon name="film" size={20} /> {texts.join.allRecordings}
             </a>
           </div>

@@ -96,6 +96,8 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
             Access::Invite => "invite",
         }),
         "public_hosts" => list(&config.public_hosts),
+        "public_url" => option(config.public_url.as_ref()),
+        "trusted_proxies" => list(&config.trusted_proxies),
         "allowed_origins" => list(&config.allowed_origins),
         "tls" => text(config.tls_in_force(Role::Everything).as_str()),
         "tls_cert" => option(config.tls_cert.as_ref().map(|path| path.display())),

@@ -10,7 +10,7 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, ACCEPT, CONNECTION, CONTENT_TYPE, HOST, LOCATION, UPGRADE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use reelroom_certs::Certificates;
 
@@ -48,8 +48,8 @@ impl Https {
         Some(response)
     }
 
-    /// What is said to somebody instead of being looked at. They came by a name of this server.
-    pub(super) fn turn(&self, request: &Request, form: Form, way: &Way) -> Option<Response> {
+    /// What is said to somebody who asked for `asked` instead of being looked at. They came by a name of this server.
+    pub(super) fn turn(&self, request: &Request, asked: &Uri, form: Form, way: &Way) -> Option<Response> {
         if way.is_tls {
             return None;
         }
@@ -59,7 +59,7 @@ impl Https {
             Plain::Refused | Plain::Served if way.peer.ip().to_canonical().is_loopback() => return None,
             Plain::Refused | Plain::Served => is_read && is_page(request),
         };
-        match (goes.then(|| self.address(request)).flatten(), self.plain) {
+        match (goes.then(|| self.address(request, asked)).flatten(), self.plain) {
             (Some(address), _) => Some(sent(&address)),
             (None, Plain::Served) => None,
             (None, Plain::Refused | Plain::Sent(_)) => Some(refused(form)),
@@ -67,7 +67,7 @@ impl Https {
     }
 
     /// The same by https.
-    fn address(&self, request: &Request) -> Option<String> {
+    fn address(&self, request: &Request, asked: &Uri) -> Option<String> {
         let host = request.headers().get(HOST)?.to_str().ok()?;
         let (name, port) = HostName::of_authority(host.trim())?;
         let port = match self.plain {
@@ -75,7 +75,7 @@ impl Https {
             Plain::Refused | Plain::Served => port,
         };
         let port = port.filter(|port| *port != HTTPS_PORT).map(|port| format!(":{port}")).unwrap_or_default();
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = asked.path_and_query().map_or("/", |path| path.as_str());
         // "//host" would lead elsewhere in a browser that resolved it; with a host before it, it does not.
         Some(format!("https://{name}{port}{path}"))
     }
@@ -130,7 +130,8 @@ mod tests {
             built = built.header(name, value);
         }
         let way = Way { peer: format!("{peer}:5").parse().unwrap(), local: [192, 0, 2, 7].into(), is_tls };
-        let response = https.turn(&built.body(Body::empty()).unwrap(), Form::Rest, &way)?;
+        let built = built.body(Body::empty()).unwrap();
+        let response = https.turn(&built, built.uri(), Form::Rest, &way)?;
         let address = response.headers().get(LOCATION).map(|value| value.to_str().unwrap().to_owned());
         Some((response.status().as_u16(), address.unwrap_or_default()))
     }
