@@ -1,6 +1,5 @@
 //! The command line: which part of the program runs.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,9 +7,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use reelroom_audit::WhoKind;
 
-use crate::app::{App, PAGE_PORT, Role};
+use crate::app::{App, Role};
 use crate::config::{Access, Config, Sources};
-use crate::{data_dir, descriptors, log, owner, signals, urls};
+use crate::{data_dir, descriptors, https, log, owner, signals};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -88,7 +87,7 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     let (accounts, audit) = owner::open(&config.data_dir)?;
     // As far as the settings tell: which port a server with port 0 has is known to itself alone.
-    let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
+    let page = https::page(&config);
     let (public_url, public_hosts) = (config.public_url.clone(), config.public_hosts.clone());
     let addresses = owner::Addresses { page, public_url, public_hosts };
     let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &addresses)?;
@@ -127,7 +126,10 @@ fn announce(app: &App) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     // In one piece: who waits for the line alone may be gone before the next one comes.
     let public = app.public_url().map(|public| format!("{public}, and here at ")).unwrap_or_default();
-    out.write_all(format!("Reelroom is ready at {public}{}\n{invitation}", app.url()).as_bytes())?;
+    let about_https = app.about_https();
+    out.write_all(
+        format!("Reelroom is ready at {public}{}\n{invitation}{about_https}", app.url()).as_bytes(),
+    )?;
     out.flush()?;
     Ok(())
 }

@@ -250,7 +250,8 @@ impl Front {
                 return self.refused(client, *refusal);
             }
         };
-        let https = self.shared.https.as_ref();
+        // A proxy that is believed has seen to it that nobody listens, or knows that they do.
+        let https = self.shared.https.as_ref().filter(|_| !self.shared.sites.trusts(way.peer.ip()));
         let turned = https.and_then(|https| https.turn(&request, &asked, form, &way)).or(elsewhere);
         if let Some(response) = turned {
             body::refuse(request.into_body());

@@ -118,6 +118,7 @@ async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
             is_secret: true,
         }]
         .into(),
+        warnings: None,
     });
     House { folder, app }
 }
