@@ -31,7 +31,8 @@ use crate::error::CertsError;
 
 /// An ACME server that has had enough, and does not say until when.
 const RATE_LIMITED: Duration = Duration::from_secs(3 * 60 * 60);
-const OLD_ACCOUNTS: [&str; 2] =
+/// What an ACME server says to an order by an account that it has forgotten, or closed.
+const NO_ACCOUNT: [&str; 2] =
     ["urn:ietf:params:acme:error:accountDoesNotExist", "urn:ietf:params:acme:error:unauthorized"];
 
 /// Whose certificate, of whom, and how it is proven.
@@ -148,7 +149,17 @@ impl Acme {
         self.store.probe()?;
         let account = self.account(asked).await?;
         let identifiers = [Identifier::Dns(self.settings.name.clone())];
-        let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
+        let wanted = NewOrder::new(&identifiers);
+        let mut order = match account.new_order(&wanted).await {
+            Err(error) if NO_ACCOUNT.contains(&kind_of(&error)) => {
+                tracing::warn!(
+                    "the ACME server does not know the account any more, and a new one is made: {error}"
+                );
+                self.store.forget_account();
+                self.account(asked).await?.new_order(&wanted).await?
+            }
+            order => order?,
+        };
         let pending = self.prove(&mut order, way).await?;
         let retries = RetryPolicy::default().timeout(Duration::from_secs(120));
         let status = order.state().status;
@@ -157,7 +168,8 @@ impl Acme {
             _ => order.poll_ready(&retries).await?,
         };
         if status != OrderStatus::Ready {
-            return Err(Failed::Said(why_invalid(&mut order).await));
+            let (kind, why) = why_invalid(&mut order).await;
+            return Err(Failed::Said(format!("{} ({why})", hint(&kind, &self.settings.name, way))));
         }
         drop(pending);
         let key = KeyPair::generate()?;
@@ -213,19 +225,12 @@ impl Acme {
             Failed::Acme(error) => error,
             other => return Refused { why: other.to_string(), retry_after: asked.retry_after() },
         };
-        let kind = match &error {
-            instant_acme::Error::Api(problem) => problem.r#type.clone().unwrap_or_default(),
-            _ => String::new(),
-        };
+        let kind = kind_of(&error);
         if kind.ends_with(":rateLimited") {
             let retry_after = Some(asked.retry_after().unwrap_or(RATE_LIMITED));
             return Refused { why: error.to_string(), retry_after };
         }
-        // Whoever was forgotten there gets a new account the next time.
-        if OLD_ACCOUNTS.contains(&kind.as_str()) && asked.was_old_account() {
-            self.store.forget_account();
-        }
-        let why = format!("{} ({error})", hint(&kind, &self.settings.name, way));
+        let why = format!("{} ({error})", hint(kind, &self.settings.name, way));
         Refused { why, retry_after: asked.retry_after() }
     }
 }
@@ -243,22 +248,30 @@ enum Failed {
     Said(String),
 }
 
-/// Why an order became invalid: that stands in its challenges.
-async fn why_invalid(order: &mut Order) -> String {
-    let mut reasons = Vec::new();
+/// The kind of a refusal, as the protocol has them; empty where it is none.
+fn kind_of(error: &instant_acme::Error) -> &str {
+    match error {
+        instant_acme::Error::Api(problem) => problem.r#type.as_deref().unwrap_or_default(),
+        _ => "",
+    }
+}
+
+/// Why an order became invalid, and what kind of refusal that is: it stands in its challenges.
+async fn why_invalid(order: &mut Order) -> (String, String) {
+    let (mut kind, mut reasons) = (String::new(), Vec::new());
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         if authorization.refresh().await.is_err() {
             continue;
         }
-        let errors = authorization.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
-        reasons.extend(errors.map(ToString::to_string));
+        for error in authorization.challenges.iter().filter_map(|challenge| challenge.error.as_ref()) {
+            kind = error.r#type.clone().unwrap_or(kind);
+            reasons.push(error.to_string());
+        }
     }
-    if reasons.is_empty() {
-        "the server says that the order is invalid".to_owned()
-    } else {
-        reasons.join("; ")
-    }
+    let said =
+        if reasons.is_empty() { "it says that the order is invalid".to_owned() } else { reasons.join("; ") };
+    (kind, said)
 }
 
 /// What a person can do about a refusal.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -17,40 +17,25 @@ use crate::error::CertsError;
 /// What the refusals of an order said beside their text.
 #[derive(Clone, Default)]
 pub(crate) struct Asked {
-    said: Arc<Mutex<Said>>,
-}
-
-#[derive(Default)]
-struct Said {
-    retry_after: Option<Duration>,
-    /// Of how many answers.
-    answers: usize,
+    retry_after: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Asked {
     /// After how long the server wants to be asked again.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        self.said().retry_after
-    }
-
-    /// Whether it failed at once: of what was done with the account nothing had worked yet.
-    pub(crate) fn was_old_account(&self) -> bool {
-        // The directory, a nonce, and the order.
-        self.said().answers <= 3
+        *self.lock()
     }
 
     fn note(&self, response: &reqwest::Response) {
         let status = response.status();
-        let mut said = self.said();
-        said.answers += 1;
         if status.is_client_error() || status.is_server_error() {
             let text = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            said.retry_after = text.and_then(|text| seconds(text, SystemTime::now()));
+            *self.lock() = text.and_then(|text| seconds(text, SystemTime::now()));
         }
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.retry_after.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -44,7 +44,10 @@ impl Store {
     /// Whether it takes anything.
     pub(crate) fn probe(&self) -> Result<(), CertsError> {
         disk::folder(&self.folder)?;
-        disk::write(&self.folder.join("probe"), b"")
+        let probe = self.folder.join("probe");
+        disk::write(&probe, b"")?;
+        let _ = std::fs::remove_file(probe);
+        Ok(())
     }
 
     pub(crate) fn account(&self) -> Result<Option<AccountCredentials>, CertsError> {
