@@ -31,6 +31,8 @@ test:
 	scripts/abuse --small
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-proxy
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-two-devices
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-acme
 
 bench: page
 	@scripts/setup test

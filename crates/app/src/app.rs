@@ -224,6 +224,11 @@ impl WebApp {
         &self.shared.disbelieved
     }
 
+    /// What those say who are no part of the app.
+    pub(crate) fn other_warnings(&self) -> Vec<String> {
+        self.shared.config.warnings.as_ref().map(|warnings| warnings()).unwrap_or_default()
+    }
+
     /// Recordings that are deleted by themselves.
     pub(crate) fn retention(&self) -> &retention::State {
         &self.shared.retention

@@ -90,6 +90,8 @@ pub struct AppConfig {
     pub places: Places,
     /// The settings in force, for whoever manages the server.
     pub settings: Arc<[SettingBody]>,
+    /// What else works all the same and should be looked at, such as a certificate that is not renewed.
+    pub warnings: Option<Warnings>,
 }
 
 impl AppConfig {
@@ -105,6 +107,8 @@ impl AppConfig {
         }
     }
 }
+/// Tells what works all the same and should be looked at, a sentence each.
+pub type Warnings = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// Where recordings are made and kept.
 #[derive(Clone, Debug)]

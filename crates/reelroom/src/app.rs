@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reelroom_accounts::{Accounts, Cost};
-use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, WebApp};
+use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, Warnings, WebApp};
 use reelroom_audit::{Audit, WhoKind};
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
@@ -37,7 +37,7 @@ use crate::recorder::{AppGate, EgressRecorder, OwnMedia};
 use crate::reload::Levers;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
-use crate::{data_dir, descriptors, owner, routes, urls};
+use crate::{data_dir, descriptors, https, owner, routes, urls};
 
 /// The tutorial's port.
 pub(crate) const PAGE_PORT: u16 = 6080;
@@ -74,6 +74,7 @@ pub struct App {
     bounds: Bounds,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
+    https: Option<https::Opened>,
     public_url: Option<PublicUrl>,
     /// Of a page that lets in by invitation.
     invites: Option<Invites>,
@@ -95,6 +96,12 @@ struct People {
     rooms: Arc<Rooms>,
     shares: Arc<Shares>,
     audit: Arc<Audit>,
+}
+
+/// What of this program the app looks at.
+struct Parts<'a> {
+    embedded: Option<&'a Embedded>,
+    https: Option<&'a https::Opened>,
 }
 
 /// The media server and recorder of this program.
@@ -132,12 +139,10 @@ impl App {
         let shares = Arc::new(Shares::open(truth.clone(), Arc::clone(&accounts))?);
         let rooms = Arc::new(Rooms::open(truth.clone(), &secrets.rooms_key)?);
         let library = open_library(&config, &secrets, truth.clone())?;
-        let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
-        let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
-        let listener = TcpListener::bind(wanted).await.with_context(|| {
-            format!("cannot listen on {wanted}: is something else running there? server_port chooses another")
-        })?;
+        let wanted = SocketAddr::new(config.listen, config.port_in_force(role));
+        let listener = TcpListener::bind(wanted).await.map_err(|error| cannot_listen(wanted, error))?;
         let address = listener.local_addr()?;
+        let https = https::open(&config, role, address).await?;
         let uses_itself = role == Role::Everything && config.embeds_media();
         let inner = if uses_itself { Some(inner_listener().await?) } else { None };
         let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
@@ -150,7 +155,8 @@ impl App {
         let people = People { accounts: Arc::clone(&accounts), rooms, shares, audit: Arc::clone(&audit) };
         let web = (role == Role::Everything).then(|| {
             let settings = in_force(&config, sources).into();
-            web_app(&config, &secrets, library.clone(), people, settings, &own, embedded.as_ref())
+            let parts = Parts { embedded: embedded.as_ref(), https: https.as_ref() };
+            web_app(&config, &secrets, library.clone(), people, settings, &own, parts)
         });
         if let (Some(parts), Some(web)) = (&embedded, &web) {
             parts.media.guard(Arc::new(AppGate(web.tickets())));
@@ -172,6 +178,7 @@ impl App {
             bounds,
             embedded,
             web,
+            https,
             public_url,
             invites,
             audit,
@@ -180,9 +187,15 @@ impl App {
         })
     }
 
-    /// Where it is reached.
+    /// Where it is reached: by HTTPS from other machines, where it speaks that and listens for them.
     pub fn url(&self) -> String {
-        urls::page(self.address)
+        let by_https = self.https.as_ref().and_then(|https| https.addresses().into_iter().next());
+        by_https.unwrap_or_else(|| urls::page(self.address))
+    }
+
+    /// Lines about its HTTPS, for whoever started the program.
+    pub fn about_https(&self) -> String {
+        self.https.as_ref().map(https::Opened::lines).unwrap_or_default()
     }
 
     /// The address by which everybody reaches it, where that is set.
@@ -221,14 +234,24 @@ impl App {
     }
 
     /// Serves until `shutdown`, then ends calls properly.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let serving = TaskTracker::new();
         if let Some(inner) = self.inner {
             let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
             serving.spawn(listener::serve(inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
         }
-        let front = Front::new(self.doors, self.sites, self.bounds);
+        if let Some((listener, https, bounds)) = self.https.as_mut().and_then(https::Opened::take_plain) {
+            let front = Front::sending_to(https, self.sites.clone(), bounds);
+            serving.spawn(listener::serve(listener, front, bounds, stop.clone()));
+        }
+        let mut front = Front::new(self.doors, self.sites, self.bounds);
+        if let Some(https) = &self.https {
+            front = front.with_https(https.front());
+            let (certificates, stop) = (https.certificates.clone(), stop.clone());
+            // It begins once the port is served, at which an ACME server asks.
+            serving.spawn(async move { certificates.tend(stop).await });
+        }
         serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
             web.watch();
@@ -300,6 +323,12 @@ impl Embedded {
     }
 }
 
+fn cannot_listen(wanted: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let hint =
+        https::privilege(&error).unwrap_or(": is something else running there? server_port chooses another");
+    anyhow::Error::new(error).context(format!("cannot listen on {wanted}{hint}"))
+}
+
 /// The port by which the program reaches itself. Recordings are started and stopped, and their webhooks come in, however many
 /// wait at the other one.
 async fn inner_listener() -> anyhow::Result<TcpListener> {
@@ -330,7 +359,7 @@ pub(crate) fn sites(config: &Config, role: Role) -> Sites {
 }
 
 /// The name that this machine has given itself, and the one that it has in its network by multicast DNS: nobody else's page has them.
-fn machine_names() -> Vec<HostName> {
+pub(crate) fn machine_names() -> Vec<HostName> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let local = format!("{}.local", name.trim());
     let names = [name.trim(), &local].map(|name| name.parse::<HostName>());
@@ -403,7 +432,7 @@ fn web_app(
     people: People,
     settings: Arc<[SettingBody]>,
     own: &Url,
-    embedded: Option<&Embedded>,
+    Parts { embedded, https }: Parts<'_>,
 ) -> WebApp {
     let playback = match config.recording_playback_strategy {
         PlaybackStrategy::Proxy => Playback::Proxy,
@@ -434,6 +463,10 @@ fn web_app(
         audit: people.audit,
         places: places(config),
         settings,
+        warnings: https.map(|https| {
+            let certificates = https.certificates.clone();
+            Arc::new(move || certificates.warnings()) as Warnings
+        }),
     })
 }
 

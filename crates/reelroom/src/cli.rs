@@ -1,6 +1,5 @@
 //! The command line: which part of the program runs.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,12 +8,12 @@ use clap::{Parser, Subcommand};
 use reelroom_audit::WhoKind;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, PAGE_PORT, Role};
+use crate::app::{App, Role};
 use crate::check::{self, Form};
 use crate::config::idle::{Idle, idle};
 use crate::config::{Access, Config, Environment, Reading};
 use crate::reload::{Hangups, Reload};
-use crate::{data_dir, descriptors, log, owner, signals, urls};
+use crate::{data_dir, descriptors, https, log, owner, signals};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -109,7 +108,7 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     let (accounts, audit) = owner::open(&config.data_dir)?;
     // As far as the settings tell: which port a server with port 0 has is known to itself alone.
-    let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
+    let page = https::page(&config);
     let (public_url, public_hosts) = (config.public_url.clone(), config.public_hosts.clone());
     let addresses = owner::Addresses { page, public_url, public_hosts };
     let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &addresses)?;
@@ -170,7 +169,10 @@ fn announce(app: &App) -> anyhow::Result<()> {
     // In one piece: who waits for the line alone may be gone before the next one comes.
     let public = app.public_url().map(ToString::to_string).filter(|public| *public != app.url());
     let public = public.map(|public| format!("{public}, and here at ")).unwrap_or_default();
-    out.write_all(format!("Reelroom is ready at {public}{}\n{invitation}", app.url()).as_bytes())?;
+    let about_https = app.about_https();
+    out.write_all(
+        format!("Reelroom is ready at {public}{}\n{invitation}{about_https}", app.url()).as_bytes(),
+    )?;
     out.flush()?;
     Ok(())
 }

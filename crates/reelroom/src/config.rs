@@ -24,6 +24,7 @@ pub(crate) use self::environment::Environment;
 pub use self::in_force::Sources;
 pub use self::problem::{Problem, Problems, Spot};
 pub use self::reading::Reading;
+pub use self::tls::Tls;
 use crate::front::sites::{AllowedOrigin, HostName};
 use crate::network::Network;
 use crate::public_url::PublicUrl;
@@ -34,7 +35,8 @@ use crate::{data_dir, log};
 #[config(layer_attr(serde(deny_unknown_fields)))]
 #[config(layer_attr(derive(Clone, PartialEq)))]
 pub struct Config {
-    /// The HTTP port of the page and every API. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`.
+    /// The port of the page and every API, for HTTP and HTTPS alike. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`; 443
+    /// where the certificate is of files or an ACME server and `public_url` names no port.
     #[config(env = "SERVER_PORT")]
     pub server_port: Option<u16>,
 
@@ -75,6 +77,40 @@ pub struct Config {
     /// signed link.
     #[config(env = "ALLOWED_ORIGINS", parse_env = list_by_comma, default = [])]
     pub allowed_origins: Vec<AllowedOrigin>,
+
+    /// Where the certificate of HTTPS comes from. "off": there is none. "files": `tls_cert` and `tls_key`. "acme": an ACME server such as Let's Encrypt,
+    /// for the name of `public_url`. "own": the server makes one for the addresses of this machine, and browsers warn of it once. Unset: "files"
+    /// where `tls_cert` is set; "off" while `listen` is a loopback address or a proxy is in front (`public_hosts`, `trusted_proxies`);
+    /// otherwise "acme" where `public_url` is https with a public name, and "own", unless `advertise_ips` is set, or it is `reelroom media`. See
+    /// docs/https.md.
+    #[config(env = "TLS")]
+    pub tls: Option<Tls>,
+
+    /// The PEM file of the certificate, with those of who vouches for it behind it (fullchain.pem). It is read again when it changes.
+    #[config(env = "TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The PEM file of its private key, without a password. It may be the same file.
+    #[config(env = "TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Whom the ACME server may write to about the certificate, such as "ann@example.org".
+    #[config(env = "ACME_EMAIL")]
+    pub acme_email: Option<String>,
+
+    /// The directory of the ACME server. The default is that of Let's Encrypt, whose terms you agree to by using it.
+    #[config(env = "ACME_DIRECTORY", default = "https://acme-v02.api.letsencrypt.org/directory")]
+    pub acme_directory: String,
+
+    /// The PEM file of who vouches for the ACME server's own HTTPS, where browsers do not know them: that of an organisation. Unset: those
+    /// whom this machine believes.
+    #[config(env = "ACME_CA")]
+    pub acme_ca: Option<PathBuf>,
+
+    /// The port at which whoever comes without HTTPS is sent to it, and an ACME server asks (HTTP-01). 0 opens none. Unset: 80 where HTTPS is at port
+    /// 443, none otherwise; `server_port` sends browsers to HTTPS by itself.
+    #[config(env = "HTTP_PORT")]
+    pub http_port: Option<u16>,
 
     /// How many HTTP connections may be open at once, three quarters of them WebSockets. Fewer where the system gives this program fewer open
     /// files: a part of those is kept for recordings.
@@ -402,13 +438,16 @@ impl Config {
             &mut self.oidc_issuer,
             &mut self.oidc_client_id,
             &mut self.oidc_client_secret,
+            &mut self.acme_email,
         ] {
             if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
                 *value = None;
             }
         }
-        if self.backup_path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            self.backup_path = None;
+        for path in [&mut self.backup_path, &mut self.tls_cert, &mut self.tls_key, &mut self.acme_ca] {
+            if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+                *path = None;
+            }
         }
     }
 
@@ -505,6 +544,7 @@ impl Config {
                  server asks for them"
             );
         }
+        self.check_tls()?;
         self.oidc().map(drop)
     }
 
@@ -661,6 +701,7 @@ pub(crate) mod meaning;
 mod near;
 mod problem;
 mod reading;
+mod tls;
 
 #[cfg(test)]
 mod tests;

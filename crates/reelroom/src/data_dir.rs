@@ -5,6 +5,7 @@
 //!    recordings/                  RECORDINGS_PATH, without S3: what the library lists
 //!    store/                       what applications have recorded to other paths, without S3
 //!    takes/ composed/ kept/ egress/   recordings in the making, and jobs
+//!    tls/                         certificates and their keys: own/, acme/
 //!    truth.db secrets.json        what nothing else knows
 //!    index.db lock …              what is made again
 //! ```
@@ -23,7 +24,7 @@ use rustix::io::Errno;
 
 const STORE: &str = "store";
 /// The folders that are the program's own.
-const FOLDERS: [&str; 4] = ["takes", "composed", "kept", "egress"];
+const FOLDERS: [&str; 5] = ["takes", "composed", "kept", "egress", "tls"];
 /// The files that are the program's own, and those that stand beside them for a while.
 const FILES: [&str; 12] = [
     "truth.db",

@@ -6,7 +6,8 @@
 //!   (connections: who                  body: does all of it come in time?       no: 408, 413
 //!    has to go;                        traffic: is there room for one more?     no: 503
 //!    head: how much is kept;             └─► doors of app, media, egress ─► refusals in the form of each API
-//!    seat: until an answer is taken)
+//!    seat: until an answer is taken;
+//!    tls: a handshake, then http1 or http2, whose requests are streams)
 //! ```
 //!
 //! # Invariants
@@ -20,11 +21,19 @@ mod behind;
 mod body;
 pub(crate) mod connections;
 pub(crate) mod forwarded;
+mod frames;
 mod head;
+mod headers;
+mod http1;
+mod http2;
 pub(crate) mod listener;
+pub(crate) mod plain;
 mod refusal;
 mod seat;
 pub mod sites;
+mod socket;
+mod streams;
+mod tls;
 mod traffic;
 
 use std::collections::HashSet;
@@ -37,22 +46,29 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{self, CONNECTION, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
+use reelroom_certs::Certificates;
 use reelroom_limits::asker::Asker;
 use reelroom_limits::events::{FOLLOWERS, FOLLOWERS_OF_AN_ADDRESS};
 use reelroom_limits::http as limits;
+use reelroom_limits::pace::{Paces, Rate, TooFast};
+use reelroom_limits::tls as tls_limits;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
 
 use self::behind::Behind;
 use self::body::{Held, Trouble};
-use self::connections::{Bounds, Client, Phase};
+use self::connections::{Bounds, Client};
 use self::head::Head;
+use self::headers::Told;
+use self::plain::Https;
 use self::refusal::Form;
-use self::seat::{Pace, Seat, Sending};
-use self::sites::{CurrentSites, Refusal, Sites, Visit};
-use self::traffic::Traffic;
+use self::seat::{Goes, Pace, Sending};
+use self::sites::{CurrentSites, HostName, Refusal, Sites, Visit};
+use self::traffic::{Busy, Slot, Traffic};
 use crate::public_url::PublicUrl;
 
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+/// By which a proxy says how whoever it speaks for came.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// So many different refusals of names and pages are in the log; more of them would be somebody's game.
 const TOLD_REFUSALS: usize = 100;
@@ -71,6 +87,19 @@ struct Shared {
     shares: Shares,
     told: Mutex<HashSet<Refusal>>,
     machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
+    /// Of a port that speaks it.
+    https: Option<Https>,
+    handshakes: Mutex<Paces<Client>>,
+}
+
+/// By which way a request came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) peer: SocketAddr,
+    /// The address that it came to.
+    pub(crate) local: IpAddr,
+    /// Encrypted, by this program itself.
+    pub(crate) is_tls: bool,
 }
 
 /// What a request comes to, and what that holds until it is taken.
@@ -89,6 +118,7 @@ struct Shares {
     bodies: Option<Traffic>,
     heads: Option<Traffic>,
     sockets: Option<Traffic>,
+    handshakes: Option<Traffic>,
 }
 
 impl Shares {
@@ -104,6 +134,7 @@ impl Shares {
             bodies: share(limits::BODIES_BYTES, limits::BODIES_BYTES_OF_AN_ADDRESS),
             heads: share(limits::HEADS_BYTES, limits::HEADS_BYTES_OF_AN_ADDRESS),
             sockets: share(sockets, connections.of_an_address),
+            handshakes: share(tls_limits::HANDSHAKES, tls_limits::HANDSHAKES_OF_AN_ADDRESS),
         }
     }
 }
@@ -124,10 +155,44 @@ impl Front {
         Self::with(behind, Sites { refuses_pages: true, ..Sites::default() }, Shares::default())
     }
 
+    /// The front of a port by which everybody is sent to https at another one.
+    pub(crate) fn sending_to(https: Https, sites: impl Into<CurrentSites>, connections: Bounds) -> Self {
+        Self::with(Behind::Nobody, sites, Shares::of_everybody(connections)).with_https(https)
+    }
+
     fn with(behind: impl Into<Behind>, sites: impl Into<CurrentSites>, shares: Shares) -> Self {
         let (told, machine) = (Mutex::default(), Mutex::default());
+        let rate =
+            Rate::per_second(tls_limits::HANDSHAKES_BURST_ADDRESS, tls_limits::HANDSHAKES_PER_SECOND_ADDRESS);
+        let handshakes = Mutex::new(Paces::new(rate, limits::ASKERS_REMEMBERED));
         let (behind, sites) = (behind.into(), sites.into());
-        Self { shared: Arc::new(Shared { behind, sites, shares, told, machine }) }
+        Self { shared: Arc::new(Shared { behind, sites, shares, told, machine, https: None, handshakes }) }
+    }
+
+    /// The same, and its port speaks HTTPS too. Nobody uses it yet.
+    pub(crate) fn with_https(self, https: Https) -> Self {
+        let shared = Arc::into_inner(self.shared).expect("a front is used once it is complete");
+        Self { shared: Arc::new(Shared { https: Some(https), ..shared }) }
+    }
+
+    /// Of a port that encrypts.
+    fn certificates(&self) -> Option<&Certificates> {
+        let https = self.shared.https.as_ref()?;
+        (!matches!(https.plain, plain::Plain::Sent(_))).then_some(&https.certificates)
+    }
+
+    /// Counts a handshake that begins.
+    fn handshake(&self, client: Client) -> Result<Option<Slot>, Busy> {
+        self.shared.shares.handshakes.as_ref().map(|shakes| shakes.enter(client)).transpose()
+    }
+
+    /// For how long a handshake waits for its turn. A proxy on this machine has the handshakes of everybody.
+    fn handshake_wait(&self, client: Client, now: Instant, at_most: Duration) -> Result<Duration, TooFast> {
+        if client == Client::ThisMachine {
+            return Ok(Duration::ZERO);
+        }
+        let mut paces = self.shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.take(client, 1, at_most, now)
     }
 
     /// What counts the heads of the requests of a connection.
@@ -135,27 +200,66 @@ impl Front {
         Head::new(self.shared.shares.heads.as_ref().map(|heads| heads.open(client)))
     }
 
-    /// Answers a request of a connection between `peer` and `local`.
-    pub(crate) async fn answer(
-        &self,
-        mut request: Request,
-        peer: SocketAddr,
-        local: IpAddr,
-        seat: &Arc<Seat>,
-    ) -> Answer {
-        let elsewhere = self.receive(&mut request, peer.ip());
+    /// Answers a request; what becomes of it on the way is told to `goes`.
+    pub(crate) async fn answer(&self, request: Request, way: Way, goes: &dyn Goes) -> Answer {
+        let vouched = self.is_vouched_for(&request, &way);
+        let mut answer = self.answer_as_it_is(request, way, goes).await;
+        self.secure(&mut answer, vouched);
+        answer
+    }
+
+    /// Refuses a request before it is looked at.
+    fn turn_away(&self, request: &Request, way: &Way, status: StatusCode, text: &str) -> Answer {
+        let vouched = self.is_vouched_for(request, way);
+        let response = Form::of(request.uri().path()).refuse(status, text);
+        let mut answer = self.refused(self.client(way.peer.ip(), request.headers()), response);
+        self.secure(&mut answer, vouched);
+        answer
+    }
+
+    /// Whether it came by a name of this server's for which somebody vouches whom browsers believe.
+    fn is_vouched_for(&self, request: &Request, way: &Way) -> bool {
+        let https = self.shared.https.as_ref().filter(|_| way.is_tls);
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        https.zip(host.and_then(HostName::of_authority)).is_some_and(|(https, (host, _))| match host {
+            HostName::Name(name) => https.certificates.vouches_for(&name),
+            HostName::Address(_) => false,
+        })
+    }
+
+    fn secure(&self, answer: &mut Answer, is_https_alone: bool) {
+        let response = &mut answer.response;
+        let is_for_all =
+            response.headers().get(RESOURCE_POLICY).is_some_and(|policy| policy == "cross-origin");
+        let status = response.status();
+        headers::secure(status, response.headers_mut(), Told { is_for_all, is_https_alone });
+    }
+
+    async fn answer_as_it_is(&self, mut request: Request, way: Way, goes: &dyn Goes) -> Answer {
+        let asked = request.uri().clone();
+        let elsewhere = self.receive(&mut request, way.peer.ip());
         let form = Form::of(request.uri().path());
-        let client = self.client(peer.ip(), request.headers());
-        let policy = match self.admit(&request, form, local) {
+        if way.is_tls {
+            // Nobody stands in front who could know better.
+            request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+        }
+        let client = self.client(way.peer.ip(), request.headers());
+        if let Some(response) = self.shared.https.as_ref().and_then(|https| https.challenge(&request)) {
+            return self.refused(client, response);
+        }
+        let policy = match self.admit(&request, form, &way) {
             Ok(policy) => policy,
             Err(refusal) => {
                 body::refuse(request.into_body());
                 return self.refused(client, *refusal);
             }
         };
-        if let Some(elsewhere) = elsewhere {
+        // A proxy that is believed has seen to it that nobody listens, or knows that they do.
+        let https = self.shared.https.as_ref().filter(|_| !self.shared.sites.now().trusts(way.peer.ip()));
+        let turned = https.and_then(|https| https.turn(&request, &asked, form, &way)).or(elsewhere);
+        if let Some(response) = turned {
             body::refuse(request.into_body());
-            return self.refused(client, elsewhere);
+            return self.refused(client, response);
         }
         let shares = &self.shared.shares;
         let bytes = shares.bodies.as_ref().map(|bodies| bodies.open(client));
@@ -165,7 +269,7 @@ impl Front {
                 Ok(body) => request = Request::from_parts(head, body.into()),
                 Err(trouble) => return self.refused(client, troubled(form, trouble)),
             }
-            seat.set(Phase::Busy);
+            goes.is_whole();
         }
         let (is_download, follows) = (is_download(&request), follows_events(&request));
         let traffic = match form {
@@ -185,7 +289,7 @@ impl Front {
             return Answer { response, sending: Sending::new(slot, Pace::Steady) };
         };
         let is_head = request.method() == Method::HEAD;
-        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(ConnectInfo(way.peer));
         request.extensions_mut().insert(Asker(client.address()));
         let mut response = self.shared.behind.answer(request).await;
         drop(bytes);
@@ -197,7 +301,7 @@ impl Front {
             response.headers_mut().entry(RETRY_AFTER).or_insert(limits::RETRY_AFTER_S.into());
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            seat.upgrade(socket);
+            goes.upgrade(socket);
             // It is let in, and counts as a WebSocket from now on.
             drop(slot);
             return Answer { response, sending: Sending::new(None, Pace::Steady) };
@@ -243,13 +347,14 @@ impl Front {
     }
 
     /// Lets a request in, with the policy of who may load what it is answered.
-    fn admit(&self, request: &Request, form: Form, local: IpAddr) -> Result<&'static str, Box<Response>> {
-        let is_own = |ip: IpAddr| ip.to_canonical() == local.to_canonical() || self.is_own(ip);
+    fn admit(&self, request: &Request, form: Form, way: &Way) -> Result<&'static str, Box<Response>> {
+        let is_own = |ip: IpAddr| ip.to_canonical() == way.local.to_canonical() || self.is_own(ip);
         let visit = Visit {
             method: request.method(),
             uri: request.uri(),
             version: request.version(),
             headers: request.headers(),
+            is_tls: way.is_tls,
             is_own: &is_own,
         };
         let sites = self.shared.sites.now();

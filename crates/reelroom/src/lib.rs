@@ -22,6 +22,7 @@ pub mod config;
 mod data_dir;
 mod descriptors;
 pub mod front;
+mod https;
 mod log;
 pub mod network;
 mod owner;

@@ -119,6 +119,7 @@ async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
             next: None,
         }]
         .into(),
+        warnings: None,
     });
     House { folder, app }
 }

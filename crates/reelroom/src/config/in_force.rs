@@ -16,6 +16,7 @@ use reelroom_app::SettingBody;
 use url::Url;
 
 use super::{Access, Config, DEFAULT_FILE, PlaybackStrategy, Reading, RecordingsReaders};
+use crate::app::Role;
 
 const NOT_SET: &str = "not set";
 
@@ -144,7 +145,7 @@ fn row(config: &Config, sources: &Sources, name: &'static str) -> SettingBody {
 /// What is shown of a setting that is listed here.
 fn shown(config: &Config, name: &str) -> Option<Shown> {
     Some(match name {
-        "server_port" => text(config.server_port.unwrap_or(crate::app::PAGE_PORT)),
+        "server_port" => text(config.port_in_force(Role::Everything)),
         "listen" => text(config.listen),
         "access" => text(match config.access_in_force() {
             Access::Open => "open",
@@ -154,6 +155,13 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
         "public_url" => option(config.public_url.as_ref()),
         "trusted_proxies" => list(&config.trusted_proxies),
         "allowed_origins" => list(&config.allowed_origins),
+        "tls" => text(config.tls_in_force(Role::Everything).as_str()),
+        "tls_cert" => option(config.tls_cert.as_ref().map(|path| path.display())),
+        "tls_key" => option(config.tls_key.as_ref().map(|path| path.display())),
+        "acme_email" => option(config.acme_email.as_ref()),
+        "acme_directory" => text(place(&config.acme_directory)),
+        "acme_ca" => option(config.acme_ca.as_ref().map(|path| path.display())),
+        "http_port" => option(config.http_port_in_force(Role::Everything)),
         "max_connections" => text(config.max_connections),
         "max_connections_per_address" => text(config.max_connections_per_address),
         "data_dir" => text(config.data_dir.display()),
@@ -293,8 +301,10 @@ mod tests {
              s3_bucket = \"b\"\nbackup_s3_bucket = \"c\"\noidc_issuer = \"https://accounts.example.org\"\n\
              oidc_client_id = \"c\"\noidc_owners = [\"sub:1\"]\n"
         );
-        let is_private =
-            |name: &str| name.contains("secret") || name.contains("key") || name.contains("token");
+        // Where a key stands is no secret.
+        let is_private = |name: &str| {
+            name != "tls_key" && ["secret", "key", "token"].iter().any(|word| name.contains(word))
+        };
         let private: Vec<_> = fields().filter(|(name, _)| is_private(name)).map(|(name, _)| name).collect();
         for name in &private {
             file += &format!("{name} = \"{secret}\"\n");

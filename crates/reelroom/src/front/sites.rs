@@ -255,6 +255,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) uri: &'a Uri,
     pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
+    /// It came encrypted, by this program itself: its own page came so too.
+    pub(crate) is_tls: bool,
     /// Whether an address is one of this machine, or the one that the connection came to.
     pub(crate) is_own: &'a dyn Fn(IpAddr) -> bool,
 }
@@ -310,6 +312,8 @@ impl Sites {
             // "null": a sandboxed frame, a file, a redirect.
             return if self.welcomes_all() { Ok(()) } else { Err(foreign(&format!("the origin {text:?}"))) };
         };
+        // A page that came in the clear may be of anybody on the way.
+        let is_safe = !visit.is_tls || origin.scheme == "https";
         let is_own = match site {
             // A proxy in front may have changed Host, not who asks.
             Some("same-origin") => {
@@ -320,7 +324,7 @@ impl Sites {
             // The same host, but not by the same scheme.
             Some(_) => false,
         };
-        let is_welcome = (is_own && !self.refuses_pages)
+        let is_welcome = (is_own && is_safe && !self.refuses_pages)
             || (self.welcomes_local_pages && is_local(&origin))
             || self.origins.iter().any(|allowed| allowed.allows(&origin));
         if is_welcome { Ok(()) } else { Err(foreign(&origin.to_string())) }

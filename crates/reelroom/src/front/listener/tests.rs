@@ -2,9 +2,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Extension;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::WebSocketUpgrade;
 use axum::routing::get;
+use reelroom_routes::Cut;
 use tokio::net::TcpSocket;
 
 use super::*;
