@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use reelroom_accounts::{Accounts, Cost};
 use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, Warnings, WebApp};
 use reelroom_audit::{Audit, WhoKind};
+use reelroom_certs::Certificates;
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
@@ -220,6 +221,11 @@ impl App {
                 owner::new_link(accounts, audit, WhoKind::Server, &addresses)
             })
             .transpose()
+    }
+
+    /// What it encrypts with, where it does.
+    pub(crate) fn certificates(&self) -> Option<Certificates> {
+        self.https.as_ref().map(|https| https.certificates.clone())
     }
 
     /// What may be set anew while it runs.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use reelroom_audit::WhoKind;
+use reelroom_certs::Certificates;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Role};
 use crate::check::{self, Form};
 use crate::config::idle::{Idle, idle};
 use crate::config::{Access, Config, Environment, Reading};
-use crate::reload::{Hangups, Reload};
+use crate::reload::{Hangups, Hook, Reload};
 use crate::{data_dir, descriptors, https, log, owner, signals};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -135,7 +136,7 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         let app = App::load_from(reading.config.clone(), &reading.sources, role).await?;
         announce(&app)?;
         let stopping = CancellationToken::new();
-        let reload = Reload::new(reading, file, role, app.levers(), log_level, Vec::new());
+        let reload = Reload::new(reading, file, role, app.levers(), log_level, hooks(&app));
         let reloading = tokio::spawn(reload.run(hangups, stopping.clone()));
         let shutdown = async {
             tokio::select! {
@@ -159,6 +160,14 @@ fn tell_idle(reading: &Reading, role: Role) {
     for Idle { name, why } in idle(&reading.config, &reading.sources, &environment, role) {
         tracing::warn!("a setting has no effect: {name}: {why}");
     }
+}
+
+/// What looks after files of its own, and does so at a hang-up too.
+fn hooks(app: &App) -> Vec<Hook> {
+    let reload = |certificates: Certificates| -> Hook {
+        ("certificates", Box::new(move || Ok(certificates.reload()?)))
+    };
+    app.certificates().map(reload).into_iter().collect()
 }
 
 /// The one line that people and scripts wait for, and behind it what the first start is for.
