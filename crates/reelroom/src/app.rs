@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use reelroom_accounts::{Accounts, Cost};
 use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, Warnings, WebApp};
 use reelroom_audit::{Audit, WhoKind};
+use reelroom_certs::Certificates;
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
@@ -185,6 +186,11 @@ impl App {
     pub fn url(&self) -> String {
         let by_https = self.https.as_ref().and_then(|https| https.addresses().into_iter().next());
         by_https.unwrap_or_else(|| urls::page(self.address))
+    }
+
+    /// The certificates of its HTTPS, which are read again by [`Certificates::reload`].
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.https.as_ref().map(|https| https.certificates.clone())
     }
 
     /// Lines about its HTTPS, for whoever started the program.
