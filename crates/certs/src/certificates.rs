@@ -148,7 +148,7 @@ impl Certificates {
             tracing::warn!("{warning}");
         }
         let newest = Newest::new(pair);
-        let config = server_config(Arc::clone(&newest) as _, &[b"h2", b"http/1.1"])?;
+        let config = server_config(Arc::clone(&newest) as _, &[b"h2".as_slice(), b"http/1.1".as_slice()])?;
         let for_challenges = server_config(Arc::clone(&challenges) as _, &[ACME_TLS])?;
         let shared = Shared {
             kind,
@@ -318,7 +318,7 @@ impl Certificates {
                         Ok(()) => {
                             let days = self.serving().facts.days_left(SystemTime::now());
                             tracing::info!(name, days, "the ACME server has given a certificate");
-                            let past = Past::default();
+                            let past = Past::given(unix_s(SystemTime::now()));
                             let _ = self.keep(&past).await;
                             return past;
                         }

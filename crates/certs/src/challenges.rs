@@ -153,7 +153,7 @@ mod tests {
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
         config.alpn_protocols = alpn;
-        let name = name.to_owned().try_into().unwrap();
+        let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
         let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
         let mut bytes = Vec::new();
         client.write_tls(&mut bytes).unwrap();

@@ -14,6 +14,8 @@
 //! - What was tried is known after a restart, so that a program that starts again and again is no faster than one that runs.
 //! - A clock that jumps neither stops trying for good nor makes it try at once and for ever: a time that is later than now was told by a clock
 //!   that was wrong, and counts as now.
+//! - Who has been given a certificate asks for no other one for a day and a half, whatever the clock makes of it: Let's Encrypt gives five of the
+//!   same name in a week.
 //! - A clock that shows a time before this program was written is wrong, and nobody is asked by it.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -30,6 +32,8 @@ const PAUSES: [u64; 8] =
     [2 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 24 * HOUR];
 /// A server that says when to come again is believed so far: nobody's bounds are longer than a week.
 const NOT_LATER: u64 = 7 * DAY;
+/// How long nobody is asked after a certificate was given: a clock that is ahead sees one that is over.
+const NOT_SOONER: u64 = 36 * HOUR;
 /// What lives for so long or less is renewed at half of its life.
 const SHORT_LIFE: u64 = 10 * DAY;
 
@@ -54,6 +58,8 @@ pub struct Past {
     pub not_until_s: Option<u64>,
     /// What the last one failed of.
     pub why: Option<String>,
+    /// When the certificate was given that there is, in Unix seconds.
+    pub given_s: Option<u64>,
 }
 
 /// What to do.
@@ -68,10 +74,15 @@ pub enum Next {
 }
 
 impl Past {
+    /// Nothing but that a certificate was given.
+    pub fn given(now_s: u64) -> Self {
+        Self { given_s: Some(now_s), ..Self::default() }
+    }
+
     /// Corrects what a clock has told that was ahead.
     pub fn settle(&mut self, now_s: u64) {
-        if let Some(last) = &mut self.last_failure_s {
-            *last = (*last).min(now_s);
+        for at in [&mut self.last_failure_s, &mut self.given_s].into_iter().flatten() {
+            *at = (*at).min(now_s);
         }
         if let Some(until) = &mut self.not_until_s {
             *until = (*until).min(now_s + NOT_LATER);
@@ -99,7 +110,9 @@ pub fn next(certificate: Option<Lifetime>, past: &Past, jitter: f64, now_s: u64)
     if !is_sane(now_s) {
         return Next::ClockIsWrong;
     }
-    let due = certificate.map_or(0, |lifetime| due(lifetime, jitter));
+    let given = past.given_s.map_or(0, |given| given + NOT_SOONER);
+    // Who has lost it needs another one.
+    let due = certificate.map_or(0, |lifetime| due(lifetime, jitter).max(given));
     let after_failure =
         past.last_failure_s.map_or(0, |last| last + pause(past.failures, certificate, jitter, last));
     let at = due.max(after_failure).max(past.not_until_s.unwrap_or(0));

@@ -194,6 +194,11 @@ impl App {
         by_https.unwrap_or_else(|| urls::page(self.address))
     }
 
+    /// The certificates of its HTTPS, which are read again by [`Certificates::reload`].
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.https.as_ref().map(|https| https.certificates.clone())
+    }
+
     /// Lines about its HTTPS, for whoever started the program.
     pub fn about_https(&self) -> String {
         self.https.as_ref().map(https::Opened::lines).unwrap_or_default()

@@ -337,7 +337,7 @@ async fn heard(stream: &mut TlsStream<TcpStream>) -> (Vec<(u8, Option<u8>)>, boo
     }
     let mut rest = bytes.as_slice();
     while let [first, second, third, kind, _, _, _, _, _, behind @ ..] = rest {
-        let length = usize::from(*first) << 16 | usize::from(*second) << 8 | usize::from(*third);
+        let length = (usize::from(*first) << 16) | (usize::from(*second) << 8) | usize::from(*third);
         let Some(payload) = behind.get(..length) else { break };
         frames.push((*kind, (*kind == RST_STREAM).then(|| payload[3])));
         rest = &behind[length..];

@@ -84,7 +84,7 @@ impl Frames {
 
     fn begin(&mut self) {
         let [first, second, third, kind, flags, ..] = self.head;
-        self.payload_left = usize::from(first) << 16 | usize::from(second) << 8 | usize::from(third);
+        self.payload_left = (usize::from(first) << 16) | (usize::from(second) << 8) | usize::from(third);
         self.is_of_head = kind == HEADERS || kind == CONTINUATION;
         self.is_last = flags & END_HEADERS != 0;
         if kind == HEADERS {
