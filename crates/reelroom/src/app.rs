@@ -62,7 +62,8 @@ pub enum Role {
 /// A program that is ready to run: its sockets are open.
 pub struct App {
     listener: TcpListener,
-    inner: Option<TcpListener>,
+    inner: TcpListener,
+    inner_address: SocketAddr,
     address: SocketAddr,
     doors: Doors,
     sites: Sites,
@@ -133,9 +134,9 @@ impl App {
             format!("cannot listen on {wanted}: is something else running there? server_port chooses another")
         })?;
         let address = listener.local_addr()?;
-        let uses_itself = role == Role::Everything && config.embeds_media();
-        let inner = if uses_itself { Some(inner_listener().await?) } else { None };
-        let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
+        let inner = inner_listener().await?;
+        let inner_address = inner.local_addr()?;
+        let own = urls::own(inner_address);
         let audit = Arc::new(Audit::new(truth.clone()));
         let embedded = if config.embeds_media() {
             Some(Embedded::start(&config, &secrets, &library, truth, &own, role).await?)
@@ -158,6 +159,7 @@ impl App {
         Ok(Self {
             listener,
             inner,
+            inner_address,
             address,
             doors,
             sites,
@@ -173,6 +175,16 @@ impl App {
     /// Where it is reached.
     pub fn url(&self) -> String {
         urls::page(self.address)
+    }
+
+    /// Where the program reaches itself, whoever waits at the other port.
+    pub fn inner_address(&self) -> SocketAddr {
+        self.inner_address
+    }
+
+    /// Whether nobody is let in but its owner, and there is none yet.
+    pub fn awaits_owner(&self) -> bool {
+        self.invites.as_ref().is_some_and(|invites| !invites.accounts.has_password())
     }
 
     /// Lines with a new link by which somebody becomes the owner, where nobody else would be let in and there is none. They are for whoever
@@ -193,10 +205,8 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let serving = TaskTracker::new();
-        if let Some(inner) = self.inner {
-            let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
-            serving.spawn(listener::serve(inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
-        }
+        let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
+        serving.spawn(listener::serve(self.inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
         let front = Front::new(self.doors, self.sites, self.bounds);
         serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
@@ -269,8 +279,8 @@ impl Embedded {
     }
 }
 
-/// The port by which the program reaches itself. Recordings are started and stopped, and their webhooks come in, however many
-/// wait at the other one.
+/// The port by which the program reaches itself. Recordings are started and stopped, their webhooks come in, and a service manager is told that
+/// the program is alive, however many wait at the other one.
 async fn inner_listener() -> anyhow::Result<TcpListener> {
     let addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
     TcpListener::bind(&addresses[..]).await.context("no port of a loopback address is free")

@@ -10,16 +10,20 @@ use reelroom_audit::WhoKind;
 
 use crate::app::{App, PAGE_PORT, Role};
 use crate::config::{Access, Config, Sources};
-use crate::{data_dir, descriptors, log, owner, signals, urls};
+use crate::notify::Notify;
+use crate::{data_dir, descriptors, installed, log, owner, signals, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+const NO_OWNER: &str = "Nobody is its owner yet: 'reelroom owner', with the settings of this server, prints the link that sets the password \
+     ('sudo reelroom owner' where a package has installed it)\n";
 
 /// Self-hosted video calls whose recordings cannot be lost. Without a command it runs everything: the page, the REST
 /// API, the media server and the recorder.
 #[derive(Parser)]
 #[command(name = "reelroom", version)]
 struct Cli {
-    /// The settings file. Without it, reelroom.toml in the current folder where there is one.
+    /// The settings file. Without it, reelroom.toml in the current folder where there is one; else that of the package, /etc/reelroom/reelroom.toml,
+    /// for a program that the package has installed.
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -50,20 +54,22 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        None => serve(cli.config, Role::Everything),
-        Some(Command::Media) => serve(cli.config, Role::Media),
+        None => installed::settings(cli.config).and_then(|file| serve(file, Role::Everything)),
+        Some(Command::Media) => installed::settings(cli.config).and_then(|file| serve(file, Role::Media)),
         Some(Command::Compose(args)) => {
             log::to_stderr("warn");
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
         }
-        Some(Command::Backup { copy }) => backup(cli.config, &copy),
-        Some(Command::Owner) => invite_owner(cli.config),
+        Some(Command::Backup { copy }) => {
+            installed::settings(cli.config).and_then(|file| backup(file, &copy))
+        }
+        Some(Command::Owner) => installed::settings(cli.config).and_then(invite_owner),
         Some(Command::Config) => print_template(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("reelroom: {error:#}");
+            log::last_words(&format!("reelroom: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -86,6 +92,7 @@ fn backup(file: Option<PathBuf>, copy: &Path) -> anyhow::Result<()> {
 fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     use std::io::Write as _;
     let config = Config::load(file.as_deref())?;
+    installed::become_owner_of(&config.data_dir)?;
     let (accounts, audit) = owner::open(&config.data_dir)?;
     // As far as the settings tell: which port a server with port 0 has is known to itself alone.
     let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
@@ -100,16 +107,24 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
 
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
+    installed::refuse_root(file.as_deref(), &config.data_dir)?;
     let sources = Sources::of(file.as_deref());
     log::to_stderr(&config.log);
     // What this program and its composers write is nobody else's, whatever the shell allows; the store lets others in where that is set.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     descriptors::raise();
+    let notify = Notify::from_env();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
         let app = App::load_from(config, &sources, role).await?;
         announce(&app)?;
+        notify.ready(&app.url());
+        let _watched = notify.watch(app.inner_address());
+        let shutdown = async {
+            shutdown.await;
+            notify.stopping();
+        };
         app.run(shutdown).await;
         anyhow::Ok(())
     });
@@ -121,7 +136,12 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
 /// The one line that people and scripts wait for, and behind it what the first start is for.
 fn announce(app: &App) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let invitation = app.invitation()?.unwrap_or_default();
+    let invitation = match log::is_journal() {
+        // A journal is kept, and read by others than whoever started the program.
+        true if app.awaits_owner() => NO_OWNER.to_owned(),
+        true => String::new(),
+        false => app.invitation()?.unwrap_or_default(),
+    };
     let mut out = std::io::stdout();
     // In one piece: who waits for the line alone may be gone before the next one comes.
     out.write_all(format!("Reelroom is ready at {}\n{invitation}", app.url()).as_bytes())?;

@@ -1,0 +1,100 @@
+//! The program as a service of systemd's: what it tells its manager, and how it writes into the journal.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Program;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn hear(manager: &UnixDatagram) -> String {
+    let mut bytes = [0; 1024];
+    let length = manager.recv(&mut bytes).unwrap();
+    String::from_utf8(bytes[..length].to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_manager_hears_that_the_program_is_ready_alive_and_stopping() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let name = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&name).unwrap();
+    manager.set_read_timeout(Some(SOON)).unwrap();
+    let roles: [&[&str]; 2] = [&[], &["media"]];
+    for role in roles {
+        let settings = [("NOTIFY_SOCKET", name.to_str().unwrap()), ("WATCHDOG_USEC", "600000")];
+        let program = Program::start(role, data.path(), &settings);
+        assert_eq!(hear(&manager), format!("READY=1\nSTATUS=ready at {}", program.url));
+        for _ in 0..3 {
+            assert_eq!(hear(&manager), "WATCHDOG=1");
+        }
+        program.stop();
+        let mut last = hear(&manager);
+        while last == "WATCHDOG=1" {
+            last = hear(&manager);
+        }
+        assert!(last.starts_with("STOPPING=1\nSTATUS=stopping"), "{last}");
+        // What it still told while it stopped.
+        manager.set_nonblocking(true).unwrap();
+        while manager.recv(&mut [0; 1024]).is_ok() {}
+        manager.set_nonblocking(false).unwrap();
+    }
+}
+
+/// Runs the program with its output in `journal`, as systemd does, until that has a line with `last`.
+fn journal_of(data: &Path, journal: &Path, args: &[&str], last: &str) -> String {
+    let out = File::create(journal).unwrap();
+    let named = out.metadata().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_reelroom"))
+        .args(args)
+        .env_clear()
+        .envs([("SERVER_PORT", "0"), ("UDP_PORT", "0"), ("ACCESS", "invite")])
+        .env("DATA_DIR", data)
+        .env("JOURNAL_STREAM", format!("{}:{}", named.dev(), named.ino()))
+        .current_dir(data)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().unwrap())
+        .stderr(out)
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + SOON;
+    let mut text = String::new();
+    while !text.contains(last) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+        text = std::fs::read_to_string(journal).unwrap();
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    text
+}
+
+#[test]
+fn the_journal_gets_priorities_and_no_times_and_no_link_that_makes_an_owner() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let text = journal_of(data.path(), &folder.path().join("journal"), &[], "Nobody is its owner yet");
+    assert!(text.contains("Nobody is its owner yet: 'reelroom owner'"), "{text}");
+    assert!(!text.contains("setup="), "who reads the journal is not the owner: {text}");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines.iter().any(|line| line.starts_with("Reelroom is ready at http://localhost:")), "{text}");
+    let events: Vec<_> = lines.iter().filter(|line| line.contains("INFO") || line.contains("WARN")).collect();
+    assert!(!events.is_empty(), "{text}");
+    for line in events {
+        let priority = if line.contains("INFO") { "<6>" } else { "<4>" };
+        assert!(line.starts_with(priority) && !line.contains('\u{1b}'), "{line:?}");
+    }
+}
+
+#[test]
+fn why_it_does_not_start_is_an_error_in_the_journal() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let args = ["--config", "missing.toml"];
+    let text = journal_of(data.path(), &folder.path().join("journal"), &args, "does not exist");
+    assert!(text.starts_with("<3>reelroom: the settings file missing.toml does not exist"), "{text}");
+}
