@@ -10,6 +10,7 @@ use reelroom_audit::WhoKind;
 
 use crate::app::{App, PAGE_PORT, Role};
 use crate::config::{Access, Config, Sources};
+use crate::health::{self, Question};
 use crate::notify::Notify;
 use crate::{data_dir, descriptors, installed, log, owner, signals, urls};
 
@@ -46,6 +47,12 @@ enum Command {
     },
     /// Print a link that sets the owner's password, once and within 24 hours; links of before are worthless then. Also while the server runs.
     Owner,
+    /// Ask the server of these settings, on this machine, whether it answers. 0: it does.
+    Health {
+        /// Also whether calls and recordings work.
+        #[arg(long)]
+        ready: bool,
+    },
     /// Print the commented settings file.
     Config,
 }
@@ -64,6 +71,10 @@ pub fn main() -> ExitCode {
             installed::settings(cli.config).and_then(|file| backup(file, &copy))
         }
         Some(Command::Owner) => installed::settings(cli.config).and_then(invite_owner),
+        Some(Command::Health { ready }) => {
+            let question = if ready { Question::Ready } else { Question::Alive };
+            installed::settings(cli.config).and_then(|file| ask(file, question))
+        }
         Some(Command::Config) => print_template(),
     };
     match result {
@@ -94,8 +105,7 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     installed::become_owner_of(&config.data_dir)?;
     let (accounts, audit) = owner::open(&config.data_dir)?;
-    // As far as the settings tell: which port a server with port 0 has is known to itself alone.
-    let page = urls::page(SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT)));
+    let page = urls::page(listens_at(&config));
     let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &page, &config.public_hosts)?;
     owner::write_down(&audit);
     if config.access_in_force() != Access::Invite {
@@ -103,6 +113,15 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     }
     std::io::stdout().write_all(lines.as_bytes())?;
     Ok(())
+}
+
+fn ask(file: Option<PathBuf>, question: Question) -> anyhow::Result<()> {
+    health::ask(urls::from_here(listens_at(&Config::load(file.as_deref())?)), question)
+}
+
+/// As far as the settings tell: which port a server with port 0 has is known to itself alone.
+fn listens_at(config: &Config) -> SocketAddr {
+    SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT))
 }
 
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {

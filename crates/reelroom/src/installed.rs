@@ -92,7 +92,10 @@ fn other_owner(folder: &Path) -> Option<(Uid, Gid)> {
 
 #[cfg(test)]
 mod tests {
+    use confique::Config as _;
+
     use super::*;
+    use crate::config::{Access, Config};
 
     #[test]
     fn the_packages_settings_are_those_of_its_program_alone_and_come_after_all_others() {
@@ -106,6 +109,16 @@ mod tests {
         let named = Some(PathBuf::from("mine.toml"));
         assert_eq!(settings(named.clone()).unwrap(), named);
         assert_eq!(settings(None).unwrap(), None, "this program is no package's");
+    }
+
+    #[test]
+    fn the_packages_settings_can_be_read_and_let_in_whom_the_owner_invites() {
+        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/reelroom.toml"));
+        // Without the environment of whoever runs this.
+        let config = Config::builder().file(file).load().unwrap();
+        assert_eq!(config.data_dir, Path::new("/var/lib/reelroom"));
+        assert!(config.listen.is_unspecified());
+        assert_eq!(config.access, Some(Access::Invite));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod config;
 mod data_dir;
 mod descriptors;
 pub mod front;
+mod health;
 mod installed;
 mod log;
 pub mod notify;

@@ -1,4 +1,4 @@
-//! The program as a service of systemd's: what it tells its manager, and how it writes into the journal.
+//! The program as a service of systemd's, and in a container: what it tells its manager, how it writes into the journal, how it is asked.
 
 #![allow(clippy::unwrap_used)]
 
@@ -97,4 +97,22 @@ fn why_it_does_not_start_is_an_error_in_the_journal() {
     let args = ["--config", "missing.toml"];
     let text = journal_of(data.path(), &folder.path().join("journal"), &args, "does not exist");
     assert!(text.starts_with("<3>reelroom: the settings file missing.toml does not exist"), "{text}");
+}
+
+#[tokio::test]
+async fn whoever_runs_it_can_ask_it_how_it_is() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &[]);
+    let port = program.url.rsplit(':').next().unwrap().to_owned();
+    let ask = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reelroom"));
+        command.arg("health").args(args).env_clear().env("SERVER_PORT", &port).current_dir(data.path());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(ask(&[]), (Some(0), String::new()));
+    assert_eq!(ask(&["--ready"]), (Some(0), String::new()));
+    program.stop();
+    let (code, said) = ask(&[]);
+    assert!(code == Some(1) && said.contains("does not answer"), "{said}");
 }
