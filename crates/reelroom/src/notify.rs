@@ -33,6 +33,8 @@ use tokio_util::task::AbortOnDropHandle;
 const TIMES: u32 = 3;
 /// A manager takes what it is told at once, but for one that is being restarted itself.
 const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+/// What is told in microseconds, in 32 bits, is little more.
+const EXTENDED_AT_MOST: Duration = Duration::from_secs(60 * 60);
 /// More than the head and the body of that answer have.
 const ANSWER_BYTES: u64 = 16 * 1024;
 
@@ -77,6 +79,12 @@ impl Notify {
     pub fn stopping(&self) {
         let status = NotifyState::Status("stopping: calls end, and recordings are put in order");
         self.tell(&[NotifyState::Stopping, status]);
+    }
+
+    /// What it is doing, starting or stopping, takes so much longer from now on, an hour at most; the manager waits for that.
+    pub fn extend(&self, by: Duration) {
+        let micros = by.min(EXTENDED_AT_MOST).as_micros();
+        self.tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(micros).expect("an hour has fewer"))]);
     }
 
     /// Tells the manager again and again that the program is alive, for as long as `at` answers and what is returned is held. `None` where
@@ -182,6 +190,10 @@ mod tests {
         assert!(told.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{told}");
         manager.notify.reloaded();
         assert_eq!(manager.hear(SOON).await.unwrap(), "READY=1");
+        manager.notify.extend(Duration::from_secs(90));
+        assert_eq!(manager.hear(SOON).await.unwrap(), "EXTEND_TIMEOUT_USEC=90000000");
+        manager.notify.extend(Duration::MAX);
+        assert_eq!(manager.hear(SOON).await.unwrap(), "EXTEND_TIMEOUT_USEC=3600000000");
         manager.notify.stopping();
         assert!(manager.hear(SOON).await.unwrap().starts_with("STOPPING=1\nSTATUS=stopping"));
     }
