@@ -13,7 +13,7 @@ run: build
 	@exec ./target/release/reelroom
 
 build: page
-	@STEP="3 of 3" scripts/build
+	@STEP="3 of 3" PROFILE=release scripts/build
 
 page:
 	@STEP="1 of 3" scripts/setup run
@@ -23,7 +23,7 @@ page:
 deb:
 	@STEP="1 of 4" scripts/setup deb
 	@STEP="2 of 4" scripts/build-page
-	@STEP="3 of 4" scripts/package
+	@STEP="3 of 4" PROFILE=dist scripts/package
 
 # The package in a Debian that has nothing else, as root: installed, a call recorded, upgraded, purged.
 test-deb: deb
