@@ -9,7 +9,7 @@
 //!
 //! - A program that was built elsewhere on the same machine knows nothing of the package: whoever develops it does not end up in the
 //!   service's data.
-//! - Nothing that root runs leaves a file in the data folder that the service cannot write.
+//! - Nothing that root runs by the package's program leaves a file in the data folder that the service cannot write.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
@@ -33,10 +33,8 @@ pub(crate) fn settings(named: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>
     if named.is_some() {
         return Ok(named);
     }
-    // Where it is not known, it is no package's.
-    let program = std::env::current_exe().unwrap_or_default();
     let exists = |file: &str| Path::new(file).exists();
-    if !is_meant(&program, exists(DEFAULT_FILE), exists(SETTINGS)) {
+    if !is_meant(&program(), exists(DEFAULT_FILE), exists(SETTINGS)) {
         return Ok(None);
     }
     File::open(SETTINGS).with_context(|| {
@@ -48,17 +46,23 @@ pub(crate) fn settings(named: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>
     Ok(Some(SETTINGS.into()))
 }
 
+/// This program's own file. Where it is not known, it is no package's.
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_default()
+}
+
 fn is_meant(program: &Path, has_one_here: bool, is_there: bool) -> bool {
     program == Path::new(PROGRAM) && !has_one_here && is_there
 }
 
-/// As root: becomes the user whom the folder belongs to, for good. Nothing happens for others, and where there is no folder. To be called before
-/// there is a second thread: it would stay root.
+/// As root: becomes the user whom the folder belongs to, for good. Nothing happens for others, for a program that is not the package's, and where
+/// there is no folder. To be called before there is a second thread: it would stay root.
 ///
 /// # Errors
 /// The system refuses it.
 pub(crate) fn become_owner_of(folder: &Path) -> anyhow::Result<()> {
-    let Some((uid, gid)) = other_owner(folder).filter(|_| geteuid().is_root()) else { return Ok(()) };
+    let is_due = geteuid().is_root() && program() == Path::new(PROGRAM);
+    let Some((uid, gid)) = other_owner(folder).filter(|_| is_due) else { return Ok(()) };
     let change = || {
         set_thread_groups(&[])?;
         set_thread_res_gid(gid, gid, gid)?;
@@ -132,5 +136,13 @@ mod tests {
         assert_eq!(geteuid(), before);
         refuse_root(Some(Path::new(SETTINGS)), folder.path()).unwrap();
         refuse_root(None, Path::new("/")).unwrap();
+        // Only root gives a folder away.
+        if std::os::unix::fs::chown(folder.path(), Some(12_345), Some(12_345)).is_ok() && before.is_root() {
+            become_owner_of(folder.path()).unwrap();
+            assert_eq!(geteuid(), before, "a program that is not the package's stays who it is");
+            refuse_root(None, folder.path()).unwrap();
+            let refused = refuse_root(Some(Path::new(SETTINGS)), folder.path()).unwrap_err();
+            assert!(refused.to_string().contains("systemctl start reelroom"), "{refused}");
+        }
     }
 }
