@@ -155,13 +155,15 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
 /// The one line that people and scripts wait for, and behind it what the first start is for.
 fn announce(app: &App) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let invitation = match log::is_journal() {
-        // A journal is kept, and read by others than whoever started the program.
-        true if app.awaits_owner() => NO_OWNER.to_owned(),
-        true => String::new(),
-        false => app.invitation()?.unwrap_or_default(),
-    };
     let mut out = std::io::stdout();
+    // A journal is kept, and read by others than whoever started the program.
+    let invitation = if !log::is_journal(&out) {
+        app.invitation()?.unwrap_or_default()
+    } else if app.awaits_owner() {
+        NO_OWNER.to_owned()
+    } else {
+        String::new()
+    };
     // In one piece: who waits for the line alone may be gone before the next one comes.
     out.write_all(format!("Reelroom is ready at {}\n{invitation}", app.url()).as_bytes())?;
     out.flush()?;

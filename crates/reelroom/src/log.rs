@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Write};
 use std::io::IsTerminal as _;
+use std::os::fd::AsFd;
 
 use rustix::fs::fstat;
 use tracing::field::{Field, Visit};
@@ -27,14 +28,18 @@ pub(crate) fn to_stderr(directives: &str) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .fmt_fields(Escaped)
-        .event_format(if is_journal() { Lines::journal() } else { Lines::Timed(Format::default()) })
+        .event_format(if is_journal(std::io::stderr()) {
+            Lines::journal()
+        } else {
+            Lines::Timed(Format::default())
+        })
         .init();
 }
 
-/// Whether standard error is systemd's journal, which tells its device and its inode.
-pub(crate) fn is_journal() -> bool {
+/// Whether a stream is systemd's journal, which tells its device and its inode.
+pub(crate) fn is_journal(stream: impl AsFd) -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
-    fstat(std::io::stderr()).is_ok_and(|file| is_file(&named, file.st_dev, file.st_ino))
+    fstat(stream).is_ok_and(|file| is_file(&named, file.st_dev, file.st_ino))
 }
 
 fn is_file(named: &str, device: u64, inode: u64) -> bool {
@@ -44,7 +49,7 @@ fn is_file(named: &str, device: u64, inode: u64) -> bool {
 
 /// Says on standard error why the program ends.
 pub(crate) fn last_words(words: &str) {
-    let priority = if is_journal() { priority(Level::ERROR) } else { "" };
+    let priority = if is_journal(std::io::stderr()) { priority(Level::ERROR) } else { "" };
     for line in words.lines() {
         eprintln!("{priority}{line}");
     }

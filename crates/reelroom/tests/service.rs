@@ -50,8 +50,14 @@ async fn a_manager_hears_that_the_program_is_ready_alive_and_stopping() {
 
 /// Runs the program with its output in `journal`, as systemd does, until that has a line with `last`.
 fn journal_of(data: &Path, journal: &Path, args: &[&str], last: &str) -> String {
-    let out = File::create(journal).unwrap();
-    let named = out.metadata().unwrap();
+    output_of(data, journal, journal, args, last)
+}
+
+/// Runs the program with standard output in `out` and standard error in `journal`, until the former has a line with `last`.
+fn output_of(data: &Path, out: &Path, journal: &Path, args: &[&str], last: &str) -> String {
+    let opened = |path: &Path| File::options().create(true).append(true).open(path).unwrap();
+    let errors = opened(journal);
+    let named = errors.metadata().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_reelroom"))
         .args(args)
         .env_clear()
@@ -60,15 +66,15 @@ fn journal_of(data: &Path, journal: &Path, args: &[&str], last: &str) -> String 
         .env("JOURNAL_STREAM", format!("{}:{}", named.dev(), named.ino()))
         .current_dir(data)
         .stdin(Stdio::null())
-        .stdout(out.try_clone().unwrap())
-        .stderr(out)
+        .stdout(opened(out))
+        .stderr(errors)
         .spawn()
         .unwrap();
     let end = Instant::now() + SOON;
     let mut text = String::new();
     while !text.contains(last) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(20));
-        text = std::fs::read_to_string(journal).unwrap();
+        text = std::fs::read_to_string(out).unwrap();
     }
     let _ = child.kill();
     child.wait().unwrap();
@@ -89,6 +95,16 @@ fn the_journal_gets_priorities_and_no_times_and_no_link_that_makes_an_owner() {
         let priority = if line.contains("INFO") { "<6>" } else { "<4>" };
         assert!(line.starts_with(priority) && !line.contains('\u{1b}'), "{line:?}");
     }
+}
+
+#[test]
+fn whoever_reads_standard_output_gets_the_link_when_that_is_not_the_journal() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (out, journal) = (folder.path().join("out"), folder.path().join("journal"));
+    let text = output_of(data.path(), &out, &journal, &[], "setup=");
+    assert!(text.contains("/owner#setup="), "{text}");
+    let told = std::fs::read_to_string(&journal).unwrap();
+    assert!(told.contains("<6>") && !told.contains("setup="), "{told}");
 }
 
 #[test]
