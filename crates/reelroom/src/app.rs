@@ -40,7 +40,7 @@ use crate::{data_dir, descriptors, owner, routes, urls};
 /// The tutorial's port.
 pub(crate) const PAGE_PORT: u16 = 6080;
 /// LiveKit's own port.
-const MEDIA_PORT: u16 = 7880;
+pub(crate) const MEDIA_PORT: u16 = 7880;
 /// What others put into the store is seen after this.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

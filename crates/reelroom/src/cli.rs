@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use reelroom_audit::WhoKind;
 
-use crate::app::{App, PAGE_PORT, Role};
+use crate::app::{App, MEDIA_PORT, PAGE_PORT, Role};
 use crate::config::{Access, Config, Sources};
 use crate::health::{self, Question};
 use crate::notify::Notify;
@@ -52,6 +52,9 @@ enum Command {
         /// Also whether calls and recordings work.
         #[arg(long)]
         ready: bool,
+        /// It is a `reelroom media`, which says no more than that it answers.
+        #[arg(long, conflicts_with = "ready")]
+        media: bool,
     },
     /// Print the commented settings file.
     Config,
@@ -71,9 +74,10 @@ pub fn main() -> ExitCode {
             installed::settings(cli.config).and_then(|file| backup(file, &copy))
         }
         Some(Command::Owner) => installed::settings(cli.config).and_then(invite_owner),
-        Some(Command::Health { ready }) => {
+        Some(Command::Health { ready, media }) => {
             let question = if ready { Question::Ready } else { Question::Alive };
-            installed::settings(cli.config).and_then(|file| ask(file, question))
+            let role = if media { Role::Media } else { Role::Everything };
+            installed::settings(cli.config).and_then(|file| ask(file, role, question))
         }
         Some(Command::Config) => print_template(),
     };
@@ -105,7 +109,7 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     let config = Config::load(file.as_deref())?;
     installed::become_owner_of(&config.data_dir)?;
     let (accounts, audit) = owner::open(&config.data_dir)?;
-    let page = urls::page(listens_at(&config));
+    let page = urls::page(listens_at(&config, Role::Everything));
     let mut lines = owner::new_link(&accounts, &audit, WhoKind::Machine, &page, &config.public_hosts)?;
     owner::write_down(&audit);
     if config.access_in_force() != Access::Invite {
@@ -115,13 +119,14 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ask(file: Option<PathBuf>, question: Question) -> anyhow::Result<()> {
-    health::ask(urls::from_here(listens_at(&Config::load(file.as_deref())?)), question)
+fn ask(file: Option<PathBuf>, role: Role, question: Question) -> anyhow::Result<()> {
+    health::ask(urls::from_here(listens_at(&Config::load(file.as_deref())?, role)), question)
 }
 
 /// As far as the settings tell: which port a server with port 0 has is known to itself alone.
-fn listens_at(config: &Config) -> SocketAddr {
-    SocketAddr::new(config.listen, config.server_port.unwrap_or(PAGE_PORT))
+fn listens_at(config: &Config, role: Role) -> SocketAddr {
+    let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
+    SocketAddr::new(config.listen, config.server_port.unwrap_or(port))
 }
 
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
@@ -168,4 +173,21 @@ fn announce(app: &App) -> anyhow::Result<()> {
     out.write_all(format!("Reelroom is ready at {}\n{invitation}", app.url()).as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config as _;
+
+    use super::*;
+
+    #[test]
+    fn a_server_whose_port_is_not_set_is_asked_at_that_of_its_part() {
+        // Without the environment of whoever runs this.
+        let mut config = Config::builder().load().unwrap();
+        assert_eq!(listens_at(&config, Role::Everything).port(), 6080);
+        assert_eq!(listens_at(&config, Role::Media).port(), 7880);
+        config.server_port = Some(8443);
+        assert_eq!(listens_at(&config, Role::Media).port(), 8443);
+    }
 }
