@@ -68,7 +68,8 @@ pub enum Role {
 /// A program that is ready to run: its sockets are open.
 pub struct App {
     listener: TcpListener,
-    inner: Option<TcpListener>,
+    inner: TcpListener,
+    inner_address: SocketAddr,
     address: SocketAddr,
     doors: Doors,
     sites: CurrentSites,
@@ -144,9 +145,9 @@ impl App {
         let listener = TcpListener::bind(wanted).await.map_err(|error| cannot_listen(wanted, error))?;
         let address = listener.local_addr()?;
         let https = https::open(&config, role, address).await?;
-        let uses_itself = role == Role::Everything && config.embeds_media();
-        let inner = if uses_itself { Some(inner_listener().await?) } else { None };
-        let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
+        let inner = inner_listener().await?;
+        let inner_address = inner.local_addr()?;
+        let own = urls::own(inner_address);
         let audit = Arc::new(Audit::new(truth.clone()));
         let embedded = if config.embeds_media() {
             Some(Embedded::start(&config, &secrets, &library, truth, &own, role).await?)
@@ -173,6 +174,7 @@ impl App {
         Ok(Self {
             listener,
             inner,
+            inner_address,
             address,
             doors,
             sites,
@@ -209,6 +211,16 @@ impl App {
         self.public_url.as_ref()
     }
 
+    /// Where the program reaches itself, whoever waits at the other port.
+    pub fn inner_address(&self) -> SocketAddr {
+        self.inner_address
+    }
+
+    /// Whether nobody is let in but its owner, and there is none yet.
+    pub fn awaits_owner(&self) -> bool {
+        self.invites.as_ref().is_some_and(|invites| !invites.accounts.has_password())
+    }
+
     /// Lines with a new link by which somebody becomes the owner, where nobody else would be let in and there is none. They are for whoever
     /// started the program, and for no log.
     ///
@@ -228,11 +240,6 @@ impl App {
             .transpose()
     }
 
-    /// What it encrypts with, where it does.
-    pub(crate) fn certificates(&self) -> Option<Certificates> {
-        self.https.as_ref().map(|https| https.certificates.clone())
-    }
-
     /// What may be set anew while it runs.
     pub(crate) fn levers(&self) -> Levers {
         Levers {
@@ -248,10 +255,8 @@ impl App {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let serving = TaskTracker::new();
-        if let Some(inner) = self.inner {
-            let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
-            serving.spawn(listener::serve(inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
-        }
+        let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
+        serving.spawn(listener::serve(self.inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
         if let Some((listener, https, bounds)) = self.https.as_mut().and_then(https::Opened::take_plain) {
             let front = Front::sending_to(https, self.sites.clone(), bounds);
             serving.spawn(listener::serve(listener, front, bounds, stop.clone()));
@@ -340,8 +345,8 @@ fn cannot_listen(wanted: SocketAddr, error: std::io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot listen on {wanted}{hint}"))
 }
 
-/// The port by which the program reaches itself. Recordings are started and stopped, and their webhooks come in, however many
-/// wait at the other one.
+/// The port by which the program reaches itself. Recordings are started and stopped, their webhooks come in, and a service manager is told that
+/// the program is alive, however many wait at the other one.
 async fn inner_listener() -> anyhow::Result<TcpListener> {
     let addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
     TcpListener::bind(&addresses[..]).await.context("no port of a loopback address is free")

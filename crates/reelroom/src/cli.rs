@@ -13,17 +13,22 @@ use crate::app::{App, Role};
 use crate::check::{self, Form};
 use crate::config::idle::{Idle, idle};
 use crate::config::{Access, Config, Environment, Reading};
+use crate::health::{self, Question};
+use crate::notify::Notify;
 use crate::reload::{Hangups, Hook, Reload};
-use crate::{data_dir, descriptors, https, log, owner, signals};
+use crate::{data_dir, descriptors, https, installed, log, owner, signals, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+const NO_OWNER: &str = "Nobody is its owner yet: 'reelroom owner', with the settings of this server, prints the link that sets the password \
+     ('sudo reelroom owner' where a package has installed it)\n";
 
 /// Self-hosted video calls whose recordings cannot be lost. Without a command it runs everything: the page, the REST
 /// API, the media server and the recorder.
 #[derive(Parser)]
 #[command(name = "reelroom", version)]
 struct Cli {
-    /// The settings file. Without it, reelroom.toml in the current folder where there is one.
+    /// The settings file. Without it, reelroom.toml in the current folder where there is one; else that of the package, /etc/reelroom/reelroom.toml,
+    /// for a program that the package has installed.
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -46,6 +51,15 @@ enum Command {
     },
     /// Print a link that sets the owner's password, once and within 24 hours; links of before are worthless then. Also while the server runs.
     Owner,
+    /// Ask the server of these settings, on this machine, whether it answers. 0: it does.
+    Health {
+        /// Also whether calls and recordings work.
+        #[arg(long)]
+        ready: bool,
+        /// It is a `reelroom media`, which says no more than that it answers.
+        #[arg(long, conflicts_with = "ready")]
+        media: bool,
+    },
     /// Print the commented settings file.
     Config,
     /// Say what is set, from where and what it means together, or all that is wrong with it. Nothing is opened but the settings file. Also while
@@ -64,19 +78,28 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        None => serve(cli.config, Role::Everything),
-        Some(Command::Media) => serve(cli.config, Role::Media),
+        None => installed::settings(cli.config).and_then(|file| serve(file, Role::Everything)),
+        Some(Command::Media) => installed::settings(cli.config).and_then(|file| serve(file, Role::Media)),
         Some(Command::Compose(args)) => {
             log::to_stderr("warn");
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
         }
-        Some(Command::Backup { copy }) => backup(cli.config, &copy),
-        Some(Command::Owner) => invite_owner(cli.config),
+        Some(Command::Backup { copy }) => {
+            installed::settings(cli.config).and_then(|file| backup(file, &copy))
+        }
+        Some(Command::Owner) => installed::settings(cli.config).and_then(invite_owner),
+        Some(Command::Health { ready, media }) => {
+            let question = if ready { Question::Ready } else { Question::Alive };
+            let role = if media { Role::Media } else { Role::Everything };
+            installed::settings(cli.config).and_then(|file| ask(file, role, question))
+        }
         Some(Command::Config) => print_template(),
         Some(Command::Check { media, json }) => {
             let role = if media { Role::Media } else { Role::Everything };
             let form = if json { Form::Json } else { Form::Text };
-            return check::run(cli.config.as_deref(), role, form).unwrap_or_else(failed);
+            let checked =
+                installed::settings(cli.config).and_then(|file| check::run(file.as_deref(), role, form));
+            return checked.unwrap_or_else(failed);
         }
     };
     match result {
@@ -86,7 +109,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(error: anyhow::Error) -> ExitCode {
-    eprintln!("reelroom: {error:#}");
+    log::last_words(&format!("reelroom: {error:#}"));
     ExitCode::FAILURE
 }
 
@@ -107,8 +130,8 @@ fn backup(file: Option<PathBuf>, copy: &Path) -> anyhow::Result<()> {
 fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     use std::io::Write as _;
     let config = Config::load(file.as_deref())?;
+    installed::become_owner_of(&config.data_dir)?;
     let (accounts, audit) = owner::open(&config.data_dir)?;
-    // As far as the settings tell: which port a server with port 0 has is known to itself alone.
     let page = https::page(&config);
     let (public_url, public_hosts) = (config.public_url.clone(), config.public_hosts.clone());
     let addresses = owner::Addresses { page, public_url, public_hosts };
@@ -121,13 +144,24 @@ fn invite_owner(file: Option<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn ask(file: Option<PathBuf>, role: Role, question: Question) -> anyhow::Result<()> {
+    health::ask(urls::from_here(listens_at(&Config::load(file.as_deref())?, role)), question)
+}
+
+/// As far as the settings tell: which port a server with port 0 has is known to itself alone.
+fn listens_at(config: &Config, role: Role) -> SocketAddr {
+    SocketAddr::new(config.listen, config.port_in_force(role))
+}
+
 fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let reading = Config::read(file.as_deref())?;
+    installed::refuse_root(file.as_deref(), &reading.config.data_dir)?;
     let log_level = log::to_stderr(&reading.config.log);
     tell_idle(&reading, role);
     // What this program and its composers write is nobody else's, whatever the shell allows; the store lets others in where that is set.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     descriptors::raise();
+    let notify = Notify::from_env();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = signals::shutdown()?;
@@ -135,15 +169,18 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         let hangups = Hangups::catch()?;
         let app = App::load_from(reading.config.clone(), &reading.sources, role).await?;
         announce(&app)?;
+        notify.ready(&app.url());
+        let _watched = notify.watch(app.inner_address());
         let stopping = CancellationToken::new();
         let reload = Reload::new(reading, file, role, app.levers(), log_level, hooks(&app));
-        let reloading = tokio::spawn(reload.run(hangups, stopping.clone()));
+        let reloading = tokio::spawn(reload.run(hangups, notify.clone(), stopping.clone()));
         let shutdown = async {
             tokio::select! {
                 () = shutdown => {}
                 () = stopping.cancelled() => {}
             }
             stopping.cancel();
+            notify.stopping();
         };
         app.run(shutdown).await;
         let _ = reloading.await;
@@ -173,8 +210,15 @@ fn hooks(app: &App) -> Vec<Hook> {
 /// The one line that people and scripts wait for, and behind it what the first start is for.
 fn announce(app: &App) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let invitation = app.invitation()?.unwrap_or_default();
     let mut out = std::io::stdout();
+    // A journal is kept, and read by others than whoever started the program.
+    let invitation = if !log::is_journal(&out) {
+        app.invitation()?.unwrap_or_default()
+    } else if app.awaits_owner() {
+        NO_OWNER.to_owned()
+    } else {
+        String::new()
+    };
     // In one piece: who waits for the line alone may be gone before the next one comes.
     let public = app.public_url().map(ToString::to_string).filter(|public| *public != app.url());
     let public = public.map(|public| format!("{public}, and here at ")).unwrap_or_default();
@@ -184,4 +228,21 @@ fn announce(app: &App) -> anyhow::Result<()> {
     )?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config as _;
+
+    use super::*;
+
+    #[test]
+    fn a_server_whose_port_is_not_set_is_asked_at_that_of_its_part() {
+        // Without the environment of whoever runs this.
+        let mut config = Config::builder().load().unwrap();
+        assert_eq!(listens_at(&config, Role::Everything).port(), 6080);
+        assert_eq!(listens_at(&config, Role::Media).port(), 7880);
+        config.server_port = Some(8443);
+        assert_eq!(listens_at(&config, Role::Media).port(), 8443);
+    }
 }

@@ -254,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn a_purge_of_the_package_takes_each_of_its_own_but_what_was_recorded() {
+        const RECORDED: [&str; 3] = ["takes", "composed", "kept"];
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/debian/postrm");
+        let script = fs::read_to_string(script).unwrap();
+        let words: Vec<_> = script.split_whitespace().map(|word| word.trim_end_matches('*')).collect();
+        for name in FILES.iter().chain(&FOLDERS) {
+            assert_eq!(words.contains(name), !RECORDED.contains(name), "{name}");
+        }
+    }
+
+    #[test]
     fn recordings_do_not_stand_where_the_program_keeps_its_own() {
         for own in ["takes", "/Takes/", "composed/a", "STORE", "index.db/"] {
             assert!(is_own(own), "{own}");

@@ -1,4 +1,5 @@
-//! The log: one line of text for each event, whatever those say who are told of in it.
+//! The log: one line of text for each event, whatever those say who are told of in it. Where standard error is systemd's journal, which knows
+//! the time by itself, a line begins with its syslog priority instead ("<4>", sd-daemon(3)): `journalctl -p warning` finds what it should.
 //!
 //! # Invariants
 //!
@@ -6,12 +7,16 @@
 
 use std::fmt::{self, Write};
 use std::io::IsTerminal as _;
+use std::os::fd::AsFd;
 
+use rustix::fs::fstat;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, reload};
 
 /// A text says in no way what is to be logged.
@@ -57,6 +62,11 @@ pub(crate) fn to_stderr(directives: &str) -> LogLevel {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .fmt_fields(Escaped)
+        .event_format(if is_journal(std::io::stderr()) {
+            Lines::journal()
+        } else {
+            Lines::Timed(Format::default())
+        })
         .with_filter_reloading();
     let handle = builder.reload_handle();
     builder.init();
@@ -83,6 +93,67 @@ fn filter(directives: &str) -> Result<EnvFilter, LogError> {
     // str0m warns of every codec that a browser offers and nobody here uses. The library minds spaces.
     let whole = format!("str0m=error,{}", parts.join(","));
     EnvFilter::try_new(whole).map_err(|_| LogError::NoList(directives.to_owned()))
+}
+
+/// Whether a stream is systemd's journal, which tells its device and its inode.
+pub(crate) fn is_journal(stream: impl AsFd) -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    fstat(stream).is_ok_and(|file| is_file(&named, file.st_dev, file.st_ino))
+}
+
+fn is_file(named: &str, device: u64, inode: u64) -> bool {
+    let is = |text: &str, number| text.parse::<u64>() == Ok(number);
+    named.split_once(':').is_some_and(|(first, second)| is(first, device) && is(second, inode))
+}
+
+/// Says on standard error why the program ends.
+pub(crate) fn last_words(words: &str) {
+    let priority = if is_journal(std::io::stderr()) { priority(Level::ERROR) } else { "" };
+    for line in words.lines() {
+        eprintln!("{priority}{line}");
+    }
+}
+
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        Level::DEBUG | Level::TRACE => "<7>",
+    }
+}
+
+/// How a line begins: with the time, or with what the journal wants.
+enum Lines {
+    Timed(Format),
+    Journal(Format<Full, ()>),
+}
+
+impl Lines {
+    fn journal() -> Self {
+        Self::Journal(Format::default().without_time())
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        match self {
+            Self::Timed(format) => format.format_event(context, writer, event),
+            Self::Journal(format) => {
+                writer.write_str(priority(*event.metadata().level()))?;
+                format.format_event(context, writer, event)
+            }
+        }
+    }
 }
 
 /// Fields as `message name=value name=value`.
@@ -173,16 +244,49 @@ mod tests {
     }
 
     fn logged(event: impl FnOnce()) -> String {
+        logged_as(Lines::journal(), event)
+    }
+
+    fn logged_as(lines: Lines, event: impl FnOnce()) -> String {
         let kept = Kept::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(kept.clone())
             .with_ansi(false)
-            .without_time()
+            .with_max_level(Level::TRACE)
             .fmt_fields(Escaped)
+            .event_format(lines)
             .finish();
         tracing::subscriber::with_default(subscriber, event);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn in_the_journal_a_line_begins_with_its_priority_and_elsewhere_with_the_time() {
+        let events: [(&str, &str, fn()); 5] = [
+            ("<3>", "ERROR", || tracing::error!("m")),
+            ("<4>", "WARN", || tracing::warn!("m")),
+            ("<6>", "INFO", || tracing::info!("m")),
+            ("<7>", "DEBUG", || tracing::debug!("m")),
+            ("<7>", "TRACE", || tracing::trace!("m")),
+        ];
+        for (priority, level, event) in events {
+            let text = logged(event);
+            let line = text.strip_prefix(priority).unwrap_or_else(|| panic!("{text:?}"));
+            assert!(line.trim_start().starts_with(level), "{text:?}");
+            let text = logged_as(Lines::Timed(Format::default()), event);
+            assert!(text.starts_with("20") && text.contains(level), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_journal_is_the_file_that_it_says_and_no_other() {
+        assert!(is_file("8:41", 8, 41));
+        for (named, device, inode) in
+            [("8:41", 8, 42), ("8:41", 9, 41), ("", 0, 0), ("8", 8, 0), ("8:x", 8, 0)]
+        {
+            assert!(!is_file(named, device, inode), "{named}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ use crate::config::live::Live;
 use crate::config::{Config, DEFAULT_FILE, Problems, Reading};
 use crate::front::sites::CurrentSites;
 use crate::log::LogLevel;
+use crate::notify::Notify;
 
 /// What of the parts that run may be set anew.
 pub(crate) struct Levers {
@@ -129,8 +130,8 @@ impl Reload {
         Self { file, role, now: started_with, read, waiting, broken, levers, log_level, hooks }
     }
 
-    /// Reads at each hang-up until `stopping`; cancels that when the program's terminal is gone.
-    pub(crate) async fn run(mut self, mut hangups: Hangups, stopping: CancellationToken) {
+    /// Reads at each hang-up until `stopping`, and tells the service manager; cancels `stopping` when the program's terminal is gone.
+    pub(crate) async fn run(mut self, mut hangups: Hangups, notify: Notify, stopping: CancellationToken) {
         loop {
             let is_orphaned = tokio::select! {
                 // Whoever stops reads nothing any more.
@@ -143,11 +144,13 @@ impl Reload {
                 stopping.cancel();
                 return;
             }
+            notify.reloading();
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return,
                 () = self.read_again() => {}
             }
+            notify.reloaded();
         }
     }
 

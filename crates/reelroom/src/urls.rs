@@ -50,14 +50,19 @@ pub(crate) fn typed(listen: IpAddr, interfaces: &[Interface]) -> Vec<Interface> 
     typed
 }
 
-/// Where the program reaches itself.
-pub(crate) fn own(bound: SocketAddr) -> Url {
+/// Where this machine reaches what is bound there.
+pub(crate) fn from_here(bound: SocketAddr) -> SocketAddr {
     let ip = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let text = format!("http://{}", SocketAddr::new(ip, bound.port()));
+    SocketAddr::new(ip, bound.port())
+}
+
+/// Where the program reaches itself.
+pub(crate) fn own(bound: SocketAddr) -> Url {
+    let text = format!("http://{}", from_here(bound));
     text.parse().expect("an address and a port make a URL")
 }
 
