@@ -17,7 +17,7 @@ use crate::error::CertsError;
 use crate::facts::CertFacts;
 use crate::files::{Files, Looks};
 use crate::own::{Own, Served};
-use crate::pair::{Pair, provider};
+use crate::pair::provider;
 use crate::renewal::{self, Lifetime, Next, Past};
 use crate::resolver::Newest;
 

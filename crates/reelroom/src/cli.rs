@@ -1,5 +1,6 @@
 //! The command line: which part of the program runs.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;

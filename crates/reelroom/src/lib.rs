@@ -26,7 +26,6 @@ mod health;
 mod https;
 mod installed;
 mod log;
-mod log;
 pub mod network;
 pub mod notify;
 mod owner;
