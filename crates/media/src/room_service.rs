@@ -95,6 +95,7 @@ impl From<MediaError> for TwirpError {
                 Self::new(TwirpCode::NotFound, "requested room does not exist")
             }
             MediaError::TooManyRooms { .. } => Self::new(TwirpCode::ResourceExhausted, error.to_string()),
+            MediaError::Restarting => Self::new(TwirpCode::Unavailable, error.to_string()),
             MediaError::Listen { .. } => Self::new(TwirpCode::Internal, error.to_string()),
         }
     }

@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rand::Rng as _;
 use reelroom_limits::signalling::{PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
-use reelroom_sfu::{Now, Refusal, Room, RoomEnd, RoomOptions};
+use reelroom_sfu::{KeptRoom, Now, Refusal, Room, RoomEnd, RoomOptions};
 use tokio::sync::oneshot;
 
 use crate::calls::Calls;
@@ -30,6 +32,20 @@ struct Shared {
     common: Common,
     calls: Calls,
     crowd: Crowd,
+    /// No room opens any more.
+    is_closing: AtomicBool,
+    /// Of a former run. Locked after `rooms`.
+    former: Mutex<Former>,
+}
+
+/// What is known of rooms of a former run that have not opened again.
+#[derive(Default)]
+struct Former {
+    /// Until when they go on as they were.
+    until: Option<Instant>,
+    rooms: HashMap<RoomName, KeptRoom>,
+    /// How many recordings wait for each room.
+    recordings: HashMap<RoomName, u32>,
 }
 
 /// How many there may be.
@@ -54,8 +70,15 @@ pub(crate) struct Joined {
 
 impl Rooms {
     pub(crate) fn new(common: Common, crowd: Crowd) -> Self {
-        let calls = Calls::default();
-        Self { shared: Arc::new(Shared { rooms: Mutex::default(), common, calls, crowd }) }
+        let shared = Shared {
+            rooms: Mutex::default(),
+            common,
+            calls: Calls::default(),
+            crowd,
+            is_closing: AtomicBool::new(false),
+            former: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// CreateRoom: a room of that name that is open is returned as it is.
@@ -71,6 +94,9 @@ impl Rooms {
             metadata: request.metadata.clone(),
             ..RoomOptions::default()
         };
+        if self.is_closing(&options.name) {
+            return Err(MediaError::Restarting);
+        }
         let too_many = |_| MediaError::TooManyRooms { at_most: self.shared.crowd.rooms };
         let handle = self.open(options, None).map_err(too_many)?;
         handle.call(|room, _| room.info()).await
@@ -95,6 +121,62 @@ impl Rooms {
     /// How many rooms are calls: somebody publishes in them. Asks no room.
     pub fn calls(&self) -> u64 {
         self.shared.calls.count()
+    }
+
+    /// How many rooms are open. Asks no room.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// From now on no room opens: those that are open go on.
+    pub fn open_no_more(&self) {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a room is not open, and does not open any more.
+    pub(crate) fn is_closing(&self, name: &RoomName) -> bool {
+        self.shared.is_closing.load(Ordering::Relaxed) && !self.exists(name.as_str())
+    }
+
+    /// What the rooms know that are open.
+    pub(crate) async fn kept(&self) -> Vec<KeptRoom> {
+        let handles: Vec<_> = self.lock().values().cloned().collect();
+        let asked = handles.iter().map(|handle| handle.call(|room, _| room.kept()));
+        futures::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    /// Rooms of a former run go on as they were, those that open again by `until`.
+    pub(crate) fn go_on(&self, kept: Vec<KeptRoom>, until: Instant) {
+        let mut former = self.former();
+        former.until = Some(until);
+        former.rooms = kept.into_iter().map(|kept| (kept.name().clone(), kept)).collect();
+    }
+
+    /// A recording of a former run waits for a room: once it opens it is shown as being recorded from the first moment on.
+    pub fn expect_recorder(&self, name: &RoomName) {
+        *self.former().recordings.entry(name.clone()).or_default() += 1;
+    }
+
+    /// A recording waits no longer.
+    pub async fn expect_recorder_no_more(&self, name: &RoomName) {
+        let is_last = {
+            let mut former = self.former();
+            let Some(waiting) = former.recordings.get_mut(name) else { return };
+            *waiting = waiting.saturating_sub(1);
+            let is_last = *waiting == 0;
+            if is_last {
+                former.recordings.remove(name);
+            }
+            is_last
+        };
+        if is_last {
+            // A room that is not open is shown to nobody.
+            let _ = self.with(name, |room, _| room.expect_recorder(false)).await;
+        }
+    }
+
+    fn former(&self) -> std::sync::MutexGuard<'_, Former> {
+        self.shared.former.lock().expect("no code panics while it holds what is known of a former run")
     }
 
     /// Whether a room is open.
@@ -148,6 +230,9 @@ impl Rooms {
         from: Option<IpAddr>,
     ) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
+            if self.is_closing(&options.name) {
+                return Err(Refusal::Closed);
+            }
             let handle = self.open(options.clone(), from)?;
             let (reply, answer) = oneshot::channel();
             let join = Command::Join { arrival: Box::new(arrival.clone()), reply };
@@ -191,10 +276,11 @@ impl Rooms {
         Ok(Recorder { handle, sid })
     }
 
-    pub(crate) async fn close_all(&self) {
+    pub(crate) async fn close_all(&self, end: RoomEnd) {
+        self.open_no_more();
         let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
         for handle in &handles {
-            let _ = handle.commands.send(Command::Close(RoomEnd::Shutdown)).await;
+            let _ = handle.commands.send(Command::Close(end)).await;
         }
         for handle in handles {
             handle.commands.closed().await;
@@ -216,6 +302,16 @@ impl Rooms {
         if rooms.values().filter(is_of_address).count() >= ROOMS_OF_AN_ADDRESS.min(free) {
             return Err(Refusal::ManyRoomsOfAddress);
         }
+        let (kept, is_recorded) = {
+            let mut former = self.former();
+            if former.until.is_none_or(|until| until <= Instant::now()) {
+                former.rooms = HashMap::new();
+            }
+            (former.rooms.remove(&options.name), former.recordings.contains_key(&options.name))
+        };
+        if let Some(kept) = &kept {
+            options = kept.reopens(options);
+        }
         options.participants_at_most = participants;
         let mut rng = rand::rng();
         options.sid = RoomSid::generate(&mut rng);
@@ -223,8 +319,13 @@ impl Rooms {
         let (name, sid) = (options.name.clone(), options.sid.clone());
         tracing::info!(room = %name, %sid, "room opened");
         let (this, ended_name, ended_sid) = (self.clone(), name.clone(), sid.clone());
+        let mut room = Room::new(options, now());
+        if let Some(kept) = kept {
+            room.go_on(kept);
+        }
+        room.expect_recorder(is_recorded);
         let handle = RoomTask::spawn(
-            Room::new(options, now()),
+            room,
             sid,
             from,
             self.shared.common.clone(),

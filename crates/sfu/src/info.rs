@@ -47,7 +47,8 @@ impl Room {
         proto::Room {
             num_participants: counted.clone().count() as u32,
             num_publishers: counted.filter(|participant| !participant.published.is_empty()).count() as u32,
-            active_recording: self.participants.values().any(|participant| participant.is_recorder()),
+            active_recording: self.recorder_comes
+                || self.participants.values().any(|participant| participant.is_recorder()),
             ..self.base.clone()
         }
     }

@@ -21,6 +21,7 @@ use reelroom_limits::signalling::{NAME_BYTES, REMEMBERED_CHANGES};
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket};
 use reelroom_protocol::proto::{TrackUnpublishedResponse, participant_info, signal_response};
 use reelroom_protocol::token::VideoGrants;
+use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
 use crate::participant::{Joining, Refusal};
@@ -34,7 +35,8 @@ const SUFFIX_CHARS: usize = 4;
 const SUFFIX_ALPHABET: &[u8] = b"23456789abcdefghjkmnpqrstuvwxyz";
 
 /// What stays the same when somebody comes again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Person {
     /// The bearer of a token of this server's.
     Ticket(Ticket),
@@ -74,13 +76,13 @@ pub struct Bearer {
 }
 
 /// How the server left a participant.
-#[derive(Clone, Debug)]
-struct Change {
-    unix_s: u64,
-    name: String,
-    metadata: String,
-    attributes: BTreeMap<String, String>,
-    grants: VideoGrants,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) unix_s: u64,
+    pub(crate) name: String,
+    pub(crate) metadata: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) grants: VideoGrants,
 }
 
 /// How the server left the participants that it changed.
@@ -101,7 +103,12 @@ impl Changes {
         joining.grants = change.grants.clone();
     }
 
-    fn remember(&mut self, person: Person, change: Change) {
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Person, &Change)> {
+        self.by_person.iter()
+    }
+
+    pub(crate) fn remember(&mut self, person: Person, change: Change) {
         self.by_person.insert(person, change);
         if self.by_person.len() > REMEMBERED_CHANGES {
             let oldest = self.by_person.iter().min_by_key(|(_, change)| change.unix_s);
