@@ -31,6 +31,8 @@ use crate::{recovery, request, runner};
 
 /// For the take's last words and the job's, beyond that.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+/// The same where the program starts anew: calls wait for it.
+const SUSPEND_WITHIN: Duration = Duration::from_secs(3);
 /// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
 const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
 /// For so long recording waits for the store to say whether it has a file of that name.
@@ -96,6 +98,18 @@ impl Egress {
         let within = self.shared.config.finish_within + SHUTDOWN_WITHIN;
         if tokio::time::timeout(within, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!("some recordings could not be ended in time; the next start recovers them");
+        }
+        self.shared.store.flush().await;
+    }
+
+    /// Leaves all recordings to the next run of the program, which goes on with them if their rooms open again. Nobody is told of an end. To be
+    /// called before the media server hands over.
+    pub async fn suspend(&self) {
+        self.shared.suspending.cancel();
+        self.shared.stopping.cancel();
+        self.shared.tasks.close();
+        if tokio::time::timeout(SUSPEND_WITHIN, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!("some recordings could not be suspended in time; the next start recovers them");
         }
         self.shared.store.flush().await;
     }

@@ -110,7 +110,7 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         let shutdown = signals::shutdown()?;
         let app = App::load_from(config, &sources, role).await?;
         announce(&app)?;
-        app.run(shutdown).await;
+        app.run_until(shutdown).await;
         anyhow::Ok(())
     });
     // A task that still waits for a stuck disk is given up.

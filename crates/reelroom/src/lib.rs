@@ -32,3 +32,4 @@ mod signals;
 mod urls;
 
 pub use app::{App, Role};
+pub use signals::Stop;
