@@ -295,6 +295,8 @@ export const texts = {
       `${frames} ${frames === 1 ? 'frame is' : 'frames are'} missing because the server's disk could not follow.`,
     skipped: (whose: string | null, from: string, to: string, why: string | null) =>
       `From ${from} to ${to} ${whose === null ? 'all of it' : `what came from ${whose}`} is damaged and was left out.${why === null ? '' : ` Composing it failed: ${why}.`}`,
+    restarted: (at: string, seconds: number) =>
+      `At ${at} the server was restarted: for ${seconds === 1 ? 'a second' : `${seconds} seconds`} nothing was recorded, and the picture stands still.`,
     nobody: 'Nobody sent picture or sound.',
     source: {
       camera: 'Camera',

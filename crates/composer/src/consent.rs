@@ -100,6 +100,8 @@ impl Consents {
                     person.has_left = true;
                 }
             }
+            // Whoever comes back says it again.
+            TakeEvent::Suspended { .. } => self.people.values_mut().for_each(|person| person.has_left = true),
             TakeEvent::ConsentAsked => {
                 self.asks = true;
                 for person in self.people.values_mut().filter(|person| !person.has_left) {
