@@ -8,6 +8,7 @@ export const texts = {
     room: 'Room',
     button: 'Join',
     joining: 'Joining…',
+    away: 'Waiting for the server…',
     nameMissing: 'Please enter your name.',
     roomMissing: 'Please enter a room name.',
     allRecordings: 'All recordings',
