@@ -142,13 +142,13 @@ class House:
 
     async def stop(self):
         """As a person stops it."""
-        await self.end(signal.SIGINT)
+        await self.end_by(signal.SIGINT)
 
     async def hand_over(self):
         """As whoever starts it anew ends it."""
-        await self.end(signal.SIGTERM)
+        await self.end_by(signal.SIGTERM)
 
-    async def end(self, what):
+    async def end_by(self, what):
         self.process.send_signal(what)
         code = await asyncio.to_thread(self.process.wait, 30)
         assert code == 0, f"the program ended with {code}\n{self.log_tail(15)}"
