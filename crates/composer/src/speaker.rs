@@ -98,7 +98,7 @@ impl SpeakerChoice {
     pub fn returned(&mut self, old: &ParticipantId, new: &ParticipantId) {
         let rival = self.rival.as_mut().map(|rival| &mut rival.participant);
         for known in self.history.iter_mut().chain(self.chosen.as_mut()).chain(rival) {
-            if known == old {
+            if *known == *old {
                 known.clone_from(new);
             }
         }

@@ -4,7 +4,7 @@
 //! spoken long enough). Participants are shown in the order in which they joined, each shared screen is a tile of its own before
 //! its owner's, each further camera one behind it. What is not recorded is named: its tile says why nothing is to be seen. Where there are more than [`MAX_TILES`], those who never spoke, or spoke longest ago, are left out.
 //! Whoever was asked and has not agreed is not on screen at all, nor is their name. Who only stood still while the recorder's program was
-//! started anew has not left ([`restart`]).
+//! started anew has not left (`restart.rs`).
 //! Invariant: a scene depends on the facts and the times asked for alone.
 
 mod restart;

@@ -16,7 +16,7 @@ use reelroom_protocol::proto::{
 use serde_json::{Value, json};
 
 /// Calls wait for it: nobody downloads anything.
-const ENDS_WITHIN: Duration = Duration::from_millis(1500);
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 fn free_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -21,11 +21,15 @@ export const comeBack: ReconnectPolicy = {
   nextRetryDelayInMs: ({ elapsedMs, retryCount }) => delayBefore(elapsedMs, retryCount, Math.random()),
 };
 
-/** Whether nobody answers at all: the server is being restarted, or is not there. */
-const isUnreachable = (error: unknown): boolean =>
-  error instanceof ConnectionError && error.reason === ConnectionErrorReason.ServerUnreachable;
+const statusIn = (context: unknown): unknown =>
+  typeof context === 'object' && context !== null && 'status' in context ? context.status : null;
 
-/** Joins, and tries for some seconds while nobody answers. Throws why it cannot be. */
+/** Whether nobody answers, or only to say that the server is about to restart. */
+const isAway = (error: unknown): boolean =>
+  error instanceof ConnectionError &&
+  (error.reason === ConnectionErrorReason.ServerUnreachable || statusIn(error.context) === 503);
+
+/** Joins, and tries for some seconds while the server is away. Throws why it cannot be. */
 export async function connect(
   room: Pick<Room, 'connect'>,
   { serverUrl, token }: { serverUrl: string; token: string },
@@ -36,7 +40,7 @@ export async function connect(
     try {
       return await room.connect(serverUrl, token);
     } catch (error) {
-      if (!isUnreachable(error) || isGone() || Date.now() >= until) throw error;
+      if (!isAway(error) || isGone() || Date.now() >= until) throw error;
       await pause(AGAIN_MS);
     }
   }
