@@ -111,7 +111,8 @@ impl Egress {
         if tokio::time::timeout(SUSPEND_WITHIN, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!("some recordings could not be suspended in time; the next start recovers them");
         }
-        self.shared.store.flush().await;
+        // What is written down of a job a take tells, too.
+        let _ = tokio::time::timeout(SUSPEND_WITHIN, self.shared.store.flush()).await;
     }
 
     /// StartRoomCompositeEgress.

@@ -28,6 +28,8 @@ use crate::rooms::Rooms;
 
 /// What this version writes; another one is not read.
 const FORMAT: u32 = 1;
+/// A disk that takes nothing keeps nobody from coming back.
+const WRITE_WITHIN: Duration = Duration::from_secs(1);
 /// Only its user reads it.
 const MODE: u32 = 0o600;
 
@@ -50,7 +52,11 @@ pub(crate) async fn write(rooms: &Rooms, gate: &Gatehouse, file: &Path) {
         HandedOver { format: FORMAT, unix_ms: now.unix_ms, rooms: rooms.kept().await, removals, spent };
     let path = file.to_owned();
     let writing = tokio::task::spawn_blocking(move || write_file(&path, &within_bounds(handed)));
-    if let Err(error) = writing.await.expect("writing a file does not panic") {
+    let written = match tokio::time::timeout(WRITE_WITHIN, writing).await {
+        Ok(written) => written.expect("writing a file does not panic"),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    if let Err(error) = written {
         tracing::warn!(file = %file.display(), %error, "what rooms know cannot be written down: they open as new ones");
     }
 }
