@@ -66,8 +66,11 @@ fn within_bounds(mut handed: HandedOver) -> Vec<u8> {
     let rooms = std::mem::take(&mut handed.rooms);
     let mut bytes = json(&handed).len();
     let all = rooms.len();
-    for room in rooms {
-        bytes += json(&room).len() + 1;
+    let mut rooms: Vec<_> = rooms.into_iter().map(|room| (json(&room).len(), room)).collect();
+    // Whoever fills a room with text takes the place of no other.
+    rooms.sort_by_key(|(length, _)| *length);
+    for (length, room) in rooms {
+        bytes += length + 1;
         if bytes > HAND_OVER_BYTES {
             break;
         }

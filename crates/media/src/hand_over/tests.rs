@@ -128,7 +128,7 @@ fn handed(rooms: Vec<KeptRoom>) -> HandedOver {
 #[test]
 fn rooms_that_do_not_fit_are_left_out_and_the_rest_is_whole() {
     let kept = |number: usize| {
-        let text = "x".repeat(HAND_OVER_BYTES / 4);
+        let text = "x".repeat(if number == 4 { 1 } else { HAND_OVER_BYTES / 4 });
         let options = reelroom_sfu::RoomOptions {
             name: format!("room {number}").into(),
             metadata: text,
@@ -139,7 +139,8 @@ fn rooms_that_do_not_fit_are_left_out_and_the_rest_is_whole() {
     let bytes = within_bounds(handed((0..5).map(kept).collect()));
     assert!(bytes.len() <= HAND_OVER_BYTES, "{}", bytes.len());
     let found: HandedOver = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(found.rooms.len(), 3);
+    assert_eq!(found.rooms.len(), 4);
+    assert_eq!(found.rooms[0].name().as_str(), "room 4", "those that need little come first");
 }
 
 #[test]
