@@ -459,7 +459,8 @@ pub enum TakeEvent {
         #[serde(default)]
         unix_ns: u64,
     },
-    /// Recording goes on. Those who were there and come back have new ids, and say again what they publish; nobody else has left.
+    /// Recording goes on. Those who were there and come back have new ids, and say again what they publish; nobody else has left. A
+    /// room that asks for consent says so again.
     Resumed,
     /// A place to find again.
     Marker {

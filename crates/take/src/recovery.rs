@@ -72,6 +72,8 @@ pub fn suspension(dir: &Path) -> Result<Option<Suspension>, TakeError> {
 pub struct Recovery {
     /// The take had ended in order, or was suspended, and lacks nothing.
     pub was_ended: bool,
+    /// Why it ended.
+    pub reason: EndReason,
     /// The take's length.
     pub duration_ns: u64,
     /// How much was lost at the end at most (0 for a take that had ended).
@@ -115,7 +117,7 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
             TakeEvent::SegmentOpened(segment) => segments.extend(segment.media_file().map(Path::to_owned)),
             TakeEvent::Ended { reason, lost_ns } => {
                 let was_ended = reason != EndReason::Recovered;
-                return Ok(Recovery { was_ended, duration_ns: fact.at, lost_ns, cut_bytes: 0 });
+                return Ok(Recovery { was_ended, reason, duration_ns: fact.at, lost_ns, cut_bytes: 0 });
             }
             _ => {}
         }
@@ -150,7 +152,7 @@ pub(crate) fn end(dir: &Path, reason: EndReason, lost_ns: u64) -> Result<Recover
         events.sync_data()
     });
     appended.map_err(TakeError::io(&path))?;
-    Ok(Recovery { was_ended: is_suspended, duration_ns, lost_ns, cut_bytes })
+    Ok(Recovery { was_ended: is_suspended, reason, duration_ns, lost_ns, cut_bytes })
 }
 
 pub(crate) struct Measured {

@@ -55,7 +55,8 @@ fn a_take_that_ended_is_left_alone() {
     let (dir, _) = take(root.path());
     let before = fs::read(dir.join(EVENTS_FILE)).unwrap();
     let found = recover(&dir).unwrap();
-    assert_eq!(found, Recovery { was_ended: true, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
+    let reason = EndReason::Stopped;
+    assert_eq!(found, Recovery { was_ended: true, reason, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
     assert_eq!(fs::read(dir.join(EVENTS_FILE)).unwrap(), before);
 }
 
@@ -227,11 +228,24 @@ fn a_suspended_take_with_which_nobody_goes_on_lacks_nothing() {
     let root = tempfile::tempdir().unwrap();
     let dir = suspended(root.path());
     let found = recover(&dir).unwrap();
-    assert_eq!(found, Recovery { was_ended: true, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
+    let reason = EndReason::ServerShutdown;
+    assert_eq!(found, Recovery { was_ended: true, reason, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
     assert_eq!(recover(&dir).unwrap(), found, "and is not recovered a second time");
     assert_eq!(suspension(&dir).unwrap(), None);
     let (arrivals, end) = arrivals(&dir);
     assert_eq!((arrivals.len(), end.reason), (50, EndReason::ServerShutdown));
+}
+
+#[test]
+fn a_suspended_take_is_read_up_to_where_it_was_suspended_though_it_has_no_end() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = suspended(root.path());
+    let mut reader = TakeReader::open(&dir).unwrap();
+    assert_eq!(reader.available_ns(), 1_000 * MS);
+    let items = reader.poll().unwrap();
+    let frames = items.iter().filter(|item| matches!(item, TakeItem::Frame(_))).count();
+    assert_eq!((frames, reader.complete_to_ns()), (50, 1_000 * MS));
+    assert!(reader.poll().unwrap().is_empty() && reader.ended().is_none());
 }
 
 #[test]
