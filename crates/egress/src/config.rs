@@ -21,7 +21,7 @@ pub struct EgressConfig {
     pub compose_command: Vec<OsString>,
     /// How long files may still be finished after [`Egress::shutdown`] was called.
     pub finish_within: Duration,
-    /// How long after a planned stop and a start a recording waits for its room to open again.
+    /// How long after a planned stop and a start a recording waits for its room to open again; zero: recordings end at a planned stop, too.
     pub resume_within: Duration,
     /// The first pause after a failed upload; the next ones are longer.
     pub upload_backoff: Duration,

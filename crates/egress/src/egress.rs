@@ -102,9 +102,12 @@ impl Egress {
         self.shared.store.flush().await;
     }
 
-    /// Leaves all recordings to the next run of the program, which goes on with them if their rooms open again. Nobody is told of an end. To be
-    /// called before the media server hands over.
+    /// Leaves all recordings to the next run of the program, which goes on with them if their rooms open again. Nobody is told of an end. Where
+    /// they are not to go on they are ended, as by [`Egress::shutdown`]. To be called before the media server hands over.
     pub async fn suspend(&self) {
+        if self.shared.config.resume_within.is_zero() {
+            return self.shutdown().await;
+        }
         self.shared.suspending.cancel();
         self.shared.stopping.cancel();
         self.shared.tasks.close();

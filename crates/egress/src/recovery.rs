@@ -149,6 +149,12 @@ pub(crate) async fn finish(shared: Arc<Shared>, id: EgressId) {
                     None
                 });
             }
+            if let Some(why) = runner::ended_early(found.reason) {
+                shared.update(&id, |job| match job.ended_early() {
+                    Some(_) => None,
+                    None => job.end_early(unix_ns(), &why),
+                });
+            }
             runner::finish(&shared, &id, Following::default(), Some(turn)).await;
         }
         Err(error) => {

@@ -165,6 +165,15 @@ fn writer_failure(reason: take::EndReason, message: &str) -> String {
     }
 }
 
+/// Why a take ended before somebody stopped it, as it says itself: the run that wrote it may not have come to say so.
+pub(crate) fn ended_early(reason: take::EndReason) -> Option<String> {
+    match reason {
+        take::EndReason::DiskFull => Some(writer_failure(reason, "")),
+        take::EndReason::WriteFailed => Some(writer_failure(reason, "it took nothing more")),
+        _ => None,
+    }
+}
+
 async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop: &Notify) -> End {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

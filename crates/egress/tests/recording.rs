@@ -719,6 +719,41 @@ async fn a_recording_that_was_suspended_for_too_long_is_finished_at_the_start() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_recordings_do_not_go_on_they_end_at_a_planned_stop() {
+    let bench = Bench::with(GOOD, |config| {
+        keeping(config);
+        config.resume_within = Duration::ZERO;
+        config.finish_within = Duration::from_secs(10);
+    })
+    .await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.egress.suspend().await;
+    let done = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(done["details"], "End reason: Source closed");
+    assert_eq!(bench.shelf.stored().len(), 1);
+    let facts = facts(&bench.data().join("kept").join(id(&info)));
+    assert!(facts.iter().all(|(name, _)| name != "suspended"), "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_full_at_a_planned_stop_is_told_of_by_the_next_run() {
+    let bench = Bench::new(GOOD).await;
+    let info = suspended(&bench).await;
+    // The disk took an end, and not that the recording is suspended: the writer says why it stopped.
+    let facts = bench.data().join("takes").join(id(&info)).join("events.jsonl");
+    let whole = fs::read(&facts).unwrap();
+    let suspended_from = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let ended = br#"{"at":9000000000,"event":"ended","reason":"disk_full"}"#;
+    fs::write(&facts, [&whole[..suspended_from], ended, b"\n"].concat()).unwrap();
+    let next = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    let done = until(&next, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(done["error"], "the recorder's disk is full: the recording ends early");
+    assert!(bench.shelf.stored().values().all(|stored| !stored.recovered));
+    next.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recording_that_waits_can_be_stopped_and_suspended_once_more() {
     let bench = Bench::new(GOOD).await;
     let info = suspended(&bench).await;
