@@ -57,6 +57,8 @@ const AHEAD_BYTES: usize = 32 << 20;
 /// What a composer needs to go on is kept so often, seconds of the file.
 const KEEP_EVERY_S: u64 = 5;
 const SECOND_NS: u128 = 1_000_000_000;
+/// Where the program is started anew again and again before there is a picture, one of so many starts before is shown.
+const MOST_BEFORE: usize = 8;
 
 /// How to compose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -192,7 +194,14 @@ fn newest_of<'a>(
 ) -> Option<(u64, &'a Picture)> {
     let newest =
         |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
-    newest(id).or_else(|| newest(timeline.before(id)?))
+    let mut shown = id;
+    for _ in 0..MOST_BEFORE {
+        if let Some(found) = newest(shown) {
+            return Some(found);
+        }
+        shown = timeline.before(shown)?;
+    }
+    None
 }
 
 struct Composer {

@@ -177,7 +177,7 @@ impl Timeline {
                 self.agreed.remove(participant);
             }
             TakeEvent::Suspended { .. } => {
-                self.suspend();
+                self.suspend(at_ns);
                 return false;
             }
             TakeEvent::Resumed => {

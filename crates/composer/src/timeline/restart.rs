@@ -10,6 +10,7 @@
 //!
 //! - Nobody is seen to leave and to come who only stood still, and nobody stands still for longer than [`WAITED_NS`] behind the restart.
 //! - What stands still of somebody whom the room asks is what they agreed to. Their next answer counts from when they give it.
+//! - Whether the room asks is said again after a restart: it may be one that does not, and who was not on screen is not there because of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +52,9 @@ impl Restart {
 
 impl Timeline {
     /// From now on everybody stands still.
-    pub(super) fn suspend(&mut self) {
+    pub(super) fn suspend(&mut self, at_ns: u64) {
+        // Nobody speaks while nothing is recorded, and nobody becomes large by that.
+        self.speaker.levels(at_ns, &[], |_| false);
         self.participants.iter_mut().for_each(|participant| participant.is_away = true);
         self.tracks.iter_mut().for_each(|track| track.is_away = true);
         self.restart.resumed_ns = None;
@@ -59,6 +62,27 @@ impl Timeline {
 
     pub(super) fn resume(&mut self, at_ns: u64) {
         self.restart.resumed_ns = Some(at_ns);
+        if std::mem::take(&mut self.asks) {
+            let is_unseen = |known: &&Participant| {
+                !self.agreed.contains(&known.id) && !self.restart.had_agreed(&known.id)
+            };
+            let unseen: Vec<_> =
+                self.participants.iter().filter(is_unseen).map(|known| known.id.clone()).collect();
+            self.part_with(&unseen);
+        }
+    }
+
+    /// They have left.
+    fn part_with(&mut self, gone: &[ParticipantId]) {
+        let tracks = self.tracks.iter().filter(|track| gone.contains(&track.participant));
+        self.restart.parted.extend(tracks.map(|track| track.id.clone()));
+        self.remove_tracks(|track| gone.contains(&track.participant));
+        self.participants.retain(|known| !gone.contains(&known.id));
+        for participant in gone {
+            self.agreed.remove(participant);
+            self.restart.answered(participant);
+            self.speaker.left(participant);
+        }
     }
 
     /// Somebody joins: in the place of whoever stands still and has their identity, if somebody does.
@@ -115,11 +139,7 @@ impl Timeline {
         self.remove_tracks(|track| track.is_away);
         let gone: Vec<_> =
             self.participants.iter().filter(|known| known.is_away).map(|known| known.id.clone()).collect();
-        self.participants.retain(|known| !known.is_away);
-        for participant in &gone {
-            self.agreed.remove(participant);
-            self.speaker.left(participant);
-        }
+        self.part_with(&gone);
         true
     }
 

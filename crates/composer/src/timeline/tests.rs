@@ -353,6 +353,7 @@ fn who_agreed_stands_still_and_is_gone_when_they_say_no_or_nothing_for_too_long(
     let agrees = |who: &str, agrees| TakeEvent::Consent { participant: who.into(), agrees, unix_ms: 1 };
     let asking = || {
         let mut timeline = restarted(&[TakeEvent::ConsentAsked, agrees("a", true), agrees("b", true)]);
+        timeline.apply(8 * S, &TakeEvent::ConsentAsked);
         timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
         timeline.apply(9 * S, &came_back("b2", "b", "Bob"));
         timeline
@@ -366,6 +367,31 @@ fn who_agreed_stands_still_and_is_gone_when_they_say_no_or_nothing_for_too_long(
     timeline.apply(9 * S, &agrees("a2", true));
     timeline.advance(18 * S);
     assert_eq!(labels(&timeline.scene()), ["Ann"]);
+}
+
+#[test]
+fn a_room_that_does_not_ask_any_more_shows_who_comes_and_nobody_who_had_not_agreed() {
+    let agrees = TakeEvent::Consent { participant: "a".into(), agrees: true, unix_ms: 1 };
+    let mut timeline = restarted(&[TakeEvent::ConsentAsked, agrees]);
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+    assert_eq!(timeline.parted(), [TrackId::from("vb")]);
+    timeline.apply(9 * S, &came_back("b2", "b", "Bob"));
+    timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+    assert_eq!(labels(&timeline.scene()), ["Ann", "Bob"]);
+}
+
+#[test]
+fn nobody_becomes_large_while_nothing_is_recorded() {
+    let mut timeline = with_layout("speaker", &[]);
+    for event in [joined("a", "Ann"), joined("b", "Bob"), published("va", "a", TrackSource::Camera)] {
+        timeline.apply(0, &event);
+    }
+    speak(&mut timeline, 1, "a");
+    let speakers = vec![reelroom_take::Speaker { participant: "b".into(), level: 0.5 }];
+    timeline.apply(5 * S, &TakeEvent::Speakers { speakers });
+    timeline.apply(5 * S, &TakeEvent::Suspended { unix_ns: 1 });
+    timeline.advance(7 * S);
+    assert_eq!(large(&timeline.scene()), ["Ann"]);
 }
 
 #[test]

@@ -56,7 +56,10 @@ fn a_take_that_ended_is_left_alone() {
     let before = fs::read(dir.join(EVENTS_FILE)).unwrap();
     let found = recover(&dir).unwrap();
     let reason = EndReason::Stopped;
-    assert_eq!(found, Recovery { was_ended: true, reason, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
+    assert_eq!(
+        found,
+        Recovery { was_ended: true, reason, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 }
+    );
     assert_eq!(fs::read(dir.join(EVENTS_FILE)).unwrap(), before);
 }
 
@@ -229,7 +232,10 @@ fn a_suspended_take_with_which_nobody_goes_on_lacks_nothing() {
     let dir = suspended(root.path());
     let found = recover(&dir).unwrap();
     let reason = EndReason::ServerShutdown;
-    assert_eq!(found, Recovery { was_ended: true, reason, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 });
+    assert_eq!(
+        found,
+        Recovery { was_ended: true, reason, duration_ns: 1_000 * MS, lost_ns: 0, cut_bytes: 0 }
+    );
     assert_eq!(recover(&dir).unwrap(), found, "and is not recovered a second time");
     assert_eq!(suspension(&dir).unwrap(), None);
     let (arrivals, end) = arrivals(&dir);
