@@ -14,9 +14,9 @@
 //! - Tokens that were revoked with the removal of whoever came by them let nobody in, also once their room has closed and opened again.
 //! - A token that is counted lets its bearer in once, into whichever session of the room.
 //! - Whoever was in a room as the server began anew is in it still, for as long as they may take to come back: what lets nobody come anew lets
-//!   them in.
+//!   them in, once. Who is removed, or whose room is over, is expected no more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,13 @@ pub(crate) struct Gatehouse {
 #[derive(Default)]
 struct Returning {
     until: Option<Instant>,
-    bearers: HashSet<(RoomName, Ticket)>,
+    bearers: HashMap<RoomName, HashSet<Ticket>>,
+}
+
+impl Returning {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
 }
 
 impl Gatehouse {
@@ -75,21 +81,41 @@ impl Gatehouse {
     }
 
     fn returns(&self, ticket: &Ticket, room: &RoomName, now: Instant) -> bool {
-        let mut returning = self.returning();
-        if returning.until.is_none_or(|until| until <= now) {
-            *returning = Returning::default();
-            return false;
-        }
-        returning.bearers.contains(&(room.clone(), ticket.clone()))
+        let returning = self.returning();
+        let is_named = returning.bearers.get(room).is_some_and(|tickets| tickets.contains(ticket));
+        is_named && !returning.is_over(now)
     }
 
     fn returning(&self) -> MutexGuard<'_, Returning> {
         self.returning.lock().expect("no code panics while it holds those who come back")
     }
 
+    /// Nobody is expected any more.
+    pub(crate) fn expect_nobody(&self) {
+        *self.returning() = Returning::default();
+    }
+
     /// Those who are named were in rooms until now, and come back within this time.
-    pub(crate) fn expect(&self, bearers: HashSet<(RoomName, Ticket)>, within: Duration, now: Instant) {
+    pub(crate) fn expect(&self, bearers: HashMap<RoomName, HashSet<Ticket>>, within: Duration, now: Instant) {
         *self.returning() = Returning { until: Some(now + within), bearers };
+    }
+
+    /// Who has not come back yet and still may. Nobody else is expected from now on.
+    pub(crate) fn still_expected(&self, now: Instant) -> HashMap<RoomName, HashSet<Ticket>> {
+        let returning = std::mem::take(&mut *self.returning());
+        if returning.is_over(now) { HashMap::new() } else { returning.bearers }
+    }
+
+    /// Somebody is back, or is not to come back any more.
+    pub(crate) fn expect_no_more(&self, room: &RoomName, ticket: &Ticket) {
+        if let Some(tickets) = self.returning().bearers.get_mut(room) {
+            tickets.remove(ticket);
+        }
+    }
+
+    /// A room is over: who was in it as the server began anew was in that one.
+    pub(crate) fn expect_nobody_in(&self, room: &RoomName) {
+        self.returning().bearers.remove(room);
     }
 
     /// Who was removed, and which tokens were used and how long ago.
@@ -187,14 +213,26 @@ mod tests {
         ] {
             let gate = Gatehouse::default();
             gate.set(Arc::new(Shut(shut.clone())));
-            gate.expect(HashSet::from([("room".into(), "TK_1".into())]), within, now);
+            let bearers = || -> HashMap<RoomName, HashSet<Ticket>> {
+                HashMap::from([("room".into(), HashSet::from(["TK_1".into(), "TK_3".into()]))])
+            };
+            gate.expect(bearers(), within, now);
             let standing =
                 |ticket: &str, room: &str, at| gate.standing_at_the_door(&ticket.into(), &room.into(), at);
             assert_eq!(standing("TK_1", "room", now), open);
             assert_eq!(standing("TK_2", "room", now), shut);
             assert_eq!(standing("TK_1", "other", now), shut);
             assert_eq!(standing("TK_1", "room", now + within), shut, "the time is over");
-            assert_eq!(standing("TK_1", "room", now), shut, "and does not come back");
+            gate.expect_no_more(&"room".into(), &"TK_1".into());
+            assert_eq!(standing("TK_1", "room", now), shut, "they are back, or were removed");
+            assert_eq!(standing("TK_3", "room", now), open);
+            gate.expect_nobody_in(&"room".into());
+            assert_eq!(standing("TK_3", "room", now), shut, "the room is over");
+            gate.expect(bearers(), within, now);
+            assert_eq!(gate.still_expected(now), bearers());
+            assert_eq!(standing("TK_3", "room", now), shut, "the next run expects them");
+            gate.expect(bearers(), within, now);
+            assert!(gate.still_expected(now + within).is_empty());
         }
     }
 }

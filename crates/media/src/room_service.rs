@@ -172,6 +172,7 @@ async fn remove_participant(
         let ticket = room.ticket_of(sid);
         room.remove(sid, now)?;
         // Before the room's task lets anybody in again.
+        gate.expect_no_more(&name, &ticket);
         if let Ok(before @ 1..) = u64::try_from(revoke_token_ts) {
             let before_unix_s = if before < NO_SECONDS { before } else { before / 1000 };
             gate.removed(&name, &ticket, &person.into(), before_unix_s);

@@ -671,6 +671,7 @@ impl RoomTask {
     /// before that nobody has had anything.
     fn hear(&mut self, from: &ParticipantSid, now: Now) {
         if let Some((ticket, serial)) = self.unheard.remove(from) {
+            self.gate.expect_no_more(&self.name, &ticket);
             self.gate.use_up(ticket, serial, now.at);
         }
     }

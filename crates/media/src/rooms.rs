@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
-use reelroom_limits::signalling::{PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
+use reelroom_limits::signalling::{HAND_OVER_LASTS, PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
 use reelroom_sfu::{KeptRoom, Now, Refusal, Room, RoomEnd, RoomOptions};
@@ -41,9 +41,8 @@ struct Shared {
 /// What is known of rooms of a former run that have not opened again.
 #[derive(Default)]
 struct Former {
-    /// Until when they go on as they were.
-    until: Option<Instant>,
-    rooms: HashMap<RoomName, KeptRoom>,
+    /// Each with until when it goes on as it was.
+    rooms: HashMap<RoomName, (Instant, KeptRoom)>,
     /// How many recordings wait for each room.
     recordings: HashMap<RoomName, u32>,
 }
@@ -84,7 +83,7 @@ impl Rooms {
     /// CreateRoom: a room of that name that is open is returned as it is.
     ///
     /// # Errors
-    /// [`MediaError::Closing`] when the room ends at this very moment, [`MediaError::TooManyRooms`].
+    /// [`MediaError::Closing`] when the room ends at this very moment, [`MediaError::TooManyRooms`], [`MediaError::Restarting`].
     pub async fn create(&self, request: &proto::CreateRoomRequest) -> Result<proto::Room, MediaError> {
         let options = RoomOptions {
             name: request.name.as_str().into(),
@@ -94,11 +93,11 @@ impl Rooms {
             metadata: request.metadata.clone(),
             ..RoomOptions::default()
         };
-        if self.is_closing(&options.name) {
-            return Err(MediaError::Restarting);
-        }
-        let too_many = |_| MediaError::TooManyRooms { at_most: self.shared.crowd.rooms };
-        let handle = self.open(options, None).map_err(too_many)?;
+        let refused = |refusal| match refusal {
+            Refusal::Closed => MediaError::Restarting,
+            _ => MediaError::TooManyRooms { at_most: self.shared.crowd.rooms },
+        };
+        let handle = self.open(options, None).map_err(refused)?;
         handle.call(|room, _| room.info()).await
     }
 
@@ -135,21 +134,51 @@ impl Rooms {
 
     /// Whether a room is not open, and does not open any more.
     pub(crate) fn is_closing(&self, name: &RoomName) -> bool {
-        self.shared.is_closing.load(Ordering::Relaxed) && !self.exists(name.as_str())
+        self.opens_none() && !self.exists(name.as_str())
     }
 
-    /// What the rooms know that are open.
-    pub(crate) async fn kept(&self) -> Vec<KeptRoom> {
-        let handles: Vec<_> = self.lock().values().cloned().collect();
-        let asked = handles.iter().map(|handle| handle.call(|room, _| room.kept()));
-        futures::future::join_all(asked).await.into_iter().flatten().collect()
+    fn opens_none(&self) -> bool {
+        self.shared.is_closing.load(Ordering::Relaxed)
     }
 
-    /// Rooms of a former run go on as they were, those that open again by `until`.
-    pub(crate) fn go_on(&self, kept: Vec<KeptRoom>, until: Instant) {
-        let mut former = self.former();
-        former.until = Some(until);
-        former.rooms = kept.into_iter().map(|kept| (kept.name().clone(), kept)).collect();
+    /// Closes all rooms, tells everybody to come back, and gives what the next run goes on with. Each room says what it knows and is over in the
+    /// same moment: whatever was done in it holds, and nobody is told that something was done which does not.
+    pub(crate) async fn hand_over(&self, now: Instant) -> Vec<KeptRoom> {
+        self.open_no_more();
+        let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
+        let ending = |room: &mut Room, now| {
+            let kept = room.kept();
+            room.close(RoomEnd::HandOver, now);
+            kept
+        };
+        let asked = handles.iter().map(|handle| handle.call(ending));
+        let kept: Vec<_> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+        for handle in handles {
+            handle.commands.closed().await;
+        }
+        let mut expected = self.shared.common.gate.still_expected(now);
+        // Those of the former run that have not opened yet.
+        let former = std::mem::take(&mut self.former().rooms).into_values();
+        let former = former.filter(|(until, _)| *until > now).map(|(_, kept)| kept);
+        let all = kept.into_iter().chain(former);
+        all.map(|mut kept| {
+            kept.expects(expected.remove(kept.name()).unwrap_or_default());
+            kept
+        })
+        .collect()
+    }
+
+    /// Rooms of a former run go on as they were when they open again: within this time, or for as long as they would be open with nobody in
+    /// them.
+    pub(crate) fn go_on(&self, kept: Vec<KeptRoom>, within: Duration, now: Instant) {
+        let until = |kept: &KeptRoom| now + within.max(kept.lasts()).min(HAND_OVER_LASTS);
+        self.former().rooms =
+            kept.into_iter().map(|kept| (kept.name().clone(), (until(&kept), kept))).collect();
+    }
+
+    /// Those of them that have not opened open as new ones from now on.
+    pub(crate) fn go_on_no_more(&self) {
+        self.former().rooms = HashMap::new();
     }
 
     /// A recording of a former run waits for a room: once it opens it is shown as being recorded from the first moment on.
@@ -189,7 +218,11 @@ impl Rooms {
     /// # Errors
     /// [`MediaError::NoRoom`].
     pub async fn delete(&self, name: &RoomName) -> Result<(), MediaError> {
-        let handle = self.lock().remove(name).ok_or_else(|| MediaError::NoRoom(name.clone()))?;
+        let handle = self.lock().remove(name);
+        // Also of one that has not opened again: that life of it is over.
+        self.shared.common.gate.expect_nobody_in(name);
+        self.former().rooms.remove(name);
+        let handle = handle.ok_or_else(|| MediaError::NoRoom(name.clone()))?;
         handle.commands.send(Command::Close(RoomEnd::Deleted)).await.map_err(|_| MediaError::Closing)
     }
 
@@ -230,9 +263,6 @@ impl Rooms {
         from: Option<IpAddr>,
     ) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
-            if self.is_closing(&options.name) {
-                return Err(Refusal::Closed);
-            }
             let handle = self.open(options.clone(), from)?;
             let (reply, answer) = oneshot::channel();
             let join = Command::Join { arrival: Box::new(arrival.clone()), reply };
@@ -276,22 +306,25 @@ impl Rooms {
         Ok(Recorder { handle, sid })
     }
 
-    pub(crate) async fn close_all(&self, end: RoomEnd) {
+    pub(crate) async fn close_all(&self) {
         self.open_no_more();
         let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
         for handle in &handles {
-            let _ = handle.commands.send(Command::Close(end)).await;
+            let _ = handle.commands.send(Command::Close(RoomEnd::Shutdown)).await;
         }
         for handle in handles {
             handle.commands.closed().await;
         }
     }
 
-    /// Whoever may create rooms comes from nowhere in particular.
+    /// Whoever may create rooms comes from nowhere in particular. [`Refusal::Closed`] where none opens any more.
     fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<RoomHandle, Refusal> {
         let mut rooms = self.lock();
         if let Some(handle) = rooms.get(&options.name) {
             return Ok(handle.clone());
+        }
+        if self.opens_none() {
+            return Err(Refusal::Closed);
         }
         let Crowd { rooms: at_most, participants } = self.shared.crowd;
         if rooms.len() >= at_most as usize {
@@ -304,10 +337,8 @@ impl Rooms {
         }
         let (kept, is_recorded) = {
             let mut former = self.former();
-            if former.until.is_none_or(|until| until <= Instant::now()) {
-                former.rooms = HashMap::new();
-            }
-            (former.rooms.remove(&options.name), former.recordings.contains_key(&options.name))
+            let kept = former.rooms.remove(&options.name).filter(|(until, _)| *until > Instant::now());
+            (kept.map(|(_, kept)| kept), former.recordings.contains_key(&options.name))
         };
         if let Some(kept) = &kept {
             options = kept.reopens(options);
@@ -333,6 +364,10 @@ impl Rooms {
             move || {
                 tracing::info!(room = %ended_name, sid = %ended_sid, "room closed");
                 this.forget(&ended_name, &ended_sid);
+                // One that ends with this run goes on in the next.
+                if !this.opens_none() {
+                    this.shared.common.gate.expect_nobody_in(&ended_name);
+                }
             },
         );
         rooms.insert(name, handle.clone());

@@ -9,7 +9,6 @@ use axum::http::HeaderMap;
 use reelroom_limits::pace::TooFast;
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::keys::ApiKeys;
-use reelroom_sfu::RoomEnd;
 use url::Url;
 
 use crate::error::MediaError;
@@ -155,8 +154,8 @@ impl MediaServer {
         self.shared.rooms.attach(room, egress, sink).await
     }
 
-    /// Takes up what a former run handed over in `file`, which goes with that: who was removed, which tokens were used, and rooms as they were
-    /// that open again within this time. To be called before anybody can join. A file that is not there, or is none, is nothing.
+    /// Takes up what a former run handed over in `file`, which goes with that: who was removed, which tokens were used, who was in a room and
+    /// comes back within this time, and rooms as they were that open again in it or in their own time-outs. To be called before anybody can join. A file that is not there, or is none, is nothing.
     pub async fn take_up(&self, file: &Path, within: Duration) {
         hand_over::take_up(&self.shared.rooms, &self.shared.gate, file, within).await;
     }
@@ -164,18 +163,19 @@ impl MediaServer {
     /// Tells everybody that the server starts anew, so that clients come back by themselves, and closes the sockets. What rooms know is in
     /// `file` then, for the next run.
     pub async fn hand_over(self, file: &Path) {
-        self.shared.rooms.open_no_more();
-        hand_over::write(&self.shared.rooms, &self.shared.gate, file).await;
-        self.end(RoomEnd::HandOver, FLUSH_BEFORE_START_WITHIN).await;
+        // Rooms first: what is done until then is in the file, and nothing is done behind it.
+        let rooms = self.shared.rooms.hand_over(Instant::now()).await;
+        hand_over::write(rooms, &self.shared.gate, file).await;
+        self.end(FLUSH_BEFORE_START_WITHIN).await;
     }
 
     /// Tells everybody that the server stops, delivers the last webhooks within a bounded time, and closes the sockets.
     pub async fn shutdown(self) {
-        self.end(RoomEnd::Shutdown, FLUSH_WITHIN).await;
+        self.shared.rooms.close_all().await;
+        self.end(FLUSH_WITHIN).await;
     }
 
-    async fn end(self, end: RoomEnd, flush_within: Duration) {
-        self.shared.rooms.close_all(end).await;
+    async fn end(self, flush_within: Duration) {
         self.shared.webhooks.flush(flush_within).await;
         self.shared.webhooks.stop();
         self.shared.mux.stop();

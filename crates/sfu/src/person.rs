@@ -24,7 +24,7 @@ use reelroom_protocol::token::VideoGrants;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
-use crate::participant::{Joining, Refusal};
+use crate::participant::{Joining, Participant, Refusal};
 use crate::room::{Now, Room};
 use crate::track::source_of;
 
@@ -79,10 +79,27 @@ pub struct Bearer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub(crate) unix_s: u64,
-    pub(crate) name: String,
-    pub(crate) metadata: String,
-    pub(crate) attributes: BTreeMap<String, String>,
+    /// Absent where it was too long to be kept over a restart: then it is what their token says.
+    pub(crate) described: Option<Described>,
     pub(crate) grants: VideoGrants,
+}
+
+/// How somebody is described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Described {
+    name: String,
+    metadata: String,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Described {
+    fn of(participant: &Participant) -> Self {
+        Self {
+            name: participant.name.clone(),
+            metadata: participant.metadata.clone(),
+            attributes: participant.attributes.clone(),
+        }
+    }
 }
 
 /// How the server left the participants that it changed.
@@ -97,9 +114,11 @@ impl Changes {
         else {
             return;
         };
-        joining.name.clone_from(&change.name);
-        joining.metadata.clone_from(&change.metadata);
-        joining.attributes.clone_from(&change.attributes);
+        if let Some(described) = &change.described {
+            joining.name.clone_from(&described.name);
+            joining.metadata.clone_from(&described.metadata);
+            joining.attributes.clone_from(&described.attributes);
+        }
         joining.grants = change.grants.clone();
     }
 
@@ -171,9 +190,7 @@ impl Room {
         let Some(participant) = self.participants.get(sid) else { return };
         let change = Change {
             unix_s: (now.unix_ms / 1000).unsigned_abs(),
-            name: participant.name.clone(),
-            metadata: participant.metadata.clone(),
-            attributes: participant.attributes.clone(),
+            described: Some(Described::of(participant)),
             grants: participant.grants.clone(),
         };
         self.changes.remember(participant.person.clone(), change);
@@ -184,9 +201,7 @@ impl Room {
     pub(crate) fn remember_own(&mut self, sid: &ParticipantSid, now: Now) {
         let Some(participant) = self.participants.get(sid) else { return };
         if let Some(change) = self.changes.by_person.get_mut(&participant.person) {
-            change.name.clone_from(&participant.name);
-            change.metadata.clone_from(&participant.metadata);
-            change.attributes.clone_from(&participant.attributes);
+            change.described = Some(Described::of(participant));
         }
         self.refresh_token(sid, now);
     }

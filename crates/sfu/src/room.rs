@@ -85,7 +85,7 @@ pub struct Room {
     /// Senders of reliable data that may not send as much as they want.
     pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
     created: Instant,
-    last_left: Option<Instant>,
+    pub(crate) last_left: Option<Instant>,
     next_tick: Instant,
     end: Option<RoomEnd>,
     /// A recorder comes in a moment.
@@ -397,15 +397,12 @@ impl Room {
             RoomEnd::HandOver => leave_request::Action::Reconnect,
             RoomEnd::Empty | RoomEnd::Deleted | RoomEnd::Shutdown => leave_request::Action::Disconnect,
         };
-        let mut everybody: Vec<_> = self.participants.keys().cloned().collect();
-        if end == RoomEnd::HandOver {
-            // A recording that goes on after it is not seen to end: recorders go when nobody is left to be told.
-            everybody.sort_by_key(|sid| self.participants.get(sid).is_some_and(Participant::is_recorder));
-        }
+        // Before anybody goes: of those who all come back nobody is told that they are gone.
+        self.end = Some(end);
+        let everybody: Vec<_> = self.participants.keys().cloned().collect();
         for sid in everybody {
             self.part(&sid, reason, action, now);
         }
-        self.end = Some(end);
         self.webhook("room_finished", |_, _| {});
     }
 

@@ -93,6 +93,29 @@ async fn a_room_goes_on_in_the_next_run_and_only_in_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_nobody_opened_again_is_handed_over_once_more_and_lasts_as_long_as_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("restart.json");
+    let first = server().await;
+    for name in ["room", "deleted"] {
+        first.rooms().create(&asked(name, "of the first run")).await.unwrap();
+    }
+    first.hand_over(&file).await;
+    let second = server().await;
+    second.take_up(&file, Duration::ZERO).await;
+    let gone = second.rooms().delete(&"deleted".into()).await;
+    assert!(matches!(gone, Err(MediaError::NoRoom(_))), "it is not open");
+    second.hand_over(&file).await;
+
+    let third = server().await;
+    third.take_up(&file, Duration::ZERO).await;
+    let metadata = async |name| third.rooms().create(&asked(name, "new")).await.unwrap().metadata;
+    assert_eq!(metadata("room").await, "of the first run");
+    assert_eq!(metadata("deleted").await, "new");
+    third.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rooms_that_are_open_go_on_and_no_other_opens() {
     let server = server().await;
     server.rooms().create(&asked("room", "")).await.unwrap();
@@ -126,7 +149,7 @@ fn handed(rooms: Vec<KeptRoom>) -> HandedOver {
 }
 
 #[test]
-fn rooms_that_do_not_fit_are_left_out_and_the_rest_is_whole() {
+fn of_rooms_that_do_not_fit_texts_are_left_out_first_and_the_rest_is_whole() {
     let kept = |number: usize| {
         let text = "x".repeat(if number == 4 { 1 } else { HAND_OVER_BYTES / 4 });
         let options = reelroom_sfu::RoomOptions {
@@ -139,8 +162,35 @@ fn rooms_that_do_not_fit_are_left_out_and_the_rest_is_whole() {
     let bytes = within_bounds(handed((0..5).map(kept).collect()));
     assert!(bytes.len() <= HAND_OVER_BYTES, "{}", bytes.len());
     let found: HandedOver = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(found.rooms.len(), 4);
-    assert_eq!(found.rooms[0].name().as_str(), "room 4", "those that need little come first");
+    let metadata = |room: &KeptRoom| room.reopens(reelroom_sfu::RoomOptions::default()).metadata.len();
+    assert_eq!(found.rooms.len(), 5, "that a room asks for consent is known of all");
+    assert_eq!(metadata(&found.rooms[4]), 1, "those that need little come first");
+    assert_eq!(found.rooms.iter().filter(|room| metadata(room) > 1).count(), 3);
+}
+
+#[test]
+fn who_may_do_what_is_kept_of_a_room_that_its_guests_have_filled_with_text() {
+    let mut room = Room::new(reelroom_sfu::RoomOptions { name: "room".into(), ..Default::default() }, now());
+    let sid = ada(&mut room, now());
+    let attributes = (0..2).map(|number| (format!("{number}"), "\u{1}".repeat(30_000))).collect();
+    let mut request = UpdateParticipantRequest { attributes, ..Default::default() };
+    request.permission.get_or_insert_default().can_subscribe = true;
+    room.update_participant(&sid, &request, now()).unwrap();
+    let full = room.kept();
+    assert!(json(&full).len() > 300_000, "a control character is six in the file");
+    // So many that a few texts of them fill it.
+    let rooms = HAND_OVER_BYTES / json(&full).len() * 2;
+    let bytes = within_bounds(handed(vec![full; rooms]));
+    assert!(bytes.len() <= HAND_OVER_BYTES, "{}", bytes.len());
+    let found: HandedOver = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(found.rooms.len(), rooms);
+    for kept in found.rooms {
+        let mut next = Room::new(kept.reopens(reelroom_sfu::RoomOptions::default()), now());
+        next.go_on(kept);
+        let sid = ada(&mut next, now());
+        let shown = next.participant_info(&sid).unwrap();
+        assert!(!shown.permission.unwrap().can_publish, "what was taken from her stays taken");
+    }
 }
 
 #[test]

@@ -91,24 +91,66 @@ fn an_answer_is_its_bearers_and_not_of_who_has_the_same_name() {
 }
 
 #[test]
+fn what_is_left_of_a_room_that_is_too_long_are_rights_and_at_least_that_it_asks() {
+    let mut story = Story::new();
+    story.room.update_metadata("its metadata".into());
+    story.room.ask_consent(story.now);
+    let ada = story.join("ada");
+    story.says_of_being_recorded("ada", "no");
+    let mut request = UpdateParticipantRequest { name: "Ada L.".into(), ..Default::default() };
+    request.permission.get_or_insert_default().can_subscribe = true;
+    story.room.update_participant(&ada, &request, story.now).unwrap();
+    let kept = story.room.kept();
+    let shown = |kept: KeptRoom| {
+        let mut next =
+            Story::with(kept.reopens(RoomOptions { metadata: "new".into(), ..RoomOptions::default() }));
+        next.room.go_on(through_a_file(&kept));
+        let ada = next.join("ada");
+        let info = next.room.participant_info(&ada).unwrap();
+        let may_publish = info.permission.unwrap().can_publish;
+        (next.room.info().metadata, info.name, may_publish, next.shown_consent("ada").unwrap())
+    };
+    let is = |metadata: &str, name: &str, may_publish, consent: &str| {
+        (metadata.to_owned(), name.to_owned(), may_publish, consent.to_owned())
+    };
+    assert_eq!(shown(kept.clone()), is("its metadata", "Ada L.", false, "no"));
+    assert_eq!(shown(kept.without_texts()), is("new", "ada", false, "no"));
+    assert_eq!(shown(kept.bare()), is("new", "ada", true, "asked"));
+}
+
+#[test]
+fn a_room_lasts_as_long_as_it_would_with_nobody_in_it() {
+    let options = RoomOptions { empty_timeout_s: 300, departure_timeout_s: 20, ..RoomOptions::default() };
+    let mut story = Story::with(options);
+    assert_eq!(story.room.kept().lasts().as_secs(), 300);
+    story.join("ada");
+    assert_eq!(story.room.kept().lasts().as_secs(), 20);
+}
+
+#[test]
 fn everybody_is_told_to_come_back_and_nobody_that_the_recording_ends() {
     let mut story = Story::new();
-    let ada = story.join("ada");
+    let people = [story.join("ada"), story.join("bob")];
     let recorder = VideoGrants { recorder: true, hidden: true, ..VideoGrants::default() };
     story.join_as("EG_1", recorder, participant_info::Kind::Egress).unwrap();
     while story.room.poll_output().is_some() {}
     story.room.close(RoomEnd::HandOver, story.now);
-    let mut told = Vec::new();
+    let mut told: Vec<_> = people.map(|sid| (sid, Vec::new())).into();
     while let Some(output) = story.room.poll_output() {
-        match output {
-            Output::Signal { to, message } if to == ada => told.push(*message),
-            Output::Broadcast { to, message, .. } if to.contains(&ada) => told.push(*message),
-            _ => {}
+        let (to, message) = match output {
+            Output::Signal { to, message } => (vec![to], message),
+            Output::Broadcast { to, message, .. } => (to, message),
+            _ => continue,
+        };
+        for (_, told) in told.iter_mut().filter(|(sid, _)| to.contains(sid)) {
+            told.push((*message).clone());
         }
     }
-    let [signal_response::Message::Leave(leave)] = &told[..] else { panic!("{told:?}") };
-    assert_eq!(leave.reason(), DisconnectReason::ServerShutdown);
-    assert_eq!((leave.action(), leave.can_reconnect), (leave_request::Action::Reconnect, true));
+    for (sid, told) in &told {
+        let [signal_response::Message::Leave(leave)] = &told[..] else { panic!("{sid}: {told:?}") };
+        assert_eq!(leave.reason(), DisconnectReason::ServerShutdown);
+        assert_eq!((leave.action(), leave.can_reconnect), (leave_request::Action::Reconnect, true));
+    }
     assert_eq!(story.room.end(), Some(RoomEnd::HandOver));
 }
 
