@@ -60,10 +60,14 @@ async def restart_program(round):
 async def restart_and_kill(round):
     await round.begin()
     await round.pause(1.5, 3)
-    await round.restart()
+    is_early = round.rng.random() < 0.5
+    await round.restart(dies=is_early)
     await round.pause(1, 3)
-    await round.kill()
-    await round.house.start()
+    if is_early:
+        await round.end()
+    else:
+        await round.kill()
+        await round.house.start()
 
 
 @disaster("kill the composer", ("s3", "disk"), "`kill -9` of the composer, once or twice")
