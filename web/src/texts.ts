@@ -193,6 +193,7 @@ export const texts = {
     refused: 'Joining did not work',
     noMedia:
       'The server answers, but sound and picture do not get through. A firewall may stand in the way of its UDP and TCP port for media. Firefox also needs the computer to be in a network, even to reach a server on the same computer.',
+    away: 'The server does not answer at the moment, or is about to restart. Try again in a minute.',
     lostHint: 'Check your network and try again.',
     wasRecorded: (time: string) => `What was recorded until ${time} is kept.`,
     rejoin: 'Join again',

@@ -21,13 +21,25 @@ export const comeBack: ReconnectPolicy = {
   nextRetryDelayInMs: ({ elapsedMs, retryCount }) => delayBefore(elapsedMs, retryCount, Math.random()),
 };
 
-const statusIn = (context: unknown): unknown =>
-  typeof context === 'object' && context !== null && 'status' in context ? context.status : null;
+/** Whether the server is not there at the moment: nobody answers, or only what stands in front of it does, or it is about to restart and
+ * opens no more rooms. The client tells the status of none of these; that of a refusal is another reason. */
+export const isAway = (error: unknown): boolean => {
+  if (!(error instanceof ConnectionError)) return false;
+  switch (error.reason) {
+    case ConnectionErrorReason.ServerUnreachable:
+    case ConnectionErrorReason.WebSocket:
+      return true;
+    // It went while it was asked. Other internal errors of the client have the same reason.
+    case ConnectionErrorReason.InternalError:
+      return error.message.includes('Websocket got closed');
+    default:
+      return false;
+  }
+};
 
-/** Whether nobody answers, or only to say that the server is about to restart. */
-const isAway = (error: unknown): boolean =>
-  error instanceof ConnectionError &&
-  (error.reason === ConnectionErrorReason.ServerUnreachable || statusIn(error.context) === 503);
+/** Whether it sent them away as they came: the room is full, or ended at that very moment. The client does not tell which. */
+const isSentAway = (error: unknown): boolean =>
+  error instanceof ConnectionError && error.reason === ConnectionErrorReason.LeaveRequest;
 
 /** Joins, and tries for some seconds while the server is away. Throws why it cannot be. */
 export async function connect(
@@ -36,12 +48,16 @@ export async function connect(
   isGone: () => boolean,
 ): Promise<void> {
   const until = Date.now() + SOON_MS;
+  let sentAway = 0;
   for (;;) {
     try {
       return await room.connect(serverUrl, token);
     } catch (error) {
-      if (!isAway(error) || isGone() || Date.now() >= until) throw error;
+      if (isSentAway(error)) sentAway += 1;
+      const mayComeIn = isAway(error) || (isSentAway(error) && sentAway === 1);
+      if (!mayComeIn || isGone() || Date.now() >= until) throw error;
       await pause(AGAIN_MS);
+      if (isGone()) throw error;
     }
   }
 }
