@@ -314,6 +314,10 @@ impl Egress {
         let mut job = entry.job.clone();
         let notice = job.change_layout(unix_ns(), layout).map_err(refused)?;
         if let Some(notice) = notice {
+            if entry.goes_on && entry.notes.is_none() {
+                let text = "the recording waits for its room to open again: change its layout then";
+                return Err(TwirpError::new(TwirpCode::FailedPrecondition, text));
+            }
             let is_noted = entry.notes.as_ref().is_some_and(|notes| notes.layout(now, layout));
             if !is_noted {
                 return Err(refused(NotActive(EgressStatus::EgressEnding)));

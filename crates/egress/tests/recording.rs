@@ -654,13 +654,15 @@ async fn a_recording_goes_on_in_the_next_run_and_is_one_to_everybody() {
     let next = start_with(&bench.data(), GOOD, &bench.media, &bench.shelf, keeping).await;
     let waiting = until(&next, &id(&info), "EGRESS_ACTIVE").await;
     assert_eq!((&waiting["roomId"], &waiting["startedAt"]), (&info["roomId"], &info["startedAt"]));
+    let layout = json!({ "egressId": id(&info), "layout": "speaker" });
+    let refused = call(&next, "UpdateLayout", layout.clone(), may_record()).await.unwrap_err();
+    assert!(refused.1["msg"].as_str().unwrap().contains("waits for its room"), "{refused:?}");
     tokio::time::sleep(Duration::from_millis(400)).await;
     reopen(&bench.media).await;
     assert!(bench.is_recorded().await, "from the first moment on");
     let again = call(&next, "StartRoomCompositeEgress", start_request(), may_record()).await.unwrap_err();
     assert_eq!(again.1["code"], "already_exists");
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let layout = json!({ "egressId": id(&info), "layout": "speaker" });
     call(&next, "UpdateLayout", layout, may_record()).await.unwrap();
     call(&next, "StopEgress", json!({ "egressId": id(&info) }), may_record()).await.unwrap();
     until(&next, &id(&info), "EGRESS_COMPLETE").await;
