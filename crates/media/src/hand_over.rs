@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reelroom_limits::signalling::{HAND_OVER_BYTES, HAND_OVER_LASTS};
 use reelroom_protocol::ids::{RoomName, Ticket};

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
 
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::keys::ApiKeys;
