@@ -54,7 +54,7 @@ pub use consent::{Consent, ConsentAnswer};
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
 pub use preset::Preset;
-pub use report::TrackReport;
+pub use report::{Suspended, TrackReport};
 pub use resume::Keeper;
 pub use skip::{Skip, Skipped};
 pub use step::Step;

@@ -8,6 +8,8 @@ use crate::compose::SILENCE;
 
 /// How long a stopping server waits for files to be finished; the next start finishes the others.
 const FINISH_WITHIN: Duration = Duration::from_secs(8);
+/// How long a recording of a former run waits for its room.
+const RESUME_WITHIN: Duration = Duration::from_secs(60);
 const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
 
 /// How the recorder is set up.
@@ -19,6 +21,8 @@ pub struct EgressConfig {
     pub compose_command: Vec<OsString>,
     /// How long files may still be finished after [`Egress::shutdown`] was called.
     pub finish_within: Duration,
+    /// How long after a planned stop and a start a recording waits for its room to open again; zero: recordings end at a planned stop, too.
+    pub resume_within: Duration,
     /// The first pause after a failed upload; the next ones are longer.
     pub upload_backoff: Duration,
     /// How long takes are kept in `kept/` once their recording is stored; zero: not at all.
@@ -53,6 +57,7 @@ impl EgressConfig {
             data_dir: data_dir.into(),
             compose_command,
             finish_within: FINISH_WITHIN,
+            resume_within: RESUME_WITHIN,
             upload_backoff: FIRST_UPLOAD_BACKOFF,
             keep_takes: Duration::ZERO,
             composer_silence: SILENCE,

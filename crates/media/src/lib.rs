@@ -21,6 +21,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
+mod hand_over;
 mod joins;
 mod mux;
 mod peer;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ use crate::recorder::{AppGate, EgressRecorder, OwnMedia};
 use crate::reload::Levers;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
+use crate::signals::Stop;
 use crate::{data_dir, descriptors, https, owner, routes, urls};
 
 /// The tutorial's port.
@@ -52,6 +54,10 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever still downloads when the program stops has so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// The same when it starts anew: calls wait for it, and a download goes on where it was.
+const CLOSE_BEFORE_START_WITHIN: Duration = Duration::from_millis(500);
+/// While calls may go on before a start, it is looked so often whether any does.
+const LOOK_FOR_CALLS_EVERY: Duration = Duration::from_millis(250);
 
 /// A full front stops no recording: whatever comes in by the other port, there is room for what recordings say of themselves.
 const _: () = assert!(INNER_CONNECTIONS > REQUESTS + 64 && RESERVED_FILES > 2 * INNER_CONNECTIONS);
@@ -82,6 +88,10 @@ pub struct App {
     invites: Option<Invites>,
     audit: Arc<Audit>,
     library: Library,
+    /// How long calls may go on at a planned stop.
+    drain: Duration,
+    /// What is handed over to the next run.
+    restart: PathBuf,
     _data_dir: data_dir::Lock,
 }
 
@@ -171,6 +181,8 @@ impl App {
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
         let (sites, bounds) = (sites(&config, role).into(), bounds(&config));
         let public_url = config.public_url;
+        let drain = Duration::from_secs(config.drain_seconds);
+        let restart = data_dir::restart(&config.data_dir);
         Ok(Self {
             listener,
             inner,
@@ -186,6 +198,8 @@ impl App {
             invites,
             audit,
             library,
+            drain,
+            restart,
             _data_dir: lock,
         })
     }
@@ -252,7 +266,16 @@ impl App {
     }
 
     /// Serves until `shutdown`, then ends calls properly.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let for_good = async {
+            shutdown.await;
+            Stop::End
+        };
+        self.run_until(for_good).await;
+    }
+
+    /// Serves until `shutdown`, and stops as that says.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = Stop>) {
         let stop = CancellationToken::new();
         let serving = TaskTracker::new();
         let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
@@ -276,11 +299,13 @@ impl App {
             let (library, stop) = (self.library, stop.clone());
             async move { library.tend(stop).await }
         });
-        shutdown.await;
+        let how = shutdown.await;
         // The recorder's and the rooms' last webhooks still reach this very server.
         if let Some(embedded) = self.embedded {
-            embedded.egress.shutdown().await;
-            embedded.media.shutdown().await;
+            match how {
+                Stop::End => embedded.shutdown().await,
+                Stop::HandOver => embedded.hand_over(self.drain, &self.restart).await,
+            }
         }
         if let Some(web) = &self.web {
             web.shutdown().await;
@@ -288,7 +313,11 @@ impl App {
         stop.cancel();
         let _ = tending.await;
         serving.close();
-        let _ = tokio::time::timeout(CLOSE_WITHIN, serving.wait()).await;
+        let close_within = match how {
+            Stop::End => CLOSE_WITHIN,
+            Stop::HandOver => CLOSE_BEFORE_START_WITHIN,
+        };
+        let _ = tokio::time::timeout(close_within, serving.wait()).await;
         // Until here somebody may have done something.
         if let Some(web) = &self.web {
             web.write_down().await;
@@ -316,6 +345,8 @@ impl Embedded {
         })
         .await
         .context("udp_port chooses another port for media")?;
+        let resume_within = Duration::from_secs(config.resume_seconds);
+        media.take_up(&data_dir::restart(&config.data_dir), resume_within).await;
         // For those of the settings: what this program tells itself is of this run.
         media.webhooks().keep(truth)?;
         if role == Role::Everything {
@@ -332,10 +363,35 @@ impl Embedded {
             max_recordings: config.max_recordings.into(),
             max_composers: config.max_composers.into(),
             participants_folder: library.prefix().to_owned(),
+            resume_within,
             ..EgressConfig::new(&config.data_dir, compose)
         };
         let egress = Egress::start(egress_config, media.clone(), shelf).await?;
         Ok(Self { media, egress })
+    }
+
+    /// Ends calls and recordings.
+    async fn shutdown(self) {
+        self.egress.shutdown().await;
+        self.media.shutdown().await;
+    }
+
+    /// Leaves calls and recordings to the next run, whose way to them is `file`. Calls may go on for as long as `drain` before that.
+    async fn hand_over(self, drain: Duration, file: &Path) {
+        let rooms = self.media.rooms();
+        rooms.open_no_more();
+        if !drain.is_zero() && rooms.count() > 0 {
+            let (rooms_open, seconds) = (rooms.count(), drain.as_secs());
+            tracing::info!(rooms = rooms_open, seconds, "calls that go on may end first; no room opens");
+            let all_over = async {
+                while rooms.count() > 0 {
+                    tokio::time::sleep(LOOK_FOR_CALLS_EVERY).await;
+                }
+            };
+            let _ = tokio::time::timeout(drain, all_over).await;
+        }
+        self.egress.suspend().await;
+        self.media.hand_over(file).await;
     }
 }
 

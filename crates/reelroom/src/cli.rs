@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use reelroom_audit::WhoKind;
@@ -17,9 +17,12 @@ use crate::config::{Access, Config, Environment, Reading};
 use crate::health::{self, Question};
 use crate::notify::Notify;
 use crate::reload::{Hangups, Hook, Reload};
-use crate::{data_dir, descriptors, https, installed, log, owner, signals, urls};
+use crate::signals::{self, Stop};
+use crate::{data_dir, descriptors, https, installed, log, owner, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+/// A service manager kills whoever takes longer than they asked for.
+const ASK_FOR_TIME_EVERY: Duration = Duration::from_secs(60);
 const NO_OWNER: &str = "Nobody is its owner yet: 'reelroom owner', with the settings of this server, prints the link that sets the password \
      ('sudo reelroom owner' where a package has installed it)\n";
 
@@ -173,17 +176,22 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         notify.ready(&app.url());
         let _watched = notify.watch(app.inner_address());
         let stopping = CancellationToken::new();
+        let drain = Duration::from_secs(reading.config.drain_seconds);
         let reload = Reload::new(reading, file, role, app.levers(), log_level, hooks(&app));
         let reloading = tokio::spawn(reload.run(hangups, notify.clone(), stopping.clone()));
-        let shutdown = async {
-            tokio::select! {
-                () = shutdown => {}
-                () = stopping.cancelled() => {}
-            }
+        let stop = async {
+            let how = tokio::select! {
+                how = shutdown => how,
+                () = stopping.cancelled() => Stop::End,
+            };
             stopping.cancel();
             notify.stopping();
+            if how == Stop::HandOver && !drain.is_zero() {
+                tokio::spawn(ask_for_time(notify.clone(), drain));
+            }
+            how
         };
-        app.run(shutdown).await;
+        app.run_until(stop).await;
         let _ = reloading.await;
         anyhow::Ok(())
     });
@@ -197,6 +205,16 @@ fn tell_idle(reading: &Reading, role: Role) {
     let environment = Environment::of_this_process();
     for Idle { name, why } in idle(&reading.config, &reading.sources, &environment, role) {
         tracing::warn!("a setting has no effect: {name}: {why}");
+    }
+}
+
+/// Has the service manager wait until calls that may end first are over.
+async fn ask_for_time(notify: Notify, drain: Duration) {
+    let until = Instant::now() + drain;
+    loop {
+        notify.extend(2 * ASK_FOR_TIME_EVERY);
+        let Some(left) = until.checked_duration_since(Instant::now()) else { return };
+        tokio::time::sleep(left.min(ASK_FOR_TIME_EVERY)).await;
     }
 }
 

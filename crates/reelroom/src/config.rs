@@ -269,6 +269,17 @@ pub struct Config {
     #[config(env = "MAX_ROOMS", default = 1000)]
     pub max_rooms: u32,
 
+    /// At a planned stop (SIGTERM, as `systemctl restart` sends it): how many seconds calls may go on before their clients are told to come
+    /// back, which they do by themselves once the program runs again. No room opens meanwhile, and it ends sooner when no room is open.
+    /// What stops the program (`TimeoutStopSec` in a unit) has to wait longer than this.
+    #[config(env = "DRAIN_SECONDS", default = 0, validate(*drain_seconds <= 86_400, "must be at most 86400, a day"))]
+    pub drain_seconds: u64,
+
+    /// How many seconds after a planned stop and a start a recording that ran waits for its room to open again. It goes on then, in the same
+    /// file; otherwise it is finished as it was at the stop. 0: recordings end with the program.
+    #[config(env = "RESUME_SECONDS", default = 60, validate(*resume_seconds <= 600, "must be at most 600"))]
+    pub resume_seconds: u64,
+
     /// How many recordings may run at once. 0: as many as this machine can capture, by what those that run cost.
     #[config(env = "MAX_RECORDINGS", default = 0)]
     pub max_recordings: u32,

@@ -26,7 +26,7 @@ const STORE: &str = "store";
 /// The folders that are the program's own.
 const FOLDERS: [&str; 5] = ["takes", "composed", "kept", "egress", "tls"];
 /// The files that are the program's own, and those that stand beside them for a while.
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "truth.db",
     "truth.db-wal",
     "truth.db-shm",
@@ -39,6 +39,8 @@ const FILES: [&str; 12] = [
     "secrets.json.new",
     "lock",
     "gstreamer-registry.bin",
+    "restart.json",
+    "restart.new",
 ];
 
 /// Held as long as the folder is used. Older versions know the file alone; the file may be deleted, and the folder is the same then.
@@ -90,6 +92,11 @@ fn is_used(folder: &File) -> bool {
 /// What nothing else knows.
 pub(crate) fn truth(path: &Path) -> PathBuf {
     path.join("truth.db")
+}
+
+/// What a run that is about to start anew leaves to the next one.
+pub(crate) fn restart(path: &Path) -> PathBuf {
+    path.join("restart.json")
 }
 
 /// What may be deleted.

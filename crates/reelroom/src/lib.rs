@@ -40,3 +40,4 @@ mod signals;
 mod urls;
 
 pub use app::{App, Role};
+pub use signals::Stop;

@@ -23,6 +23,7 @@ import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
 import { Notices, useNotices } from '../ui/Notices';
+import { comeBack, connect } from './comeBack';
 import { ConsentNotice } from './ConsentNotice';
 import { ConsentSwitch } from './ConsentSwitch';
 import { Controls } from './Controls';
@@ -49,6 +50,7 @@ const roomFor = ({ devices }: Ticket) =>
   new Room({
     adaptiveStream: true,
     dynacast: true,
+    reconnectPolicy: comeBack,
     ...(devices.microphoneId ? { audioCaptureDefaults: { deviceId: devices.microphoneId } } : {}),
     ...(devices.cameraId ? { videoCaptureDefaults: { deviceId: devices.cameraId } } : {}),
   });
@@ -72,7 +74,7 @@ export default function Call({ ticket, onEnd }: Props) {
     const leave = () => void room.disconnect();
     const join = async () => {
       try {
-        await room.connect(ticket.serverUrl, ticket.token);
+        await connect(room, ticket, () => gone);
       } catch (error) {
         if (!gone) onEnd(refusalOf(error));
         return;

@@ -16,6 +16,7 @@ import { Logo } from '../ui/Logo';
 import { ConsentField } from './ConsentField';
 import type { DeviceChoice } from './devices';
 import { waitToBeLetIn } from './lobby';
+import { patiently } from './patience';
 import { Preview } from './Preview';
 import { Waiting } from './Waiting';
 
@@ -68,12 +69,22 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
   const [error, setError] = useState<string | null>(null);
   /** How it stands with them while they wait to be let in. */
   const [turn, setTurn] = useState<Turn | null>(null);
+  /** The server is away, and is asked again. */
+  const [away, setAway] = useState(false);
   const waiting = useRef<AbortController | null>(null);
+  const left = useRef(new AbortController());
   const nameId = useId();
   const roomId = useId();
   const errorId = useId();
 
-  useEffect(() => () => waiting.current?.abort(), []);
+  useEffect(() => {
+    const here = new AbortController();
+    left.current = here;
+    return () => {
+      here.abort();
+      waiting.current?.abort();
+    };
+  }, []);
 
   const choose = (choice: DeviceChoice) => {
     chosen.current = choice;
@@ -103,11 +114,13 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
     setError(null);
     setJoining(true);
     const isKept = kept?.room === room && kept.person === person && Date.now() < kept.until;
+    const patience = { onAway: () => setAway(true), signal: left.current.signal };
     try {
       const [entry, serverUrl] = await Promise.all([
-        isKept ? kept.admission : requestToken(room, person),
-        mediaServerUrl(),
+        isKept ? kept.admission : patiently(() => requestToken(room, person), patience),
+        patiently(mediaServerUrl, patience),
       ]);
+      setAway(false);
       const admission = 'token' in entry ? entry : await wait(entry, person);
       if (admission?.asksConsent && consent === null) {
         const keptFor = 'token' in entry ? NAME_KEPT_MS : LET_IN_MS;
@@ -129,6 +142,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
     } catch (error) {
       setError(messageOf(error));
     }
+    setAway(false);
     setTurn(null);
     setJoining(false);
   };
@@ -199,7 +213,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
             {error}
           </p>
           <button type="submit" className="button button--primary button--large" disabled={joining}>
-            {joining ? texts.join.joining : texts.join.button}
+            {away ? texts.join.away : joining ? texts.join.joining : texts.join.button}
           </button>
         </form>
       </main>

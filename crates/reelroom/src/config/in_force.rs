@@ -198,6 +198,8 @@ fn shown(config: &Config, name: &str) -> Option<Shown> {
         "disk_reserve" => text(config.disk_reserve),
         "max_participants" => text(config.max_participants),
         "max_rooms" => text(config.max_rooms),
+        "drain_seconds" => text(config.drain_seconds),
+        "resume_seconds" => text(config.resume_seconds),
         "max_recordings" => text(config.max_recordings),
         "max_composers" => text(config.max_composers),
         "recording_file_portion_size" => text(config.recording_file_portion_size),
