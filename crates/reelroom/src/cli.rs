@@ -10,6 +10,7 @@ use reelroom_audit::WhoKind;
 
 use crate::app::{App, PAGE_PORT, Role};
 use crate::config::{Access, Config, Sources};
+use crate::doctor::{self, DoctorArgs};
 use crate::{data_dir, descriptors, log, owner, signals, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -44,6 +45,9 @@ enum Command {
     Owner,
     /// Print the commented settings file.
     Config,
+    /// Say before the first meeting whether it will work: a line for each thing, OK, or WARN or BAD and what to do. Nothing of a server that
+    /// runs is disturbed. 1 where something is BAD.
+    Doctor(DoctorArgs),
 }
 
 /// Runs the command line. 0 when all went well, 1 with the reason on standard error, 2 for a wrong command line.
@@ -59,6 +63,10 @@ pub fn main() -> ExitCode {
         Some(Command::Backup { copy }) => backup(cli.config, &copy),
         Some(Command::Owner) => invite_owner(cli.config),
         Some(Command::Config) => print_template(),
+        Some(Command::Doctor(args)) => match doctor::run(cli.config.as_deref(), &args) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -64,7 +64,7 @@ impl Sources {
 }
 
 /// Each setting with its variable, in the file's order.
-fn fields() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+pub(crate) fn fields() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     Config::META.fields.iter().map(|field| match field.kind {
         FieldKind::Leaf { env, .. } => (field.name, env),
         FieldKind::Nested { .. } => (field.name, None),
