@@ -59,6 +59,7 @@ pub enum Check {
     /// Where they are kept when that fails.
     BackupStore,
     /// A LiveKit server outside.
+    #[serde(rename = "livekit")]
     LiveKit,
     /// What pictures and sound are read and written with.
     Codecs,

@@ -10,7 +10,7 @@ troubles! { Settings:
         "Correct what the line names in the settings file or in the environment; `reelroom config` prints every setting with its meaning.";
     UNKNOWN = Bad "settings-unknown",
         "The settings file has a setting that does not exist. The server does not start with it.",
-        "Correct or delete line {line} of the settings file{meant}; `reelroom config` prints every setting.";
+        "Correct or delete line {line} of the settings file; `reelroom config` prints every setting.";
     MISSPELT = Warn "settings-misspelt",
         "The environment has a variable whose name is nearly that of a setting, and nothing reads it.",
         "Call it {meant}, if it is meant for Reelroom.";
@@ -75,9 +75,9 @@ pub struct Meaning {
 pub fn check(facts: &SettingsFacts) -> Vec<Line> {
     let mut lines = Vec::new();
     for key in &facts.unknown {
-        let said = format!("line {} sets {}, and there is no such setting", key.line, key.name);
-        let meant = key.meant.as_ref().map(|meant| format!(" ({meant} may be meant)")).unwrap_or_default();
-        lines.push(UNKNOWN.filled(said, &[("line", &key.line.to_string()), ("meant", &meant)]));
+        let meant = key.meant.as_ref().map(|meant| format!(": {meant} may be meant")).unwrap_or_default();
+        let said = format!("line {} sets {}, and there is no such setting{meant}", key.line, key.name);
+        lines.push(UNKNOWN.filled(said, &[("line", &key.line.to_string())]));
     }
     // What it says then is of the first of those keys, which is told above.
     if let Some(error) = facts.error.as_ref().filter(|_| facts.unknown.is_empty()) {
@@ -172,7 +172,8 @@ mod tests {
         let lines = check(&facts);
         assert_eq!(codes(&facts), ["settings-unknown"]);
         assert!(lines[0].said.contains("line 3") && lines[0].said.contains("sever_port"), "{lines:?}");
-        assert!(lines[0].todo.as_ref().unwrap().contains("server_port may be meant"), "{lines:?}");
+        assert!(lines[0].said.ends_with("server_port may be meant"), "{lines:?}");
+        assert!(lines[0].todo.as_ref().unwrap().contains("line 3"), "{lines:?}");
         let error =
             SettingsFacts { error: Some("SERVER_PORT is no number".into()), ..SettingsFacts::default() };
         assert_eq!(codes(&error), ["settings-unreadable"]);

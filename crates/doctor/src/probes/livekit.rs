@@ -46,7 +46,11 @@ pub(crate) fn probe(subject: &Subject, trust: &Trust) -> Option<(LiveKitFacts, O
 
 /// What a bucket's server takes for the time.
 pub(crate) fn clock_of_bucket(subject: &Subject, trust: &Trust) -> Option<Other> {
-    let endpoint = Url::parse(subject.bucket.as_ref()?.config.endpoint.as_deref()?).ok()?;
+    let endpoint = subject.bucket.as_ref()?.config.endpoint.as_deref()?;
+    // Without a scheme it is reached by HTTPS.
+    let is_whole = endpoint.contains("://");
+    let endpoint =
+        Url::parse(&if is_whole { endpoint.to_owned() } else { format!("https://{endpoint}") }).ok()?;
     if is_local(&endpoint) {
         return None;
     }

@@ -45,7 +45,7 @@ fn holder(transport: Transport, at: SocketAddr, server_runs: bool) -> Holder {
 fn taken(transport: Transport, ip: IpAddr, port: u16, server_runs: bool) -> Holder {
     let who = sockets::holder(transport, ip, port);
     // Another user's process is not named; the server that answers is the likeliest.
-    let is_server = who.as_ref().is_none_or(|who| who.starts_with("reelroom "));
+    let is_server = who.as_ref().is_none_or(|who| who.starts_with(sockets::OUR_NAME));
     if server_runs && is_server { Holder::Server } else { Holder::Another(who) }
 }
 

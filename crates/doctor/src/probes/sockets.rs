@@ -11,6 +11,8 @@ use crate::line::plain;
 
 /// The state of a TCP socket that listens.
 const LISTENS: &str = "0A";
+/// How this program is called, with what follows.
+pub(crate) const OUR_NAME: &str = "reelroom ";
 
 /// The process that has a port at an address, in words.
 pub(crate) fn holder(transport: Transport, ip: IpAddr, port: u16) -> Option<String> {
@@ -26,8 +28,15 @@ pub(crate) fn holder(transport: Transport, ip: IpAddr, port: u16) -> Option<Stri
 /// The process that has locked a file, in words.
 pub(crate) fn locker(file: &Path) -> Option<String> {
     let metadata = fs::metadata(file).ok()?;
-    let pid = locked_by(&fs::read_to_string("/proc/locks").ok()?, metadata.st_dev(), metadata.st_ino())?;
-    Some(named(pid))
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let all: Vec<Lock> =
+        locks.lines().filter_map(Lock::read).filter(|lock| lock.inode == metadata.st_ino()).collect();
+    let device = (rustix::fs::major(metadata.st_dev()), rustix::fs::minor(metadata.st_dev()));
+    if let Some(lock) = all.iter().find(|lock| lock.device == device) {
+        return Some(named(lock.pid));
+    }
+    // Layers of containers have another device here than there.
+    all.iter().map(|lock| named(lock.pid)).find(|name| name.starts_with(OUR_NAME))
 }
 
 /// The sockets of a table of `/proc/net` that have the port at the address, or at all of them.
@@ -85,17 +94,24 @@ fn named(pid: u32) -> String {
     if name.is_empty() { format!("process {pid}") } else { format!("{name} (process {pid})") }
 }
 
-/// Of lines such as `1: FLOCK  ADVISORY  WRITE 812 fe:01:1573 0 EOF`.
-fn locked_by(locks: &str, device: u64, inode: u64) -> Option<u32> {
-    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    locks.lines().find_map(|line| {
-        let columns: Vec<&str> = line.split_whitespace().filter(|column| *column != "->").collect();
+/// A lock that is held.
+#[derive(Debug, PartialEq, Eq)]
+struct Lock {
+    pid: u32,
+    /// Major and minor number.
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl Lock {
+    /// Of a line such as `1: FLOCK  ADVISORY  WRITE 812 fe:01:1573 0 EOF`; one that waits for it has an arrow in front.
+    fn read(line: &str) -> Option<Self> {
+        let columns: Vec<&str> = line.split_whitespace().collect();
         let mut place = columns.get(5)?.split(':');
-        let number = |text: &str| u32::from_str_radix(text, 16).ok();
-        let is_device = number(place.next()?)? == major && number(place.next()?)? == minor;
-        let is_it = is_device && place.next()?.parse::<u64>().ok()? == inode;
-        if is_it { columns.get(4)?.parse().ok() } else { None }
-    })
+        let mut number = || u32::from_str_radix(place.next()?, 16).ok();
+        let device = (number()?, number()?);
+        Some(Self { pid: columns.get(4)?.parse().ok()?, device, inode: place.next()?.parse().ok()? })
+    }
 }
 
 #[cfg(test)]
@@ -122,11 +138,22 @@ mod tests {
 
     #[test]
     fn locks_are_read_by_device_and_inode() {
-        let locks =
-            "1: FLOCK  ADVISORY  WRITE 812 08:01:1573 0 EOF\n2: POSIX  ADVISORY  READ 9 08:01:99 0 EOF\n";
-        let device = rustix::fs::makedev(8, 1);
-        assert_eq!(locked_by(locks, device, 1573), Some(812));
-        assert_eq!(locked_by(locks, device, 1574), None);
-        assert_eq!(locked_by(locks, rustix::fs::makedev(8, 2), 1573), None);
+        let lock = Lock::read("1: FLOCK  ADVISORY  WRITE 812 08:1f:1573 0 EOF").unwrap();
+        assert_eq!(lock, Lock { pid: 812, device: (8, 31), inode: 1573 });
+        assert_eq!(Lock::read("1: -> FLOCK  ADVISORY  WRITE 9 08:01:1573 0 EOF"), None, "it waits");
+        assert_eq!(Lock::read(""), None);
+    }
+
+    #[test]
+    fn the_locker_of_a_file_is_this_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let file = fs::File::create(&path).unwrap();
+        assert_eq!(locker(&path), None);
+        file.lock().unwrap();
+        let found = locker(&path);
+        // Layers of containers are known by the program's name, which is another one here.
+        let me = format!("(process {})", std::process::id());
+        assert!(found.as_ref().is_none_or(|found| found.ends_with(&me)), "{found:?}");
     }
 }
