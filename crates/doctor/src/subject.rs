@@ -103,11 +103,13 @@ pub enum Https {
     Off,
     /// By files.
     Files(CertificateFiles),
-    /// By certificates that an authority gives by ACME.
+    /// By a certificate that an authority gives by ACME.
     Acme {
-        /// What it gave, a file for each name; they may not be there yet.
-        certificates: Vec<CertificateFiles>,
-        /// The host that is asked.
+        /// What it gave; it may not be there yet.
+        certificate: CertificateFiles,
+        /// What became of the tries since, in JSON; there are none at first.
+        tries: PathBuf,
+        /// The host that is asked, with its port.
         authority: String,
     },
     /// By a certificate of our own making.

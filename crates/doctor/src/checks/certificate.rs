@@ -49,6 +49,12 @@ troubles! { Certificate:
     NONE_YET = Warn "certificate-none-yet",
         "There is no certificate yet: the server gets it by ACME when it starts.",
         "Start the server, let {authority} reach port 80 or 443 of {host} from outside, and run doctor again.";
+    ACME_REFUSED = Bad "certificate-acme-refused",
+        "There is no certificate, and the authority that was asked for one by ACME gave none: every browser warns.",
+        "See by the line that {host} leads to this machine and that {authority} reaches its port 80 or 443 from outside; the server asks again by itself.";
+    NOT_RENEWED = Warn "certificate-not-renewed",
+        "There is a certificate, and the authority gave no new one at the last try.",
+        "See by the line that {host} leads to this machine and that {authority} reaches its port 80 or 443 from outside; the server asks again by itself.";
 }
 
 /// What is known of HTTPS.
@@ -62,6 +68,8 @@ pub struct CertificateFacts {
     pub found: Vec<Found>,
     /// What people open by HTTPS of this program.
     pub hosts: Vec<String>,
+    /// Why an authority gave no certificate at the last try.
+    pub refusal: Option<String>,
 }
 
 /// How HTTPS is made.
@@ -123,8 +131,13 @@ fn one(facts: &CertificateFacts, found: &Found) -> Vec<Line> {
         (Some(Err(why)), _) => return vec![UNREADABLE.said(format!("{path}: {why}"))],
         (None, Mode::Acme(authority)) => {
             let host = list(&facts.hosts);
-            let said = format!("{authority} is asked for one when the server starts");
-            return vec![NONE_YET.filled(said, &[("authority", authority), ("host", &host)])];
+            let found: &[(&str, &str)] = &[("authority", authority), ("host", &host)];
+            return vec![match &facts.refusal {
+                Some(why) => ACME_REFUSED.filled(format!("{authority} gave none: {why}"), found),
+                None => {
+                    NONE_YET.filled(format!("{authority} is asked for one when the server starts"), found)
+                }
+            }];
         }
         (None, Mode::Own) => {
             return vec![Line::ok(
@@ -138,6 +151,10 @@ fn one(facts: &CertificateFacts, found: &Found) -> Vec<Line> {
         return vec![WRONG_KEY.said(format!("{} does not fit {path}: {why}", found.key_path.display()))];
     }
     let mut lines = vec![days(facts, &path, read)];
+    if let (Mode::Acme(authority), Some(why)) = (&facts.mode, &facts.refusal) {
+        let found: &[(&str, &str)] = &[("authority", authority), ("host", &list(&facts.hosts))];
+        lines.push(NOT_RENEWED.filled(format!("{authority} gave no new one: {why}"), found));
+    }
     let unnamed: Vec<&String> = facts.hosts.iter().filter(|host| !covers(&read.says.names, host)).collect();
     if !unnamed.is_empty() && facts.mode != Mode::Own {
         let said = format!("{path} is for {}, and not for {}", list(&read.says.names), list(&unnamed));
@@ -222,7 +239,13 @@ mod tests {
 
     fn codes_in(mode: Mode, read: Option<Result<Read, String>>) -> Vec<&'static str> {
         let found = vec![Found { path: "/c.pem".into(), key_path: "/k.pem".into(), read }];
-        let facts = CertificateFacts { now: now(), mode, found, hosts: vec!["calls.example.org".into()] };
+        let facts = CertificateFacts {
+            now: now(),
+            mode,
+            found,
+            hosts: vec!["calls.example.org".into()],
+            refusal: None,
+        };
         check(&facts).into_iter().filter_map(|line| line.code).collect()
     }
 
@@ -272,7 +295,17 @@ mod tests {
     fn what_is_not_there_is_made_or_missed_as_it_is_set() {
         assert_eq!(codes_in(Mode::Files, None), ["certificate-unreadable"]);
         assert_eq!(codes_in(Mode::Files, Some(Err("no certificate".into()))), ["certificate-unreadable"]);
-        assert_eq!(codes_in(Mode::Acme("acme.example.org".into()), None), ["certificate-none-yet"]);
+        let acme = Mode::Acme("acme.example.org".into());
+        assert_eq!(codes_in(acme.clone(), None), ["certificate-none-yet"]);
+        let refused = |read| {
+            let found = vec![Found { path: "/c.pem".into(), key_path: "/c.pem".into(), read }];
+            let refusal = Some("the name leads elsewhere".to_owned());
+            let hosts = vec!["calls.example.org".to_owned()];
+            let lines = check(&CertificateFacts { now: now(), mode: acme.clone(), found, hosts, refusal });
+            lines.into_iter().filter_map(|line| line.code).collect::<Vec<_>>()
+        };
+        assert_eq!(refused(None), ["certificate-acme-refused"]);
+        assert_eq!(refused(Some(Ok(read()))), ["certificate-not-renewed"]);
         assert!(codes_in(Mode::Own, None).is_empty());
         assert!(codes_in(Mode::Off, None).is_empty());
     }

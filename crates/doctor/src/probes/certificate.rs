@@ -23,9 +23,7 @@ pub(crate) fn probe(subject: &Subject, server_runs: bool, trust: &Trust) -> Cert
     let (mode, files) = match &subject.https {
         Https::Off => (Mode::Off, Vec::new()),
         Https::Files(files) => (Mode::Files, vec![files]),
-        Https::Acme { certificates, authority } => {
-            (Mode::Acme(authority.clone()), certificates.iter().collect())
-        }
+        Https::Acme { certificate, authority, .. } => (Mode::Acme(authority.clone()), vec![certificate]),
         Https::Own(files) => (Mode::Own, vec![files]),
     };
     let public = subject.public.iter().filter(|public| public.is_https);
@@ -38,7 +36,14 @@ pub(crate) fn probe(subject: &Subject, server_runs: bool, trust: &Trust) -> Cert
             read: read(files, subject, server_runs, &hosts, trust),
         })
         .collect();
-    CertificateFacts { now: SystemTime::now(), mode, found, hosts }
+    CertificateFacts { now: SystemTime::now(), mode, found, hosts, refusal: refusal(&subject.https) }
+}
+
+/// Why an authority gave none at the last try.
+fn refusal(https: &Https) -> Option<String> {
+    let Https::Acme { tries, .. } = https else { return None };
+    let tries: serde_json::Value = serde_json::from_slice(&fs::read(tries).ok()?).ok()?;
+    Some(tries["why"].as_str()?.to_owned())
 }
 
 fn read(

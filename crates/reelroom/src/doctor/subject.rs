@@ -11,12 +11,15 @@ use reelroom_doctor::subject::{
 use reelroom_media::{SOCKET_BUFFER_BYTES, receives_at};
 use url::{Host, Url};
 
+use crate::app::Role;
 use crate::config::{Access, Config, Tls};
 use crate::front::sites::HostName;
 use crate::secrets::{DEV_KEY, DEV_SECRET};
 
 /// Of HTTPS by a proxy, whose port nothing here says.
 const HTTPS_PORT: u16 = 443;
+/// `reelroom media` is no page that people meet on.
+const ROLE: Role = Role::Everything;
 /// Below the data folder.
 const TLS_FOLDER: &str = "tls";
 
@@ -27,7 +30,11 @@ pub(super) fn subject(config: &Config, program: PathBuf) -> Subject {
     let backup = config.backup_s3().map(|s3| BackupStore::Bucket(Box::new(bucket(s3))));
     Subject {
         data: DataFolder { path: config.data_dir.clone(), reserve_bytes: config.disk_reserve },
-        http: Http { listen: config.listen, port: config.page_port(), redirect_port: config.redirect_port() },
+        http: Http {
+            listen: config.listen,
+            port: config.port_in_force(ROLE),
+            redirect_port: config.http_port_in_force(ROLE),
+        },
         media: config.embeds_media().then(|| media(config)),
         public: public(config),
         https: https(config),
@@ -40,7 +47,7 @@ pub(super) fn subject(config: &Config, program: PathBuf) -> Subject {
 
 /// What they mean together.
 pub(super) fn meaning(config: &Config) -> Meaning {
-    let tls = config.tls_in_force();
+    let tls = config.tls_in_force(ROLE);
     let has_names = !config.public_names().is_empty();
     let https = match tls {
         Tls::Off if has_names => "left to a proxy in front",
@@ -77,7 +84,7 @@ fn public(config: &Config) -> Vec<PublicAddress> {
         is_https: url.is_https(),
         prefix: url.prefix().to_owned(),
     });
-    let port = if config.tls_in_force() == Tls::Off { HTTPS_PORT } else { config.page_port() };
+    let port = if config.tls_in_force(ROLE) == Tls::Off { HTTPS_PORT } else { config.port_in_force(ROLE) };
     let other =
         |name: &HostName| PublicAddress { host: host(name), port, is_https: true, prefix: String::new() };
     let others = config.public_hosts.iter().map(other);
@@ -94,7 +101,7 @@ fn host(name: &HostName) -> String {
 
 fn https(config: &Config) -> Https {
     let folder = config.data_dir.join(TLS_FOLDER);
-    match config.tls_in_force() {
+    match config.tls_in_force(ROLE) {
         Tls::Off => Https::Off,
         Tls::Files => {
             let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
@@ -102,17 +109,31 @@ fn https(config: &Config) -> Https {
         }
         Tls::Own => Https::Own(files(&folder.join("own/cert.pem"), &folder.join("own/key.pem"))),
         Tls::Acme => {
-            let directory = Url::parse(&config.acme_directory).ok();
-            let authority = directory.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned();
-            let folder = folder.join("acme").join(&authority);
-            let of = |public: PublicAddress| {
-                let path = folder.join(format!("{}.pem", public.host));
-                files(&path, &path)
-            };
-            // It is got for the address that is set as a whole.
-            Https::Acme { certificates: public(config).into_iter().take(1).map(of).collect(), authority }
+            let authority = authority(&config.acme_directory);
+            let folder = folder.join("acme").join(folder_of(authority));
+            let name = config.acme_name().unwrap_or_default();
+            // Chain and key stand in one file.
+            let path = folder.join(format!("{name}.pem"));
+            Https::Acme {
+                certificate: files(&path, &path),
+                tries: folder.join(format!("{name}.json")),
+                authority: authority.to_owned(),
+            }
         }
     }
+}
+
+/// Host and port of an ACME server's directory.
+fn authority(directory: &str) -> &str {
+    let rest = directory.split_once("://").map_or(directory, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+/// The folder that is named after them.
+fn folder_of(authority: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    authority.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect()
 }
 
 fn files(certificate: &Path, key: &Path) -> CertificateFiles {
@@ -171,6 +192,24 @@ mod tests {
         });
         let urls: Vec<String> = super::public(&config).iter().map(PublicAddress::url).collect();
         assert_eq!(urls, ["https://example.org:8443/calls", "https://other.example.org"]);
+    }
+
+    #[test]
+    fn certificates_are_looked_for_where_they_are_kept() {
+        let config = config(|config| {
+            config.listen = "0.0.0.0".parse().unwrap();
+            config.public_url = Some("https://calls.example.org".parse().unwrap());
+            config.acme_directory = "https://acme.example:14000/dir".into();
+        });
+        let Https::Acme { certificate, tries, authority } = https(&config) else {
+            panic!("it is got by ACME")
+        };
+        let folder = config.data_dir.join("tls/acme/acme.example_14000");
+        assert_eq!(certificate.certificate, folder.join("calls.example.org.pem"));
+        assert_eq!(
+            (tries, authority.as_str()),
+            (folder.join("calls.example.org.json"), "acme.example:14000")
+        );
     }
 
     #[test]
