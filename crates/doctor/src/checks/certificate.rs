@@ -152,7 +152,8 @@ fn one(facts: &CertificateFacts, found: &Found) -> Vec<Line> {
     }
     let mut lines = vec![days(facts, &path, read)];
     if let (Mode::Acme(authority), Some(why)) = (&facts.mode, &facts.refusal) {
-        let found: &[(&str, &str)] = &[("authority", authority), ("host", &list(&facts.hosts))];
+        let host = list(&facts.hosts);
+        let found: &[(&str, &str)] = &[("authority", authority), ("host", &host)];
         lines.push(NOT_RENEWED.filled(format!("{authority} gave no new one: {why}"), found));
     }
     let unnamed: Vec<&String> = facts.hosts.iter().filter(|host| !covers(&read.says.names, host)).collect();

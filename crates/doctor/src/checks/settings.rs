@@ -89,13 +89,13 @@ pub fn check(facts: &SettingsFacts) -> Vec<Line> {
     }
     if let (Some(meaning), true) = (&facts.meaning, lines.iter().all(|line| line.code != Some(UNKNOWN.code)))
     {
-        lines.extend(read(facts));
+        lines.push(read(facts));
         lines.extend(mean(meaning));
     }
     lines
 }
 
-fn read(facts: &SettingsFacts) -> Option<Line> {
+fn read(facts: &SettingsFacts) -> Line {
     let of_file = facts.file.as_ref().map(|file| match facts.from_file.len() {
         0 => format!("{file} sets nothing"),
         _ => format!("{file} sets {}", list(&facts.from_file)),
@@ -105,7 +105,7 @@ fn read(facts: &SettingsFacts) -> Option<Line> {
         (!environment.is_empty()).then(|| format!("the environment sets {}", list(environment)));
     let said: Vec<String> = of_file.into_iter().chain(of_environment).collect();
     let said = if said.is_empty() { "all are at their defaults".to_owned() } else { said.join("; ") };
-    Some(Line::ok(Check::Settings, said))
+    Line::ok(Check::Settings, said)
 }
 
 fn mean(meaning: &Meaning) -> Vec<Line> {

@@ -78,7 +78,7 @@ fn speed(path: &Path, bytes: u64) -> io::Result<Speed> {
     for number in 1..=bytes / PIECE_BYTES as u64 {
         file.write_all(&piece)?;
         written += PIECE_BYTES as u64;
-        if number % SYNC_EVERY_PIECES == 0 || number == bytes / PIECE_BYTES as u64 {
+        if number.is_multiple_of(SYNC_EVERY_PIECES) || number == bytes / PIECE_BYTES as u64 {
             let syncing = Instant::now();
             file.sync_data()?;
             slowest_sync = slowest_sync.max(syncing.elapsed());

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer::prelude::*;
 use reelroom_composer::filter::{Caught, Filter};
 use reelroom_composer::sprite::Colour;
 use reelroom_composer::video::{Picture, Showing, Shown, VideoDecoder};

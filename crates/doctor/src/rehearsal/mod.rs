@@ -29,8 +29,8 @@ use crate::checks::recording::{Made, RecordingFacts, Seen};
 
 /// For each of the steps; a slow machine composes six seconds in a minute.
 const WITHIN: Duration = Duration::from_secs(120);
-/// Of a line, and of what a child complains about.
-const LINE_BYTES: u64 = 64 * 1024;
+/// Of what a child says, and of what it complains about.
+const SAID_BYTES: u64 = 64 * 1024;
 /// Where libraries, plugins and fonts are; nothing of the server's settings.
 const VARIABLES: [&str; 13] = [
     "PATH",
@@ -144,8 +144,8 @@ impl Stage {
 
     /// Hears a child out.
     async fn lines(&self, child: &mut Child, mut hear: impl FnMut(&str)) -> Result<(), String> {
-        let stdout = child.stdout.take().expect("standard output is a pipe").take(LINE_BYTES);
-        let mut stderr = child.stderr.take().expect("standard error is a pipe").take(LINE_BYTES);
+        let stdout = child.stdout.take().expect("standard output is a pipe").take(SAID_BYTES);
+        let mut stderr = child.stderr.take().expect("standard error is a pipe").take(SAID_BYTES);
         let hearing = async {
             let mut lines = BufReader::new(stdout).lines();
             while let Some(line) = lines.next_line().await? {
