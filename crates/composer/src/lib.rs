@@ -17,6 +17,7 @@ pub mod cli;
 #[allow(clippy::disallowed_methods, reason = "waits for a take that grows")]
 pub mod compose;
 pub mod consent;
+pub mod elements;
 pub mod encode;
 pub mod error;
 pub mod filter;

@@ -41,5 +41,6 @@ pub mod webhook;
 pub use error::MediaError;
 pub use gate::{Gate, Standing};
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
+pub use mux::{SOCKET_BUFFER_BYTES, receives_at};
 pub use rooms::{Crowd, Recorder, Rooms};
 pub use server::{MediaConfig, MediaServer};

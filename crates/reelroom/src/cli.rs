@@ -14,6 +14,7 @@ use crate::app::{App, Role};
 use crate::check::{self, Form};
 use crate::config::idle::{Idle, idle};
 use crate::config::{Access, Config, Environment, Reading};
+use crate::doctor::{self, DoctorArgs};
 use crate::health::{self, Question};
 use crate::notify::Notify;
 use crate::reload::{Hangups, Hook, Reload};
@@ -76,6 +77,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say before the first meeting whether it will work: a line for each thing, OK, or WARN or BAD and what to do. Nothing of a server that
+    /// runs is disturbed. 1 where something is BAD.
+    Doctor(DoctorArgs),
 }
 
 /// Runs the command line. 0 when all went well, 1 with the reason on standard error, 2 for a wrong command line.
@@ -104,6 +108,11 @@ pub fn main() -> ExitCode {
             let checked =
                 installed::settings(cli.config).and_then(|file| check::run(file.as_deref(), role, form));
             return checked.unwrap_or_else(failed);
+        }
+        Some(Command::Doctor(args)) => {
+            let examined =
+                installed::settings(cli.config).and_then(|file| doctor::run(file.as_deref(), &args));
+            return examined.unwrap_or_else(failed);
         }
     };
     match result {

@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 mod data_dir;
 mod descriptors;
+mod doctor;
 pub mod front;
 mod health;
 mod https;

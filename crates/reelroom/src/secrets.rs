@@ -27,8 +27,8 @@ use crate::config::{Access, Config};
 use crate::front::sites::AllowedOrigin;
 
 /// LiveKit's own development pair, known to everybody.
-const DEV_KEY: &str = "devkey";
-const DEV_SECRET: &str = "secret";
+pub(crate) const DEV_KEY: &str = "devkey";
+pub(crate) const DEV_SECRET: &str = "secret";
 
 /// The secrets in force.
 pub(crate) struct Secrets {
