@@ -462,9 +462,8 @@ impl Config {
         }
     }
 
-    /// What no single value can tell: combinations that cannot work or are not safe. What is found goes to `troubles`, and what is looked at last
-    /// comes back.
-    fn check(&self, troubles: &mut Vec<anyhow::Error>) -> anyhow::Result<()> {
+    /// What no single value can tell: combinations that cannot work or are not safe. All of it goes to `troubles`.
+    fn check(&self, troubles: &mut Vec<anyhow::Error>) {
         macro_rules! trouble {
             ($($text:tt)+) => { troubles.push(anyhow::anyhow!($($text)+)) };
         }
@@ -555,8 +554,10 @@ impl Config {
                  server asks for them"
             );
         }
-        self.check_tls()?;
-        self.oidc().map(drop)
+        self.check_tls(troubles);
+        if let Err(error) = self.oidc() {
+            troubles.push(error);
+        }
     }
 
     /// The OpenID provider at which the owner may sign in.

@@ -251,9 +251,7 @@ fn no_value(name: &str, why: &str, is_in_file: bool) -> String {
 /// What no single setting can tell.
 fn together(config: &Config, file: Option<&File<'_>>, sources: &Sources) -> Vec<Problem> {
     let mut troubles = Vec::new();
-    if let Err(last) = config.check(&mut troubles) {
-        troubles.push(last);
-    }
+    config.check(&mut troubles);
     let told = troubles.into_iter().map(|trouble| {
         let says = format!("{trouble:#}");
         let meant: Vec<&'static str> = mentioned(&says).filter(|name| sources.has(name)).collect();
@@ -342,6 +340,13 @@ mod tests {
         assert!(told[0].starts_with("reelroom.toml, line 2, column 1: s3_endpoint, "), "{told:?}");
         assert!(told[0].ends_with("(s3_endpoint: reelroom.toml, line 2)"), "{told:?}");
         assert!(told[1].contains("livekit_api_secret") && told[1].contains("line 3"), "{told:?}");
+        let told = problems(
+            "listen = \"0.0.0.0\"\ntls = \"acme\"\nacme_email = \"ann\"\nacme_directory = \"http://x\"\noidc_issuer = \"https://a.example\"\n",
+        );
+        let lines: Vec<_> =
+            told.iter().map(|told| told.split(", column").next().unwrap_or_default()).collect();
+        let expected = [2, 3, 4, 5].map(|line| format!("reelroom.toml, line {line}"));
+        assert_eq!(lines, expected, "{told:?}");
         let both = read_text("s3_bucket = \"b\"\n", &Environment::from([("S3_ACCESS_KEY", "hunter2")]));
         let told = both.map(drop).unwrap_err().to_string();
         assert!(told.contains("S3_ACCESS_KEY of the environment") && !told.contains("hunter2"), "{told}");

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::Config;
@@ -41,22 +40,33 @@ impl Tls {
 impl Config {
     /// Where the certificate comes from: as it is set, or as it follows from the rest.
     pub fn tls_in_force(&self, role: Role) -> Tls {
+        self.tls_with_reason(role).0
+    }
+
+    /// The same, and why: a clause.
+    pub(crate) fn tls_with_reason(&self, role: Role) -> (Tls, &'static str) {
         if let Some(tls) = self.tls {
-            return tls;
+            return (tls, "TLS says so");
         }
         // Whoever has a proxy in front, or said where media goes, as in a container, has had it working without.
         let has_proxy = !self.public_hosts.is_empty() || !self.trusted_proxies.is_empty();
         let is_plain = self.public_url.as_ref().is_some_and(|url| !url.is_https());
         if self.tls_cert.is_some() {
-            Tls::Files
-        } else if self.listen.is_loopback() || has_proxy || is_plain {
-            Tls::Off
+            (Tls::Files, "TLS_CERT is set")
+        } else if self.listen.is_loopback() {
+            (Tls::Off, "LISTEN is a loopback address")
+        } else if has_proxy {
+            (Tls::Off, "PUBLIC_HOSTS and TRUSTED_PROXIES mean that a proxy is in front")
+        } else if is_plain {
+            (Tls::Off, "PUBLIC_URL begins with http://")
         } else if self.acme_name().is_some() {
-            Tls::Acme
-        } else if role == Role::Everything && self.advertise_ips.is_empty() {
-            Tls::Own
+            (Tls::Acme, "PUBLIC_URL is https with a public name")
+        } else if role == Role::Media {
+            (Tls::Off, "reelroom media has a certificate only where one is set")
+        } else if self.advertise_ips.is_empty() {
+            (Tls::Own, "LISTEN is no loopback address")
         } else {
-            Tls::Off
+            (Tls::Off, "ADVERTISE_IPS is set, as in a container")
         }
     }
 
@@ -92,48 +102,53 @@ impl Config {
         }
     }
 
-    /// What of these settings cannot work together.
-    pub(super) fn check_tls(&self) -> anyhow::Result<()> {
+    /// What of these settings cannot work together: all of it goes to `troubles`.
+    pub(super) fn check_tls(&self, troubles: &mut Vec<anyhow::Error>) {
+        macro_rules! trouble {
+            ($($text:tt)+) => { troubles.push(anyhow::anyhow!($($text)+)) };
+        }
         match (&self.tls_cert, &self.tls_key) {
-            (Some(_), None) => anyhow::bail!(
+            (Some(_), None) => trouble!(
                 "tls_cert (TLS_CERT) is set and tls_key (TLS_KEY) is not: name the file of its private key, which may be the same file"
             ),
-            (None, Some(_)) => anyhow::bail!(
+            (None, Some(_)) => trouble!(
                 "tls_key (TLS_KEY) is set and tls_cert (TLS_CERT) is not: name the file of the certificate, the whole chain (fullchain.pem)"
             ),
-            (None, None) if self.tls == Some(Tls::Files) => anyhow::bail!(
+            (None, None) if self.tls == Some(Tls::Files) => trouble!(
                 "tls = \"files\" needs tls_cert and tls_key (TLS_CERT, TLS_KEY): the PEM files of a certificate and of its private key"
             ),
-            (Some(_), Some(_)) if self.tls.is_some_and(|tls| tls != Tls::Files) => anyhow::bail!(
-                "tls_cert and tls_key are set, and tls is not \"files\": remove the one or the other"
+            // With "off" they are there for later.
+            (Some(_), Some(_)) if matches!(self.tls, Some(Tls::Acme | Tls::Own)) => trouble!(
+                "tls_cert and tls_key are set, and tls (TLS) says that the certificate comes from elsewhere: remove the one or the other"
             ),
             (None, None) | (Some(_), Some(_)) => {}
         }
         if self.tls == Some(Tls::Acme) && self.acme_name().is_none() {
-            anyhow::bail!(
+            trouble!(
                 "tls = \"acme\" needs public_url (PUBLIC_URL) with a name that everybody can look up, such as \"https://calls.example.org\": \
-                 no ACME server gives a certificate for less; tls = \"own\" makes one for a local network"
+                 no ACME server gives a certificate for less; \"own\" makes one for a local network"
             );
         }
         if let Some(email) = &self.acme_email
             && (!email.contains('@')
                 || email.contains(|letter: char| letter.is_whitespace() || letter == ','))
         {
-            anyhow::bail!(
+            trouble!(
                 "acme_email (ACME_EMAIL) is no e-mail address: one such as \"ann@example.org\", or none"
             );
         }
-        let directory: url::Url =
-            self.acme_directory.parse().context("acme_directory (ACME_DIRECTORY) is no URL")?;
-        if directory.scheme() != "https" || directory.host().is_none() {
-            anyhow::bail!("acme_directory (ACME_DIRECTORY) has to begin with https://");
+        match self.acme_directory.parse::<url::Url>() {
+            Err(error) => trouble!("acme_directory (ACME_DIRECTORY) is no URL: {error}"),
+            Ok(directory) if directory.scheme() != "https" || directory.host().is_none() => {
+                trouble!("acme_directory (ACME_DIRECTORY) has to begin with https://");
+            }
+            Ok(_) => {}
         }
         if self.http_port.is_some_and(|port| port != 0 && Some(port) == self.server_port) {
-            anyhow::bail!(
+            trouble!(
                 "http_port and server_port are the same: the one is for whoever comes without HTTPS, and server_port speaks both; http_port = 0 opens none"
             );
         }
-        Ok(())
     }
 }
 
@@ -180,6 +195,13 @@ mod tests {
         config
     }
 
+    /// One in each line.
+    fn troubles(config: &Config) -> String {
+        let mut troubles = Vec::new();
+        config.check_tls(&mut troubles);
+        troubles.iter().map(|trouble| format!("{trouble:#}")).collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
     fn what_is_not_set_follows_from_who_comes() {
         for (text, role, tls, port, plain) in [
@@ -218,7 +240,7 @@ mod tests {
             let found =
                 (config.tls_in_force(role), config.port_in_force(role), config.http_port_in_force(role));
             assert_eq!(found, (tls, port, plain), "{text}");
-            config.check_tls().unwrap();
+            assert_eq!(troubles(&config), "", "{text}");
         }
     }
 
@@ -237,8 +259,15 @@ mod tests {
             ("directory http://acme.example/", "https://"),
             ("port 6080\nhttp 6080", "http_port"),
         ] {
-            let error = format!("{:#}", config(text).check_tls().unwrap_err());
-            assert!(error.contains(expected), "{text}: {error}");
+            let error = troubles(&config(text));
+            assert!(error.contains(expected) && error.lines().count() == 1, "{text}: {error}");
         }
+        let all = troubles(&config("tls acme\nemail ann\ndirectory x\nport 80\nhttp 80\ncert a"));
+        assert_eq!(all.lines().count(), 5, "all of it at once: {all}");
+    }
+
+    #[test]
+    fn files_may_wait_while_there_is_no_https() {
+        assert_eq!(troubles(&config("tls off\ncert a\nkey b")), "");
     }
 }
