@@ -29,6 +29,11 @@ pub enum NoNetwork {
 }
 
 impl Network {
+    /// Whether it has nothing but addresses by which this machine reaches itself.
+    pub(crate) fn is_of_this_machine(self) -> bool {
+        self.0.network().is_loopback() && self.0.broadcast().is_loopback()
+    }
+
     /// Whether an address is in it. An IPv4 address is one by whatever socket it came.
     pub fn contains(self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
@@ -103,6 +108,21 @@ mod tests {
             assert_eq!(network.to_string(), shown);
             assert!(network.contains(inside.parse().unwrap()), "{text} {inside}");
             assert!(!network.contains(outside.parse().unwrap()), "{text} {outside}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_this_machine_and_what_is_more_than_that_is_not() {
+        for (text, expected) in [
+            ("127.0.0.1", true),
+            ("127.0.0.0/8", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("126.0.0.0/7", false),
+            ("::/127", false),
+            ("10.0.0.0/8", false),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().is_of_this_machine(), expected, "{text}");
         }
     }
 

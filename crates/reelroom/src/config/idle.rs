@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use reelroom_media::MediaListen;
 
 use super::in_force::fields;
-use super::{Config, Environment, Sources, near};
+use super::{Config, Environment, Sources, Tls, near};
 use crate::app::Role;
 use crate::front::sites::AllowedOrigin;
 
@@ -58,7 +58,7 @@ fn why(config: &Config, sources: &Sources, role: Role, name: &str) -> Option<Str
             says("it is of the page, and reelroom media has none")
         }
         "udp_port" | "media_listen" | "max_rooms" | "max_participants" | "max_recordings"
-        | "max_composers" | "keep_takes_days" | "webhook_urls"
+        | "max_composers" | "keep_takes_days" | "webhook_urls" | "drain_seconds" | "resume_seconds"
             if !config.embeds_media() =>
         {
             says("calls and recordings are those of the server that livekit_url (LIVEKIT_URL) names")
@@ -66,6 +66,25 @@ fn why(config: &Config, sources: &Sources, role: Role, name: &str) -> Option<Str
         "advertise_ips" if !config.embeds_media() => says(
             "no client is told where to send media: that is for the server that livekit_url (LIVEKIT_URL) names. It names others by whom this one is reached, all the same",
         ),
+        "tls_cert" | "tls_key" if config.tls_in_force(role) == Tls::Off => {
+            says("tls (TLS) says that there is no HTTPS here")
+        }
+        "acme_email" | "acme_directory" | "acme_ca" if config.tls_in_force(role) != Tls::Acme => {
+            let (tls, reason) = config.tls_with_reason(role);
+            Some(format!("no ACME server is asked: TLS is \"{}\", for {reason}", tls.as_str()))
+        }
+        "http_port" if config.tls_in_force(role) == Tls::Off => {
+            let (_, reason) = config.tls_with_reason(role);
+            Some(format!("there is no HTTPS here to send anybody to, for {reason}"))
+        }
+        "trusted_proxies"
+            if !config.trusted_proxies.is_empty()
+                && config.trusted_proxies.iter().all(|network| network.is_of_this_machine()) =>
+        {
+            let without = Config { trusted_proxies: Vec::new(), ..config.clone() };
+            (without.tls_in_force(role) == config.tls_in_force(role))
+                .then(|| "proxies of this machine are believed anyway".to_owned())
+        }
         "backup_after" if config.backup_path.is_none() && config.backup_s3_bucket.is_none() => {
             says("there is no backup store: backup_path or backup_s3_bucket sets one")
         }
@@ -160,6 +179,32 @@ mod tests {
             ("allowed_origins = [\"*\", \"https://app.example.org\"]\n", Some("beside \"*\"")),
             ("listen = \"192.0.2.1\"\nmedia_listen = [\"192.0.2.1\"]\n", Some("without it as well")),
             ("media_listen = [\"0.0.0.0\"]\n", None),
+            (
+                format!("{outside}drain_seconds = 60\nresume_seconds = 0\n").as_str(),
+                Some("calls and recordings"),
+            ),
+            ("tls = \"off\"\ntls_cert = \"c\"\ntls_key = \"k\"\n", Some("there is no HTTPS here")),
+            ("tls_cert = \"c\"\ntls_key = \"k\"\nhttp_port = 80\n", None),
+            (
+                "http_port = 8080\n",
+                Some(
+                    "http_port: F, line 1: there is no HTTPS here to send anybody to, for LISTEN is a loopback",
+                ),
+            ),
+            (
+                "listen = \"0.0.0.0\"\nacme_email = \"ann@example.org\"\n",
+                Some(
+                    "acme_email: F, line 2: no ACME server is asked: TLS is \"own\", for LISTEN is no loopback address",
+                ),
+            ),
+            (
+                "listen = \"0.0.0.0\"\nacme_email = \"ann@example.org\"\npublic_url = \"https://calls.example.org\"\n",
+                None,
+            ),
+            ("trusted_proxies = [\"127.0.0.1\", \"::1\"]\n", Some("believed anyway")),
+            ("trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n", None),
+            // It says that a proxy is in front.
+            ("listen = \"0.0.0.0\"\ntrusted_proxies = [\"127.0.0.1\"]\n", None),
             ("log = \"info\"\n", None),
         ] {
             let told = told_of(file, &nothing, Role::Everything);

@@ -3,12 +3,13 @@
 //! Each sentence is of the settings alone: nothing is opened, asked or looked up, and no secret is told.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use reelroom_media::MediaListen;
 
 use super::in_force::place;
-use super::{Access, Config, PlaybackStrategy, RecordingsReaders};
-use crate::app::{MEDIA_PORT, PAGE_PORT, Role};
+use super::{Access, Config, PlaybackStrategy, RecordingsReaders, Tls};
+use crate::app::Role;
 use crate::secrets::Pair;
 
 /// What is said of one matter.
@@ -26,7 +27,8 @@ pub(crate) fn meaning(config: &Config, role: Role) -> Vec<Meaning> {
     let all = [
         Some(("who is let in", if page { letting_in(config) } else { letting_in_media(config, role) })),
         Some(("where it is reached", reached_at(config, role))),
-        Some(("encryption", encryption(config))),
+        Some(("encryption", encryption(config, role))),
+        Some(("proxies", proxies(config))),
         Some(("media", media(config))),
         Some(("who records", recorder(config))),
         Some(("recordings", recordings(config))),
@@ -34,6 +36,7 @@ pub(crate) fn meaning(config: &Config, role: Role) -> Vec<Meaning> {
         page.then(|| ("playing", playing(config))),
         Some(("webhooks", webhooks(config))),
         page.then(|| ("signing in", signing_in(config))),
+        Some(("stopping", stopping(config))),
         Some(("log", format!("Logged is {:?}, to standard error.", config.log))),
     ];
     all.into_iter().flatten().map(|(about, says)| Meaning { about, says }).collect()
@@ -70,21 +73,31 @@ fn letting_in_media(config: &Config, role: Role) -> String {
 }
 
 fn reached_at(config: &Config, role: Role) -> String {
-    let port = config.server_port.unwrap_or(if role == Role::Media { MEDIA_PORT } else { PAGE_PORT });
-    let port = if port == 0 { "any free port".to_owned() } else { format!("port {port}") };
+    let port = match config.port_in_force(role) {
+        0 => "any free port".to_owned(),
+        port => format!("port {port}"),
+    };
     let at = match config.listen {
         ip if ip.is_loopback() => format!("At {ip}, {port}: from this machine, and by a proxy on it."),
         ip if ip.is_unspecified() => format!("At all addresses of this machine, {port}."),
         ip => format!("At {ip}, {port}."),
     };
-    let names = match config.public_hosts.as_slice() {
+    let names = match config.public_names().as_slice() {
         [] => "By localhost, and the addresses and the host name of this machine; a request for any other name is refused, for \
-               PUBLIC_HOSTS is empty."
+               PUBLIC_URL and PUBLIC_HOSTS are empty."
             .to_owned(),
-        hosts => format!(
+        names => format!(
             "By {}, and by localhost, and the addresses and the host name of this machine; a request for any other name is refused.",
-            join(hosts)
+            join(names)
         ),
+    };
+    let links = match &config.public_url {
+        Some(url) if url.prefix().is_empty() => format!(" Links begin with {url}."),
+        Some(url) => format!(
+            " Links begin with {url}, and it is found below {} whether a proxy passes that on or takes it off.",
+            url.prefix()
+        ),
+        None => String::new(),
     };
     let is_welcoming = role == Role::Media && config.listen.is_loopback();
     let pages = match config.allowed_origins.as_slice() {
@@ -95,23 +108,95 @@ fn reached_at(config: &Config, role: Role) -> String {
         }
         origins => format!("Besides its own page, those of {} may use it.", join(origins)),
     };
-    format!("{at} {names} {pages}")
+    format!("{at} {names}{links} {pages}")
 }
 
-fn encryption(config: &Config) -> String {
-    let port = "The port speaks HTTP without encryption (media is encrypted in any case).";
-    match config.public_hosts.first() {
-        Some(host) => format!("{port} HTTPS is a matter of the proxy in front, at https://{host}."),
+fn encryption(config: &Config, role: Role) -> String {
+    let (tls, why) = config.tls_with_reason(role);
+    let path =
+        |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let https = match tls {
+        Tls::Off => return plain(config, why),
+        Tls::Files => format!(
+            "The port speaks HTTPS, for {why}: with the certificate of {} and the key of {}, which are read again when they change.",
+            path(&config.tls_cert),
+            path(&config.tls_key)
+        ),
+        Tls::Acme => format!(
+            "The port speaks HTTPS, for {why}: with a certificate that {} gives for {}, and that is renewed by itself.",
+            place(&config.acme_directory),
+            config.acme_name().unwrap_or_default()
+        ),
+        Tls::Own => format!(
+            "The port speaks HTTPS, for {why}: with a certificate that this program makes for the addresses of this machine, and of which \
+             a browser warns once."
+        ),
+    };
+    let others = match role {
+        Role::Everything => {
+            "Pages that other machines ask for without it are sent to it, and all else of theirs is refused"
+        }
+        Role::Media => "Pages that other machines ask for without it are sent to it; programs are served",
+    };
+    let beside = match (config.http_port_in_force(role), tls) {
+        (Some(port), Tls::Acme) => {
+            format!("; port {port} sends everybody to it, and answers the ACME server")
+        }
+        (Some(port), _) => format!("; port {port} sends everybody to it"),
+        (None, _) => String::new(),
+    };
+    format!("{https} {others}{beside}.")
+}
+
+/// Of a port without HTTPS.
+fn plain(config: &Config, why: &str) -> String {
+    let port =
+        format!("The port speaks HTTP without encryption, for {why} (media is encrypted in any case).");
+    let url = config.public_url.as_ref().filter(|url| url.is_https()).map(ToString::to_string);
+    let host = || config.public_hosts.first().map(|host| format!("https://{host}"));
+    match url.or_else(host) {
+        Some(address) => format!("{port} HTTPS is a matter of the proxy in front, at {address}."),
         None if config.listen.is_loopback() => {
             format!(
                 "{port} Browsers of this machine give camera and microphone at http://localhost all the same."
             )
         }
         None => format!(
-            "{port} Browsers of other devices give neither camera nor microphone there: a proxy with HTTPS in front, whose name is in \
-             PUBLIC_HOSTS, is needed for that."
+            "{port} Browsers of other devices give neither camera nor microphone there: TLS=own changes that, or a proxy with HTTPS in \
+             front, whose address is PUBLIC_URL."
         ),
     }
+}
+
+fn proxies(config: &Config) -> String {
+    match config.trusted_proxies.as_slice() {
+        [] => "Those of this machine are believed about whom they speak for, and nobody else, for TRUSTED_PROXIES is empty.".to_owned(),
+        networks => format!(
+            "Those of this machine, and of {}, are believed about whom they speak for, and nobody else.",
+            join(networks)
+        ),
+    }
+}
+
+fn stopping(config: &Config) -> String {
+    if let Some(url) = &config.livekit_url {
+        return format!("Calls and recordings are those of {}, and go on.", place(url.as_str()));
+    }
+    let calls = match config.drain_seconds {
+        0 => "clients are told at once to come back".to_owned(),
+        seconds => format!(
+            "calls may go on for {seconds} seconds while no room opens, then clients are told to come back"
+        ),
+    };
+    let recordings = match config.resume_seconds {
+        0 => "recordings are finished".to_owned(),
+        seconds => format!(
+            "recordings are suspended, and go on at the next start where their room opens within {seconds} seconds"
+        ),
+    };
+    format!(
+        "At SIGTERM (systemctl restart) {calls}, and {recordings}. At SIGINT (Ctrl-C) calls end and recordings are finished."
+    )
 }
 
 fn media(config: &Config) -> String {
@@ -339,6 +424,88 @@ mod tests {
     }
 
     #[test]
+    fn which_https_there_is_is_said_with_the_reason_and_what_becomes_of_who_comes_without() {
+        let of = |role, change: fn(&mut Config)| said("encryption", role, change);
+        let own = of(Role::Everything, |config| config.listen = "0.0.0.0".parse().unwrap());
+        for part in
+            ["for LISTEN is no loopback address", "makes for the addresses", "all else of theirs is refused."]
+        {
+            assert!(own.contains(part), "{part}: {own}");
+        }
+        let acme = of(Role::Everything, |config| {
+            config.listen = "0.0.0.0".parse().unwrap();
+            config.server_port = None;
+            config.public_url = Some("https://calls.example.org".parse().unwrap());
+        });
+        for part in
+            ["https://acme-v02.api.letsencrypt.org gives for calls.example.org", "port 80 sends everybody"]
+        {
+            assert!(acme.contains(part), "{part}: {acme}");
+        }
+        let files = of(Role::Media, |config| {
+            (config.tls_cert, config.tls_key) = (Some("/c.pem".into()), Some("/k.pem".into()));
+        });
+        assert!(
+            files.contains("for TLS_CERT is set: with the certificate of /c.pem and the key of /k.pem")
+                && files.contains("programs are served."),
+            "{files}"
+        );
+        let proxy = of(Role::Everything, |config| {
+            config.public_url = Some("https://example.org:8443/calls".parse().unwrap());
+        });
+        assert!(proxy.ends_with("the proxy in front, at https://example.org:8443/calls."), "{proxy}");
+        let none = of(Role::Everything, |config| {
+            config.listen = "0.0.0.0".parse().unwrap();
+            config.advertise_ips = vec!["192.0.2.1".parse().unwrap()];
+        });
+        assert!(none.contains("ADVERTISE_IPS is set") && none.contains("neither camera"), "{none}");
+    }
+
+    #[test]
+    fn where_it_is_reached_is_said_with_its_port_and_its_path() {
+        let at = said("where it is reached", Role::Everything, |config| {
+            config.server_port = None;
+            config.listen = "0.0.0.0".parse().unwrap();
+            config.public_url = Some("https://calls.example.org".parse().unwrap());
+        });
+        for part in [
+            "all addresses of this machine, port 443.",
+            "By calls.example.org, and",
+            "Links begin with https://calls.example.org.",
+        ] {
+            assert!(at.contains(part), "{part}: {at}");
+        }
+        let below = said("where it is reached", Role::Everything, |config| {
+            config.public_url = Some("https://example.org/calls".parse().unwrap());
+        });
+        assert!(
+            below.contains("with https://example.org/calls, and it is found below /calls whether"),
+            "{below}"
+        );
+    }
+
+    #[test]
+    fn what_a_stop_does_and_whom_proxies_speak_for_is_said() {
+        let stop = |change: fn(&mut Config)| said("stopping", Role::Everything, change);
+        let planned = stop(|_| {});
+        assert!(
+            planned.contains("told at once to come back") && planned.contains("within 60 seconds"),
+            "{planned}"
+        );
+        let slow = stop(|config| (config.drain_seconds, config.resume_seconds) = (600, 0));
+        assert!(
+            slow.contains("go on for 600 seconds") && slow.contains("recordings are finished. At SIGINT"),
+            "{slow}"
+        );
+        let outside = stop(|config| config.livekit_url = Some("wss://calls.example.org".parse().unwrap()));
+        assert!(outside.contains("those of wss://calls.example.org, and go on"), "{outside}");
+        let proxies = |change: fn(&mut Config)| said("proxies", Role::Everything, change);
+        assert!(proxies(|_| {}).contains("TRUSTED_PROXIES is empty"));
+        let named = proxies(|config| config.trusted_proxies = vec!["10.1.0.0/24".parse().unwrap()]);
+        assert!(named.contains("and of 10.1.0.0/24, are believed"), "{named}");
+    }
+
+    #[test]
     fn nothing_that_may_be_a_secret_is_said() {
         let config = {
             let mut config = Config::for_data_dir(Path::new("/data"));
@@ -350,6 +517,8 @@ mod tests {
             config.backup_s3_endpoint = Some("k:hunter2@s3.example.org".into());
             config.oidc_issuer = Some("https://accounts.example.org/hunter2".into());
             config.oidc_client_secret = Some("hunter2".into());
+            config.tls = Some(Tls::Acme);
+            config.acme_directory = "https://u:hunter2@acme.example.org/hunter2".into();
             config
         };
         for role in [Role::Everything, Role::Media] {
