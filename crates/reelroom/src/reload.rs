@@ -218,7 +218,7 @@ impl Reload {
         {
             tracing::warn!("what is logged stays as it is: {error:#}");
         }
-        if is_changed(&["public_hosts", "allowed_origins"]) {
+        if is_changed(&["public_hosts", "trusted_proxies", "allowed_origins"]) {
             self.levers.sites.set(sites(config, self.role));
         }
         if let Some(media) = &self.levers.media {

@@ -4,10 +4,11 @@
 //!
 //! - What is not listed here holds from the next start on.
 //! - A change lets nobody in who is kept out by what cannot change while the program runs: who is let in, and the pair of API key and secret,
-//!   go by names, addresses and pages as well, and are those of the start.
+//!   go by names, addresses and pages as well, and are those of the start. So is HTTPS, which goes by names and proxies.
 
-use super::Config;
+use super::{Config, Tls};
 use crate::app::Role;
+use crate::front::sites::HostName;
 use crate::secrets::Pair;
 
 /// A setting that holds without a restart.
@@ -26,18 +27,25 @@ pub(crate) struct Live {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Guard {
     Nothing,
-    /// Who is let in, and the API key.
+    /// Who is let in, the API key, and HTTPS.
     LettingIn,
     /// The OpenID provider.
     Provider,
 }
 
 /// All of them, in the file's order.
-pub(crate) static LIVE: [Live; 11] = [
+pub(crate) static LIVE: [Live; 12] = [
     Live {
         name: "public_hosts",
-        from: "at once, unless it changes who is let in (`ACCESS` is not set) or whether the well-known API key is allowed",
+        from: "at once, unless it changes who is let in (`ACCESS` is not set), whether the well-known API key is allowed, or HTTPS (`TLS` is not set, or \
+               `own`)",
         copy: |to, from| to.public_hosts.clone_from(&from.public_hosts),
+        guard: Guard::LettingIn,
+    },
+    Live {
+        name: "trusted_proxies",
+        from: "at once, for what comes by connections that are open too, unless it changes whether there is HTTPS (`TLS` is not set)",
+        copy: |to, from| to.trusted_proxies.clone_from(&from.trusted_proxies),
         guard: Guard::LettingIn,
     },
     Live {
@@ -116,7 +124,7 @@ impl Live {
             Guard::Nothing => true,
             Guard::LettingIn => {
                 let lets_in = |config: &Config| (config.access_in_force(), Pair::of(config, role).ok());
-                lets_in(&then) == lets_in(now)
+                lets_in(&then) == lets_in(now) && https(&then, role) == https(now, role)
             }
             Guard::Provider => {
                 let provider = |config: &Config| (config.oidc_issuer.clone(), config.oidc_client_id.clone());
@@ -127,6 +135,14 @@ impl Live {
             *now = then;
         }
         may
+    }
+}
+
+/// What HTTPS there is, and for which names the server makes a certificate.
+fn https(config: &Config, role: Role) -> (Tls, Vec<HostName>) {
+    match config.tls_in_force(role) {
+        Tls::Own => (Tls::Own, config.public_names()),
+        tls => (tls, Vec::new()),
     }
 }
 
@@ -194,6 +210,33 @@ mod tests {
         for access in [Invite, Open] {
             assert!(holds("public_hosts", &said(access, false), &said(access, true), Role::Everything));
         }
+    }
+
+    #[test]
+    fn names_and_proxies_wait_where_they_would_change_https() {
+        let of = |tls: Option<Tls>, host: Option<&str>, proxy: Option<&str>| {
+            config(|config| {
+                config.listen = "0.0.0.0".parse().unwrap();
+                config.tls = tls;
+                config.public_hosts = host.map(|host| host.parse().unwrap()).into_iter().collect();
+                config.trusted_proxies = proxy.map(|proxy| proxy.parse().unwrap()).into_iter().collect();
+            })
+        };
+        let (host, proxy, other) = (Some("calls.example.org"), Some("10.1.0.0/24"), Some("10.2.0.7"));
+        let named = |now: &Config, next: &Config| holds("public_hosts", now, next, Role::Everything);
+        let proxied = |now: &Config, next: &Config| holds("trusted_proxies", now, next, Role::Everything);
+        assert!(!named(&of(None, None, None), &of(None, host, None)), "a proxy would be in front");
+        assert!(
+            !named(&of(Some(Tls::Own), None, None), &of(Some(Tls::Own), host, None)),
+            "it is no name of the certificate"
+        );
+        assert!(named(&of(Some(Tls::Off), None, None), &of(Some(Tls::Off), host, None)));
+        assert!(!proxied(&of(None, None, None), &of(None, None, proxy)), "HTTPS would be off");
+        assert!(proxied(&of(None, None, proxy), &of(None, None, other)));
+        assert!(proxied(&of(Some(Tls::Own), None, None), &of(Some(Tls::Own), None, proxy)));
+        let mut then = of(None, None, proxy);
+        Live::of("trusted_proxies").unwrap().apply(&mut then, &of(None, None, other), Role::Everything);
+        assert_eq!(then.trusted_proxies, of(None, None, other).trusted_proxies);
     }
 
     #[test]

@@ -78,6 +78,12 @@ async fn a_name_that_would_change_who_is_let_in_waits_and_pages_are_judged_anew(
     assert_eq!(told, changes(&["allowed_origins"], &["public_hosts"], &[]));
     let sites = reload.levers.sites.now();
     assert_eq!((sites.origins.len(), sites.public_names.len()), (1, 0));
+
+    settings.write("trusted_proxies = [\"10.1.0.0/24\"]\n");
+    let told = reload.take(settings.read().unwrap()).await;
+    assert_eq!(told, changes(&["trusted_proxies", "allowed_origins"], &[], &["public_hosts"]));
+    let sites = reload.levers.sites.now();
+    assert!(sites.trusts("10.1.0.9".parse().unwrap()) && !sites.trusts("10.2.0.9".parse().unwrap()));
 }
 
 #[tokio::test]
