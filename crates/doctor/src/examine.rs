@@ -159,7 +159,7 @@ async fn look_from_outside(
 }
 
 async fn rehearse(subject: &Subject, wish: &Wish, told: &mut Told<'_>) {
-    let stage = match Stage::new(&subject.data.path, &subject.program) {
+    let stage = match Stage::new(&subject.data.path, &subject.program, subject.maker) {
         Ok(stage) => stage,
         Err(error) => {
             let reason = error.to_string();

@@ -27,6 +27,18 @@ pub struct Subject {
     pub livekit: Option<LiveKit>,
     /// This program's own file, which composes, too.
     pub program: PathBuf,
+    /// Whom that is to belong to which is made in the data folder, and who makes it, where root asks: nothing is left there, however doctor ends,
+    /// that the server could not remove.
+    pub maker: Option<Maker>,
+}
+
+/// A user, and their group, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maker {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
 }
 
 /// The data folder.

@@ -1,12 +1,11 @@
 //! `reelroom doctor`: says before the first meeting whether it will work.
 //!
 //! ```text
-//!   settings ─► written (which file, which variables, what is no setting) ─┐
-//!            └► subject (what they mean, as plain data) ───────────────────┴─► reelroom-doctor ─► lines, exit code
+//!   settings ─► config (what is wrong, what does nothing, as for `reelroom check`) ─┐
+//!            └► subject (what they mean, as plain data) ────────────────────────────┴─► reelroom-doctor ─► lines, exit code
 //! ```
 
 mod subject;
-mod written;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,10 @@ use anyhow::Context as _;
 use reelroom_doctor::checks::settings::SettingsFacts;
 use reelroom_doctor::{Line, Observer, Part, Report, Subject, Thoroughness, Verdict, Wish};
 
-use crate::config::Config;
+use crate::app::Role;
+use crate::config::idle::{Idle, idle, strangers};
+use crate::config::in_force::fields;
+use crate::config::{Config, Environment, Problem, Reading};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// As shells say of a program that Ctrl-C ended.
@@ -75,15 +77,37 @@ pub(crate) fn run(file: Option<&Path>, args: &DoctorArgs) -> anyhow::Result<Exit
 
 /// What the settings say; nothing to look at where they cannot be used.
 fn read(file: Option<&Path>) -> anyhow::Result<(SettingsFacts, Option<Subject>)> {
-    let written = written::read(file);
-    match Config::load(file) {
-        Ok(config) => {
-            let program = std::env::current_exe().context("this program's own file cannot be found")?;
-            let settings = SettingsFacts { meaning: Some(subject::meaning(&config)), ..written };
-            Ok((settings, Some(subject::subject(&config, program))))
+    let environment = Environment::of_this_process();
+    let reading = match Config::read_with(file, &environment) {
+        Ok(reading) => reading,
+        Err(problems) => {
+            let problems = problems.iter().map(Problem::sentence).collect();
+            let idle = strangers(&environment).map(named).collect();
+            return Ok((SettingsFacts { problems, idle, ..SettingsFacts::default() }, None));
         }
-        Err(error) => Ok((SettingsFacts { error: Some(format!("{error:#}")), ..written }, None)),
+    };
+    let program = std::env::current_exe().context("this program's own file cannot be found")?;
+    Ok((facts(&reading, &environment), Some(subject::subject(&reading.config, program))))
+}
+
+fn facts(reading: &Reading, environment: &Environment) -> SettingsFacts {
+    let Reading { config, sources, .. } = reading;
+    let is_of_environment = |name: &str| sources.of_setting(name) == "environment";
+    SettingsFacts {
+        file: sources.file().map(|file| file.display().to_string()),
+        from_file: fields().map(|(name, _)| name).filter(|name| sources.line(name).is_some()).collect(),
+        from_environment: fields()
+            .filter(|(name, _)| is_of_environment(name))
+            .filter_map(|(_, variable)| variable)
+            .collect(),
+        problems: Vec::new(),
+        idle: idle(config, sources, environment, Role::Everything).into_iter().map(named).collect(),
+        meaning: Some(subject::meaning(config)),
     }
+}
+
+fn named(Idle { name, why }: Idle) -> (String, String) {
+    (name, why)
 }
 
 fn print(report: &Report, is_json: bool) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 //! ```text
 //!   /usr/bin/reelroom ── without --config, without ./reelroom.toml ──► /etc/reelroom/reelroom.toml ──► /var/lib/reelroom
 //!   sudo reelroom owner ──► as the folder's owner      sudo reelroom ──► refused: the service does that
+//!   sudo reelroom doctor ─► as root, who sees ports and firewalls; what writes into the folder is a child, as the folder's owner
 //! ```
 //!
 //! # Invariants
@@ -61,14 +62,19 @@ fn is_meant(program: &Path, has_one_here: bool, is_there: bool) -> bool {
 /// # Errors
 /// The system refuses it.
 pub(crate) fn become_owner_of(folder: &Path) -> anyhow::Result<()> {
-    let is_due = geteuid().is_root() && program() == Path::new(PROGRAM);
-    let Some((uid, gid)) = other_owner(folder).filter(|_| is_due) else { return Ok(()) };
+    let Some((uid, gid)) = owner_instead_of_root(folder) else { return Ok(()) };
     let change = || {
         set_thread_groups(&[])?;
         set_thread_res_gid(gid, gid, gid)?;
         set_thread_res_uid(uid, uid, uid)
     };
     change().with_context(|| format!("root cannot become the user whom {} belongs to", folder.display()))
+}
+
+/// Whom that has to belong to which root makes in the folder by the package's program.
+pub(crate) fn owner_instead_of_root(folder: &Path) -> Option<(Uid, Gid)> {
+    let is_due = geteuid().is_root() && program() == Path::new(PROGRAM);
+    other_owner(folder).filter(|_| is_due)
 }
 
 /// Refuses to run the installed server as root: its service does that, as another user.

@@ -6,14 +6,14 @@ use crate::trouble::troubles;
 
 troubles! { Settings:
     UNREADABLE = Bad "settings-unreadable",
-        "The settings cannot be used: a file that is not there, a value that cannot be what it says, settings that contradict each other.",
-        "Correct what the line names in the settings file or in the environment; `reelroom config` prints every setting with its meaning.";
-    UNKNOWN = Bad "settings-unknown",
-        "The settings file has a setting that does not exist. The server does not start with it.",
-        "Correct or delete line {line} of the settings file; `reelroom config` prints every setting.";
-    MISSPELT = Warn "settings-misspelt",
-        "The environment has a variable whose name is nearly that of a setting, and nothing reads it.",
-        "Call it {meant}, if it is meant for Reelroom.";
+        "The settings cannot be used: a file that is not there, a value that cannot be what it says, settings that contradict each other, a key \
+         that is no setting.",
+        "Correct what the line names in the settings file or in the environment; `reelroom config` prints every setting with its meaning, and \
+         `reelroom check` shows the place.";
+    IDLE = Warn "settings-idle",
+        "Something is set and does nothing: a setting that has no effect beside the others, or a variable whose name is nearly that of a \
+         setting.",
+        "Remove it, or give it the name that is meant; `reelroom check` says what the settings mean together.";
     EVERYBODY = Warn "settings-open",
         "Access is open, and others than this machine's own people reach the server.",
         "Set ACCESS=invite, unless whoever reaches the page may join, record, play and delete everything.";
@@ -31,26 +31,13 @@ pub struct SettingsFacts {
     /// The settings that it sets.
     pub from_file: Vec<&'static str>,
     /// The variables that are set.
-    pub from_environment: Vec<String>,
-    /// Why they cannot be used.
-    pub error: Option<String>,
-    /// Keys of the file that are no settings.
-    pub unknown: Vec<UnknownKey>,
-    /// Variables that are nearly called like a setting's: what they are called, and what may be meant.
-    pub misspelt: Vec<(String, String)>,
+    pub from_environment: Vec<&'static str>,
+    /// All for which they cannot be used, each with its place.
+    pub problems: Vec<String>,
+    /// What is set and does nothing: where it is set, and why it does nothing.
+    pub idle: Vec<(String, String)>,
     /// What they mean together.
     pub meaning: Option<Meaning>,
-}
-
-/// A key of the settings file that is no setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownKey {
-    /// What is written there.
-    pub name: String,
-    /// Where, counted from 1.
-    pub line: usize,
-    /// The setting that is nearly called so.
-    pub meant: Option<String>,
 }
 
 /// What the settings mean together.
@@ -73,22 +60,9 @@ pub struct Meaning {
 /// The verdict.
 #[must_use]
 pub fn check(facts: &SettingsFacts) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for key in &facts.unknown {
-        let meant = key.meant.as_ref().map(|meant| format!(": {meant} may be meant")).unwrap_or_default();
-        let said = format!("line {} sets {}, and there is no such setting{meant}", key.line, key.name);
-        lines.push(UNKNOWN.filled(said, &[("line", &key.line.to_string())]));
-    }
-    // What it says then is of the first of those keys, which is told above.
-    if let Some(error) = facts.error.as_ref().filter(|_| facts.unknown.is_empty()) {
-        lines.push(UNREADABLE.said(error));
-    }
-    for (variable, meant) in &facts.misspelt {
-        let said = format!("{variable} is set, and there is no such setting");
-        lines.push(MISSPELT.filled(said, &[("meant", meant)]));
-    }
-    if let (Some(meaning), true) = (&facts.meaning, lines.iter().all(|line| line.code != Some(UNKNOWN.code)))
-    {
+    let mut lines: Vec<Line> = facts.problems.iter().map(|problem| UNREADABLE.said(problem)).collect();
+    lines.extend(facts.idle.iter().map(|(name, why)| IDLE.said(format!("{name}: {why}"))));
+    if let Some(meaning) = &facts.meaning {
         lines.push(read(facts));
         lines.extend(mean(meaning));
     }
@@ -159,31 +133,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_told_with_its_line_and_once() {
+    fn all_that_is_wrong_is_told_and_what_does_nothing() {
         let facts = SettingsFacts {
-            error: Some("unknown field `sever_port`".into()),
-            unknown: vec![UnknownKey {
-                name: "sever_port".into(),
-                line: 3,
-                meant: Some("server_port".into()),
-            }],
+            problems: vec![
+                "line 3: there is no setting sever_port".into(),
+                "MAX_ROOMS: it is no number".into(),
+            ],
+            idle: vec![("PUBLIC_HOST of the environment".into(), "it is not read".into())],
             ..SettingsFacts::default()
         };
         let lines = check(&facts);
-        assert_eq!(codes(&facts), ["settings-unknown"]);
-        assert!(lines[0].said.contains("line 3") && lines[0].said.contains("sever_port"), "{lines:?}");
-        assert!(lines[0].said.ends_with("server_port may be meant"), "{lines:?}");
-        assert!(lines[0].todo.as_ref().unwrap().contains("line 3"), "{lines:?}");
-        let error =
-            SettingsFacts { error: Some("SERVER_PORT is no number".into()), ..SettingsFacts::default() };
-        assert_eq!(codes(&error), ["settings-unreadable"]);
-    }
-
-    #[test]
-    fn a_variable_that_nothing_reads_is_told() {
-        let misspelt = vec![("PUBLIC_HOST".into(), "PUBLIC_HOSTS".into())];
-        let facts = SettingsFacts { misspelt, meaning: Some(meaning()), ..SettingsFacts::default() };
-        assert_eq!(codes(&facts), ["settings-misspelt"]);
+        assert_eq!(codes(&facts), ["settings-unreadable", "settings-unreadable", "settings-idle"]);
+        assert!(lines[0].said.contains("line 3") && lines[1].said.contains("MAX_ROOMS"), "{lines:?}");
+        assert_eq!(lines[2].said, "PUBLIC_HOST of the environment: it is not read");
     }
 
     #[test]

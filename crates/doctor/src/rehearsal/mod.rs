@@ -26,6 +26,7 @@ use tokio::process::{Child, Command};
 use self::part::Part;
 use crate::checks::codecs::{CodecFacts, Missing};
 use crate::checks::recording::{Made, RecordingFacts, Seen};
+use crate::subject::Maker;
 
 /// For each of the steps; a slow machine composes six seconds in a minute.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -54,21 +55,29 @@ const SERVERS_REGISTRY: &str = "gstreamer-registry.bin";
 pub(crate) struct Stage {
     folder: TempDir,
     program: PathBuf,
+    /// Who plays, and has the folder; none for whoever runs doctor.
+    maker: Option<Maker>,
 }
 
 impl Stage {
     /// On the disk of the data folder where that can be written, for that is where recordings are made.
     ///
     /// # Errors
-    /// No folder can be made.
-    pub(crate) fn new(data: &Path, program: &Path) -> std::io::Result<Self> {
+    /// No folder can be made, or given away.
+    pub(crate) fn new(data: &Path, program: &Path, maker: Option<Maker>) -> std::io::Result<Self> {
         // Children work in it, and find nothing by a path that begins elsewhere.
         let data = std::path::absolute(data)?;
         let named = |place: &Path| tempfile::Builder::new().prefix(".doctor-").tempdir_in(place);
         let folder = named(&data).or_else(|_| named(&std::env::temp_dir()))?;
         // A list that the server has made already saves a second for each child.
-        let _ = std::fs::copy(data.join(SERVERS_REGISTRY), folder.path().join("registry"));
-        Ok(Self { folder, program: program.to_owned() })
+        let registry = folder.path().join("registry");
+        let _ = std::fs::copy(data.join(SERVERS_REGISTRY), &registry);
+        if let Some(Maker { uid, gid }) = maker {
+            let give = |path: &Path| std::os::unix::fs::chown(path, Some(uid), Some(gid));
+            give(folder.path())?;
+            let _ = give(&registry);
+        }
+        Ok(Self { folder, program: program.to_owned(), maker })
     }
 
     /// Which codecs are there.
@@ -111,6 +120,9 @@ impl Stage {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if let Some(Maker { uid, gid }) = self.maker {
+            command.uid(uid).gid(gid);
+        }
         command
     }
 
@@ -216,6 +228,26 @@ fn pace_of(first: Option<(f64, Duration)>, (duration, at): (f64, Duration)) -> f
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_root_makes_belongs_to_the_one_who_is_named() {
+        use std::os::unix::fs::MetadataExt as _;
+        let data = tempfile::tempdir().unwrap();
+        std::fs::write(data.path().join(SERVERS_REGISTRY), "plugins").unwrap();
+        let other = Maker { uid: 12_345, gid: 12_345 };
+        if !rustix::process::geteuid().is_root() {
+            assert!(
+                Stage::new(data.path(), Path::new("reelroom"), Some(other)).is_err(),
+                "only root gives away"
+            );
+            assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 1);
+            return;
+        }
+        let stage = Stage::new(data.path(), Path::new("reelroom"), Some(other)).unwrap();
+        for path in [stage.folder.path(), &stage.folder.path().join("registry")] {
+            assert_eq!(std::fs::metadata(path).unwrap().uid(), other.uid, "{}", path.display());
+        }
+    }
 
     #[test]
     fn the_pace_is_told_without_what_loading_cost() {

@@ -32,12 +32,16 @@ pub(crate) fn idle(config: &Config, sources: &Sources, environment: &Environment
         let why = format!("it does not count, for {} of the environment goes before the file", variable?);
         Some(Idle { name: format!("{name}: {}, line {line}", file.display()), why })
     });
-    let strangers = environment.names().filter_map(|written| {
+    of_settings.chain(beaten).chain(strangers(environment)).collect()
+}
+
+/// What looks like a setting in the environment, and is none.
+pub(crate) fn strangers(environment: &Environment) -> impl Iterator<Item = Idle> {
+    environment.names().filter_map(|written| {
         let meant = near::variable(written)?;
         let why = format!("it is not read: the setting is called {meant}");
         Some(Idle { name: format!("{written} of the environment"), why })
-    });
-    of_settings.chain(beaten).chain(strangers).collect()
+    })
 }
 
 /// Why a setting has no effect; `None` where it has.

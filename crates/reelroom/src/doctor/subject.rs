@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use reelroom_doctor::checks::settings::Meaning;
 use reelroom_doctor::subject::{
-    BackupStore, Bucket, CertificateFiles, CertificateSays, DataFolder, Http, Https, LiveKit, Media,
+    BackupStore, Bucket, CertificateFiles, CertificateSays, DataFolder, Http, Https, LiveKit, Maker, Media,
     PublicAddress, Subject,
 };
 use reelroom_media::{SOCKET_BUFFER_BYTES, receives_at};
@@ -14,6 +14,7 @@ use url::{Host, Url};
 use crate::app::Role;
 use crate::config::{Access, Config, Tls};
 use crate::front::sites::HostName;
+use crate::installed;
 use crate::secrets::{DEV_KEY, DEV_SECRET};
 
 /// Of HTTPS by a proxy, whose port nothing here says.
@@ -42,6 +43,8 @@ pub(super) fn subject(config: &Config, program: PathBuf) -> Subject {
         backup: backup.or_else(|| config.backup_path.clone().map(BackupStore::Folder)),
         livekit: config.livekit_url.as_ref().map(|url| LiveKit { url: url.clone(), keys: keys(config, url) }),
         program,
+        maker: installed::owner_instead_of_root(&config.data_dir)
+            .map(|(uid, gid)| Maker { uid: uid.as_raw(), gid: gid.as_raw() }),
     }
 }
 
