@@ -271,7 +271,7 @@ pub struct Config {
 
     /// At a planned stop (SIGTERM, as `systemctl restart` sends it): how many seconds calls may go on before their clients are told to come
     /// back, which they do by themselves once the program runs again. No room opens meanwhile, and it ends sooner when no room is open.
-    /// What stops the program (`TimeoutStopSec` in a unit) has to wait longer than this.
+    /// What stops the program has to wait longer than this; systemd is asked to.
     #[config(env = "DRAIN_SECONDS", default = 0, validate(*drain_seconds <= 86_400, "must be at most 86400, a day"))]
     pub drain_seconds: u64,
 

@@ -36,13 +36,15 @@ fn the_generated_file_is_the_committed_one_and_loads_as_the_defaults() {
 }
 
 #[test]
-fn the_readme_names_every_setting() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+fn the_docs_name_every_setting() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let docs = std::fs::read_to_string(file).unwrap();
+    let (table, _) = docs.split_once("\n## How they are read\n").unwrap();
     for line in Config::template().lines() {
         let Some((key, _)) = line.trim_start_matches('#').split_once(" =") else { continue };
         if key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
             let variable = key.to_ascii_uppercase();
-            assert!(readme.contains(&format!("`{variable}`")), "README.md does not mention {variable}");
+            assert!(table.contains(&format!("`{variable}`")), "docs/settings.md does not have {variable}");
         }
     }
 }
