@@ -379,7 +379,9 @@ mod tests {
         assert!(of(|_| {}).contains("Whoever uses this machine may do everything, for only this machine"));
         let named = of(|config| config.public_hosts = vec!["calls.example.org".parse().unwrap()]);
         assert!(
-            named.contains("nobody else, for PUBLIC_HOSTS has names for others, and ACCESS is not set"),
+            named.contains(
+                "nobody else, for PUBLIC_HOSTS or PUBLIC_URL has names for others, and ACCESS is not set"
+            ),
             "{named}"
         );
         let open = of(|config| {

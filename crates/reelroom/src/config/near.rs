@@ -8,11 +8,18 @@
 use super::in_force::fields;
 
 /// What other programs, and what is written about them, call a setting of ours.
-const OTHER_NAMES: [(&str, &str); 27] = [
+const OTHER_NAMES: [(&str, &str); 34] = [
     ("PORT", "SERVER_PORT"),
+    ("HTTPS_PORT", "SERVER_PORT"),
     ("SERVER_HOST", "LISTEN"),
     ("BIND_ADDRESS", "LISTEN"),
     ("LISTEN_ADDRESS", "LISTEN"),
+    ("ROOT_URL", "PUBLIC_URL"),
+    ("TRUST_PROXY", "TRUSTED_PROXIES"),
+    ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+    ("SSL_CERT", "TLS_CERT"),
+    ("SSL_KEY", "TLS_KEY"),
+    ("LETSENCRYPT_EMAIL", "ACME_EMAIL"),
     ("LOG_LEVEL", "LOG"),
     ("RUST_LOG", "LOG"),
     ("S3_BUCKET_NAME", "S3_BUCKET"),
@@ -96,6 +103,8 @@ mod tests {
             ("logs", Some("log")),
             ("log_level", Some("log")),
             ("port", Some("server_port")),
+            ("https_port", Some("server_port")),
+            ("public_uri", Some("public_url")),
             ("webhook_url", Some("webhook_urls")),
             ("acces", Some("access")),
             ("smtp_host", None),
@@ -118,6 +127,8 @@ mod tests {
             ("REELROOM_S3_BUKET", Some("S3_BUCKET")),
             ("WEBHOOK_URL", Some("WEBHOOK_URLS")),
             ("LOG_LEVEL", Some("LOG")),
+            ("TRUSTED_PROXY", Some("TRUSTED_PROXIES")),
+            ("HTTPS_PORT", Some("SERVER_PORT")),
         ] {
             assert_eq!(variable(written), meant, "{written}");
         }
@@ -139,6 +150,8 @@ mod tests {
             "http_proxy",
             "HTTPS_PROXY",
             "no_proxy",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
             "AWS_PROFILE",
             "AWS_REGION",
             "INVOCATION_ID",
