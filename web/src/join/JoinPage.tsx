@@ -2,8 +2,8 @@ import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { OwnerLink } from '../access/OwnerLink';
 import { SignOut } from '../access/SignOut';
 import {
-  address,
   type Admission,
+  address,
   type Knock,
   mediaServerUrl,
   messageOf,
@@ -16,8 +16,8 @@ import { Logo } from '../ui/Logo';
 import { ConsentField } from './ConsentField';
 import type { DeviceChoice } from './devices';
 import { waitToBeLetIn } from './lobby';
-import { patiently } from './patience';
 import { Preview } from './Preview';
+import { patiently } from './patience';
 import { Waiting } from './Waiting';
 
 /** All a call needs to begin. */

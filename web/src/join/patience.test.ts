@@ -20,7 +20,9 @@ describe('whoever joins while the server is restarted', () => {
     const onAway = () => {
       away += 1;
     };
-    const answer = patiently(ask, { onAway, signal: controller.signal }).catch((error: Error) => error.message);
+    const answer = patiently(ask, { onAway, signal: controller.signal }).catch(
+      (error: Error) => error.message,
+    );
     return { answer, away: () => away };
   };
 

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::WebSocketUpgrade;
 use axum::routing::get;
+use reelroom_limits::http::{HEAD_BYTES, HEADERS};
 use reelroom_routes::Cut;
 use tokio::net::TcpSocket;
 
