@@ -374,7 +374,8 @@ fn whoever_interrupts_it_finds_nothing_left() {
     let mut progress = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(progress.any(|line| line.contains("the take is composed")));
     assert_eq!(files(data.path()).len(), 1, "it has a folder for a moment");
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // As a service manager does it; Ctrl-C and a terminal that closes take the same way.
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(files(data.path()).is_empty(), "{:?}", files(data.path()));
 }
