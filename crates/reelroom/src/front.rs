@@ -193,7 +193,12 @@ impl Front {
 
     /// What counts the heads of the requests of a connection.
     fn head(&self, client: Client) -> Head {
-        Head::new(self.shared.shares.heads.as_ref().map(|heads| heads.open(client)))
+        Head::new(self.heads(client))
+    }
+
+    /// What counts bytes of heads, from the first one on.
+    fn heads(&self, client: Client) -> Option<Slot> {
+        self.shared.shares.heads.as_ref().map(|heads| heads.open(client))
     }
 
     /// Answers a request; what becomes of it on the way is told to `goes`.
