@@ -67,6 +67,7 @@ use self::traffic::{Busy, Slot, Traffic};
 use crate::public_url::PublicUrl;
 
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+const HTTPS_PORT: u16 = 443;
 /// By which a proxy says how whoever it speaks for came.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -218,12 +219,15 @@ impl Front {
         answer
     }
 
-    /// Whether it came by a name of this server's for which somebody vouches whom browsers believe.
+    /// Whether it came by a name of this server's for which somebody vouches whom browsers believe, at the port of HTTPS.
     fn is_vouched_for(&self, request: &Request, way: &Way) -> bool {
         let https = self.shared.https.as_ref().filter(|_| way.is_tls);
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        https.zip(host.and_then(HostName::of_authority)).is_some_and(|(https, (host, _))| match host {
-            HostName::Name(name) => https.certificates.vouches_for(&name),
+        https.zip(host.and_then(HostName::of_authority)).is_some_and(|(https, (host, port))| match host {
+            // Browsers heed it at every port of a name: at another port there may be other servers beside this one, without HTTPS.
+            HostName::Name(name) => {
+                port.is_none_or(|port| port == HTTPS_PORT) && https.certificates.vouches_for(&name)
+            }
             HostName::Address(_) => false,
         })
     }
