@@ -245,8 +245,9 @@ impl Front {
         let elsewhere = self.receive(&mut request, way.peer.ip());
         let form = Form::of(request.uri().path());
         if way.is_tls {
-            // Nobody stands in front who could know better.
-            request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+            // What is left of what proxies say is believed: they know how a browser came to them.
+            let https = HeaderValue::from_static("https");
+            request.headers_mut().entry(FORWARDED_PROTO).or_insert(https);
         }
         let client = self.client(way.peer.ip(), request.headers());
         if let Some(response) = self.shared.https.as_ref().and_then(|https| https.challenge(&request)) {
