@@ -262,7 +262,8 @@ impl Front {
         };
         // A proxy that is believed has seen to it that nobody listens, or knows that they do.
         let https = self.shared.https.as_ref().filter(|_| !self.shared.sites.trusts(way.peer.ip()));
-        let turned = https.and_then(|https| https.turn(&request, &asked, form, &way)).or(elsewhere);
+        let public = self.shared.sites.public_url.as_ref();
+        let turned = https.and_then(|https| https.turn(&request, &asked, form, &way, public)).or(elsewhere);
         if let Some(response) = turned {
             body::refuse(request.into_body());
             return self.refused(client, response);
