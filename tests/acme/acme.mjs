@@ -67,11 +67,11 @@ const isGiven = async () => {
   return certificate.checkHost(NAME) && certificate.issuer !== certificate.subject ? certificate : false;
 };
 
-/** What it answers by https, with its headers. */
+/** What it answers by https, with its headers, to somebody who came by port 443 of whatever forwards it. */
 const ask = (path) =>
   new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port: PORT, servername: NAME, path, rejectUnauthorized: false };
-    request({ ...options, headers: { host: `${NAME}:${PORT}` } }, (answer) => {
+    request({ ...options, headers: { host: NAME } }, (answer) => {
       answer.resume();
       answer.on('end', () => resolve(answer));
     })

@@ -22,7 +22,7 @@ use crate::renewal::{self, Lifetime, Next, Past};
 use crate::resolver::Newest;
 
 /// Files are looked at this often.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A clock that jumps is noticed within that.
 const MINUTE: Duration = Duration::from_secs(60);
 /// Whoever asks for a try has it, but not more often.
@@ -223,7 +223,8 @@ impl Certificates {
         warnings
     }
 
-    /// Reads files again, whether they seem changed or not; an ACME server that refused is asked again soon, however long it was to be waited for.
+    /// Reads files again, whether they seem changed or not; an ACME server that refused is asked again soon, unless it has said itself when to
+    /// come again.
     ///
     /// # Errors
     /// What is wrong with the files: the old certificate is served on.
@@ -273,11 +274,18 @@ impl Certificates {
 
     async fn order_in_time(&self, acme: &Acme) {
         let mut past = self.on_disk(|shared| shared.acme_past()).await.unwrap_or_default();
+        // Of what the last try before this start failed is wrong still.
+        self.shared.set_trouble(past.why.clone());
+        let mut was_clock_wrong = false;
         loop {
             let now = unix_s(SystemTime::now());
             past.settle(now);
             let (lifetime, jitter) = self.shared.given();
-            let wait = match renewal::next(lifetime, &past, jitter, now) {
+            let next = renewal::next(lifetime, &past, jitter, now);
+            if std::mem::replace(&mut was_clock_wrong, next == Next::ClockIsWrong) && !was_clock_wrong {
+                self.shared.set_trouble(past.why.clone());
+            }
+            let wait = match next {
                 Next::Now => {
                     past = self.order(acme, past).await;
                     continue;

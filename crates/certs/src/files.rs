@@ -36,7 +36,7 @@ impl Files {
         }))
     }
 
-    /// Whether one of them was written a moment ago, or is not there at this moment.
+    /// Whether one of them was written a moment ago.
     pub(crate) fn are_being_written(&self, now: SystemTime) -> bool {
         [&self.cert, &self.key].into_iter().any(|path| is_young(path, now))
     }

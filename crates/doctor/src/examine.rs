@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::checks::data_folder::{DataFacts, Folder};
 use crate::checks::firewall::Wanted;
 use crate::checks::recording::RecordingFacts;
 use crate::checks::{self, ports};
@@ -15,12 +17,14 @@ use crate::probes::{
     self, certificate, clock, data_folder, firewall, livekit, machine, outside, public_name, server, store,
 };
 use crate::rehearsal::Stage;
-use crate::subject::Subject;
+use crate::subject::{DataFolder, Subject};
 
 /// Written to see how fast the disk is, bytes.
 const WRITTEN: u64 = 64 << 20;
 /// The same beside a server that may be recording on that disk.
 const WRITTEN_BESIDE_A_SERVER: u64 = 16 << 20;
+/// For the data folder's disk, which may be stuck, or at the other end of a wire that is cut.
+const DISK_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How thoroughly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,10 +72,19 @@ pub async fn examine(
     let subject = Arc::new(subject);
     let trust = aside(Trust::of_this_machine).await;
 
-    let server = with(&subject, &trust, server::probe).await;
+    let asked = tokio::time::timeout(DISK_ANSWERS_WITHIN, with(&subject, &trust, server::probe)).await;
+    let Ok(server) = asked else {
+        told.all(stuck(&subject));
+        return told.report;
+    };
     let runs = server.runs();
     told.all(checks::server::check(&server));
-    look_at_the_disk(&subject, wish, runs, &mut told).await;
+    let looking = look_at_the_disk(&subject, wish, runs, &mut told);
+    // Whoever waited for that disk for the rest would wait for ever.
+    if tokio::time::timeout(DISK_ANSWERS_WITHIN, looking).await.is_err() {
+        told.all(stuck(&subject));
+        return told.report;
+    }
     let http = subject.http;
     told.all(ports::http::check(&aside(move || probes::ports::http(http, runs)).await));
     if let Some(media) = subject.media.clone() {
@@ -132,6 +145,14 @@ async fn look_at_the_disk(subject: &Arc<Subject>, wish: &Wish, server_runs: bool
     let subject = Arc::clone(subject);
     let facts = aside(move || data_folder::probe(&subject.data, Most(most))).await;
     told.all(checks::data_folder::check(&facts));
+}
+
+/// What is said of a disk that does not answer.
+fn stuck(subject: &Subject) -> Vec<Line> {
+    let reason = format!("its disk does not answer in {} s", DISK_ANSWERS_WITHIN.as_secs());
+    let DataFolder { path, reserve_bytes } = &subject.data;
+    let folder = Folder::None { reason };
+    checks::data_folder::check(&DataFacts { path: path.clone(), reserve_bytes: *reserve_bytes, folder })
 }
 
 async fn look_from_outside(

@@ -18,6 +18,9 @@ limits! {
     /// Requests of one HTTP/2 connection at once; one more is refused by the protocol, and asked again by browsers. Each counts as one of its own
     /// beside that, with what it takes.
     pub const STREAMS: u32 = 64;
+    /// What such a request counts for among the bytes of heads (`HEADS_BYTES`), besides all of its own head: one that only begins costs memory too, and a few bytes
+    /// of HPACK make a long head. One for which there is no room is reset.
+    pub const STREAM_COSTS_BYTES: usize = 4 * 1024;
     /// Bytes of the body of a request that its sender may be ahead, in one stream.
     pub const STREAM_BYTES: u32 = 64 * 1024;
     /// The same, in all streams of a connection.

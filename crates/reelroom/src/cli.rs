@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
@@ -230,7 +231,7 @@ async fn ask_for_time(notify: Notify, drain: Duration) {
 /// What looks after files of its own, and does so at a hang-up too.
 fn hooks(app: &App) -> Vec<Hook> {
     let reload = |certificates: Certificates| -> Hook {
-        ("certificates", Box::new(move || Ok(certificates.reload()?)))
+        ("certificates", Arc::new(move || Ok(certificates.reload()?)))
     };
     app.certificates().map(reload).into_iter().collect()
 }

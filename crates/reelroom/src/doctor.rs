@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reelroom_doctor::checks::settings::SettingsFacts;
 use reelroom_doctor::{Line, Observer, Part, Report, Subject, Thoroughness, Verdict, Wish};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::Role;
 use crate::config::idle::{Idle, idle, strangers};
@@ -22,8 +23,9 @@ use crate::config::in_force::fields;
 use crate::config::{Config, Environment, Problem, Reading};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
-/// As shells say of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+/// What ends it before its time, each with what shells say of a program that was ended so: Ctrl-C, a service manager, a terminal that closes.
+const SIGNALS: [(SignalKind, u8); 3] =
+    [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143), (SignalKind::hangup(), 129)];
 /// Erases the line that the cursor stands in.
 const ERASE: &str = "\r\u{1b}[K";
 
@@ -63,16 +65,34 @@ pub(crate) fn run(file: Option<&Path>, args: &DoctorArgs) -> anyhow::Result<Exit
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = reelroom_doctor::examine(&settings, subject, &wish, &mut teller) => Some(report),
+            report = reelroom_doctor::examine(&settings, subject, &wish, &mut teller) => Ok(report),
             // What was made for a moment goes with the future.
-            _ = tokio::signal::ctrl_c() => None,
+            code = ended() => Err(code),
         }
     });
     runtime.shutdown_timeout(LEAVE_WITHIN);
     teller.over();
-    let Some(report) = report else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let report = match report {
+        Ok(report) => report,
+        Err(code) => return Ok(ExitCode::from(code)),
+    };
     print(&report, args.json)?;
     Ok(if report.verdict() == Verdict::Bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Resolves at the first of the signals that end it, with the exit code.
+async fn ended() -> u8 {
+    let waiting = SIGNALS.map(|(kind, code)| {
+        Box::pin(async move {
+            match signal(kind) {
+                Ok(mut signal) => signal.recv().await,
+                // Then it ends as the system ends programs.
+                Err(_) => std::future::pending().await,
+            };
+            code
+        })
+    });
+    futures::future::select_all(waiting).await.0
 }
 
 /// What the settings say; nothing to look at where they cannot be used.

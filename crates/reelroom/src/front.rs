@@ -67,6 +67,7 @@ use self::traffic::{Busy, Slot, Traffic};
 use crate::public_url::PublicUrl;
 
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+const HTTPS_PORT: u16 = 443;
 /// By which a proxy says how whoever it speaks for came.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -197,7 +198,12 @@ impl Front {
 
     /// What counts the heads of the requests of a connection.
     fn head(&self, client: Client) -> Head {
-        Head::new(self.shared.shares.heads.as_ref().map(|heads| heads.open(client)))
+        Head::new(self.heads(client))
+    }
+
+    /// What counts bytes of heads, from the first one on.
+    fn heads(&self, client: Client) -> Option<Slot> {
+        self.shared.shares.heads.as_ref().map(|heads| heads.open(client))
     }
 
     /// Answers a request; what becomes of it on the way is told to `goes`.
@@ -217,12 +223,15 @@ impl Front {
         answer
     }
 
-    /// Whether it came by a name of this server's for which somebody vouches whom browsers believe.
+    /// Whether it came by a name of this server's for which somebody vouches whom browsers believe, at the port of HTTPS.
     fn is_vouched_for(&self, request: &Request, way: &Way) -> bool {
         let https = self.shared.https.as_ref().filter(|_| way.is_tls);
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        https.zip(host.and_then(HostName::of_authority)).is_some_and(|(https, (host, _))| match host {
-            HostName::Name(name) => https.certificates.vouches_for(&name),
+        https.zip(host.and_then(HostName::of_authority)).is_some_and(|(https, (host, port))| match host {
+            // Browsers heed it at every port of a name: at another port there may be other servers beside this one, without HTTPS.
+            HostName::Name(name) => {
+                port.is_none_or(|port| port == HTTPS_PORT) && https.certificates.vouches_for(&name)
+            }
             HostName::Address(_) => false,
         })
     }
@@ -240,8 +249,9 @@ impl Front {
         let elsewhere = self.receive(&mut request, way.peer.ip());
         let form = Form::of(request.uri().path());
         if way.is_tls {
-            // Nobody stands in front who could know better.
-            request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+            // What is left of what proxies say is believed: they know how a browser came to them.
+            let https = HeaderValue::from_static("https");
+            request.headers_mut().entry(FORWARDED_PROTO).or_insert(https);
         }
         let client = self.client(way.peer.ip(), request.headers());
         if let Some(response) = self.shared.https.as_ref().and_then(|https| https.challenge(&request)) {
@@ -255,8 +265,10 @@ impl Front {
             }
         };
         // A proxy that is believed has seen to it that nobody listens, or knows that they do.
-        let https = self.shared.https.as_ref().filter(|_| !self.shared.sites.now().trusts(way.peer.ip()));
-        let turned = https.and_then(|https| https.turn(&request, &asked, form, &way)).or(elsewhere);
+        let sites = self.shared.sites.now();
+        let https = self.shared.https.as_ref().filter(|_| !sites.trusts(way.peer.ip()));
+        let public = sites.public_url.as_ref();
+        let turned = https.and_then(|https| https.turn(&request, &asked, form, &way, public)).or(elsewhere);
         if let Some(response) = turned {
             body::refuse(request.into_body());
             return self.refused(client, response);

@@ -4,6 +4,7 @@
 //! # Invariants
 //!
 //! - What stands in a field cannot end the line, colour the terminal or turn the reading direction: such characters are escaped.
+//! - Nothing depends on whether somebody reads it: standard error may be a terminal or a pipe that is gone.
 
 use std::fmt::{self, Write};
 use std::io::IsTerminal as _;
@@ -61,6 +62,8 @@ pub(crate) fn to_stderr(directives: &str) -> LogLevel {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A line that finds no reader any more would be complained of where none is either, and that is a panic.
+        .log_internal_errors(false)
         .fmt_fields(Escaped)
         .event_format(if is_journal(std::io::stderr()) {
             Lines::journal()

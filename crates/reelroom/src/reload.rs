@@ -12,6 +12,7 @@
 //! - Either all of a file is looked at or nothing of it changes anything.
 //! - One reading after the other: signals that come meanwhile are one more reading.
 //! - A signal harms no start and no stop: it is caught before anything is opened, and heard by nobody from the stop on.
+//! - A program that was started with hang-ups ignored, as nohup does, is not ended by one.
 //! - No value of a setting is in the log.
 
 use std::io::IsTerminal as _;
@@ -50,12 +51,13 @@ pub(crate) struct Levers {
 }
 
 /// What is read again besides the settings, whatever becomes of these, with what it is called in the log.
-pub(crate) type Hook = (&'static str, Box<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
+pub(crate) type Hook = (&'static str, Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
 
 /// Hang-ups, of which one that the terminal of the program makes as it goes is another matter than those that somebody sends.
 pub(crate) struct Hangups {
     signal: Signal,
-    had_terminal: bool,
+    /// Whether the program ends with its terminal.
+    minds_terminal: bool,
 }
 
 impl Hangups {
@@ -64,19 +66,35 @@ impl Hangups {
     /// # Errors
     /// The system refuses to install a handler.
     pub(crate) fn catch() -> std::io::Result<Self> {
-        Ok(Self { signal: signal(SignalKind::hangup())?, had_terminal: has_terminal() })
+        let minds_terminal = !are_ignored() && has_terminal();
+        Ok(Self { signal: signal(SignalKind::hangup())?, minds_terminal })
     }
 
-    /// Waits for the next one; whether the program's terminal is gone.
+    /// Waits for the next one; whether the program has to end with its terminal, which is gone.
     async fn next(&mut self) -> bool {
         // Tokio never ends the stream of a signal.
         let _ = self.signal.recv().await;
-        self.had_terminal && !has_terminal()
+        self.minds_terminal && !has_terminal()
     }
 }
 
+/// Whether this process has a terminal: one that controls it, also where nothing is written there, or one that it reads or writes.
 fn has_terminal() -> bool {
-    std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
+    std::fs::File::open("/dev/tty").is_ok()
+        || std::io::stdin().is_terminal()
+        || std::io::stdout().is_terminal()
+        || std::io::stderr().is_terminal()
+}
+
+/// Whether this process ignores hang-ups, as it may have inherited.
+fn are_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangups(&status))
+}
+
+/// By what the kernel says of a process: a mask of signals, the first of which is SIGHUP.
+fn ignores_hangups(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// What one reading changed.
@@ -140,8 +158,8 @@ impl Reload {
                 is_orphaned = hangups.next() => is_orphaned,
             };
             if is_orphaned {
-                tracing::info!("stopping: the terminal of this program is gone");
                 stopping.cancel();
+                tracing::info!("stopping: the terminal of this program is gone");
                 return;
             }
             notify.reloading();
@@ -173,9 +191,12 @@ impl Reload {
             Err(problems) => self.tell_problems(&problems),
         }
         for (what, read_again) in &self.hooks {
-            match read_again() {
-                Ok(()) => tracing::info!("{what} were read again"),
-                Err(error) => tracing::warn!("{what} stay as they are: {error:#}"),
+            let read_again = Arc::clone(read_again);
+            match tokio::task::spawn_blocking(move || read_again()).await {
+                Ok(Ok(())) => tracing::info!("{what} were read again"),
+                Ok(Err(error)) => tracing::warn!("{what} stay as they are: {error:#}"),
+                Err(error) if error.is_cancelled() => return,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
     }

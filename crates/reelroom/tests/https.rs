@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -135,14 +135,18 @@ async fn a_browser_is_told_to_come_by_https_alone_where_somebody_vouches_for_a_p
     let settings =
         [("PUBLIC_HOSTS", NAME), ("ACCESS", "invite"), ("LIVEKIT_API_KEY", ""), ("LIVEKIT_API_SECRET", "")];
     let (program, root) = start(data.path(), &settings);
-    let client = browser(&program, &root).build().unwrap();
+    let client = browser(&program, &root).http1_only().build().unwrap();
     let port = address(&program).port();
-    let of = async |host: &str| {
-        let answer = client.get(format!("https://{host}:{port}/healthz")).send().await.unwrap();
+    // As who comes by port 443 of whatever forwards it says it.
+    let of = async |host: &str, said: &str| {
+        let asked = client.get(format!("https://{host}:{port}/healthz")).header("host", said);
+        let answer = asked.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         answer.headers().get("strict-transport-security").is_some()
     };
-    assert!(of(NAME).await && !of("localhost").await);
+    assert!(of(NAME, NAME).await && of(NAME, &format!("{NAME}:443")).await);
+    assert!(!of(NAME, &format!("{NAME}:{port}")).await, "there may be other servers beside this one");
+    assert!(!of("localhost", "localhost").await);
     program.stop();
 }
 
@@ -175,7 +179,14 @@ async fn a_certificate_that_is_replaced_is_served_and_one_that_is_broken_is_not(
         client.get(format!("{}/healthz", program.url)).send().await.is_ok()
     };
     assert!(serves(&root).await);
+    // As if they had been written a while ago, so that nobody waits for the other half.
+    let is_done = |file: &str| {
+        let file = std::fs::File::options().write(true).open(data.path().join(file)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    };
     let newer = issue(data.path());
+    is_done("chain.pem");
+    is_done("key.pem");
     let began = Instant::now();
     while !serves(&newer).await {
         assert!(began.elapsed() < Duration::from_secs(30), "the new one is not served");
@@ -183,13 +194,14 @@ async fn a_certificate_that_is_replaced_is_served_and_one_that_is_broken_is_not(
     }
     assert!(!serves(&root).await);
     std::fs::write(data.path().join("key.pem"), "no key").unwrap();
+    is_done("key.pem");
     let ready = async || {
         let client = browser(&program, &newer).build().unwrap();
         let answer = client.get(format!("{}/readyz", program.url)).send().await.unwrap();
         answer.text().await.unwrap()
     };
     while !ready().await.contains("the certificate is not renewed") {
-        assert!(began.elapsed() < Duration::from_secs(60), "{}", ready().await);
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", ready().await);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(serves(&newer).await, "the old one is served on");
@@ -240,6 +252,9 @@ async fn where_others_come_by_address_the_server_has_a_certificate_of_its_own_an
         assert_eq!(page.status(), StatusCode::PERMANENT_REDIRECT);
         assert_eq!(page.headers()["location"], format!("{}/owner", program.url));
         program.refusal(program.client.get(format!("{clear}/recordings")), 426).await;
+        // Whoever watches over it asks as ever.
+        let health = program.client.get(format!("{clear}/healthz")).send().await.unwrap();
+        assert_eq!(health.status(), StatusCode::OK);
     }
     let local = program.client.get(format!("http://localhost:{port}/healthz")).send().await.unwrap();
     assert_eq!(local.status(), StatusCode::OK);
@@ -277,20 +292,11 @@ async fn slow_handshakes_keep_nobody_out_and_are_not_waited_for() {
     let answer = client.get(format!("{}/healthz", program.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    let ended = tokio::task::spawn_blocking(move || {
-        slow.into_iter().all(|mut stream| {
-            stream.set_read_timeout(Some(Duration::from_secs(45))).unwrap();
-            !matches!(stream.read(&mut [0; 64]), Ok(1..))
-        })
-    });
-    assert!(ended.await.unwrap());
-    assert!(began.elapsed() < Duration::from_secs(45), "they have the time of a head");
-    // What is no TLS at all ends at once.
-    let mut stream = StdStream::connect(address(&program)).unwrap();
-    stream.write_all(&[0x16; 200]).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let _ = stream.read_to_end(&mut Vec::new());
+    // Who stops is not waited for: none of them is done.
+    let began = Instant::now();
     program.stop();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    drop(slow);
 }
 
 const HEADERS: u8 = 1;
@@ -351,10 +357,14 @@ async fn requests_that_are_asked_and_given_up_at_once_end_the_connection() {
     let (program, root) = start(data.path(), &[]);
     let mut stream = connect(&program, &root, "h2").await;
     stream.write_all(&hello()).await.unwrap();
-    for at in 0..5000_u32 {
+    let both = |at: u32| {
         let id = 2 * at + 1;
-        let both = [ask(id), frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())].concat();
-        if stream.write_all(&both).await.is_err() {
+        [ask(id), frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())].concat()
+    };
+    // Many at once, as whoever does it for harm.
+    for hundred in 0..50 {
+        let pairs: Vec<u8> = (0..100).flat_map(|at| both(100 * hundred + at)).collect();
+        if stream.write_all(&pairs).await.is_err() {
             break;
         }
     }
@@ -382,35 +392,5 @@ async fn a_thousand_streams_are_answered_or_refused_one_by_one_and_cost_nobody_e
     let refused = frames.iter().filter(|frame| **frame == (RST_STREAM, Some(REFUSED_STREAM))).count();
     assert!(answered >= 60, "{answered} answered, {refused} refused");
     assert_eq!(answered + refused, 1000);
-    program.stop();
-}
-
-#[tokio::test]
-async fn whoever_takes_an_answer_by_no_window_keeps_nothing_for_long_and_others_go_on() {
-    let data = tempfile::tempdir().unwrap();
-    let (program, root) = start(data.path(), &[]);
-    let mut stream = connect(&program, &root, "h2").await;
-    // SETTINGS_INITIAL_WINDOW_SIZE = 0.
-    let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let asked: Vec<u8> = (0..50_u32).flat_map(|at| ask(2 * at + 1)).collect();
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    stream.write_all(&[preface, settings, asked].concat()).await.unwrap();
-    let (frames, has_ended) = heard(&mut stream).await;
-    assert_eq!(frames.iter().filter(|(kind, _)| *kind == HEADERS).count(), 50);
-    assert!(!has_ended);
-    // They have the time of an answer, and are reset after that.
-    let began = Instant::now();
-    let mut reset = 0;
-    while reset < 50 && began.elapsed() < Duration::from_secs(60) {
-        let (frames, has_ended) = heard(&mut stream).await;
-        reset += frames.iter().filter(|(kind, _)| *kind == RST_STREAM).count();
-        if has_ended {
-            break;
-        }
-    }
-    assert_eq!(reset, 50);
-    let client = browser(&program, &root).build().unwrap();
-    let answer = client.get(format!("{}/healthz", program.url)).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
     program.stop();
 }

@@ -5,8 +5,9 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -17,6 +18,7 @@ use common::house::House;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::webhook;
 use reqwest::{Method, StatusCode};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -234,6 +236,80 @@ fn hang_ups_at_the_start_and_at_the_end_do_no_harm() {
         signal(which);
     }
     assert!(child.wait().unwrap().success());
+}
+
+/// A terminal: what shows it, and what a program in it reads and writes.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let shown = openpt(flags).unwrap();
+    grantpt(&shown).unwrap();
+    unlockpt(&shown).unwrap();
+    let inside = ioctl_tiocgptpeer(&shown, flags).unwrap();
+    (shown, inside)
+}
+
+/// A program that a terminal controls, which it logs to; the terminal, and where it is reached. `hang_ups` is how it begins with them.
+fn in_a_terminal(data: &Path, hang_ups: &str) -> (Child, OwnedFd, String) {
+    let (shown, inside) = terminal();
+    let mut child = Command::new("setsid")
+        .args(["--ctty", "env", hang_ups, env!("CARGO_BIN_EXE_reelroom")])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("SERVER_PORT", "0")
+        .env("UDP_PORT", "0")
+        .env("DATA_DIR", data)
+        .current_dir(data)
+        .stdin(inside.try_clone().unwrap())
+        .stdout(Stdio::piped())
+        .stderr(inside)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+    assert!(url.starts_with("http"), "{line}");
+    (child, shown, url)
+}
+
+/// Waits until it has ended; whether all went well.
+fn ends_well(child: &mut Child) -> bool {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_program_ends_in_order_with_its_terminal() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut child, shown, _) = in_a_terminal(data.path(), "--default-signal=HUP");
+    drop(shown);
+    assert!(ends_well(&mut child));
+}
+
+#[tokio::test]
+async fn a_program_that_began_with_hang_ups_ignored_outlives_its_terminal() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut child, shown, url) = in_a_terminal(data.path(), "--ignore-signal=HUP");
+    write(data.path(), "max_rooms = \"many\"\n");
+    // It reads its settings again, and has nobody any more to whom it could log what is wrong with them.
+    drop(shown);
+    let ready = async || reqwest::get(format!("{url}/readyz")).await.unwrap().text().await.unwrap();
+    let began = Instant::now();
+    while !ready().await.contains("line 1, column 13: max_rooms") {
+        assert!(began.elapsed() < PATIENCE, "{}", ready().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(ends_well(&mut child));
 }
 
 /// `reelroom` with these arguments, in a folder.

@@ -77,7 +77,12 @@ impl HttpClient {
             }
             builder = builder.tls_certs_only(roots);
         }
-        let client = builder.build().map_err(|error| CertsError::Acme(error.to_string()))?;
+        let client = builder.build().map_err(|error| {
+            CertsError::Acme(format!(
+                "no ACME server can be asked: {} (those whom this machine believes are in the package ca-certificates; acme_ca names others)",
+                reason(&error)
+            ))
+        })?;
         Ok(Self { client, asked: Asked::default() })
     }
 
@@ -123,16 +128,19 @@ async fn ask(
     Ok(BytesResponse::from(answer))
 }
 
-/// The innermost reason, which is what a person understands.
 fn innermost(error: reqwest::Error) -> Trouble {
+    let host = error.url().and_then(|url| url.host_str()).unwrap_or("the ACME server");
+    format!("{host} does not answer: {}", reason(&error)).into()
+}
+
+/// The innermost reason, which is what a person understands.
+fn reason(error: &reqwest::Error) -> String {
     use std::error::Error as _;
-    let host = error.url().and_then(|url| url.host_str()).unwrap_or("the ACME server").to_owned();
     let mut reason = error.source();
     while let Some(inner) = reason.and_then(|inner| inner.source()) {
         reason = Some(inner);
     }
-    let text = reason.map_or_else(|| error.to_string(), ToString::to_string);
-    format!("{host} does not answer: {text}").into()
+    reason.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]

@@ -57,7 +57,9 @@ impl Store {
             Ok(credentials) => Ok(Some(credentials)),
             // An account costs nothing; what is in the way is moved out of it.
             Err(error) => {
-                tracing::warn!(path = %path.display(), "the ACME account cannot be read, and a new one is made: {error}");
+                // Not what stands there: it may be the key.
+                let (line, column) = (error.line(), error.column());
+                tracing::warn!(path = %path.display(), line, column, "the ACME account cannot be read, and a new one is made");
                 Ok(None)
             }
         }
@@ -85,7 +87,8 @@ impl Store {
         let text = format!("{}\n{}", given.chain.trim_end(), given.key);
         // What does not fit is not kept in the place of what works.
         let pair = Pair::of_pem(text.as_bytes(), text.as_bytes(), |error| error, |error| error)?;
-        if let Err(error) = disk::write(&path, text.as_bytes()) {
+        let kept = disk::folder(&self.folder).and_then(|()| disk::write(&path, text.as_bytes()));
+        if let Err(error) = kept {
             tracing::warn!(
                 "the certificate is served and not kept, so that the next start orders one again: {error}"
             );
@@ -133,7 +136,6 @@ mod tests {
         };
         let store = Store::new(folder.path(), &settings);
         assert!(store.account().unwrap().is_none() && store.certificate().unwrap().is_none());
-        store.probe().unwrap();
         assert!(store.folder.ends_with("acme/acme.example_14000"));
         let now = SystemTime::now();
         let (chain, key) = made(&["calls.example.org"], now, now + Duration::from_secs(86_400));
@@ -148,6 +150,10 @@ mod tests {
         assert_eq!(store.past(), past);
         std::fs::write(store.past_path(), "damaged").unwrap();
         assert_eq!(store.past(), Past::default());
+        std::fs::write(store.folder.join("account.json"), "damaged").unwrap();
+        assert!(store.account().unwrap().is_none(), "a new one is made");
+        store.probe().unwrap();
+        assert!(!store.folder.join("probe").exists());
     }
 
     #[test]

@@ -28,7 +28,8 @@ fn write(folder: &Path, names: &[&str]) {
 fn acme() -> AcmeSettings {
     AcmeSettings {
         name: "calls.example.org".into(),
-        directory: "https://acme.invalid/directory".into(),
+        // Nobody answers there, and that is known at once.
+        directory: "https://127.0.0.1:1/directory".into(),
         email: None,
         ca: None,
         has_http: false,
@@ -132,4 +133,21 @@ async fn a_try_that_fails_is_on_the_disk_and_said() {
     assert_eq!(certificates.shared.acme_past(), past);
     let warnings = certificates.warnings();
     assert!(warnings[0].contains("there is no certificate of the ACME server yet"), "{warnings:?}");
+
+    // Whoever starts again knows what is wrong, and does not ask at once.
+    let again = opened(folder.path(), Source::Acme(acme())).unwrap();
+    let stop = CancellationToken::new();
+    let tending = tokio::spawn({
+        let (again, stop) = (again.clone(), stop.clone());
+        async move { again.tend(stop).await }
+    });
+    let told = async {
+        while again.serving().stale_because != past.why {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    stop.cancel();
+    tending.await.unwrap();
+    assert_eq!(again.shared.acme_past(), past);
 }

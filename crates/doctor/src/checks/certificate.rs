@@ -106,11 +106,20 @@ pub struct Read {
     /// Why it does not lead to an authority that this machine knows.
     pub distrust: Option<String>,
     /// Why the key cannot be used with it.
-    pub key_trouble: Option<String>,
+    pub key_trouble: Option<KeyTrouble>,
     /// The permissions of the key.
     pub key_mode: u32,
     /// Whether the running server shows it; none where none runs.
     pub is_shown: Option<bool>,
+}
+
+/// Why a key cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyTrouble {
+    /// It is not there, this user may not read it, or it is none.
+    Unreadable(String),
+    /// It is one, of another certificate or of a kind that nobody uses.
+    Unfit(String),
 }
 
 /// The verdict.
@@ -147,8 +156,17 @@ fn one(facts: &CertificateFacts, found: &Found) -> Vec<Line> {
         }
         (None, _) => return vec![UNREADABLE.said(format!("{path} is not there"))],
     };
-    if let Some(why) = &read.key_trouble {
-        return vec![WRONG_KEY.said(format!("{} does not fit {path}: {why}", found.key_path.display()))];
+    let key = found.key_path.display();
+    match &read.key_trouble {
+        Some(KeyTrouble::Unreadable(why)) => return vec![UNREADABLE.said(format!("{key}: {why}"))],
+        Some(KeyTrouble::Unfit(why)) => {
+            return vec![WRONG_KEY.said(format!("{key} does not fit {path}: {why}"))];
+        }
+        None => {}
+    }
+    if facts.mode == Mode::Own && facts.now > read.says.not_after && read.is_shown.is_none() {
+        let said = format!("{path}, one of our own making, is over, and made anew when the server starts");
+        return vec![Line::ok(Check::Certificate, said)];
     }
     let mut lines = vec![days(facts, &path, read)];
     if let (Mode::Acme(authority), Some(why)) = (&facts.mode, &facts.refusal) {
@@ -163,7 +181,7 @@ fn one(facts: &CertificateFacts, found: &Found) -> Vec<Line> {
     }
     lines.extend(trust(facts, &path, read));
     if read.key_mode & 0o007 != 0 {
-        let key = found.key_path.display().to_string();
+        let key = key.to_string();
         lines.push(OPEN_KEY.filled(format!("{key} has mode {:o}", read.key_mode & 0o777), &[("path", &key)]));
     }
     if read.is_shown == Some(false) {
@@ -266,6 +284,11 @@ mod tests {
         let later = Read { says: CertificateSays { not_before: now() + DAY, ..read().says }, ..read() };
         assert_eq!(codes(later), ["certificate-not-yet"]);
         assert!(codes_in(Mode::Own, Some(Ok(until(now() + DAY)))).is_empty(), "it is made anew");
+        let over = Read { is_shown: None, ..until(now() - DAY) };
+        assert!(codes_in(Mode::Own, Some(Ok(over.clone()))).is_empty(), "the next start makes one");
+        assert_eq!(codes(over), ["certificate-expired"], "nobody makes that one anew");
+        let shown = until(now() - DAY);
+        assert_eq!(codes_in(Mode::Own, Some(Ok(shown))), ["certificate-expired"], "it should have been");
     }
 
     #[test]
@@ -284,10 +307,9 @@ mod tests {
             Read { says: CertificateSays { is_self_signed: true, ..read().says }, distrust, ..read() };
         assert_eq!(codes(alone.clone()), ["certificate-self-signed"]);
         assert!(codes_in(Mode::Own, Some(Ok(alone))).is_empty());
-        assert_eq!(
-            codes(Read { key_trouble: Some("another key".into()), ..read() }),
-            ["certificate-other-key"]
-        );
+        let key = |trouble| codes(Read { key_trouble: Some(trouble), ..read() });
+        assert_eq!(key(KeyTrouble::Unfit("another key".into())), ["certificate-other-key"]);
+        assert_eq!(key(KeyTrouble::Unreadable("Permission denied".into())), ["certificate-unreadable"]);
         assert_eq!(codes(Read { key_mode: 0o644, ..read() }), ["certificate-key-open"]);
         assert_eq!(codes(Read { is_shown: Some(false), ..read() }), ["certificate-stale"]);
     }

@@ -28,8 +28,9 @@ troubles! { DataFolder:
         "The data folder does not exist, and the user that runs doctor may not make it.",
         "Make it for the user that the server runs as (`install -d -m 700 -o USER {path}`), or name another one with DATA_DIR.";
     NO_FOLDER = Bad "data-no-folder",
-        "What DATA_DIR names is there and is no folder, or cannot be looked into.",
-        "Name a folder of the server's own with DATA_DIR, and run doctor as the user that the server runs as.";
+        "What DATA_DIR names is there and is no folder, cannot be looked into, or does not answer. Where it does not answer, nothing else is looked at.",
+        "Name a folder of the server's own with DATA_DIR, and run doctor as the user that the server runs as; if its disk does not answer, look at \
+         what the system says of it (`dmesg`), or at the network that it is reached by.";
     NOT_WRITABLE = Bad "data-not-writable",
         "Nothing can be written into the data folder.",
         "Give it to the user that the server runs as (`chown -R USER {path}`), or, where the disk is read-only, mount it writable; DATA_DIR names \

@@ -142,7 +142,9 @@ fn leads(facts: &NameFacts, addresses: &[IpAddr]) -> Line {
         false => format!("{host} leads to {}", list(addresses)),
     };
     let is_ours = |ip: &&IpAddr| facts.own.contains(ip) || facts.advertised.contains(ip);
-    if addresses.iter().all(|ip| ip.to_canonical().is_loopback()) && !facts.is_address {
+    // RFC 6761: these lead to loopback addresses everywhere.
+    let is_local = host == "localhost" || host.ends_with(".localhost");
+    if addresses.iter().all(|ip| ip.to_canonical().is_loopback()) && !facts.is_address && !is_local {
         return TO_LOOPBACK.filled(said, found);
     }
     let strange: Vec<_> =
@@ -247,6 +249,8 @@ mod tests {
             "of every record"
         );
         assert_eq!(codes(facts(&["127.0.1.1"], None)), ["name-to-loopback"]);
+        let own = NameFacts { host: "localhost".into(), ..facts(&["127.0.0.1", "::1"], None) };
+        assert!(codes(own).is_empty(), "it leads nowhere else");
         assert_eq!(codes(facts(&[], None)), ["name-unresolved"]);
         let unknown = NameFacts { leads_to: Err("no such name".into()), ..facts(&[], None) };
         assert_eq!(codes(unknown), ["name-unresolved"]);

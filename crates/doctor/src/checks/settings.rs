@@ -47,13 +47,13 @@ pub struct Meaning {
     pub is_open: bool,
     /// Why others than this machine's own people reach it, if they do.
     pub reached: Option<String>,
-    /// It listens on an address of the machine that is none of loopback.
+    /// It listens on an address of the machine that is none of loopback, or others are told to open such a one without HTTPS.
     pub listens_to_others: bool,
     /// How HTTPS is made, in words behind "HTTPS is".
     pub https: String,
     /// This program itself speaks HTTPS.
     pub is_https: bool,
-    /// It has names by which others reach it.
+    /// It has names by which others reach it over HTTPS.
     pub has_names: bool,
 }
 

@@ -157,8 +157,36 @@ fn converse<S: Read + Write>(question: &Question<'_>, stream: &mut S) -> Result<
 /// Whether all has come that was announced.
 fn is_whole(bytes: &[u8]) -> bool {
     let Some((head, body)) = parts(bytes) else { return false };
+    if is_chunked(&head) {
+        return unchunked(body).is_some_and(|(_, is_over)| is_over);
+    }
     let length = value(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
     length.is_some_and(|length| body.len() >= length)
+}
+
+/// Whether a body comes in chunks, as proxies pass it on whose own end has not told them the length.
+fn is_chunked(head: &str) -> bool {
+    value(head, "transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+}
+
+/// What is in the chunks (RFC 9112, 7.1), and whether the last one has come; none for what are no chunks.
+fn unchunked(mut rest: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = rest.windows(2).position(|two| two == b"\r\n") else { return Some((body, false)) };
+        let line = std::str::from_utf8(&rest[..end]).ok()?;
+        let length = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+        if length == 0 {
+            return Some((body, true));
+        }
+        let chunk = &rest[end + 2..];
+        if chunk.len() < length {
+            body.extend_from_slice(chunk);
+            return Some((body, false));
+        }
+        body.extend_from_slice(&chunk[..length]);
+        rest = chunk[length..].strip_prefix(b"\r\n").unwrap_or_default();
+    }
 }
 
 /// What a header says.
@@ -178,7 +206,10 @@ fn heard((bytes, at, shown): (Vec<u8>, SystemTime, Option<Shown>)) -> Result<Hea
     let (head, body) = parts(&bytes).ok_or_else(no_http)?;
     let first = head.lines().next().and_then(|line| line.strip_prefix("HTTP/1."));
     let status = first.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).ok_or_else(no_http)?;
-    let body = body.to_vec();
+    let body = match is_chunked(&head) {
+        true => unchunked(body).ok_or_else(no_http)?.0,
+        false => body.to_vec(),
+    };
     Ok(Heard { status, head, body, shown, at })
 }
 
@@ -222,6 +253,20 @@ mod tests {
         assert_eq!(heard.date(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)));
         assert!(matches!(answered(b"SSH-2.0-OpenSSH_9.2\r\n"), Err(Deaf::NoHttp(_))));
         assert!(matches!(answered(b""), Err(Deaf::NoHttp(_))));
+    }
+
+    #[test]
+    fn an_answer_in_chunks_is_read_as_one() {
+        let heard = answered(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9;x=y\r\n{\"access\"\r\n8\r\n:\"open\"}\r\n0\r\n\r\n",
+        );
+        let heard = heard.unwrap_or_else(|deaf| panic!("{deaf}"));
+        assert_eq!(heard.json().unwrap()["access"], "open");
+        let over = |text: &[u8]| unchunked(text).map(|(body, is_over)| (body.len(), is_over));
+        assert_eq!(over(b"5\r\nab"), Some((2, false)), "more is to come");
+        assert_eq!(over(b"2\r\nab\r\n0\r\n\r\n"), Some((2, true)));
+        assert_eq!(over(b"<html>\r\n"), None);
+        assert_eq!(over(b"ffffffffffffffff\r\nab"), Some((2, false)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use super::ask::{Question, ask};
 use super::server::own_address;
 use super::tls::Trust;
-use crate::checks::certificate::{CertificateFacts, Found, Mode, Read};
+use crate::checks::certificate::{CertificateFacts, Found, KeyTrouble, Mode, Read};
 use crate::checks::public_name::Distrust;
 use crate::subject::{CertificateFiles, Https, Subject};
 
@@ -69,14 +69,13 @@ fn read(
         let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         let chain = chain.map_err(|error| error.to_string())?;
         let (own, between) = chain.split_first().ok_or("it holds no certificate")?;
-        let key = of_file(&files.key).map_err(|why| format!("{}: {why}", files.key.display()));
-        let (key, key_mode) = match key {
+        let (key, key_mode) = match of_file(&files.key) {
             Ok((pem, mode)) => (PrivateKeyDer::from_pem_slice(&pem).map_err(|error| error.to_string()), mode),
             Err(why) => (Err(why), 0),
         };
-        let fits = key.and_then(|key| {
+        let fits = key.map_err(KeyTrouble::Unreadable).and_then(|key| {
             let certified = CertifiedKey::from_der(chain.clone(), key, trust.provider());
-            certified.map(drop).map_err(|error| error.to_string())
+            certified.map(drop).map_err(|error| KeyTrouble::Unfit(error.to_string()))
         });
         Ok(Read {
             chain: chain.len(),

@@ -36,6 +36,10 @@ fn holder(transport: Transport, at: SocketAddr, server_runs: bool) -> Holder {
     };
     match error.kind() {
         ErrorKind::AddrInUse => taken(transport, at.ip(), at.port(), server_runs),
+        // The system asks for the right before it says that somebody is there: the server has it of its unit, and doctor has not.
+        ErrorKind::PermissionDenied if sockets::is_held(transport, at.ip(), at.port()) => {
+            taken(transport, at.ip(), at.port(), server_runs)
+        }
         ErrorKind::PermissionDenied => Holder::Forbidden,
         ErrorKind::AddrNotAvailable => Holder::NoSuchAddress,
         _ => Holder::Refused(error.to_string()),

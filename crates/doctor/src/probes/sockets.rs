@@ -14,15 +14,25 @@ const LISTENS: &str = "0A";
 /// How this program is called, with what follows.
 pub(crate) const OUR_NAME: &str = "reelroom ";
 
+/// Whether anybody has a port at an address, whoever it is.
+pub(crate) fn is_held(transport: Transport, ip: IpAddr, port: u16) -> bool {
+    !bound(transport, ip, port).is_empty()
+}
+
 /// The process that has a port at an address, in words.
 pub(crate) fn holder(transport: Transport, ip: IpAddr, port: u16) -> Option<String> {
+    let inodes = bound(transport, ip, port);
+    if inodes.is_empty() { None } else { process_with(&inodes) }
+}
+
+/// The sockets that have a port at an address.
+fn bound(transport: Transport, ip: IpAddr, port: u16) -> HashSet<u64> {
     let files = match transport {
         Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
     };
     let tables = files.iter().filter_map(|file| fs::read_to_string(file).ok());
-    let inodes: HashSet<u64> = tables.flat_map(|table| inodes(&table, transport, ip, port)).collect();
-    if inodes.is_empty() { None } else { process_with(&inodes) }
+    tables.flat_map(|table| inodes(&table, transport, ip, port)).collect()
 }
 
 /// The process that has locked a file, in words.
@@ -132,7 +142,9 @@ mod tests {
         let found = of(Transport::Udp, udp.local_addr().unwrap().port());
         assert!(found.ends_with(&me), "{found}");
         let port = tcp.local_addr().unwrap().port();
+        assert!(is_held(Transport::Tcp, ip.into(), port), "also for whoever may not bind it");
         drop(tcp);
+        assert!(!is_held(Transport::Tcp, ip.into(), port));
         assert_eq!(holder(Transport::Tcp, ip.into(), port), None);
     }
 

@@ -104,7 +104,8 @@ impl Eyes<'_> {
             return;
         }
         let left = yuv(&shown.picture, LEFT);
-        if self.turned.is_none() && distance(left, GREEN) < distance(left, RED) {
+        // Before the first picture of the camera there is a placeholder, which is neither.
+        if self.turned.is_none() && distance(left, GREEN) <= NEAR {
             self.turned = Some(number);
         }
         for (ms, hue, _) in MOMENTS.iter().filter(|(ms, ..)| ms * FRAMES_PER_SECOND / 1000 == number) {

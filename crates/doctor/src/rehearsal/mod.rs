@@ -14,6 +14,7 @@ mod mp4;
 pub(crate) mod part;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 use self::part::Part;
 use crate::checks::codecs::{CodecFacts, Missing};
@@ -30,8 +31,14 @@ use crate::subject::Maker;
 
 /// For each of the steps; a slow machine composes six seconds in a minute.
 const WITHIN: Duration = Duration::from_secs(120);
-/// Of what a child says, and of what it complains about.
+/// Of what a child says.
 const SAID_BYTES: u64 = 64 * 1024;
+/// Of what a child complains about, the end, which says why it ends.
+const COMPLAINT_BYTES: usize = 64 * 1024;
+/// Whoever sets it wants to read what GStreamer says.
+const TALKATIVE: &str = "GST_DEBUG";
+/// A child that was killed may have made a file after its folder was emptied: so often that is tried again, after this time.
+const EMPTIED: (u32, Duration) = (10, Duration::from_millis(20));
 /// Where libraries, plugins and fonts are; nothing of the server's settings.
 const VARIABLES: [&str; 13] = [
     "PATH",
@@ -41,7 +48,7 @@ const VARIABLES: [&str; 13] = [
     "LD_LIBRARY_PATH",
     "FONTCONFIG_FILE",
     "FONTCONFIG_PATH",
-    "GST_DEBUG",
+    TALKATIVE,
     "GST_PLUGIN_PATH",
     "GST_PLUGIN_PATH_1_0",
     "GST_PLUGIN_SYSTEM_PATH",
@@ -157,7 +164,7 @@ impl Stage {
     /// Hears a child out.
     async fn lines(&self, child: &mut Child, mut hear: impl FnMut(&str)) -> Result<(), String> {
         let stdout = child.stdout.take().expect("standard output is a pipe").take(SAID_BYTES);
-        let mut stderr = child.stderr.take().expect("standard error is a pipe").take(SAID_BYTES);
+        let stderr = child.stderr.take().expect("standard error is a pipe");
         let hearing = async {
             let mut lines = BufReader::new(stdout).lines();
             while let Some(line) = lines.next_line().await? {
@@ -165,16 +172,15 @@ impl Stage {
             }
             std::io::Result::Ok(())
         };
-        let mut complaints = Vec::new();
-        let all = async { tokio::try_join!(hearing, async { stderr.read_to_end(&mut complaints).await }) };
-        match tokio::time::timeout(WITHIN, all).await {
-            Ok(Ok(_)) => {}
+        let all = async { tokio::try_join!(hearing, complaints(stderr)) };
+        let complaints = match tokio::time::timeout(WITHIN, all).await {
+            Ok(Ok(((), complaints))) => complaints,
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => {
                 let _ = child.kill().await;
                 return Err(format!("it took more than {} s", WITHIN.as_secs()));
             }
-        }
+        };
         let status = child.wait().await.map_err(|error| error.to_string())?;
         if status.success() {
             return Ok(());
@@ -185,6 +191,35 @@ impl Stage {
             || format!("it ended with {status}"),
             |why| why.trim_start_matches("reelroom: ").to_owned(),
         ))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let (times, pause) = EMPTIED;
+        for _ in 0..times {
+            match std::fs::remove_dir_all(self.folder.path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => std::thread::sleep(pause),
+                _ => break,
+            }
+        }
+    }
+}
+
+/// Hears to the end what a child complains about, so that none waits for somebody to read it.
+async fn complaints(mut stderr: ChildStderr) -> std::io::Result<Vec<u8>> {
+    let is_wanted = std::env::var_os(TALKATIVE).is_some();
+    let (mut kept, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = stderr.read(&mut piece).await?;
+        if count == 0 {
+            return Ok(kept);
+        }
+        if is_wanted {
+            let _ = std::io::stderr().write_all(&piece[..count]);
+        }
+        kept.extend_from_slice(&piece[..count]);
+        kept.drain(..kept.len().saturating_sub(COMPLAINT_BYTES));
     }
 }
 
@@ -228,6 +263,36 @@ fn pace_of(first: Option<(f64, Duration)>, (duration, at): (f64, Duration)) -> f
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stage(script: &str) -> (Stage, Child) {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = Stage { folder, program: "/bin/sh".into(), maker: None };
+        let child = stage.spawn(&["-c".into(), script.into()]).unwrap();
+        (stage, child)
+    }
+
+    #[tokio::test]
+    async fn a_child_may_complain_at_length_and_its_last_word_counts() {
+        let (stage, mut child) =
+            stage("echo one; head -c 300000 /dev/zero >&2; printf '\\nreelroom: no room\\n' >&2; exit 3");
+        let mut heard = Vec::new();
+        let ended = stage.lines(&mut child, |line| heard.push(line.to_owned())).await;
+        assert_eq!((ended, heard), (Err("no room".to_owned()), vec!["one".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn the_folder_goes_with_the_stage_whatever_a_child_still_does() {
+        let (stage, mut child) =
+            stage("echo one; while true; do : > a; : > b; : > c; mkdir -p d; rm -f a b c; done");
+        let path = stage.folder.path().to_owned();
+        let busy = async {
+            let _ = stage.lines(&mut child, |_| {}).await;
+        };
+        assert!(tokio::time::timeout(Duration::from_millis(300), busy).await.is_err(), "it goes on for ever");
+        drop(child);
+        drop(stage);
+        assert!(!path.exists());
+    }
 
     #[test]
     fn what_root_makes_belongs_to_the_one_who_is_named() {

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! - A variable that is set to nothing is one that is not set, as shells and compose files make them.
+//! - A variable that is set to nothing is one that is not set, as shells and compose files make them. Of a text that may be absent it says that
+//!   there is none, whatever the file has.
 //! - A list has its elements separated by commas; what stands around them does not count.
 
 use std::collections::BTreeMap;
@@ -38,6 +39,11 @@ impl Environment {
     pub(super) fn get(&self, variable: &str) -> Option<Result<&str, NoText>> {
         let value = self.0.get(variable)?.to_str().ok_or(NoText);
         Some(value).filter(|value| !value.as_ref().is_ok_and(|text| text.trim().is_empty()))
+    }
+
+    /// Whether a variable is set, and to nothing.
+    pub(super) fn is_blank(&self, variable: &str) -> bool {
+        self.0.get(variable).and_then(|value| value.to_str()).is_some_and(|text| text.trim().is_empty())
     }
 }
 

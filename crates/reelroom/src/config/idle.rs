@@ -6,10 +6,13 @@ use std::path::PathBuf;
 
 use reelroom_media::MediaListen;
 
-use super::in_force::fields;
+use super::in_force::{fields, row, variable};
 use super::{Config, Environment, Sources, Tls, near};
 use crate::app::Role;
 use crate::front::sites::AllowedOrigin;
+
+/// Texts that have a default. Whoever sets one to nothing may mean that: the current folder, or no region.
+const WITH_DEFAULT: [&str; 3] = ["data_dir", "aws_region", "backup_aws_region"];
 
 /// Something that is set and does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +32,20 @@ pub(crate) fn idle(config: &Config, sources: &Sources, environment: &Environment
     let beaten = fields().filter(|(name, _)| sources.is_beaten(name)).filter_map(|(name, variable)| {
         let line = sources.line(name)?;
         let file = sources.file().map_or_else(PathBuf::new, PathBuf::from);
-        let why = format!("it does not count, for {} of the environment goes before the file", variable?);
+        let (variable, said) =
+            (variable?, if environment.is_blank(variable?) { ", which is set to nothing," } else { "" });
+        let why = format!("it does not count, for {variable} of the environment{said} goes before the file");
         Some(Idle { name: format!("{name}: {}, line {line}", file.display()), why })
     });
-    of_settings.chain(beaten).chain(strangers(environment)).collect()
+    let nothing = WITH_DEFAULT.into_iter().filter_map(|name| {
+        let variable = variable(name).filter(|variable| environment.is_blank(variable))?;
+        let why = format!(
+            "it is set to nothing, and counts as not set: {name} is {}",
+            row(config, sources, name).value
+        );
+        Some(Idle { name: format!("{variable} of the environment"), why })
+    });
+    of_settings.chain(beaten).chain(nothing).chain(strangers(environment)).collect()
 }
 
 /// What looks like a setting in the environment, and is none.
@@ -231,12 +244,16 @@ mod tests {
             ("PATH", "/bin"),
             ("LOG", "debug"),
             ("AWS_REGION", "eu-west-1"),
+            ("DATA_DIR", ""),
+            ("S3_BUCKET", ""),
         ]);
-        let told = told_of("log = \"info\"\n", &environment, Role::Everything);
+        let told = told_of("log = \"info\"\ns3_bucket = \"b\"\n", &environment, Role::Everything);
         assert_eq!(
             told,
             [
+                "s3_bucket: F, line 2: it does not count, for S3_BUCKET of the environment, which is set to nothing, goes before the file",
                 "log: F, line 1: it does not count, for LOG of the environment goes before the file",
+                "DATA_DIR of the environment: it is set to nothing, and counts as not set: data_dir is ./data",
                 "REELROOM_PORT of the environment: it is not read: the setting is called SERVER_PORT",
                 "S3_BUKET of the environment: it is not read: the setting is called S3_BUCKET",
             ]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use confique::Config as _;
-use confique::meta::FieldKind;
+use confique::meta::{FieldKind, LeafKind};
 use reelroom_app::SettingBody;
 use url::Url;
 
@@ -106,6 +106,12 @@ pub(crate) fn variable(name: &str) -> Option<&'static str> {
     fields().find(|(field, _)| *field == name)?.1
 }
 
+/// Whether a setting may be absent, and has no default.
+pub(super) fn is_optional(name: &str) -> bool {
+    let is_leaf = |kind: &FieldKind| matches!(kind, FieldKind::Leaf { kind: LeafKind::Optional, .. });
+    Config::META.fields.iter().any(|field| field.name == name && is_leaf(&field.kind))
+}
+
 /// Whether what a setting is set to may be a secret, or have one in it: such values are told nowhere.
 pub(super) fn is_private(name: &str) -> bool {
     static DEFAULTS: LazyLock<Config> = LazyLock::new(|| Config::for_data_dir(Path::new("")));
@@ -132,7 +138,8 @@ pub(crate) fn in_force_and_next(now: &Reading, next: &Reading, waiting: &[&'stat
     fields().map(|(name, _)| both(name)).collect()
 }
 
-fn row(config: &Config, sources: &Sources, name: &'static str) -> SettingBody {
+/// One of them.
+pub(super) fn row(config: &Config, sources: &Sources, name: &'static str) -> SettingBody {
     let shown = shown(config, name).unwrap_or(Shown::Secret { is_set: sources.has(name) });
     let (value, is_secret) = match shown {
         Shown::Text(text) | Shown::Place(text) => (text, false),

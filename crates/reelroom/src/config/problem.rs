@@ -8,7 +8,8 @@
 //!
 //! # Invariants
 //!
-//! - Of a line that may have a secret in it, what stands behind its "=" is not shown; nor is a line that belongs to such a one.
+//! - Of a line that may have a secret in it, what stands behind its "=" is not shown; nor is a line that belongs to such a one, or of which
+//!   it is not known what it belongs to: the file may be another one than was meant.
 
 use std::fmt;
 use std::ops::Range;
@@ -65,7 +66,10 @@ fn shown(text: &str, line: usize) -> String {
     let own_key = key_of(own);
     // A value may go over several lines.
     let key = lines.iter().rev().find_map(|line| key_of(line));
-    let is_public = key.is_none_or(|key| fields().any(|(name, _)| name == key) && !is_private(key));
+    // A line without a key goes on with a value, where it looks like a part of a list.
+    let goes_on = own_key.is_some() || own.trim_start().starts_with(['"', '\'', '[', ']']);
+    let is_known = |key: &str| fields().any(|(name, _)| name == key) && !is_private(key);
+    let is_public = goes_on && key.is_some_and(is_known);
     let lower = own.to_ascii_lowercase();
     let is_mixed =
         fields().any(|(name, _)| is_private(name) && Some(name) != own_key && lower.contains(name));
@@ -230,6 +234,9 @@ mod tests {
             "smtp = hunter2",
             "log = \"info\" s3_secret_key = hunter2",
             "s3_secret_key = \"\"\"\nhunter2",
+            "-----BEGIN PRIVATE KEY-----\nhunter2",
+            "log = \"info\"\nhunter2",
+            "{\n  \"link_key\": \"hunter2\"\n}",
         ] {
             let told = shown_at(text, "hunter2");
             assert!(!told.contains("hunter2") && told.contains("not shown"), "{told}");

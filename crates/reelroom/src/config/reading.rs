@@ -15,6 +15,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
@@ -24,9 +25,14 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::environment::{self, Environment};
-use super::in_force::{Sources, fields, is_private};
+use super::in_force::{Sources, fields, is_optional, is_private};
 use super::problem::{Problem, Problems, Spot};
 use super::{Config, DEFAULT_FILE, Layer, near};
+
+/// What is longer is another file than was meant.
+const FILE_BYTES: u64 = 1 << 20;
+/// So many things that are wrong with a file are told, and no more: it is another file than was meant.
+const TOLD: usize = 100;
 
 /// How TOML's library says what a value should be, and how a person does.
 const PLAIN: [(&str, &str); 8] = [
@@ -81,9 +87,9 @@ impl File<'_> {
     /// The file that was named, or the default one where it exists.
     pub(super) fn open(named: Option<&Path>) -> Result<Option<File<'_>>, Problem> {
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
-        let bytes = match std::fs::read(path) {
+        let bytes = match bytes_of(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return match named {
                     Some(_) => {
                         Err(Problem::new(format!("the settings file {} does not exist", path.display())))
@@ -115,6 +121,19 @@ impl File<'_> {
     }
 }
 
+/// What stands in a file: a pipe may never begin, and a device never end.
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file, but a folder, a pipe or a device"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES {
+        return Err(io::Error::other(format!("it has more than {FILE_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Reads all settings.
 ///
 /// # Errors
@@ -128,6 +147,13 @@ pub(super) fn read(file: Option<&File<'_>>, environment: &Environment) -> Result
     }
     for (name, variable) in fields().filter_map(|(name, variable)| Some((name, variable?))) {
         match read_variable(name, variable, environment) {
+            // Where the file has one, it is done without.
+            Ok(None)
+                if environment.is_blank(variable) && sources.line(name).is_some() && may_be_nothing(name) =>
+            {
+                sources.environment.insert(name);
+                given.remove(name);
+            }
             Ok(None) => {}
             Ok(Some(layer)) => {
                 sources.environment.insert(name);
@@ -156,9 +182,13 @@ fn read_file(
     problems: &mut Vec<Problem>,
 ) {
     sources.file_name = Some(file.path.to_owned());
-    let (table, errors) = DeTable::parse_recoverable(&file.text);
+    let rest;
+    let (mut table, errors) = DeTable::parse_recoverable(&file.text);
     let mut broken_lines = Vec::new();
     for error in errors {
+        if problems.len() >= TOLD {
+            return;
+        }
         let spot = file.spot(error.span().unwrap_or(0..0));
         // One mistake may be several to the parser.
         if !broken_lines.contains(&spot.line) {
@@ -166,12 +196,16 @@ fn read_file(
             problems.push(Problem::new(format!("this is no TOML: {}", error.message().trim())).at(spot));
         }
     }
+    if !broken_lines.is_empty() {
+        // The parser goes no further than some of what it cannot read.
+        rest = without(&file.text, &broken_lines);
+        table = DeTable::parse_recoverable(&rest).0;
+    }
     for (key, value) in table.get_ref() {
-        let spot = file.spot(key.span());
-        // What is left of a line that is no TOML says nothing.
-        if broken_lines.contains(&spot.line) {
-            continue;
+        if problems.len() >= TOLD {
+            return;
         }
+        let spot = file.spot(key.span());
         let written: &str = key.get_ref();
         let Some(name) = fields().map(|(name, _)| name).find(|name| *name == written) else {
             problems.push(unknown(written, value.get_ref(), spot));
@@ -188,6 +222,16 @@ fn read_file(
             }
         }
     }
+}
+
+/// A text in which the lines of these numbers are blank, and all else is where it was.
+fn without(text: &str, lines: &[usize]) -> String {
+    let left = |(at, line): (usize, &str)| match (lines.contains(&(at + 1)), line.strip_suffix('\n')) {
+        (false, _) => line.to_owned(),
+        (true, Some(line)) => " ".repeat(line.len()) + "\n",
+        (true, None) => " ".repeat(line.len()),
+    };
+    text.split_inclusive('\n').enumerate().map(left).collect()
 }
 
 fn unknown(written: &str, value: &DeValue<'_>, spot: Spot) -> Problem {
@@ -225,6 +269,11 @@ fn read_variable(
     layer.map(Some).map_err(|error| {
         Problem::new(no_value(name, &error.to_string(), false)).of(name).in_variable(variable)
     })
+}
+
+/// Whether a setting is a text or a path that may be absent: nothing is something that it can be, and means that there is none.
+fn may_be_nothing(name: &'static str) -> bool {
+    is_optional(name) && environment::layer(name, "").is_ok()
 }
 
 /// Why a setting cannot be what it is set to.
@@ -325,6 +374,9 @@ mod tests {
         assert!(told.iter().any(|told| told.contains("line 2, column 13: max_rooms")), "{told:?}");
         assert!(told.iter().any(|told| told.contains("line 3, ") && told.contains("no TOML")), "{told:?}");
         assert!(told.iter().any(|told| told.contains("remove [media]")), "{told:?}");
+        let told = problems("max_rooms 7\n# räume\nlisten = \"here\"\nport\nlog = 1");
+        let places: Vec<&str> = told.iter().filter_map(|told| told.split(", column").next()).collect();
+        assert_eq!(places, [1, 3, 4, 5].map(|line| format!("reelroom.toml, line {line}")), "{told:?}");
         let twice = problems("log = \"info\"\nlog = \"debug\"\n");
         assert!(
             twice.len() == 1 && twice[0].contains("line 2") && twice[0].contains("duplicate key"),
@@ -362,18 +414,69 @@ mod tests {
             ("PUBLIC_HOSTS", "a.example.org, b.example.org"),
             ("RECORDINGS_READERS", "group"),
             ("LOG", ""),
-            ("S3_BUCKET", " "),
             ("DATA_DIR", ""),
+            ("LIVEKIT_URL", ""),
         ]);
-        let file = "listen = \"192.0.2.1\"\nlog = \"debug\"\ns3_bucket = \"b\"\nmax_rooms = 9\n";
+        let file = "listen = \"192.0.2.1\"\nlog = \"debug\"\nmax_rooms = 9\n";
         let reading = read_text(file, &variables).unwrap();
         let config = &reading.config;
         assert_eq!((config.listen.to_string().as_str(), config.max_rooms), ("127.0.0.2", 7));
         assert!(!config.room_state && config.recordings_readers == super::super::RecordingsReaders::Group);
         assert_eq!((config.media_listen.len(), config.public_hosts.len()), (2, 2));
-        assert_eq!((config.log.as_str(), config.s3_bucket.as_deref()), ("debug", Some("b")));
-        assert_eq!(config.data_dir, Path::new("./data"));
-        assert_eq!(reading.sources.line("max_rooms"), Some(4));
+        assert_eq!((config.log.as_str(), config.data_dir.as_path()), ("debug", Path::new("./data")));
+        assert_eq!(reading.sources.line("max_rooms"), Some(3));
+        assert!(config.livekit_url.is_none() && !reading.sources.has("livekit_url"));
+    }
+
+    #[test]
+    fn a_text_that_may_be_absent_is_so_where_its_variable_is_set_to_nothing() {
+        let file = "s3_bucket = \"b\"\nbackup_path = \"/b\"\nserver_port = 80\ns3_force_path_style = true\n\
+                    webhook_urls = [\"https://example.org\"]\nrecordings_path = \"calls/\"\naws_region = \"eu-west-1\"\n";
+        let variables = Environment::from([
+            ("S3_BUCKET", " "),
+            ("BACKUP_PATH", ""),
+            ("OIDC_ISSUER", ""),
+            ("SERVER_PORT", ""),
+            ("S3_FORCE_PATH_STYLE", ""),
+            ("WEBHOOK_URLS", ""),
+            ("RECORDINGS_PATH", ""),
+            ("AWS_REGION", ""),
+        ]);
+        let Reading { config, sources, .. } = read_text(file, &variables).unwrap();
+        assert!(config.s3_bucket.is_none() && config.backup_path.is_none());
+        assert_eq!((config.server_port, config.s3_force_path_style), (Some(80), Some(true)));
+        assert_eq!((config.webhook_urls.len(), config.recordings_path.as_str()), (1, "calls/"));
+        assert_eq!(config.aws_region, "eu-west-1");
+        let of = |name| sources.of_setting(name);
+        assert_eq!(
+            (of("s3_bucket"), of("server_port"), of("oidc_issuer")),
+            ("environment", "file", "default")
+        );
+        let file = "s3_endpoint = \"http://localhost:9000\"\n";
+        assert!(read_text(file, &Environment::default()).is_err());
+        assert!(read_text(file, &Environment::from([("S3_ENDPOINT", "")])).is_ok(), "nothing of it is left");
+    }
+
+    #[test]
+    fn what_is_no_settings_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |path: &Path| File::open(Some(path)).map(drop).unwrap_err().sentence();
+        for path in [folder.path(), Path::new("/dev/zero")] {
+            assert!(refusal(path).contains("it is no file"), "{}", path.display());
+        }
+        let file = folder.path().join("reelroom.toml");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        assert!(refusal(&pipe).contains("it is no file"));
+        std::fs::write(&file, b"max_rooms = 7\nlog = \"\xff\"\n").unwrap();
+        assert!(refusal(&file).contains("line 2 has bytes that are no UTF-8"));
+        std::fs::write(&file, vec![b'#'; 1 + FILE_BYTES as usize]).unwrap();
+        assert!(refusal(&file).contains("more than 1048576 bytes"));
+        let lines = "what is this\n".repeat(50_000);
+        assert_eq!(problems(&lines).len(), TOLD);
+        let keys: String = (0..50_000).map(|number| format!("key_{number} = 1\n")).collect();
+        assert_eq!(problems(&keys).len(), TOLD);
     }
 
     #[test]

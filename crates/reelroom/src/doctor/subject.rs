@@ -15,6 +15,7 @@ use crate::app::Role;
 use crate::config::{Access, Config, Tls};
 use crate::front::sites::HostName;
 use crate::installed;
+use crate::public_url::PublicUrl;
 use crate::secrets::{DEV_KEY, DEV_SECRET};
 
 /// Of HTTPS by a proxy, whose port nothing here says.
@@ -51,9 +52,13 @@ pub(super) fn subject(config: &Config, program: PathBuf) -> Subject {
 /// What they mean together.
 pub(super) fn meaning(config: &Config) -> Meaning {
     let tls = config.tls_in_force(ROLE);
-    let has_names = !config.public_names().is_empty();
+    let url = config.public_url.as_ref();
+    // Names are of a proxy that speaks HTTPS; an address by http:// is opened as it is.
+    let has_names = !config.public_hosts.is_empty() || url.is_some_and(PublicUrl::is_https);
+    let is_plain = url.is_some_and(|url| !url.is_https() && !url.host().is_loopback());
     let https = match tls {
         Tls::Off if has_names => "left to a proxy in front",
+        Tls::Off if is_plain => "off, as PUBLIC_URL says",
         Tls::Off if config.listen.is_loopback() => "off, which browsers forgive pages of this machine",
         Tls::Off => "off",
         Tls::Files => "made with the files of TLS_CERT and TLS_KEY",
@@ -63,7 +68,7 @@ pub(super) fn meaning(config: &Config) -> Meaning {
     Meaning {
         is_open: config.access_in_force() == Access::Open,
         reached: config.reached().map(|reached| reached.to_string()),
-        listens_to_others: !config.listen.is_loopback(),
+        listens_to_others: !config.listen.is_loopback() || is_plain,
         https: https.to_owned(),
         is_https: tls != Tls::Off,
         has_names,
@@ -195,6 +200,23 @@ mod tests {
         });
         let urls: Vec<String> = super::public(&config).iter().map(PublicAddress::url).collect();
         assert_eq!(urls, ["https://example.org:8443/calls", "https://other.example.org"]);
+    }
+
+    #[test]
+    fn an_address_without_https_has_none_whoever_listens() {
+        for (listen, url, has_camera) in [
+            ("0.0.0.0", "http://192.168.1.5:6080", false),
+            ("127.0.0.1", "http://192.168.1.5:6080", false),
+            ("127.0.0.1", "http://localhost:6080", true),
+            ("127.0.0.1", "https://calls.example.org", true),
+        ] {
+            let meaning = meaning(&config(|config| {
+                config.listen = listen.parse().unwrap();
+                config.public_url = Some(url.parse().unwrap());
+            }));
+            let is_plain = meaning.listens_to_others && !meaning.is_https && !meaning.has_names;
+            assert_eq!(!is_plain, has_camera, "{listen} {url}: {meaning:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{COOKIE, HOST};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::{Buf, Frame, Incoming, SizeHint};
@@ -25,14 +25,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use reelroom_limits::http::{HEAD_BYTES, HEADERS};
 use reelroom_limits::tls::{
-    PING_EVERY, PING_WITHIN, STREAM_BYTES, STREAM_WAITING_BYTES, STREAMS, STREAMS_BYTES,
+    PING_EVERY, PING_WITHIN, STREAM_BYTES, STREAM_COSTS_BYTES, STREAM_WAITING_BYTES, STREAMS, STREAMS_BYTES,
 };
 use reelroom_routes::Cut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::front::connections::Client;
 use crate::front::frames::Framed;
-use crate::front::head::Head;
 use crate::front::listener::At;
 use crate::front::seat::{Goes, Pace, Sending};
 use crate::front::socket::Cutting;
@@ -133,13 +132,15 @@ async fn answer(
     stream: StreamSeat,
     cutting: Arc<Cutting>,
 ) -> Response<Portions> {
-    let head = front.head(client);
-    let refused = if head.hear(head_bytes(&request)).is_err() {
-        Some((
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many requests are being worked on: try again shortly".to_owned(),
-        ))
-    } else if request.headers().len() > HEADERS + request.headers().get_all(COOKIE).iter().count() {
+    let head = front.heads(client);
+    let bytes = STREAM_COSTS_BYTES + head_bytes(&request);
+    if head.as_ref().is_some_and(|head| head.grow(bytes).is_err()) {
+        // An answer would be kept for a reader that may never come. The task of this stream ends here.
+        stream.reset.cancel();
+        return std::future::pending().await;
+    }
+    let is_head = request.method() == Method::HEAD;
+    let refused = if request.headers().len() > HEADERS + request.headers().get_all(COOKIE).iter().count() {
         let text = format!("the request has too many headers: it may have {HEADERS}");
         Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text))
     } else {
@@ -160,7 +161,8 @@ async fn answer(
             cutting.follow(Some(cut));
         });
     }
-    response.map(|body| Portions::new(body, stream, sending, head))
+    // Of HTTP/1 hyper sees to that.
+    response.map(|body| Portions::new(if is_head { Body::empty() } else { body }, stream, sending, head))
 }
 
 /// What is kept of a request's head.
@@ -199,11 +201,11 @@ struct Portions {
     pace: Pace,
     stream: StreamSeat,
     _slot: Option<Slot>,
-    _head: Head,
+    _head: Option<Slot>,
 }
 
 impl Portions {
-    fn new(body: Body, stream: StreamSeat, sending: Sending, head: Head) -> Self {
+    fn new(body: Body, stream: StreamSeat, sending: Sending, head: Option<Slot>) -> Self {
         let (slot, pace) = sending.into_parts();
         // What is whole in memory has its time from now on; of what is made as it is sent nobody knows how long it takes to be made.
         let length = HttpBody::size_hint(&body).exact();

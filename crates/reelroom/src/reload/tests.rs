@@ -115,7 +115,7 @@ async fn what_hooks_are_for_is_read_again_whatever_becomes_of_the_settings() {
         0 => Err(anyhow::anyhow!("it is broken")),
         _ => Ok(()),
     };
-    reload.hooks.push(("certificates", Box::new(hook)));
+    reload.hooks.push(("certificates", Arc::new(hook)));
     reload.read_again().await;
     settings.write("no toml");
     reload.read_again().await;
@@ -134,6 +134,14 @@ fn a_default_file_that_was_read_is_missed_when_it_is_gone() {
     assert_eq!(of(reading.clone()), Some(PathBuf::from(DEFAULT_FILE)));
     reading.sources = crate::config::Sources::default();
     assert_eq!(of(reading), None);
+}
+
+#[test]
+fn hang_ups_that_are_ignored_are_known_by_what_the_kernel_says() {
+    let of =
+        |mask: &str| ignores_hangups(&format!("SigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t1\n"));
+    assert!(of("0000000000000001") && of("0000000000001001"));
+    assert!(!of("0000000000001000") && !of("0000000000000002") && !of("?") && !ignores_hangups(""));
 }
 
 #[test]

@@ -10,10 +10,10 @@ troubles! { HttpPort:
     TAKEN = Bad "http-port-taken",
         "Another program listens on the port of the page.",
         "Stop that program (`ss -ltnp` shows it), or choose another port with SERVER_PORT.";
-    PRIVILEGED = Bad "http-port-forbidden",
-        "The port is below 1024, and this user may not bind it.",
-        "Start Reelroom by its systemd unit (AmbientCapabilities=CAP_NET_BIND_SERVICE), give the program the right (`setcap \
-         cap_net_bind_service=+ep /usr/bin/reelroom`), or choose a port above 1023 with SERVER_PORT.";
+    PRIVILEGED = Warn "http-port-forbidden",
+        "The port is below 1024, nobody has it, and the user that runs doctor may not bind it. Whether the server may, is for whoever starts it to say.",
+        "Start Reelroom by its systemd unit, which gives it the right (AmbientCapabilities=CAP_NET_BIND_SERVICE); otherwise give the program the right \
+         (`setcap cap_net_bind_service=+ep /usr/bin/reelroom`), or choose a port above 1023 with SERVER_PORT.";
     NO_ADDRESS = Bad "http-address-missing",
         "LISTEN names an address that this machine does not have.",
         "Set LISTEN to an address that `ip address` shows, or to 0.0.0.0 for all of them.";
