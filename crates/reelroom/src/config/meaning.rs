@@ -134,7 +134,7 @@ fn encryption(config: &Config, role: Role) -> String {
     };
     let others = match role {
         Role::Everything => {
-            "Pages that other machines ask for without it are sent to it, and all else of theirs is refused"
+            "Pages that other machines ask for without it are sent to it, and what else of theirs may have a secret in it is refused"
         }
         Role::Media => "Pages that other machines ask for without it are sent to it; programs are served",
     };
@@ -429,9 +429,11 @@ mod tests {
     fn which_https_there_is_is_said_with_the_reason_and_what_becomes_of_who_comes_without() {
         let of = |role, change: fn(&mut Config)| said("encryption", role, change);
         let own = of(Role::Everything, |config| config.listen = "0.0.0.0".parse().unwrap());
-        for part in
-            ["for LISTEN is no loopback address", "makes for the addresses", "all else of theirs is refused."]
-        {
+        for part in [
+            "for LISTEN is no loopback address",
+            "makes for the addresses",
+            "may have a secret in it is refused.",
+        ] {
             assert!(own.contains(part), "{part}: {own}");
         }
         let acme = of(Role::Everything, |config| {
