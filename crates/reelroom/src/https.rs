@@ -197,12 +197,15 @@ fn addresses(tls: Tls, bound: SocketAddr, names: &[String], interfaces: &[Interf
 
 fn own_lines(addresses: &[String], bound: SocketAddr, fingerprint: &str) -> String {
     let mut lines = String::new();
-    if let [_, others @ ..] = addresses
-        && !others.is_empty()
-    {
-        lines += &format!("Other addresses of this machine: {}\n", others.join(" "));
-    }
-    lines += "Type one of them on another device. Its browser warns once, for nobody vouches for a certificate that this program made itself: \
+    let which = match addresses {
+        [_, others @ ..] if !others.is_empty() => {
+            lines += &format!("Other addresses of this machine: {}\n", others.join(" "));
+            "Type one of them"
+        }
+        _ => "Type this address",
+    };
+    lines += which;
+    lines += " on another device. Its browser warns once, for nobody vouches for a certificate that this program made itself: \
               press Advanced, then Proceed (Chrome, Edge) or Accept the Risk and Continue (Firefox), or Show Details, then visit this website (Safari).\n";
     lines += &format!("Whoever wants to be sure compares its SHA-256 fingerprint there: {fingerprint}\n");
     if bound.ip().is_loopback() || bound.ip().is_unspecified() {
