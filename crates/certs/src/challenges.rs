@@ -100,7 +100,9 @@ fn certificate(name: &str, digest: &[u8]) -> Result<CertifiedKey, CertsError> {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key).map_err(not_made)?.der().clone();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    CertifiedKey::from_der(vec![certificate], key, &provider())
+    // Whether the key fits is not looked at: rustls's look refuses the critical extension that this certificate is for.
+    let key = provider().key_provider.load_private_key(key);
+    key.map(|key| CertifiedKey::new(vec![certificate], key))
         .map_err(|error| CertsError::NotMade(error.to_string()))
 }
 
