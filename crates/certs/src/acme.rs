@@ -123,7 +123,7 @@ impl Acme {
 
     /// Which way is tried after so many failures: where both may work, in turns.
     pub(crate) fn way(&self, failures: u32) -> Way {
-        if self.settings.has_http && failures % 2 == 0 { Way::Http01 } else { Way::TlsAlpn01 }
+        if self.settings.has_http && failures.is_multiple_of(2) { Way::Http01 } else { Way::TlsAlpn01 }
     }
 
     /// Orders one.

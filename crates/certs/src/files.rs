@@ -14,7 +14,10 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
 /// By what a change is seen without reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Looks([Option<(u64, u64, u64, i64, i64)>; 2]);
+pub(crate) struct Looks([Option<Look>; 2]);
+
+/// Device, inode, length, and when it was written: seconds and nanoseconds.
+type Look = (u64, u64, u64, i64, i64);
 
 /// Two files, which may be one.
 #[derive(Clone, Debug)]

@@ -42,7 +42,7 @@ pub const NEEDED: [Element; 8] = [VP8, VP9, H264, AV1, OPUS, X264, AAC, TEXT];
 pub fn missing() -> Result<Vec<Element>, ComposeError> {
     filter::start()?;
     let is_there = |element: &Element| gst::ElementFactory::find(element.factory).is_some();
-    let is_missing = |element: &Element| !is_there(element) && !(*element == AV1 && is_there(&DAV1D));
+    let is_missing = |element: &Element| !(is_there(element) || *element == AV1 && is_there(&DAV1D));
     Ok(NEEDED.into_iter().filter(is_missing).collect())
 }
 

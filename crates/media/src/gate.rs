@@ -27,6 +27,11 @@ pub use reelroom_sfu::Standing;
 use crate::removals::{Person, Removals};
 use crate::spent::Spent;
 
+/// Who was removed, each with the second since 1970 before which their tokens are worth nothing.
+type Removed = Vec<(Person, u64)>;
+/// Tickets of tokens that were used, each with its number and how long ago.
+type Used = Vec<(Ticket, u32, Duration)>;
+
 /// Whoever gives out tickets, and takes them back.
 pub trait Gate: Send + Sync {
     /// What whoever came with a ticket may do in a room now. It is asked by the tasks of rooms, and waits for nothing.
@@ -119,17 +124,12 @@ impl Gatehouse {
     }
 
     /// Who was removed, and which tokens were used and how long ago.
-    pub(crate) fn kept(&self, now: Instant) -> (Vec<(Person, u64)>, Vec<(Ticket, u32, Duration)>) {
+    pub(crate) fn kept(&self, now: Instant) -> (Removed, Used) {
         (self.removals().all(), self.spent().all(now))
     }
 
     /// Who was removed, and which tokens were used, in a former run.
-    pub(crate) fn go_on(
-        &self,
-        removals: Vec<(Person, u64)>,
-        spent: Vec<(Ticket, u32, Duration)>,
-        now: Instant,
-    ) {
+    pub(crate) fn go_on(&self, removals: Removed, spent: Used, now: Instant) {
         for (person, before_unix_s) in removals {
             self.removals().note(person, before_unix_s);
         }

@@ -82,6 +82,7 @@ async fn a_recorded_call_goes_on_after_a_restart_and_is_one_recording() {
 
     let program = start(data.path(), &port, &[]);
     assert!(!data.path().join("restart.json").exists(), "it is used once");
+    program.until_status(&name, "recording").await;
     let waiting = only(&program).await;
     assert_eq!((&waiting["id"], &waiting["status"]), (&started["id"], &json!("recording")));
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -175,8 +176,8 @@ async fn what_the_server_knew_of_a_room_holds_after_a_restart() {
     let guest = secret(&room, "guest");
     let token = house.token(&guest, "own").await;
     let mut client = house.come(&token).await.unwrap();
-    assert!(client.ping().await.is_some());
     let next = fresh(&mut client).await;
+    assert!(client.ping().await.is_some());
     let other = house.token(&guest, "own").await;
     let (mut removed, joined) = house.joined(&other).await.unwrap();
     let later = fresh(&mut removed).await;
