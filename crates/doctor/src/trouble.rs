@@ -73,7 +73,7 @@ pub fn remedies() -> String {
         }
         let Trouble { code, when, todo, .. } = trouble;
         // A name in braces is what was found.
-        let todo = todo.replace('{', "*").replace('}', "*");
+        let todo = todo.replace(['{', '}'], "*");
         let _ = write!(page, "#### `{code}`\n\n{}: {when}\n\n{todo}\n\n", trouble.verdict.word());
     }
     page
