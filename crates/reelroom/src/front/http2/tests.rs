@@ -185,8 +185,8 @@ async fn whoever_opens_no_window_keeps_an_answer_for_its_time_and_others_go_on()
     let within = Duration::from_secs(1);
     for (window, of_each) in [(0, 0), (10, 10)] {
         let page = Router::new().route("/page", get(async || "x".repeat(10_000)));
-        let work = Some(Traffic::new(50, 50));
-        let shares = Shares { work: work.clone(), ..Shares::default() };
+        let work = Traffic::new(50, 50);
+        let shares = Shares { work: Some(work.clone()), ..Shares::default() };
         let mut client = connection(page, shares, within).await;
         let asked: Vec<u8> =
             (0..50_u32).flat_map(|at| ask(2 * at + 1, &[GET], "/page", END_STREAM)).collect();
@@ -195,7 +195,6 @@ async fn whoever_opens_no_window_keeps_an_answer_for_its_time_and_others_go_on()
         assert_eq!((count(&frames, HEAD), count(&frames, RST_STREAM), has_ended), (50, 0, false));
         let data: usize = frames.iter().filter(|(kind, _)| *kind == DATA).map(|(_, length)| length).sum();
         assert_eq!(data, 50 * of_each);
-        let work = work.unwrap();
         assert!(work.enter(Client::ThisMachine).is_err(), "each of them counts");
         let mut reset = 0;
         let began = Instant::now();
