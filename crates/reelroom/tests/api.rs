@@ -385,7 +385,7 @@ async fn whoever_takes_gzip_gets_a_script_smaller_with_a_length_and_a_tag_of_its
     let (tag, small_tag) = (plain.headers()["etag"].clone(), small.headers()["etag"].clone());
     assert_ne!(tag, small_tag);
     let length = small.headers()["content-length"].to_str().unwrap().parse::<usize>().unwrap();
-    let head = program.request(Method::HEAD, path).header("accept-encoding", "gzip").send().await.unwrap();
+    let head = program.request(Method::HEAD, &path).header("accept-encoding", "gzip").send().await.unwrap();
     assert_eq!(head.headers()["content-length"], length.to_string().as_str());
     let (plain, small) = (plain.bytes().await.unwrap(), small.bytes().await.unwrap());
     assert!(small.len() == length && length < plain.len() && small.starts_with(&[0x1f, 0x8b]));
