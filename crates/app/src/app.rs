@@ -172,6 +172,19 @@ impl WebApp {
         }
     }
 
+    /// Lists recordings with which the media server inside this program goes on after a start, before anybody asks for the list: the index keeps
+    /// none in the making, and that server is asked for them only when the store has been looked through. A disk that is stuck is not waited for.
+    pub async fn go_on_with(&self, recordings: &[EgressInfo]) {
+        let all = async {
+            for info in recordings {
+                self.learn_or_warn(info).await;
+            }
+        };
+        if tokio::time::timeout(LEARN_WITHIN, all).await.is_err() {
+            tracing::warn!("recordings that go on are listed late: the library's index is stuck");
+        }
+    }
+
     /// Waits until a recording in the making has been learned of.
     pub(crate) async fn something_began(&self) {
         self.shared.began.notified().await;

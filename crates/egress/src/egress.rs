@@ -278,6 +278,16 @@ impl Egress {
         Figures { running, more, disk_stalled, trouble }
     }
 
+    /// Recordings that capture, are about to, or wait for their rooms to open again: all the same to everybody else. Oldest first.
+    #[must_use]
+    pub fn recording(&self) -> Vec<EgressInfo> {
+        let jobs = self.shared.lock();
+        let mut infos: Vec<_> =
+            jobs.values().filter(|entry| entry.job.is_recording()).map(Entry::info).collect();
+        infos.sort_by(|a, b| (a.started_at, &a.egress_id).cmp(&(b.started_at, &b.egress_id)));
+        infos
+    }
+
     /// StopEgress: returns at once; what follows is told by webhooks and ListEgress.
     ///
     /// # Errors

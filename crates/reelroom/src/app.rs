@@ -172,6 +172,8 @@ impl App {
         });
         if let (Some(parts), Some(web)) = (&embedded, &web) {
             parts.media.guard(Arc::new(AppGate(web.tickets())));
+            // Whoever comes at the first moment finds them in the list.
+            web.go_on_with(&parts.egress.recording()).await;
         }
         let is_by_invitation = web.is_some() && config.access_in_force() == Access::Invite;
         let invites = is_by_invitation.then(|| {

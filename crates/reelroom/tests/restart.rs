@@ -58,6 +58,11 @@ async fn only(program: &Program) -> Value {
     all[0].clone()
 }
 
+fn name_and_status(recording: &Value) -> (String, String) {
+    let [name, status] = ["name", "status"].map(|key| recording[key].as_str().unwrap().to_owned());
+    (name, status)
+}
+
 #[tokio::test]
 async fn a_recorded_call_goes_on_after_a_restart_and_is_one_recording() {
     let data = tempfile::tempdir().unwrap();
@@ -82,7 +87,7 @@ async fn a_recorded_call_goes_on_after_a_restart_and_is_one_recording() {
 
     let program = start(data.path(), &port, &[]);
     assert!(!data.path().join("restart.json").exists(), "it is used once");
-    program.until_status(&name, "recording").await;
+    // From the first moment on.
     let waiting = only(&program).await;
     assert_eq!((&waiting["id"], &waiting["status"]), (&started["id"], &json!("recording")));
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -122,9 +127,11 @@ async fn a_recording_to_which_nobody_comes_back_is_finished_and_so_is_one_that_i
     program.hand_over();
     let recorded = began.elapsed().as_secs_f64();
     let program = start_empty(data.path(), &[("RESUME_SECONDS", "6")]);
-    for name in [&one, &two] {
-        program.until_status(name, "recording").await;
-    }
+    let mut waiting: Vec<_> = program.list(&[]).await.iter().map(name_and_status).collect();
+    waiting.sort();
+    let mut expected = [&one, &two].map(|name| (name.clone(), "recording".to_owned()));
+    expected.sort();
+    assert_eq!(waiting, expected, "they are listed from the first moment on");
     program.stop_recording("one").await;
     for name in [&one, &two] {
         let complete = program.until_status(name, "complete").await;
@@ -155,11 +162,11 @@ async fn a_program_that_is_killed_before_anybody_is_back_loses_nothing() {
     let name = program.record_for("one", Duration::from_millis(1200)).await;
     program.hand_over();
     let program = start_empty(data.path(), &[]);
-    program.until_status(&name, "recording").await;
+    assert_eq!(name_and_status(&only(&program).await), (name.clone(), "recording".to_owned()));
     // kill -9
     drop(program);
     let program = start_empty(data.path(), &[]);
-    program.until_status(&name, "recording").await;
+    assert_eq!(name_and_status(&only(&program).await), (name.clone(), "recording".to_owned()));
     program.stop_recording("one").await;
     let complete = program.until_status(&name, "complete").await;
     assert_eq!(complete["recovered"], false, "{complete}");
