@@ -29,6 +29,8 @@ enum Guard {
     Nothing,
     /// Who is let in, the API key, and HTTPS.
     LettingIn,
+    /// The same, and the name of `public_url`: one that goes over from here to there is kept until both hold.
+    Names,
     /// The OpenID provider.
     Provider,
 }
@@ -38,9 +40,9 @@ pub(crate) static LIVE: [Live; 12] = [
     Live {
         name: "public_hosts",
         from: "at once, unless it changes who is let in (`ACCESS` is not set), whether the well-known API key is allowed, or HTTPS (`TLS` is not set, or \
-               `own`)",
+               `own`), or `PUBLIC_URL` changes too",
         copy: |to, from| to.public_hosts.clone_from(&from.public_hosts),
-        guard: Guard::LettingIn,
+        guard: Guard::Names,
     },
     Live {
         name: "trusted_proxies",
@@ -122,10 +124,8 @@ impl Live {
         (self.copy)(&mut then, next);
         let may = match self.guard {
             Guard::Nothing => true,
-            Guard::LettingIn => {
-                let lets_in = |config: &Config| (config.access_in_force(), Pair::of(config, role).ok());
-                lets_in(&then) == lets_in(now) && https(&then, role) == https(now, role)
-            }
+            Guard::LettingIn => lets_in_the_same(&then, now, role),
+            Guard::Names => lets_in_the_same(&then, now, role) && now.public_url == next.public_url,
             Guard::Provider => {
                 let provider = |config: &Config| (config.oidc_issuer.clone(), config.oidc_client_id.clone());
                 now.oidc_issuer.is_some() && provider(now) == provider(next)
@@ -136,6 +136,11 @@ impl Live {
         }
         may
     }
+}
+
+fn lets_in_the_same(then: &Config, now: &Config, role: Role) -> bool {
+    let lets_in = |config: &Config| (config.access_in_force(), Pair::of(config, role).ok());
+    lets_in(then) == lets_in(now) && https(then, role) == https(now, role)
 }
 
 /// What HTTPS there is, and for which names the server makes a certificate.
@@ -211,6 +216,22 @@ mod tests {
         for access in [Invite, Open] {
             assert!(holds("public_hosts", &said(access, false), &said(access, true), Role::Everything));
         }
+    }
+
+    #[test]
+    fn a_name_that_goes_over_to_the_address_of_everybody_is_kept_until_both_hold() {
+        let of = |url: Option<&str>, hosts: &[&str]| {
+            config(|config| {
+                config.access = Some(crate::config::Access::Invite);
+                config.public_url = url.map(|url| url.parse().unwrap());
+                config.public_hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
+            })
+        };
+        let (url, host) = (Some("https://calls.example.org"), "calls.example.org");
+        let named = |now: &Config, next: &Config| holds("public_hosts", now, next, Role::Everything);
+        assert!(!named(&of(None, &[host]), &of(url, &[])), "nobody would get in by it until the restart");
+        assert!(named(&of(url, &[host]), &of(url, &[])));
+        assert!(named(&of(None, &[host]), &of(None, &[])));
     }
 
     #[test]
