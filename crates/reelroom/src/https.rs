@@ -197,6 +197,12 @@ fn addresses(tls: Tls, bound: SocketAddr, names: &[String], interfaces: &[Interf
 
 fn own_lines(addresses: &[String], bound: SocketAddr, fingerprint: &str) -> String {
     let mut lines = String::new();
+    if addresses.is_empty() {
+        // A loopback address, or a machine without a network.
+        lines += &format!("https://localhost:{} is the same, of whose certificate a browser warns.\n", bound.port());
+        lines += &format!("Its SHA-256 fingerprint is {fingerprint}\n");
+        return lines;
+    }
     let which = match addresses {
         [_, others @ ..] if !others.is_empty() => {
             lines += &format!("Other addresses of this machine: {}\n", others.join(" "));
@@ -273,6 +279,9 @@ mod tests {
         let one =
             own_lines(&["https://192.168.1.5:6080".into()], "192.168.1.5:6080".parse().unwrap(), "AB:CD");
         assert!(!one.contains("Other addresses") && !one.contains("localhost"), "{one}");
+        let none = own_lines(&[], "127.0.0.1:6080".parse().unwrap(), "AB:CD");
+        assert!(!none.contains("another device"), "no other one reaches it: {none}");
+        assert!(none.contains("https://localhost:6080") && none.contains("AB:CD"), "{none}");
     }
 
     #[test]
