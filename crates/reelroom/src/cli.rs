@@ -178,24 +178,21 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
     let notify = Notify::from_env();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let shutdown = signals::shutdown()?;
+        let stopping = CancellationToken::new();
+        let shutdown = signals::shutdown(stopping.clone())?;
         // From here on no hang-up ends the program: one that comes before it is ready is heard then.
         let hangups = Hangups::catch()?;
         let app = App::load_from(reading.config.clone(), &reading.sources, role).await?;
         announce(&app)?;
         notify.ready(&app.url());
         let _watched = notify.watch(app.inner_address());
-        let stopping = CancellationToken::new();
         let drain = Duration::from_secs(reading.config.drain_seconds);
         let reload = Reload::new(reading, file, role, app.levers(), log_level, hooks(&app));
         let reloading = tokio::spawn(reload.run(hangups, notify.clone(), stopping.clone()));
         let stop = async {
-            let how = tokio::select! {
-                how = shutdown => how,
-                () = stopping.cancelled() => Stop::End,
-            };
+            let how = shutdown.await;
             stopping.cancel();
-            notify.stopping();
+            notify.stopping(how);
             if how == Stop::HandOver && !drain.is_zero() {
                 tokio::spawn(ask_for_time(notify.clone(), drain));
             }

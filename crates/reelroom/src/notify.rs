@@ -29,6 +29,8 @@ use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::signals::Stop;
+
 /// So often in the manager's time the program shows that it is alive: one question may be lost.
 const TIMES: u32 = 3;
 /// A manager takes what it is told at once, but for one that is being restarted itself.
@@ -75,10 +77,13 @@ impl Notify {
         self.tell(&[NotifyState::Ready]);
     }
 
-    /// The program ends what it does.
-    pub fn stopping(&self) {
-        let status = NotifyState::Status("stopping: calls end, and recordings are put in order");
-        self.tell(&[NotifyState::Stopping, status]);
+    /// The program ends what it does, or leaves it to its next start.
+    pub fn stopping(&self, how: Stop) {
+        let status = match how {
+            Stop::End => "stopping: calls end, and recordings are finished",
+            Stop::HandOver => "handing over to the next start: clients come back, and recordings go on",
+        };
+        self.tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
     }
 
     /// What it is doing, starting or stopping, takes so much longer from now on, an hour at most; the manager waits for that.
@@ -194,8 +199,11 @@ mod tests {
         assert_eq!(manager.hear(SOON).await.unwrap(), "EXTEND_TIMEOUT_USEC=90000000");
         manager.notify.extend(Duration::MAX);
         assert_eq!(manager.hear(SOON).await.unwrap(), "EXTEND_TIMEOUT_USEC=3600000000");
-        manager.notify.stopping();
-        assert!(manager.hear(SOON).await.unwrap().starts_with("STOPPING=1\nSTATUS=stopping"));
+        manager.notify.stopping(Stop::End);
+        assert!(manager.hear(SOON).await.unwrap().starts_with("STOPPING=1\nSTATUS=stopping: calls end"));
+        manager.notify.stopping(Stop::HandOver);
+        let told = manager.hear(SOON).await.unwrap();
+        assert!(told.starts_with("STOPPING=1\nSTATUS=handing over"), "{told}");
     }
 
     #[tokio::test]
@@ -269,6 +277,6 @@ mod tests {
         assert!(manager.notify.watch(at).is_none(), "it waits for no sign of life");
         let Manager { socket, _folder, notify } = manager;
         drop((socket, _folder));
-        notify.stopping();
+        notify.stopping(Stop::End);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   Ctrl-C (SIGINT) ─► Stop::End       calls end, recordings are finished
+//!   terminal gone   ─► the same
 //!   SIGTERM         ─► Stop::HandOver  the program starts anew in a moment: clients come back by themselves, recordings go on
 //! ```
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// How the program is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +18,19 @@ pub enum Stop {
     HandOver,
 }
 
-/// Resolves at the first Ctrl-C or SIGTERM. From then on a second one ends the process with status 130.
+/// Resolves at the first Ctrl-C or SIGTERM, or once `orphaned` is cancelled: the program's terminal is gone. From then on a further signal ends the
+/// process with status 130.
 ///
 /// # Errors
 /// The system refuses to install a handler.
-pub(crate) fn shutdown() -> std::io::Result<impl Future<Output = Stop>> {
+pub(crate) fn shutdown(orphaned: CancellationToken) -> std::io::Result<impl Future<Output = Stop>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
         let stop = tokio::select! {
             _ = interrupt.recv() => Stop::End,
             _ = terminate.recv() => Stop::HandOver,
+            () = orphaned.cancelled() => Stop::End,
         };
         match stop {
             Stop::End => {
