@@ -199,7 +199,10 @@ fn own_lines(addresses: &[String], bound: SocketAddr, fingerprint: &str) -> Stri
     let mut lines = String::new();
     if addresses.is_empty() {
         // A loopback address, or a machine without a network.
-        lines += &format!("https://localhost:{} is the same, of whose certificate a browser warns.\n", bound.port());
+        lines += &format!(
+            "https://localhost:{} is the same, of whose certificate a browser warns.\n",
+            bound.port()
+        );
         lines += &format!("Its SHA-256 fingerprint is {fingerprint}\n");
         return lines;
     }
