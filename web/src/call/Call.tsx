@@ -26,7 +26,7 @@ import { Notices, useNotices } from '../ui/Notices';
 import { ConsentNotice } from './ConsentNotice';
 import { ConsentSwitch } from './ConsentSwitch';
 import { Controls } from './Controls';
-import { comeBack, connect } from './comeBack';
+import { comeBack, connect, lookAgain } from './comeBack';
 import { type Ending, endingOf, refusalOf } from './ending';
 import { PeoplePanel } from './PeoplePanel';
 import { RecordAgain } from './RecordAgain';
@@ -102,9 +102,11 @@ export default function Call({ ticket, onEnd }: Props) {
       );
     };
     void join();
+    const lookNoMore = lookAgain(room);
     window.addEventListener('pagehide', leave);
     return () => {
       gone = true;
+      lookNoMore();
       window.removeEventListener('pagehide', leave);
       room.off(RoomEvent.Disconnected, ended);
       room.off(RoomEvent.ConnectionStateChanged, state);

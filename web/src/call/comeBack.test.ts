@@ -1,6 +1,6 @@
-import { ConnectionError, DisconnectReason } from 'livekit-client';
+import { ConnectionError, ConnectionState, DisconnectReason, type Room, RoomEvent } from 'livekit-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { connect, delayBefore } from './comeBack';
+import { connect, delayBefore, lookAgain } from './comeBack';
 
 /** When somebody tries who cannot be unluckier, ms after the server was lost. */
 function tries(chance: number): number[] {
@@ -101,5 +101,36 @@ describe('whoever joins while the server is restarted', () => {
     await vi.advanceTimersByTimeAsync(11_000);
     await expect(left.joined).resolves.toBe('nobody answers');
     expect(left.tries()).toBe(2);
+  });
+});
+
+describe('what the client did not say as it came back', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is looked for again, while the room is connected and shown', () => {
+    const listeners = new Map<string, () => void>();
+    const said: string[] = [];
+    const room = {
+      state: ConnectionState.Connected,
+      on: (event: string, listener: () => void) => listeners.set(event, listener),
+      off: (event: string) => listeners.delete(event),
+      emit: (event: string, state: string) => said.push(`${event} ${state}`),
+    };
+    const stop = lookAgain(room as unknown as Room);
+    vi.advanceTimersByTime(10_000);
+    expect(said).toEqual([]);
+    listeners.get(RoomEvent.Reconnected)?.();
+    vi.advanceTimersByTime(10_000);
+    expect(said).toEqual(Array(3).fill(`${RoomEvent.ConnectionStateChanged} ${ConnectionState.Connected}`));
+    room.state = ConnectionState.Reconnecting;
+    listeners.get(RoomEvent.Reconnected)?.();
+    vi.advanceTimersByTime(500);
+    room.state = ConnectionState.Connected;
+    vi.advanceTimersByTime(600);
+    expect(said.length).toBe(4);
+    stop();
+    vi.advanceTimersByTime(10_000);
+    expect([said.length, listeners.size]).toEqual([4, 0]);
   });
 });

@@ -1,4 +1,11 @@
-import { ConnectionError, ConnectionErrorReason, type ReconnectPolicy, type Room } from 'livekit-client';
+import {
+  ConnectionError,
+  ConnectionErrorReason,
+  ConnectionState,
+  type ReconnectPolicy,
+  type Room,
+  RoomEvent,
+} from 'livekit-client';
 import { pause } from '../pause';
 
 /** A restart of the server takes a second or two, in which everybody tries often. */
@@ -7,6 +14,9 @@ const SOON_MS = 10_000;
 const PATIENCE_MS = 180_000;
 
 const AGAIN_MS = 500;
+
+/** When it is looked again who is in the room, after a return. */
+const LOOK_AGAIN_MS = [300, 1000, 3000];
 
 /** How long to wait before a call is tried again that was lost so long ago; null: no more. `chance`, from 0 to 1, keeps people apart who were lost together. */
 export function delayBefore(elapsedMs: number, retryCount: number, chance: number): number | null {
@@ -60,4 +70,25 @@ export async function connect(
       if (isGone()) throw error;
     }
   }
+}
+
+/** The client holds back what it says of the room's tracks until it is back, and for a moment longer; what happens in that moment it says at the
+ * next return only. Whoever shows the room looks again when it says that it is connected, so that is said again. Gives what ends it. */
+export function lookAgain(room: Pick<Room, 'on' | 'off' | 'emit' | 'state'>): () => void {
+  let timers: ReturnType<typeof setTimeout>[] = [];
+  const forget = () => {
+    for (const timer of timers) clearTimeout(timer);
+  };
+  const look = () => {
+    if (room.state === ConnectionState.Connected) room.emit(RoomEvent.ConnectionStateChanged, room.state);
+  };
+  const returned = () => {
+    forget();
+    timers = LOOK_AGAIN_MS.map((ms) => setTimeout(look, ms));
+  };
+  room.on(RoomEvent.Reconnected, returned);
+  return () => {
+    forget();
+    room.off(RoomEvent.Reconnected, returned);
+  };
 }
