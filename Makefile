@@ -1,27 +1,42 @@
 # make run    builds and starts Reelroom, and prints its address
 # make test   every test, the browsers' and the SDKs' included
 # make check  formatting, lints, unused dependencies, types, generated files
+# make deb    a Debian package: target/deb/reelroom_….deb
 # make bench  measures a release build with stock clients, and prints what it finds against what is wanted
-# Each installs what it needs first; see scripts/setup.
+# Each installs what it needs first; see scripts/setup. What takes long says how far it is.
 
 export PATH := $(PATH):$(CURDIR)/.tools/python/bin:$(CURDIR)/.tools/cargo/bin
 
-.PHONY: run build test check bench page
+.PHONY: run build test check bench page deb test-deb
 
 run: build
 	@exec ./target/release/reelroom
 
 build: page
-	@scripts/build
+	@STEP="3 of 3" PROFILE=release scripts/build
 
 page:
-	@scripts/setup run
-	@scripts/build-page
+	@STEP="1 of 3" scripts/setup run
+	@STEP="2 of 3" scripts/build-page
+
+# Sizes of what is in it: scripts/sizes.
+deb:
+	@STEP="1 of 4" scripts/setup deb
+	@STEP="2 of 4" scripts/build-page
+	@STEP="3 of 4" PROFILE=dist scripts/package
+
+# The package in a Debian that has nothing else, as root: installed, a call recorded, upgraded, purged.
+test-deb: deb
+	@scripts/setup test-deb
+	scripts/test-deb
 
 test:
-	@scripts/setup test
-	@scripts/build-page
-	cargo build --workspace --bins --examples
+	@STEP="1 of 4" scripts/setup test
+	@STEP="2 of 4" scripts/build-page
+	@echo "build: step 3 of 4: the program and its tests: some 10 minutes on 2 processors when nothing is built yet" >&2
+	@scripts/cargo-progress build --workspace --bins --examples
+	@scripts/cargo-progress test --workspace --no-run
+	@echo "test: step 4 of 4: the tests" >&2
 	cargo test --workspace --quiet
 	scripts/test-full-disk
 	scripts/test-stuck-disk
@@ -31,6 +46,8 @@ test:
 	scripts/abuse --small
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-proxy
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-two-devices
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-acme
 
 bench: page
 	@scripts/setup test

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -79,7 +80,8 @@ class Server:
             return False
 
     def stop(self):
-        self.process.terminate()
+        # As a person stops it: by SIGTERM it would leave what it records to the next start.
+        self.process.send_signal(signal.SIGINT)
         self.gone()
 
     def kill(self):

@@ -152,9 +152,22 @@ export class Reelroom {
   async stop() {
     if (this.process.exitCode === null && this.process.signalCode === null) {
       const ended = once(this.process, 'exit');
-      this.process.kill('SIGTERM');
+      this.process.kill('SIGINT');
       await ended;
     }
+    this.check();
+  }
+
+  /** Ends it as whoever starts it anew does: what runs goes on in the next run. */
+  async handOver() {
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGTERM');
+    await ended;
+    this.check();
+  }
+
+  /** Fails when it logged an error, or ended with one. */
+  check() {
     const code = this.process.exitCode ?? this.process.signalCode;
     const errors = this.log.filter((line) => line.includes(' ERROR ') || line.includes('panicked'));
     if (errors.length > 0) throw new Error(`errors were logged:\n${errors.join('\n')}`);

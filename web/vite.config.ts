@@ -5,6 +5,8 @@ const server = process.env.REELROOM_URL ?? 'http://localhost:6080';
 
 export default defineConfig({
   plugins: [react()],
+  // The server may stand below a path of its address: a page finds what belongs to it from where it is.
+  base: './',
   build: {
     // A data: address would need a wider content security policy.
     assetsInlineLimit: 0,

@@ -74,10 +74,12 @@ export async function joinBy(person, link, name) {
 
 /** Somebody with a Chromium of their own. A `FirefoxPerson` has methods of the same names for what both do. */
 export class Person {
-  static async arrive(devices = RED) {
+  /** `shared`: a Chromium that is there already, in which they are as much apart from others as in one of their own. */
+  static async arrive(devices = RED, shared = null) {
     const person = new Person();
-    person.browser = await browser();
+    person.browser = shared ?? (await browser());
     const context = await person.browser.newContext({ viewport: { width: 1280, height: 720 } });
+    person.close = () => (shared === null ? person.browser : context).close();
     await context.addInitScript(fakeDevices, devices);
     person.page = await context.newPage();
     person.problems = [];
@@ -177,7 +179,7 @@ export class Person {
   }
 
   async leave() {
-    await this.browser.close();
+    await this.close();
     if (this.problems.length > 0) throw new Error(`the page had problems:\n${this.problems.join('\n')}`);
   }
 }

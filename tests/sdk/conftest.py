@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -53,7 +54,8 @@ class Reelroom:
         return [line for line in self.log if " ERROR " in line or "panicked" in line]
 
     def stop(self):
-        self.process.terminate()
+        # As a person stops it: by SIGTERM it would leave what it records to the next start.
+        self.process.send_signal(signal.SIGINT)
         try:
             code = self.process.wait(timeout=15)
         finally:

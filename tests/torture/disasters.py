@@ -47,6 +47,29 @@ async def kill_program(round):
     await round.house.start()
 
 
+@disaster("restart the program", ("s3", "disk"), "`SIGTERM` of the program while it records, a new start, and whoever was in the call comes back")
+async def restart_program(round):
+    await round.begin()
+    await round.pause(1.5, 4)
+    await round.restart()
+    await round.pause(1.5, 3)
+    await round.end()
+
+
+@disaster("restart and kill", ("s3", "disk"), "the same, and `kill -9` before anybody is back, or after")
+async def restart_and_kill(round):
+    await round.begin()
+    await round.pause(1.5, 3)
+    is_early = round.rng.random() < 0.5
+    await round.restart(dies=is_early)
+    await round.pause(1, 3)
+    if is_early:
+        await round.end()
+    else:
+        await round.kill()
+        await round.house.start()
+
+
 @disaster("kill the composer", ("s3", "disk"), "`kill -9` of the composer, once or twice")
 async def kill_composer(round):
     await round.begin()

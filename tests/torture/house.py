@@ -141,8 +141,15 @@ class House:
         self.process.send_signal(what)
 
     async def stop(self):
-        """As an administrator stops it."""
-        self.process.terminate()
+        """As a person stops it."""
+        await self.end_by(signal.SIGINT)
+
+    async def hand_over(self):
+        """As whoever starts it anew ends it."""
+        await self.end_by(signal.SIGTERM)
+
+    async def end_by(self, what):
+        self.process.send_signal(what)
         code = await asyncio.to_thread(self.process.wait, 30)
         assert code == 0, f"the program ended with {code}\n{self.log_tail(15)}"
 

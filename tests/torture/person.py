@@ -106,7 +106,8 @@ class Person:
             await asyncio.sleep(1 / FPS)
 
     async def _sound(self, source):
-        at = 0
+        # Whoever comes back into a call has a clock that is older than they are.
+        at = int(self.clock() * RATE)
         while True:
             if self.clock() < self.silent_until_s:
                 await asyncio.sleep(self.silent_until_s - self.clock())

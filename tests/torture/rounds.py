@@ -91,6 +91,23 @@ class Round:
         await self.person.leave()
         self.person = None
 
+    async def restart(self, dies=False):
+        """The program is started anew on purpose, and whoever was in the room comes back: the recording goes on. It may die before they do."""
+        before, was = self.person.clock(), self.person
+        await self.house.hand_over()
+        await asyncio.gather(was.leave(), self.house.start())
+        if dies:
+            self.house.kill()
+            await self.house.start()
+        self.newcomer = lambda: Person(began=was.began)
+        await self.join()
+        self.newcomer = Person
+        was.stalls += self.person.stalls
+        self.person.stalls = was.stalls
+        for asked in self.asked:
+            if asked.ended is None:
+                asked.holes.append((before, self.person.clock()))
+
     async def refused(self, path, body, *words):
         """The call is refused, and a person can read why."""
         try:

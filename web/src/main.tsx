@@ -1,6 +1,7 @@
 import { lazy, Suspense, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Gate } from './access/Gate';
+import { address } from './api';
 import type { Ending } from './call/ending';
 import { JoinPage, type Ticket } from './join/JoinPage';
 import { texts } from './texts';
@@ -55,7 +56,7 @@ function Page() {
             >
               {texts.ended.rejoin}
             </button>
-            <a className="button button--large" href="/recordings.html">
+            <a className="button button--large" href={address('/recordings.html')}>
               {texts.join.allRecordings}
             </a>
           </div>

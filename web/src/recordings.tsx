@@ -3,7 +3,7 @@ import { createRoot } from 'react-dom/client';
 import { Gate } from './access/Gate';
 import { OwnerLink } from './access/OwnerLink';
 import { SignOut } from './access/SignOut';
-import { SORTS, type Sort } from './api';
+import { address, SORTS, type Sort } from './api';
 import { RecordingList } from './recordings/RecordingList';
 import { type Filter, useLibrary } from './recordings/useLibrary';
 import { texts } from './texts';
@@ -36,7 +36,7 @@ function LibraryPage() {
         <div className="page__actions">
           <SignOut />
           <OwnerLink />
-          <a className="button button--primary" href="/">
+          <a className="button button--primary" href={address('/')}>
             {texts.list.join}
           </a>
         </div>

@@ -8,6 +8,7 @@ export const texts = {
     room: 'Room',
     button: 'Join',
     joining: 'Joining…',
+    away: 'Waiting for the server…',
     nameMissing: 'Please enter your name.',
     roomMissing: 'Please enter a room name.',
     allRecordings: 'All recordings',
@@ -192,6 +193,7 @@ export const texts = {
     refused: 'Joining did not work',
     noMedia:
       'The server answers, but sound and picture do not get through. A firewall may stand in the way of its UDP and TCP port for media. Firefox also needs the computer to be in a network, even to reach a server on the same computer.',
+    away: 'The server does not answer at the moment, or is about to restart. Try again in a minute.',
     lostHint: 'Check your network and try again.',
     wasRecorded: (time: string) => `What was recorded until ${time} is kept.`,
     rejoin: 'Join again',
@@ -295,6 +297,8 @@ export const texts = {
       `${frames} ${frames === 1 ? 'frame is' : 'frames are'} missing because the server's disk could not follow.`,
     skipped: (whose: string | null, from: string, to: string, why: string | null) =>
       `From ${from} to ${to} ${whose === null ? 'all of it' : `what came from ${whose}`} is damaged and was left out.${why === null ? '' : ` Composing it failed: ${why}.`}`,
+    restarted: (at: string, seconds: number) =>
+      `At ${at} the server was restarted: for ${seconds === 1 ? 'a second' : `${seconds} seconds`} nothing was recorded, and the picture stands still.`,
     nobody: 'Nobody sent picture or sound.',
     source: {
       camera: 'Camera',
@@ -659,6 +663,7 @@ export const texts = {
       share: 'link to',
       webhook: 'webhook',
       participant: 'participant',
+      settings: 'settings',
       log: 'this log',
       route: '',
     },
@@ -694,6 +699,7 @@ export const texts = {
       'recording.linked': 'Address of a recording given out',
       'webhook.replayed': 'Webhook sent again',
       'webhook.tested': 'Receivers tested',
+      'settings.reloaded': 'Settings read again',
       'participant.muted': 'Participant muted',
       'participant.removed': 'Participant removed',
       'participant.admitted': 'Participant let in',
@@ -707,12 +713,13 @@ export const texts = {
     },
   },
   settings: {
-    hint: 'What holds since the server began. The environment goes before the file, and the file before the default.',
+    hint: 'What holds now. The environment goes before the file, and the file before the default.',
     columns: { name: 'Setting', value: 'Value', from: 'From' },
     from: { default: 'default', file: 'file', environment: 'environment' },
     isSet: 'set, and not shown',
     isUnset: 'not set',
     empty: 'nothing',
+    next: (value: string) => `from the next start on: ${value}`,
     none: 'The server tells of no settings.',
   },
   lobby: {

@@ -1,6 +1,6 @@
 //! The app's state: what its routes share, and what it learns of recordings. It knows no route.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reelroom_accounts::Accounts;
@@ -19,7 +19,7 @@ use url::Url;
 use crate::askers::Askers;
 use crate::audit::Starts;
 use crate::clock;
-use crate::config::{Access, AppConfig, Media, Places, Playback, RecorderFigures, SettingBody};
+use crate::config::{Access, Adjustment, AppConfig, Media, Places, Playback, RecorderFigures};
 use crate::egress::{self, News};
 use crate::glance::Glance;
 use crate::identities::Identities;
@@ -45,6 +45,8 @@ pub struct WebApp {
 
 struct Shared {
     config: AppConfig,
+    /// That of `config`, until another one is set.
+    adjustment: RwLock<Arc<Adjustment>>,
     livekit: LiveKit,
     metrics: Metrics,
     identities: Identities,
@@ -77,6 +79,7 @@ impl WebApp {
             (true, None) => Telling::Outside,
         };
         let shared = Shared {
+            adjustment: RwLock::new(Arc::new(config.adjustment())),
             config,
             livekit,
             metrics,
@@ -98,6 +101,19 @@ impl WebApp {
             tasks: TaskTracker::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Has another adjustment from now on. To be called by one at a time.
+    pub fn adjust(&self, adjustment: Adjustment) {
+        if let (Some(provider), Some(owners)) = (self.oidc(), &adjustment.oidc_owners) {
+            provider.set_owners(owners);
+        }
+        *self.shared.adjustment.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(adjustment);
+    }
+
+    /// What is in force of what may be set anew.
+    pub fn adjustment(&self) -> Arc<Adjustment> {
+        Arc::clone(&self.shared.adjustment.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs a task until the app stops; the task watches `stop` itself.
@@ -156,6 +172,19 @@ impl WebApp {
         }
     }
 
+    /// Lists recordings with which the media server inside this program goes on after a start, before anybody asks for the list: the index keeps
+    /// none in the making, and that server is asked for them only when the store has been looked through. A disk that is stuck is not waited for.
+    pub async fn go_on_with(&self, recordings: &[EgressInfo]) {
+        let all = async {
+            for info in recordings {
+                self.learn_or_warn(info).await;
+            }
+        };
+        if tokio::time::timeout(LEARN_WITHIN, all).await.is_err() {
+            tracing::warn!("recordings that go on are listed late: the library's index is stuck");
+        }
+    }
+
     /// Waits until a recording in the making has been learned of.
     pub(crate) async fn something_began(&self) {
         self.shared.began.notified().await;
@@ -208,6 +237,11 @@ impl WebApp {
         &self.shared.disbelieved
     }
 
+    /// What those say who are no part of the app.
+    pub(crate) fn other_warnings(&self) -> Vec<String> {
+        self.shared.config.warnings.as_ref().map(|warnings| warnings()).unwrap_or_default()
+    }
+
     /// Recordings that are deleted by themselves.
     pub(crate) fn retention(&self) -> &retention::State {
         &self.shared.retention
@@ -258,10 +292,6 @@ impl WebApp {
         &self.shared.config.places
     }
 
-    pub(crate) fn settings(&self) -> &[SettingBody] {
-        &self.shared.config.settings
-    }
-
     /// Recordings that this app starts.
     pub(crate) fn starts(&self) -> &Starts {
         &self.shared.starts
@@ -296,7 +326,7 @@ impl WebApp {
     }
 
     pub(crate) fn portion_bytes(&self) -> u64 {
-        self.shared.config.portion_bytes
+        self.adjustment().portion_bytes
     }
 
     pub(crate) fn public_livekit_url(&self) -> Option<&Url> {
@@ -312,8 +342,20 @@ impl WebApp {
         self.shared.config.oidc.as_deref()
     }
 
+    /// The address by which everybody reaches it, where that is set.
+    pub(crate) fn public_url(&self) -> Option<&Url> {
+        self.shared.config.public_url.as_ref()
+    }
+
+    /// Where whoever is given a link finds what is at `path`: by the address that everybody has, or else at that path of whatever address they
+    /// reach the server by.
+    pub(crate) fn link_to(&self, path: &str) -> String {
+        let url = self.public_url().map(|url| url.as_str().trim_end_matches('/')).unwrap_or_default();
+        format!("{url}{path}")
+    }
+
     /// Whether a proxy in front has this name.
     pub(crate) fn is_public_host(&self, host: &str) -> bool {
-        self.shared.config.public_hosts.iter().any(|name| name == host)
+        self.adjustment().public_hosts.iter().any(|name| name == host)
     }
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use reelroom_accounts::Accounts;
 use reelroom_audit::Audit;
 use reelroom_library::Library;
-use reelroom_oidc::OpenId;
+use reelroom_oidc::{OpenId, OwnerName};
 use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_rooms::Rooms;
@@ -80,6 +80,8 @@ pub struct AppConfig {
     pub media: Option<Arc<dyn Media>>,
     /// The OpenID provider by which the owner may sign in, besides the password; `None`: by that alone.
     pub oidc: Option<Arc<OpenId>>,
+    /// The address by which everybody reaches it, with the path below which it is found; links that are made begin with it.
+    pub public_url: Option<Url>,
     /// The names that a proxy in front has, by https.
     pub public_hosts: Vec<String>,
     /// What was done to recordings and rights.
@@ -88,7 +90,25 @@ pub struct AppConfig {
     pub places: Places,
     /// The settings in force, for whoever manages the server.
     pub settings: Arc<[SettingBody]>,
+    /// What else works all the same and should be looked at, such as a certificate that is not renewed.
+    pub warnings: Option<Warnings>,
 }
+
+impl AppConfig {
+    /// What of it may be set anew, as it is.
+    pub(crate) fn adjustment(&self) -> Adjustment {
+        Adjustment {
+            portion_bytes: self.portion_bytes,
+            disk_reserve_bytes: self.places.disk_reserve_bytes,
+            public_hosts: self.public_hosts.clone(),
+            oidc_owners: None,
+            settings: Arc::clone(&self.settings),
+            settings_trouble: None,
+        }
+    }
+}
+/// Tells what works all the same and should be looked at, a sentence each.
+pub type Warnings = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// Where recordings are made and kept.
 #[derive(Clone, Debug)]
@@ -136,6 +156,27 @@ pub struct SettingBody {
     pub from: &'static str,
     /// Whether its value is shown nowhere.
     pub is_secret: bool,
+    /// What it is from the next start on, where the settings file says another value by now that cannot hold before; of a secret that it is
+    /// another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What of the app's settings may be set anew while it runs.
+#[derive(Clone, Debug)]
+pub struct Adjustment {
+    /// `RECORDING_FILE_PORTION_SIZE`.
+    pub portion_bytes: u64,
+    /// So many bytes of the data folder's disk are left free.
+    pub disk_reserve_bytes: u64,
+    /// The names that a proxy in front has, by https.
+    pub public_hosts: Vec<String>,
+    /// Who is the owner when they sign in at the OpenID provider; `None`: whoever was before.
+    pub oidc_owners: Option<Vec<OwnerName>>,
+    /// The settings in force, for whoever manages the server.
+    pub settings: Arc<[SettingBody]>,
+    /// Why the settings file is not what is in force: a sentence.
+    pub settings_trouble: Option<String>,
 }
 
 /// The media server inside this program, for its operator. Everything else goes by LiveKit's API.

@@ -9,10 +9,14 @@
 //!   view       reelroom-view    reelroom-view;        Secure      ─── HttpOnly; SameSite=Strict; Path=/watch/SH_…
 //! ```
 //!
+//! Where the server is found below a path of its address (`/calls`), they hold there alone: `Path=/calls/`, `Path=/calls/watch/SH_…`, and by
+//! https the first three are called `__Secure-…`, for a name with `__Host-` holds for a whole host, and another server may be beside this one.
+//!
 //! # Invariants
 //!
 //! - No script reads them, and no page of another site has a browser show them with what changes something.
-//! - By https they have names that no other host can set, and no eavesdropper sees them. Such a name goes before a plain one.
+//! - By https they have names that no other host can set (below a path: none without https), and no eavesdropper sees them. Such a name goes
+//!   before a plain one.
 //! - Nothing of them is said in an error or in a log.
 
 use std::time::Duration;
@@ -26,8 +30,12 @@ const SESSION: &str = "reelroom";
 const MARK: &str = "reelroom-mark";
 const VIEW: &str = "reelroom-view";
 const SIGN_IN: &str = "reelroom-oidc";
-/// Browsers take a cookie of this name from its own host alone, and by https alone.
+/// Browsers take a cookie of this name from its own host alone, for all of that, and by https alone.
 const OF_HOST: &str = "__Host-";
+/// Browsers take a cookie of this name by https alone.
+const BY_HTTPS: &str = "__Secure-";
+/// As the front says below which path a browser finds the server.
+const PREFIX: &str = "x-forwarded-prefix";
 /// As long as browsers keep a cookie at most.
 const MARK_LASTS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// A browser has one of each name; others may have put some of the plain name beside it.
@@ -41,49 +49,81 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
-    /// As a proxy says it, or else the page that asks.
-    ///
-    /// Whoever says it is believed, a proxy on another machine too: it decides only how a browser keeps its own cookie, and a program that
-    /// lies gets one that is of less use to it.
+    /// As a proxy says it that the front believes, or else the page that asks.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let said = text("x-forwarded-proto").split(',').next().unwrap_or_default().trim();
         let is_https = said.eq_ignore_ascii_case("https") || text("origin").starts_with("https://");
         if is_https { Self::Https } else { Self::Http }
     }
+}
+
+/// How a browser came to whoever stands in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way<'a> {
+    pub(crate) scheme: Scheme,
+    /// What its address has before each path of the server: "" or "/calls".
+    prefix: &'a str,
+}
+
+impl<'a> Way<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let prefix = headers.get(PREFIX).and_then(|prefix| prefix.to_str().ok()).unwrap_or_default();
+        let is_path = prefix.starts_with('/')
+            && !prefix.ends_with('/')
+            && !prefix.starts_with("//")
+            && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte));
+        Self { scheme: Scheme::of(headers), prefix: if is_path { prefix } else { "" } }
+    }
+
+    /// The same, but for the scheme.
+    pub(crate) fn by(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// What a browser calls a path of this server.
+    pub(crate) fn path(self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
 
     fn cookie(self, name: &str, value: &str, lasts: Duration) -> String {
-        let (prefix, secure) = match self {
-            Self::Http => ("", ""),
-            Self::Https => (OF_HOST, "; Secure"),
+        let (first, secure) = match (self.scheme, self.prefix) {
+            (Scheme::Http, _) => ("", ""),
+            (Scheme::Https, "") => (OF_HOST, "; Secure"),
+            (Scheme::Https, _) => (BY_HTTPS, "; Secure"),
         };
-        let seconds = lasts.as_secs();
-        format!("{prefix}{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}")
+        let (path, seconds) = (self.path("/"), lasts.as_secs());
+        format!("{first}{name}={value}; Max-Age={seconds}; Path={path}; HttpOnly; SameSite=Lax{secure}")
+    }
+
+    /// Whatever a browser may have kept of a name here: it may have come by the other scheme before. Above the path another server may be.
+    fn forgotten(self, name: &str) -> [String; 2] {
+        [Scheme::Http, Scheme::Https].map(|scheme| self.by(scheme).cookie(name, "", Duration::ZERO))
     }
 }
 
 /// What a browser is told to keep of a session that began.
-pub(crate) fn kept(signed_in: &SignedIn, scheme: Scheme) -> [String; 2] {
+pub(crate) fn kept(signed_in: &SignedIn, way: Way<'_>) -> [String; 2] {
     [
-        scheme.cookie(SESSION, &signed_in.token.reveal(), SESSION_LASTS),
-        scheme.cookie(MARK, signed_in.mark.reveal(), MARK_LASTS),
+        way.cookie(SESSION, &signed_in.token.reveal(), SESSION_LASTS),
+        way.cookie(MARK, signed_in.mark.reveal(), MARK_LASTS),
     ]
 }
 
 /// What a browser is told to forget with its session. The mark stays.
-pub(crate) fn forgotten() -> [String; 2] {
-    [Scheme::Http, Scheme::Https].map(|scheme| scheme.cookie(SESSION, "", Duration::ZERO))
+pub(crate) fn forgotten(way: Way<'_>) -> [String; 2] {
+    way.forgotten(SESSION)
 }
 
 /// What a browser is told to keep of a sign-in at an OpenID provider that is under way. The provider sends it back by following a link, with
 /// which `SameSite=Lax` lets it come.
-pub(crate) fn under_way(flow: &str, scheme: Scheme) -> String {
-    scheme.cookie(SIGN_IN, flow, OIDC_SIGN_IN_LASTS)
+pub(crate) fn under_way(flow: &str, way: Way<'_>) -> String {
+    way.cookie(SIGN_IN, flow, OIDC_SIGN_IN_LASTS)
 }
 
 /// What a browser is told to forget when it has ended.
-pub(crate) fn over() -> [String; 2] {
-    [Scheme::Http, Scheme::Https].map(|scheme| scheme.cookie(SIGN_IN, "", Duration::ZERO))
+pub(crate) fn over(way: Way<'_>) -> [String; 2] {
+    way.forgotten(SIGN_IN)
 }
 
 /// What a browser shows for sign-ins that are under way.
@@ -91,14 +131,16 @@ pub(crate) fn flows(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     values(headers, SIGN_IN)
 }
 
-/// What a browser is told to keep of a link to a recording that it opened, until it is closed: for what is at `path` and below it alone.
+/// What a browser is told to keep of a link to a recording that it opened, until it is closed: for what is at `path` of this server and
+/// below it alone.
 ///
 /// A name with `__Host-` would be for all paths. Whoever sets another one here has its viewer shown the same link or nothing.
-pub(crate) fn view(path: &str, ticket: &Shown, scheme: Scheme) -> String {
-    let secure = match scheme {
+pub(crate) fn view(path: &str, ticket: &Shown, way: Way<'_>) -> String {
+    let secure = match way.scheme {
         Scheme::Http => "",
         Scheme::Https => "; Secure",
     };
+    let path = way.path(path);
     format!("{VIEW}={}; Path={path}; HttpOnly; SameSite=Strict{secure}", ticket.reveal())
 }
 
@@ -118,9 +160,10 @@ pub(crate) fn mark(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
-    let of_host = pairs(headers).filter(move |(found, _)| found.strip_prefix(OF_HOST) == Some(name));
-    let plain = pairs(headers).filter(move |(found, _)| *found == name);
-    of_host.chain(plain).map(|(_, value)| value).take(LOOKED_AT)
+    let named = move |first: &'static str| {
+        pairs(headers).filter(move |(found, _)| found.strip_prefix(first) == Some(name))
+    };
+    named(OF_HOST).chain(named(BY_HTTPS)).chain(named("")).map(|(_, value)| value).take(LOOKED_AT)
 }
 
 /// Name and value of each cookie.
@@ -162,12 +205,14 @@ mod tests {
 
     #[test]
     fn a_cookie_is_hidden_from_scripts_and_other_sites_and_by_https_from_all_but_its_host() {
-        let plain = Scheme::Http.cookie(SESSION, "abc", Duration::from_secs(60));
+        let none = HeaderMap::new();
+        let way = Way::of(&none);
+        let plain = way.cookie(SESSION, "abc", Duration::from_secs(60));
         assert_eq!(plain, "reelroom=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax");
-        let secure = Scheme::Https.cookie(MARK, "abc", Duration::from_secs(60));
+        let secure = way.by(Scheme::Https).cookie(MARK, "abc", Duration::from_secs(60));
         assert_eq!(secure, "__Host-reelroom-mark=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(
-            forgotten(),
+            forgotten(way),
             [
                 "reelroom=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
                 "__Host-reelroom=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure"
@@ -176,21 +221,47 @@ mod tests {
     }
 
     #[test]
+    fn below_a_path_a_cookie_holds_there_alone() {
+        let by_https = headers(&[("x-forwarded-prefix", "/calls"), ("x-forwarded-proto", "https")]);
+        let way = Way::of(&by_https);
+        assert_eq!(
+            way.cookie(SESSION, "abc", Duration::from_secs(60)),
+            "__Secure-reelroom=abc; Max-Age=60; Path=/calls/; HttpOnly; SameSite=Lax; Secure"
+        );
+        let plain = way.by(Scheme::Http).cookie(SESSION, "abc", Duration::from_secs(60));
+        assert_eq!(plain, "reelroom=abc; Max-Age=60; Path=/calls/; HttpOnly; SameSite=Lax");
+        assert_eq!(
+            forgotten(way),
+            [
+                "reelroom=; Max-Age=0; Path=/calls/; HttpOnly; SameSite=Lax",
+                "__Secure-reelroom=; Max-Age=0; Path=/calls/; HttpOnly; SameSite=Lax; Secure"
+            ]
+        );
+        assert_eq!(way.path("/owner"), "/calls/owner");
+        for odd in ["//evil.example", "/calls/", "calls", "/a b", "/a;Path=/", "/%2e"] {
+            let said = headers(&[("x-forwarded-prefix", odd)]);
+            assert_eq!(Way::of(&said).path("/owner"), "/owner", "{odd}");
+        }
+    }
+
+    #[test]
     fn a_sign_in_that_is_under_way_is_kept_for_as_long_as_it_may_take() {
-        let kept = under_way("1.a.b.c", Scheme::Https);
+        let none = HeaderMap::new();
+        let way = Way::of(&none).by(Scheme::Https);
+        let kept = under_way("1.a.b.c", way);
         assert_eq!(kept, "__Host-reelroom-oidc=1.a.b.c; Max-Age=600; Path=/; HttpOnly; SameSite=Lax; Secure");
         let shown = headers(&[("cookie", "reelroom=x; reelroom-oidc=plain; __Host-reelroom-oidc=own")]);
         assert_eq!(flows(&shown).collect::<Vec<_>>(), ["own", "plain"]);
-        assert!(over().iter().all(|cookie| cookie.contains("reelroom-oidc=; Max-Age=0; ")));
+        assert!(over(way).iter().all(|cookie| cookie.contains("reelroom-oidc=; Max-Age=0; ")));
     }
 
     #[test]
     fn the_name_that_nobody_else_can_set_goes_before_a_plain_one() {
         let shown = headers(&[
-            ("cookie", "a=1; reelroom-mark=plain;  __Host-reelroom-mark=own"),
+            ("cookie", "a=1; reelroom-mark=plain; __Secure-reelroom-mark=below;  __Host-reelroom-mark=own"),
             ("cookie", "x__Host-reelroom-mark=other; reelroom=; reelroom"),
         ]);
-        assert_eq!(values(&shown, MARK).collect::<Vec<_>>(), ["own", "plain"]);
+        assert_eq!(values(&shown, MARK).collect::<Vec<_>>(), ["own", "below", "plain"]);
         assert_eq!(mark(&shown), Some("own"));
         assert_eq!(tokens(&shown).count(), 0, "an empty value is no token");
         assert_eq!(mark(&HeaderMap::new()), None);

@@ -41,8 +41,9 @@ pub(crate) struct Settings {
 pub(crate) struct Ready {
     /// "ok".
     status: &'static str,
-    /// What works all the same and should be looked at: an address at which no media is received, a receiver of webhooks that takes none,
-    /// or recordings that are to be deleted by themselves and are not.
+    /// What works all the same and should be looked at: an address at which no media is received, a receiver of webhooks that takes none, a
+    /// certificate that is not renewed, recordings that are to be deleted by themselves and are not, or a settings file that cannot be read
+    /// again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     /// What could not be read when the store was listed the last time; absent when everything could. Nothing of it is
@@ -100,6 +101,8 @@ pub(crate) fn warnings(app: &WebApp) -> Vec<String> {
     let mut warnings = app.media().map(|media| media.warnings()).unwrap_or_default();
     warnings.extend(receivers::warnings(&standing(app), clock::now().unix_ms));
     warnings.extend(app.retention().warning());
+    warnings.extend(app.adjustment().settings_trouble.clone());
+    warnings.extend(app.other_warnings());
     warnings
 }
 

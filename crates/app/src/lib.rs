@@ -82,7 +82,8 @@ mod webhook;
 
 pub use app::WebApp;
 pub use config::{
-    Access, AppConfig, Media, Places, Playback, Recorder, RecorderFigures, SettingBody, StoreKind,
+    Access, Adjustment, AppConfig, Media, Places, Playback, Recorder, RecorderFigures, SettingBody,
+    StoreKind, Warnings,
 };
 pub use origin::{Standing, Tickets};
 pub use receivers::{DeliveryBody, ReceiverBody, Receivers, Replay, TestBody};

@@ -67,11 +67,18 @@ pub(crate) struct OpenRoom {
     /// `RM_…`: of this session of it.
     pub(crate) room_id: String,
     pub(crate) metadata: String,
+    /// It is shown as being recorded.
+    pub(crate) is_recorded: bool,
 }
 
 impl From<Room> for OpenRoom {
     fn from(room: Room) -> Self {
-        Self { name: room.name, room_id: room.sid, metadata: room.metadata }
+        Self {
+            name: room.name,
+            room_id: room.sid,
+            metadata: room.metadata,
+            is_recorded: room.active_recording,
+        }
     }
 }
 

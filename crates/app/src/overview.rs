@@ -167,6 +167,7 @@ async fn look(app: &WebApp) -> OverviewAnswer {
         recordings_trouble,
         storage: StorageBody::of(
             app.places(),
+            app.adjustment().disk_reserve_bytes,
             stored.and_then(Result::ok),
             disk.flatten(),
             library.trouble(),
@@ -175,7 +176,7 @@ async fn look(app: &WebApp) -> OverviewAnswer {
         recorder_trouble: recorder.and_then(|recorder| recorder.trouble),
         warnings: health::warnings(app),
         webhooks: health::standing(app),
-        settings: app.settings().to_vec(),
+        settings: app.adjustment().settings.to_vec(),
     }
 }
 

@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 
 use crate::app::WebApp;
 use crate::clock;
-use crate::cookie::{self, Scheme};
+use crate::cookie::{self, Way};
 use crate::error::ApiError;
 
 pub(crate) const NOT_KEPT: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
@@ -61,7 +61,7 @@ fn welcome(signed_in: &SignedIn, headers: &HeaderMap) -> Response {
         ended_sessions: (ended > 0).then_some(ended),
         ..SessionAnswer::of(Some(&signed_in.token))
     };
-    let cookies = cookie::kept(signed_in, Scheme::of(headers)).map(|cookie| (SET_COOKIE, cookie));
+    let cookies = cookie::kept(signed_in, Way::of(headers)).map(|cookie| (SET_COOKIE, cookie));
     (NOT_KEPT, AppendHeaders(cookies), axum::Json(answer)).into_response()
 }
 

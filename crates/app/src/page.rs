@@ -36,7 +36,8 @@ pub(crate) async fn serve(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let path = uri.path().trim_start_matches('/');
+    // Of "//owner" the page would take what is beside it for another host's.
+    let path = uri.path().strip_prefix('/').unwrap_or_default();
     let path = match path {
         "" => "index.html",
         "owner" => "owner.html",
@@ -94,6 +95,13 @@ fn content_security_policy(app: &WebApp, host: Option<&str>) -> String {
         |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-".contains(&byte));
     if let Some(host) = host.filter(is_plain) {
         connect.extend([format!("ws://{host}"), format!("wss://{host}")]);
+    }
+    // A proxy may have changed Host.
+    if let Some(url) = app.public_url() {
+        let socket = if url.scheme() == "https" { "wss" } else { "ws" };
+        connect.extend(
+            Some(url.authority()).filter(is_plain).map(|authority| format!("{socket}://{authority}")),
+        );
     }
     if let Some(url) = app.public_livekit_url() {
         let authority = url.authority();

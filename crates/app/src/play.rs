@@ -145,8 +145,17 @@ impl Purpose {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UrlAnswer {
-    /// Plays the recording for an hour, for whoever holds it. Without a host it is a path of this server.
+    /// Plays the recording for an hour, for whoever holds it. It begins with PUBLIC_URL; where that is not set, it is a path of this server.
     recording_url: String,
+    /// The same as a path of this server, by whatever address it is reached; absent where it is the bucket's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording_path: Option<String>,
+}
+
+impl UrlAnswer {
+    fn here(app: &WebApp, path: String) -> axum::Json<Self> {
+        axum::Json(Self { recording_url: app.link_to(&path), recording_path: Some(path) })
+    }
 }
 
 /// Gives a recording's file. An open range (`bytes=5-`) is answered with at most RECORDING_FILE_PORTION_SIZE bytes, and with all
@@ -301,18 +310,18 @@ pub(crate) async fn url(
     // A link lets whoever holds it keep the file: only those who might do both themselves get one.
     if ![Right::Share, Right::Download].iter().all(|right| visitor.may(*right, &subject.resource())) {
         library.file(&name).await?;
-        return Ok(axum::Json(UrlAnswer { recording_url: reelroom_library::path(&name) }));
+        return Ok(UrlAnswer::here(&app, reelroom_library::path(&name)));
     }
     let presigned = match app.playback() {
         Playback::S3 => library.presigned_url(&name, LINK_VALID).await?,
         Playback::Proxy => None,
     };
-    let recording_url = match presigned {
-        Some(url) => url,
-        None => library.signed_link(&name, LINK_VALID).await?,
+    let answer = match presigned {
+        Some(recording_url) => axum::Json(UrlAnswer { recording_url, recording_path: None }),
+        None => UrlAnswer::here(&app, library.signed_link(&name, LINK_VALID).await?),
     };
     actor.did(Act::RecordingLinked, On::recording(&name));
-    Ok(axum::Json(UrlAnswer { recording_url }))
+    Ok(answer)
 }
 
 /// Which file of an unfinished recording: whoever goes on reading gets what they began with.

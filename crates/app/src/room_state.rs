@@ -27,6 +27,7 @@ mod teller;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use reelroom_protocol::ids::RoomName;
 use reelroom_protocol::proto::EgressInfo;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,11 @@ impl RoomState {
         if let Some((room, recorded)) = Recorded::of(info) {
             self.change(|board, now| board.learn(room, recorded, now));
         }
+    }
+
+    /// A recording that began in an earlier session of its room goes on in this one.
+    fn goes_on(&self, room: &RoomName, id: &str, room_id: &str) {
+        self.board().goes_on(room, id, room_id);
     }
 
     /// The media server does not know a recording any more.

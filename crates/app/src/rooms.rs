@@ -78,6 +78,9 @@ pub(crate) struct RoomLinkBody {
     /// Behind this server's address: what is sent to whoever is invited. Absent where it was made with another key of the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// The same with the address by which everybody reaches the server: where PUBLIC_URL says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     /// Milliseconds since 1970.
     made_at: i64,
     /// Milliseconds since 1970; absent where it lasts until it is revoked.
@@ -142,8 +145,8 @@ pub(crate) struct DeletedRoomAnswer {
     deleted: String,
 }
 
-impl From<Room> for RoomBody {
-    fn from(room: Room) -> Self {
+impl RoomBody {
+    fn of(app: &WebApp, room: Room) -> Self {
         Self {
             name: room.name.into(),
             guests: words(room.settings.guests),
@@ -154,16 +157,18 @@ impl From<Room> for RoomBody {
             layout: room.settings.layout.map(Layout::word),
             keep_days: room.settings.keep_days,
             made_at: room.made_ms,
-            links: room.links.into_iter().map(RoomLinkBody::from).collect(),
+            links: room.links.into_iter().map(|link| RoomLinkBody::of(app, link)).collect(),
         }
     }
 }
 
-impl From<Link> for RoomLinkBody {
-    fn from(link: Link) -> Self {
+impl RoomLinkBody {
+    fn of(app: &WebApp, link: Link) -> Self {
+        let path = link.secret.map(|secret| format!("/join#{}", secret.reveal()));
         Self {
             role: link.role.word(),
-            path: link.secret.map(|secret| format!("/join#{}", secret.reveal())),
+            url: path.as_ref().filter(|_| app.public_url().is_some()).map(|path| app.link_to(path)),
+            path,
             made_at: link.made_ms,
             expires_at: link.expires_ms,
         }
@@ -173,7 +178,7 @@ impl From<Link> for RoomLinkBody {
 /// Lists the rooms that the owner made, with their links.
 #[utoipa::path(get, path = "/rooms", responses((status = 200, body = RoomsAnswer)))]
 pub(crate) async fn list_rooms(State(app): State<WebApp>) -> Response {
-    told(RoomsAnswer { rooms: app.rooms().all().into_iter().map(RoomBody::from).collect() })
+    told(RoomsAnswer { rooms: app.rooms().all().into_iter().map(|room| RoomBody::of(&app, room)).collect() })
 }
 
 /// Makes a room with a link for hosts and one for guests.
@@ -210,7 +215,7 @@ pub(crate) async fn make_room(
     })
     .await?;
     tracing::info!(room = %room.name, "a room was made");
-    Ok(told(RoomBody::from(room)))
+    Ok(told(RoomBody::of(&app, room)))
 }
 
 /// Tells of one room.
@@ -222,7 +227,7 @@ pub(crate) async fn read_room(
     State(app): State<WebApp>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    Ok(told(RoomBody::from(app.rooms().room(&name.into())?)))
+    Ok(told(RoomBody::of(&app, app.rooms().room(&name.into())?)))
 }
 
 /// Changes what is set of a room. What is taken away is taken at once, from those who are in as well.
@@ -257,7 +262,7 @@ pub(crate) async fn change_room(
     })
     .await?;
     tracing::info!(room = %room.name, "what is set of a room was changed");
-    Ok(told(RoomBody::from(room)))
+    Ok(told(RoomBody::of(&app, room)))
 }
 
 /// Deletes a room: it is closed for good, its links open nothing, and whoever is in it is told to leave. Its recordings stay.

@@ -84,6 +84,8 @@ acts! {
     WebhookReplayed = "webhook.replayed";
     /// Receivers of webhooks were tested.
     WebhookTested = "webhook.tested";
+    /// The settings were read again while the server runs.
+    SettingsReloaded = "settings.reloaded";
     /// A track of somebody in a room was muted.
     ParticipantMuted = "participant.muted";
     /// Somebody was removed from a room.

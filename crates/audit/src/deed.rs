@@ -70,6 +70,8 @@ kinds! {
         Share = "share";
         /// A webhook, or its receivers.
         Webhook = "webhook";
+        /// The settings of the server.
+        Settings = "settings";
         /// The audit log itself.
         Log = "log";
     }

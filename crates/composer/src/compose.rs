@@ -33,7 +33,7 @@ use crate::{
     limit::{LOOK_AHEAD_FRAMES, Limiter},
     output::Output,
     preset::Preset,
-    report::{Reporter, TrackReport},
+    report::{Reporter, Suspended, TrackReport},
     resume::{Keeper, Kept, Replay},
     skip::{Skip, Skipped, Skips},
     source::Source,
@@ -57,6 +57,8 @@ const AHEAD_BYTES: usize = 32 << 20;
 /// What a composer needs to go on is kept so often, seconds of the file.
 const KEEP_EVERY_S: u64 = 5;
 const SECOND_NS: u128 = 1_000_000_000;
+/// Where the program is started anew again and again before there is a picture, one of so many starts before is shown.
+const MOST_BEFORE: usize = 8;
 
 /// How to compose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,6 +106,9 @@ pub struct Composed {
     /// What everybody said to being recorded, where the room asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consents: Vec<Consent>,
+    /// Where nothing was recorded because the recorder's program was started anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspended: Vec<Suspended>,
 }
 
 /// Looks on while a take is composed.
@@ -179,6 +184,24 @@ pub fn compose_kept(
     let output = Output::new(out, &options.preset, !audio_only)?;
     let composer = Composer::new(Source::open(take, options.follow)?, output, options)?;
     composer.run(0, keeper, observer)
+}
+
+/// The newest picture of a track with its number; until it has one, of what was there in its place before a restart.
+fn newest_of<'a>(
+    tracks: &'a BTreeMap<TrackId, Track>,
+    timeline: &Timeline,
+    id: &TrackId,
+) -> Option<(u64, &'a Picture)> {
+    let newest =
+        |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
+    let mut shown = id;
+    for _ in 0..MOST_BEFORE {
+        if let Some(found) = newest(shown) {
+            return Some(found);
+        }
+        shown = timeline.before(shown)?;
+    }
+    None
 }
 
 struct Composer {
@@ -346,9 +369,8 @@ impl Composer {
             true => Step::Repeat { number: frame, at_ns: from_ns },
         });
         if let Some((canvas, encoder)) = &mut self.pictures {
-            let tracks = &self.tracks;
-            let newest =
-                |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
+            let (tracks, timeline) = (&self.tracks, &self.timeline);
+            let newest = |id: &TrackId| newest_of(tracks, timeline, id);
             let changed = !is_skipped && canvas.draw(&self.scene, &newest)?;
             observer.picture(frame, canvas);
             for picture in encoder.push(canvas, changed || frame == 0)? {
@@ -432,6 +454,8 @@ impl Composer {
             if let TakeEvent::TrackUnpublished { .. } | TakeEvent::ParticipantLeft { .. } = &fact {
                 self.forget_tracks(at_ns, &fact);
             }
+            let parted = self.timeline.parted();
+            self.let_go(at_ns, parted);
         }
         while let Some((_, track, why)) =
             self.unreadable.get(self.unreadable_seen).filter(|(at_ns, ..)| *at_ns <= to_ns)
@@ -441,6 +465,8 @@ impl Composer {
         }
         if self.timeline.advance(to_ns) || changed {
             self.scene = self.timeline.scene();
+            let parted = self.timeline.parted();
+            self.let_go(to_ns, parted);
         }
     }
 
@@ -459,6 +485,10 @@ impl Composer {
             TakeEvent::TrackUnpublished { track } => vec![track.clone()],
             _ => self.tracks.keys().filter(|track| self.timeline.forgot(track)).cloned().collect(),
         };
+        self.let_go(at_ns, gone);
+    }
+
+    fn let_go(&mut self, at_ns: u64, gone: Vec<TrackId>) {
         for id in gone {
             match self.tracks.get_mut(&id) {
                 Some(track) if track.voice.is_some() => track.leaving = true,
@@ -521,7 +551,7 @@ impl Composer {
         self.skips.ended(duration_ns);
         let skipped = self.skips.finish(|track| self.reporter.owner(track));
         let end_ns = self.source.end_ns().unwrap_or(duration_ns);
-        let consents = self.reporter.consents();
+        let (consents, suspended) = (self.reporter.consents(), self.reporter.suspended());
         let report = self.reporter.finish(end_ns, |track| self.source.sync(track));
         let dropped_frames = report.values().map(|track| track.dropped_frames).sum();
         let mut composed = Composed {
@@ -533,6 +563,7 @@ impl Composer {
             skipped,
             dropped_frames,
             consents,
+            suspended,
         };
         // From here on the file may become a finished one at any moment: whoever finds it such needs to know no more than this.
         if let Some(keeper) = &mut keeper {

@@ -100,6 +100,11 @@ impl Consents {
                     person.has_left = true;
                 }
             }
+            // Whoever comes back says it again, and so does a room that asks.
+            TakeEvent::Suspended { .. } => {
+                self.asks = false;
+                self.people.values_mut().for_each(|person| person.has_left = true);
+            }
             TakeEvent::ConsentAsked => {
                 self.asks = true;
                 for person in self.people.values_mut().filter(|person| !person.has_left) {
@@ -234,6 +239,19 @@ mod tests {
             (answered("ann"), answered("bob")),
             (Some(ConsentAnswer::Agreed), Some(ConsentAnswer::Agreed))
         );
+    }
+
+    #[test]
+    fn of_a_room_that_does_not_ask_any_more_after_a_restart_only_those_of_before_are_told_of() {
+        let asked = [TakeEvent::ConsentAsked, joined("ann"), says("ann", true, 5)];
+        let restarted = [TakeEvent::Suspended { unix_ns: 1 }, TakeEvent::Resumed];
+        let who = |facts: &[TakeEvent]| -> Vec<String> {
+            told(facts).into_iter().map(|told| told.identity).collect()
+        };
+        let facts = [&asked[..], &restarted, &[joined("bob")]].concat();
+        assert_eq!(who(&facts), ["ann"]);
+        let facts = [&asked[..], &restarted, &[TakeEvent::ConsentAsked, joined("bob")]].concat();
+        assert_eq!(who(&facts), ["ann", "bob"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     canvas::Canvas,
+    elements::{AAC, X264},
     error::ComposeError,
     filter::{Caught, Filter},
     layout::Size,
@@ -65,7 +66,7 @@ pub fn h264_filter(preset: &Preset) -> Result<(Filter, gst::Caps), ComposeError>
         .field("alignment", "au")
         .field("profile", "high")
         .build();
-    let filter = Filter::new("x264enc", "gstreamer1.0-plugins-ugly", wanted, |element| {
+    let filter = Filter::new(X264.factory, X264.package, wanted, |element| {
         element.set_property_from_str("speed-preset", "veryfast");
         element.set_property("bitrate", preset.video_kbps);
         element.set_property("vbv-buf-capacity", 0u32);
@@ -81,7 +82,7 @@ pub fn h264_filter(preset: &Preset) -> Result<(Filter, gst::Caps), ComposeError>
 pub fn aac_filter(bitrate_kbps: u32) -> Result<(Filter, gst::Caps), ComposeError> {
     let wanted =
         gst::Caps::builder("audio/mpeg").field("mpegversion", 4i32).field("stream-format", "raw").build();
-    let filter = Filter::new("avenc_aac", "gstreamer1.0-libav", wanted, |element| {
+    let filter = Filter::new(AAC.factory, AAC.package, wanted, |element| {
         element.set_property_from_str("bitrate", &(bitrate_kbps * 1000).to_string());
     })?;
     let caps = gst::Caps::builder("audio/x-raw")

@@ -4,7 +4,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
-use crate::{error::ComposeError, filter::Filter, sprite::Mask};
+use crate::{elements::TEXT, error::ComposeError, filter::Filter, sprite::Mask};
 
 /// Weight of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ fn render_line(line: &str, weight: Weight, height_px: u32, width: u32) -> Result
         Weight::Medium => "Medium",
         Weight::Bold => "Bold",
     };
-    let mut filter = Filter::new("textrender", "gstreamer1.0-x", wanted, |element| {
+    let mut filter = Filter::new(TEXT.factory, TEXT.package, wanted, |element| {
         // The same Latin letters on every machine; what DejaVu lacks comes from whatever has it.
         element.set_property("font-desc", format!("DejaVu Sans, Sans {weight} {height_px}px"));
         element.set_property_from_str("halignment", "left");

@@ -17,6 +17,7 @@ pub mod cli;
 #[allow(clippy::disallowed_methods, reason = "waits for a take that grows")]
 pub mod compose;
 pub mod consent;
+pub mod elements;
 pub mod encode;
 pub mod error;
 pub mod filter;
@@ -54,7 +55,7 @@ pub use consent::{Consent, ConsentAnswer};
 pub use error::ComposeError;
 pub use layout::{Layout, Size};
 pub use preset::Preset;
-pub use report::TrackReport;
+pub use report::{Suspended, TrackReport};
 pub use resume::Keeper;
 pub use skip::{Skip, Skipped};
 pub use step::Step;

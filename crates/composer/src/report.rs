@@ -197,6 +197,15 @@ pub struct SizeFrom {
     pub height: u32,
 }
 
+/// Where nothing was recorded because the recorder's program was started anew. Times are nanoseconds of the take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    /// When it stopped.
+    pub from_ns: u64,
+    /// When it went on.
+    pub to_ns: u64,
+}
+
 /// Keeps the reports of all tracks.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Reporter {
@@ -206,6 +215,8 @@ pub(crate) struct Reporter {
     tracks: BTreeMap<TrackId, Track>,
     #[serde(default)]
     consents: Consents,
+    #[serde(default)]
+    suspended: Vec<Suspended>,
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -322,6 +333,18 @@ impl Reporter {
                 let gap = Gap { from_ns: *from_ns, to_ns: *to_ns, missing: *missing, cause: *cause };
                 self.report(track).gap(gap);
             }
+            TakeEvent::Suspended { .. } => {
+                // Whoever comes back publishes other tracks.
+                self.tracks.values_mut().for_each(|track| track.gone(at_ns));
+                if self.suspended.len() < MAX_LISTED {
+                    self.suspended.push(Suspended { from_ns: at_ns, to_ns: at_ns });
+                }
+            }
+            TakeEvent::Resumed => {
+                if let Some(last) = self.suspended.last_mut().filter(|last| last.to_ns == last.from_ns) {
+                    last.to_ns = at_ns;
+                }
+            }
             _ => {}
         }
     }
@@ -387,6 +410,11 @@ impl Reporter {
         let report = &self.tracks.get(track)?.report;
         let name = if report.name.is_empty() { &report.identity } else { &report.name };
         Some(name.clone()).filter(|name| !name.is_empty())
+    }
+
+    /// Where nothing was recorded. One that nobody went on behind is the end.
+    pub(crate) fn suspended(&self) -> Vec<Suspended> {
+        self.suspended.iter().copied().filter(|suspended| suspended.from_ns < suspended.to_ns).collect()
     }
 
     /// What everybody said to being recorded.

@@ -243,8 +243,11 @@ impl Source {
         if let Some(unit) = self.frames.get(track).and_then(VecDeque::front) {
             return unit.frame.segment != segment && unit.frame.at_ns <= known_ns;
         }
-        let is_gone =
-            |fact: &TakeEvent| matches!(fact, TakeEvent::TrackUnpublished { track: gone } if gone == track);
+        let is_gone = |fact: &TakeEvent| match fact {
+            TakeEvent::TrackUnpublished { track: gone } => gone == track,
+            TakeEvent::Suspended { .. } => true,
+            _ => false,
+        };
         let facts = || self.facts.iter().take_while(|(at_ns, _)| *at_ns <= known_ns);
         self.end_ns.is_some_and(|end_ns| end_ns <= known_ns) || facts().any(|(_, fact)| is_gone(fact))
     }

@@ -94,6 +94,16 @@ impl SpeakerChoice {
         }
     }
 
+    /// A participant who was there is another one from now on.
+    pub fn returned(&mut self, old: &ParticipantId, new: &ParticipantId) {
+        let rival = self.rival.as_mut().map(|rival| &mut rival.participant);
+        for known in self.history.iter_mut().chain(self.chosen.as_mut()).chain(rival) {
+            if *known == *old {
+                known.clone_from(new);
+            }
+        }
+    }
+
     /// Chooses as of `now_ns`; says whether somebody else is chosen.
     pub fn advance(&mut self, now_ns: u64) -> bool {
         let Some(rival) = &self.rival else { return false };

@@ -3,13 +3,17 @@
 //! Facts are applied in the take's order; between two facts the scene changes only where [`Timeline::advance`] says so (somebody has
 //! spoken long enough). Participants are shown in the order in which they joined, each shared screen is a tile of its own before
 //! its owner's, each further camera one behind it. What is not recorded is named: its tile says why nothing is to be seen. Where there are more than [`MAX_TILES`], those who never spoke, or spoke longest ago, are left out.
-//! Whoever was asked and has not agreed is not on screen at all, nor is their name.
+//! Whoever was asked and has not agreed is not on screen at all, nor is their name. Who only stood still while the recorder's program was
+//! started anew has not left (`restart.rs`).
 //! Invariant: a scene depends on the facts and the times asked for alone.
+
+mod restart;
 
 use std::collections::BTreeSet;
 
 use reelroom_take::{LeftOutWhy, ParticipantId, TakeEvent, TrackId, TrackKind, TrackSource};
 
+use self::restart::Restart;
 use crate::{
     layout::{Arrangement, Layout, MAX_TILES},
     speaker::SpeakerChoice,
@@ -46,6 +50,8 @@ struct Participant {
     id: ParticipantId,
     identity: String,
     name: String,
+    /// They stand still since recording was suspended.
+    is_away: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +63,8 @@ struct Track {
     muted: bool,
     /// Why nothing is recorded of it.
     left_out: Option<LeftOutWhy>,
+    /// It stands still since recording was suspended.
+    is_away: bool,
 }
 
 impl Track {
@@ -83,6 +91,7 @@ pub struct Timeline {
     /// Nobody is on screen who is not one of those who agreed.
     asks: bool,
     agreed: BTreeSet<ParticipantId>,
+    restart: Restart,
 }
 
 impl Track {
@@ -104,16 +113,18 @@ impl Timeline {
         match event {
             TakeEvent::ParticipantJoined { participant, identity, name } => {
                 self.participants.retain(|known| known.id != *participant);
-                self.participants.push(Participant {
+                self.come(Participant {
                     id: participant.clone(),
                     identity: identity.clone(),
                     name: name.clone(),
+                    is_away: false,
                 });
             }
             TakeEvent::ParticipantLeft { participant } => {
                 self.participants.retain(|known| known.id != *participant);
                 self.remove_tracks(|track| track.participant == *participant);
                 self.agreed.remove(participant);
+                self.restart.answered(participant);
                 self.speaker.left(participant);
             }
             TakeEvent::ParticipantNamed { participant, name } => {
@@ -124,31 +135,54 @@ impl Timeline {
             TakeEvent::TrackPublished { track, participant, kind, source, muted, .. } => {
                 self.tracks.retain(|known| known.id != *track);
                 self.silenced.retain(|known| known != track);
-                self.tracks.push(Track {
+                let new = Track {
                     id: track.clone(),
                     participant: participant.clone(),
                     kind: *kind,
                     source: *source,
                     muted: *muted,
                     left_out: None,
-                });
+                    is_away: false,
+                };
+                self.succeed(&new);
+                self.tracks.push(new);
             }
-            TakeEvent::TrackUnpublished { track } => self.remove_tracks(|known| known.id == *track),
+            TakeEvent::TrackUnpublished { track } => {
+                self.forget_before(track);
+                self.remove_tracks(|known| known.id == *track);
+            }
             TakeEvent::TrackMuted { track, muted } => {
+                self.forget_before(track);
                 let Some(known) = self.tracks.iter_mut().find(|known| known.id == *track) else {
                     return false;
                 };
                 known.muted = *muted;
             }
-            TakeEvent::LeftOut { track, why, .. } => return self.left_out(track, Some(*why)),
+            TakeEvent::LeftOut { track, why, .. } => {
+                // Of whoever is about to say once more that they agree the picture stays that they agreed to.
+                if *why != LeftOutWhy::NotAgreed {
+                    self.forget_before(track);
+                }
+                return self.left_out(track, Some(*why));
+            }
             TakeEvent::LeftOutUntil { track, .. } => return self.left_out(track, None),
             TakeEvent::Layout { layout } => self.layout = Layout::parse(layout),
             TakeEvent::ConsentAsked => self.asks = true,
             TakeEvent::Consent { participant, agrees: true, .. } => {
+                self.restart.answered(participant);
                 self.agreed.insert(participant.clone());
             }
             TakeEvent::Consent { participant, agrees: false, .. } => {
+                self.restart.answered(participant);
                 self.agreed.remove(participant);
+            }
+            TakeEvent::Suspended { .. } => {
+                self.suspend(at_ns);
+                return false;
+            }
+            TakeEvent::Resumed => {
+                self.resume(at_ns);
+                return false;
             }
             TakeEvent::Pause => self.paused = true,
             TakeEvent::Resume => self.paused = false,
@@ -173,7 +207,8 @@ impl Timeline {
 
     /// Lets time pass up to `now_ns`; says whether the scene may have changed.
     pub fn advance(&mut self, now_ns: u64) -> bool {
-        self.speaker.advance(now_ns)
+        let has_waited = self.wait_no_more(now_ns);
+        self.speaker.advance(now_ns) || has_waited
     }
 
     /// From now on nothing is to be seen and heard of `track`, or again something; says whether the scene may have changed.
@@ -193,7 +228,7 @@ impl Timeline {
     /// Whether `track` is not published (any more).
     #[must_use]
     pub fn forgot(&self, track: &TrackId) -> bool {
-        !self.tracks.iter().any(|known| known.id == *track)
+        !self.tracks.iter().any(|known| known.id == *track) && !self.lingers(track)
     }
 
     /// What is on screen.
@@ -203,7 +238,10 @@ impl Timeline {
         if self.paused {
             return scene;
         }
-        let is_recorded = |participant: &&Participant| !self.asks || self.agreed.contains(&participant.id);
+        let is_recorded = |participant: &&Participant| {
+            let id = &participant.id;
+            !self.asks || self.agreed.contains(id) || self.restart.had_agreed(id)
+        };
         for participant in self.participants.iter().filter(is_recorded) {
             self.tiles_of(participant, &mut scene.tiles);
         }

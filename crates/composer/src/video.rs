@@ -21,6 +21,7 @@ use gstreamer_video::{
 use reelroom_take::{Codec, SegmentOpened};
 
 use crate::{
+    elements::{AV1, DAV1D, H264, VP8, VP9},
     error::ComposeError,
     filter::{Caught, Filter},
     layout::Size,
@@ -256,20 +257,17 @@ impl VideoDecoder {
         let wanted = gst::Caps::builder("video/x-raw").build();
         let (filter, caps) = match segment.codec {
             Codec::Vp8 => (
-                Filter::new("vp8dec", "gstreamer1.0-plugins-good", wanted, alone)?,
+                Filter::new(VP8.factory, VP8.package, wanted, alone)?,
                 gst::Caps::builder("video/x-vp8").build(),
             ),
             Codec::Vp9 => (
-                Filter::new("vp9dec", "gstreamer1.0-plugins-good", wanted, alone)?,
+                Filter::new(VP9.factory, VP9.package, wanted, alone)?,
                 gst::Caps::builder("video/x-vp9").build(),
             ),
             Codec::Av1 => {
-                // dav1d is twice as fast, but not everywhere.
-                let filter = if gst::ElementFactory::find("dav1ddec").is_some() {
-                    Filter::new("dav1ddec", "gst-plugin-dav1d", wanted, forgive)?
-                } else {
-                    Filter::new("av1dec", "gstreamer1.0-plugins-bad", wanted, forgive)?
-                };
+                let has_dav1d = gst::ElementFactory::find(DAV1D.factory).is_some();
+                let element = if has_dav1d { DAV1D } else { AV1 };
+                let filter = Filter::new(element.factory, element.package, wanted, forgive)?;
                 let caps = gst::Caps::builder("video/x-av1")
                     .field("stream-format", "obu-stream")
                     .field("alignment", "tu");
@@ -281,7 +279,7 @@ impl VideoDecoder {
                 if !segment.codec_private.is_empty() {
                     caps = caps.field("codec_data", gst::Buffer::from_slice(segment.codec_private.clone()));
                 }
-                let filter = Filter::new("avdec_h264", "gstreamer1.0-libav", wanted, |element| {
+                let filter = Filter::new(H264.factory, H264.package, wanted, |element| {
                     forgive(element);
                     // More threads delay pictures and double the work.
                     set(element, "max-threads", 1i32);

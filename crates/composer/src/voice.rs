@@ -20,6 +20,7 @@ use gstreamer::prelude::MulDiv;
 use reelroom_take::{Codec, DropReason, Fate, Moment, SegmentOpened, clock::CONCEAL_NS};
 
 use crate::{
+    elements::OPUS,
     encode::{CHANNELS, SAMPLE_RATE_HZ},
     error::ComposeError,
     filter::{Caught, Filter},
@@ -223,7 +224,7 @@ impl OpusDecoder {
             .field("rate", SAMPLE_RATE_HZ as i32)
             .field("channels", CHANNELS as i32)
             .build();
-        let filter = Filter::new("opusdec", "gstreamer1.0-plugins-base", wanted, |element| {
+        let filter = Filter::new(OPUS.factory, OPUS.package, wanted, |element| {
             use gst::prelude::*;
             crate::video::forgive(element);
             element.set_property("plc", true);

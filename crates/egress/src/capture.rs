@@ -72,7 +72,18 @@ impl Track {
 
 /// A capture into a take that began at `began`.
 pub(crate) fn capture(handle: TakeHandle, began: Instant) -> (Capturing, Sink) {
-    let recorder = Arc::new(Mutex::new(Some(TakeRecorder::new(handle.clone()))));
+    let recorder = TakeRecorder::new(handle.clone());
+    capture_by(recorder, handle, began)
+}
+
+/// A capture that goes on at `at_ns` with a take, as if that had begun at `began` and nothing had come between.
+pub(crate) fn go_on(handle: TakeHandle, began: Instant, at_ns: u64) -> (Capturing, Sink) {
+    let recorder = TakeRecorder::resumed(handle.clone(), at_ns);
+    capture_by(recorder, handle, began)
+}
+
+fn capture_by(recorder: TakeRecorder, handle: TakeHandle, began: Instant) -> (Capturing, Sink) {
+    let recorder = Arc::new(Mutex::new(Some(recorder)));
     let (news_tx, news) = mpsc::unbounded_channel();
     let sink = Sink {
         began,
@@ -115,6 +126,19 @@ impl Capturing {
         let recorder = lock(&self.recorder).take();
         match recorder {
             Some(recorder) => recorder.finish(since(self.began, at), reason),
+            None => Ok(self.handle.summary()),
+        }
+    }
+
+    /// Ends what this run of the program writes of the take, blocking until it is on disk, for the next one to go on; `unix_ns` is now. What the
+    /// room still brings is ignored.
+    ///
+    /// # Errors
+    /// As [`Capturing::finish`].
+    pub(crate) fn suspend(self, at: Instant, unix_ns: u64) -> Result<TakeSummary, TakeError> {
+        let recorder = lock(&self.recorder).take();
+        match recorder {
+            Some(recorder) => recorder.suspend(since(self.began, at), unix_ns),
             None => Ok(self.handle.summary()),
         }
     }

@@ -133,6 +133,9 @@ pub(crate) struct Report {
     /// What everybody said to being recorded, where the room asked.
     #[serde(default)]
     pub(crate) consents: Vec<serde_json::Value>,
+    /// Where nothing was recorded because this program was started anew.
+    #[serde(default)]
+    pub(crate) suspended: Vec<serde_json::Value>,
 }
 
 impl Report {
@@ -157,11 +160,13 @@ impl Report {
     /// As it stands in the recording's sidecar.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let consents = (!self.consents.is_empty()).then_some(&self.consents);
+        let suspended = (!self.suspended.is_empty()).then_some(&self.suspended);
         serde_json::json!({
             "tracks": self.tracks,
             "skipped": self.skipped,
             "dropped_frames": self.dropped_frames,
             "consents": consents,
+            "suspended": suspended,
         })
     }
 }

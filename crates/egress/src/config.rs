@@ -8,6 +8,8 @@ use crate::compose::SILENCE;
 
 /// How long a stopping server waits for files to be finished; the next start finishes the others.
 const FINISH_WITHIN: Duration = Duration::from_secs(8);
+/// How long a recording of a former run waits for its room.
+const RESUME_WITHIN: Duration = Duration::from_secs(60);
 const FIRST_UPLOAD_BACKOFF: Duration = Duration::from_secs(1);
 
 /// How the recorder is set up.
@@ -19,6 +21,8 @@ pub struct EgressConfig {
     pub compose_command: Vec<OsString>,
     /// How long files may still be finished after [`Egress::shutdown`] was called.
     pub finish_within: Duration,
+    /// How long after a planned stop and a start a recording waits for its room to open again; zero: recordings end at a planned stop, too.
+    pub resume_within: Duration,
     /// The first pause after a failed upload; the next ones are longer.
     pub upload_backoff: Duration,
     /// How long takes are kept in `kept/` once their recording is stored; zero: not at all.
@@ -35,6 +39,17 @@ pub struct EgressConfig {
     pub participants_folder: String,
 }
 
+/// What may be set anew while the recorder runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// As [`EgressConfig::keep_takes`], for all that are kept, and looked at within the hour.
+    pub keep_takes: Duration,
+    /// As [`EgressConfig::disk_reserve_bytes`].
+    pub disk_reserve_bytes: u64,
+    /// As [`EgressConfig::max_recordings`]; those that run go on.
+    pub max_recordings: u64,
+}
+
 impl EgressConfig {
     /// With the usual times.
     pub fn new(data_dir: impl Into<PathBuf>, compose_command: Vec<OsString>) -> Self {
@@ -42,6 +57,7 @@ impl EgressConfig {
             data_dir: data_dir.into(),
             compose_command,
             finish_within: FINISH_WITHIN,
+            resume_within: RESUME_WITHIN,
             upload_backoff: FIRST_UPLOAD_BACKOFF,
             keep_takes: Duration::ZERO,
             composer_silence: SILENCE,
@@ -49,6 +65,15 @@ impl EgressConfig {
             max_recordings: 0,
             max_composers: 0,
             participants_folder: String::new(),
+        }
+    }
+
+    /// What of it may be set anew.
+    pub(crate) fn limits(&self) -> EgressLimits {
+        EgressLimits {
+            keep_takes: self.keep_takes,
+            disk_reserve_bytes: self.disk_reserve_bytes,
+            max_recordings: self.max_recordings,
         }
     }
 }

@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 
 use crate::capture::{self, Capturing, Sink};
-use crate::config::EgressConfig;
+use crate::config::{EgressConfig, EgressLimits};
 use crate::disk::space::Space;
 use crate::disk::watch;
 use crate::error::EgressError;
@@ -31,6 +31,8 @@ use crate::{recovery, request, runner};
 
 /// For the take's last words and the job's, beyond that.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+/// The same where the program starts anew: calls wait for it.
+const SUSPEND_WITHIN: Duration = Duration::from_secs(3);
 /// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
 const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
 /// For so long recording waits for the store to say whether it has a file of that name.
@@ -88,6 +90,11 @@ impl Egress {
         Ok(Self { shared })
     }
 
+    /// Goes by these limits from now on.
+    pub fn set_limits(&self, limits: EgressLimits) {
+        self.shared.set_limits(limits);
+    }
+
     /// Ends all recordings in order and gives their files a bounded time to be finished; the rest is finished by the next start.
     /// To be called before the media server is shut down.
     pub async fn shutdown(&self) {
@@ -98,6 +105,22 @@ impl Egress {
             tracing::warn!("some recordings could not be ended in time; the next start recovers them");
         }
         self.shared.store.flush().await;
+    }
+
+    /// Leaves all recordings to the next run of the program, which goes on with them if their rooms open again. Nobody is told of an end. Where
+    /// they are not to go on they are ended, as by [`Egress::shutdown`]. To be called before the media server hands over.
+    pub async fn suspend(&self) {
+        if self.shared.config.resume_within.is_zero() {
+            return self.shutdown().await;
+        }
+        self.shared.suspending.cancel();
+        self.shared.stopping.cancel();
+        self.shared.tasks.close();
+        if tokio::time::timeout(SUSPEND_WITHIN, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!("some recordings could not be suspended in time; the next start recovers them");
+        }
+        // What is written down of a job a take tells, too.
+        let _ = tokio::time::timeout(SUSPEND_WITHIN, self.shared.store.flush()).await;
     }
 
     /// StartRoomCompositeEgress.
@@ -255,6 +278,16 @@ impl Egress {
         Figures { running, more, disk_stalled, trouble }
     }
 
+    /// Recordings that capture, are about to, or wait for their rooms to open again: all the same to everybody else. Oldest first.
+    #[must_use]
+    pub fn recording(&self) -> Vec<EgressInfo> {
+        let jobs = self.shared.lock();
+        let mut infos: Vec<_> =
+            jobs.values().filter(|entry| entry.job.is_recording()).map(Entry::info).collect();
+        infos.sort_by(|a, b| (a.started_at, &a.egress_id).cmp(&(b.started_at, &b.egress_id)));
+        infos
+    }
+
     /// StopEgress: returns at once; what follows is told by webhooks and ListEgress.
     ///
     /// # Errors
@@ -296,6 +329,10 @@ impl Egress {
         let mut job = entry.job.clone();
         let notice = job.change_layout(unix_ns(), layout).map_err(refused)?;
         if let Some(notice) = notice {
+            if entry.goes_on && entry.notes.is_none() {
+                let text = "the recording waits for its room to open again: change its layout then";
+                return Err(TwirpError::new(TwirpCode::FailedPrecondition, text));
+            }
             let is_noted = entry.notes.as_ref().is_some_and(|notes| notes.layout(now, layout));
             if !is_noted {
                 return Err(refused(NotActive(EgressStatus::EgressEnding)));

@@ -191,6 +191,14 @@ impl Job {
         self.info.status()
     }
 
+    /// What was asked for.
+    pub(crate) fn request(&self) -> Option<&RoomCompositeEgressRequest> {
+        match &self.info.request {
+            Some(egress_info::Request::RoomComposite(request)) => Some(request),
+            _ => None,
+        }
+    }
+
     /// Its file gets another name.
     pub(crate) fn rename(&mut self, key: String, now_ns: i64) {
         self.plan.key.clone_from(&key);

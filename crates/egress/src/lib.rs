@@ -6,7 +6,8 @@
 //!                                          │         │ 2 compose: a child process tails the take ─► MP4
 //!                             jobs on disk ◄── job ◄─┤ 3 publish: the shelf (the library's store)
 //!                             webhooks     ◄──(pure) │ 4 the take is deleted
-//!                                                    └─ recovery enters at 2 with what a crash left
+//!                                                    ├─ recovery enters at 2 with what a crash left
+//!                                                    └─ resume enters at 1 with what a planned stop left
 //! ```
 //!
 //! # Invariants
@@ -35,6 +36,7 @@ mod reach;
 mod recovery;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod request;
+mod resume;
 mod runner;
 mod service;
 mod shared;
@@ -44,7 +46,7 @@ mod store;
 mod template;
 mod turns;
 
-pub use config::EgressConfig;
+pub use config::{EgressConfig, EgressLimits};
 pub use egress::{Egress, Figures};
 pub use error::EgressError;
 pub use shelf::{Growing, Shelf, ShelfError};

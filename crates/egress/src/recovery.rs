@@ -1,4 +1,5 @@
-//! What a former run left: takes that were being written, composed or stored when the program ended.
+//! What a former run left: takes that were being written, composed or stored when the program ended. Those that it left on purpose go on
+//! ([`resume`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use reelroom_take::{Recovery, TakeReader, recover};
 use crate::compose::kept_seconds;
 use crate::error::EgressError;
 use crate::job::{EndReason, Job};
+use crate::resume::{self, Left};
 use crate::runner::{self, Following};
 use crate::shared::{Shared, unix_ns};
 
@@ -29,8 +31,19 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(), EgressError> {
         if !know(shared, &id, &path) {
             continue;
         }
-        shared.update(&id, |job| job.resume(unix_ns()));
         shared.tasks.spawn(offer(Arc::clone(shared), id.clone()));
+        match resume::look(shared, &id, &path) {
+            Left::GoesOn(pause) => {
+                resume::expect(shared, &id);
+                shared.tasks.spawn(resume::wait(Arc::clone(shared), id, pause));
+                continue;
+            }
+            Left::ForTooLong => shared.update(&id, |job| {
+                job.activate(unix_ns());
+                job.end(unix_ns(), EndReason::SourceClosed)
+            }),
+            Left::Over => shared.update(&id, |job| job.resume(unix_ns())),
+        }
         shared.tasks.spawn(finish(Arc::clone(shared), id));
     }
     for job in shared.jobs() {
@@ -95,7 +108,8 @@ async fn offer(shared: Arc<Shared>, id: EgressId) {
     shared.grows(&id, seconds, total_ns);
 }
 
-async fn finish(shared: Arc<Shared>, id: EgressId) {
+/// Finishes a take that nobody writes any more.
+pub(crate) async fn finish(shared: Arc<Shared>, id: EgressId) {
     let Some(job) = shared.job(&id) else { return };
     match job.status() {
         EgressStatus::EgressComplete => return runner::retire(&shared, &id).await,
@@ -133,6 +147,12 @@ async fn finish(shared: Arc<Shared>, id: EgressId) {
                 shared.update(&id, |job| {
                     job.mark_recovered(found.lost_ns);
                     None
+                });
+            }
+            if let Some(why) = runner::ended_early(found.reason) {
+                shared.update(&id, |job| match job.ended_early() {
+                    Some(_) => None,
+                    None => job.end_early(unix_ns(), &why),
                 });
             }
             runner::finish(&shared, &id, Following::default(), Some(turn)).await;

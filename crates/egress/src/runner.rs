@@ -48,6 +48,8 @@ enum End {
     Stopped,
     RoomClosed,
     Shutdown,
+    /// The next run goes on.
+    Suspended,
     WriterFailed(take::EndReason, String),
 }
 
@@ -64,11 +66,17 @@ pub(crate) async fn record(
     let composer = Some(AbortOnDropHandle::new(tokio::spawn(following)));
     let end = capture(&shared, &id, &mut capturing, &stop).await;
     let at = Instant::now();
+    if matches!(end, End::Suspended) {
+        // It dies with its supervisor, and the next one goes on with what there is of the file.
+        drop(composer);
+        // The recorder stays in the room, which is not seen to be recorded no more.
+        return suspend(&shared, &id, capturing, at).await;
+    }
     let shown = leave(&shared, &id, recorder).await;
     let (job_reason, take_reason) = match &end {
         End::Stopped => (EndReason::StopCalled, take::EndReason::Stopped),
         End::RoomClosed => (EndReason::SourceClosed, take::EndReason::RoomClosed),
-        End::Shutdown => (EndReason::SourceClosed, take::EndReason::ServerShutdown),
+        End::Shutdown | End::Suspended => (EndReason::SourceClosed, take::EndReason::ServerShutdown),
         End::WriterFailed(reason, _) => (EndReason::Failure, *reason),
     };
     shared.update(&id, |job| match (job.status(), &end) {
@@ -103,6 +111,19 @@ pub(crate) async fn record(
         return;
     }
     finish(&shared, &id, Following { composer, shown }, None).await;
+}
+
+/// Leaves a recording to the next run: to everybody else it goes on.
+async fn suspend(shared: &Shared, id: &EgressId, capturing: Capturing, at: Instant) {
+    shared.update(id, |job| job.activate(unix_ns()));
+    let now_ns = unix_ns().try_into().unwrap_or_default();
+    let suspending = tokio::task::spawn_blocking(move || capturing.suspend(at, now_ns));
+    match suspending.await.expect("suspending a take does not panic") {
+        Ok(_) => tracing::info!(egress = %id, "the recording is suspended until the next start"),
+        Err(error) => {
+            tracing::warn!(egress = %id, %error, "the recording cannot be suspended; the next start recovers it");
+        }
+    }
 }
 
 /// A room that is still shown as being recorded, until this is dropped or has ended.
@@ -144,6 +165,15 @@ fn writer_failure(reason: take::EndReason, message: &str) -> String {
     }
 }
 
+/// Why a take ended before somebody stopped it, as it says itself: the run that wrote it may not have come to say so.
+pub(crate) fn ended_early(reason: take::EndReason) -> Option<String> {
+    match reason {
+        take::EndReason::DiskFull => Some(writer_failure(reason, "")),
+        take::EndReason::WriteFailed => Some(writer_failure(reason, "it took nothing more")),
+        _ => None,
+    }
+}
+
 async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop: &Notify) -> End {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -166,16 +196,21 @@ async fn capture(shared: &Shared, id: &EgressId, capturing: &mut Capturing, stop
             }
             news = capturing.news.recv() => match news {
                 Some(News::Media) => shared.update(id, |job| job.activate(unix_ns())),
-                Some(News::Detached(Detached::ServerShutdown)) => return End::Shutdown,
+                Some(News::Detached(Detached::ServerShutdown)) => return at_the_end(shared),
                 Some(News::Detached(_)) | None => return End::RoomClosed,
             },
             () = stop.notified() => return End::Stopped,
-            () = shared.stopping.cancelled() => return End::Shutdown,
+            () = shared.stopping.cancelled() => return at_the_end(shared),
         }
     }
 }
 
-/// Finishes the file of an ended take. When the server stops it has a bounded time, and the next start does the rest.
+/// What becomes of a recording when the server stops.
+fn at_the_end(shared: &Shared) -> End {
+    if shared.suspending.is_cancelled() { End::Suspended } else { End::Shutdown }
+}
+
+/// Finishes the file of an ended take. When the server stops it has a bounded time, none where it starts anew, and the next start does the rest.
 /// `turn` is given back when the file is composed: a store that fails keeps nobody else from composing.
 pub(crate) async fn finish(
     shared: &Arc<Shared>,
@@ -185,7 +220,9 @@ pub(crate) async fn finish(
 ) {
     let too_late = async {
         shared.stopping.cancelled().await;
-        tokio::time::sleep(shared.config.finish_within).await;
+        if !shared.suspending.is_cancelled() {
+            tokio::time::sleep(shared.config.finish_within).await;
+        }
     };
     tokio::select! {
         () = compose_and_publish(shared, id, following, turn) => {}
@@ -406,7 +443,7 @@ pub(crate) async fn discard(shared: &Shared, id: &EgressId) {
 
 /// The recording is in the store: its take is deleted, or put aside for as long as is wanted.
 pub(crate) async fn retire(shared: &Shared, id: &EgressId) {
-    if shared.config.keep_takes > Duration::ZERO
+    if shared.limits().keep_takes > Duration::ZERO
         && let Err(error) = tokio::fs::rename(shared.take(id), shared.kept().join(id.as_str())).await
         && error.kind() != std::io::ErrorKind::NotFound
     {

@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use reelroom_limits::library::{EGRESSES_KEPT, EGRESSES_OF_A_ROOM};
 use reelroom_media::MediaServer;
-use reelroom_protocol::ids::{EgressId, EventId};
+use reelroom_protocol::ids::{EgressId, EventId, RoomName};
 use reelroom_protocol::proto::{EgressInfo, EgressStatus, Room, WebhookEvent};
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::capacity::Estimate;
 use crate::capture::Notes;
 use crate::compose::{Composition, Growth, Growths, Progress};
-use crate::config::EgressConfig;
+use crate::config::{EgressConfig, EgressLimits};
 use crate::disk::space::Space;
 use crate::disk::writers::Writers;
 use crate::job::{Job, KEPT, Notice, Start};
@@ -40,6 +40,8 @@ const REGISTRY: &str = "gstreamer-registry.bin";
 
 pub(crate) struct Shared {
     pub(crate) config: EgressConfig,
+    /// Those of `config`, until others are set. No other lock is taken under it.
+    limits: Mutex<EgressLimits>,
     pub(crate) media: MediaServer,
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) store: JobStore,
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     recording: Mutex<BTreeMap<Place, EgressId>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    /// Cancelled before that when the next run goes on with what runs.
+    pub(crate) suspending: CancellationToken,
     /// The places of composers.
     pub(crate) turns: Turns,
     /// Takes that a crash left are composed one after the other, because calls go first.
@@ -72,12 +76,20 @@ pub(crate) struct Entry {
     began: Option<Instant>,
     /// Into the take that is being recorded.
     pub(crate) notes: Option<Notes>,
+    /// A former run began it, and this one goes on with it, in whichever session its room has.
+    pub(crate) goes_on: bool,
 }
 
 impl Entry {
     fn new(job: Job) -> Self {
         let progress = Arc::new(Progress::skipping(job.skips().to_vec()));
-        Self { job, stop: Arc::default(), progress, began: None, notes: None }
+        Self { job, stop: Arc::default(), progress, began: None, notes: None, goes_on: false }
+    }
+
+    /// Whether it records that session of a room, as far as is known.
+    fn records(&self, room: &RoomName, room_id: &str) -> bool {
+        let info = self.job.info();
+        captures(&self.job) && (info.room_id == room_id || (self.goes_on && info.room_name == room.as_str()))
     }
 
     /// Whether the job has been over for long enough. The wall clock may jump ahead, and must not make a job old that began a moment
@@ -102,6 +114,11 @@ fn captures(job: &Job) -> bool {
     matches!(job.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive)
 }
 
+fn already(other: &EgressId) -> TwirpError {
+    let text = format!("egress {other} records this room to this file already");
+    TwirpError::new(TwirpCode::AlreadyExists, text)
+}
+
 impl Shared {
     /// A recorder that knows no job yet.
     pub(crate) fn new(
@@ -112,6 +129,7 @@ impl Shared {
     ) -> Self {
         let turns = Turns::new(config.max_composers);
         Self {
+            limits: Mutex::new(config.limits()),
             config,
             media,
             shelf,
@@ -120,6 +138,7 @@ impl Shared {
             recording: Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            suspending: CancellationToken::new(),
             turns,
             recoveries: Semaphore::new(1),
             disk: watch::Sender::new(Space::Plenty),
@@ -146,11 +165,19 @@ impl Shared {
         let mut jobs = self.lock();
         let mut recording = self.recording.lock().expect("no code panics while it holds the places");
         recording.retain(|_, id| jobs.get(id).is_some_and(|entry| entry.job.is_recording()));
-        let place = (start.room_id.to_owned(), request::asked_path(&start.request).to_owned());
+        let path = request::asked_path(&start.request);
+        let is_same = |entry: &Entry| {
+            entry.goes_on
+                && entry.records(start.room, start.room_id)
+                && entry.job.request().is_some_and(|request| request::asked_path(request) == path)
+        };
+        if let Some((other, _)) = jobs.iter().find(|&(_, entry)| is_same(entry)) {
+            return Err(already(other));
+        }
+        let place = (start.room_id.to_owned(), path.to_owned());
         match recording.entry(place) {
             btree_map::Entry::Vacant(place) => {
-                let of_room =
-                    |entry: &&Entry| captures(&entry.job) && entry.job.info().room_id == start.room_id;
+                let of_room = |entry: &&Entry| entry.records(start.room, start.room_id);
                 if jobs.values().filter(of_room).count() >= EGRESSES_OF_A_ROOM {
                     let text = format!(
                         "this room is recorded {EGRESSES_OF_A_ROOM} times already, and no more at once"
@@ -165,8 +192,7 @@ impl Shared {
                 place.insert(id.clone())
             }
             btree_map::Entry::Occupied(other) => {
-                let text = format!("egress {} records this room to this file already", other.get());
-                return Err(TwirpError::new(TwirpCode::AlreadyExists, text));
+                return Err(already(other.get()));
             }
         };
         // Upper and lower case are one name on some disks.
@@ -202,7 +228,16 @@ impl Shared {
 
     /// How many recordings may run at once.
     pub(crate) fn estimate(&self) -> Estimate {
-        self.capacity.borrow().at_most(self.config.max_recordings)
+        self.capacity.borrow().at_most(self.limits().max_recordings)
+    }
+
+    /// What is in force of what may be set anew.
+    pub(crate) fn limits(&self) -> EgressLimits {
+        *self.limits.lock().expect("no code panics while it holds the limits")
+    }
+
+    pub(crate) fn set_limits(&self, limits: EgressLimits) {
+        *self.limits.lock().expect("no code panics while it holds the limits") = limits;
     }
 
     /// Recordings that capture.

@@ -22,7 +22,9 @@ use reelroom_egress::{Egress, EgressConfig, Shelf, ShelfError};
 use reelroom_library::{Publication, Published};
 use reelroom_media::MediaServer;
 use reelroom_protocol::ids::ParticipantSid;
-use reelroom_protocol::proto::{AddTrackRequest, TrackType, encryption, participant_info, signal_request};
+use reelroom_protocol::proto::{
+    AddTrackRequest, CreateRoomRequest, TrackType, encryption, participant_info, signal_request,
+};
 use reelroom_protocol::token::VideoGrants;
 use reelroom_protocol::webhook;
 use reelroom_sfu::{Joining, Now, Room};
@@ -610,4 +612,216 @@ async fn what_a_killed_program_recorded_is_finished_by_the_next_even_without_its
     let third = start(&left, GOOD, &bench.media, &shelf).await;
     until(&third, &id(&info), "EGRESS_COMPLETE").await;
     bench.egress.shutdown().await;
+}
+
+/// A recording that runs and is suspended for the next run of the program, and its room, which ends with this one.
+async fn suspended(bench: &Bench) -> Value {
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    bench.egress.suspend().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "calls wait for it");
+    bench.media.rooms().delete(&ROOM.into()).await.unwrap();
+    info
+}
+
+async fn reopen(media: &MediaServer) {
+    let room = CreateRoomRequest { name: ROOM.into(), ..Default::default() };
+    media.rooms().create(&room).await.unwrap();
+}
+
+/// The facts of a recording's take, by name, with their times in milliseconds.
+fn facts(take: &Path) -> Vec<(String, u64)> {
+    let text = fs::read_to_string(take.join("events.jsonl")).unwrap();
+    let fact = |line: &str| {
+        let fact: Value = serde_json::from_str(line).unwrap();
+        (fact["event"].as_str().unwrap().to_owned(), fact["at"].as_u64().unwrap() / 1_000_000)
+    };
+    text.lines().map(fact).filter(|(name, _)| name != "complete").collect()
+}
+
+fn keeping(config: &mut EgressConfig) {
+    config.keep_takes = Duration::from_secs(3600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_goes_on_in_the_next_run_and_is_one_to_everybody() {
+    let bench = Bench::with(GOOD, keeping).await;
+    let (hook, events) = webhooks().await;
+    bench.media.webhooks().add_url(hook);
+    let info = suspended(&bench).await;
+    let next = start_with(&bench.data(), GOOD, &bench.media, &bench.shelf, keeping).await;
+    let waiting = until(&next, &id(&info), "EGRESS_ACTIVE").await;
+    assert_eq!((&waiting["roomId"], &waiting["startedAt"]), (&info["roomId"], &info["startedAt"]));
+    let layout = json!({ "egressId": id(&info), "layout": "speaker" });
+    let refused = call(&next, "UpdateLayout", layout.clone(), may_record()).await.unwrap_err();
+    assert!(refused.1["msg"].as_str().unwrap().contains("waits for its room"), "{refused:?}");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    reopen(&bench.media).await;
+    assert!(bench.is_recorded().await, "from the first moment on");
+    let again = call(&next, "StartRoomCompositeEgress", start_request(), may_record()).await.unwrap_err();
+    assert_eq!(again.1["code"], "already_exists");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    call(&next, "UpdateLayout", layout, may_record()).await.unwrap();
+    call(&next, "StopEgress", json!({ "egressId": id(&info) }), may_record()).await.unwrap();
+    until(&next, &id(&info), "EGRESS_COMPLETE").await;
+    assert!(!bench.is_recorded().await);
+    let stored = bench.shelf.stored();
+    assert_eq!(stored.len(), 1);
+    assert!(stored.values().all(|stored| !stored.recovered && stored.lost_ns == 0));
+    next.shutdown().await;
+    let facts = facts(&bench.data().join("kept").join(id(&info)));
+    let names: Vec<&str> = facts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["suspended", "resumed", "layout", "ended"], "{facts:?}");
+    let [suspended, resumed, .., ended] = &facts[..] else { unreachable!() };
+    assert!(
+        (700..5_000).contains(&(resumed.1 - suspended.1 + 300)),
+        "the clock on the wall goes on: {facts:?}"
+    );
+    assert!((300..5_000).contains(&(ended.1 - resumed.1)), "{facts:?}");
+    bench.media.webhooks().flush(Duration::from_secs(5)).await;
+    let told = events.lock().unwrap().clone();
+    let count = |wanted: &str| told.iter().filter(|(name, _)| name == wanted).count();
+    assert_eq!((count("egress_started"), count("egress_ended")), (1, 1), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_whose_room_does_not_open_again_ends_where_it_was_suspended() {
+    let bench = Bench::with(GOOD, keeping).await;
+    let info = suspended(&bench).await;
+    let hasty = |config: &mut EgressConfig| {
+        keeping(config);
+        config.resume_within = Duration::from_millis(1_500);
+    };
+    let next = start_with(&bench.data(), GOOD, &bench.media, &bench.shelf, hasty).await;
+    until(&next, &id(&info), "EGRESS_ACTIVE").await;
+    let done = until(&next, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(done["details"], "End reason: Source closed");
+    reopen(&bench.media).await;
+    assert!(!bench.is_recorded().await, "nothing waits for it any more");
+    let stored = bench.shelf.stored();
+    assert!(stored.values().all(|stored| !stored.recovered && stored.lost_ns == 0) && stored.len() == 1);
+    next.shutdown().await;
+    let facts = facts(&bench.data().join("kept").join(id(&info)));
+    let [suspended, ended] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!((suspended.0.as_str(), ended.0.as_str(), ended.1), ("suspended", "ended", suspended.1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_was_suspended_for_too_long_is_finished_at_the_start() {
+    let bench = Bench::new(GOOD).await;
+    let info = suspended(&bench).await;
+    let at_once = |config: &mut EgressConfig| config.resume_within = Duration::ZERO;
+    let next = start_with(&bench.data(), GOOD, &bench.media, &bench.shelf, at_once).await;
+    reopen(&bench.media).await;
+    until(&next, &id(&info), "EGRESS_COMPLETE").await;
+    assert!(!bench.is_recorded().await);
+    assert!(bench.shelf.stored().values().all(|stored| !stored.recovered));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_recordings_do_not_go_on_they_end_at_a_planned_stop() {
+    let bench = Bench::with(GOOD, |config| {
+        keeping(config);
+        config.resume_within = Duration::ZERO;
+        config.finish_within = Duration::from_secs(10);
+    })
+    .await;
+    let info = bench.record().await;
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.egress.suspend().await;
+    let done = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(done["details"], "End reason: Source closed");
+    assert_eq!(bench.shelf.stored().len(), 1);
+    let facts = facts(&bench.data().join("kept").join(id(&info)));
+    assert!(facts.iter().all(|(name, _)| name != "suspended"), "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_full_at_a_planned_stop_is_told_of_by_the_next_run() {
+    let bench = Bench::new(GOOD).await;
+    let info = suspended(&bench).await;
+    // The disk took an end, and not that the recording is suspended: the writer says why it stopped.
+    let facts = bench.data().join("takes").join(id(&info)).join("events.jsonl");
+    let whole = fs::read(&facts).unwrap();
+    let suspended_from = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let ended = br#"{"at":9000000000,"event":"ended","reason":"disk_full"}"#;
+    fs::write(&facts, [&whole[..suspended_from], ended, b"\n"].concat()).unwrap();
+    let next = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    let done = until(&next, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(done["error"], "the recorder's disk is full: the recording ends early");
+    assert!(bench.shelf.stored().values().all(|stored| !stored.recovered));
+    next.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_waits_can_be_stopped_and_suspended_once_more() {
+    let bench = Bench::new(GOOD).await;
+    let info = suspended(&bench).await;
+    let second = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    until(&second, &id(&info), "EGRESS_ACTIVE").await;
+    second.suspend().await;
+    let third = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    until(&third, &id(&info), "EGRESS_ACTIVE").await;
+    call(&third, "StopEgress", json!({ "egressId": id(&info) }), may_record()).await.unwrap();
+    let done = until(&third, &id(&info), "EGRESS_COMPLETE").await;
+    assert_eq!(done["details"], "End reason: StopEgress API");
+    assert!(bench.shelf.stored().values().all(|stored| !stored.recovered));
+    // One that is stopped for good while it waits is finished.
+    reopen(&bench.media).await;
+    let other = call(&third, "StartRoomCompositeEgress", start_request(), may_record()).await.unwrap();
+    until(&third, &id(&other), "EGRESS_ACTIVE").await;
+    third.suspend().await;
+    bench.media.rooms().delete(&ROOM.into()).await.unwrap();
+    let fourth = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    until(&fourth, &id(&other), "EGRESS_ACTIVE").await;
+    fourth.shutdown().await;
+    let fifth = start(&bench.data(), GOOD, &bench.media, &bench.shelf).await;
+    until(&fifth, &id(&other), "EGRESS_COMPLETE").await;
+    assert_eq!(bench.shelf.stored().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_killed_around_a_suspension_loses_nothing_of_what_came_before_it() {
+    let bench = Bench::new(GOOD).await;
+    let info = suspended(&bench).await;
+    let take = bench.data().join("takes").join(id(&info));
+    let whole = fs::read(take.join("events.jsonl")).unwrap();
+    let suspended_from = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    // Killed in the middle of the last fact, behind it, and as the next run went on; with and without the job's file.
+    let torn = [&whole[..], br#"{"at":9000000000,"ev"#].concat();
+    let resumed = [&whole[..], b"{\"at\":9000000000,\"event\":\"resumed\"}\n"].concat();
+    for (number, (facts, goes_on)) in
+        [(whole[..suspended_from + 9].to_vec(), false), (whole.clone(), true), (torn, true), (resumed, false)]
+            .into_iter()
+            .enumerate()
+    {
+        for keeps_job in [true, false] {
+            let left = bench.root.path().join(format!("left-{number}-{keeps_job}"));
+            let to = left.join("takes").join(id(&info));
+            fs::create_dir_all(&to).unwrap();
+            fs::create_dir_all(left.join("egress")).unwrap();
+            for file in fs::read_dir(&take).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+            fs::write(to.join("events.jsonl"), &facts).unwrap();
+            if keeps_job {
+                let name = format!("egress/{}.json", id(&info));
+                fs::copy(bench.data().join(&name), left.join(&name)).unwrap();
+            }
+            let shelf = Arc::new(TestShelf::default());
+            let next = start(&left, GOOD, &bench.media, &shelf).await;
+            if goes_on {
+                until(&next, &id(&info), "EGRESS_ACTIVE").await;
+                call(&next, "StopEgress", json!({ "egressId": id(&info) }), may_record()).await.unwrap();
+            }
+            until(&next, &id(&info), "EGRESS_COMPLETE").await;
+            let stored = shelf.stored();
+            let stored = stored.values().next().unwrap();
+            assert_eq!(stored.recovered, !goes_on, "{number}, {keeps_job}");
+            next.shutdown().await;
+        }
+    }
 }

@@ -25,8 +25,8 @@ pub struct Publication<'a> {
     pub recovered: bool,
     /// How much is missing at the end at most, nanoseconds.
     pub lost_ns: u64,
-    /// What happened to each track (`tracks`), what was left out (`skipped`), what the disk did not take (`dropped_frames`) and who agreed
-    /// to being recorded (`consents`), as JSON; null where it is not known.
+    /// What happened to each track (`tracks`), what was left out (`skipped`), what the disk did not take (`dropped_frames`), who agreed
+    /// to being recorded (`consents`) and where nothing was recorded (`suspended`), as JSON; null where it is not known.
     pub report: &'a serde_json::Value,
 }
 

@@ -103,6 +103,9 @@ pub(crate) struct Sidecar {
     /// What everybody said to being recorded.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub(crate) consents: serde_json::Value,
+    /// Where nothing was recorded because the recorder's program was started anew.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) suspended: serde_json::Value,
 }
 
 /// LiveKit's `files[]`.
@@ -186,6 +189,7 @@ impl Sidecar {
             skipped: fields.0["skipped"].take(),
             dropped_frames: fields.0["dropped_frames"].take(),
             consents: fields.0["consents"].take(),
+            suspended: fields.0["suspended"].take(),
         };
         (!sidecar.egress_id.is_empty() || !sidecar.room_name.is_empty()).then_some(sidecar)
     }
@@ -227,6 +231,7 @@ impl Sidecar {
             skipped: publication.report["skipped"].clone(),
             dropped_frames: publication.report["dropped_frames"].clone(),
             consents: publication.report["consents"].clone(),
+            suspended: publication.report["suspended"].clone(),
         }
     }
 
@@ -237,6 +242,7 @@ impl Sidecar {
             skipped: Value::Null,
             dropped_frames: Value::Null,
             consents: Value::Null,
+            suspended: Value::Null,
             ..self.clone()
         }
     }

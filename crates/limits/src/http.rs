@@ -81,6 +81,8 @@ limits! {
     pub const ASKERS_REMEMBERED: usize = 16_384;
     /// Seconds after which whoever was answered 503 is told to ask again (`Retry-After`).
     pub const RETRY_AFTER_S: u64 = 2;
+    /// Connections to the port at which everybody is sent to HTTPS, and a quarter of these of one address.
+    pub const PLAIN_CONNECTIONS: usize = 64;
     /// Connections that this program has to itself at once, by a port of its own: one for each request that is worked on, and some for
     /// what recordings say of themselves.
     pub const INNER_CONNECTIONS: usize = 640;

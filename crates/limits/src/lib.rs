@@ -38,6 +38,7 @@ pub mod pace;
 pub mod rooms;
 pub mod shares;
 pub mod signalling;
+pub mod tls;
 
 /// A limit as docs/bounds.md shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +52,10 @@ pub struct Row {
 }
 
 /// Every limit, by the door that it stands at.
-pub fn tables() -> [(&'static str, Vec<Row>); 9] {
+pub fn tables() -> [(&'static str, Vec<Row>); 10] {
     [
         ("HTTP and WebSockets", http::rows()),
+        ("HTTPS", tls::rows()),
         ("Signalling, rooms and participants", signalling::rows()),
         ("Media", media::rows()),
         ("Recordings and stores", library::rows()),

@@ -111,6 +111,11 @@ limits! {
     pub const AGREE_BURST: u32 = 10;
     /// How often it may do so for good: each time a recording has more files.
     pub const AGREE_EVERY: Duration = Duration::from_secs(10);
+    /// Bytes of what a server that is about to start again writes down of its rooms. Of rooms that do not fit it is first left out how they and those in
+    /// them are described, then what everybody may do and has answered; that they ask for consent is kept.
+    pub const HAND_OVER_BYTES: usize = 16 * 1024 * 1024;
+    /// How old that may be for rooms to be taken up again, and how long after the start one may open again as it was; who was removed, and which tokens were used, holds longer.
+    pub const HAND_OVER_LASTS: Duration = Duration::from_secs(10 * 60);
     /// Bytes of a fresh token that says a participant's metadata and attributes; a longer one leaves them out, for clients send it in an address.
     pub const FRESH_TOKEN_BYTES: usize = 48 * 1024;
 }

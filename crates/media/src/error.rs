@@ -22,6 +22,9 @@ pub enum MediaError {
         /// How many there may be.
         at_most: u32,
     },
+    /// The server is about to stop or to start anew: try later.
+    #[error("the server is about to restart and opens no more rooms: come back in a moment")]
+    Restarting,
     /// The room's task has ended while it was asked; it is as if it had been asked a moment later.
     #[error("the room is closing")]
     Closing,

@@ -21,6 +21,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
+mod hand_over;
 mod joins;
 mod mux;
 mod peer;
@@ -40,5 +41,6 @@ pub mod webhook;
 pub use error::MediaError;
 pub use gate::{Gate, Standing};
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
+pub use mux::{SOCKET_BUFFER_BYTES, receives_at};
 pub use rooms::{Crowd, Recorder, Rooms};
 pub use server::{MediaConfig, MediaServer};

@@ -39,8 +39,8 @@ use addresses::{Interface, MediaListen, Reach};
 use routes::{Address, Registration, Routes, Unused};
 use tcp::Connections;
 
-/// A second of a busy room; what does not fit is dropped, as a full network would.
-const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// What is asked of the system for each UDP socket: a second of a busy room. What does not fit is dropped, as a full network would.
+pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// How often any free port is asked for anew where the one found is taken after all.
 const PORT_TRIES: u32 = 20;
 /// How often the machine's addresses are looked at.
@@ -573,6 +573,12 @@ impl Mux {
             );
         }
     }
+}
+
+/// Where a media server that begins now receives media, best first.
+#[must_use]
+pub fn receives_at(listen: &MediaListen) -> Vec<IpAddr> {
+    addresses::receive_at(listen, &interfaces()).0
 }
 
 /// The addresses of this machine now; none where the system does not tell.

@@ -14,8 +14,10 @@ use std::collections::BTreeMap;
 
 use reelroom_limits::signalling::REMOVALS_REMEMBERED;
 use reelroom_protocol::ids::{ParticipantIdentity, RoomName, Ticket};
+use serde::{Deserialize, Serialize};
 
 /// Somebody in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Person {
     pub(crate) room: RoomName,
     /// Empty where they came with none.
@@ -33,6 +35,14 @@ impl Person {
     fn key(self) -> (RoomName, Who) {
         let is_named = self.ticket.as_str().is_empty();
         (self.room, if is_named { Who::Named(self.identity) } else { Who::Bearer(self.ticket) })
+    }
+
+    fn of((room, who): &(RoomName, Who)) -> Self {
+        let (ticket, identity) = match who {
+            Who::Bearer(ticket) => (ticket.clone(), ParticipantIdentity::default()),
+            Who::Named(identity) => (Ticket::default(), identity.clone()),
+        };
+        Self { room: room.clone(), ticket, identity }
     }
 }
 
@@ -53,6 +63,11 @@ impl Removals {
             let oldest = oldest.map(|(key, _)| key.clone());
             oldest.and_then(|oldest| self.before_unix_s.remove(&oldest));
         }
+    }
+
+    /// All of them, each with before when their tokens are worth nothing: Unix seconds.
+    pub(crate) fn all(&self) -> Vec<(Person, u64)> {
+        self.before_unix_s.iter().map(|(key, before_unix_s)| (Person::of(key), *before_unix_s)).collect()
     }
 
     /// Whether a token of that second is worth nothing.
@@ -83,6 +98,18 @@ mod tests {
         assert!(!removals.cover(person("r", "", "Ada"), 5));
         removals.note(person("r", "TK_1", "Ada"), 1);
         assert!(removals.cover(person("r", "TK_1", "Ada"), 5), "an earlier time takes nothing back");
+    }
+
+    #[test]
+    fn those_of_a_former_run_are_noted_as_they_were() {
+        let (mut former, mut next) = (Removals::default(), Removals::default());
+        former.note(person("r", "TK_1", "Ada"), 6);
+        former.note(person("r", "", "bot"), 7);
+        for (person, before_unix_s) in former.all() {
+            next.note(person, before_unix_s);
+        }
+        assert!(next.cover(person("r", "TK_1", "Eve"), 5) && next.cover(person("r", "", "bot"), 6));
+        assert!(!next.cover(person("r", "TK_1", "Ada"), 6) && !next.cover(person("r", "", "Ada"), 5));
     }
 
     #[test]

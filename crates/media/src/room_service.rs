@@ -95,6 +95,7 @@ impl From<MediaError> for TwirpError {
                 Self::new(TwirpCode::NotFound, "requested room does not exist")
             }
             MediaError::TooManyRooms { .. } => Self::new(TwirpCode::ResourceExhausted, error.to_string()),
+            MediaError::Restarting => Self::new(TwirpCode::Unavailable, error.to_string()),
             MediaError::Listen { .. } => Self::new(TwirpCode::Internal, error.to_string()),
         }
     }
@@ -171,6 +172,7 @@ async fn remove_participant(
         let ticket = room.ticket_of(sid);
         room.remove(sid, now)?;
         // Before the room's task lets anybody in again.
+        gate.expect_no_more(&name, &ticket);
         if let Ok(before @ 1..) = u64::try_from(revoke_token_ts) {
             let before_unix_s = if before < NO_SECONDS { before } else { before / 1000 };
             gate.removed(&name, &ticket, &person.into(), before_unix_s);

@@ -212,7 +212,7 @@ impl RoomTask {
             self.settle(now);
         }
         let why = match self.room.end() {
-            Some(RoomEnd::Shutdown) => Detached::ServerShutdown,
+            Some(RoomEnd::Shutdown | RoomEnd::HandOver) => Detached::ServerShutdown,
             _ => Detached::RoomClosed,
         };
         for recorder in std::mem::take(&mut self.recorders).into_values() {
@@ -336,7 +336,7 @@ impl RoomTask {
             return Err(Refusal::Over);
         }
         self.ask_consent(now);
-        let most = match self.gate.standing(&joining.ticket, &self.name) {
+        let most = match self.gate.standing_at_the_door(&joining.ticket, &self.name, now.at) {
             Standing::AsSaid => None,
             Standing::AtMost(grants) => Some(grants),
             Standing::StaysAtMost(grants) if self.room.has_bearer(&joining.ticket) => Some(grants),
@@ -671,6 +671,7 @@ impl RoomTask {
     /// before that nobody has had anything.
     fn hear(&mut self, from: &ParticipantSid, now: Now) {
         if let Some((ticket, serial)) = self.unheard.remove(from) {
+            self.gate.expect_no_more(&self.name, &ticket);
             self.gate.use_up(ticket, serial, now.at);
         }
     }

@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
-use reelroom_limits::signalling::{PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
+use reelroom_limits::signalling::{HAND_OVER_LASTS, PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
-use reelroom_sfu::{Now, Refusal, Room, RoomEnd, RoomOptions};
+use reelroom_sfu::{KeptRoom, Now, Refusal, Room, RoomEnd, RoomOptions};
 use tokio::sync::oneshot;
 
 use crate::calls::Calls;
@@ -29,7 +31,20 @@ struct Shared {
     rooms: Mutex<HashMap<RoomName, RoomHandle>>,
     common: Common,
     calls: Calls,
-    crowd: Crowd,
+    crowd: Mutex<Crowd>,
+    /// No room opens any more.
+    is_closing: AtomicBool,
+    /// Of a former run. Locked after `rooms`.
+    former: Mutex<Former>,
+}
+
+/// What is known of rooms of a former run that have not opened again.
+#[derive(Default)]
+struct Former {
+    /// Each with until when it goes on as it was.
+    rooms: HashMap<RoomName, (Instant, KeptRoom)>,
+    /// How many recordings wait for each room.
+    recordings: HashMap<RoomName, u32>,
 }
 
 /// How many there may be.
@@ -54,14 +69,30 @@ pub(crate) struct Joined {
 
 impl Rooms {
     pub(crate) fn new(common: Common, crowd: Crowd) -> Self {
-        let calls = Calls::default();
-        Self { shared: Arc::new(Shared { rooms: Mutex::default(), common, calls, crowd }) }
+        let shared = Shared {
+            rooms: Mutex::default(),
+            common,
+            calls: Calls::default(),
+            crowd: Mutex::new(crowd),
+            is_closing: AtomicBool::new(false),
+            former: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// So many there may be from now on. Rooms that are open stay open, with as many participants as they could have before.
+    pub fn set_crowd(&self, crowd: Crowd) {
+        *self.shared.crowd.lock().expect("no code panics while it holds the crowd") = crowd;
+    }
+
+    fn crowd(&self) -> Crowd {
+        *self.shared.crowd.lock().expect("no code panics while it holds the crowd")
     }
 
     /// CreateRoom: a room of that name that is open is returned as it is.
     ///
     /// # Errors
-    /// [`MediaError::Closing`] when the room ends at this very moment, [`MediaError::TooManyRooms`].
+    /// [`MediaError::Closing`] when the room ends at this very moment, [`MediaError::TooManyRooms`], [`MediaError::Restarting`].
     pub async fn create(&self, request: &proto::CreateRoomRequest) -> Result<proto::Room, MediaError> {
         let options = RoomOptions {
             name: request.name.as_str().into(),
@@ -71,8 +102,11 @@ impl Rooms {
             metadata: request.metadata.clone(),
             ..RoomOptions::default()
         };
-        let too_many = |_| MediaError::TooManyRooms { at_most: self.shared.crowd.rooms };
-        let handle = self.open(options, None).map_err(too_many)?;
+        let refused = |refusal| match refusal {
+            Refusal::Closed => MediaError::Restarting,
+            _ => MediaError::TooManyRooms { at_most: self.crowd().rooms },
+        };
+        let handle = self.open(options, None).map_err(refused)?;
         handle.call(|room, _| room.info()).await
     }
 
@@ -97,6 +131,92 @@ impl Rooms {
         self.shared.calls.count()
     }
 
+    /// How many rooms are open. Asks no room.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// From now on no room opens: those that are open go on.
+    pub fn open_no_more(&self) {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a room is not open, and does not open any more.
+    pub(crate) fn is_closing(&self, name: &RoomName) -> bool {
+        self.opens_none() && !self.exists(name.as_str())
+    }
+
+    fn opens_none(&self) -> bool {
+        self.shared.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// Closes all rooms, tells everybody to come back, and gives what the next run goes on with. Each room says what it knows and is over in the
+    /// same moment: whatever was done in it holds, and nobody is told that something was done which does not.
+    pub(crate) async fn hand_over(&self, now: Instant) -> Vec<KeptRoom> {
+        self.open_no_more();
+        let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
+        let ending = |room: &mut Room, now| {
+            let kept = room.kept();
+            room.close(RoomEnd::HandOver, now);
+            kept
+        };
+        let asked = handles.iter().map(|handle| handle.call(ending));
+        let kept: Vec<_> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+        for handle in handles {
+            handle.commands.closed().await;
+        }
+        let mut expected = self.shared.common.gate.still_expected(now);
+        // Those of the former run that have not opened yet.
+        let former = std::mem::take(&mut self.former().rooms).into_values();
+        let former = former.filter(|(until, _)| *until > now).map(|(_, kept)| kept);
+        let all = kept.into_iter().chain(former);
+        all.map(|mut kept| {
+            kept.expects(expected.remove(kept.name()).unwrap_or_default());
+            kept
+        })
+        .collect()
+    }
+
+    /// Rooms of a former run go on as they were when they open again: within this time, or for as long as they would be open with nobody in
+    /// them.
+    pub(crate) fn go_on(&self, kept: Vec<KeptRoom>, within: Duration, now: Instant) {
+        let until = |kept: &KeptRoom| now + within.max(kept.lasts()).min(HAND_OVER_LASTS);
+        self.former().rooms =
+            kept.into_iter().map(|kept| (kept.name().clone(), (until(&kept), kept))).collect();
+    }
+
+    /// Those of them that have not opened open as new ones from now on.
+    pub(crate) fn go_on_no_more(&self) {
+        self.former().rooms = HashMap::new();
+    }
+
+    /// A recording of a former run waits for a room: once it opens it is shown as being recorded from the first moment on.
+    pub fn expect_recorder(&self, name: &RoomName) {
+        *self.former().recordings.entry(name.clone()).or_default() += 1;
+    }
+
+    /// A recording waits no longer.
+    pub async fn expect_recorder_no_more(&self, name: &RoomName) {
+        let is_last = {
+            let mut former = self.former();
+            let Some(waiting) = former.recordings.get_mut(name) else { return };
+            *waiting = waiting.saturating_sub(1);
+            let is_last = *waiting == 0;
+            if is_last {
+                former.recordings.remove(name);
+            }
+            is_last
+        };
+        if is_last {
+            // A room that is not open is shown to nobody.
+            let _ = self.with(name, |room, _| room.expect_recorder(false)).await;
+        }
+    }
+
+    fn former(&self) -> std::sync::MutexGuard<'_, Former> {
+        self.shared.former.lock().expect("no code panics while it holds what is known of a former run")
+    }
+
     /// Whether a room is open.
     pub fn exists(&self, name: &str) -> bool {
         self.lock().contains_key(name)
@@ -107,7 +227,11 @@ impl Rooms {
     /// # Errors
     /// [`MediaError::NoRoom`].
     pub async fn delete(&self, name: &RoomName) -> Result<(), MediaError> {
-        let handle = self.lock().remove(name).ok_or_else(|| MediaError::NoRoom(name.clone()))?;
+        let handle = self.lock().remove(name);
+        // Also of one that has not opened again: that life of it is over.
+        self.shared.common.gate.expect_nobody_in(name);
+        self.former().rooms.remove(name);
+        let handle = handle.ok_or_else(|| MediaError::NoRoom(name.clone()))?;
         handle.commands.send(Command::Close(RoomEnd::Deleted)).await.map_err(|_| MediaError::Closing)
     }
 
@@ -192,6 +316,7 @@ impl Rooms {
     }
 
     pub(crate) async fn close_all(&self) {
+        self.open_no_more();
         let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
         for handle in &handles {
             let _ = handle.commands.send(Command::Close(RoomEnd::Shutdown)).await;
@@ -201,13 +326,16 @@ impl Rooms {
         }
     }
 
-    /// Whoever may create rooms comes from nowhere in particular.
+    /// Whoever may create rooms comes from nowhere in particular. [`Refusal::Closed`] where none opens any more.
     fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<RoomHandle, Refusal> {
         let mut rooms = self.lock();
         if let Some(handle) = rooms.get(&options.name) {
             return Ok(handle.clone());
         }
-        let Crowd { rooms: at_most, participants } = self.shared.crowd;
+        if self.opens_none() {
+            return Err(Refusal::Closed);
+        }
+        let Crowd { rooms: at_most, participants } = self.crowd();
         if rooms.len() >= at_most as usize {
             return Err(Refusal::TooManyRooms);
         }
@@ -216,6 +344,14 @@ impl Rooms {
         if rooms.values().filter(is_of_address).count() >= ROOMS_OF_AN_ADDRESS.min(free) {
             return Err(Refusal::ManyRoomsOfAddress);
         }
+        let (kept, is_recorded) = {
+            let mut former = self.former();
+            let kept = former.rooms.remove(&options.name).filter(|(until, _)| *until > Instant::now());
+            (kept.map(|(_, kept)| kept), former.recordings.contains_key(&options.name))
+        };
+        if let Some(kept) = &kept {
+            options = kept.reopens(options);
+        }
         options.participants_at_most = participants;
         let mut rng = rand::rng();
         options.sid = RoomSid::generate(&mut rng);
@@ -223,8 +359,13 @@ impl Rooms {
         let (name, sid) = (options.name.clone(), options.sid.clone());
         tracing::info!(room = %name, %sid, "room opened");
         let (this, ended_name, ended_sid) = (self.clone(), name.clone(), sid.clone());
+        let mut room = Room::new(options, now());
+        if let Some(kept) = kept {
+            room.go_on(kept);
+        }
+        room.expect_recorder(is_recorded);
         let handle = RoomTask::spawn(
-            Room::new(options, now()),
+            room,
             sid,
             from,
             self.shared.common.clone(),
@@ -232,6 +373,10 @@ impl Rooms {
             move || {
                 tracing::info!(room = %ended_name, sid = %ended_sid, "room closed");
                 this.forget(&ended_name, &ended_sid);
+                // One that ends with this run goes on in the next.
+                if !this.opens_none() {
+                    this.shared.common.gate.expect_nobody_in(&ended_name);
+                }
             },
         );
         rooms.insert(name, handle.clone());

@@ -1,6 +1,7 @@
 //! The media server as a whole: its sockets, rooms and webhooks. It knows no route.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use url::Url;
 
 use crate::error::MediaError;
 use crate::gate::{Gate, Gatehouse};
+use crate::hand_over;
 use crate::joins::Joins;
 use crate::mux::addresses::{self, MediaListen, Reach};
 use crate::mux::{Mux, MuxConfig};
@@ -23,6 +25,8 @@ use crate::webhook::Webhooks;
 
 /// How long a stop waits for webhooks to be delivered.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+/// The same of one after which the server starts anew at once: calls wait for it. What is told of recordings is on disk by then.
+const FLUSH_BEFORE_START_WITHIN: Duration = Duration::from_millis(300);
 
 /// How a media server is set up.
 #[derive(Clone, Debug)]
@@ -150,10 +154,29 @@ impl MediaServer {
         self.shared.rooms.attach(room, egress, sink).await
     }
 
+    /// Takes up what a former run handed over in `file`, which goes with that: who was removed, which tokens were used, who was in a room and
+    /// comes back within this time, and rooms as they were that open again in it or in their own time-outs. To be called before anybody can join. A file that is not there, or is none, is nothing.
+    pub async fn take_up(&self, file: &Path, within: Duration) {
+        hand_over::take_up(&self.shared.rooms, &self.shared.gate, file, within).await;
+    }
+
+    /// Tells everybody that the server starts anew, so that clients come back by themselves, and closes the sockets. What rooms know is in
+    /// `file` then, for the next run.
+    pub async fn hand_over(self, file: &Path) {
+        // Rooms first: what is done until then is in the file, and nothing is done behind it.
+        let rooms = self.shared.rooms.hand_over(Instant::now()).await;
+        hand_over::write(rooms, &self.shared.gate, file).await;
+        self.end(FLUSH_BEFORE_START_WITHIN).await;
+    }
+
     /// Tells everybody that the server stops, delivers the last webhooks within a bounded time, and closes the sockets.
     pub async fn shutdown(self) {
         self.shared.rooms.close_all().await;
-        self.shared.webhooks.flush(FLUSH_WITHIN).await;
+        self.end(FLUSH_WITHIN).await;
+    }
+
+    async fn end(self, flush_within: Duration) {
+        self.shared.webhooks.flush(flush_within).await;
         self.shared.webhooks.stop();
         self.shared.mux.stop();
     }

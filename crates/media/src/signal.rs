@@ -20,7 +20,7 @@ use reelroom_limits::signalling::{
     METADATA_BYTES, NAME_BYTES, SIGNAL_ANSWER_BYTES, SIGNAL_FLOOD_FOR, SIGNAL_PER_SECOND,
     SIGNAL_WRITE_BYTES_PER_SECOND, SIGNAL_WRITE_WITHIN,
 };
-use reelroom_protocol::ids::ParticipantSid;
+use reelroom_protocol::ids::{ParticipantSid, RoomName};
 use reelroom_protocol::proto::{
     DisconnectReason, LeaveRequest, leave_request, request_response, signal_response,
 };
@@ -34,6 +34,8 @@ use crate::room_task::{Arrival, Command, RoomHandle};
 use crate::server::MediaServer;
 use outbox::Outgoing;
 
+/// To whoever would open a room while calls end. Clients of LiveKit's try again after this status, and after no other one that says no.
+const RESTARTING: &str = "the server is about to restart and opens no more rooms: come back in a moment";
 /// How long a client that stops reading holds up the end of its connection.
 const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long the connection of somebody who asked for too much is left open to be read.
@@ -145,8 +147,12 @@ fn admit(
     if grants.room.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "no room name"));
     }
+    let room = RoomName::from(grants.room.as_str());
+    if server.rooms().is_closing(&room) {
+        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, RESTARTING));
+    }
     if let Standing::NotAgain | Standing::Over =
-        server.gate().standing(&claims.ticket, &grants.room.as_str().into())
+        server.gate().standing_at_the_door(&claims.ticket, &room, Instant::now())
     {
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
     }
@@ -239,13 +245,21 @@ async fn run(server: MediaServer, admission: Admission, from: Option<IpAddr>, so
     let sid = admission.joining.sid.clone();
     let (outbox, mut outgoing) = outbox::new();
     let Admission { options, joining, reach } = admission;
+    let room = options.name.clone();
     let joined = match server.rooms().join(options, Arrival { joining, outbox, reach }, from).await {
         Ok(joined) => joined,
         Err(refusal) => {
             tracing::info!(participant = %sid, %refusal, "a join was refused");
+            // The server begins anew at this very moment.
+            let comes_back = server.rooms().is_closing(&room);
+            let action = match comes_back {
+                true => leave_request::Action::Reconnect,
+                false => leave_request::Action::Disconnect,
+            };
             let leave = LeaveRequest {
                 reason: DisconnectReason::JoinFailure.into(),
-                action: leave_request::Action::Disconnect.into(),
+                action: action.into(),
+                can_reconnect: comes_back,
                 ..Default::default()
             };
             let leave = to_client.send(binary(signal_response::Message::Leave(leave)));

@@ -30,6 +30,16 @@ impl Spent {
         self.tickets.get(ticket).is_some_and(|(used, at)| serial <= *used && !is_over(*at, now))
     }
 
+    /// The highest serial that was used of each ticket, and how long ago, the longest first.
+    pub(crate) fn all(&self, now: Instant) -> Vec<(Ticket, u32, Duration)> {
+        let age = |at: Instant| now.saturating_duration_since(at);
+        let used = self.tickets.iter().filter(|(_, (_, at))| !is_over(*at, now));
+        let mut all: Vec<_> =
+            used.map(|(ticket, (serial, at))| (ticket.clone(), *serial, age(*at))).collect();
+        all.sort_by_key(|(_, _, age)| std::cmp::Reverse(*age));
+        all
+    }
+
     /// It is used now.
     pub(crate) fn put(&mut self, ticket: Ticket, serial: u32, now: Instant) {
         self.uses.push_back((now, ticket.clone()));
@@ -69,6 +79,23 @@ mod tests {
         assert!(!spent.has(&ada, 1, over) && !spent.has(&bob, 1, over));
         spent.put(bob, 1, over);
         assert_eq!((spent.tickets.len(), spent.uses.len()), (1, 1), "nothing is kept of what is over");
+    }
+
+    #[test]
+    fn those_of_a_former_run_are_used_for_as_long_as_they_were_to_be() {
+        let (mut former, mut next, start) = (Spent::default(), Spent::default(), Instant::now());
+        former.put(Ticket::from("TK_1"), 2, start);
+        former.put(Ticket::from("TK_2"), 1, start + Duration::from_secs(60));
+        let later = start + Duration::from_secs(120);
+        let all = former.all(later);
+        assert_eq!(all.iter().map(|(_, _, age)| age.as_secs()).collect::<Vec<_>>(), [120, 60]);
+        for (ticket, serial, age) in all {
+            next.put(ticket, serial, later - age);
+        }
+        assert!(next.has(&"TK_1".into(), 2, later) && next.has(&"TK_2".into(), 1, later));
+        assert!(!next.has(&"TK_1".into(), 3, later));
+        let over = start + TOKEN_LASTS + LEEWAY + Duration::from_secs(1);
+        assert!(!next.has(&"TK_1".into(), 2, over) && next.has(&"TK_2".into(), 1, over));
     }
 
     #[test]

@@ -61,13 +61,17 @@ struct Shared {
     state: Mutex<State>,
     /// How many events are on their way.
     pending: watch::Sender<usize>,
-    /// What is kept on disk, where that is set up.
+    /// What is kept on disk, where there is somebody to keep it for.
     courier: OnceLock<Arc<Courier>>,
+    /// Where it would be kept, where that is set up.
+    truth: OnceLock<Truth>,
 }
 
 #[derive(Default)]
 struct State {
     urls: Vec<Url>,
+    /// Those of them that no setting names.
+    added: Vec<Url>,
     /// Each has a task, which takes what comes next out of it and removes it when it is empty.
     queues: HashMap<Key, VecDeque<Waiting>>,
     /// Of the events that are not delivered yet to each receiver.
@@ -90,8 +94,36 @@ impl State {
     /// An event waits no longer.
     fn delivered(&mut self, url: &Url, bytes: usize) {
         if let Some(waiting) = self.waiting_bytes.get_mut(url) {
-            *waiting -= bytes;
+            // It may be of a time before the receiver was set anew.
+            *waiting = waiting.saturating_sub(bytes);
         }
+    }
+
+    /// Has these receivers and those that were added. What waits for others waits no longer; gives how many events that are.
+    fn set(&mut self, urls: &[Url]) -> usize {
+        let is_new = |url: &&Url| !urls.contains(url);
+        let all: Vec<Url> = urls.iter().chain(self.added.iter().filter(is_new)).cloned().collect();
+        let gone: Vec<Url> = self.urls.iter().filter(|url| !all.contains(url)).cloned().collect();
+        self.urls = all;
+        let mut given_up = 0;
+        for url in &gone {
+            // A queue is removed by its task, which may be at one of its events.
+            let queues = self.queues.iter_mut().filter(|((receiver, _), _)| receiver == url);
+            let dropped: usize = queues.map(|(_, queue)| queue.drain(..).count()).sum();
+            if dropped > 0 {
+                let (to, count) = (place(url), dropped);
+                tracing::warn!(
+                    to,
+                    count,
+                    "webhooks that waited are dropped: their receiver is not set any more"
+                );
+            }
+            given_up += dropped;
+            self.waiting_bytes.remove(url);
+            self.dropped.remove(url);
+            self.turns.remove(url);
+        }
+        given_up
     }
 
     /// Counts an event that is not delivered. The log has the first of those that nobody was told of.
@@ -114,7 +146,8 @@ impl Webhooks {
     pub fn new(keys: ApiKeys, urls: Vec<Url>) -> Self {
         let state = Mutex::new(State { urls, ..State::default() });
         let (poster, pending) = (Poster::new(keys), watch::Sender::new(0));
-        Self { shared: Arc::new(Shared { poster, state, pending, courier: OnceLock::new() }) }
+        let (courier, truth) = (OnceLock::new(), OnceLock::new());
+        Self { shared: Arc::new(Shared { poster, state, pending, courier, truth }) }
     }
 
     /// Keeps what is told of recordings in `truth` until the receivers that are set by now have it; what a former run left is delivered.
@@ -123,13 +156,8 @@ impl Webhooks {
     /// # Errors
     /// What was left cannot be read.
     pub fn keep(&self, truth: Truth) -> Result<(), TruthError> {
-        let mut urls = self.shared.lock().urls.clone();
-        let mut seen = Vec::new();
-        urls.retain(|url| {
-            let is_new = !seen.contains(url);
-            seen.push(url.clone());
-            is_new
-        });
+        let _ = self.shared.truth.set(truth.clone());
+        let urls = distinct(self.shared.lock().urls.clone());
         if urls.is_empty() {
             // Whoever is set later is told what happens from then on.
             if let Err(error) = truth.keep_no_webhooks("no receiver is set", courier::unix_ms()) {
@@ -137,6 +165,10 @@ impl Webhooks {
             }
             return Ok(());
         }
+        self.start_courier(truth, urls)
+    }
+
+    fn start_courier(&self, truth: Truth, urls: Vec<Url>) -> Result<(), TruthError> {
         let shared = Arc::downgrade(&self.shared);
         let from_memory = Box::new(move |event| {
             if let Some(shared) = shared.upgrade() {
@@ -146,6 +178,25 @@ impl Webhooks {
         let courier = Courier::start(truth, urls, self.shared.poster.clone(), from_memory)?;
         let _ = self.shared.courier.set(courier);
         Ok(())
+    }
+
+    /// Delivers to these from now on, and to those that were added, and to nobody else: what waits for others is given up, and the log
+    /// tells how much that is. To be called by one at a time, within a tokio runtime.
+    ///
+    /// # Errors
+    /// The disk fails: rooms are told of all the same.
+    pub async fn set_receivers(&self, urls: Vec<Url>) -> Result<(), TruthError> {
+        let urls = distinct(urls);
+        let given_up = self.shared.lock().set(&urls);
+        self.shared.pending.send_modify(|pending| *pending -= given_up);
+        match (self.courier(), self.shared.truth.get()) {
+            (Some(courier), _) => courier.set(urls).await,
+            (None, Some(truth)) if !urls.is_empty() => {
+                let (webhooks, truth) = (self.clone(), truth.clone());
+                courier::blocking(move || webhooks.start_courier(truth, urls)).await
+            }
+            (None, _) => Ok(()),
+        }
     }
 
     /// What is kept on disk for whom; `None` where nothing is.
@@ -202,7 +253,10 @@ impl Webhooks {
     pub fn add_url(&self, url: Url) {
         let mut state = self.shared.lock();
         if !state.urls.contains(&url) {
-            state.urls.push(url);
+            state.urls.push(url.clone());
+        }
+        if !state.added.contains(&url) {
+            state.added.push(url);
         }
     }
 
@@ -248,6 +302,17 @@ enum To {
     NotKept,
     /// Those for whom it could not be.
     Kept,
+}
+
+/// Each of them once, in their order.
+fn distinct(urls: Vec<Url>) -> Vec<Url> {
+    let mut distinct = Vec::new();
+    for url in urls {
+        if !distinct.contains(&url) {
+            distinct.push(url);
+        }
+    }
+    distinct
 }
 
 /// With an id and a time.
@@ -338,6 +403,8 @@ impl Shared {
         for attempt in 1..=TRIES {
             match self.post(url, body.clone()).await {
                 Ok(()) => return,
+                // Nobody is missed who is not to be told any more.
+                Err(_) if !self.lock().urls.contains(url) => return,
                 Err(error) if attempt == TRIES => {
                     tracing::warn!(
                         to = place(url),

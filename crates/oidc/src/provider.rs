@@ -5,7 +5,7 @@
 //! - It is asked of itself by one at a time, and not again for a moment after it did not answer: others wait for that one.
 //! - It is asked of itself again after a while, and when a token has a signature that its keys do not explain.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use openidconnect::core::{
@@ -68,6 +68,8 @@ pub struct Turn<'a> {
 /// A provider by which the owner may sign in.
 pub struct OpenId {
     config: OidcConfig,
+    /// Those of `config`, until others are set.
+    owners: RwLock<Arc<[OwnerName]>>,
     http: HttpClient,
     /// Of this run. What was under way before it is over.
     key: [u8; 32],
@@ -92,6 +94,7 @@ impl OpenId {
         let rate = Rate::one_in(OIDC_EXCHANGES_BURST_ADDRESS, OIDC_EXCHANGE_EVERY_ADDRESS);
         Self {
             http: HttpClient::new(config.issuer.is_plain()),
+            owners: RwLock::new(config.owners.clone().into()),
             config,
             key,
             known: tokio::sync::Mutex::default(),
@@ -99,6 +102,15 @@ impl OpenId {
             addresses: Mutex::new(Paces::new(rate, OIDC_ADDRESSES)),
             finished: Mutex::default(),
         }
+    }
+
+    /// These are the owner from now on, and nobody else. Whoever is signed in stays so.
+    pub fn set_owners(&self, owners: &[OwnerName]) {
+        *self.owners.write().unwrap_or_else(PoisonError::into_inner) = owners.into();
+    }
+
+    fn owners(&self) -> Arc<[OwnerName]> {
+        Arc::clone(&self.owners.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What a person knows the provider by.
@@ -253,11 +265,11 @@ impl OpenId {
     }
 
     fn is_one_of_the_owners(&self, account: &Account) -> bool {
-        self.config.owners.iter().any(|owner| owner.is_of(account))
+        self.owners().iter().any(|owner| owner.is_of(account))
     }
 
     fn knows_emails(&self) -> bool {
-        self.config.owners.iter().any(|owner| matches!(owner, OwnerName::Email(_)))
+        self.owners().iter().any(|owner| matches!(owner, OwnerName::Email(_)))
     }
 
     fn client(&self, metadata: &CoreProviderMetadata, flow: &Flow) -> Client {

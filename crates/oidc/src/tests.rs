@@ -334,6 +334,20 @@ async fn however_many_begin_few_ask_the_provider_at_once_and_one_address_not_too
 }
 
 #[tokio::test]
+async fn others_are_the_owner_as_soon_as_they_are_set() {
+    let provider = TestProvider::start().await;
+    let open_id = open_id(&provider, &["sub:1234"]);
+    assert_eq!(code_when(&provider, &open_id, |_| {}).await, "in");
+    open_id.set_owners(&["sub:5678".parse().unwrap()]);
+    assert_eq!(code_when(&provider, &open_id, |_| {}).await, "stranger");
+    open_id.set_owners(&["sub:1234".parse().unwrap(), "ann@example.org".parse().unwrap()]);
+    assert_eq!(code_when(&provider, &open_id, |_| {}).await, "in");
+    let address = open_id.authorize(&begin(&open_id, now_ms()), now_ms()).await.unwrap();
+    let scope = address.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+    assert_eq!(scope, "openid email", "an address makes the owner now");
+}
+
+#[tokio::test]
 async fn an_address_is_asked_for_where_one_makes_the_owner() {
     let provider = TestProvider::start().await;
     for (owners, expected) in [(["sub:1234"], "openid"), (["ann@example.org"], "openid email")] {

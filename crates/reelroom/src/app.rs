@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use reelroom_accounts::{Accounts, Cost};
-use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, WebApp};
+use reelroom_app::{AppConfig, Media, Places, Playback, Recorder, SettingBody, StoreKind, Warnings, WebApp};
 use reelroom_audit::{Audit, WhoKind};
+use reelroom_certs::Certificates;
 use reelroom_composer::fonts::Fonts;
 use reelroom_composer::sandbox::Support;
 use reelroom_egress::{Egress, EgressConfig};
@@ -30,22 +32,32 @@ use url::Url;
 use crate::config::in_force::in_force;
 use crate::config::{Access, Config, PlaybackStrategy, Reached, Sources};
 use crate::front::connections::Bounds;
-use crate::front::sites::{HostName, Sites};
+use crate::front::sites::{CurrentSites, HostName, Sites};
 use crate::front::{Front, listener};
+use crate::public_url::PublicUrl;
 use crate::recorder::{AppGate, EgressRecorder, OwnMedia};
+use crate::reload::Levers;
 use crate::secrets::Secrets;
 use crate::shelf::LibraryShelf;
-use crate::{data_dir, descriptors, owner, routes, urls};
+use crate::signals::Stop;
+use crate::{data_dir, descriptors, https, owner, routes, urls};
 
 /// The tutorial's port.
 pub(crate) const PAGE_PORT: u16 = 6080;
 /// LiveKit's own port.
-const MEDIA_PORT: u16 = 7880;
+pub(crate) const MEDIA_PORT: u16 = 7880;
+/// Why `reelroom media` does not use another server.
+pub(crate) const MEDIA_OF_ANOTHER: &str =
+    "livekit_url is set, but 'reelroom media' is itself that server: remove LIVEKIT_URL here";
 /// What others put into the store is seen after this.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever still downloads when the program stops has so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// The same when it starts anew: calls wait for it, and a download goes on where it was.
+const CLOSE_BEFORE_START_WITHIN: Duration = Duration::from_millis(500);
+/// While calls may go on before a start, it is looked so often whether any does.
+const LOOK_FOR_CALLS_EVERY: Duration = Duration::from_millis(250);
 
 /// A full front stops no recording: whatever comes in by the other port, there is room for what recordings say of themselves.
 const _: () = assert!(INNER_CONNECTIONS > REQUESTS + 64 && RESERVED_FILES > 2 * INNER_CONNECTIONS);
@@ -62,20 +74,28 @@ pub enum Role {
 /// A program that is ready to run: its sockets are open.
 pub struct App {
     listener: TcpListener,
-    inner: Option<TcpListener>,
+    inner: TcpListener,
+    inner_address: SocketAddr,
     address: SocketAddr,
     doors: Doors,
-    sites: Sites,
+    sites: CurrentSites,
     bounds: Bounds,
     embedded: Option<Embedded>,
     web: Option<WebApp>,
+    https: Option<https::Opened>,
+    public_url: Option<PublicUrl>,
     /// Of a page that lets in by invitation.
     invites: Option<Invites>,
+    audit: Arc<Audit>,
     library: Library,
+    /// How long calls may go on at a planned stop.
+    drain: Duration,
+    /// What is handed over to the next run.
+    restart: PathBuf,
     _data_dir: data_dir::Lock,
 }
 
-/// Who is let in, and by which names a proxy shows the page.
+/// Who is let in, and by which names a proxy in front shows the page.
 struct Invites {
     accounts: Arc<Accounts>,
     audit: Arc<Audit>,
@@ -88,6 +108,12 @@ struct People {
     rooms: Arc<Rooms>,
     shares: Arc<Shares>,
     audit: Arc<Audit>,
+}
+
+/// What of this program the app looks at.
+struct Parts<'a> {
+    embedded: Option<&'a Embedded>,
+    https: Option<&'a https::Opened>,
 }
 
 /// The media server and recorder of this program.
@@ -112,9 +138,7 @@ impl App {
     pub async fn load_from(config: Config, sources: &Sources, role: Role) -> anyhow::Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         if role == Role::Media && !config.embeds_media() {
-            anyhow::bail!(
-                "livekit_url is set, but 'reelroom media' is itself that server: remove LIVEKIT_URL here"
-            );
+            anyhow::bail!(MEDIA_OF_ANOTHER);
         }
         let readers = config.recordings_readers.into();
         let lock = data_dir::open(&config.data_dir, &config.recordings_path, readers)?;
@@ -127,15 +151,13 @@ impl App {
         let shares = Arc::new(Shares::open(truth.clone(), Arc::clone(&accounts))?);
         let rooms = Arc::new(Rooms::open(truth.clone(), &secrets.rooms_key)?);
         let library = open_library(&config, &secrets, truth.clone())?;
-        let port = if role == Role::Media { MEDIA_PORT } else { PAGE_PORT };
-        let wanted = SocketAddr::new(config.listen, config.server_port.unwrap_or(port));
-        let listener = TcpListener::bind(wanted).await.with_context(|| {
-            format!("cannot listen on {wanted}: is something else running there? server_port chooses another")
-        })?;
+        let wanted = SocketAddr::new(config.listen, config.port_in_force(role));
+        let listener = TcpListener::bind(wanted).await.map_err(|error| cannot_listen(wanted, error))?;
         let address = listener.local_addr()?;
-        let uses_itself = role == Role::Everything && config.embeds_media();
-        let inner = if uses_itself { Some(inner_listener().await?) } else { None };
-        let own = urls::own(inner.as_ref().unwrap_or(&listener).local_addr()?);
+        let https = https::open(&config, role, address).await?;
+        let inner = inner_listener().await?;
+        let inner_address = inner.local_addr()?;
+        let own = urls::own(inner_address);
         let audit = Arc::new(Audit::new(truth.clone()));
         let embedded = if config.embeds_media() {
             Some(Embedded::start(&config, &secrets, &library, truth, &own, role).await?)
@@ -145,34 +167,74 @@ impl App {
         let people = People { accounts: Arc::clone(&accounts), rooms, shares, audit: Arc::clone(&audit) };
         let web = (role == Role::Everything).then(|| {
             let settings = in_force(&config, sources).into();
-            web_app(&config, &secrets, library.clone(), people, settings, &own, embedded.as_ref())
+            let parts = Parts { embedded: embedded.as_ref(), https: https.as_ref() };
+            web_app(&config, &secrets, library.clone(), people, settings, &own, parts)
         });
         if let (Some(parts), Some(web)) = (&embedded, &web) {
             parts.media.guard(Arc::new(AppGate(web.tickets())));
+            // Whoever comes at the first moment finds them in the list.
+            web.go_on_with(&parts.egress.recording()).await;
         }
         let is_by_invitation = web.is_some() && config.access_in_force() == Access::Invite;
-        let invites =
-            is_by_invitation.then(|| Invites { accounts, audit, public_hosts: config.public_hosts.clone() });
+        let invites = is_by_invitation.then(|| {
+            let (audit, public_hosts) = (Arc::clone(&audit), config.public_hosts.clone());
+            Invites { accounts, audit, public_hosts }
+        });
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
-        let (sites, bounds) = (sites(&config, role), bounds(&config));
+        let (sites, bounds) = (sites(&config, role).into(), bounds(&config));
+        let public_url = config.public_url;
+        let drain = Duration::from_secs(config.drain_seconds);
+        let restart = data_dir::restart(&config.data_dir);
         Ok(Self {
             listener,
             inner,
+            inner_address,
             address,
             doors,
             sites,
             bounds,
             embedded,
             web,
+            https,
+            public_url,
             invites,
+            audit,
             library,
+            drain,
+            restart,
             _data_dir: lock,
         })
     }
 
-    /// Where it is reached.
+    /// Where it is reached: by HTTPS from other machines, where it speaks that and listens for them.
     pub fn url(&self) -> String {
-        urls::page(self.address)
+        let by_https = self.https.as_ref().and_then(|https| https.addresses().into_iter().next());
+        by_https.unwrap_or_else(|| urls::page(self.address))
+    }
+
+    /// The certificates of its HTTPS, which are read again by [`Certificates::reload`].
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.https.as_ref().map(|https| https.certificates.clone())
+    }
+
+    /// Lines about its HTTPS, for whoever started the program.
+    pub fn about_https(&self) -> String {
+        self.https.as_ref().map(https::Opened::lines).unwrap_or_default()
+    }
+
+    /// The address by which everybody reaches it, where that is set.
+    pub fn public_url(&self) -> Option<&PublicUrl> {
+        self.public_url.as_ref()
+    }
+
+    /// Where the program reaches itself, whoever waits at the other port.
+    pub fn inner_address(&self) -> SocketAddr {
+        self.inner_address
+    }
+
+    /// Whether nobody is let in but its owner, and there is none yet.
+    pub fn awaits_owner(&self) -> bool {
+        self.invites.as_ref().is_some_and(|invites| !invites.accounts.has_password())
     }
 
     /// Lines with a new link by which somebody becomes the owner, where nobody else would be let in and there is none. They are for whoever
@@ -184,20 +246,53 @@ impl App {
         let unowned = self.invites.as_ref().filter(|invites| !invites.accounts.has_password());
         unowned
             .map(|Invites { accounts, audit, public_hosts }| {
-                owner::new_link(accounts, audit, WhoKind::Server, &self.url(), public_hosts)
+                let addresses = owner::Addresses {
+                    page: self.url(),
+                    public_url: self.public_url.clone(),
+                    public_hosts: public_hosts.clone(),
+                };
+                owner::new_link(accounts, audit, WhoKind::Server, &addresses)
             })
             .transpose()
     }
 
+    /// What may be set anew while it runs.
+    pub(crate) fn levers(&self) -> Levers {
+        Levers {
+            sites: self.sites.clone(),
+            media: self.embedded.as_ref().map(|parts| parts.media.clone()),
+            egress: self.embedded.as_ref().map(|parts| parts.egress.clone()),
+            web: self.web.clone(),
+            audit: self.web.is_some().then(|| Arc::clone(&self.audit)),
+        }
+    }
+
     /// Serves until `shutdown`, then ends calls properly.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let for_good = async {
+            shutdown.await;
+            Stop::End
+        };
+        self.run_until(for_good).await;
+    }
+
+    /// Serves until `shutdown`, and stops as that says.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = Stop>) {
         let stop = CancellationToken::new();
         let serving = TaskTracker::new();
-        if let Some(inner) = self.inner {
-            let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
-            serving.spawn(listener::serve(inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
+        let bounds = Bounds { total: INNER_CONNECTIONS, of_an_address: INNER_CONNECTIONS };
+        serving.spawn(listener::serve(self.inner, Front::inner(self.doors.clone()), bounds, stop.clone()));
+        if let Some((listener, https, bounds)) = self.https.as_mut().and_then(https::Opened::take_plain) {
+            let front = Front::sending_to(https, self.sites.clone(), bounds);
+            serving.spawn(listener::serve(listener, front, bounds, stop.clone()));
         }
-        let front = Front::new(self.doors, self.sites, self.bounds);
+        let mut front = Front::new(self.doors, self.sites, self.bounds);
+        if let Some(https) = &self.https {
+            front = front.with_https(https.front());
+            let (certificates, stop) = (https.certificates.clone(), stop.clone());
+            // It begins once the port is served, at which an ACME server asks.
+            serving.spawn(async move { certificates.tend(stop).await });
+        }
         serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
             web.watch();
@@ -206,11 +301,13 @@ impl App {
             let (library, stop) = (self.library, stop.clone());
             async move { library.tend(stop).await }
         });
-        shutdown.await;
+        let how = shutdown.await;
         // The recorder's and the rooms' last webhooks still reach this very server.
         if let Some(embedded) = self.embedded {
-            embedded.egress.shutdown().await;
-            embedded.media.shutdown().await;
+            match how {
+                Stop::End => embedded.shutdown().await,
+                Stop::HandOver => embedded.hand_over(self.drain, &self.restart).await,
+            }
         }
         if let Some(web) = &self.web {
             web.shutdown().await;
@@ -218,7 +315,11 @@ impl App {
         stop.cancel();
         let _ = tending.await;
         serving.close();
-        let _ = tokio::time::timeout(CLOSE_WITHIN, serving.wait()).await;
+        let close_within = match how {
+            Stop::End => CLOSE_WITHIN,
+            Stop::HandOver => CLOSE_BEFORE_START_WITHIN,
+        };
+        let _ = tokio::time::timeout(close_within, serving.wait()).await;
         // Until here somebody may have done something.
         if let Some(web) = &self.web {
             web.write_down().await;
@@ -246,6 +347,8 @@ impl Embedded {
         })
         .await
         .context("udp_port chooses another port for media")?;
+        let resume_within = Duration::from_secs(config.resume_seconds);
+        media.take_up(&data_dir::restart(&config.data_dir), resume_within).await;
         // For those of the settings: what this program tells itself is of this run.
         media.webhooks().keep(truth)?;
         if role == Role::Everything {
@@ -262,35 +365,67 @@ impl Embedded {
             max_recordings: config.max_recordings.into(),
             max_composers: config.max_composers.into(),
             participants_folder: library.prefix().to_owned(),
+            resume_within,
             ..EgressConfig::new(&config.data_dir, compose)
         };
         let egress = Egress::start(egress_config, media.clone(), shelf).await?;
         Ok(Self { media, egress })
     }
+
+    /// Ends calls and recordings.
+    async fn shutdown(self) {
+        self.egress.shutdown().await;
+        self.media.shutdown().await;
+    }
+
+    /// Leaves calls and recordings to the next run, whose way to them is `file`. Calls may go on for as long as `drain` before that.
+    async fn hand_over(self, drain: Duration, file: &Path) {
+        let rooms = self.media.rooms();
+        rooms.open_no_more();
+        if !drain.is_zero() && rooms.count() > 0 {
+            let (rooms_open, seconds) = (rooms.count(), drain.as_secs());
+            tracing::info!(rooms = rooms_open, seconds, "calls that go on may end first; no room opens");
+            let all_over = async {
+                while rooms.count() > 0 {
+                    tokio::time::sleep(LOOK_FOR_CALLS_EVERY).await;
+                }
+            };
+            let _ = tokio::time::timeout(drain, all_over).await;
+        }
+        self.egress.suspend().await;
+        self.media.hand_over(file).await;
+    }
 }
 
-/// The port by which the program reaches itself. Recordings are started and stopped, and their webhooks come in, however many
-/// wait at the other one.
+fn cannot_listen(wanted: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let hint =
+        https::privilege(&error).unwrap_or(": is something else running there? server_port chooses another");
+    anyhow::Error::new(error).context(format!("cannot listen on {wanted}{hint}"))
+}
+
+/// The port by which the program reaches itself. Recordings are started and stopped, their webhooks come in, and a service manager is told that
+/// the program is alive, however many wait at the other one.
 async fn inner_listener() -> anyhow::Result<TcpListener> {
     let addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
     TcpListener::bind(&addresses[..]).await.context("no port of a loopback address is free")
 }
 
 /// By which names the program is reached, and whose pages may use it.
-fn sites(config: &Config, role: Role) -> Sites {
+pub(crate) fn sites(config: &Config, role: Role) -> Sites {
     let addresses =
         config.advertise_ips.iter().chain([&config.listen]).map(|ip| HostName::Address(ip.to_canonical()));
     let is_unspecified = |host: &HostName| matches!(host, HostName::Address(ip) if ip.is_unspecified());
     Sites {
         hosts: config
-            .public_hosts
-            .iter()
-            .cloned()
+            .public_names()
+            .into_iter()
             .chain(addresses)
             .chain(machine_names())
             .filter(|host| !is_unspecified(host))
             .collect(),
         public_names: config.public_hosts.clone(),
+        public_url: config.public_url.clone(),
+        proxies: config.trusted_proxies.clone(),
         origins: config.allowed_origins.clone(),
         welcomes_local_pages: role == Role::Media && config.listen.is_loopback(),
         refuses_pages: false,
@@ -298,7 +433,7 @@ fn sites(config: &Config, role: Role) -> Sites {
 }
 
 /// The name that this machine has given itself, and the one that it has in its network by multicast DNS: nobody else's page has them.
-fn machine_names() -> Vec<HostName> {
+pub(crate) fn machine_names() -> Vec<HostName> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let local = format!("{}.local", name.trim());
     let names = [name.trim(), &local].map(|name| name.parse::<HostName>());
@@ -371,7 +506,7 @@ fn web_app(
     people: People,
     settings: Arc<[SettingBody]>,
     own: &Url,
-    embedded: Option<&Embedded>,
+    Parts { embedded, https }: Parts<'_>,
 ) -> WebApp {
     let playback = match config.recording_playback_strategy {
         PlaybackStrategy::Proxy => Playback::Proxy,
@@ -397,10 +532,15 @@ fn web_app(
         room_state: config.room_state,
         media: embedded.map(|parts| Arc::new(OwnMedia::new(parts.media.clone())) as Arc<dyn Media>),
         oidc: open_id(config).map(Arc::new),
+        public_url: config.public_url.as_ref().map(Url::from),
         public_hosts: config.public_hosts.iter().map(ToString::to_string).collect(),
         audit: people.audit,
         places: places(config),
         settings,
+        warnings: https.map(|https| {
+            let certificates = https.certificates.clone();
+            Arc::new(move || certificates.warnings()) as Warnings
+        }),
     })
 }
 

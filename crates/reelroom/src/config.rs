@@ -20,15 +20,23 @@ use reelroom_oidc::{Issuer, OidcConfig, OwnerName};
 use serde::Deserialize;
 use url::Url;
 
+pub(crate) use self::environment::Environment;
 pub use self::in_force::Sources;
-use crate::data_dir;
+pub use self::problem::{Problem, Problems, Spot};
+pub use self::reading::Reading;
+pub use self::tls::Tls;
 use crate::front::sites::{AllowedOrigin, HostName};
+use crate::network::Network;
+use crate::public_url::PublicUrl;
+use crate::{data_dir, log};
 
 /// Reelroom's settings. Each can also be given as an environment variable of the same name in capitals, which wins.
 #[derive(Clone, confique::Config)]
 #[config(layer_attr(serde(deny_unknown_fields)))]
+#[config(layer_attr(derive(Clone, PartialEq)))]
 pub struct Config {
-    /// The HTTP port of the page and every API. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`.
+    /// The port of the page and every API, for HTTP and HTTPS alike. 0 takes any free port. Unset: 6080, and 7880 for `reelroom media`; 443
+    /// where the certificate is of files or an ACME server and `public_url` names no port.
     #[config(env = "SERVER_PORT")]
     pub server_port: Option<u16>,
 
@@ -40,7 +48,7 @@ pub struct Config {
     /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything. "invite": the owner, who signs
     /// in with a password that is set by a link which the first start prints, programs with API keys, and whoever has the link of a room; see
     /// docs/signing-in.md. Unset: "open" while only this machine reaches the server, "invite" where `listen` is no loopback address or
-    /// `public_hosts` or `advertise_ips` name others.
+    /// `public_url`, `public_hosts` or `advertise_ips` name others.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
@@ -50,6 +58,18 @@ pub struct Config {
     #[config(env = "PUBLIC_HOSTS", parse_env = list_by_comma, default = [])]
     pub public_hosts: Vec<HostName>,
 
+    /// The address by which everybody reaches this server, such as "https://calls.example.org": links that are made begin with it, and its name is
+    /// one of `public_hosts`. With a path, such as "https://example.org/calls", the server is found below that, whether a proxy passes the
+    /// path on or takes it off. http:// is for localhost and addresses of private networks.
+    #[config(env = "PUBLIC_URL")]
+    pub public_url: Option<PublicUrl>,
+
+    /// The proxies on other machines whose word is believed about whom they speak for and how those came (`X-Forwarded-For` and its like),
+    /// separated by commas in the environment: addresses, and networks such as "10.0.0.0/8". Those of this machine are believed anyway, and
+    /// nobody else. Nobody but proxies may have one of these addresses.
+    #[config(env = "TRUSTED_PROXIES", parse_env = list_by_comma, default = [])]
+    pub trusted_proxies: Vec<Network>,
+
     /// The origins, besides this server's own, whose pages may use it, such as "https://app.example.org", separated by commas in
     /// the environment. "http://localhost:*" are those of every port, "*" all there are: then tokens alone protect LiveKit's APIs, and
     /// nothing the recordings of whoever has access = "open". `reelroom media` on a loopback address welcomes localhost anyway.
@@ -58,13 +78,48 @@ pub struct Config {
     #[config(env = "ALLOWED_ORIGINS", parse_env = list_by_comma, default = [])]
     pub allowed_origins: Vec<AllowedOrigin>,
 
+    /// Where the certificate of HTTPS comes from. "off": there is none. "files": `tls_cert` and `tls_key`. "acme": an ACME server such as Let's Encrypt,
+    /// for the name of `public_url`. "own": the server makes one for the addresses of this machine, and browsers warn of it once. Unset: "files"
+    /// where `tls_cert` is set; "off" while `listen` is a loopback address or a proxy is in front (`public_hosts`, `trusted_proxies`);
+    /// otherwise "acme" where `public_url` is https with a public name, and "own", unless `advertise_ips` is set, or it is `reelroom media`. See
+    /// docs/https.md.
+    #[config(env = "TLS")]
+    pub tls: Option<Tls>,
+
+    /// The PEM file of the certificate, with those of who vouches for it behind it (fullchain.pem). It is read again when it changes.
+    #[config(env = "TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The PEM file of its private key, without a password. It may be the same file.
+    #[config(env = "TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Whom the ACME server may write to about the certificate, such as "ann@example.org".
+    #[config(env = "ACME_EMAIL")]
+    pub acme_email: Option<String>,
+
+    /// The directory of the ACME server. The default is that of Let's Encrypt, whose terms you agree to by using it.
+    #[config(env = "ACME_DIRECTORY", default = "https://acme-v02.api.letsencrypt.org/directory")]
+    pub acme_directory: String,
+
+    /// The PEM file of who vouches for the ACME server's own HTTPS, where browsers do not know them: that of an organisation. Unset: those
+    /// whom this machine believes.
+    #[config(env = "ACME_CA")]
+    pub acme_ca: Option<PathBuf>,
+
+    /// The port at which whoever comes without HTTPS is sent to it, and an ACME server asks (HTTP-01). 0 opens none. Unset: 80 where HTTPS is at port
+    /// 443, none otherwise; `server_port` sends browsers to HTTPS by itself.
+    #[config(env = "HTTP_PORT")]
+    pub http_port: Option<u16>,
+
     /// How many HTTP connections may be open at once, three quarters of them WebSockets. Fewer where the system gives this program fewer open
     /// files: a part of those is kept for recordings.
     #[config(env = "MAX_CONNECTIONS", default = 4096, validate(*max_connections > 0, "must be more than 0"))]
     pub max_connections: usize,
 
     /// How many HTTP connections one address may have open at once, half of all at most, and how many WebSockets; an IPv6 network of 64 bits
-    /// counts as one. Of a proxy on this machine it bounds the WebSockets of each of its clients. A proxy on another machine is one address.
+    /// counts as one. Of a proxy on this machine, or one of `trusted_proxies`, it bounds the WebSockets of each of its clients. Any other
+    /// proxy is one address.
     #[config(env = "MAX_CONNECTIONS_PER_ADDRESS", default = 1024,
         validate(*max_connections_per_address > 0, "must be more than 0"))]
     pub max_connections_per_address: usize,
@@ -214,6 +269,17 @@ pub struct Config {
     #[config(env = "MAX_ROOMS", default = 1000)]
     pub max_rooms: u32,
 
+    /// At a planned stop (SIGTERM, as `systemctl restart` sends it): how many seconds calls may go on before their clients are told to come
+    /// back, which they do by themselves once the program runs again. No room opens meanwhile, and it ends sooner when no room is open.
+    /// What stops the program has to wait longer than this; systemd is asked to.
+    #[config(env = "DRAIN_SECONDS", default = 0, validate(*drain_seconds <= 86_400, "must be at most 86400, a day"))]
+    pub drain_seconds: u64,
+
+    /// How many seconds after a planned stop and a start a recording that ran waits for its room to open again. It goes on then, in the same
+    /// file; otherwise it is finished as it was at the stop. 0: recordings end with the program.
+    #[config(env = "RESUME_SECONDS", default = 60, validate(*resume_seconds <= 600, "must be at most 600"))]
+    pub resume_seconds: u64,
+
     /// How many recordings may run at once. 0: as many as this machine can capture, by what those that run cost.
     #[config(env = "MAX_RECORDINGS", default = 0)]
     pub max_recordings: u32,
@@ -279,7 +345,7 @@ pub enum Access {
 pub enum Reached {
     /// It listens on an address of the machine that is none of loopback.
     ByAddress,
-    /// A proxy has a name for it: `public_hosts`.
+    /// A proxy has a name for it: `public_hosts`, `public_url`.
     ByName,
     /// Others are told where to send media: `advertise_ips`.
     ByMedia,
@@ -289,7 +355,7 @@ impl fmt::Display for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ByAddress => "LISTEN is no loopback address",
-            Self::ByName => "PUBLIC_HOSTS has names for others",
+            Self::ByName => "PUBLIC_HOSTS or PUBLIC_URL has names for others",
             Self::ByMedia => "ADVERTISE_IPS has addresses for others",
         })
     }
@@ -324,6 +390,9 @@ pub enum PlaybackStrategy {
     S3,
 }
 
+/// Some of the settings, each of which may be absent.
+pub(crate) type Layer = <Config as confique::Config>::Layer;
+
 const OIDC_BY_HALF: &str = "oidc_issuer, oidc_client_id, oidc_client_secret and oidc_owners (OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, \
      OIDC_OWNERS) belong together, and one of them is not set: set all four, or none";
 
@@ -334,20 +403,25 @@ impl Config {
     /// Reads `file` (or [`DEFAULT_FILE`] where it exists) and the environment.
     ///
     /// # Errors
-    /// A file that was named but is missing, an unknown key, a value that cannot be what it says.
+    /// As [`Config::read`].
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let builder = Self::builder().env();
-        let builder = match file {
-            Some(file) => {
-                anyhow::ensure!(file.exists(), "the settings file {} does not exist", file.display());
-                builder.file(file)
-            }
-            None => builder.file(DEFAULT_FILE),
-        };
-        let mut config = builder.load().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        config.forget_empty_values();
-        config.check()?;
-        Ok(config)
+        Ok(Self::read(file)?.config)
+    }
+
+    /// The same, and it is known where each setting was given.
+    ///
+    /// # Errors
+    /// A file that was named but is missing, what is no TOML, an unknown key, a value that cannot be what it says, what does not go together:
+    /// all there are, each with its place.
+    pub fn read(file: Option<&Path>) -> Result<Reading, Problems> {
+        Self::read_with(file, &Environment::of_this_process())
+    }
+
+    pub(crate) fn read_with(file: Option<&Path>, environment: &Environment) -> Result<Reading, Problems> {
+        match reading::File::open(file) {
+            Ok(file) => reading::read(file.as_ref(), environment),
+            Err(problem) => Err(problem.into()),
+        }
     }
 
     /// The commented file that sets nothing: each setting, its meaning and its default.
@@ -375,104 +449,115 @@ impl Config {
             &mut self.oidc_issuer,
             &mut self.oidc_client_id,
             &mut self.oidc_client_secret,
+            &mut self.acme_email,
         ] {
             if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
                 *value = None;
             }
         }
-        if self.backup_path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            self.backup_path = None;
+        for path in [&mut self.backup_path, &mut self.tls_cert, &mut self.tls_key, &mut self.acme_ca] {
+            if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+                *path = None;
+            }
         }
     }
 
-    /// What no single value can tell: combinations that cannot work or are not safe.
-    fn check(&self) -> anyhow::Result<()> {
+    /// What no single value can tell: combinations that cannot work or are not safe. All of it goes to `troubles`.
+    fn check(&self, troubles: &mut Vec<anyhow::Error>) {
+        macro_rules! trouble {
+            ($($text:tt)+) => { troubles.push(anyhow::anyhow!($($text)+)) };
+        }
+        if let Err(error) = log::check(&self.log) {
+            trouble!("log (LOG): {error}");
+        }
         for (name, addresses) in
             [("media_listen", &self.media_listen), ("advertise_ips", &self.advertise_ips)]
         {
             if addresses.len() > MAX_ADDRESSES {
-                anyhow::bail!("{name} has {} addresses: {MAX_ADDRESSES} at most", addresses.len());
+                trouble!("{name} has {} addresses: {MAX_ADDRESSES} at most", addresses.len());
             }
             if let Some(ip) = addresses.iter().find(|ip| ip.is_multicast()) {
-                anyhow::bail!("{name} has {ip}, which is the address of many: media has one receiver");
+                trouble!("{name} has {ip}, which is the address of many: media has one receiver");
             }
         }
         if let Some(ip) = self.advertise_ips.iter().find(|ip| ip.is_unspecified()) {
-            anyhow::bail!(
+            trouble!(
                 "advertise_ips has {ip}, which no client can send to: leave it out, and the addresses of this machine are \
                  told"
             );
         }
         if self.livekit_api_key.is_some() != self.livekit_api_secret.is_some() {
-            anyhow::bail!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
+            trouble!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
         }
         if self.s3_bucket.is_none()
             && (self.s3_endpoint.is_some() || self.s3_access_key.is_some() || self.s3_secret_key.is_some())
         {
-            anyhow::bail!(
-                "S3 settings are given but s3_bucket (S3_BUCKET) is not: name the bucket, or remove them"
+            trouble!(
+                "s3_endpoint, s3_access_key and s3_secret_key are of no bucket: name it by s3_bucket (S3_BUCKET), or remove them"
             );
         }
         if self.s3_bucket.is_some() && self.s3_access_key.is_some() != self.s3_secret_key.is_some() {
-            anyhow::bail!("s3_access_key and s3_secret_key are a pair: set both or neither");
+            trouble!("s3_access_key and s3_secret_key are a pair: set both or neither");
         }
         // Without a bucket here they are of something else that runs on this machine.
         if self.s3_bucket.is_some()
             && self.s3_access_key.is_none()
             && self.aws_access_key_id.is_some() != self.aws_secret_access_key.is_some()
         {
-            anyhow::bail!("aws_access_key_id and aws_secret_access_key are a pair: set both or neither");
+            trouble!("aws_access_key_id and aws_secret_access_key are a pair: set both or neither");
         }
         if self.backup_s3_bucket.is_none()
             && (self.backup_s3_endpoint.is_some()
                 || self.backup_s3_access_key.is_some()
                 || self.backup_s3_secret_key.is_some())
         {
-            anyhow::bail!(
-                "settings of a second S3 server are given but backup_s3_bucket (BACKUP_S3_BUCKET) is not: name the \
-                 bucket, or remove them"
+            trouble!(
+                "backup_s3_endpoint, backup_s3_access_key and backup_s3_secret_key are of no bucket: name it by backup_s3_bucket \
+                 (BACKUP_S3_BUCKET), or remove them"
             );
         }
         if self.backup_s3_access_key.is_some() != self.backup_s3_secret_key.is_some() {
-            anyhow::bail!("backup_s3_access_key and backup_s3_secret_key are a pair: set both or neither");
+            trouble!("backup_s3_access_key and backup_s3_secret_key are a pair: set both or neither");
         }
         if self.backup_path.is_some() && self.backup_s3_bucket.is_some() {
-            anyhow::bail!("backup_path and backup_s3_bucket are two backup stores: set one of them");
+            trouble!("backup_path and backup_s3_bucket are two backup stores: set one of them");
         }
         let is_same_bucket = self.backup_s3_bucket.is_some()
             && self.backup_s3_bucket == self.s3_bucket
             && self.backup_s3_endpoint == self.s3_endpoint;
         let is_same_folder = self.s3_bucket.is_none() && self.backup_path.as_ref() == Some(&self.data_dir);
         if self.s3_bucket.is_none() && data_dir::is_own(&self.recordings_path) {
-            anyhow::bail!(
+            trouble!(
                 "recordings_path = \"{}\" is where the server keeps its own files: name another folder",
                 self.recordings_path
             );
         }
         if is_same_bucket || is_same_folder {
-            anyhow::bail!("the backup store is the store itself: choose another one, or none");
+            trouble!(
+                "backup_path or backup_s3_bucket: the backup store is the store itself: choose another one, or none"
+            );
         }
         if self.recording_playback_strategy == PlaybackStrategy::S3 && self.s3_bucket.is_none() {
-            anyhow::bail!("recording_playback_strategy = \"S3\" needs s3_bucket (S3_BUCKET)");
+            trouble!("recording_playback_strategy = \"S3\" needs s3_bucket (S3_BUCKET)");
         }
         if let Some(url) = &self.livekit_url
             && (!matches!(url.scheme(), "ws" | "wss" | "http" | "https") || url.host().is_none())
         {
             // A password may stand in it.
-            anyhow::bail!(
-                "livekit_url = \"{}://...\" is no ws://, wss://, http:// or https:// URL",
-                url.scheme()
-            );
+            trouble!("livekit_url = \"{}://...\" is no ws://, wss://, http:// or https:// URL", url.scheme());
         }
         if let Some(url) = &self.livekit_url
             && (!url.username().is_empty() || url.password().is_some())
         {
-            anyhow::bail!(
+            trouble!(
                 "livekit_url has a name or a password before its host: every participant is told that URL, and no LiveKit \
                  server asks for them"
             );
         }
-        self.oidc().map(drop)
+        self.check_tls(troubles);
+        if let Err(error) = self.oidc() {
+            troubles.push(error);
+        }
     }
 
     /// The OpenID provider at which the owner may sign in.
@@ -509,11 +594,24 @@ impl Config {
         if !self.listen.is_loopback() {
             return Some(Reached::ByAddress);
         }
-        if !self.public_hosts.is_empty() {
+        if self.has_name_for_others() {
             return Some(Reached::ByName);
         }
         let is_for_others = |ip: &IpAddr| !ip.to_canonical().is_loopback();
         self.advertise_ips.iter().any(is_for_others).then_some(Reached::ByMedia)
+    }
+
+    /// Whether it is reached by a name that others have for it.
+    pub(crate) fn has_name_for_others(&self) -> bool {
+        let url = self.public_url.as_ref();
+        !self.public_hosts.is_empty() || url.is_some_and(|url| !url.host().is_loopback())
+    }
+
+    /// The names and addresses that others have for it: that of `public_url` first, and `public_hosts`.
+    pub fn public_names(&self) -> Vec<HostName> {
+        let url = self.public_url.as_ref().map(|url| url.host().clone());
+        let hosts = self.public_hosts.iter().filter(|host| url.as_ref() != Some(*host)).cloned();
+        url.clone().into_iter().chain(hosts).collect()
     }
 
     /// Where media is received.
@@ -607,7 +705,15 @@ fn is_folder(path: &str) -> bool {
     !plain.is_empty() && plain.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
+mod environment;
+pub(crate) mod idle;
 pub(crate) mod in_force;
+pub(crate) mod live;
+pub(crate) mod meaning;
+mod near;
+mod problem;
+mod reading;
+mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //!    recordings/                  RECORDINGS_PATH, without S3: what the library lists
 //!    store/                       what applications have recorded to other paths, without S3
 //!    takes/ composed/ kept/ egress/   recordings in the making, and jobs
+//!    tls/                         certificates and their keys: own/, acme/
 //!    truth.db secrets.json        what nothing else knows
 //!    index.db lock …              what is made again
 //! ```
@@ -23,9 +24,9 @@ use rustix::io::Errno;
 
 const STORE: &str = "store";
 /// The folders that are the program's own.
-const FOLDERS: [&str; 4] = ["takes", "composed", "kept", "egress"];
+const FOLDERS: [&str; 5] = ["takes", "composed", "kept", "egress", "tls"];
 /// The files that are the program's own, and those that stand beside them for a while.
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "truth.db",
     "truth.db-wal",
     "truth.db-shm",
@@ -38,6 +39,8 @@ const FILES: [&str; 12] = [
     "secrets.json.new",
     "lock",
     "gstreamer-registry.bin",
+    "restart.json",
+    "restart.new",
 ];
 
 /// Held as long as the folder is used. Older versions know the file alone; the file may be deleted, and the folder is the same then.
@@ -89,6 +92,11 @@ fn is_used(folder: &File) -> bool {
 /// What nothing else knows.
 pub(crate) fn truth(path: &Path) -> PathBuf {
     path.join("truth.db")
+}
+
+/// What a run that is about to start anew leaves to the next one.
+pub(crate) fn restart(path: &Path) -> PathBuf {
+    path.join("restart.json")
 }
 
 /// What may be deleted.
@@ -250,6 +258,17 @@ mod tests {
         assert_eq!((mode(&path), mode(&path.join("recordings"))), (0o700, 0o700));
         drop(open(&path, "recordings/", Readers::Group).unwrap());
         assert_eq!((mode(&path), mode(&path.join("recordings"))), (0o710, 0o750));
+    }
+
+    #[test]
+    fn a_purge_of_the_package_takes_each_of_its_own_but_what_was_recorded() {
+        const RECORDED: [&str; 3] = ["takes", "composed", "kept"];
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/debian/postrm");
+        let script = fs::read_to_string(script).unwrap();
+        let words: Vec<_> = script.split_whitespace().map(|word| word.trim_end_matches('*')).collect();
+        for name in FILES.iter().chain(&FOLDERS) {
+            assert_eq!(words.contains(name), !RECORDED.contains(name), "{name}");
+        }
     }
 
     #[test]

@@ -16,15 +16,24 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_types))]
 
 mod app;
+mod check;
 pub mod cli;
 pub mod config;
 mod data_dir;
 mod descriptors;
+mod doctor;
 pub mod front;
+mod health;
+mod https;
+mod installed;
 mod log;
+pub mod network;
+pub mod notify;
 mod owner;
+pub mod public_url;
 mod receivers;
 mod recorder;
+mod reload;
 pub mod routes;
 mod secrets;
 mod shelf;
@@ -32,3 +41,4 @@ mod signals;
 mod urls;
 
 pub use app::{App, Role};
+pub use signals::Stop;

@@ -21,6 +21,7 @@ use reelroom_truth::Truth;
 
 use crate::data_dir;
 use crate::front::sites::HostName;
+use crate::public_url::PublicUrl;
 
 /// The accounts of a data folder that a server has made, and may be using; and its audit log.
 ///
@@ -47,7 +48,18 @@ pub(crate) fn open(data_dir: &Path) -> anyhow::Result<(Accounts, Audit)> {
     Ok((Accounts::open(truth.clone(), Cost::DEFAULT)?, Audit::new(truth)))
 }
 
-/// Makes a link, and says in lines where it is opened: at `page`, and where a proxy has a name for it.
+/// By which addresses a server is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    /// On this machine, or by its address.
+    pub(crate) page: String,
+    /// By which everybody does.
+    pub(crate) public_url: Option<PublicUrl>,
+    /// The names that a proxy in front has.
+    pub(crate) public_hosts: Vec<HostName>,
+}
+
+/// Makes a link, and says in lines where it is opened.
 ///
 /// # Errors
 /// The data folder's disk takes nothing.
@@ -55,15 +67,14 @@ pub(crate) fn new_link(
     accounts: &Accounts,
     audit: &Audit,
     by: WhoKind,
-    page: &str,
-    public_hosts: &[HostName],
+    addresses: &Addresses,
 ) -> anyhow::Result<String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Now { at: Instant::now(), unix_ms: i64::try_from(since.as_millis())? };
     let link = accounts.make_link(now, &mut rand::rng())?;
     let made = Deed::done(Act::OwnerLinkMade, Who::of(by), None, On::the(OnKind::Password));
     audit.note(made, now.unix_ms);
-    Ok(lines(link.secret.reveal(), page, public_hosts))
+    Ok(lines(link.secret.reveal(), addresses))
 }
 
 /// Writes down what was noted, for a program that ends now. What the disk does not take of it changes nothing about what was done.
@@ -75,13 +86,21 @@ pub(crate) fn write_down(audit: &Audit) {
     }
 }
 
-fn lines(secret: &str, page: &str, public_hosts: &[HostName]) -> String {
+fn lines(secret: &str, addresses: &Addresses) -> String {
+    let Addresses { page, public_url, public_hosts } = addresses;
     let hours = OWNER_LINK_LASTS.as_secs() / 3600;
-    let mut lines = format!(
-        "The owner sets the password, once and within {hours} hours, at {page}/owner#setup={secret}\n"
-    );
-    if let Some(host) = public_hosts.first() {
-        lines += &format!("or by the proxy in front, at https://{host}/owner#setup={secret}\n");
+    let path = format!("/owner#setup={secret}\n");
+    let mut lines = format!("The owner sets the password, once and within {hours} hours, at ");
+    if let Some(url) = public_url {
+        lines += &url.at(&path);
+        if url.to_string() != *page {
+            lines += &format!("or, while that is not reached yet, at {page}{path}");
+        }
+    } else {
+        lines += &format!("{page}{path}");
+        if let Some(host) = public_hosts.first() {
+            lines += &format!("or by the proxy in front, at https://{host}{path}");
+        }
     }
     lines
 }
@@ -92,12 +111,20 @@ mod tests {
 
     #[test]
     fn a_link_is_told_for_this_machine_and_for_the_name_that_a_proxy_has() {
+        let local = |public_url: Option<&str>, public_hosts: &[&str]| Addresses {
+            page: "http://localhost:6080".into(),
+            public_url: public_url.map(|url| url.parse().unwrap()),
+            public_hosts: public_hosts.iter().map(|host| host.parse().unwrap()).collect(),
+        };
         let alone =
             "The owner sets the password, once and within 24 hours, at http://localhost:6080/owner#setup=S\n";
-        assert_eq!(lines("S", "http://localhost:6080", &[]), alone);
-        let hosts = ["calls.example.org", "other.example.org"].map(|host| host.parse().unwrap());
+        assert_eq!(lines("S", &local(None, &[])), alone);
         let both = format!("{alone}or by the proxy in front, at https://calls.example.org/owner#setup=S\n");
-        assert_eq!(lines("S", "http://localhost:6080", &hosts), both);
+        assert_eq!(lines("S", &local(None, &["calls.example.org", "other.example.org"])), both);
+        let public = "The owner sets the password, once and within 24 hours, at https://example.org/calls/owner#setup=S\n\
+                      or, while that is not reached yet, at http://localhost:6080/owner#setup=S\n";
+        assert_eq!(lines("S", &local(Some("https://example.org/calls"), &["other.example.org"])), public);
+        assert_eq!(lines("S", &local(Some("http://localhost:6080"), &[])), alone, "it is the same");
     }
 
     #[test]

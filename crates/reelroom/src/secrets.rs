@@ -27,8 +27,8 @@ use crate::config::{Access, Config};
 use crate::front::sites::AllowedOrigin;
 
 /// LiveKit's own development pair, known to everybody.
-const DEV_KEY: &str = "devkey";
-const DEV_SECRET: &str = "secret";
+pub(crate) const DEV_KEY: &str = "devkey";
+pub(crate) const DEV_SECRET: &str = "secret";
 
 /// The secrets in force.
 pub(crate) struct Secrets {
@@ -38,6 +38,56 @@ pub(crate) struct Secrets {
     pub(crate) link_key: LinkKey,
     /// What links into rooms are made of, with what the truth knows of each.
     pub(crate) rooms_key: Vec<u8>,
+}
+
+/// Which API key and secret are in force, by the settings alone.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Pair {
+    /// The settings have them.
+    Given(String, String),
+    /// LiveKit's own development pair.
+    WellKnown,
+    /// One that is generated at the first start.
+    Generated,
+}
+
+impl Pair {
+    /// # Errors
+    /// The well-known pair where strangers could use it; an outside server without a key.
+    pub(crate) fn of(config: &Config, role: Role) -> anyhow::Result<Self> {
+        let is_private = match &config.livekit_url {
+            None => {
+                // Who chose whom to invite does not want whoever knows these to get in, from this machine either.
+                (role == Role::Media || config.access_in_force() != Access::Invite)
+                    && config.listen.is_loopback()
+                    && !config.has_name_for_others()
+                    && !config.allowed_origins.contains(&AllowedOrigin::Any)
+            }
+            Some(url) => match url.host() {
+                Some(Host::Ipv4(ip)) => ip.is_loopback(),
+                Some(Host::Ipv6(ip)) => ip.is_loopback(),
+                Some(Host::Domain(name)) => name == "localhost",
+                None => false,
+            },
+        };
+        match (&config.livekit_api_key, &config.livekit_api_secret) {
+            (Some(key), Some(secret)) => {
+                anyhow::ensure!(
+                    is_private || (key != DEV_KEY && secret != DEV_SECRET),
+                    "the well-known {DEV_KEY}/{DEV_SECRET} would let anybody in: remove livekit_api_key and \
+                     livekit_api_secret to have a pair generated, or set your own"
+                );
+                Ok(Self::Given(key.clone(), secret.clone()))
+            }
+            // The key of a developer's media server, our own or another one on this machine.
+            _ if is_private && (role == Role::Media || config.livekit_url.is_some()) => Ok(Self::WellKnown),
+            _ if config.livekit_url.is_some() => anyhow::bail!(
+                "livekit_url is set: livekit_api_key and livekit_api_secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET) \
+                 of that server are needed too"
+            ),
+            _ => Ok(Self::Generated),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,39 +102,10 @@ impl Secrets {
     /// The well-known pair where strangers could use it; an outside server without a key; an unreadable data folder.
     pub(crate) fn load(config: &Config, role: Role) -> anyhow::Result<Self> {
         let stored = load_or_generate(&config.data_dir.join("secrets.json"))?;
-        let is_private = match &config.livekit_url {
-            None => {
-                // Who chose whom to invite does not want whoever knows these to get in, from this machine either.
-                (role == Role::Media || config.access_in_force() != Access::Invite)
-                    && config.listen.is_loopback()
-                    && config.public_hosts.is_empty()
-                    && !config.allowed_origins.contains(&AllowedOrigin::Any)
-            }
-            Some(url) => match url.host() {
-                Some(Host::Ipv4(ip)) => ip.is_loopback(),
-                Some(Host::Ipv6(ip)) => ip.is_loopback(),
-                Some(Host::Domain(name)) => name == "localhost",
-                None => false,
-            },
-        };
-        let pair = match (&config.livekit_api_key, &config.livekit_api_secret) {
-            (Some(key), Some(secret)) => {
-                anyhow::ensure!(
-                    is_private || (key != DEV_KEY && secret != DEV_SECRET),
-                    "the well-known {DEV_KEY}/{DEV_SECRET} would let anybody in: remove livekit_api_key and \
-                     livekit_api_secret to have a pair generated, or set your own"
-                );
-                (key.clone(), secret.clone())
-            }
-            // The key of a developer's media server, our own or another one on this machine.
-            _ if is_private && (role == Role::Media || config.livekit_url.is_some()) => {
-                (DEV_KEY.to_owned(), DEV_SECRET.to_owned())
-            }
-            _ if config.livekit_url.is_some() => anyhow::bail!(
-                "livekit_url is set: livekit_api_key and livekit_api_secret (LIVEKIT_API_KEY, LIVEKIT_API_SECRET) \
-                 of that server are needed too"
-            ),
-            _ => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
+        let pair = match Pair::of(config, role)? {
+            Pair::Given(key, secret) => (key, secret),
+            Pair::WellKnown => (DEV_KEY.to_owned(), DEV_SECRET.to_owned()),
+            Pair::Generated => (stored.livekit_api_key.clone(), stored.livekit_api_secret.clone()),
         };
         let rooms_key = stored.link_key.clone().into_bytes();
         let link_key = LinkKey::new(stored.link_key.into_bytes());
@@ -146,6 +167,11 @@ mod tests {
         config.public_hosts = vec!["calls.example.org".parse().unwrap()];
         assert_eq!(pair(&config, Role::Media), generated, "a proxy brings strangers");
         config.public_hosts.clear();
+        config.public_url = Some("https://calls.example.org".parse().unwrap());
+        assert_eq!(pair(&config, Role::Media), generated, "and so it does by that name");
+        config.public_url = Some("http://localhost:7880".parse().unwrap());
+        assert_eq!(pair(&config, Role::Media), dev, "that is this machine's own");
+        config.public_url = None;
         config.allowed_origins = vec!["*".parse().unwrap()];
         assert_eq!(pair(&config, Role::Media), generated, "a page of anybody is a stranger");
         config.allowed_origins = vec!["http://localhost:*".parse().unwrap()];

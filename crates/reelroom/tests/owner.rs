@@ -179,7 +179,13 @@ async fn where_others_come_and_nothing_is_said_a_link_is_printed_and_nobody_is_l
         let message = program.refusal(program.get("/rooms"), 403).await;
         assert!(message.contains("ACCESS=invite"), "{message}");
         program.end();
-        assert_eq!(program.line(), "");
+        loop {
+            let line = program.line();
+            assert!(!line.contains("/owner#setup="), "{line}");
+            if line.is_empty() {
+                break;
+            }
+        }
         let log = program.stop();
         assert!(!log.contains("whoever is invited"), "{log}");
     }

@@ -12,7 +12,8 @@
 //! - Silence is no answer: who says nothing is not recorded, and neither is whom nobody sees.
 //! - Nobody agrees in somebody else's name: an answer comes by the participant's own connection, and neither by a token nor by the RoomService.
 //! - To decline is neither refused nor put off.
-//! - An answer is a person's, over all sessions, for this life of the room. A room that opens again asks again.
+//! - An answer is a person's, over all sessions, for this life of the room, which a restart of the server that was planned goes on with
+//!   ([`crate::KeptRoom`]). A room that opens again otherwise asks again.
 //! - A room that has asked goes on to ask until it closes: who declined is not recorded because a setting was changed.
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use reelroom_limits::pace::TooFast;
 use reelroom_limits::signalling::REMEMBERED_ANSWERS;
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use serde::{Deserialize, Serialize};
 
 use crate::output::{Fact, Output};
 use crate::participant::{Audience, Participant};
@@ -34,7 +36,7 @@ const YES: &str = "yes";
 const NO: &str = "no";
 
 /// What somebody answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Whether they may be recorded.
     pub agrees: bool,
@@ -96,8 +98,13 @@ pub(crate) struct Consents {
 }
 
 impl Consents {
+    /// What everybody answered.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&Person, Answer)> {
+        self.answers.iter().map(|(person, answer)| (person, *answer))
+    }
+
     /// Whoever is forgotten is asked again, and not recorded until then.
-    fn keep(&mut self, person: Person, answer: Answer) {
+    pub(crate) fn keep(&mut self, person: Person, answer: Answer) {
         self.answers.insert(person, answer);
         if self.answers.len() > REMEMBERED_ANSWERS {
             let oldest = self.answers.iter().min_by_key(|(_, answer)| answer.unix_ms);

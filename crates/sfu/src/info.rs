@@ -9,7 +9,7 @@ use reelroom_protocol::proto::{
 use crate::codec::Codec;
 use crate::output::{About, Fact, Output};
 use crate::participant::{Audience, Participant};
-use crate::room::Room;
+use crate::room::{Room, RoomEnd};
 use crate::track::{Track, is_encrypted};
 
 /// The LiveKit version that this server behaves like. Newer ones make clients use what is not offered here.
@@ -47,7 +47,8 @@ impl Room {
         proto::Room {
             num_participants: counted.clone().count() as u32,
             num_publishers: counted.filter(|participant| !participant.published.is_empty()).count() as u32,
-            active_recording: self.participants.values().any(|participant| participant.is_recorder()),
+            active_recording: self.recorder_comes
+                || self.participants.values().any(|participant| participant.is_recorder()),
             ..self.base.clone()
         }
     }
@@ -175,7 +176,8 @@ impl Room {
         message: signal_response::Message,
         about: Option<About>,
     ) {
-        if !to.is_empty() {
+        let is_heard = self.end() != Some(RoomEnd::HandOver);
+        if is_heard && !to.is_empty() {
             self.outputs.push_back(Output::Broadcast { to, message: Box::new(message), about });
         }
     }

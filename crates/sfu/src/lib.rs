@@ -27,6 +27,7 @@ pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 mod info;
+mod kept;
 mod layers;
 mod output;
 mod parameter_sets;
@@ -45,6 +46,7 @@ pub use announce::TooMuch;
 pub use codec::{Codec, is_keyframe};
 pub use consent::{Answer, CONSENT};
 pub use info::Readable;
+pub use kept::KeptRoom;
 pub use layers::{Layer, TrackSettings};
 pub use output::{About, DataKind, DownTrackSpec, Fact, Output};
 pub use participant::{AdminRefusal, Joining, Refusal};

@@ -21,9 +21,10 @@ use reelroom_limits::signalling::{NAME_BYTES, REMEMBERED_CHANGES};
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket};
 use reelroom_protocol::proto::{TrackUnpublishedResponse, participant_info, signal_response};
 use reelroom_protocol::token::VideoGrants;
+use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
-use crate::participant::{Joining, Refusal};
+use crate::participant::{Joining, Participant, Refusal};
 use crate::room::{Now, Room};
 use crate::track::source_of;
 
@@ -34,7 +35,8 @@ const SUFFIX_CHARS: usize = 4;
 const SUFFIX_ALPHABET: &[u8] = b"23456789abcdefghjkmnpqrstuvwxyz";
 
 /// What stays the same when somebody comes again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Person {
     /// The bearer of a token of this server's.
     Ticket(Ticket),
@@ -74,13 +76,30 @@ pub struct Bearer {
 }
 
 /// How the server left a participant.
-#[derive(Clone, Debug)]
-struct Change {
-    unix_s: u64,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) unix_s: u64,
+    /// Absent where it was too long to be kept over a restart: then it is what their token says.
+    pub(crate) described: Option<Described>,
+    pub(crate) grants: VideoGrants,
+}
+
+/// How somebody is described.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Described {
     name: String,
     metadata: String,
     attributes: BTreeMap<String, String>,
-    grants: VideoGrants,
+}
+
+impl Described {
+    fn of(participant: &Participant) -> Self {
+        Self {
+            name: participant.name.clone(),
+            metadata: participant.metadata.clone(),
+            attributes: participant.attributes.clone(),
+        }
+    }
 }
 
 /// How the server left the participants that it changed.
@@ -95,13 +114,20 @@ impl Changes {
         else {
             return;
         };
-        joining.name.clone_from(&change.name);
-        joining.metadata.clone_from(&change.metadata);
-        joining.attributes.clone_from(&change.attributes);
+        if let Some(described) = &change.described {
+            joining.name.clone_from(&described.name);
+            joining.metadata.clone_from(&described.metadata);
+            joining.attributes.clone_from(&described.attributes);
+        }
         joining.grants = change.grants.clone();
     }
 
-    fn remember(&mut self, person: Person, change: Change) {
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Person, &Change)> {
+        self.by_person.iter()
+    }
+
+    pub(crate) fn remember(&mut self, person: Person, change: Change) {
         self.by_person.insert(person, change);
         if self.by_person.len() > REMEMBERED_CHANGES {
             let oldest = self.by_person.iter().min_by_key(|(_, change)| change.unix_s);
@@ -164,9 +190,7 @@ impl Room {
         let Some(participant) = self.participants.get(sid) else { return };
         let change = Change {
             unix_s: (now.unix_ms / 1000).unsigned_abs(),
-            name: participant.name.clone(),
-            metadata: participant.metadata.clone(),
-            attributes: participant.attributes.clone(),
+            described: Some(Described::of(participant)),
             grants: participant.grants.clone(),
         };
         self.changes.remember(participant.person.clone(), change);
@@ -177,9 +201,7 @@ impl Room {
     pub(crate) fn remember_own(&mut self, sid: &ParticipantSid, now: Now) {
         let Some(participant) = self.participants.get(sid) else { return };
         if let Some(change) = self.changes.by_person.get_mut(&participant.person) {
-            change.name.clone_from(&participant.name);
-            change.metadata.clone_from(&participant.metadata);
-            change.attributes.clone_from(&participant.attributes);
+            change.described = Some(Described::of(participant));
         }
         self.refresh_token(sid, now);
     }

@@ -66,6 +66,8 @@ pub enum RoomEnd {
     Deleted,
     /// The server stops.
     Shutdown,
+    /// The server starts anew: everybody is told to come back.
+    HandOver,
 }
 
 /// See the crate's documentation.
@@ -83,9 +85,11 @@ pub struct Room {
     /// Senders of reliable data that may not send as much as they want.
     pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
     created: Instant,
-    last_left: Option<Instant>,
+    pub(crate) last_left: Option<Instant>,
     next_tick: Instant,
     end: Option<RoomEnd>,
+    /// A recorder comes in a moment.
+    pub(crate) recorder_comes: bool,
 }
 
 impl Room {
@@ -122,6 +126,7 @@ impl Room {
             last_left: None,
             next_tick: now.at + TICK,
             end: None,
+            recorder_comes: false,
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -198,6 +203,7 @@ impl Room {
         let response = self.join_response(&sid);
         self.announce(&sid, Audience::Others);
         if is_recorder {
+            self.recorder_comes = false;
             self.announce_room();
         }
         Ok(response)
@@ -229,19 +235,32 @@ impl Room {
 
     /// A session ends, for whatever reason. A reason of the server's is said to it first.
     pub fn leave(&mut self, sid: &ParticipantSid, reason: DisconnectReason, now: Now) {
+        let action = match reason {
+            DisconnectReason::StateMismatch => leave_request::Action::Reconnect,
+            _ => leave_request::Action::Disconnect,
+        };
+        self.part(sid, reason, action, now);
+    }
+
+    /// The same, and what its client does then.
+    fn part(
+        &mut self,
+        sid: &ParticipantSid,
+        reason: DisconnectReason,
+        action: leave_request::Action,
+        now: Now,
+    ) {
         if !self.participants.contains_key(sid) {
             return;
         }
         if !matches!(reason, DisconnectReason::ClientInitiated | DisconnectReason::SignalClose) {
-            let action = match reason {
-                DisconnectReason::StateMismatch => leave_request::Action::Reconnect,
-                _ => leave_request::Action::Disconnect,
-            };
             self.signal(
                 sid,
                 signal_response::Message::Leave(LeaveRequest {
                     reason: reason.into(),
                     action: action.into(),
+                    // Clients of before actions were told go by this.
+                    can_reconnect: action == leave_request::Action::Reconnect,
                     ..Default::default()
                 }),
             );
@@ -372,13 +391,18 @@ impl Room {
         let reason = match end {
             RoomEnd::Empty => DisconnectReason::RoomClosed,
             RoomEnd::Deleted => DisconnectReason::RoomDeleted,
-            RoomEnd::Shutdown => DisconnectReason::ServerShutdown,
+            RoomEnd::Shutdown | RoomEnd::HandOver => DisconnectReason::ServerShutdown,
         };
+        let action = match end {
+            RoomEnd::HandOver => leave_request::Action::Reconnect,
+            RoomEnd::Empty | RoomEnd::Deleted | RoomEnd::Shutdown => leave_request::Action::Disconnect,
+        };
+        // Before anybody goes: of those who all come back nobody is told that they are gone.
+        self.end = Some(end);
         let everybody: Vec<_> = self.participants.keys().cloned().collect();
         for sid in everybody {
-            self.leave(&sid, reason, now);
+            self.part(&sid, reason, action, now);
         }
-        self.end = Some(end);
         self.webhook("room_finished", |_, _| {});
     }
 

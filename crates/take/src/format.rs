@@ -452,6 +452,16 @@ pub enum TakeEvent {
     Pause,
     /// The view goes on.
     Resume,
+    /// The recorder's program is about to start anew: nothing is recorded until [`TakeEvent::Resumed`]. Everything before it is on disk. A take
+    /// that nobody goes on with is over here.
+    Suspended {
+        /// When, Unix nanoseconds: by this whoever goes on knows how long nothing was recorded.
+        #[serde(default)]
+        unix_ns: u64,
+    },
+    /// Recording goes on. Those who were there and come back have new ids, and say again what they publish; nobody else has left. A
+    /// room that asks for consent says so again.
+    Resumed,
     /// A place to find again.
     Marker {
         /// What it is called.

@@ -24,6 +24,8 @@
 //! # Invariants
 //!
 //! - A take is append-only; no byte is ever patched. Cut anywhere, it is a shorter take ([`recover`]).
+//! - A program that starts anew suspends its takes and goes on with them in its next run ([`Take::resume`]): the time of a take goes on by the
+//!   clock on the wall, and never goes back.
 //! - The recording side never blocks on the disk; what the disk cannot take is dropped, counted and recorded as a gap.
 //! - `format`, `mkv`, `capture` and `clock` are pure: no files, clocks or threads.
 
@@ -64,5 +66,5 @@ pub use ids::{ParticipantId, SegmentId, TrackId};
 pub use item::{Frame, SegmentSpec, TakeEnd, TakeFrame, TakeItem};
 pub use reader::TakeReader;
 pub use recorder::TakeRecorder;
-pub use recovery::{Recovery, recover};
+pub use recovery::{Recovery, Suspension, recover, suspension};
 pub use writer::{DiskUse, Sent, Take, TakeHandle, TakeOptions, TakeState, TakeSummary, TakeWatch};

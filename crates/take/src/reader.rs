@@ -1,7 +1,7 @@
 //! Reads a take, also while it grows.
 //!
-//! The fact file is read up to the next complete mark; the facts up to the mark, and from every segment the frames up to it, are
-//! one *window*. A window is sorted by `at` (facts before frames, segments by number, each segment in file order). Windows are
+//! The fact file is read up to the next complete mark, which a suspension is too; the facts up to the mark, and from every segment the
+//! frames up to it, are one *window*. A window is sorted by `at` (facts before frames, segments by number, each segment in file order). Windows are
 //! bounded by marks, and marks are part of the take: so the sequence handed out is a function of the take's content, not of when
 //! it is read. See the crate's documentation for what the marks promise.
 
@@ -92,6 +92,14 @@ impl TakeReader {
             let Some(EventLine { at, event }) = self.facts.next()? else { break };
             match event {
                 TakeEvent::Complete { to_ns } if to_ns > self.complete_to_ns => {
+                    self.available_ns = self.available_ns.max(to_ns);
+                    self.window(to_ns, &mut items)?;
+                    self.complete_to_ns = to_ns;
+                }
+                // Everything before it is on disk, and perhaps nothing ever comes behind it.
+                event @ TakeEvent::Suspended { .. } => {
+                    let to_ns = at.max(self.complete_to_ns);
+                    self.pending.push((at, event));
                     self.available_ns = self.available_ns.max(to_ns);
                     self.window(to_ns, &mut items)?;
                     self.complete_to_ns = to_ns;
@@ -216,7 +224,7 @@ impl FactFile {
         self.file.read_exact_at(&mut tail, from).ok()?;
         tail.rsplit(|byte| *byte == b'\n').filter_map(EventLine::parse).find_map(|line| match line.event {
             TakeEvent::Complete { to_ns } => Some(to_ns),
-            TakeEvent::Ended { .. } => Some(line.at),
+            TakeEvent::Ended { .. } | TakeEvent::Suspended { .. } => Some(line.at),
             _ => None,
         })
     }

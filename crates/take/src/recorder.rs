@@ -43,7 +43,20 @@ impl TakeRecorder {
     /// A recorder without tracks.
     #[must_use]
     pub fn new(handle: TakeHandle) -> Self {
-        Self { handle, tracks: BTreeMap::new(), now_ns: 0, ticked_ns: 0, completed_ns: 0, counted_ns: 0 }
+        Self::resumed(handle, 0)
+    }
+
+    /// A recorder without tracks that goes on with a take at `at_ns`.
+    #[must_use]
+    pub fn resumed(handle: TakeHandle, at_ns: u64) -> Self {
+        Self {
+            handle,
+            tracks: BTreeMap::new(),
+            now_ns: at_ns,
+            ticked_ns: at_ns,
+            completed_ns: at_ns,
+            counted_ns: at_ns,
+        }
     }
 
     /// The take's writer.
@@ -146,13 +159,25 @@ impl TakeRecorder {
 
     /// Writes everything held, and the end; waits for the disk.
     pub fn finish(mut self, now_ns: u64, reason: EndReason) -> Result<TakeSummary, TakeError> {
+        let now_ns = self.hand_out(now_ns);
+        self.handle.finish(now_ns, reason)
+    }
+
+    /// Writes everything held, for the next run of the program to go on; `unix_ns` is now. Waits for the disk.
+    pub fn suspend(mut self, now_ns: u64, unix_ns: u64) -> Result<TakeSummary, TakeError> {
+        let now_ns = self.hand_out(now_ns);
+        self.handle.suspend(now_ns, unix_ns)
+    }
+
+    /// Ends all captures; gives back the time.
+    fn hand_out(&mut self, now_ns: u64) -> u64 {
         let now_ns = self.advance(now_ns);
         for (track, mut state) in std::mem::take(&mut self.tracks) {
             state.capture.finish(now_ns);
             state.drain(&self.handle, &track, now_ns);
             state.count(&self.handle, &track, now_ns);
         }
-        self.handle.finish(now_ns, reason)
+        now_ns
     }
 
     fn advance(&mut self, now_ns: u64) -> u64 {

@@ -20,9 +20,10 @@ pub use meter::{DiskUse, TakeWatch};
 use self::meter::Meter;
 use crate::{
     error::TakeError,
-    format::{EVENTS_FILE, EndReason, HEADER_FILE, TakeEvent, TakeHeader},
+    format::{EVENTS_FILE, EndReason, EventLine, HEADER_FILE, TakeEvent, TakeHeader},
     ids::{SegmentId, TrackId},
     item::{Frame, SegmentSpec},
+    recovery::Suspension,
 };
 
 /// What became of something handed to the writer.
@@ -93,16 +94,50 @@ impl Take {
         options: TakeOptions,
     ) -> Result<TakeHandle, TakeError> {
         create_directory(dir, &header)?;
+        Self::write(dir, options, Queue::default(), 0)
+    }
+
+    /// Goes on with a take that was suspended, at `at_ns` of it or where it was suspended, whichever is later. From when this returns a take
+    /// that loses its writer is one that has to be recovered. To be called once for what [`crate::suspension`] found.
+    pub fn resume(dir: &Path, suspension: &Suspension, at_ns: u64) -> Result<TakeHandle, TakeError> {
+        let at_ns = at_ns.max(suspension.at_ns);
+        let segments = next_segment(dir).map_err(TakeError::io(dir))?;
+        let path = dir.join(EVENTS_FILE);
+        let line = EventLine { at: at_ns, event: TakeEvent::Resumed }.to_line();
+        let append = || {
+            let mut events = fs::OpenOptions::new().append(true).open(&path)?;
+            events.set_len(suspension.whole)?;
+            events.write_all(&line)?;
+            // Before there is anything that a take which is only suspended would not know of.
+            events.sync_all()
+        };
+        append().map_err(TakeError::io(&path))?;
+        Self::write(dir, TakeOptions::default(), Queue { segments, ..Queue::default() }, at_ns)
+    }
+
+    fn write(dir: &Path, options: TakeOptions, queue: Queue, at_ns: u64) -> Result<TakeHandle, TakeError> {
         let shared = Arc::new(Shared {
             options,
-            queue: Mutex::default(),
+            queue: Mutex::new(queue),
             wake: Condvar::new(),
             ended: Condvar::new(),
             meter: Arc::new(Meter::new()),
         });
-        thread::spawn(dir, Arc::clone(&shared))?;
+        thread::spawn(dir, Arc::clone(&shared), at_ns)?;
         Ok(TakeHandle { owner: Arc::new(Owner { shared }) })
     }
+}
+
+/// A number that no media file of the take has, nor has had one of before.
+fn next_segment(dir: &Path) -> std::io::Result<u32> {
+    let mut next = 0;
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let number =
+            name.to_str().and_then(|name| name.strip_suffix(".mkv")?.rsplit_once('-')?.1.parse().ok());
+        next = number.map_or(next, |number: u32| next.max(number.saturating_add(1)));
+    }
+    Ok(next)
 }
 
 /// The directory appears under its name only when it is a valid, empty take: a crash leaves at most a hidden sibling.
@@ -142,7 +177,7 @@ enum Entry {
     Open { segment: SegmentId, track: TrackId, spec: SegmentSpec },
     Frame { segment: SegmentId, frame: Frame },
     Complete { at_ns: u64, to_ns: u64 },
-    Finish { at_ns: u64, reason: EndReason },
+    Last { at_ns: u64, event: TakeEvent },
 }
 
 /// Frames of one segment that did not fit.
@@ -287,11 +322,20 @@ impl TakeHandle {
     /// Writes the end, syncs, and waits for it (blocking; well under a second unless the disk hangs).
     /// Other clones of the handle are deaf afterwards. If the take has failed, the error says why; what was written is kept.
     pub fn finish(self, at_ns: u64, reason: EndReason) -> Result<TakeSummary, TakeError> {
+        self.close(at_ns, TakeEvent::Ended { reason, lost_ns: 0 })
+    }
+
+    /// The same, for a take that the next run of the program goes on with; `unix_ns` is now.
+    pub fn suspend(self, at_ns: u64, unix_ns: u64) -> Result<TakeSummary, TakeError> {
+        self.close(at_ns, TakeEvent::Suspended { unix_ns })
+    }
+
+    fn close(self, at_ns: u64, event: TakeEvent) -> Result<TakeSummary, TakeError> {
         let shared = &self.owner.shared;
         let mut queue = shared.lock();
         if !queue.closed && queue.end.is_none() {
             queue.closed = true;
-            queue.entries.push_back(Entry::Finish { at_ns, reason });
+            queue.entries.push_back(Entry::Last { at_ns, event });
             shared.wake.notify_one();
         }
         loop {

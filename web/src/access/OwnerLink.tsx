@@ -1,3 +1,4 @@
+import { address } from '../api';
 import { texts } from '../texts';
 import { useSignedOut } from './Gate';
 
@@ -5,7 +6,7 @@ import { useSignedOut } from './Gate';
 export function OwnerLink() {
   if (useSignedOut() === null) return null;
   return (
-    <a className="button button--quiet" href="/owner">
+    <a className="button button--quiet" href={address('/owner')}>
       {texts.owner.page}
     </a>
   );

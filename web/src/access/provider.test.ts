@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { texts } from '../texts';
 import { beginUrl, OWNER_PAGE, reasonOf } from './provider';
 
@@ -10,6 +10,16 @@ describe('signing in elsewhere', () => {
     expect(beginUrl(OWNER_PAGE)).toBe('/owner/oidc?next=%2Fowner');
     expect(next('/', '?room=Test%20Room&x=a+b')).toBe('/?room=Test%20Room&x=a+b');
     expect(next('/recordings.html', '')).toBe('/recordings.html');
+  });
+
+  it('begins below the path of the server, which the server need not be told', () => {
+    vi.stubGlobal('location', new URL('https://example.org/calls/recordings.html'));
+    expect(beginUrl({ pathname: '/calls/recordings.html', search: '?q=a' })).toBe(
+      '/calls/owner/oidc?next=%2Frecordings.html%3Fq%3Da',
+    );
+    expect(beginUrl({ pathname: '/calls/', search: '' })).toBe('/calls/owner/oidc?next=%2F');
+    expect(beginUrl(OWNER_PAGE)).toBe('/calls/owner/oidc?next=%2Fowner');
+    vi.unstubAllGlobals();
   });
 
   it('leads there also when it is tried again', () => {

@@ -1,4 +1,5 @@
-/** Signing in at an OpenID provider: where it begins, and why it came to nothing. Pure. */
+/** Signing in at an OpenID provider: where it begins, and why it came to nothing. */
+import { address, prefixOf } from '../api';
 
 const REASONS = ['stale', 'declined', 'away', 'refused', 'odd', 'stranger', 'busy', 'failed'] as const;
 /** Why nobody is signed in, as the server says it to the owner's page. */
@@ -20,6 +21,8 @@ export function reasonOf(search: string): Reason | null {
 
 /** Where the sign-in begins, for whoever is at this place, or was going elsewhere when they came back. The server looks at where that is. */
 export function beginUrl({ pathname, search }: Place): string {
-  const next = reasonOf(search) === null ? pathname + search : new URLSearchParams(search).get('next');
-  return `/owner/oidc?${new URLSearchParams({ next: next ?? pathname })}`;
+  // The server knows its places by their paths below its own.
+  const path = pathname.slice(prefixOf(pathname).length);
+  const next = reasonOf(search) === null ? path + search : new URLSearchParams(search).get('next');
+  return address(`/owner/oidc?${new URLSearchParams({ next: next ?? path })}`);
 }

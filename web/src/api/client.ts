@@ -1,5 +1,6 @@
 /** How a call is made, and what is thrown where it fails. */
 import { texts } from '../texts';
+import { address } from './base';
 import { isByLink, learnSession, loseSession, proofFor, sessionProof } from './proof';
 import { isObject, type Json, text } from './values';
 
@@ -46,8 +47,10 @@ async function send(
 ): Promise<{ response: Response; answer: unknown }> {
   const headers: Record<string, string> = { ...shown, ...proofFor(method) };
   if (body) headers['Content-Type'] = 'application/json';
+  // A cookie has to hold where the page is, and the page alone knows that for certain.
+  if (method !== 'GET') headers['X-Reelroom-Path'] = address('/');
   try {
-    const response = await fetch(path, {
+    const response = await fetch(address(path), {
       method,
       headers,
       ...(signal ? { signal } : {}),

@@ -1,5 +1,6 @@
 /** What the server tells of recordings by itself, as it happens. */
 import { texts } from '../texts';
+import { address } from './base';
 import { ApiError, refusal } from './client';
 import { loseSession, proofFor } from './proof';
 import { type Recording, readRecording } from './recordings';
@@ -39,7 +40,7 @@ export async function openEvents(
   if (lastId !== null) headers['Last-Event-ID'] = lastId;
   let response: Response;
   try {
-    response = await fetch('/events', { headers, signal, cache: 'no-store' });
+    response = await fetch(address('/events'), { headers, signal, cache: 'no-store' });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new ApiError(texts.errors.network, 0);

@@ -6,12 +6,12 @@
  * is done as they are loaded, so that what a page does not use of them can be left out of it.
  */
 
+export { address, prefixOf } from './base';
 export { ApiError, clockOffset, isSignedIn, messageOf } from './client';
 export * from './events';
 export * from './joining';
 export * from './link';
 export * from './moderation';
-export { fileUrl } from './paths';
 export { isByLink, may, onSession } from './proof';
 export * from './recordings';
 export * from './report';

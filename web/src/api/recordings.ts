@@ -1,5 +1,6 @@
 /** Recordings: how they are listed, played, kept and deleted, and how one is begun in a room. */
 import { texts } from '../texts';
+import { address, resolved } from './base';
 import { ApiError, call, clockOffset } from './client';
 import { fileUrl } from './paths';
 import { isByLink } from './proof';
@@ -138,13 +139,17 @@ export async function listRecordings(query: ListQuery, signal?: AbortSignal): Pr
 }
 
 /** Of the file to keep: a download that was interrupted goes on to its end, where a player gets portions. */
-export const downloadUrl = (name: string): string => `${fileUrl(name)}?download`;
+export const downloadUrl = (name: string): string => address(`${fileUrl(name)}?download`);
+
+/** Of the file, for whoever may have it anyway. */
+export const plainUrl = (name: string): string => address(fileUrl(name));
 
 /** Where a browser plays it from: this server or the object store, as the server is set up. */
 export async function playbackUrl(name: string): Promise<string> {
   // A link to pass on would outlive the one by which this page came.
   const { body } = await call('GET', `${fileUrl(name)}/${isByLink() ? 'pass' : 'url'}`);
-  return text(body.recordingUrl) ?? fileUrl(name);
+  // The path leads to the server by whatever address it was opened by.
+  return resolved(text(body.recordingPath) ?? text(body.recordingUrl) ?? fileUrl(name));
 }
 
 /** Starts the download of a recording for whoever came by a link: the browser shows that with nothing that it asks for by itself. */

@@ -66,6 +66,9 @@ describe('the report of a recording', () => {
       },
     });
     expect(report).toMatchObject({ sha256: 'ab', droppedFrames: 0 });
+    const suspended = [{ from_ns: 4_100_000_000, to_ns: 7e9 }, 'once'];
+    expect(readReport({ suspended }).suspended).toEqual([{ fromSeconds: 4.1, toSeconds: 7 }]);
+    expect(report.suspended).toEqual([]);
     expect(report.skipped).toEqual([
       { participant: 'Ann', fromSeconds: 1.333, toSeconds: 2, why: 'it crashed' },
     ]);

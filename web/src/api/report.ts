@@ -10,6 +10,8 @@ export interface Report {
   /** Frames that are missing because the server's disk could not follow. */
   droppedFrames: number;
   skipped: Skip[];
+  /** Where nothing was recorded because the server was restarted; the picture stands still there. */
+  suspended: Pause[];
   /** By person, then camera, microphone, screen; null for a recording made elsewhere, which tells nothing of them. */
   tracks: TrackReport[] | null;
   /** What everybody said to being recorded; empty where the room did not ask. */
@@ -35,6 +37,12 @@ export interface Skip {
   fromSeconds: number;
   toSeconds: number;
   why: string | null;
+}
+
+/** From when to when nothing was recorded. */
+export interface Pause {
+  fromSeconds: number;
+  toSeconds: number;
 }
 
 export const SOURCES = ['camera', 'microphone', 'screen_share', 'screen_share_audio'] as const;
@@ -178,6 +186,9 @@ export function readReport(value: Json): Report {
         toSeconds: seconds(skip.to_ns),
         why: text(skip.why),
       })),
+    suspended: list(value.suspended)
+      .filter(isObject)
+      .map((pause) => ({ fromSeconds: seconds(pause.from_ns), toSeconds: seconds(pause.to_ns) })),
     tracks,
     consents: readConsents(value.consents),
   };

@@ -1,5 +1,6 @@
 /** The rooms that the owner made: what is set of them, and the links by which people come. */
 import { texts } from '../texts';
+import { resolved } from './base';
 import { ApiError, call } from './client';
 import { roomUrl } from './paths';
 import { amount, isObject, list, text, words } from './values';
@@ -9,7 +10,7 @@ export type Role = (typeof ROLES)[number];
 
 export interface RoomLink {
   role: Role;
-  /** Behind this server's address; null where it cannot be shown any more. */
+  /** A path of this site, or a whole address; null where it cannot be shown any more. */
   path: string | null;
   /** Milliseconds since 1970; null where it lasts until it is revoked. */
   expiresAt: number | null;
@@ -73,7 +74,8 @@ function readRoom(value: unknown): OwnRoom | null {
     .filter(isObject)
     .flatMap((link): RoomLink[] => {
       const role = ROLES.find((known) => known === link.role);
-      return role ? [{ role, path: text(link.path), expiresAt: amount(link.expiresAt) }] : [];
+      const path = text(link.url) ?? text(link.path);
+      return role ? [{ role, path: path && resolved(path), expiresAt: amount(link.expiresAt) }] : [];
     });
   return {
     name,

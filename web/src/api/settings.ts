@@ -1,4 +1,5 @@
 /** What the server tells everybody of how it is set up. */
+import { address } from './base';
 import { call } from './client';
 import { text } from './values';
 
@@ -18,10 +19,11 @@ export async function providerHost(): Promise<string | null> {
 
 /** Where the media server is: this server, unless it names another. */
 export async function mediaServerUrl(): Promise<string> {
+  const own = `${window.location.origin}${address('')}`;
   try {
     const { body } = await call('GET', '/settings.json');
-    return text(body.livekitUrl) ?? window.location.origin;
+    return text(body.livekitUrl) ?? own;
   } catch {
-    return window.location.origin;
+    return own;
   }
 }

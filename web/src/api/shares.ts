@@ -1,5 +1,6 @@
 /** Links to one recording: what whoever shares makes of them, and what whoever opens one is shown. */
 import { texts } from '../texts';
+import { resolved } from './base';
 import { ApiError, call } from './client';
 import { fileUrl } from './paths';
 import { type RecordingStatus, STATUSES } from './recordings';
@@ -95,7 +96,7 @@ function readWatched(body: Json): Watched {
   if (id === null || file === null) throw new ApiError(texts.errors.unexpected, 200);
   return {
     id,
-    file,
+    file: resolved(file),
     title: text(body.title) ?? '',
     startedAt: amount(body.startedAt) ?? 0,
     duration: amount(body.duration),
@@ -125,7 +126,7 @@ export async function makeShare(name: string, wish: ShareWish): Promise<string> 
   });
   const link = text(body.link);
   if (link === null) throw new ApiError(texts.errors.unexpected, 200);
-  return new URL(link, window.location.origin).href;
+  return new URL(resolved(link), window.location.origin).href;
 }
 
 /** Whoever watches by it is sent nothing more. */

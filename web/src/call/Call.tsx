@@ -13,7 +13,7 @@ import {
   RoomEvent,
 } from 'livekit-client';
 import { useCallback, useEffect, useState } from 'react';
-import { isByLink, may, type Recording } from '../api';
+import { address, isByLink, may, type Recording } from '../api';
 import { follower } from '../follow/follower';
 import { timeOfDay } from '../format';
 import type { Ticket } from '../join/JoinPage';
@@ -26,6 +26,7 @@ import { Notices, useNotices } from '../ui/Notices';
 import { ConsentNotice } from './ConsentNotice';
 import { ConsentSwitch } from './ConsentSwitch';
 import { Controls } from './Controls';
+import { comeBack, connect, lookAgain } from './comeBack';
 import { type Ending, endingOf, refusalOf } from './ending';
 import { PeoplePanel } from './PeoplePanel';
 import { RecordAgain } from './RecordAgain';
@@ -49,6 +50,7 @@ const roomFor = ({ devices }: Ticket) =>
   new Room({
     adaptiveStream: true,
     dynacast: true,
+    reconnectPolicy: comeBack,
     ...(devices.microphoneId ? { audioCaptureDefaults: { deviceId: devices.microphoneId } } : {}),
     ...(devices.cameraId ? { videoCaptureDefaults: { deviceId: devices.cameraId } } : {}),
   });
@@ -72,7 +74,7 @@ export default function Call({ ticket, onEnd }: Props) {
     const leave = () => void room.disconnect();
     const join = async () => {
       try {
-        await room.connect(ticket.serverUrl, ticket.token);
+        await connect(room, ticket, () => gone);
       } catch (error) {
         if (!gone) onEnd(refusalOf(error));
         return;
@@ -100,9 +102,11 @@ export default function Call({ ticket, onEnd }: Props) {
       );
     };
     void join();
+    const lookNoMore = lookAgain(room);
     window.addEventListener('pagehide', leave);
     return () => {
       gone = true;
+      lookNoMore();
       window.removeEventListener('pagehide', leave);
       room.off(RoomEvent.Disconnected, ended);
       room.off(RoomEvent.ConnectionStateChanged, state);
@@ -261,7 +265,7 @@ function CallScreen({ roomName, consent: chosen, notify }: ScreenProps) {
           <header className="panel__header">
             <h2>{texts.list.title}</h2>
             {!isByLink() && (
-              <a href="/recordings.html" target="_blank" rel="noreferrer">
+              <a href={address('/recordings.html')} target="_blank" rel="noreferrer">
                 {texts.join.allRecordings}
               </a>
             )}

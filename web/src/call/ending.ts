@@ -2,6 +2,7 @@ import { ConnectionError, ConnectionErrorReason, DisconnectReason } from 'liveki
 import { messageOf } from '../api';
 import { timeOfDay } from '../format';
 import { texts } from '../texts';
+import { isAway } from './comeBack';
 
 /** What a person is told when a call is over. */
 export interface Ending {
@@ -16,7 +17,8 @@ export function refusalOf(error: unknown): Ending {
     error instanceof ConnectionError &&
     error.reason === ConnectionErrorReason.InternalError &&
     error.message.includes('pc connection');
-  return { title: texts.ended.refused, detail: isMedia ? texts.ended.noMedia : messageOf(error) };
+  if (isMedia) return { title: texts.ended.refused, detail: texts.ended.noMedia };
+  return { title: texts.ended.refused, detail: isAway(error) ? texts.ended.away : messageOf(error) };
 }
 
 /** `recordedUntil`: when the server was last heard, where it recorded then; ms since 1970. */

@@ -62,7 +62,9 @@ export function useInterruption(room: Room, active: boolean, list: RoomRecording
     const meet = async () => {
       const roomId = await room.getSid().catch(() => null);
       if (roomId === null) return;
-      if (lost?.recorded && lost.roomId !== null && lost.roomId !== roomId) {
+      // A server that was restarted on purpose goes on with the recording, and says so from the first moment on.
+      const goesOn = room.isRecording;
+      if (lost?.recorded && lost.roomId !== null && lost.roomId !== roomId && !goesOn) {
         setLoss({ roomId: lost.roomId, at: lost.at });
       }
       lost = null;

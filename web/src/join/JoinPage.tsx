@@ -1,7 +1,15 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { OwnerLink } from '../access/OwnerLink';
 import { SignOut } from '../access/SignOut';
-import { type Admission, type Knock, mediaServerUrl, messageOf, requestToken, type Turn } from '../api';
+import {
+  type Admission,
+  address,
+  type Knock,
+  mediaServerUrl,
+  messageOf,
+  requestToken,
+  type Turn,
+} from '../api';
 import { texts } from '../texts';
 import { Icon } from '../ui/Icon';
 import { Logo } from '../ui/Logo';
@@ -9,6 +17,7 @@ import { ConsentField } from './ConsentField';
 import type { DeviceChoice } from './devices';
 import { waitToBeLetIn } from './lobby';
 import { Preview } from './Preview';
+import { patiently } from './patience';
 import { Waiting } from './Waiting';
 
 /** All a call needs to begin. */
@@ -60,12 +69,22 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
   const [error, setError] = useState<string | null>(null);
   /** How it stands with them while they wait to be let in. */
   const [turn, setTurn] = useState<Turn | null>(null);
+  /** The server is away, and is asked again. */
+  const [away, setAway] = useState(false);
   const waiting = useRef<AbortController | null>(null);
+  const left = useRef(new AbortController());
   const nameId = useId();
   const roomId = useId();
   const errorId = useId();
 
-  useEffect(() => () => waiting.current?.abort(), []);
+  useEffect(() => {
+    const here = new AbortController();
+    left.current = here;
+    return () => {
+      here.abort();
+      waiting.current?.abort();
+    };
+  }, []);
 
   const choose = (choice: DeviceChoice) => {
     chosen.current = choice;
@@ -95,11 +114,13 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
     setError(null);
     setJoining(true);
     const isKept = kept?.room === room && kept.person === person && Date.now() < kept.until;
+    const patience = { onAway: () => setAway(true), signal: left.current.signal };
     try {
       const [entry, serverUrl] = await Promise.all([
-        isKept ? kept.admission : requestToken(room, person),
-        mediaServerUrl(),
+        isKept ? kept.admission : patiently(() => requestToken(room, person), patience),
+        patiently(mediaServerUrl, patience),
       ]);
+      setAway(false);
       const admission = 'token' in entry ? entry : await wait(entry, person);
       if (admission?.asksConsent && consent === null) {
         const keptFor = 'token' in entry ? NAME_KEPT_MS : LET_IN_MS;
@@ -121,6 +142,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
     } catch (error) {
       setError(messageOf(error));
     }
+    setAway(false);
     setTurn(null);
     setJoining(false);
   };
@@ -133,7 +155,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
           <div className="page__actions">
             <SignOut />
             <OwnerLink />
-            <a className="button button--quiet" href="/recordings.html">
+            <a className="button button--quiet" href={address('/recordings.html')}>
               <Icon name="film" size={20} /> {texts.join.allRecordings}
             </a>
           </div>
@@ -191,7 +213,7 @@ export function JoinPage({ initial, isInvited = false, waits = false, asksConsen
             {error}
           </p>
           <button type="submit" className="button button--primary button--large" disabled={joining}>
-            {joining ? texts.join.joining : texts.join.button}
+            {away ? texts.join.away : joining ? texts.join.joining : texts.join.button}
           </button>
         </form>
       </main>

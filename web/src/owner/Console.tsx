@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect, useState } from 'react';
 import { SignOut } from '../access/SignOut';
-import { type AccessMode, accessMode } from '../api';
+import { type AccessMode, accessMode, address } from '../api';
 import { RoomsPanel } from '../rooms/RoomsPanel';
 import { texts } from '../texts';
 import { Logo } from '../ui/Logo';
@@ -66,10 +66,10 @@ export function Console() {
         <Logo />
         <div className="page__actions">
           <SignOut />
-          <a className="button" href="/recordings.html">
+          <a className="button" href={address('/recordings.html')}>
             {texts.join.allRecordings}
           </a>
-          <a className="button button--primary" href="/">
+          <a className="button button--primary" href={address('/')}>
             {texts.list.join}
           </a>
         </div>

@@ -1,7 +1,7 @@
 import { useEffect } from 'react';
 import { PasswordPage } from '../access/PasswordPage';
 import { SignInForm } from '../access/SignInForm';
-import { accessMode, resumeSession } from '../api';
+import { accessMode, address, resumeSession } from '../api';
 import { texts } from '../texts';
 import { Console } from './Console';
 import { useAsked } from './useAsked';
@@ -39,10 +39,10 @@ function Open() {
   return (
     <PasswordPage title={texts.access.open} subtitle={texts.access.openHint}>
       <div className="row">
-        <a className="button button--primary" href="/">
+        <a className="button button--primary" href={address('/')}>
           {texts.list.join}
         </a>
-        <a className="button" href="/recordings.html">
+        <a className="button" href={address('/recordings.html')}>
           {texts.join.allRecordings}
         </a>
       </div>

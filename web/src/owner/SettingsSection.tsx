@@ -22,6 +22,10 @@ function shown({ value, isSecret }: Setting): string {
   return value === '' ? texts.settings.empty : value;
 }
 
+function nextShown(next: string): string {
+  return next === '' ? texts.settings.empty : next;
+}
+
 function Table({ settings }: { settings: Setting[] }) {
   const { name, value, from } = texts.settings.columns;
   return (
@@ -44,6 +48,7 @@ function Table({ settings }: { settings: Setting[] }) {
             </th>
             <td>
               <bdi>{shown(setting)}</bdi>
+              {setting.next !== null && <p>{texts.settings.next(nextShown(setting.next))}</p>}
             </td>
             <td>{worded(texts.settings.from, setting.from)}</td>
           </tr>

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
-import { fileUrl, playbackUrl, type Recording } from '../api';
+import { plainUrl, playbackUrl, type Recording } from '../api';
 import * as format from '../format';
 import { texts } from '../texts';
 import { Dialog } from '../ui/Dialog';
@@ -26,7 +26,7 @@ export function Player({ recording, onClose }: Props) {
     setFailed(false);
     setSource(null);
     playbackUrl(name)
-      .catch(() => fileUrl(name))
+      .catch(() => plainUrl(name))
       .then((url) => {
         if (!gone) setSource(playable === null ? url : through(url, playable));
       });

@@ -48,13 +48,16 @@ export function ReportDialog({ recording, onClose }: Props) {
 }
 
 function Told({ recording, report }: { recording: Recording; report: Report }) {
-  const { tracks, skipped, droppedFrames, sha256, consents } = report;
+  const { tracks, skipped, suspended, droppedFrames, sha256, consents } = report;
   const costs = [
     recording.error,
     recording.lostSeconds === null ? null : texts.recovered(recording.lostSeconds),
     droppedFrames === 0 ? null : texts.report.dropped(droppedFrames),
     ...skipped.map(({ participant, fromSeconds, toSeconds, why }) =>
       texts.report.skipped(participant, format.duration(fromSeconds), format.duration(toSeconds), why),
+    ),
+    ...suspended.map(({ fromSeconds, toSeconds }) =>
+      texts.report.restarted(format.duration(fromSeconds), Math.ceil(toSeconds - fromSeconds)),
     ),
     tracks?.some(({ leftOut }) => leftOut !== null && !isByChoice(leftOut)) ? texts.report.incomplete : null,
     tracks?.some(({ leftOut }) => leftOut !== null && isByChoice(leftOut)) ? texts.report.unwilling : null,

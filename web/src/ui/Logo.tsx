@@ -1,9 +1,10 @@
+import { address } from '../api';
 import { texts } from '../texts';
 
 export function Logo() {
   return (
     <span className="logo">
-      <img src="/icon.svg" alt="" width={28} height={28} />
+      <img src={address('/icon.svg')} alt="" width={28} height={28} />
       <span>{texts.product}</span>
     </span>
   );

@@ -44,7 +44,7 @@ pub(crate) struct WhoBody {
 /// What something was done to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OnBody {
-    /// session, password, key, room, participant, recording, share, webhook, log or route.
+    /// session, password, key, room, participant, recording, share, webhook, settings, log or route.
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,

@@ -71,6 +71,7 @@ pub(crate) struct StorageBody {
 impl StorageBody {
     pub(super) fn of(
         places: &Places,
+        reserve_bytes: u64,
         stored: Option<Stored>,
         disk: Option<Disk>,
         trouble: Option<String>,
@@ -78,7 +79,6 @@ impl StorageBody {
         let measured =
             stored.and_then(|stored| stored.bytes_per_s(LEAST_MEASURED_MS)).filter(|bytes| *bytes > 0);
         let bytes_per_second = measured.unwrap_or(DEFAULT_BYTES_PER_S);
-        let reserve_bytes = places.disk_reserve_bytes;
         let hours_left = disk.map(|disk| {
             let left_bytes = disk.free_bytes.saturating_sub(reserve_bytes);
             left_bytes as f64 / (bytes_per_second * WHILE_IT_IS_MADE) as f64 / 3600.0
@@ -138,16 +138,16 @@ mod tests {
     fn hours_are_told_by_what_recordings_take_and_by_the_preset_as_long_as_there_are_few() {
         let disk = Some(Disk { free_bytes: 73 * GB, total_bytes: 100 * GB });
         let hour = Usage { recordings: 1, bytes: 36 * GB, timed_bytes: 36 * GB, timed_ms: 3_600_000 };
-        let told = StorageBody::of(&places(), Some(hour), disk, None);
+        let told = StorageBody::of(&places(), GB, Some(hour), disk, None);
         assert_eq!((told.bytes_per_second, told.is_measured, told.hours_left), (10_000_000, true, Some(1.0)));
         assert_eq!((told.kind, told.place.as_deref(), told.backup), ("s3", Some("calls"), Some("folder")));
         let few = Usage { timed_ms: 1000, ..hour };
-        let told = StorageBody::of(&places(), Some(few), disk, None);
+        let told = StorageBody::of(&places(), GB, Some(few), disk, None);
         assert_eq!((told.bytes_per_second, told.is_measured), (DEFAULT_BYTES_PER_S, false));
         assert!(told.hours_left.is_some_and(|hours| (25.0..26.0).contains(&hours)), "{told:?}");
         let full = Some(Disk { free_bytes: GB / 2, total_bytes: GB });
-        assert_eq!(StorageBody::of(&places(), None, full, None).hours_left, Some(0.0));
-        let unknown = StorageBody::of(&places(), None, None, Some("it is away".into()));
+        assert_eq!(StorageBody::of(&places(), GB, None, full, None).hours_left, Some(0.0));
+        let unknown = StorageBody::of(&places(), GB, None, None, Some("it is away".into()));
         assert_eq!((unknown.hours_left, unknown.recordings, unknown.disk), (None, None, None));
     }
 

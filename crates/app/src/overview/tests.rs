@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::json;
 
-use crate::config::Access;
+use crate::config::{Access, Adjustment, SettingBody};
 use crate::tests::house::{SIZE, Shows, owned};
 
 #[tokio::test]
@@ -55,4 +55,33 @@ async fn what_is_being_recorded_and_finished_is_told_with_its_time() {
     for shows in [Shows::default(), Shows::key(&house.key(&["observe", "list"]))] {
         assert_eq!(house.status(&Method::GET, "/overview", &shows, &json!({})).await, 403);
     }
+}
+
+#[tokio::test]
+async fn what_is_set_anew_holds_and_is_told_with_what_waits_for_the_next_start() {
+    let house = owned(Access::Invite).await;
+    let key = Shows::key(&house.key(&["manage"]));
+    let waits = SettingBody {
+        name: "udp_port",
+        value: "7882".into(),
+        from: "file",
+        is_secret: false,
+        next: Some("7883".into()),
+    };
+    house.app.adjust(Adjustment {
+        portion_bytes: 5,
+        disk_reserve_bytes: 6,
+        public_hosts: vec!["other.example.org".into()],
+        oidc_owners: None,
+        settings: [waits].into(),
+        settings_trouble: Some("the settings file is not read".into()),
+    });
+    let (_, told) = house.answer(&Method::GET, "/overview", &key, &json!({})).await;
+    let setting =
+        json!({ "name": "udp_port", "value": "7882", "from": "file", "isSecret": false, "next": "7883" });
+    assert_eq!(told["settings"], json!([setting]));
+    assert_eq!(told["storage"]["disk"]["reserveBytes"], json!(6));
+    assert!(told["warnings"].as_array().unwrap().contains(&json!("the settings file is not read")), "{told}");
+    assert!(house.app.is_public_host("other.example.org") && !house.app.is_public_host("calls.example.org"));
+    assert_eq!(house.app.portion_bytes(), 5);
 }

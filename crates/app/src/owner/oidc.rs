@@ -31,7 +31,7 @@ use super::{NOT_KEPT, agent, blocking};
 use crate::app::WebApp;
 use crate::audit::{Actor, Why};
 use crate::clock;
-use crate::cookie::{self, Scheme};
+use crate::cookie::{self, Scheme, Way};
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::Query;
 
@@ -76,16 +76,16 @@ pub(crate) async fn begin(
     Query(params): Query<BeginParams>,
 ) -> Result<Response, ApiError> {
     let oidc = provider(&app)?;
-    let next = Next::of(params.next.as_deref());
+    let (next, way) = (Next::of(params.next.as_deref()), Way::of(&headers));
     if is_of_another_site(&headers) {
-        return Ok(see_other(PAGE, NOTHING_KEPT));
+        return Ok(see_other(way.path(PAGE), NOTHING_KEPT));
     }
     let back = back_address(&app, &headers)?;
     let now_ms = clock::now().unix_ms;
     let flow = oidc.begin(back, next, now_ms, &mut rand::rng());
     Ok(match oidc.authorize(&flow, now_ms).await {
-        Ok(address) => see_other(address.as_str(), [cookie::under_way(flow.text(), scheme(&flow))]),
-        Err(error) => see_other(&page_saying(error.code(), flow.next()), cookie::over()),
+        Ok(address) => see_other(address.into(), [cookie::under_way(flow.text(), way.by(scheme(&flow)))]),
+        Err(error) => see_other(way.path(&page_saying(error.code(), flow.next())), cookie::over(way)),
     })
 }
 
@@ -102,16 +102,17 @@ pub(crate) async fn back(
     Query(params): Query<BackParams>,
 ) -> Result<Response, ApiError> {
     let oidc = provider(&app)?;
+    let way = Way::of(&headers);
     let Extension(asker) = asker.unwrap_or_default();
     let back = Back { code: params.code, state: params.state, iss: params.iss, error: params.error };
     let now = clock::now();
     let Ok(flow) = oidc.recognise(cookie::flows(&headers), &back, now.unix_ms) else {
         // Who has signed in in another tab meanwhile, or comes here a second time, has nothing to try again.
         if app.session(&headers, now).is_some() {
-            return Ok(see_other(PAGE, NOTHING_KEPT));
+            return Ok(see_other(way.path(PAGE), NOTHING_KEPT));
         }
         // What may be under way in this browser stays: anybody can have it come here.
-        return Ok(see_other(&page_saying("stale", &Next::of(None)), NOTHING_KEPT));
+        return Ok(see_other(way.path(&page_saying("stale", &Next::of(None))), NOTHING_KEPT));
     };
     if let Err(error) = prove(oidc, &flow, back, asker).await {
         match &error {
@@ -122,7 +123,8 @@ pub(crate) async fn back(
             OidcError::Busy | OidcError::Declined => {}
             _ => tracing::warn!(address = ?asker.0, %error, "nobody was signed in by the OpenID provider"),
         }
-        let mut answer = see_other(&page_saying(error.code(), flow.next()), cookie::over());
+        let page = page_saying(error.code(), flow.next());
+        let mut answer = see_other(way.path(&page), cookie::over(way));
         if matches!(error, OidcError::Stranger(_)) {
             // Which account it was is in the log of the program: whoever has one chooses what it says.
             answer.extensions_mut().insert(Why(STRANGER.into()));
@@ -141,13 +143,12 @@ pub(crate) async fn back(
         Ok(signed_in) => {
             let (session, ended) = (&signed_in.session, signed_in.ended.len());
             tracing::info!(%session, address = ?asker.0, ended, "the owner has signed in by the OpenID provider");
-            let [token, mark] = cookie::kept(&signed_in, scheme(&flow));
-            let [over, over_by_https] = cookie::over();
-            Ok(see_other(flow.next().as_str(), [token, mark, over, over_by_https]))
+            let kept = cookie::kept(&signed_in, way.by(scheme(&flow)));
+            Ok(see_other(way.path(flow.next().as_str()), kept.into_iter().chain(cookie::over(way))))
         }
         Err(error) => {
             tracing::warn!(%error, "the owner cannot be signed in");
-            Ok(see_other(&page_saying(FAILED, flow.next()), cookie::over()))
+            Ok(see_other(way.path(&page_saying(FAILED, flow.next())), cookie::over(way)))
         }
     }
 }
@@ -170,9 +171,13 @@ fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// Where the provider is to send this browser back to: the address by which it came, which whoever stands in front has found to be one of
-/// this server's.
+/// Where the provider is to send this browser back to: the address that everybody has, which is what operators register; where none is set,
+/// that by which it came, which whoever stands in front has found to be one of this server's.
 fn back_address(app: &WebApp, headers: &HeaderMap) -> Result<Url, ApiError> {
+    if app.public_url().is_some() {
+        let address = app.link_to(BACK).parse::<Url>();
+        return Ok(address.expect("an address with a plain path behind it is one"));
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let forwarded = text("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
     let host = forwarded.or_else(|| text(HOST.as_str())).unwrap_or_default().trim();
@@ -201,9 +206,9 @@ fn page_saying(why: &str, next: &Next) -> String {
 }
 
 /// `to` is made of nothing but what stands in an address.
-fn see_other<const N: usize>(to: &str, cookies: [String; N]) -> Response {
-    let cookies = AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie)));
-    (StatusCode::SEE_OTHER, NOT_KEPT, [(LOCATION, to.to_owned())], cookies).into_response()
+fn see_other(to: String, cookies: impl IntoIterator<Item = String>) -> Response {
+    let cookies = AppendHeaders(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
+    (StatusCode::SEE_OTHER, NOT_KEPT, [(LOCATION, to)], cookies).into_response()
 }
 
 #[cfg(test)]

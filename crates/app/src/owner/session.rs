@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 use super::{NOT_KEPT, SessionAnswer, agent, blocking, needed_session, told, welcome};
 use crate::app::WebApp;
 use crate::audit::Actor;
+use crate::clock;
+use crate::cookie::{self, Way};
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::Json;
-use crate::{clock, cookie};
 
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct SignInRequest {
@@ -96,7 +97,7 @@ pub(crate) async fn sign_out(
         Ok(())
     });
     let outcome = ended.await;
-    let cookies = AppendHeaders(cookie::forgotten().map(|cookie| (SET_COOKIE, cookie)));
+    let cookies = AppendHeaders(cookie::forgotten(Way::of(&headers)).map(|cookie| (SET_COOKIE, cookie)));
     let answer = outcome.map(|()| axum::Json(SessionAnswer::of(None))).map_err(ApiError::from);
     Ok((NOT_KEPT, cookies, answer).into_response())
 }

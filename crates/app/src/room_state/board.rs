@@ -53,6 +53,8 @@ pub(super) enum Found {
 /// A room of which something is known.
 struct Place {
     recordings: Vec<Recorded>,
+    /// Of recordings that began in an earlier session: in which one they go on.
+    sessions: HashMap<String, String>,
     deletions: VecDeque<Deleted>,
     /// When it is told, or looked at.
     due_at: Option<Instant>,
@@ -70,6 +72,7 @@ impl Place {
     fn new(now: Instant) -> Self {
         Self {
             recordings: Vec::new(),
+            sessions: HashMap::new(),
             deletions: VecDeque::new(),
             due_at: None,
             told_at: None,
@@ -122,10 +125,24 @@ impl Board {
         self.is_caught_up
     }
 
+    /// A recording that began in an earlier session of its room goes on in this one.
+    pub(super) fn goes_on(&mut self, room: &RoomName, id: &str, room_id: &str) {
+        let Some(place) = self.places.get_mut(room) else { return };
+        if let Some(known) = place.recordings.iter_mut().find(|one| one.id == id) {
+            room_id.clone_into(&mut known.room_id);
+            place.sessions.insert(id.to_owned(), room_id.to_owned());
+        }
+        let recordings = &place.recordings;
+        place.sessions.retain(|id, _| recordings.iter().any(|one| one.id == *id));
+    }
+
     /// The server tells of a recording.
-    pub(super) fn learn(&mut self, room: RoomName, recorded: Recorded, now: Instant) {
+    pub(super) fn learn(&mut self, room: RoomName, mut recorded: Recorded, now: Instant) {
         let is_news = self.is_caught_up || !recorded.stage.is_over();
         let place = self.place(room, now);
+        if let Some(session) = place.sessions.get(&recorded.id) {
+            recorded.room_id.clone_from(session);
+        }
         let known = place.recordings.iter().position(|one| one.id == recorded.id);
         let mut at = now;
         if let Some(known) = known {

@@ -123,6 +123,15 @@ pub(super) fn leading<'a>(recorded: &'a [Recorded], room_id: &str) -> Option<&'a
         .or_else(|| recorded.iter().rev().find(|one| one.stage.is_over() && one.is_of(room_id)))
 }
 
+/// The one that began in an earlier session of its room and goes on in this one, which is shown as being recorded though nothing of its own is
+/// captured: its media server was restarted.
+pub(super) fn going_on<'a>(recorded: &'a [Recorded], room_id: &str) -> Option<&'a Recorded> {
+    if recorded.iter().any(|one| one.stage <= Stage::Recording && one.is_of(room_id)) {
+        return None;
+    }
+    recorded.iter().filter(|one| one.stage == Stage::Recording).min_by_key(|one| one.started_at_ms)
+}
+
 /// The first bytes of a text, in whole characters.
 fn shortened(text: &str) -> &str {
     let mut end = text.len().min(ROOM_STATE_ERROR_BYTES);
@@ -211,6 +220,11 @@ mod tests {
         assert_eq!(id(&[all[4].clone(), all[0].clone()]), Some("finishing".into()));
         assert_eq!(id(&[all[4].clone(), one("complete", Stage::Complete, 0)]), Some("complete".into()));
         assert_eq!(leading(&all, "RM_2"), None, "they are of another session of the room");
+        assert_eq!(going_on(&all, "RM_1"), None, "it is of this session");
+        assert_eq!(going_on(&all, "RM_2").map(|one| one.id.as_str()), Some("first"));
+        assert_eq!(going_on(&[all[0].clone(), all[4].clone()], "RM_2"), None, "nothing is captured");
+        let anew = Recorded { room_id: "RM_2".into(), ..all[3].clone() };
+        assert_eq!(going_on(&[all[1].clone(), anew], "RM_2"), None, "somebody records anew");
         let unknown = Recorded { room_id: String::new(), ..all[1].clone() };
         assert_eq!(leading(&[unknown], "RM_2").map(|one| one.stage), Some(Stage::Recording));
     }

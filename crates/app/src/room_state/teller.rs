@@ -158,7 +158,11 @@ async fn tell(
 }
 
 async fn say(rooms: &impl Rooms, state: &RoomState, due: &Due, room: &OpenRoom) -> Result<(), LiveKitError> {
-    let leading = recorded::leading(&due.recordings, &room.room_id);
+    let going_on = recorded::going_on(&due.recordings, &room.room_id).filter(|_| room.is_recorded);
+    if let Some(one) = going_on {
+        state.goes_on(&due.room, &one.id, &room.room_id);
+    }
+    let leading = going_on.or_else(|| recorded::leading(&due.recordings, &room.room_id));
     // Somebody else may have said so whose recording is not known here yet: then it is, and the room is told of it.
     let is_known = leading.is_some() || !metadata::says_live(&room.metadata);
     if is_known || !learn(rooms, state, room).await? {
@@ -188,7 +192,8 @@ async fn say(rooms: &impl Rooms, state: &RoomState, due: &Due, room: &OpenRoom) 
 async fn learn(rooms: &impl Rooms, state: &RoomState, room: &OpenRoom) -> Result<bool, LiveKitError> {
     let mut is_any = false;
     for info in rooms.recordings(&room.name).await? {
-        is_any |= Recorded::of(&info).is_some_and(|(_, recorded)| recorded.is_of(&room.room_id));
+        let is_of = |recorded: &Recorded| recorded.is_of(&room.room_id) || room.is_recorded;
+        is_any |= Recorded::of(&info).is_some_and(|(_, recorded)| is_of(&recorded));
         state.learn(&info);
     }
     Ok(is_any)

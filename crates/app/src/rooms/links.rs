@@ -46,7 +46,7 @@ pub(crate) async fn renew_room_link(
     })
     .await?;
     tracing::info!(room = %room.name, role = role.word(), "a link into a room was renewed");
-    Ok(told(RoomBody::from(room)))
+    Ok(told(RoomBody::of(&app, room)))
 }
 
 /// Revokes a link into a room: whoever came by it is out.
@@ -69,7 +69,7 @@ pub(crate) async fn revoke_room_link(
     })
     .await?;
     tracing::info!(room = %room.name, role = role.word(), "a link into a room was revoked");
-    Ok(told(RoomBody::from(room)))
+    Ok(told(RoomBody::of(&app, room)))
 }
 
 fn for_whom(role: Role) -> String {

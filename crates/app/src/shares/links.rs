@@ -72,7 +72,8 @@ pub(crate) struct MakeShareRequest {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MadeShareAnswer {
     share: ShareBody,
-    /// The path of the page that whoever has it opens. It is shown this once.
+    /// The page that whoever has it opens. It begins with PUBLIC_URL; where that is not set, it is a path of this server. It is shown this
+    /// once.
     link: String,
     /// The id of a link, long over, that is not listed any more to make room for it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,7 +252,7 @@ pub(crate) async fn make_share(
     tracing::info!(share = %share.id, recording = name, "a link to a recording was made");
     Ok(told(MadeShareAnswer {
         share: share.into(),
-        link: format!("/watch#{}", secret.reveal()),
+        link: app.link_to(&format!("/watch#{}", secret.reveal())),
         forgotten: forgotten.map(String::from),
     }))
 }

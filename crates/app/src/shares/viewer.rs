@@ -23,7 +23,7 @@ use super::granted;
 use crate::app::WebApp;
 use crate::audit::Actor;
 use crate::clock;
-use crate::cookie::{self, Scheme};
+use crate::cookie::{self, Way};
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Json, Path, Query};
 use crate::owner::{NOT_KEPT, blocking, told};
@@ -164,7 +164,7 @@ pub(crate) async fn open_share(
     let viewing = begun.viewing;
     tracing::info!(share = %viewing.share, view = %viewing.view, address = ?asker.0, "a link to a recording was opened");
     let recording = recording(&app, &viewing, Right::List).await?;
-    let cookie = cookie::view(&path(&viewing.share), &begun.ticket, Scheme::of(&headers));
+    let cookie = cookie::view(&path(&viewing.share), &begun.ticket, Way::of(&headers));
     let answer = axum::Json(WatchAnswer::of(&viewing, recording));
     Ok((NOT_KEPT, AppendHeaders([(SET_COOKIE, cookie)]), answer).into_response())
 }

@@ -50,10 +50,17 @@ pub(crate) async fn house_with_provider(access: Access, oidc: OpenId) -> House {
     build(access, PORTION, Beside { oidc: Some(oidc), ..Beside::default() }).await
 }
 
+/// The same, which everybody reaches by this address.
+pub(crate) async fn house_at(access: Access, public_url: &'static str, oidc: Option<OpenId>) -> House {
+    build(access, PORTION, Beside { oidc, public_url: Some(public_url), ..Beside::default() }).await
+}
+
 /// What a house has beside what each has.
 #[derive(Default)]
 struct Beside {
     oidc: Option<OpenId>,
+    /// The address by which everybody reaches it.
+    public_url: Option<&'static str>,
     /// Its own media server beside the one that is away.
     media: Option<Arc<dyn Media>>,
 }
@@ -94,6 +101,7 @@ async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
         room_state: true,
         media: beside.media,
         oidc: beside.oidc.map(Arc::new),
+        public_url: beside.public_url.map(|url| url.parse().unwrap()),
         public_hosts: vec!["calls.example.org".into()],
         audit: Arc::new(Audit::new(truth)),
         places: Places {
@@ -108,8 +116,10 @@ async fn build(access: Access, portion_bytes: u64, beside: Beside) -> House {
             value: "set".into(),
             from: "environment",
             is_secret: true,
+            next: None,
         }]
         .into(),
+        warnings: None,
     });
     House { folder, app }
 }

@@ -2,7 +2,7 @@
 
 use reelroom_take::{TrackId, TrackKind};
 
-use super::{Composer, Observer, decode::DueTo};
+use super::{Composer, Observer, decode::DueTo, newest_of};
 use crate::{
     encode::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ},
     error::ComposeError,
@@ -94,9 +94,8 @@ impl Composer {
         }
         self.tracks.values_mut().for_each(|track| track.show(last));
         if let Some((canvas, encoder)) = &mut self.pictures {
-            let tracks = &self.tracks;
-            let newest =
-                |id: &TrackId| tracks.get(id).and_then(|track| Some((track.number, track.picture.as_ref()?)));
+            let (tracks, timeline) = (&self.tracks, &self.timeline);
+            let newest = |id: &TrackId| newest_of(tracks, timeline, id);
             canvas.draw(&self.scene, &newest)?;
             encoder.go_on(part.pictures.unwrap_or_default());
         }

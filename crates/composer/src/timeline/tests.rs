@@ -253,3 +253,172 @@ fn who_has_not_agreed_is_not_on_screen_and_who_takes_it_back_leaves_it() {
     timeline.apply(0, &joined("c", "Cem"));
     assert!(timeline.scene().tiles.is_empty(), "another session says so anew");
 }
+
+const S: u64 = 1_000_000_000;
+
+fn came_back(id: &str, identity_of: &str, name: &str) -> TakeEvent {
+    TakeEvent::ParticipantJoined {
+        participant: id.into(),
+        identity: format!("{identity_of}-identity"),
+        name: name.into(),
+    }
+}
+
+/// Two people with cameras whose recorder was started anew: suspended at 5 s, resumed at 8 s.
+fn restarted(more: &[TakeEvent]) -> Timeline {
+    let mut timeline = after(more);
+    for event in [
+        joined("a", "Ann"),
+        joined("b", "Bob"),
+        published("va", "a", TrackSource::Camera),
+        published("ma", "a", TrackSource::Microphone),
+        published("vb", "b", TrackSource::Camera),
+    ] {
+        timeline.apply(0, &event);
+    }
+    timeline.apply(5 * S, &TakeEvent::Suspended { unix_ns: 1 });
+    timeline.apply(8 * S, &TakeEvent::Resumed);
+    timeline
+}
+
+fn tracks(scene: &Scene) -> Vec<Option<&str>> {
+    scene.tiles.iter().map(|tile| tile.track.as_ref().map(TrackId::as_str)).collect()
+}
+
+#[test]
+fn nobody_is_seen_to_leave_or_come_who_only_stood_still() {
+    let mut timeline = restarted(&[]);
+    assert!(!timeline.advance(9 * S));
+    let still = timeline.scene();
+    assert_eq!((labels(&still), tracks(&still)), (vec!["Ann", "Bob"], vec![Some("va"), Some("vb")]));
+    // Bob is quicker.
+    timeline.apply(9 * S, &came_back("b2", "b", "Bob"));
+    timeline.apply(9 * S, &published("vb2", "b2", TrackSource::Camera));
+    timeline.apply(10 * S, &came_back("a2", "a", "Ann"));
+    let scene = timeline.scene();
+    assert_eq!((labels(&scene), tracks(&scene)), (vec!["Ann", "Bob"], vec![Some("va"), Some("vb2")]));
+    assert_eq!(timeline.before(&"vb2".into()), Some(&"vb".into()), "until it has a picture");
+    assert!(!timeline.forgot(&"vb".into()) && timeline.parted().is_empty());
+    timeline.apply(10 * S, &published("ma2", "a2", TrackSource::Microphone));
+    assert_eq!(timeline.parted(), [TrackId::from("ma")]);
+    assert!(!timeline.scene().tiles[0].muted);
+    assert!(!timeline.advance(18 * S - 1));
+    assert!(timeline.advance(18 * S));
+    let scene = timeline.scene();
+    assert_eq!((labels(&scene), tracks(&scene)), (vec!["Ann", "Bob"], vec![None, Some("vb2")]));
+    assert_eq!(timeline.before(&"vb2".into()), None);
+    assert_eq!(timeline.parted(), [TrackId::from("vb"), TrackId::from("va")]);
+    assert!(!timeline.advance(19 * S));
+}
+
+#[test]
+fn who_does_not_come_back_has_left_a_while_after_the_restart() {
+    let mut timeline = restarted(&[]);
+    timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+    timeline.advance(18 * S);
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+    timeline.apply(20 * S, &came_back("b2", "b", "Bob"));
+    assert_eq!(labels(&timeline.scene()), ["Ann", "Bob"], "and comes as anybody does");
+}
+
+#[test]
+fn a_camera_that_is_off_after_a_restart_shows_nothing_of_before() {
+    for events in [
+        vec![TakeEvent::TrackPublished {
+            track: "va2".into(),
+            participant: "a2".into(),
+            kind: TrackKind::Video,
+            source: TrackSource::Camera,
+            width: 0,
+            height: 0,
+            muted: true,
+        }],
+        vec![published("va2", "a2", TrackSource::Camera), muted("va2", true)],
+        vec![
+            published("va2", "a2", TrackSource::Camera),
+            TakeEvent::LeftOut { track: "va2".into(), why: LeftOutWhy::Declined, from_ns: 9 * S },
+        ],
+    ] {
+        let mut timeline = restarted(&[]);
+        timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+        events.iter().for_each(|event| _ = timeline.apply(9 * S, event));
+        assert_eq!(tracks(&timeline.scene())[0], None, "{events:?}");
+        assert_eq!(timeline.before(&"va2".into()), None);
+        assert_eq!(timeline.parted(), [TrackId::from("va")]);
+    }
+}
+
+#[test]
+fn who_agreed_stands_still_and_is_gone_when_they_say_no_or_nothing_for_too_long() {
+    let agrees = |who: &str, agrees| TakeEvent::Consent { participant: who.into(), agrees, unix_ms: 1 };
+    let asking = || {
+        let mut timeline = restarted(&[TakeEvent::ConsentAsked, agrees("a", true), agrees("b", true)]);
+        timeline.apply(8 * S, &TakeEvent::ConsentAsked);
+        timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+        timeline.apply(9 * S, &came_back("b2", "b", "Bob"));
+        timeline
+    };
+    let mut timeline = asking();
+    assert_eq!(labels(&timeline.scene()), ["Ann", "Bob"]);
+    timeline.apply(9 * S, &agrees("a2", true));
+    timeline.apply(9 * S, &agrees("b2", false));
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+    let mut timeline = asking();
+    timeline.apply(9 * S, &agrees("a2", true));
+    timeline.advance(18 * S);
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+}
+
+#[test]
+fn a_room_that_does_not_ask_any_more_shows_who_comes_and_nobody_who_had_not_agreed() {
+    let agrees = TakeEvent::Consent { participant: "a".into(), agrees: true, unix_ms: 1 };
+    let mut timeline = restarted(&[TakeEvent::ConsentAsked, agrees]);
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+    assert_eq!(timeline.parted(), [TrackId::from("vb")]);
+    timeline.apply(9 * S, &came_back("b2", "b", "Bob"));
+    timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+    assert_eq!(labels(&timeline.scene()), ["Ann", "Bob"]);
+}
+
+#[test]
+fn nobody_becomes_large_while_nothing_is_recorded() {
+    let mut timeline = with_layout("speaker", &[]);
+    for event in [joined("a", "Ann"), joined("b", "Bob"), published("va", "a", TrackSource::Camera)] {
+        timeline.apply(0, &event);
+    }
+    speak(&mut timeline, 1, "a");
+    let speakers = vec![reelroom_take::Speaker { participant: "b".into(), level: 0.5 }];
+    timeline.apply(5 * S, &TakeEvent::Speakers { speakers });
+    timeline.apply(5 * S, &TakeEvent::Suspended { unix_ns: 1 });
+    timeline.advance(7 * S);
+    assert_eq!(large(&timeline.scene()), ["Ann"]);
+}
+
+#[test]
+fn who_spoke_is_large_still_when_they_come_back() {
+    let mut timeline = with_layout("speaker", &[]);
+    for event in [joined("a", "Ann"), joined("b", "Bob"), published("va", "a", TrackSource::Camera)] {
+        timeline.apply(0, &event);
+    }
+    speak(&mut timeline, 1, "b");
+    timeline.apply(5 * S, &TakeEvent::Suspended { unix_ns: 1 });
+    timeline.apply(8 * S, &TakeEvent::Resumed);
+    timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+    timeline.apply(9 * S, &came_back("b2", "b", "Bob"));
+    assert_eq!(large(&timeline.scene()), ["Bob"]);
+}
+
+#[test]
+fn a_second_restart_has_everybody_stand_still_once_more() {
+    let mut timeline = restarted(&[]);
+    timeline.apply(9 * S, &came_back("a2", "a", "Ann"));
+    timeline.apply(9 * S, &published("va2", "a2", TrackSource::Camera));
+    timeline.apply(12 * S, &TakeEvent::Suspended { unix_ns: 2 });
+    assert!(!timeline.advance(30 * S), "nobody leaves while nothing is recorded");
+    timeline.apply(31 * S, &TakeEvent::Resumed);
+    timeline.apply(32 * S, &came_back("a3", "a", "Ann"));
+    let scene = timeline.scene();
+    assert_eq!((labels(&scene), tracks(&scene)), (vec!["Ann", "Bob"], vec![Some("va2"), Some("vb")]));
+    timeline.advance(41 * S);
+    assert_eq!(labels(&timeline.scene()), ["Ann"]);
+}

@@ -125,4 +125,8 @@ fn what_is_left_out_is_counted_by_its_reason_and_who_agreed_stands_in_the_sideca
     let said = serde_json::json!({ "identity": "ann", "answer": "agreed", "agreed_at": 5 });
     report.consents.push(said.clone());
     assert_eq!(report.to_json()["consents"], serde_json::json!([said]));
+    assert!(report.to_json()["suspended"].is_null(), "the program ran all the time");
+    let pause = serde_json::json!({ "from_ns": 4, "to_ns": 7 });
+    report.suspended.push(pause.clone());
+    assert_eq!(report.to_json()["suspended"], serde_json::json!([pause]));
 }

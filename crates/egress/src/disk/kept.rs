@@ -13,7 +13,7 @@ pub(crate) async fn sweep(shared: &Shared) {
     while let Ok(Some(entry)) = entries.next_entry().await {
         let Ok(metadata) = entry.metadata().await else { continue };
         let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-        if age.is_some_and(|age| age > shared.config.keep_takes) {
+        if age.is_some_and(|age| age > shared.limits().keep_takes) {
             tracing::info!(take = %entry.path().display(), "a take was kept long enough and is deleted");
             remove_dir(&entry.path()).await;
         }

@@ -28,7 +28,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = shared.stopping.cancelled() => return,
         }
         let now = Instant::now();
-        let reserve_bytes = shared.config.disk_reserve_bytes;
+        let reserve_bytes = shared.limits().disk_reserve_bytes;
         let free_bytes = free_bytes(shared.config.data_dir.clone()).await;
         let disk_use = shared.writers.disk_use(now);
         if let Some(free_bytes) = free_bytes {

@@ -30,10 +30,12 @@ fn ours_is_read_as_it_was_written() {
         recovered: Some(true),
         lost_ns: Some(9_000_000),
         consents: serde_json::json!([{ "identity": "ann", "answer": "agreed" }]),
+        suspended: serde_json::json!([{ "from_ns": 4, "to_ns": 7 }]),
         ..Sidecar::default()
     };
     let recording = described(&sidecar.to_json());
-    assert_eq!(Sidecar::parse(&sidecar.to_json()).unwrap().consents, sidecar.consents);
+    let read = Sidecar::parse(&sidecar.to_json()).unwrap();
+    assert_eq!((read.consents, read.suspended), (sidecar.consents.clone(), sidecar.suspended.clone()));
     assert_eq!((recording.room_name.as_str(), recording.started_at_ms), ("räume", 5));
     assert_eq!((recording.duration_ms, recording.lost_ms, recording.recovered), (Some(7), 9, true));
     assert_eq!(recording.sha256.as_deref(), Some("ab"));

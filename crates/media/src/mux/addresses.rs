@@ -133,7 +133,9 @@ pub(crate) fn is_from_this_machine(
         && all("x-forwarded-for", &forwarded)
         && all("x-real-ip", &forwarded)
         && all(header::FORWARDED.as_str(), &|value| {
-            let mut hops = value.split([',', ';']).filter_map(|pair| pair.trim().strip_prefix("for="));
+            let pairs = value.split([',', ';']).filter_map(|pair| pair.split_once('='));
+            let mut hops =
+                pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for")).map(|(_, hop)| hop);
             hops.all(|hop| forwarded_ip(hop).is_some_and(is_own))
         })
         && host.is_none_or(is_loopback)
@@ -230,6 +232,7 @@ mod tests {
         assert!(!is_local(Some("127.0.0.1"), &lines));
         let lines = [("forwarded", "for=127.0.0.1"), ("forwarded", "for=203.0.113.9")];
         assert!(!is_local(Some("127.0.0.1"), &lines));
+        assert!(!is_local(Some("127.0.0.1"), &[("forwarded", "proto=https; For=\"203.0.113.9:55\"")]));
         assert!(!is_local(Some("127.0.0.1"), &[("x-real-ip", "2001:db8::9")]));
         assert!(!is_local(Some("127.0.0.1"), &[("forwarded", "for=_hidden, for=127.0.0.1")]));
         assert!(!is_local(Some("127.0.0.1"), &[("host", "calls.example.org")]));

@@ -5,8 +5,8 @@
 //!     └ no room, or the disk takes nothing in time: from memory
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
@@ -49,12 +49,17 @@ pub struct Tested {
 /// Takes an event that could not be written down.
 type FromMemory = Box<dyn Fn(WebhookEvent) + Send + Sync>;
 
+/// A receiver, and who is told that something was added for it.
+struct Address {
+    url: Url,
+    wake: Notify,
+}
+
 /// The delivery of what is kept.
 pub(super) struct Courier {
     desk: Arc<Desk>,
-    urls: Vec<Url>,
-    /// Something was added for a receiver.
-    wakes: Vec<Notify>,
+    /// Each has a task, also when it is not set any more: there is nothing to deliver then. They stand as the desk has them.
+    addresses: RwLock<Vec<Arc<Address>>>,
     offered: mpsc::Sender<WebhookEvent>,
     /// Events that are not on disk yet, and deliveries of which it is not written down what came of them.
     unwritten: AtomicUsize,
@@ -73,19 +78,36 @@ impl Courier {
     ) -> Result<Arc<Self>, TruthError> {
         let desk = Arc::new(Desk::open(truth, &urls, Room::default(), unix_ms())?);
         let (offered, events) = mpsc::channel(WEBHOOKS_UNWRITTEN);
-        let wakes = urls.iter().map(|_| Notify::new()).collect();
-        let (unwritten, stop) = (AtomicUsize::new(0), CancellationToken::new());
-        let courier = Arc::new(Self { desk, urls, wakes, offered, unwritten, poster, from_memory, stop });
+        let (addresses, stop) = (RwLock::default(), CancellationToken::new());
+        let unwritten = AtomicUsize::new(0);
+        let courier = Arc::new(Self { desk, addresses, offered, unwritten, poster, from_memory, stop });
         tokio::spawn(Arc::clone(&courier).write(events));
-        for at in 0..courier.urls.len() {
-            tokio::spawn(Arc::clone(&courier).deliver(at));
-        }
+        courier.deliver_to_new_ones();
         Ok(courier)
+    }
+
+    /// Delivers to these from now on, each of which is another one, and to nobody else.
+    pub(super) async fn set(self: &Arc<Self>, urls: Vec<Url>) -> Result<(), TruthError> {
+        let desk = Arc::clone(&self.desk);
+        let set = blocking(move || desk.set(&urls, unix_ms())).await;
+        self.deliver_to_new_ones();
+        self.wake_all();
+        set
+    }
+
+    /// Has a task for each receiver that the desk knows.
+    fn deliver_to_new_ones(self: &Arc<Self>) {
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        for url in self.desk.urls().into_iter().skip(addresses.len()) {
+            let (at, address) = (addresses.len(), Arc::new(Address { url, wake: Notify::new() }));
+            addresses.push(Arc::clone(&address));
+            tokio::spawn(Arc::clone(self).deliver(at, address));
+        }
     }
 
     /// Whether something is kept for it.
     pub(super) fn keeps_for(&self, url: &Url) -> bool {
-        self.urls.contains(url)
+        self.desk.keeps_for(url)
     }
 
     /// Takes an event of a recording; false where too many wait to be written down.
@@ -131,13 +153,13 @@ impl Courier {
     /// Sends an event to each receiver, once.
     pub(super) async fn test(&self, event: WebhookEvent) -> Vec<Tested> {
         let body = webhook::event_body(&event);
-        let tests = self.urls.iter().map(|url| {
+        let tests = self.desk.set_urls().into_iter().map(|url| {
             let body = body.clone();
             async move {
                 let began = Instant::now();
-                let Answer { status, error } = answer(self.poster.post(url, body).await);
+                let Answer { status, error } = answer(self.poster.post(&url, body).await);
                 let receiver = webhook::receiver_id(url.as_str());
-                Tested { receiver, place: place(url), status, error, took: began.elapsed() }
+                Tested { receiver, place: place(&url), status, error, took: began.elapsed() }
             }
         });
         futures::future::join_all(tests).await
@@ -155,7 +177,8 @@ impl Courier {
     }
 
     fn wake_all(&self) {
-        self.wakes.iter().for_each(Notify::notify_one);
+        let addresses = self.addresses.read().unwrap_or_else(PoisonError::into_inner);
+        addresses.iter().for_each(|address| address.wake.notify_one());
     }
 
     /// Writes down what is told, as it comes.
@@ -190,7 +213,7 @@ impl Courier {
     }
 
     /// Sends one receiver what is due, as long as the program runs.
-    async fn deliver(self: Arc<Self>, at: usize) {
+    async fn deliver(self: Arc<Self>, at: usize, address: Arc<Address>) {
         let mut out = JoinSet::new();
         loop {
             while out.try_join_next().is_some() {}
@@ -199,7 +222,7 @@ impl Courier {
                 let desk = Arc::clone(&self.desk);
                 for job in blocking(move || desk.take(at, unix_ms(), most)).await {
                     self.unwritten.fetch_add(1, Ordering::SeqCst);
-                    out.spawn(Arc::clone(&self).send(at, job));
+                    out.spawn(Arc::clone(&self).send(at, Arc::clone(&address), job));
                 }
             }
             let next_ms = self.desk.next_ms(at).filter(|_| out.len() < WEBHOOKS_AT_ONCE);
@@ -208,17 +231,17 @@ impl Courier {
             });
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = self.wakes[at].notified() => {}
+                () = address.wake.notified() => {}
                 _ = out.join_next(), if !out.is_empty() => {}
                 () = tokio::time::sleep(pause.min(LONGEST_SLEEP)) => {}
             }
         }
     }
 
-    async fn send(self: Arc<Self>, at: usize, job: Job) {
+    async fn send(self: Arc<Self>, at: usize, address: Arc<Address>, job: Job) {
         let Job { id, body } = job;
-        let answer = answer(self.poster.post(&self.urls[at], body).await);
-        tracing::debug!(to = place(&self.urls[at]), delivery = id.0, ?answer, "a webhook of a recording");
+        let answer = answer(self.poster.post(&address.url, body).await);
+        tracing::debug!(to = place(&address.url), delivery = id.0, ?answer, "a webhook of a recording");
         let desk = Arc::clone(&self.desk);
         if let Err(error) = blocking(move || desk.answered(at, id, answer, unix_ms())).await {
             tracing::warn!(%error, delivery = id.0, "what became of a webhook is not written down");
@@ -238,7 +261,7 @@ fn answer(answered: Result<StatusCode, String>) -> Answer {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         // The runtime ends, and with it whoever waits here.

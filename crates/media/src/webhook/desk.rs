@@ -81,6 +81,8 @@ pub enum Replayed {
 struct Receiver {
     id: String,
     url: Url,
+    /// Nothing is kept for one that is not set any more. It keeps its place: whoever sends knows it by that.
+    is_set: bool,
     schedule: Schedule,
     dropped: u64,
     /// Of those: so many that the receiver was not told of.
@@ -89,6 +91,18 @@ struct Receiver {
 }
 
 impl Receiver {
+    fn new(url: &Url, room: Room) -> Self {
+        Self {
+            id: webhook::receiver_id(url.as_str()),
+            url: url.clone(),
+            is_set: true,
+            schedule: Schedule::new(room),
+            dropped: 0,
+            untold: 0,
+            trouble: None,
+        }
+    }
+
     /// The first drop after it was told of all is in the log.
     fn drop_one(&mut self, id: DeliveryId, reason: &str) {
         if self.untold == 0 {
@@ -104,6 +118,9 @@ impl Receiver {
 pub(super) struct Desk {
     truth: Truth,
     since_ms: i64,
+    /// What may wait for one receiver.
+    room: Room,
+    /// Those that were ever set in this run: as many as somebody wrote into the settings meanwhile.
     receivers: Mutex<Vec<Receiver>>,
 }
 
@@ -111,15 +128,8 @@ impl Desk {
     /// Takes up what a former run left: all of it is tried at once.
     pub(super) fn open(truth: Truth, urls: &[Url], room: Room, now_ms: i64) -> Result<Self, TruthError> {
         let since_ms = truth.webhooks_kept_since(now_ms)?;
-        let receivers = urls.iter().map(|url| Receiver {
-            id: webhook::receiver_id(url.as_str()),
-            url: url.clone(),
-            schedule: Schedule::new(room),
-            dropped: 0,
-            untold: 0,
-            trouble: None,
-        });
-        let desk = Self { truth, since_ms, receivers: Mutex::new(receivers.collect()) };
+        let receivers = urls.iter().map(|url| Receiver::new(url, room));
+        let desk = Self { truth, since_ms, room, receivers: Mutex::new(receivers.collect()) };
         let left = desk.truth.waiting_deliveries()?;
         let (known, unknown): (Vec<_>, Vec<_>) = {
             let receivers = desk.lock();
@@ -146,13 +156,61 @@ impl Desk {
         Ok(desk)
     }
 
+    /// Keeps something for these from now on, each of which is another one, and for nobody else: what waits for others is given up, and told.
+    ///
+    /// # Errors
+    /// The disk fails: all of it holds in this run, and what is given up may be seen by the next one.
+    pub(super) fn set(&self, urls: &[Url], now_ms: i64) -> Result<(), TruthError> {
+        let mut given_up = Vec::new();
+        {
+            let mut receivers = self.lock();
+            for receiver in receivers.iter_mut() {
+                let was_set = std::mem::replace(&mut receiver.is_set, urls.contains(&receiver.url));
+                if was_set && !receiver.is_set {
+                    let waiting = receiver.schedule.take_all();
+                    if !waiting.is_empty() {
+                        let (to, count) = (place(&receiver.url), waiting.len());
+                        tracing::warn!(
+                            to,
+                            count,
+                            "webhooks that waited are dropped: their receiver is not set any more"
+                        );
+                    }
+                    (receiver.trouble, receiver.untold) = (None, 0);
+                    given_up.extend(waiting);
+                }
+            }
+            for url in urls {
+                if receivers.iter().all(|receiver| receiver.url != *url) {
+                    receivers.push(Receiver::new(url, self.room));
+                }
+            }
+        }
+        self.truth.drop_deliveries(&given_up, NOT_SET, now_ms, WEBHOOKS_SHOWN)
+    }
+
+    /// All that were ever set, in the order in which they are known by number.
+    pub(super) fn urls(&self) -> Vec<Url> {
+        self.lock().iter().map(|receiver| receiver.url.clone()).collect()
+    }
+
+    /// Those for which something is kept.
+    pub(super) fn set_urls(&self) -> Vec<Url> {
+        self.lock().iter().filter(|receiver| receiver.is_set).map(|receiver| receiver.url.clone()).collect()
+    }
+
+    /// Whether something is kept for it.
+    pub(super) fn keeps_for(&self, url: &Url) -> bool {
+        self.lock().iter().any(|receiver| receiver.is_set && receiver.url == *url)
+    }
+
     /// Keeps events of recordings for all receivers.
     pub(super) fn write(&self, events: &[WebhookEvent], now_ms: i64) -> Result<(), TruthError> {
         let told: Vec<(String, String, i32)> = {
             let mut receivers = self.lock();
             let take =
                 |one: &mut Receiver| (one.id.clone(), place(&one.url), std::mem::take(&mut one.untold));
-            receivers.iter_mut().map(take).collect()
+            receivers.iter_mut().filter(|one| one.is_set).map(take).collect()
         };
         let mut new = Vec::new();
         for (receiver, place, untold) in &told {
@@ -174,8 +232,11 @@ impl Desk {
         match self.truth.add_deliveries(&new, &ended, now_ms, forgotten_ms) {
             Ok(added) => self.schedule(added, now_ms),
             Err(error) => {
-                for (receiver, (.., untold)) in self.lock().iter_mut().zip(&told) {
-                    receiver.untold = receiver.untold.saturating_add(*untold);
+                let mut receivers = self.lock();
+                for (id, _, untold) in &told {
+                    if let Some(receiver) = receivers.iter_mut().find(|receiver| receiver.id == *id) {
+                        receiver.untold = receiver.untold.saturating_add(*untold);
+                    }
                 }
                 Err(error)
             }
@@ -271,7 +332,7 @@ impl Desk {
     /// Has a delivery made once more.
     pub(super) fn replay(&self, id: DeliveryId, now_ms: i64) -> Result<Replayed, TruthError> {
         let Some(again) = self.truth.replay_delivery(id, now_ms)? else { return Ok(Replayed::Unknown) };
-        let is_known = self.lock().iter().any(|receiver| receiver.id == again.receiver);
+        let is_known = self.lock().iter().any(|receiver| receiver.is_set && receiver.id == again.receiver);
         if !is_known {
             self.drop_row(again.id, 0, NOT_SET, now_ms)?;
             return Ok(Replayed::NoReceiver);
@@ -299,7 +360,7 @@ impl Desk {
     /// How each receiver stands.
     pub(super) fn standing(&self) -> Vec<Standing> {
         let receivers = self.lock();
-        let standing = receivers.iter().map(|receiver| Standing {
+        let standing = receivers.iter().filter(|receiver| receiver.is_set).map(|receiver| Standing {
             receiver: receiver.id.clone(),
             place: place(&receiver.url),
             waiting: receiver.schedule.len(),
@@ -317,15 +378,19 @@ impl Desk {
         {
             let mut receivers = self.lock();
             for one in waiting {
-                let receiver = receivers.iter_mut().find(|receiver| receiver.id == one.receiver);
-                let Some(receiver) = receiver else { continue };
+                let known = receivers.iter_mut().find(|receiver| receiver.id == one.receiver);
+                let Some(receiver) = known.filter(|receiver| receiver.is_set) else {
+                    // It was set until a moment ago.
+                    gone.push((one.id, NOT_SET));
+                    continue;
+                };
                 for id in receiver.schedule.add(&one) {
                     receiver.drop_one(id, "too many wait");
-                    gone.push(id);
+                    gone.push((id, "too many waited"));
                 }
             }
         }
-        gone.into_iter().try_for_each(|id| self.drop_row(id, 0, "too many waited", now_ms))
+        gone.into_iter().try_for_each(|(id, why)| self.drop_row(id, 0, why, now_ms))
     }
 
     fn drop_row(&self, id: DeliveryId, tries: u32, why: &str, now_ms: i64) -> Result<(), TruthError> {

@@ -171,6 +171,14 @@ impl Schedule {
         self.remove(id).map_or(0, |entry| entry.tries)
     }
 
+    /// Nothing waits any longer: what did, and what is being tried.
+    pub(super) fn take_all(&mut self) -> Vec<DeliveryId> {
+        let mut all: Vec<_> = self.lanes.drain().flat_map(|(_, lane)| lane).map(|entry| entry.id).collect();
+        all.sort_unstable();
+        (self.count, self.bytes) = (0, 0);
+        all
+    }
+
     pub(super) fn len(&self) -> usize {
         self.count
     }
@@ -250,6 +258,21 @@ mod tests {
         schedule.delivered(DeliveryId(2), 700);
         assert_eq!((schedule.len(), schedule.bytes(), schedule.next_ms()), (0, 0, None));
         assert!(schedule.lanes.is_empty() && !schedule.is_busy(i64::MAX));
+    }
+
+    #[test]
+    fn nothing_of_what_is_taken_back_waits_or_comes_back() {
+        let mut schedule = Schedule::default();
+        for (id, subject) in [(1, "a"), (2, "a"), (3, "b")] {
+            schedule.add(&waiting(id, subject, "egress_ended"));
+        }
+        assert_eq!(due(&mut schedule, 0), [1, 3]);
+        assert_eq!(schedule.take_all(), [DeliveryId(1), DeliveryId(2), DeliveryId(3)]);
+        assert_eq!((schedule.len(), schedule.bytes(), schedule.next_ms()), (0, 0, None));
+        assert_eq!(schedule.failed(DeliveryId(1), 0), None, "what was being tried is not tried again");
+        assert_eq!(schedule.delivered(DeliveryId(3), 0), 1);
+        schedule.add(&waiting(4, "a", "egress_ended"));
+        assert_eq!(due(&mut schedule, 0), [4]);
     }
 
     #[test]

@@ -188,3 +188,71 @@ async fn what_is_told_of_recordings_is_kept_until_others_have_it_and_told_again_
     assert_eq!((tested.len(), tested[0].status, tested[0].error.as_deref()), (1, Some(200), None));
     webhooks.stop();
 }
+
+fn names(seen: &mut mpsc::UnboundedReceiver<WebhookEvent>) -> Vec<String> {
+    std::iter::from_fn(|| seen.try_recv().ok()).map(|event| event.event).collect()
+}
+
+#[tokio::test]
+async fn receivers_are_set_anew_and_this_program_itself_stays_one() {
+    let (first, mut by_first) = receiver(0).await;
+    let (second, mut by_second) = receiver(0).await;
+    let (own, mut by_own) = receiver(0).await;
+    let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![first]);
+    webhooks.add_url(own);
+    webhooks.send(event("room_started", "r"));
+    webhooks.flush(Duration::from_secs(5)).await;
+    webhooks.set_receivers(vec![second.clone(), second]).await.unwrap();
+    webhooks.send(event("room_finished", "r"));
+    webhooks.flush(Duration::from_secs(5)).await;
+    assert_eq!(
+        (names(&mut by_first), names(&mut by_second)),
+        (vec!["room_started".to_owned()], vec!["room_finished".to_owned()])
+    );
+    assert_eq!(names(&mut by_own), ["room_started", "room_finished"]);
+}
+
+#[tokio::test]
+async fn what_waits_for_somebody_who_is_not_set_any_more_is_given_up() {
+    let (url, mut seen) = receiver(0).await;
+    let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url.clone()]);
+    for name in ["room_started", "participant_joined", "room_finished"] {
+        webhooks.send(event(name, "r"));
+    }
+    // Nothing was sent yet: its task has not had a turn.
+    webhooks.set_receivers(Vec::new()).await.unwrap();
+    assert_eq!(*webhooks.shared.pending.borrow(), 0);
+    webhooks.flush(Duration::from_secs(5)).await;
+    tokio::task::yield_now().await;
+    assert!(webhooks.shared.lock().queues.is_empty());
+    assert!(webhooks.shared.lock().waiting_bytes.is_empty());
+    webhooks.set_receivers(vec![url]).await.unwrap();
+    webhooks.send(event("room_started", "another"));
+    assert_eq!(
+        tokio::time::timeout(Duration::from_secs(20), seen.recv()).await.unwrap().unwrap().room.unwrap().name,
+        "another"
+    );
+}
+
+#[tokio::test]
+async fn what_is_told_of_recordings_is_kept_for_whoever_is_set_later_and_for_nobody_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, mut seen) = receiver(0).await;
+    let webhooks = Webhooks::new(ApiKeys::new("k", "s"), Vec::new());
+    webhooks.keep(Truth::open(&folder.path().join("truth.db")).unwrap()).unwrap();
+    let info = EgressInfo { egress_id: "EG_1".into(), ..Default::default() };
+    let of_egress = |kind: &str| WebhookEvent { egress_info: Some(info.clone()), ..event(kind, "r") };
+    webhooks.send(of_egress("egress_started"));
+    webhooks.set_receivers(vec![url]).await.unwrap();
+    webhooks.send(of_egress("egress_ended"));
+    let told = tokio::time::timeout(Duration::from_secs(20), seen.recv()).await.unwrap().unwrap();
+    assert_eq!(told.event, "egress_ended");
+    webhooks.flush(Duration::from_secs(5)).await;
+    assert_eq!((webhooks.standing().len(), webhooks.deliveries(10).await.unwrap().len()), (1, 1));
+    webhooks.set_receivers(Vec::new()).await.unwrap();
+    webhooks.send(of_egress("egress_updated"));
+    webhooks.flush(Duration::from_secs(5)).await;
+    assert!(webhooks.standing().is_empty() && webhooks.test().await.is_empty());
+    assert_eq!(webhooks.deliveries(10).await.unwrap().len(), 1);
+    webhooks.stop();
+}

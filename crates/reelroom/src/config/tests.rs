@@ -8,11 +8,7 @@ fn from_toml(text: &str) -> anyhow::Result<Config> {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     // The environment is left out so that the machine's own variables cannot change the result.
-    let mut config: Config =
-        Config::builder().file(file.path()).load().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    config.forget_empty_values();
-    config.check()?;
-    Ok(config)
+    Ok(Config::read_with(Some(file.path()), &Environment::default())?.config)
 }
 
 fn refusal(text: &str) -> String {
@@ -40,13 +36,15 @@ fn the_generated_file_is_the_committed_one_and_loads_as_the_defaults() {
 }
 
 #[test]
-fn the_readme_names_every_setting() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+fn the_docs_name_every_setting() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let docs = std::fs::read_to_string(file).unwrap();
+    let (table, _) = docs.split_once("\n## How they are read\n").unwrap();
     for line in Config::template().lines() {
         let Some((key, _)) = line.trim_start_matches('#').split_once(" =") else { continue };
         if key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
             let variable = key.to_ascii_uppercase();
-            assert!(readme.contains(&format!("`{variable}`")), "README.md does not mention {variable}");
+            assert!(table.contains(&format!("`{variable}`")), "docs/settings.md does not have {variable}");
         }
     }
 }
@@ -72,6 +70,9 @@ fn where_others_come_access_is_by_invitation_unless_it_is_said_to_be_open() {
         ("listen = \"::\"", Some(Reached::ByAddress)),
         ("listen = \"192.0.2.1\"\npublic_hosts = [\"calls.example.org\"]", Some(Reached::ByAddress)),
         ("public_hosts = [\"calls.example.org\"]", Some(Reached::ByName)),
+        ("public_url = \"https://example.org/calls\"", Some(Reached::ByName)),
+        ("public_url = \"http://localhost:6080\"", None),
+        ("trusted_proxies = [\"10.0.0.0/8\"]", None),
         ("advertise_ips = [\"127.0.0.1\", \"192.0.2.1\"]", Some(Reached::ByMedia)),
     ] {
         let unset = if expected.is_some() { Access::Invite } else { Access::Open };
@@ -81,6 +82,36 @@ fn where_others_come_access_is_by_invitation_unless_it_is_said_to_be_open() {
         }
     }
     assert!(refusal("access = \"closed\"").contains("access"));
+}
+
+#[test]
+fn the_address_that_everybody_has_is_one_of_the_names() {
+    let names = |text: &str| {
+        let names = from_toml(text).unwrap().public_names();
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(names("").is_empty());
+    assert_eq!(
+        names("public_hosts = [\"a.example.org\", \"b.example.org\"]"),
+        ["a.example.org", "b.example.org"]
+    );
+    assert_eq!(names("public_url = \"https://192.0.2.1:8443/calls\""), ["192.0.2.1"]);
+    let both =
+        "public_url = \"https://b.example.org\"\npublic_hosts = [\"a.example.org\", \"b.example.org\"]";
+    assert_eq!(names(both), ["b.example.org", "a.example.org"]);
+    for (text, reason) in [
+        ("public_url = \"calls.example.org\"", "an address such as"),
+        ("public_url = \"http://calls.example.org\"", "https://calls.example.org"),
+        ("public_url = \"https://example.org/rooms\"", "choose another one"),
+        ("public_url = \"https://example.org/a%20b\"", "cannot stand before"),
+        ("trusted_proxies = [\"0.0.0.0/0\"]", "is everybody"),
+        ("trusted_proxies = [\"proxy.example.org\"]", "no address and no network"),
+    ] {
+        let told = refusal(text);
+        assert!(told.contains(reason), "{text}: {told}");
+    }
+    let proxies = from_toml("trusted_proxies = [\"10.0.0.0/8\", \"fd00::1\"]").unwrap().trusted_proxies;
+    assert_eq!(proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "fd00::1"]);
 }
 
 #[test]

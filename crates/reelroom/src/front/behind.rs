@@ -1,15 +1,18 @@
 //! What stands behind the front.
 
 use axum::extract::Request;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use reelroom_routes::Doors;
 use tower::Service as _;
 use tower_http::cors::CorsLayer;
 
-/// Who answers a request that was let in: a table of routes, and nothing else. Tests of the front have routers of their own.
+/// Who answers a request that was let in: a table of routes, or nobody, and nothing else. Tests of the front have routers of their own.
 #[derive(Clone)]
 pub(crate) enum Behind {
     Doors(Doors),
+    /// Of a port that answers nothing by itself.
+    Nobody,
     #[cfg(test)]
     Router(axum::Router),
 }
@@ -18,6 +21,7 @@ impl Behind {
     pub(crate) fn layer(self, layer: CorsLayer) -> Self {
         match self {
             Self::Doors(doors) => Self::Doors(doors.layer(layer)),
+            Self::Nobody => Self::Nobody,
             #[cfg(test)]
             Self::Router(router) => Self::Router(router.layer(layer)),
         }
@@ -26,6 +30,7 @@ impl Behind {
     pub(crate) async fn answer(&self, request: Request) -> Response {
         let answered = match self {
             Self::Doors(doors) => doors.clone().call(request).await,
+            Self::Nobody => Ok(StatusCode::NOT_FOUND.into_response()),
             #[cfg(test)]
             Self::Router(router) => router.clone().call(request).await,
         };

@@ -14,8 +14,8 @@
 //!   an office in a call opens connections like everybody else. Whoever has just come gets to say something before those go who asked a
 //!   while ago, and before those of a client that has many of them, however lately they asked.
 //! - One whose request is worked on, or whose answer is being taken, or a WebSocket, is never closed for another.
-//! - An address is bounded, and never has more than half of all, but only where it can be told from others: a proxy on this machine
-//!   brings everybody.
+//! - An address is bounded, and never has more than half of all, but only where it can be told from others: a proxy on this machine, or
+//!   one that is trusted, brings everybody.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -38,7 +38,7 @@ const RESTED: Duration = Duration::from_secs(10);
 /// Whom a connection or a request counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Client {
-    /// A program or a proxy of this machine: it may stand for anybody.
+    /// A program or a proxy of this machine, or a proxy on another one that is trusted: it may stand for anybody.
     ThisMachine,
     /// An IPv4 address, or an IPv6 network of 64 bits, which is what one customer has.
     Address(IpAddr),

@@ -1,12 +1,18 @@
 //! The HTTP port: who connects to it, and how long a connection may stand still.
 //!
+//! ```text
+//!   first byte ─┬─ 0x16, and there are certificates ─► tls: handshake ─┬─ h2 ─► http2
+//!               │                                                      └──────► http1
+//!               └─ anything else ──────────────────────────────────────────────► http1
+//! ```
+//!
 //! A reader that stops in the middle of a recording holds a connection, a file handle and, with S3, a connection to the bucket. The
 //! kernel counts for how long a reader has taken nothing (`TCP_USER_TIMEOUT`, RFC 5482: neither acknowledged what was sent nor
 //! opened its window) and then ends the connection with an error, which frees all of them. A reader that moves, however slowly,
 //! begins that time anew; a connection over which nothing is to be sent has none. How slowly an answer may be taken by one that
 //! moves, and what it holds until then, is a matter of its [`Seat`].
 //!
-//! An answer may come with a [`Cut`]: once it is cut, its connection ends at once, and what the kernel has of it is thrown away.
+//! An answer may come with a [`Cut`](reelroom_routes::Cut): once it is cut, its connection ends at once, and what the kernel has of it is thrown away.
 //!
 //! # Invariants
 //!
@@ -14,37 +20,29 @@
 //! - What is kept of the heads of requests is counted ([`Head`](crate::front::head::Head)): a connection that brings more than there is room for is closed.
 //! - No more sockets are open than may be connected and a few: those that are being closed, or told that there is no room. While these
 //!   are open too, nobody is taken in.
-//! - Only HTTP/1 is spoken: nobody opens hundreds of requests by one connection.
+//! - A handshake has the time of a request's head and counts like one, and what it brings is counted like that. Handshakes of an address have a
+//!   bound and a pace ([`tls`](crate::front::tls)).
+//! - HTTP/2 is spoken within TLS alone, and each of its streams is a request that counts by itself ([`http2`](crate::front::http2)).
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use hyper::Request;
-use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use reelroom_limits::files::spare_sockets;
-use reelroom_limits::http::{ANSWER_WITHIN, HEAD_BYTES, HEADERS, RETRY_AFTER_S, STALLED_READER};
-use reelroom_routes::Cut;
+use reelroom_limits::http::{ANSWER_WITHIN, RETRY_AFTER_S, STALLED_READER};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::front::body::Held;
-use crate::front::connections::{Bounds, Connections, Full, Phase};
-use crate::front::head::READ_BYTES;
-use crate::front::seat::{Answering, Place, Seat};
-use crate::front::{Answer, Front};
+use crate::front::connections::{Bounds, Connections, Full};
+use crate::front::seat::{Place, Seat};
+use crate::front::socket::{Cutting, Heard};
+use crate::front::tls::{self, Protocol};
+use crate::front::{Front, Way, http1, http2};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// After an error that is not of one connection: no open files are left, for one.
@@ -94,6 +92,19 @@ impl Port {
     fn connections(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A connection, and what ends it.
+pub(super) struct At {
+    pub(super) front: Front,
+    pub(super) seat: Arc<Seat>,
+    pub(super) cutting: Arc<Cutting>,
+    pub(super) way: Way,
+    /// Told when it has to go.
+    pub(super) close: Arc<Notify>,
+    pub(super) stop: CancellationToken,
+    /// For how long somebody may take nothing of an answer.
+    pub(super) stalled: Duration,
 }
 
 /// Serves until `stop`, and then until the requests that are under way are answered.
@@ -167,56 +178,42 @@ async fn take(
     };
     let place = Place { table: Arc::clone(&port.connections), id };
     let seat = Seat::new(place, front.head(client), port.patience.answer, socket);
-    tokio::select! {
-        heard = stream.readable() => if heard.is_err() { return },
+    let first = tokio::select! {
+        first = first_byte(&stream) => first,
         () = close.notified() => return,
         () = stop.cancelled() => return,
-    }
+    };
+    let Some(first) = first else { return };
     let cutting = Arc::new(Cutting::default());
-    let io = TokioIo::new(Heard { stream, seat: Arc::clone(&seat), cutting: Arc::clone(&cutting) });
-    let answers = Arc::clone(&cutting);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (front, seat, cutting) = (front.clone(), Arc::clone(&seat), Arc::clone(&answers));
-        async move {
-            cutting.follow(None);
-            let request = if request.body().is_end_stream() {
-                seat.set(Phase::Busy);
-                request.map(Body::new)
-            } else {
-                seat.set(Phase::Body);
-                let reading = ReadingBody::new(&seat);
-                request.map(|body| Body::new(Held::new(Body::new(body), reading)))
+    let heard = Heard::new(stream, Arc::clone(&seat), Arc::clone(&cutting));
+    let way = Way { peer, local: local.ip(), is_tls: false };
+    let at = At { front, seat, cutting, way, close, stop, stalled: port.patience.stalled };
+    match at.front.certificates().cloned() {
+        Some(certificates) if first == tls::FIRST_BYTE => {
+            let greeted = tokio::select! {
+                greeted = tls::greet(heard, &certificates, &at.front, client) => greeted,
+                () = at.close.notified() => return,
+                () = at.stop.cancelled() => return,
             };
-            let Answer { response, sending } = front.answer(request, peer, local.ip(), &seat).await;
-            cutting.follow(response.extensions().get::<Cut>().cloned());
-            let answering = Answering::new(seat, sending, &response.body().size_hint());
-            Ok::<_, Infallible>(response.map(|body| Held::new(body, answering)))
-        }
-    });
-    let mut http = http1::Builder::new();
-    // The table of connections has the times: it closes whoever is slow, and sooner where there is no room.
-    http.header_read_timeout(None::<Duration>)
-        .max_headers(HEADERS)
-        .max_header_size(HEAD_BYTES)
-        .max_buf_size(HEAD_BYTES);
-    let connection = http.serve_connection(io, service).with_upgrades();
-    tokio::pin!(connection);
-    let mut is_stopping = false;
-    loop {
-        tokio::select! {
-            served = connection.as_mut() => {
-                if let Err(error) = served {
-                    tracing::trace!(%error, "a connection ended");
-                }
-                return;
-            }
-            () = close.notified() => return,
-            () = cutting.cut() => return,
-            () = stop.cancelled(), if !is_stopping => {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
+            let Some((stream, protocol)) = greeted else { return };
+            // What was heard until now is no request's.
+            at.seat.head.forget();
+            let at = At { way: Way { is_tls: true, ..way }, ..at };
+            match protocol {
+                Protocol::Http1 => http1::serve(stream, at).await,
+                Protocol::Http2 => http2::serve(stream, at).await,
             }
         }
+        _ => http1::serve(heard, at).await,
+    }
+}
+
+/// What somebody who connects says first, which is left where it is; nothing when they go without a word.
+async fn first_byte(stream: &TcpStream) -> Option<u8> {
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(1..) => Some(first[0]),
+        Ok(0) | Err(_) => None,
     }
 }
 
@@ -245,128 +242,6 @@ async fn refuse(mut stream: TcpStream, full: Full, port: &Port) {
         io::Result::Ok(())
     };
     let _ = tokio::time::timeout(TELL_WITHIN, told).await;
-}
-
-/// Whether the last answer of a connection is cut. One is followed until the next request: its last bytes may wait for a slow reader.
-#[derive(Default)]
-struct Cutting {
-    answer: Mutex<Option<Cut>>,
-    another: Notify,
-}
-
-impl Cutting {
-    fn follow(&self, answer: Option<Cut>) {
-        *self.answer() = answer;
-        self.another.notify_one();
-    }
-
-    fn is_cut(&self) -> bool {
-        self.answer().as_ref().is_some_and(Cut::is_cut)
-    }
-
-    /// Waits until the answer is cut that is followed then.
-    async fn cut(&self) {
-        loop {
-            let answer = self.answer().clone();
-            let cut = async {
-                match &answer {
-                    Some(answer) => answer.cut().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                // Whoever asks on has had the answer.
-                biased;
-                () = self.another.notified() => {}
-                () = cut => return,
-            }
-        }
-    }
-
-    fn answer(&self) -> MutexGuard<'_, Option<Cut>> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A socket, closed before its seat is given up, that tells that seat when something is heard, and when all that was written is taken.
-struct Heard {
-    stream: TcpStream,
-    seat: Arc<Seat>,
-    cutting: Arc<Cutting>,
-}
-
-impl Drop for Heard {
-    fn drop(&mut self) {
-        if self.cutting.is_cut()
-            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(%error, "what waits to be sent goes out all the same");
-        }
-    }
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let most = buffer.remaining().min(READ_BYTES);
-        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
-        let heard = piece.filled().len();
-        buffer.advance(heard);
-        if heard > 0 {
-            self.seat.heard();
-        }
-        let counted = self.seat.head.hear(heard);
-        Poll::Ready(counted.map_err(|_| io::Error::other("there is no room for more heads of requests")))
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    /// Whoever writes flushes when nothing waits to be written.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.seat.sent();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
-/// A body that is being read, or read off: what is heard belongs to it, and to no head.
-struct ReadingBody(Arc<Seat>);
-
-impl ReadingBody {
-    fn new(seat: &Arc<Seat>) -> Self {
-        seat.head.pause();
-        Self(Arc::clone(seat))
-    }
-}
-
-impl Drop for ReadingBody {
-    fn drop(&mut self) {
-        self.0.head.go_on();
-    }
 }
 
 #[cfg(test)]

@@ -53,6 +53,10 @@ impl Sending {
         Self { slot: None, pace: Pace::Spare }
     }
 
+    pub(super) fn into_parts(self) -> (Option<Slot>, Pace) {
+        (self.slot, self.pace)
+    }
+
     /// What its connection does while it is taken.
     fn phase(&self, bytes: u64, within: Duration) -> Phase {
         match self.pace {
@@ -70,13 +74,15 @@ struct Course {
     phase: Phase,
     /// While an answer is being taken, something of the next request was heard.
     is_next_heard: bool,
+    /// Several requests go on at once: they tell what the connection does, and what is heard and taken says nothing of that.
+    is_shared: bool,
     /// Of answers of which the socket has not taken everything.
     unsent: Vec<Slot>,
 }
 
 impl Course {
     fn new() -> Self {
-        Self { phase: Phase::Silent, is_next_heard: false, unsent: Vec::new() }
+        Self { phase: Phase::Silent, is_next_heard: false, is_shared: false, unsent: Vec::new() }
     }
 
     fn go(&mut self, phase: Phase) -> Option<Phase> {
@@ -91,6 +97,7 @@ impl Course {
     /// Bytes came.
     fn heard(&mut self) -> Option<Phase> {
         match self.phase {
+            _ if self.is_shared => None,
             Phase::Silent | Phase::Idle => self.go(Phase::Head),
             // Whoever takes an answer slowly gets no more time by asking for the next one.
             Phase::Sending(_) => {
@@ -110,7 +117,8 @@ impl Course {
     /// The socket has taken everything; what was held for that is given back.
     fn sent(&mut self) -> (Option<Phase>, Vec<Slot>) {
         let next = if self.is_next_heard { Phase::Head } else { Phase::Idle };
-        let phase = if matches!(self.phase, Phase::Sending(_)) { self.go(next) } else { None };
+        let is_taken = matches!(self.phase, Phase::Sending(_)) && !self.is_shared;
+        let phase = if is_taken { self.go(next) } else { None };
         (phase, std::mem::take(&mut self.unsent))
     }
 }
@@ -131,6 +139,15 @@ impl Place {
     fn table(&self) -> MutexGuard<'_, Connections> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is told as a request goes on.
+pub(crate) trait Goes: Send + Sync {
+    /// All of it has come.
+    fn is_whole(&self);
+
+    /// Its connection becomes a WebSocket, which holds `socket` as long as it is open.
+    fn upgrade(&self, socket: Option<Slot>);
 }
 
 /// The place of a connection, which it has as long as its socket is open.
@@ -156,17 +173,20 @@ impl Seat {
         Arc::new(Self { place, course, answer_within, head, upgraded, _socket: socket })
     }
 
-    pub(crate) fn set(&self, phase: Phase) {
+    pub(super) fn set(&self, phase: Phase) {
         let phase = self.course().go(phase);
         self.place.note(phase);
     }
 
-    /// It becomes a WebSocket, and holds `socket` as long as it is open.
-    pub(crate) fn upgrade(&self, socket: Option<Slot>) {
+    /// From now on several requests go on at once, which tell what it does, and count their own heads.
+    pub(super) fn share(&self) {
         self.head.pause();
-        // No connection becomes one twice.
-        let _ = self.upgraded.set(socket);
-        self.set(Phase::Upgraded);
+        self.course().is_shared = true;
+    }
+
+    /// How long an answer of so many bytes may take to be read.
+    pub(super) fn answer_within(&self, bytes: u64) -> Duration {
+        self.answer_within + Duration::from_secs(bytes / ANSWER_BYTES_PER_SECOND)
     }
 
     /// Bytes came.
@@ -184,6 +204,19 @@ impl Seat {
 
     fn course(&self) -> MutexGuard<'_, Course> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Goes for Seat {
+    fn is_whole(&self) {
+        self.set(Phase::Busy);
+    }
+
+    fn upgrade(&self, socket: Option<Slot>) {
+        self.head.pause();
+        // No connection becomes one twice.
+        let _ = self.upgraded.set(socket);
+        self.set(Phase::Upgraded);
     }
 }
 
@@ -245,6 +278,8 @@ mod tests {
         course.go(Phase::Busy);
         course.answered(None, sending);
         assert_eq!(course.sent().0, Some(Phase::Idle));
+        let mut shared = Course { is_shared: true, ..Course::new() };
+        assert_eq!((shared.heard(), shared.go(sending), shared.sent().0), (None, Some(sending), None));
         course.go(Phase::Upgraded);
         assert_eq!((course.answered(None, sending), course.heard(), course.sent().0), (None, None, None));
     }

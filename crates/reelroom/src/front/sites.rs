@@ -10,14 +10,19 @@
 //! # Invariants
 //!
 //! - No page chooses `Host`, `Origin` or `Sec-Fetch-*`: browsers write them. Programs write what they like, and gain nothing by it.
+//! - What proxies say is there only where it is believed ([`super::forwarded`]).
 //! - A signed link carries its own right: it may stand in any page. Whether its signature holds is for whoever serves the file.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, Method, Uri, Version, header};
 use serde::Deserialize;
+
+use crate::network::Network;
+use crate::public_url::PublicUrl;
 
 /// Names by which the containers of a machine reach the machine. Nobody can register a name below `.internal`.
 const NAMES_OF_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
@@ -46,7 +51,7 @@ pub struct NoOrigin(String);
 
 impl HostName {
     /// The host and the port of `name`, `name:port` or `[address]:port`.
-    fn of_authority(text: &str) -> Option<(Self, Option<u16>)> {
+    pub(crate) fn of_authority(text: &str) -> Option<(Self, Option<u16>)> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => rest.split_once(']')?,
             None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
@@ -69,7 +74,7 @@ impl HostName {
         is_name.then(|| (Self::Name(name.to_ascii_lowercase()), port))
     }
 
-    fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => name == "localhost" || name.ends_with(".localhost"),
             Self::Address(ip) => ip.is_loopback(),
@@ -119,7 +124,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let (host, port) = HostName::of_authority(authority)?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -211,11 +216,37 @@ pub(crate) struct Sites {
     pub(crate) hosts: Vec<HostName>,
     /// Those of them that a proxy in front has.
     pub(crate) public_names: Vec<HostName>,
+    /// The address by which everybody reaches it.
+    pub(crate) public_url: Option<PublicUrl>,
+    /// The proxies on other machines whose word is believed.
+    pub(crate) proxies: Vec<Network>,
     pub(crate) origins: Vec<AllowedOrigin>,
     /// Pages of localhost at any port may use it.
     pub(crate) welcomes_local_pages: bool,
     /// No page may use it, its own neither: programs of this machine alone.
     pub(crate) refuses_pages: bool,
+}
+
+/// Sites that are set anew while requests come: each request is judged by one of them alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CurrentSites(Arc<RwLock<Arc<Sites>>>);
+
+impl CurrentSites {
+    /// Those in force.
+    pub(crate) fn now(&self) -> Arc<Sites> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Judges by these from now on. What was let in stays.
+    pub(crate) fn set(&self, sites: Sites) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sites);
+    }
+}
+
+impl From<Sites> for CurrentSites {
+    fn from(sites: Sites) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(sites))))
+    }
 }
 
 /// What is known of a request before anybody looks at what it asks for.
@@ -224,6 +255,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) uri: &'a Uri,
     pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
+    /// It came encrypted, by this program itself: its own page came so too.
+    pub(crate) is_tls: bool,
     /// Whether an address is one of this machine, or the one that the connection came to.
     pub(crate) is_own: &'a dyn Fn(IpAddr) -> bool,
 }
@@ -236,7 +269,8 @@ pub(crate) enum Refusal {
     NoHost,
     /// 421.
     #[error(
-        "this server is not reached by the name {0:?}: the setting public_hosts (PUBLIC_HOSTS) has the names that it is reached by"
+        "this server is not reached by the name {0:?}: the setting public_hosts (PUBLIC_HOSTS) has the names that it is reached by, \
+         besides that of public_url (PUBLIC_URL)"
     )]
     UnknownHost(String),
     /// 403.
@@ -278,6 +312,8 @@ impl Sites {
             // "null": a sandboxed frame, a file, a redirect.
             return if self.welcomes_all() { Ok(()) } else { Err(foreign(&format!("the origin {text:?}"))) };
         };
+        // A page that came in the clear may be of anybody on the way.
+        let is_safe = !visit.is_tls || origin.scheme == "https";
         let is_own = match site {
             // A proxy in front may have changed Host, not who asks.
             Some("same-origin") => {
@@ -288,7 +324,7 @@ impl Sites {
             // The same host, but not by the same scheme.
             Some(_) => false,
         };
-        let is_welcome = (is_own && !self.refuses_pages)
+        let is_welcome = (is_own && is_safe && !self.refuses_pages)
             || (self.welcomes_local_pages && is_local(&origin))
             || self.origins.iter().any(|allowed| allowed.allows(&origin));
         if is_welcome { Ok(()) } else { Err(foreign(&origin.to_string())) }
@@ -323,7 +359,14 @@ impl Sites {
 
     /// Whether an origin is the one by which a proxy in front shows this server, whatever the proxy has made of Host.
     fn is_public(&self, origin: &Origin) -> bool {
-        origin.scheme == "https" && origin.port.is_none() && self.public_names.contains(&origin.host)
+        let is_named =
+            origin.scheme == "https" && origin.port.is_none() && self.public_names.contains(&origin.host);
+        is_named || self.public_url.as_ref().is_some_and(|url| url.origin() == *origin)
+    }
+
+    /// Whether it is a proxy on another machine whose word is believed.
+    pub(crate) fn trusts(&self, ip: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(ip))
     }
 
     fn knows(&self, host: &HostName, visit: &Visit<'_>) -> bool {

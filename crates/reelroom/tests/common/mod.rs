@@ -68,7 +68,12 @@ impl Program {
             let _ = child.wait();
             return Err(log.join().unwrap());
         };
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        // Nobody vouches for the certificate that a server makes itself.
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_danger_accept_invalid_certs(true)
+            .build()
+            .unwrap();
         Ok(Self { child, log: Some(log), output, url: url.to_owned(), client })
     }
 
@@ -183,14 +188,35 @@ impl Program {
         Command::new("kill").args(["-9", &self.child.id().to_string()]).status().unwrap();
     }
 
-    /// Sends it a signal as a person does.
+    /// Has it read its settings again.
+    pub(crate) fn hang_up(&self) {
+        Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+    }
+
+    /// Sends it a signal as a person does: Ctrl-C.
     pub(crate) fn end(&self) {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+    }
+
+    /// Sends it a signal as whoever starts it anew does.
+    pub(crate) fn end_to_start_anew(&self) {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
     }
 
     /// Stops it with a signal as a person does, and gives the log; fails if that has errors.
-    pub(crate) fn stop(mut self) -> String {
+    pub(crate) fn stop(self) -> String {
         self.end();
+        self.ended()
+    }
+
+    /// Has it hand over to the next start, and gives the log; fails if that has errors.
+    pub(crate) fn hand_over(self) -> String {
+        self.end_to_start_anew();
+        self.ended()
+    }
+
+    /// Waits until it has ended, and gives the log; fails if that has errors.
+    pub(crate) fn ended(mut self) -> String {
         let status = self.child.wait().unwrap();
         let log = self.log.take().unwrap().join().unwrap();
         assert!(status.success(), "{status}:\n{log}");
@@ -202,10 +228,9 @@ impl Program {
 impl Program {
     /// Sends two signals, one shortly after the other, and gives the exit code.
     pub(crate) fn stop_twice(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").arg(&pid).status().unwrap();
+        self.end();
         std::thread::sleep(Duration::from_millis(200));
-        Command::new("kill").arg(&pid).status().unwrap();
+        self.end();
         self.child.wait().unwrap().code()
     }
 }

@@ -16,6 +16,11 @@ fn a_fact_is_one_readable_line() {
         "{\"at\":1200000,\"event\":\"marker\",\"label\":\"a\\nb\"}\n"
     );
     assert_eq!(round_trip(TakeEvent::Pause), "{\"at\":1200000,\"event\":\"pause\"}\n");
+    assert_eq!(
+        round_trip(TakeEvent::Suspended { unix_ns: 7 }),
+        "{\"at\":1200000,\"event\":\"suspended\",\"unix_ns\":7}\n"
+    );
+    assert_eq!(round_trip(TakeEvent::Resumed), "{\"at\":1200000,\"event\":\"resumed\"}\n");
 }
 
 #[test]

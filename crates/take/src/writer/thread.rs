@@ -24,7 +24,8 @@ const FLUSH_EVERY: Duration = Duration::from_millis(200);
 const SYNC_EVERY: Duration = Duration::from_millis(800);
 const BUFFER_LEN: usize = 256 << 10;
 
-pub(super) fn spawn(dir: &Path, shared: Arc<Shared>) -> Result<(), TakeError> {
+/// Writes what comes; nothing in the take is later than `at_ns` so far.
+pub(super) fn spawn(dir: &Path, shared: Arc<Shared>, at_ns: u64) -> Result<(), TakeError> {
     let path = dir.join(EVENTS_FILE);
     let events = OpenOptions::new().append(true).open(&path).map_err(TakeError::io(&path))?;
     let now = Instant::now();
@@ -33,7 +34,7 @@ pub(super) fn spawn(dir: &Path, shared: Arc<Shared>) -> Result<(), TakeError> {
         events: Out::new(path, events),
         segments: HashMap::new(),
         scratch: Vec::new(),
-        last_at_ns: 0,
+        last_at_ns: at_ns,
         flushed: now,
         synced: now,
     };
@@ -170,13 +171,13 @@ impl Writer {
                         self.events.flush()?;
                         self.flushed = Instant::now();
                     }
-                    Entry::Finish { at_ns, reason } => {
+                    Entry::Last { at_ns, event } => {
                         for (segment, drops) in std::mem::take(&mut drops) {
                             self.record_drops(segment, drops)?;
                         }
                         self.sync()?;
                         let at_ns = at_ns.max(self.last_at_ns);
-                        self.line(at_ns, TakeEvent::Ended { reason, lost_ns: 0 })?;
+                        self.line(at_ns, event)?;
                         finished = true;
                     }
                 }

@@ -25,7 +25,11 @@ describe('how the server stands', () => {
       capacity: 0,
       roomsTrouble: 'no answer',
       warnings: ['look at it'],
-      settings: [{ name: 's3_secret_key', value: 'set', from: 'file', isSecret: true }, { value: 'x' }],
+      settings: [
+        { name: 's3_secret_key', value: 'set', from: 'file', isSecret: true },
+        { name: 'udp_port', value: '7882', from: 'file', isSecret: false, next: '7883' },
+        { value: 'x' },
+      ],
     });
     expect(told.rooms).toEqual([
       {
@@ -49,7 +53,10 @@ describe('how the server stands', () => {
       storingCount: 300,
       capacity: 0,
       troubles: ['no answer', 'look at it'],
-      settings: [{ name: 's3_secret_key', value: 'set', from: 'file', isSecret: true }],
+      settings: [
+        { name: 's3_secret_key', value: 'set', from: 'file', isSecret: true, next: null },
+        { name: 'udp_port', value: '7882', from: 'file', isSecret: false, next: '7883' },
+      ],
     });
     expect(told.recordings).toMatchObject([{ id: 'EG_1', elapsed: 2.5 }]);
     expect(told.storage).toMatchObject({

@@ -64,6 +64,8 @@ export interface Setting {
   /** `default`, `file` or `environment`. */
   from: string;
   isSecret: boolean;
+  /** What it is from the next start on, where that is something else. */
+  next: string | null;
 }
 
 /** How the server stands. */
@@ -142,6 +144,7 @@ function readSetting(value: Json): Setting | null {
     value: text(value.value) ?? '',
     from: text(value.from) ?? '',
     isSecret: value.isSecret === true,
+    next: text(value.next),
   };
 }
 

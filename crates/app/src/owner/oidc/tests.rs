@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 use url::Url;
 
 use crate::config::Access;
-use crate::tests::house::{House, Shows, body, house_with_provider};
+use crate::tests::house::{House, Shows, body, house_at, house_with_provider};
 
 const LOCAL: &str = "localhost:6080";
 
@@ -220,6 +220,34 @@ async fn the_provider_sends_a_browser_back_to_the_address_by_which_it_came() {
         let refused = get(&house, "/owner/oidc", &[("host", host)]).await;
         assert_eq!(refused.status(), 400, "{host}");
     }
+}
+
+#[tokio::test]
+async fn below_a_path_a_sign_in_goes_out_and_comes_back_by_the_address_that_everybody_has() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let provider = TestProvider::start().await;
+    let open_id = OpenId::new(provider.config(&["sub:1234"]), &mut rand::rng());
+    let house = house_at(Access::Invite, "https://example.org/calls", Some(open_id)).await;
+    // As the front says it, whatever the proxy has made of Host.
+    let below = ("x-forwarded-prefix", "/calls");
+    for host in ["example.org", "127.0.0.1:6080"] {
+        let answer = get(&house, "/owner/oidc?next=%2Frecordings.html", &[("host", host), below]).await;
+        let address: Url = goes_to(&answer).parse().unwrap();
+        let said = address.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
+        assert_eq!(said, "https://example.org/calls/owner/oidc/back");
+        let line = answer.headers()[SET_COOKIE].to_str().unwrap();
+        assert!(line.starts_with("__Secure-reelroom-oidc=") && line.contains("; Path=/calls/;"), "{line}");
+        let cookie = kept(&answer).remove(0);
+        let answer = get(&house, &back(&provider, &address), &[("cookie", &cookie), below]).await;
+        assert_eq!(goes_to(&answer), "/calls/recordings.html");
+        let session = kept(&answer);
+        assert!(session[0].starts_with("__Secure-reelroom="), "{session:?}");
+        assert!(is_owner(&house, &session).await);
+    }
+    let answer = get(&house, "/owner/oidc/back?code=1&state=1", &[below]).await;
+    assert_eq!(goes_to(&answer), "/calls/owner?oidc=stale");
+    let answer = get(&house, "/owner/oidc", &[("sec-fetch-site", "cross-site"), below]).await;
+    assert_eq!(goes_to(&answer), "/calls/owner");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ impl Server {
             name: (*name).into(),
             room_id: "RM_1".into(),
             metadata: (*metadata).into(),
+            is_recorded: false,
         };
         Self { rooms: Mutex::new(rooms.iter().map(open).collect()), ..Self::default() }
     }
@@ -204,4 +205,38 @@ async fn nothing_is_asked_where_nothing_is_to_be_told() {
     assert!(waiting.is_err());
     state.change(|board, _| board.catch_up());
     state.until_due().await;
+}
+
+#[tokio::test]
+async fn a_recording_that_goes_on_after_a_restart_is_told_in_the_new_session_to_its_end() {
+    let said = r#"{"recordingStatus":"STARTED","recording":{"id":"EG_1","status":"recording"}}"#;
+    let (server, state) = (Server::with(&[("a", said)]), caught_up());
+    {
+        let mut rooms = server.rooms.lock().unwrap();
+        (rooms[0].room_id, rooms[0].is_recorded) = ("RM_2".into(), true);
+    }
+    let status = |server: &Server| {
+        let metadata = server.metadata("a");
+        (metadata["recordingStatus"].clone(), metadata["recording"]["status"].clone())
+    };
+    state.learn(&info("a", "EG_1", EgressStatus::EgressActive));
+    round(&server, &state).await.unwrap();
+    assert_eq!(status(&server), (json!("STARTED"), json!("recording")));
+    // The server goes on to tell that it is of the session before.
+    state.learn(&info("a", "EG_1", EgressStatus::EgressEnding));
+    server.rooms.lock().unwrap()[0].is_recorded = false;
+    round(&server, &state).await.unwrap();
+    assert_eq!(status(&server), (json!("STOPPING"), json!("finishing")));
+    state.learn(&info("a", "EG_1", EgressStatus::EgressComplete));
+    round(&server, &state).await.unwrap();
+    assert_eq!(status(&server), (json!("STOPPED"), json!("complete")));
+}
+
+#[tokio::test]
+async fn what_is_still_captured_of_a_session_that_is_over_is_not_told_in_the_next_one() {
+    let (server, state) = (Server::with(&[("a", "{}")]), caught_up());
+    server.rooms.lock().unwrap()[0].room_id = "RM_2".into();
+    state.learn(&info("a", "EG_1", EgressStatus::EgressActive));
+    round(&server, &state).await.unwrap();
+    assert_eq!(server.metadata("a").get("recording"), None);
 }

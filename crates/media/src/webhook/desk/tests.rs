@@ -315,3 +315,39 @@ fn many_that_wait_for_somebody_else_cost_a_start_one_write() {
     let since_ms = BEGAN_MS + HOUR_MS;
     assert_eq!(house.truth().webhooks_kept_since(since_ms).unwrap(), since_ms, "it begins anew");
 }
+
+#[test]
+fn whoever_is_not_set_any_more_is_told_nothing_more_and_whoever_is_new_what_comes_then() {
+    let house = House::new();
+    let desk = house.desk(&["a", "b"], BEGAN_MS);
+    desk.write(&told("EG_1"), BEGAN_MS).unwrap();
+    let out = desk.take(0, BEGAN_MS, 1);
+    assert_eq!(out.len(), 1, "something is on its way to the first one");
+    desk.set(&[url("b"), url("c")], BEGAN_MS).unwrap();
+    assert_eq!((desk.set_urls(), desk.urls()), (vec![url("b"), url("c")], ["a", "b", "c"].map(url).to_vec()));
+    assert!(!desk.keeps_for(&url("a")) && desk.keeps_for(&url("c")));
+    desk.answered(0, out[0].id, down(), BEGAN_MS).unwrap();
+    desk.write(&told("EG_2"), BEGAN_MS).unwrap();
+    assert!(desk.take(0, BEGAN_MS + HOUR_MS, 4).is_empty() && desk.next_ms(0).is_none());
+    let (mut known, mut new) = (Receiver::default(), Receiver::default());
+    run(&desk, 1, BEGAN_MS, BEGAN_MS + HOUR_MS, |body, now_ms| known.hears(body, now_ms));
+    run(&desk, 2, BEGAN_MS, BEGAN_MS + HOUR_MS, |body, now_ms| new.hears(body, now_ms));
+    assert_eq!(known.of_each()["EG_1"], ids(&told("EG_1")));
+    assert_eq!(known.of_each()["EG_2"], ids(&told("EG_2")));
+    assert_eq!(new.of_each().keys().collect::<Vec<_>>(), ["EG_2"]);
+    let given_up = desk.deliveries(100).unwrap();
+    let given_up: Vec<_> = given_up.iter().filter(|one| one.state == DeliveryState::Dropped).collect();
+    assert_eq!(given_up.len(), told("EG_1").len());
+    assert!(given_up.iter().all(|one| one.error.as_deref() == Some(NOT_SET)), "{given_up:?}");
+    assert_eq!(desk.replay(given_up[0].waiting.id, BEGAN_MS).unwrap(), Replayed::NoReceiver);
+    let standing: Vec<_> = desk.standing().into_iter().map(|one| one.place).collect();
+    assert_eq!(standing, ["https://b.example", "https://c.example"]);
+
+    // It comes back, under the number that it had.
+    desk.set(&[url("a")], BEGAN_MS).unwrap();
+    desk.write(&told("EG_3"), BEGAN_MS).unwrap();
+    let mut back = Receiver::default();
+    run(&desk, 0, BEGAN_MS, BEGAN_MS + HOUR_MS, |body, now_ms| back.hears(body, now_ms));
+    assert_eq!(back.of_each().keys().collect::<Vec<_>>(), ["EG_3"]);
+    assert!(house.truth().waiting_deliveries().unwrap().is_empty(), "nothing waits for nobody");
+}

@@ -2,13 +2,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Extension;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::WebSocketUpgrade;
 use axum::routing::get;
+use reelroom_certs::{Certificates, CertsConfig, Served, Source};
+use reelroom_limits::http::{HEAD_BYTES, HEADERS};
+use reelroom_routes::Cut;
 use tokio::net::TcpSocket;
 
 use super::*;
 use crate::front::Shares;
+use crate::front::plain::{Https, Plain};
 use crate::front::sites::Sites;
 use crate::front::traffic::Traffic;
 
@@ -201,6 +205,25 @@ async fn silent_connections_make_room_for_whoever_asks() {
     }
     let answer = told(address, format!("GET /heard{ASK}Connection: close\r\n\r\n").as_bytes()).await;
     assert!(answer.ends_with("heard"), "{answer}");
+}
+
+#[tokio::test]
+async fn half_a_handshake_makes_room_for_whoever_asks_and_what_is_none_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Arc::new(|| Served::new(["192.0.2.7".to_owned()], []));
+    let settings = CertsConfig { folder: folder.path().to_owned(), source: Source::Own, served };
+    let https = Https { certificates: Certificates::open(settings).unwrap(), plain: Plain::Refused };
+    let address = serve_front(Front::new(name(), Sites::default(), BOUNDS).with_https(https)).await;
+    let mut half = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&[tls::FIRST_BYTE, 3, 1]).await.unwrap();
+        half.push(stream);
+    }
+    let answer = told(address, format!("GET /heard{ASK}Connection: close\r\n\r\n").as_bytes()).await;
+    assert!(answer.ends_with("heard"), "{answer}");
+    let none = tokio::time::timeout(LIMIT * 5, told(address, &[tls::FIRST_BYTE; 200])).await;
+    assert!(!none.expect("it ends").contains("HTTP"));
 }
 
 #[tokio::test]

@@ -38,8 +38,31 @@ fn judge(sites: &Sites, request: &str) -> Result<(), Refusal> {
         uri: &uri.parse().unwrap(),
         version: Version::HTTP_11,
         headers: &headers,
+        is_tls: false,
         is_own: &|ip| ip.to_string() == "192.0.2.7",
     })
+}
+
+#[test]
+fn by_its_own_https_a_page_that_came_in_the_clear_is_not_its_own() {
+    let judge = |is_tls, origin: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("192.0.2.7:6080"));
+        headers.insert(header::ORIGIN, HeaderValue::try_from(origin).unwrap());
+        let visit = Visit {
+            method: &Method::GET,
+            uri: &Uri::from_static("/rtc"),
+            version: Version::HTTP_11,
+            headers: &headers,
+            is_tls,
+            is_own: &|ip| ip.to_string() == "192.0.2.7",
+        };
+        Sites::default().judge(&visit)
+    };
+    assert_eq!(judge(true, "https://192.0.2.7:6080"), Ok(()));
+    assert_eq!(judge(false, "http://192.0.2.7:6080"), Ok(()));
+    let foreign = Err(Refusal::ForeignPage("http://192.0.2.7:6080".into()));
+    assert_eq!(judge(true, "http://192.0.2.7:6080"), foreign);
 }
 
 fn outcome(sites: &Sites, request: &str) -> u16 {
@@ -107,6 +130,7 @@ fn what_is_older_than_host_is_no_browser() {
         uri: &Uri::from_static("/healthz"),
         version: Version::HTTP_10,
         headers: &headers,
+        is_tls: false,
         is_own: &|_| false,
     };
     assert_eq!(everything().judge(&visit), Ok(()));
@@ -363,4 +387,14 @@ fn an_openid_provider_sends_a_browser_back_by_a_link_and_by_nothing_else() {
         let posted = request.replacen("GET", "POST", 1);
         assert_eq!(outcome(&everything(), &posted), 403, "{headers}");
     }
+}
+
+#[test]
+fn sites_that_are_set_anew_hold_for_whoever_asks_from_then_on() {
+    let page = "GET /recordings\nHost: localhost:6080\nOrigin: https://app.example.org";
+    let current = CurrentSites::from(Sites::default());
+    let (shared, before) = (current.clone(), current.now());
+    assert_eq!(outcome(&shared.now(), page), 403);
+    current.set(everything());
+    assert_eq!((outcome(&shared.now(), page), outcome(&before, page)), (200, 403));
 }
