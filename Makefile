@@ -33,7 +33,7 @@ test-deb: deb
 test:
 	@STEP="1 of 4" scripts/setup test
 	@STEP="2 of 4" scripts/build-page
-	@echo "build: step 3 of 4: the program and its tests: some 10 minutes on 2 processors when nothing is built yet" >&2
+	@echo "build: step 3 of 4: the program and its tests: some 20 minutes on 2 processors when nothing is built yet" >&2
 	@scripts/cargo-progress build --workspace --bins --examples
 	@scripts/cargo-progress test --workspace --no-run
 	@echo "test: step 4 of 4: the tests" >&2
