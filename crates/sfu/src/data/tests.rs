@@ -1,5 +1,8 @@
 //! Whom data reaches, in whose name, and what goes again to those who come back.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
