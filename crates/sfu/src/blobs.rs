@@ -36,6 +36,11 @@ impl Blobs {
         self.kept.insert(key, blob);
         true
     }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// Whether a key can be one.

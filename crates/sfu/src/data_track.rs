@@ -32,7 +32,7 @@ use reelroom_protocol::proto::{
     data_track_schema_encoding, request_response, signal_response,
 };
 
-use crate::output::Output;
+use crate::output::{About, Output};
 use crate::participant::{Audience, Participant};
 use crate::room::{Now, Room};
 
@@ -328,7 +328,8 @@ impl Room {
         let sub_handles: HashMap<_, _> =
             handles.filter_map(|(handle, track)| Some((u32::from(*handle), of(track)?))).collect();
         let told = DataTrackSubscriberHandles { sub_handles };
-        self.signal(sid, signal_response::Message::DataTrackSubscriberHandles(told));
+        let told = signal_response::Message::DataTrackSubscriberHandles(told);
+        self.broadcast(vec![sid.clone()], told, Some(About::DataTrackHandles));
     }
 
     /// A packet of a data track came from a participant that may send data.

@@ -198,7 +198,7 @@ pub fn data(mut bytes: &[u8]) {
             4 => (0..*len).for_each(|_| room.data_taken(who)),
             5 => room.data_wanted(who),
             6 => {
-                let kind = if len % 2 == 0 { DataKind::Other } else { DataKind::Track };
+                let kind = if *len & 1 == 0 { DataKind::Other } else { DataKind::Track };
                 room.data(who, kind, piece);
             }
             _ => {

@@ -95,6 +95,8 @@ pub enum About {
     Room,
     /// One of its participants.
     Participant(ParticipantSid),
+    /// What the handles of data tracks mean to whoever is told.
+    DataTrackHandles,
 }
 
 /// The data channels of LiveKit, and any other one.

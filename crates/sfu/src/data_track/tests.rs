@@ -22,11 +22,7 @@ fn told(
 ) -> Vec<signal_response::Message> {
     story.outputs();
     story.room.handle_signal(from, message, story.now);
-    let to_them = |output: &Output| match output {
-        Output::Signal { to, message } if to == from => Some((**message).clone()),
-        _ => None,
-    };
-    story.outputs().iter().filter_map(to_them).collect()
+    signals_to(story, from)
 }
 
 fn publish(
@@ -66,9 +62,13 @@ fn handles(told: &[signal_response::Message]) -> Option<BTreeMap<u32, String>> {
     })
 }
 
+/// What somebody alone is told.
 fn signals_to(story: &mut Story, whom: &ParticipantSid) -> Vec<signal_response::Message> {
     let to_them = |output: &Output| match output {
         Output::Signal { to, message } if to == whom => Some((**message).clone()),
+        Output::Broadcast { to, message, about: Some(About::DataTrackHandles) } if to.contains(whom) => {
+            Some((**message).clone())
+        }
         _ => None,
     };
     story.outputs().iter().filter_map(to_them).collect()
@@ -266,4 +266,68 @@ fn subscriptions_are_bounded_handles_differ_and_what_never_comes_is_forgotten() 
     story.room.participants.get_mut(&bob).unwrap().data_tracks.last_handle = u16::MAX;
     let next = story.room.participants.get_mut(&bob).unwrap().data_tracks.new_handle();
     assert!(next != 0 && !known.contains(&u32::from(next)));
+}
+
+#[test]
+fn whatever_is_asked_for_little_is_kept_whatever_the_seed() {
+    use rand::rngs::StdRng;
+    use rand::{Rng as _, SeedableRng as _};
+    use reelroom_limits::media::DATA_BLOBS_BYTES;
+    use reelroom_protocol::proto::{DataBlob, DataBlobKey, StoreDataBlobRequest, data_blob_key};
+    for seed in [1, 2, 3] {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut story = Story::new();
+        let people = [story.join("ada"), story.join("bob"), story.join("carol")];
+        for _ in 0..3000 {
+            let who = people[rng.random_range(0..people.len())].clone();
+            let known: Vec<_> = story.room.data_tracks.keys().map(ToString::to_string).collect();
+            let message = match rng.random_range(0..6) {
+                0 => {
+                    let name = "n".repeat(rng.random_range(0..300));
+                    let request = request(rng.random_range(0..200), &name);
+                    signal_request::Message::PublishDataTrackRequest(request)
+                }
+                1 => signal_request::Message::UnpublishDataTrackRequest(UnpublishDataTrackRequest {
+                    pub_handle: rng.random_range(0..200),
+                }),
+                2 if !known.is_empty() => {
+                    let track = known[rng.random_range(0..known.len())].as_str();
+                    subscription(&[track], rng.random())
+                }
+                3 => {
+                    let unknown = format!("DTR_{}", rng.random_range(0..5000));
+                    subscription(&[unknown.as_str(), &"x".repeat(1000)], rng.random_ratio(3, 4))
+                }
+                4 => {
+                    let name = "k".repeat(rng.random_range(0..300));
+                    let key = Some(DataBlobKey { key: Some(data_blob_key::Key::Generic(name)) });
+                    let blob = Some(DataBlob { key, contents: vec![1; rng.random_range(0..60_000)] });
+                    signal_request::Message::StoreDataBlobRequest(StoreDataBlobRequest {
+                        request_id: 5,
+                        blob,
+                    })
+                }
+                _ => {
+                    story.pass(Duration::from_millis(rng.random_range(0..5000)));
+                    continue;
+                }
+            };
+            story.outputs();
+            story.room.handle_signal(&who, message, story.now);
+            assert!(story.outputs().len() <= 20);
+            for participant in story.room.participants.values() {
+                let mine = &participant.data_tracks;
+                assert!(mine.published.len() <= DATA_TRACKS && mine.wanted.len() <= DATA_SUBSCRIPTIONS);
+                assert!(mine.handles.len() <= DATA_SUBSCRIPTIONS);
+                assert!(participant.blobs.bytes() <= DATA_BLOBS_BYTES);
+                for (handle, track) in &mine.handles {
+                    assert_eq!(story.room.data_tracks[track].down.get(&participant.sid), Some(handle));
+                }
+            }
+            let down: usize = story.room.data_tracks.values().map(|track| track.down.len()).sum();
+            let handles: usize =
+                story.room.participants.values().map(|one| one.data_tracks.handles.len()).sum();
+            assert_eq!(down, handles, "every handle is one of a track");
+        }
+    }
 }
