@@ -45,6 +45,8 @@ const HANDLE: std::ops::Range<usize> = 2..4;
 #[derive(Debug)]
 pub(crate) struct DataTrack {
     info: DataTrackInfo,
+    /// Its sid among those of all tracks, in a publisher's list of who may subscribe to it.
+    listed_as: TrackSid,
     publisher: ParticipantSid,
     /// Who gets it, by which handle.
     down: BTreeMap<ParticipantSid, u16>,
@@ -164,7 +166,12 @@ impl Room {
         };
         // Checked above: a handle has 16 bits.
         participant.data_tracks.published.insert(info.pub_handle as u16, sid.clone());
-        let track = DataTrack { info: info.clone(), publisher: from.clone(), down: BTreeMap::new() };
+        let track = DataTrack {
+            info: info.clone(),
+            listed_as: sid.as_str().into(),
+            publisher: from.clone(),
+            down: BTreeMap::new(),
+        };
         self.data_tracks.insert(sid.clone(), track);
         let response = PublishDataTrackResponse { info: Some(info) };
         self.signal(from, signal_response::Message::PublishDataTrackResponse(response));
@@ -309,7 +316,7 @@ impl Room {
             && publisher.is_visible()
             && publisher.grants.may_publish_data()
             && subscriber.grants.may_subscribe()
-            && publisher.permits(subscriber, &TrackSid::from(track.info.sid.as_str()))
+            && publisher.permits(subscriber, &track.listed_as)
     }
 
     /// Tells a participant what its handles mean: all of them, each time.
