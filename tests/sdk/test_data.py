@@ -115,6 +115,39 @@ async def test_who_does_not_read_loses_the_file_and_costs_others_nothing(media):
     kept.clear()
 
 
+async def test_who_reads_slowly_gets_the_file_whole(media):
+    """A network that stands still most of the time: the receiver's process is stopped, and goes on for a moment."""
+    room = "slow"
+    ada, bob = await join(media, "ada", room), await join(media, "bob", room)
+    got = []
+    kept = receive_files(bob, got)
+    eve = subprocess.Popen(
+        [sys.executable, __file__, media.url, token("eve", room)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert await asyncio.to_thread(eve.stdout.readline) == "joined\n"
+    await until(lambda: len(ada.remote_participants) == 2, "both being there")
+    content = os.urandom(MEGABYTES * 1_000_000)
+    began = time.monotonic()
+    sending = asyncio.create_task(send_file(ada, content))
+    reading = asyncio.create_task(asyncio.to_thread(eve.stdout.readline))
+    while not reading.done():
+        assert time.monotonic() - began < 60 + 10 * MEGABYTES, "the file does not arrive"
+        eve.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(1.5)
+        eve.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.1)
+    await sending
+    identity, size, how = (await reading).strip().split(" ", 2)
+    print(f"{MEGABYTES} MB to a slow reader in {time.monotonic() - began:.1f} s")
+    assert (identity, int(size), how) == ("ada", len(content), hashlib.sha256(content).hexdigest())
+    await until(lambda: got, "the file at bob", 30)
+    assert got == [("ada", len(content), hashlib.sha256(content).hexdigest())]
+    eve.kill()
+    eve.wait()
+    await asyncio.gather(ada.disconnect(), bob.disconnect())
+    kept.clear()
+
+
 async def stand_still(url, jwt):
     """Another client, which can be stopped."""
     session = rtc.Room()

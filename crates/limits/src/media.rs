@@ -51,14 +51,38 @@ limits! {
     pub const TCP_STALLED: Duration = Duration::from_secs(5);
     /// Fields of a data packet, those of messages inside it included, counted before it is decoded; with more it is dropped, and its sender told.
     pub const DATA_FIELDS: usize = 4096;
-    /// Bytes of reliable data of one sender that may wait for one receiver; the sender is slowed so that it does not get more, and who sends more even so loses its streams to that receiver.
-    pub const DATA_WAITING_BYTES: usize = 1024 * 1024;
+    /// Bytes of reliable data of one sender that may wait for one receiver, each packet counted with 64 bytes more; the sender is slowed so that it does not get more, and who sends twice as much even so loses its streams to that receiver.
+    pub const DATA_WAITING_BYTES: usize = 4 * 1024 * 1024;
     /// Bytes of reliable data of all senders that may wait for one receiver; with more the sender with the most loses its streams to it.
     pub const DATA_WAITING_BYTES_OF_RECEIVER: usize = 16 * 1024 * 1024;
-    /// How long a sender waits for a receiver that takes nothing, or less than `DATA_SLOWEST_BYTES_PER_S` while others wait for the same sender; then the receiver loses the streams, and both are told.
+    /// The same for a receiver that is announced and not connected yet, which slows nobody.
+    pub const DATA_WAITING_BYTES_OF_NEWCOMER: usize = 1024 * 1024;
+    /// How long a sender waits, while others wait for the same sender, for a receiver that takes less than `DATA_SLOWEST_BYTES_PER_S`; then the receiver loses the streams, and both are told.
     pub const DATA_PATIENCE: Duration = Duration::from_secs(5);
+    /// How much longer than that for a receiver that has taken more before: a network that stands still for a moment.
+    pub const DATA_CREDIT: Duration = Duration::from_secs(10);
+    /// How long a sender waits for a receiver that takes nothing, while nobody else waits; then the receiver loses the streams, and both are told.
+    pub const DATA_STALLED: Duration = Duration::from_secs(30);
     /// Bytes of reliable data a second that a receiver takes at least for whom others have to wait.
-    pub const DATA_SLOWEST_BYTES_PER_S: usize = 125_000;
+    pub const DATA_SLOWEST_BYTES_PER_S: usize = 4_000;
     /// Streams that a receiver has lost and of which the rest is kept from it; with more the oldest are forgotten.
     pub const DATA_LOST_STREAMS: usize = 256;
+    /// How late lossy data, and packets of data tracks, may be for a receiver whose network takes them slowly; what would be later is dropped.
+    pub const LOSSY_LATEST: Duration = Duration::from_millis(500);
+    /// Bytes of the newest reliable data of a sender that are remembered for receivers who come back after their connection broke.
+    pub const DATA_REPLAY_BYTES: usize = 512 * 1024;
+    /// For how long they are remembered.
+    pub const DATA_REPLAY_FOR: Duration = Duration::from_secs(20);
+    /// Senders whose data a client may say it has received, as it comes back; of more it gets all that is remembered.
+    pub const DATA_RECEIVE_STATES: usize = 1024;
+    /// Data tracks that a participant publishes; one more is refused with LIMIT_EXCEEDED.
+    pub const DATA_TRACKS: usize = 64;
+    /// Data tracks that a participant subscribes to, those that are not there yet included; of more it is told that they are left out.
+    pub const DATA_SUBSCRIPTIONS: usize = 512;
+    /// Bytes of the name of an encoding, or of a schema's encoding, that an app made up; with a longer one a data track or a data blob is refused.
+    pub const DATA_ENCODING_BYTES: usize = 32;
+    /// Bytes of one data blob; a longer one is refused with LIMIT_EXCEEDED.
+    pub const DATA_BLOB_BYTES: usize = 50 * 1024;
+    /// Bytes of all data blobs of a participant with their keys; one that does not fit is refused with LIMIT_EXCEEDED.
+    pub const DATA_BLOBS_BYTES: usize = 256 * 1024;
 }

@@ -64,6 +64,8 @@ pub(crate) struct Arrival {
     pub(crate) outbox: Outbox,
     /// From where their media is taken.
     pub(crate) reach: Reach,
+    /// They get every data track without asking.
+    pub(crate) auto_subscribe_data: bool,
 }
 
 /// What a room's task is asked to do.
@@ -252,7 +254,7 @@ impl RoomTask {
                 self.room.keyframe_wished(&track, layer, now);
             }
             for receiver in self.room.data_receivers() {
-                self.send_data(&receiver);
+                self.send_data(&receiver, now);
             }
         }
         let mut over = Vec::new();
@@ -331,7 +333,7 @@ impl RoomTask {
     }
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
-        let Arrival { joining, outbox, reach } = arrival;
+        let Arrival { joining, outbox, reach, auto_subscribe_data } = arrival;
         if self.gate.was_removed(&joining, &self.name) {
             return Err(Refusal::Over);
         }
@@ -355,6 +357,9 @@ impl RoomTask {
             Some(most) => self.room.join_at_most(joining, most, now)?,
             None => self.room.join(joining, now)?,
         };
+        if auto_subscribe_data {
+            self.room.subscribe_to_all_data_tracks(&sid, now);
+        }
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
@@ -556,16 +561,8 @@ impl RoomTask {
                     line.dirty = true;
                 }
             }
-            Output::Data { to, bytes } => {
-                if let Some(peer) = self.peers.get_mut(&to) {
-                    let line = peer.line_mut(Target::Subscriber);
-                    line.dirty = true;
-                    if !line.session.send_data(DataKind::Lossy, &bytes) {
-                        self.mux.drops().count(Reason::LossyData);
-                    }
-                }
-            }
-            Output::DataWaits(to) => self.send_data(&to),
+            Output::Data { to, bytes } => self.send_lossy(&to, DataKind::Lossy, &bytes, now),
+            Output::DataWaits(to) => self.send_data(&to, now),
             Output::DataLost { from, to, packets, bytes, begins } => {
                 self.has_data_moved = true;
                 self.mux.drops().add(Reason::SlowReceiver, packets as u64);
@@ -594,6 +591,7 @@ impl RoomTask {
                     recorder.fact(&fact, now.at);
                 }
             }
+            Output::DataTrackPacket { to, bytes } => self.send_lossy(&to, DataKind::Track, &bytes, now),
         }
     }
 
@@ -623,12 +621,23 @@ impl RoomTask {
         token::mint(&self.keys, claims)
     }
 
-    /// Sends a receiver as much reliable data as its connection takes.
-    fn send_data(&mut self, to: &ParticipantSid) {
+    /// Sends a receiver something that nobody waits for.
+    fn send_lossy(&mut self, to: &ParticipantSid, kind: DataKind, bytes: &[u8], now: Now) {
         let Some(peer) = self.peers.get_mut(to) else { return };
-        let line = peer.line_mut(Target::Subscriber);
+        // Clients listen for data on their primary connection: who may not subscribe has no other one.
+        let line = peer.line_mut(peer.primary());
+        line.dirty = true;
+        if !line.session.send_data(kind, bytes, now.at) {
+            self.mux.drops().count(Reason::LossyData);
+        }
+    }
+
+    /// Sends a receiver as much reliable data as its connection takes.
+    fn send_data(&mut self, to: &ParticipantSid, now: Now) {
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        let line = peer.line_mut(peer.primary());
         while let Some(bytes) = self.room.next_data(to) {
-            if !line.session.send_data(DataKind::Reliable, bytes) {
+            if !line.session.send_data(DataKind::Reliable, bytes, now.at) {
                 break;
             }
             line.dirty = true;
@@ -704,9 +713,9 @@ impl RoomTask {
                 self.outputs(now);
             }
             SessionEvent::DataWanted => {
-                if target == Target::Subscriber {
+                if target == peer.primary() {
                     self.room.data_wanted(sid);
-                    self.send_data(sid);
+                    self.send_data(sid, now);
                 }
             }
             SessionEvent::FlowsOn(address) => {

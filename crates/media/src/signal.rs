@@ -65,6 +65,7 @@ struct Admission {
     options: RoomOptions,
     joining: Joining,
     reach: Reach,
+    auto_subscribe_data: bool,
 }
 
 /// The address of the peer of a connection, where the server was told to keep it.
@@ -181,6 +182,9 @@ fn admit(
             auto_subscribe: params.get("auto_subscribe").is_none_or(|value| value != "0" && value != "false"),
         },
         reach: server.reach(peer, headers),
+        auto_subscribe_data: params
+            .get("auto_subscribe_data_track")
+            .is_some_and(|value| value == "1" || value == "true"),
     };
     if server.gate().was_removed(&admission.joining, &admission.options.name) {
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
@@ -244,9 +248,10 @@ async fn run(server: MediaServer, admission: Admission, from: Option<IpAddr>, so
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
     let (outbox, mut outgoing) = outbox::new();
-    let Admission { options, joining, reach } = admission;
+    let Admission { options, joining, reach, auto_subscribe_data } = admission;
     let room = options.name.clone();
-    let joined = match server.rooms().join(options, Arrival { joining, outbox, reach }, from).await {
+    let arrival = Arrival { joining, outbox, reach, auto_subscribe_data };
+    let joined = match server.rooms().join(options, arrival, from).await {
         Ok(joined) => joined,
         Err(refusal) => {
             tracing::info!(participant = %sid, %refusal, "a join was refused");

@@ -89,6 +89,8 @@ id!(/// One webhook event, `EV_…`.
     EventId, "EV_");
 id!(/// One server process, `ND_…`.
     NodeId, "ND_");
+id!(/// A published data track, `DTR_…`.
+    DataTrackSid, "DTR_");
 id!(/// A published track, `TR_…`; see [`TrackSid::generate`].
     TrackSid);
 

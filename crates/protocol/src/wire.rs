@@ -179,6 +179,8 @@ const AUTO_PARTICIPANT: &Shape = &Shape(&[(2, PLAIN), (3, FILE), (4, SEGMENTS)])
 const ROOM_EGRESS: &Shape = &Shape(&[(1, ROOM_COMPOSITE), (2, DIRECT_FILE), (3, AUTO_PARTICIPANT)]);
 const AGENT: &Shape = &Shape(&[(5, PLAIN)]);
 const DESCRIPTION: &Shape = &Shape(&[(4, PLAIN)]);
+const SCHEMA: &Shape = &Shape(&[(2, PLAIN)]);
+const BLOB_KEY: &Shape = &Shape(&[(2, SCHEMA)]);
 
 /// Each message of a signalling request has the number of its kind.
 const SIGNAL: &Shape = &Shape(&[
@@ -197,6 +199,11 @@ const SIGNAL: &Shape = &Shape(&[
     (16, PLAIN),
     (17, PLAIN),
     (18, PLAIN),
+    (19, &Shape(&[(4, PLAIN), (5, SCHEMA)])),
+    (20, PLAIN),
+    (21, &Shape(&[(1, &Shape(&[(3, PLAIN)]))])),
+    (22, &Shape(&[(2, &Shape(&[(1, BLOB_KEY)]))])),
+    (23, &Shape(&[(3, BLOB_KEY)])),
 ]);
 
 /// Each kind of data has the number of its message.
@@ -302,8 +309,7 @@ mod tests {
     #[test]
     fn shapes_know_every_message_inside_a_request() {
         // Features of a track are numbers in a row.
-        let no_messages: [&[u32]; 9] =
-            [&[12], &[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18], &[17, 2]];
+        let no_messages: [&[u32]; 4] = [&[12], &[4, 17], &[4, 18], &[17, 2]];
         knows_its_messages::<proto::SignalRequest>(&no_messages);
         let of_data: [&[u32]; 9] =
             [&[2, 2], &[2, 11], &[10, 6], &[12, 4], &[13, 11], &[14, 3], &[14, 5], &[18, 2], &[18, 4]];

@@ -1,9 +1,21 @@
 //! Data packets: the server writes whom a packet came from, the sender says whom it goes to.
 //!
+//! ```text
+//!   _reliable ─► number, name, destinations ─► queue of each receiver ─► _reliable      (and replay, for those who come back)
+//!   _lossy    ─► name, destinations ──────────────────────────────────► _lossy
+//!   another   ─► wrapped into a packet ─► queue of each receiver ──────► _reliable
+//!   _data_track ─► see `data_track`
+//! ```
+//!
 //! Reliable packets wait for each receiver in a [`queue`] of its own until the shell fetches them ([`Room::next_data`]), and the
 //! shell tells the sender how much more may come ([`Room::data_windows`]). Lossy ones are output at once and wait for nobody.
+//!
+//! Whoever is announced gets what is sent reliably from then on: others greet whom they hear of, and its connection stands later.
 
 pub(crate) mod queue;
+pub(crate) mod replay;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,40 +27,86 @@ use reelroom_protocol::proto::{
     DataPacket, RequestResponse, SendDataRequest, UserPacket, data_packet, data_stream, request_response,
     signal_response,
 };
-use reelroom_protocol::token::VideoGrants;
 use reelroom_protocol::wire::{self, Shaped as _};
 
 use crate::output::{DataKind, Output};
+use crate::participant::Participant;
 use crate::room::{Now, Room};
 use queue::{Lost, Sender, Stream, Waiting};
 
 /// What a receiver reads of a stream that it lost.
 const TOO_SLOW: &str = "the receiver took the data too slowly";
+/// The same where it has not connected yet.
+const NOT_THERE: &str = "more was sent than is kept for a receiver that is not connected yet";
 
 impl DataKind {
     fn wire(self) -> i32 {
         match self {
-            Self::Reliable => data_packet::Kind::Reliable.into(),
-            Self::Lossy => data_packet::Kind::Lossy.into(),
+            Self::Reliable | Self::Other => data_packet::Kind::Reliable.into(),
+            Self::Lossy | Self::Track => data_packet::Kind::Lossy.into(),
         }
     }
 }
 
+/// Whom a packet is for: everybody where nobody is named.
+#[derive(Debug, Default)]
+pub(crate) struct Destinations {
+    sids: BTreeSet<String>,
+    identities: BTreeSet<String>,
+}
+
+impl Destinations {
+    fn of(packet: &DataPacket) -> Self {
+        let mut to = Self {
+            sids: BTreeSet::new(),
+            identities: packet.destination_identities.iter().cloned().collect(),
+        };
+        if let Some(data_packet::Value::User(user)) = &packet.value {
+            to.sids.extend(user.destination_sids.iter().cloned());
+            // What the packet says counts; clients of before it had such a field say it inside.
+            if to.identities.is_empty() {
+                to.identities.extend(user.destination_identities.iter().cloned());
+            }
+        }
+        to
+    }
+
+    fn has(&self, participant: &Participant) -> bool {
+        (self.sids.is_empty() && self.identities.is_empty())
+            || self.sids.contains(participant.sid.as_str())
+            || self.identities.contains(participant.identity.as_str())
+    }
+}
+
 impl Room {
-    /// A serialised `DataPacket` came from a participant.
+    /// Something came from a participant by one of its data channels: a serialised `DataPacket`, a packet of a data track, or, by a channel
+    /// that is none of LiveKit's, anything.
     pub fn data(&mut self, from: &ParticipantSid, kind: DataKind, bytes: &[u8]) {
         use prost::Message as _;
-        let Some(sender) = self.participants.get_mut(from) else { return };
-        if !VideoGrants::may_publish_data(&sender.grants) {
+        let may_publish = self.participants.get(from).is_some_and(|sender| sender.grants.may_publish_data());
+        if !may_publish {
             return;
+        }
+        match kind {
+            DataKind::Track => return self.data_track_packet(from, bytes),
+            DataKind::Other => {
+                let user = UserPacket { payload: bytes.to_vec(), ..Default::default() };
+                let value = Some(data_packet::Value::User(user));
+                return self.published(from, DataKind::Reliable, DataPacket { value, ..Default::default() });
+            }
+            DataKind::Reliable | DataKind::Lossy => {}
         }
         if let Err(excess) = wire::fields(bytes, DataPacket::SHAPE, DATA_FIELDS) {
             return self.tell_limit(from, format!("a data packet is dropped: {excess}"));
         }
-        let Ok(mut packet) = DataPacket::decode(bytes) else { return };
-        if matches!(packet.value, Some(data_packet::Value::Speaker(_))) {
-            return;
-        }
+        let Ok(packet) = DataPacket::decode(bytes) else { return };
+        self.published(from, kind, packet);
+    }
+
+    /// A packet of a participant who may send data.
+    fn published(&mut self, from: &ParticipantSid, kind: DataKind, mut packet: DataPacket) {
+        use data_packet::Value;
+        let Some(sender) = self.participants.get_mut(from) else { return };
         if kind == DataKind::Reliable && packet.sequence > 0 {
             if packet.sequence <= sender.last_reliable_sequence {
                 return;
@@ -60,12 +118,33 @@ impl Room {
         } else {
             Default::default()
         };
+        let is_agent = sender.is_agent();
+        let said = std::mem::take(&mut packet.participant_identity);
+        // An agent writes down what somebody else says, in their name, and it is shown as that.
+        let speaks_for_other = is_agent && !said.is_empty() && said != sender.identity.as_str();
         packet.kind = kind.wire();
         packet.participant_sid.clone_from(&sid);
         packet.participant_identity.clone_from(&identity);
-        if let Some(data_packet::Value::User(user)) = &mut packet.value {
-            user.participant_sid = sid;
-            user.participant_identity = identity;
+        match &mut packet.value {
+            // The server's own words, and what nobody asked it to collect.
+            Some(Value::Speaker(_) | Value::Metrics(_)) => return,
+            Some(Value::Transcription(_)) if !is_agent => return,
+            Some(Value::User(user)) => {
+                user.participant_sid = sid;
+                user.participant_identity = identity;
+            }
+            Some(Value::ChatMessage(chat)) if speaks_for_other => {
+                chat.generated = true;
+                packet.participant_identity = said;
+            }
+            Some(Value::StreamHeader(header)) if speaks_for_other => {
+                if let Some(data_stream::header::ContentHeader::TextHeader(text)) = &mut header.content_header
+                {
+                    text.generated = true;
+                    packet.participant_identity = said;
+                }
+            }
+            _ => {}
         }
         self.route(packet, kind, Some(from));
     }
@@ -94,42 +173,47 @@ impl Room {
 
     fn route(&mut self, packet: DataPacket, kind: DataKind, from: Option<&ParticipantSid>) {
         use prost::Message as _;
-        let mut sids = BTreeSet::new();
-        let mut identities: BTreeSet<_> = packet.destination_identities.iter().map(String::as_str).collect();
-        if let Some(data_packet::Value::User(user)) = &packet.value {
-            sids.extend(user.destination_sids.iter().map(String::as_str));
-            identities.extend(user.destination_identities.iter().map(String::as_str));
-        }
-        let to_all = sids.is_empty() && identities.is_empty();
+        let to = Arc::new(Destinations::of(&packet));
         let bytes = Bytes::from(packet.encode_to_vec());
-        let stream = stream_of(&packet);
+        let waiting = Waiting { bytes, sequence: packet.sequence, stream: stream_of(&packet) };
         let (sender, mut losses) = (from.cloned(), Vec::new());
+        if kind == DataKind::Reliable
+            && let Some(from) = from
+        {
+            self.replay.keep(from, &waiting, &to);
+        }
         for participant in self.participants.values_mut() {
-            let is_meant = to_all
-                || sids.contains(participant.sid.as_str())
-                || identities.contains(participant.identity.as_str());
-            if !is_meant
-                || !participant.is_active()
-                || !participant.takes_data
-                || participant.is_recorder()
-                || from == Some(&participant.sid)
-            {
+            // The server's own recorder has no connection.
+            if participant.is_server || from == Some(&participant.sid) || !to.has(participant) {
                 continue;
             }
-            let to = participant.sid.clone();
+            let sid = participant.sid.clone();
             match kind {
-                DataKind::Lossy => {
-                    self.outputs.push_back(Output::Data { to, bytes: bytes.clone() });
+                DataKind::Reliable | DataKind::Other => {
+                    let lost = participant.data.push(&sender, waiting.clone());
+                    losses.extend(lost.map(|(sender, lost)| (sender, sid.clone(), lost)));
+                    // Whoever is not connected yet gets it when it is.
+                    if participant.is_active() {
+                        self.outputs.push_back(Output::DataWaits(sid));
+                    }
                 }
-                DataKind::Reliable => {
-                    let waiting = Waiting { bytes: bytes.clone(), stream: stream.clone() };
-                    losses.extend(participant.data.push(&sender, waiting).map(|lost| (to.clone(), lost)));
-                    self.outputs.push_back(Output::DataWaits(to));
+                DataKind::Lossy | DataKind::Track if participant.is_active() => {
+                    self.outputs.push_back(Output::Data { to: sid, bytes: waiting.bytes.clone() });
                 }
+                DataKind::Lossy | DataKind::Track => {}
             }
         }
-        for (to, lost) in losses {
+        for (sender, to, lost) in losses {
             self.lose(&sender, &to, lost);
+        }
+    }
+
+    /// A participant is connected: what was sent to it since it was announced goes to it.
+    pub(crate) fn open_data(&mut self, sid: &ParticipantSid) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        participant.data.open();
+        if !participant.data.is_empty() {
+            self.outputs.push_back(Output::DataWaits(sid.clone()));
         }
     }
 
@@ -152,7 +236,7 @@ impl Room {
         }
     }
 
-    /// Bytes of reliable data that wait for a receiver.
+    /// Bytes of reliable data that wait for a receiver, with what each packet costs besides.
     pub fn waiting_data_bytes(&self, to: &ParticipantSid) -> usize {
         self.participants.get(to).map_or(0, |participant| participant.data.bytes())
     }
@@ -207,10 +291,11 @@ impl Room {
         let (sender_sid, sender_identity) =
             visible.map(|from| (from.sid.to_string(), from.identity.to_string())).unwrap_or_default();
         let Some(receiver) = self.participants.get_mut(to) else { return };
+        let why = if receiver.is_active() { TOO_SLOW } else { NOT_THERE };
         for stream_id in &lost.streams {
             let trailer = data_stream::Trailer {
                 stream_id: stream_id.to_string(),
-                reason: TOO_SLOW.to_owned(),
+                reason: why.to_owned(),
                 ..Default::default()
             };
             let notice = DataPacket {
@@ -226,11 +311,10 @@ impl Room {
         // One word for each time that something begins to be lost, and none for each packet of it.
         if lost.begins {
             let (packets, bytes) = (lost.packets, lost.bytes);
-            self.tell_limit(to, format!("{packets} data packets ({bytes} bytes) were dropped: {TOO_SLOW}"));
+            self.tell_limit(to, format!("{packets} data packets ({bytes} bytes) were dropped: {why}"));
             if let Some(from) = from {
-                let message = format!(
-                    "{packets} data packets ({bytes} bytes) did not reach {identity}, which took them too slowly"
-                );
+                let message =
+                    format!("{packets} data packets ({bytes} bytes) did not reach {identity}: {why}");
                 self.tell_limit(from, message);
             }
         }

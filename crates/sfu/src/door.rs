@@ -31,8 +31,8 @@ mod kind {
     pub(super) const PING: u32 = 14;
     pub(super) const PING_REQ: u32 = 16;
     pub(super) const UPDATE_DATA_SUBSCRIPTION: u32 = 21;
-    pub(super) const OF_DATA_TRACKS: [u32; 2] = [19, 20];
-    pub(super) const OF_DATA_BLOBS: [u32; 2] = [22, 23];
+    pub(super) const GET_DATA_BLOB: u32 = 23;
+    pub(super) const LAST_KNOWN: u32 = 23;
 }
 
 /// So many bytes count as another message.
@@ -43,6 +43,8 @@ const WEIGHT_OF_ANNOUNCED: u32 = 5;
 const WEIGHT_OF_OFFER: u32 = 10;
 /// Nobody else is told of it; its own connection is negotiated anew.
 const WEIGHT_OF_SUBSCRIPTION: u32 = 1;
+/// A few bytes are answered by as many as a blob has.
+const WEIGHT_OF_BLOB: u32 = 19;
 
 /// A message that came through the door.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,22 +98,22 @@ impl Said {
         }
         said.weight += match kind {
             kind::OFFER => WEIGHT_OF_OFFER,
-            kind::SUBSCRIPTION => WEIGHT_OF_SUBSCRIPTION,
+            kind::SUBSCRIPTION | kind::UPDATE_DATA_SUBSCRIPTION => WEIGHT_OF_SUBSCRIPTION,
+            kind::GET_DATA_BLOB => WEIGHT_OF_BLOB,
             kind::ANSWER
             | kind::TRICKLE
             | kind::TRACK_SETTING
             | kind::SYNC_STATE
             | kind::SIMULATE
             | kind::PING
-            | kind::PING_REQ
-            | kind::UPDATE_DATA_SUBSCRIPTION => 0,
+            | kind::PING_REQ => 0,
             _ => WEIGHT_OF_ANNOUNCED,
         };
-        if matches!(kind, kind::SYNC_STATE | kind::SIMULATE | kind::UPDATE_DATA_SUBSCRIPTION) {
+        if matches!(kind, kind::SYNC_STATE | kind::SIMULATE) {
             return Ok(said);
         }
-        if kind::OF_DATA_TRACKS.contains(&kind) || kind::OF_DATA_BLOBS.contains(&kind) {
-            let text = "not offered by this server";
+        if kind > kind::LAST_KNOWN {
+            let text = "not known to this server";
             said.answer = Some(response(request_response::Reason::UnsupportedType, text));
             return Ok(said);
         }
@@ -241,9 +243,12 @@ mod tests {
         let state = SyncState { publish_tracks: published, ..Default::default() };
         let said = Said::read(&bytes(signal_request::Message::SyncState(state))).unwrap();
         assert_eq!((said.message, said.answer), (None, None));
-        let request = PublishDataTrackRequest::default();
-        let said = Said::read(&bytes(signal_request::Message::PublishDataTrackRequest(request))).unwrap();
+        // A message of a later version of the protocol: number 24, of no bytes.
+        let said = Said::read(&Bytes::from_static(&[0xc2, 0x01, 0x00])).unwrap();
         assert!(said.message.is_none() && said.answer.is_some());
+        let request = signal_request::Message::PublishDataTrackRequest(PublishDataTrackRequest::default());
+        let said = Said::read(&bytes(request.clone())).unwrap();
+        assert_eq!((said.message, said.answer), (Some(request), None));
         let two = [
             bytes(signal_request::Message::Ping(1)),
             bytes(signal_request::Message::Mute(Default::default())),

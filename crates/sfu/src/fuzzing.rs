@@ -197,6 +197,10 @@ pub fn data(mut bytes: &[u8]) {
             3 => (0..64).for_each(|_| room.data(who, DataKind::Reliable, &piece.repeat(64))),
             4 => (0..*len).for_each(|_| room.data_taken(who)),
             5 => room.data_wanted(who),
+            6 => {
+                let kind = if *len & 1 == 0 { DataKind::Other } else { DataKind::Track };
+                room.data(who, kind, piece);
+            }
             _ => {
                 now.at += Duration::from_millis(100 * u64::from(*len));
                 if now.at >= room.poll_timeout() {

@@ -74,7 +74,7 @@ impl Room {
             .filter(|track| track.codec.is_some())
             .map(|track| track.info.clone())
             .collect();
-        Some(participant.info(tracks))
+        Some(self.with_data_tracks(sid, participant.info(tracks)))
     }
 
     /// The present state as the facts that led to it, for a recorder that comes later.

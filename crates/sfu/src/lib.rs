@@ -19,9 +19,11 @@
 #![allow(deprecated)]
 
 mod announce;
+mod blobs;
 mod codec;
 mod consent;
 mod data;
+mod data_track;
 pub mod door;
 pub mod forward;
 #[doc(hidden)]

@@ -79,6 +79,13 @@ pub enum Output {
     Disconnect(ParticipantSid),
     /// Something a recorder wants to know.
     Fact(Fact),
+    /// Send a packet of a data track.
+    DataTrackPacket {
+        /// To whom.
+        to: ParticipantSid,
+        /// With the handle that the receiver was told.
+        bytes: bytes::Bytes,
+    },
 }
 
 /// Something whose whole state is told each time.
@@ -88,15 +95,21 @@ pub enum About {
     Room,
     /// One of its participants.
     Participant(ParticipantSid),
+    /// What the handles of data tracks mean to whoever is told.
+    DataTrackHandles,
 }
 
-/// The two data channels of LiveKit.
+/// The data channels of LiveKit, and any other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataKind {
-    /// Ordered, retransmitted.
+    /// Serialised `DataPacket`s, ordered, retransmitted.
     Reliable,
-    /// Unordered, sent once.
+    /// Serialised `DataPacket`s, unordered, sent once.
     Lossy,
+    /// Packets of data tracks, unordered, sent once.
+    Track,
+    /// A channel with a label of the client's own: what comes by it goes to everybody as a user's packet.
+    Other,
 }
 
 /// A track on its way to a subscriber.

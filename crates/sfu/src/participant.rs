@@ -12,9 +12,11 @@ use reelroom_protocol::proto::{ParticipantInfo, TrackInfo, participant_info};
 use reelroom_protocol::token::VideoGrants;
 
 use crate::announce::TooMuch;
+use crate::blobs::Blobs;
 use crate::codec::Codec;
 use crate::consent::{CONSENT, Consent};
 use crate::data::queue::DataQueue;
+use crate::data_track::DataTracksOf;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
 use crate::permission::Permission;
@@ -161,10 +163,14 @@ pub(crate) struct Participant {
     pub(crate) awaited: BTreeMap<TrackSid, Awaited>,
     pub(crate) permission: Option<Permission>,
     pub(crate) last_reliable_sequence: u32,
-    /// Whether there is a connection that data goes to it by: without a right to subscribe at its join it has none.
-    pub(crate) takes_data: bool,
     /// Reliable data on its way to it.
     pub(crate) data: DataQueue,
+    /// From where on reliable data is for it; see [`crate::data::replay`].
+    pub(crate) data_since: u64,
+    /// The data tracks that it publishes and gets.
+    pub(crate) data_tracks: DataTracksOf,
+    /// What it has stored for others.
+    pub(crate) blobs: Blobs,
 }
 
 impl Participant {
@@ -172,7 +178,6 @@ impl Participant {
         let publishing = Rate::one_in(PUBLISH_BURST, PUBLISH_EVERY);
         let permitting = Rate::one_in(PERMIT_BURST, PERMIT_EVERY);
         let agreeing = Rate::one_in(AGREE_BURST, AGREE_EVERY);
-        let takes_data = joining.grants.may_subscribe();
         // A token agrees to nothing.
         joining.attributes.remove(CONSENT);
         Self {
@@ -205,8 +210,10 @@ impl Participant {
             awaited: BTreeMap::new(),
             permission: None,
             last_reliable_sequence: 0,
-            takes_data,
             data: DataQueue::default(),
+            data_since: 0,
+            data_tracks: DataTracksOf::default(),
+            blobs: Blobs::default(),
         }
     }
 
@@ -233,9 +240,14 @@ impl Participant {
         self.kind == participant_info::Kind::Egress || self.grants.recorder
     }
 
+    /// Whether it is a program that takes part: it may speak for others.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.kind == participant_info::Kind::Agent || self.grants.agent
+    }
+
     /// Whether it is a recorder or an agent: these keep no room open and are not counted.
     pub(crate) fn is_dependent(&self) -> bool {
-        self.is_recorder() || self.kind == participant_info::Kind::Agent || self.grants.agent
+        self.is_recorder() || self.is_agent()
     }
 
     /// Whether clients see it.

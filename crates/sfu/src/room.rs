@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use reelroom_limits::signalling::{METADATA_BYTES, PARTICIPANTS};
-use reelroom_protocol::ids::{ParticipantSid, RoomName, RoomSid, TrackSid};
+use reelroom_protocol::ids::{DataTrackSid, ParticipantSid, RoomName, RoomSid, TrackSid};
 use reelroom_protocol::proto::{
     self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, SpeakerInfo,
     SpeakersChanged, TrackInfo, UpdateParticipantRequest, leave_request, participant_info, signal_response,
@@ -15,6 +15,8 @@ use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
 use crate::consent::Consents;
+use crate::data::replay::Replay;
+use crate::data_track::DataTrack;
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
 use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
@@ -90,6 +92,9 @@ pub struct Room {
     end: Option<RoomEnd>,
     /// A recorder comes in a moment.
     pub(crate) recorder_comes: bool,
+    /// Reliable data that was sent of late.
+    pub(crate) replay: Replay,
+    pub(crate) data_tracks: BTreeMap<DataTrackSid, DataTrack>,
 }
 
 impl Room {
@@ -127,6 +132,8 @@ impl Room {
             next_tick: now.at + TICK,
             end: None,
             recorder_comes: false,
+            replay: Replay::new(now.at),
+            data_tracks: BTreeMap::new(),
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -189,6 +196,7 @@ impl Room {
         }
         let mut participant = Participant::new(joining, now);
         participant.consent = self.consents.of(&participant);
+        participant.data_since = self.replay.place();
         let others = self.participants.values().filter(|other| Some(&other.sid) != older.as_ref());
         let counted = others.filter(|other| !other.is_dependent()).count();
         if !participant.is_dependent() && counted >= self.participants_at_most {
@@ -231,6 +239,8 @@ impl Room {
         if !speakers.is_empty() {
             self.signal(sid, signal_response::Message::SpeakersChanged(speakers_changed(&speakers)));
         }
+        self.open_data(sid);
+        self.subscribe_to_data(sid);
     }
 
     /// A session ends, for whatever reason. A reason of the server's is said to it first.
@@ -279,6 +289,7 @@ impl Room {
         for track in subscribed {
             self.unsubscribe(sid, &track);
         }
+        self.leave_data_tracks(sid);
         self.speakers.remove(sid);
         let Some(mut participant) = self.participants.remove(sid) else { return };
         let was_active = participant.is_active();
@@ -429,6 +440,8 @@ impl Room {
             self.refresh_tokens(now);
             self.give_up_awaited(now);
             self.give_up_slow_receivers(now);
+            self.look_at_replay(now);
+            self.look_at_data_tracks(now);
             self.close_if_empty(now);
         }
     }

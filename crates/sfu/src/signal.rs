@@ -96,24 +96,22 @@ impl Room {
                 let pong = Pong { last_ping_timestamp: timestamp, timestamp: now.unix_ms };
                 self.signal(from, signal_response::Message::PongResp(pong));
             }
-            Message::PublishDataTrackRequest(_)
-            | Message::UnpublishDataTrackRequest(_)
-            | Message::StoreDataBlobRequest(_)
-            | Message::GetDataBlobRequest(_) => {
-                self.respond(
-                    from,
-                    0,
-                    request_response::Reason::UnsupportedType,
-                    "not offered by this server",
-                    None,
-                );
+            Message::PublishDataTrackRequest(request) => self.publish_data_track(from, request, now),
+            Message::UnpublishDataTrackRequest(request) => self.unpublish_data_track(from, request),
+            Message::UpdateDataSubscription(request) => {
+                let left_out = self.update_data_subscription(from, &request, now);
+                if left_out > 0 {
+                    let text = format!("{left_out} subscriptions to data tracks are left out");
+                    self.respond(from, 0, request_response::Reason::LimitExceeded, &text, None);
+                }
             }
+            Message::StoreDataBlobRequest(request) => self.store_data_blob(from, request),
+            Message::GetDataBlobRequest(request) => self.get_data_blob(from, &request),
             Message::Offer(_)
             | Message::Answer(_)
             | Message::Trickle(_)
             | Message::SyncState(_)
-            | Message::Simulate(_)
-            | Message::UpdateDataSubscription(_) => {}
+            | Message::Simulate(_) => {}
         }
     }
 

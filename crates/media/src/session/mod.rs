@@ -41,6 +41,7 @@ use crate::record::NtpTime;
 use descriptor::DependencyDescriptor;
 use dtls::Gate;
 use path::{Path, Paths};
+use sctp::Drain;
 use sdp::bounds::{self, Candidates};
 use srtp::Verifier;
 use stun::{Credentials, Kind};
@@ -54,7 +55,7 @@ const DATA_TRACK: &str = "_data_track";
 const RELIABLE_BUFFER_BYTES: usize = 512 * 1024;
 /// Where it has sunk to this, there is more.
 const RELIABLE_LOW_BYTES: usize = 256 * 1024;
-/// So much lossy data may wait besides: it overtakes what is reliable.
+/// So much lossy data may wait besides, in each of its two channels: it overtakes what is reliable.
 const LOSSY_BUFFER_BYTES: usize = 64 * 1024;
 /// How long it takes until packets of one new sender more are looked at.
 const NEW_SSRC_EVERY: Duration = Duration::from_secs(1);
@@ -78,7 +79,7 @@ pub(crate) enum SessionEvent {
     KeyframeRequest(String),
     /// The sender's clock.
     SenderReport { mid: String, ssrc: u32, ntp: NtpTime, rtp: u32 },
-    /// A data packet.
+    /// Something that came by a data channel.
     Data { kind: DataKind, bytes: Vec<u8> },
     /// There is room for reliable data again.
     DataWanted,
@@ -188,6 +189,12 @@ pub(crate) struct Session {
     datagrams: Vec<Datagram>,
     events: Vec<SessionEvent>,
     is_over: bool,
+    /// The channel of data tracks.
+    tracks: Option<ChannelId>,
+    /// Channels with labels that are none of LiveKit's.
+    others: Vec<ChannelId>,
+    lossy_drain: Drain,
+    tracks_drain: Drain,
 }
 
 /// Installs the cryptography that sessions use. Safe to call again.
@@ -231,7 +238,7 @@ impl Session {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_send_buffer_video(1500)
-            .set_sctp_max_buffered_amount(RELIABLE_BUFFER_BYTES + LOSSY_BUFFER_BYTES);
+            .set_sctp_max_buffered_amount(RELIABLE_BUFFER_BYTES + 2 * LOSSY_BUFFER_BYTES);
         // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
         let kinds = if way == Way::In { H264.len() } else { 1 };
         for (payload_type, profile, is_fragmented) in &H264[..kinds] {
@@ -278,6 +285,10 @@ impl Session {
             datagrams: Vec::new(),
             events: Vec::new(),
             is_over: false,
+            tracks: None,
+            others: Vec::new(),
+            lossy_drain: Drain::default(),
+            tracks_drain: Drain::default(),
         };
         session.drain();
         session
@@ -326,7 +337,7 @@ impl Session {
             };
             self.reliable = Some(api.add_channel_with_config(channel(RELIABLE, Reliability::Reliable)));
             self.lossy = Some(api.add_channel_with_config(channel(LOSSY, lossy)));
-            api.add_channel_with_config(channel(DATA_TRACK, lossy));
+            self.tracks = Some(api.add_channel_with_config(channel(DATA_TRACK, lossy)));
         }
         for mid in &changes.stop {
             api.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
@@ -591,15 +602,27 @@ impl Session {
         self.drain();
     }
 
-    /// Sends a data packet; `false` where its channel is not open or full.
-    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8]) -> bool {
-        let (id, room) = match kind {
-            DataKind::Reliable => (self.reliable, RELIABLE_BUFFER_BYTES),
-            DataKind::Lossy => (self.lossy, LOSSY_BUFFER_BYTES),
+    /// Sends a data packet; `false` where its channel is not open or full, or where lossy data would come too late.
+    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8], now: Instant) -> bool {
+        let (id, room, drain) = match kind {
+            DataKind::Reliable | DataKind::Other => (self.reliable, RELIABLE_BUFFER_BYTES, None),
+            DataKind::Lossy => (self.lossy, LOSSY_BUFFER_BYTES, Some(&mut self.lossy_drain)),
+            DataKind::Track => (self.tracks, LOSSY_BUFFER_BYTES, Some(&mut self.tracks_drain)),
         };
         let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else { return false };
-        let is_sent =
-            channel.buffered_amount() + bytes.len() <= room && channel.write(true, bytes).unwrap_or(false);
+        let buffered = channel.buffered_amount();
+        let has_room = buffered + bytes.len() <= room;
+        let is_sent = match drain {
+            None => has_room && channel.write(true, bytes).unwrap_or(false),
+            Some(drain) => {
+                let is_late = drain.is_late(buffered, now);
+                let is_sent = has_room && !is_late && channel.write(true, bytes).unwrap_or(false);
+                if is_sent {
+                    drain.wrote(bytes.len());
+                }
+                is_sent
+            }
+        };
         if is_sent {
             self.drain();
         }
@@ -686,22 +709,31 @@ impl Session {
                 match label.as_str() {
                     RELIABLE => self.reliable = Some(id),
                     LOSSY => self.lossy = Some(id),
-                    _ => {}
+                    DATA_TRACK => self.tracks = Some(id),
+                    _ => self.others.push(id),
                 }
                 let mut channel = self.rtc.channel(id).filter(|_| label == RELIABLE)?;
                 channel.set_buffered_amount_low_threshold(RELIABLE_LOW_BYTES);
                 Some(SessionEvent::DataWanted)
             }
-            Event::ChannelClose(_) => {
+            Event::ChannelClose(id) => {
                 self.channels = self.channels.saturating_sub(1);
+                self.others.retain(|other| *other != id);
                 None
             }
             Event::ChannelBufferedAmountLow(id) => {
                 (Some(id) == self.reliable).then_some(SessionEvent::DataWanted)
             }
             Event::ChannelData(data) => {
-                let kind = if Some(data.id) == self.lossy { DataKind::Lossy } else { DataKind::Reliable };
-                (data.binary && (Some(data.id) == self.lossy || Some(data.id) == self.reliable))
+                let kind = match Some(data.id) {
+                    id if id == self.reliable => DataKind::Reliable,
+                    id if id == self.lossy => DataKind::Lossy,
+                    id if id == self.tracks => DataKind::Track,
+                    _ if self.others.contains(&data.id) => DataKind::Other,
+                    _ => return None,
+                };
+                // What stands in a channel of the client's own is the client's business.
+                (data.binary || kind == DataKind::Other)
                     .then_some(SessionEvent::Data { kind, bytes: data.data })
             }
             _ => None,

@@ -1,7 +1,55 @@
-//! The receive window of SCTP (RFC 9260, 3.3.4): how much a sender may have under way. Pure.
+//! What SCTP holds: how much a sender may have under way, and how late lossy data would be. Pure.
 //!
+//! The receive window (RFC 9260, 3.3.4) says how much a sender may have under way.
 //! str0m reads what arrives at once and always tells its full window. What is read waits for receivers that may be slow, so the
 //! server tells less: the sender stops, in its own library, as if its network had become slower.
+
+use std::time::{Duration, Instant};
+
+use reelroom_limits::media::LOSSY_LATEST;
+
+/// So little lossy data may wait however slow the network is.
+const LOSSY_LEAST_BYTES: usize = 8 * 1024;
+/// Over so long it is measured how fast a channel empties.
+const MEASURED_FOR: Duration = Duration::from_millis(100);
+
+/// How fast a channel of lossy data empties, and so how late something would be that is written into it.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    buffered: usize,
+    looked: Option<Instant>,
+    /// For how long there was something to send, and how much of it went, since the last measurement.
+    busy: Duration,
+    drained: usize,
+    bytes_per_s: Option<f64>,
+}
+
+impl Drain {
+    /// Whether what is written behind `buffered` bytes comes too late.
+    pub(super) fn is_late(&mut self, buffered: usize, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.buffered, buffered);
+        let looked = self.looked.replace(now);
+        if buffered == 0 {
+            // The network takes everything at once: how fast it can is not known.
+            (self.busy, self.drained, self.bytes_per_s) = (Duration::ZERO, 0, None);
+            return false;
+        }
+        self.busy += looked.map_or(Duration::ZERO, |looked| now.saturating_duration_since(looked));
+        self.drained += before.saturating_sub(buffered);
+        if self.busy >= MEASURED_FOR {
+            let measured = self.drained as f64 / self.busy.as_secs_f64();
+            self.bytes_per_s = Some(self.bytes_per_s.map_or(measured, |known| (known + measured) / 2.0));
+            (self.busy, self.drained) = (Duration::ZERO, 0);
+        }
+        let in_time = self.bytes_per_s.map(|speed| speed * LOSSY_LATEST.as_secs_f64());
+        buffered > LOSSY_LEAST_BYTES && in_time.is_some_and(|in_time| buffered as f64 > in_time)
+    }
+
+    /// So much was written.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.buffered += bytes;
+    }
+}
 
 const HEADER_BYTES: usize = 12;
 const CHECKSUM: std::ops::Range<usize> = 8..12;
@@ -79,6 +127,41 @@ mod tests {
         }
         assert_eq!(with_window(&packet(&[&data], true), 0), None);
         assert_eq!(with_window(&packet(&[&sack(9)], true), u32::MAX), None);
+    }
+
+    /// What waits in a channel that takes so many bytes a second, and that so many are offered each 10 ms, after 20 s; and how much was dropped.
+    fn offered(bytes_per_s: usize, bytes: usize) -> (usize, usize) {
+        let (mut drain, mut now) = (Drain::default(), Instant::now());
+        let (mut waits, mut dropped) = (0usize, 0);
+        for _ in 0..2000 {
+            now += Duration::from_millis(10);
+            waits = waits.saturating_sub(bytes_per_s / 100);
+            if drain.is_late(waits, now) {
+                dropped += bytes;
+            } else {
+                drain.wrote(bytes);
+                waits += bytes;
+            }
+        }
+        (waits, dropped)
+    }
+
+    #[test]
+    fn lossy_data_is_half_a_second_late_at_most_and_nothing_is_dropped_without_need() {
+        for bytes_per_s in [20_000, 50_000, 400_000] {
+            let (waits, dropped) = offered(bytes_per_s, 2 * bytes_per_s / 100);
+            let at_most = (bytes_per_s / 2).max(LOSSY_LEAST_BYTES) + 2 * bytes_per_s / 100;
+            assert!(waits <= at_most * 11 / 10, "{waits} at {bytes_per_s}");
+            let sent = 20 * 2 * bytes_per_s;
+            assert!(dropped > sent / 3 && dropped < sent * 6 / 10, "{dropped} of {sent}");
+            assert_eq!(offered(bytes_per_s, bytes_per_s / 100), (bytes_per_s / 100, 0));
+        }
+    }
+
+    #[test]
+    fn a_channel_that_stands_still_holds_little() {
+        let (waits, _) = offered(0, 1000);
+        assert!(waits <= LOSSY_LEAST_BYTES + 1000 + 1000 * 11, "{waits}");
     }
 
     #[test]

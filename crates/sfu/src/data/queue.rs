@@ -8,6 +8,12 @@
 //!
 //! Every sender waits behind its own data alone, and is slowed before more waits than may. A receiver that holds a sender up for too
 //! long loses what that sender streams to it, whole streams and not pieces of them: both are told, and the others go on.
+//!
+//! # Invariants
+//!
+//! - The packets of one sender leave in the order in which they came.
+//! - A receiver that is announced and not connected yet gets what was sent meanwhile, before anything later, and slows nobody.
+//! - Whoever takes something steadily gets everything. What it took faster than it had to counts for it when its network stands still.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,27 +21,37 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reelroom_limits::media::{
-    DATA_LOST_STREAMS, DATA_PATIENCE, DATA_SLOWEST_BYTES_PER_S, DATA_WAITING_BYTES,
-    DATA_WAITING_BYTES_OF_RECEIVER,
+    DATA_CREDIT, DATA_LOST_STREAMS, DATA_PATIENCE, DATA_SLOWEST_BYTES_PER_S, DATA_STALLED,
+    DATA_WAITING_BYTES, DATA_WAITING_BYTES_OF_NEWCOMER, DATA_WAITING_BYTES_OF_RECEIVER,
 };
 use reelroom_protocol::ids::ParticipantSid;
 
+/// What a packet costs besides its bytes.
+pub(crate) const PACKET_BYTES: usize = 64;
 /// Whoever sends more than its window was told to send less, and did not.
-const IGNORED_WINDOW_BYTES: usize = 4 * DATA_WAITING_BYTES;
+const IGNORED_WINDOW_BYTES: usize = 2 * DATA_WAITING_BYTES;
 /// From here on a sender counts as held up.
 const HELD_UP_BYTES: usize = DATA_WAITING_BYTES / 2;
 
-/// Whoever has got nothing of a sender for so many looks does not wait for it.
-const IDLE_LOOKS: u32 = 40;
+/// Whoever has got nothing of a sender for so many looks does not wait for it: longer than a sender is held up while others wait.
+const IDLE_LOOKS: u32 = 80;
 
 /// Who sends: a participant, or `None` for the RoomService.
 pub(crate) type Sender = Option<ParticipantSid>;
 
-/// One packet, and the stream that it belongs to.
+/// One packet, its number among those of its sender where it has one, and the stream that it belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) bytes: Bytes,
+    pub(crate) sequence: u32,
     pub(crate) stream: Option<Stream>,
+}
+
+impl Waiting {
+    /// What it costs to keep it.
+    pub(crate) fn cost(&self) -> usize {
+        self.bytes.len() + PACKET_BYTES
+    }
 }
 
 /// A stream of data, and whether this packet is its last one.
@@ -59,13 +75,36 @@ pub(crate) struct Lost {
 #[derive(Debug, Default)]
 struct Lane {
     packets: VecDeque<Waiting>,
+    /// What the packets cost.
     bytes: usize,
-    /// Since when it is held up, and how much the receiver had taken then.
-    held_up: Option<(Instant, u64)>,
+    /// When it was looked at as it was held up, and how much the receiver had taken then.
+    looked: Option<(Instant, u64)>,
+    /// Seconds for which the sender has waited, less those that the receiver has paid for by what it took.
+    debt_s: f64,
+    /// For how long the receiver has taken nothing.
+    stalled: Duration,
     /// The receiver has lost it, and gets nothing new of it before it has taken what is under way.
     is_lost: bool,
     /// How often it was looked at since something came.
     idle_looks: u32,
+}
+
+impl Lane {
+    /// Whether the receiver takes too little, now that it has taken `taken` bytes altogether.
+    fn is_given_up(&mut self, now: Instant, taken: u64, has_others: bool) -> bool {
+        if self.bytes < HELD_UP_BYTES {
+            self.looked = None;
+            return false;
+        }
+        let Some((looked, before)) = self.looked.replace((now, taken)) else { return false };
+        let passed = now.saturating_duration_since(looked);
+        let more = taken - before;
+        self.stalled = if more == 0 { self.stalled + passed } else { Duration::ZERO };
+        let waited_s = if has_others { passed.as_secs_f64() } else { 0.0 };
+        let paid_s = more as f64 / DATA_SLOWEST_BYTES_PER_S as f64;
+        self.debt_s = (self.debt_s + waited_s - paid_s).max(-DATA_CREDIT.as_secs_f64());
+        self.debt_s >= DATA_PATIENCE.as_secs_f64() || self.stalled >= DATA_STALLED
+    }
 }
 
 /// See the module.
@@ -79,11 +118,13 @@ pub(crate) struct DataQueue {
     /// What the receiver is told of what it lost.
     notices: VecDeque<Bytes>,
     lost_streams: VecDeque<(Sender, Arc<str>)>,
+    /// The receiver is connected.
+    is_open: bool,
 }
 
 impl DataQueue {
-    /// A packet of a sender has to wait; what of it is lost at once.
-    pub(crate) fn push(&mut self, from: &Sender, packet: Waiting) -> Option<Lost> {
+    /// A packet of a sender has to wait; what is lost at once, and whose it was.
+    pub(crate) fn push(&mut self, from: &Sender, packet: Waiting) -> Option<(Sender, Lost)> {
         if let Some(stream) = &packet.stream
             && let Some(place) =
                 self.lost_streams.iter().position(|(sender, id)| sender == from && *id == stream.id)
@@ -91,7 +132,8 @@ impl DataQueue {
             if stream.ends {
                 self.lost_streams.remove(place);
             }
-            return Some(Lost { packets: 1, bytes: packet.bytes.len(), ..Lost::default() });
+            let lost = Lost { packets: 1, bytes: packet.bytes.len(), ..Lost::default() };
+            return Some((from.clone(), lost));
         }
         let lane = self.lanes.entry(from.clone()).or_default();
         if lane.is_lost {
@@ -100,20 +142,53 @@ impl DataQueue {
             let lost =
                 Lost { packets: 1, bytes: packet.bytes.len(), streams: streams.collect(), begins: false };
             self.keep_from(from, &lost.streams);
-            return Some(lost);
+            return Some((from.clone(), lost));
         }
+        let cost = packet.cost();
         lane.idle_looks = 0;
-        lane.bytes += packet.bytes.len();
-        self.bytes += packet.bytes.len();
+        lane.bytes += cost;
+        self.bytes += cost;
         lane.packets.push_back(packet);
         if lane.bytes > IGNORED_WINDOW_BYTES {
-            return Some(self.lose(from));
+            return Some((from.clone(), self.lose(from)));
         }
-        if self.bytes > DATA_WAITING_BYTES_OF_RECEIVER {
+        let at_most =
+            if self.is_open { DATA_WAITING_BYTES_OF_RECEIVER } else { DATA_WAITING_BYTES_OF_NEWCOMER };
+        if self.bytes > at_most {
             let most = self.lanes.iter().max_by_key(|(_, lane)| lane.bytes).map(|(sender, _)| sender.clone());
-            return most.map(|most| self.lose(&most));
+            return most.map(|most| {
+                let lost = self.lose(&most);
+                (most, lost)
+            });
         }
         None
+    }
+
+    /// Packets that may have been lost on their way go again, before what waits. Those that wait themselves, and those of streams that the
+    /// receiver has lost, do not.
+    pub(crate) fn put_back(&mut self, from: &Sender, mut packets: Vec<Waiting>) {
+        let is_lost = |packet: &Waiting| {
+            let stream = packet.stream.as_ref();
+            stream.is_some_and(|stream| {
+                self.lost_streams.iter().any(|(sender, id)| sender == from && *id == stream.id)
+            })
+        };
+        packets.retain(|packet| !is_lost(packet));
+        let lane = self.lanes.entry(from.clone()).or_default();
+        if lane.is_lost {
+            return;
+        }
+        let first = lane.packets.iter().map(|packet| packet.sequence).find(|sequence| *sequence > 0);
+        for packet in packets.into_iter().rev() {
+            let cost = packet.cost();
+            let waits = first.is_some_and(|first| packet.sequence >= first);
+            if waits || self.bytes + cost > DATA_WAITING_BYTES_OF_RECEIVER {
+                continue;
+            }
+            lane.bytes += cost;
+            self.bytes += cost;
+            lane.packets.push_front(packet);
+        }
     }
 
     /// The packet whose turn it is.
@@ -141,10 +216,9 @@ impl DataQueue {
         if let Some(lane) = self.lanes.get_mut(&turn)
             && let Some(packet) = lane.packets.pop_front()
         {
-            let len = packet.bytes.len();
-            lane.bytes -= len;
-            self.bytes -= len;
-            self.taken_bytes += len as u64;
+            lane.bytes -= packet.cost();
+            self.bytes -= packet.cost();
+            self.taken_bytes += packet.bytes.len() as u64;
         }
         self.last = turn;
     }
@@ -157,6 +231,11 @@ impl DataQueue {
         }
     }
 
+    /// The receiver is connected: from now on senders wait for it.
+    pub(crate) fn open(&mut self) {
+        self.is_open = true;
+    }
+
     /// The receiver takes data again: what it lost begins anew.
     pub(crate) fn wanted(&mut self) {
         for lane in self.lanes.values_mut() {
@@ -167,7 +246,7 @@ impl DataQueue {
 
     fn forget_idle(&mut self) {
         self.lanes.retain(|_, lane| {
-            !lane.packets.is_empty() || lane.is_lost || lane.held_up.is_some() || lane.idle_looks < IDLE_LOOKS
+            !lane.packets.is_empty() || lane.is_lost || lane.looked.is_some() || lane.idle_looks < IDLE_LOOKS
         });
     }
 
@@ -175,25 +254,27 @@ impl DataQueue {
         self.bytes == 0 && self.notices.is_empty()
     }
 
-    /// Bytes that wait.
+    /// What waits, in bytes, each packet with what it costs.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The senders that something waits of.
+    /// The senders that something waits of, for a receiver that they wait for.
     pub(crate) fn senders(&self) -> impl Iterator<Item = &ParticipantSid> {
-        self.lanes.iter().filter(|(_, lane)| lane.bytes > 0).filter_map(|(sender, _)| sender.as_ref())
+        let is_open = self.is_open;
+        let held = self.lanes.iter().filter(move |(_, lane)| is_open && lane.bytes > 0);
+        held.filter_map(|(sender, _)| sender.as_ref())
     }
 
     /// How much more a sender may send, as far as this receiver is concerned.
     pub(crate) fn window(&self, from: &Sender) -> usize {
-        let waits = self.lanes.get(from).filter(|lane| !lane.is_lost).map_or(0, |lane| lane.bytes);
-        DATA_WAITING_BYTES.saturating_sub(waits)
+        let lane = self.lanes.get(from).filter(|lane| self.is_open && !lane.is_lost);
+        DATA_WAITING_BYTES.saturating_sub(lane.map_or(0, |lane| lane.bytes))
     }
 
     /// Whether this receiver has taken nearly all of what a sender sent it of late: it waits for more.
     pub(crate) fn waits_for(&self, from: &Sender) -> bool {
-        self.lanes.get(from).is_some_and(|lane| !lane.is_lost && lane.bytes < HELD_UP_BYTES)
+        self.is_open && self.lanes.get(from).is_some_and(|lane| !lane.is_lost && lane.bytes < HELD_UP_BYTES)
     }
 
     /// The senders that something was sent of, lately or before.
@@ -211,21 +292,9 @@ impl DataQueue {
         let mut slow = Vec::new();
         for (sender, lane) in &mut self.lanes {
             lane.idle_looks = lane.idle_looks.saturating_add(1);
-            if lane.bytes < HELD_UP_BYTES {
-                lane.held_up = None;
-                continue;
-            }
-            let (since, taken) = *lane.held_up.get_or_insert((now, self.taken_bytes));
-            let waited = now.saturating_duration_since(since);
-            if waited < DATA_PATIENCE {
-                continue;
-            }
-            let taken = self.taken_bytes - taken;
-            let enough = if has_others(sender) { least_bytes(waited) } else { 1 };
-            if taken < enough {
+            // A newcomer slows nobody.
+            if self.is_open && lane.is_given_up(now, self.taken_bytes, has_others(sender)) {
                 slow.push(sender.clone());
-            } else {
-                lane.held_up = Some((now, self.taken_bytes));
             }
         }
         let lost = slow.into_iter().map(|sender| {
@@ -239,10 +308,11 @@ impl DataQueue {
 
     fn lose(&mut self, from: &Sender) -> Lost {
         let Some(lane) = self.lanes.get_mut(from) else { return Lost::default() };
-        let mut lost =
-            Lost { packets: lane.packets.len(), bytes: lane.bytes, streams: Vec::new(), begins: true };
+        let mut lost = Lost { packets: lane.packets.len(), begins: true, ..Lost::default() };
         let mut go_on = Vec::new();
-        for stream in lane.packets.drain(..).filter_map(|packet| packet.stream) {
+        for packet in std::mem::take(&mut lane.packets) {
+            lost.bytes += packet.bytes.len();
+            let Some(stream) = packet.stream else { continue };
             if !lost.streams.contains(&stream.id) {
                 lost.streams.push(Arc::clone(&stream.id));
                 go_on.push(Arc::clone(&stream.id));
@@ -252,7 +322,7 @@ impl DataQueue {
             }
         }
         self.bytes -= lane.bytes;
-        (lane.bytes, lane.held_up, lane.is_lost) = (0, None, true);
+        *lane = Lane { is_lost: true, ..Lane::default() };
         self.keep_from(from, &go_on);
         lost
     }
@@ -265,8 +335,4 @@ impl DataQueue {
             self.lost_streams.pop_front();
         }
     }
-}
-
-fn least_bytes(waited: Duration) -> u64 {
-    (waited.as_secs_f64() * DATA_SLOWEST_BYTES_PER_S as f64) as u64
 }

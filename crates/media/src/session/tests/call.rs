@@ -322,3 +322,64 @@ fn a_connection_with_too_many_data_channels_is_closed() {
     call.run(1000);
     assert!(!call.session.is_alive());
 }
+
+#[test]
+fn what_comes_by_a_channel_is_told_apart_by_its_label() {
+    let mut call = Call::connect();
+    for label in [LOSSY, DATA_TRACK, "chat of our own"] {
+        let config = ChannelConfig { label: label.into(), ..Default::default() };
+        call.client.direct_api().create_data_channel(config);
+    }
+    call.run(500);
+    assert_eq!(call.channels.len(), 4);
+    call.events.clear();
+    let channels = call.channels.clone();
+    for (label, id) in &channels {
+        assert!(call.client.channel(*id).unwrap().write(true, label.as_bytes()).unwrap());
+        assert!(call.client.channel(*id).unwrap().write(false, b"text").unwrap());
+    }
+    call.run(500);
+    let mut came: Vec<_> = call
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            SessionEvent::Data { kind, bytes } => {
+                Some((String::from_utf8_lossy(bytes).into_owned(), format!("{kind:?}")))
+            }
+            _ => None,
+        })
+        .collect();
+    came.sort();
+    let expected = [
+        (DATA_TRACK, "Track"),
+        (LOSSY, "Lossy"),
+        (RELIABLE, "Reliable"),
+        ("chat of our own", "Other"),
+        ("text", "Other"),
+    ];
+    let expected = expected.map(|(label, kind)| (label.to_owned(), kind.to_owned()));
+    assert_eq!(came, expected, "packets of LiveKit's channels are no texts");
+}
+
+#[test]
+fn data_goes_back_by_the_channels_that_the_client_opened() {
+    let mut call = Call::connect();
+    for label in [LOSSY, DATA_TRACK] {
+        let config = ChannelConfig { label: label.into(), ..Default::default() };
+        call.client.direct_api().create_data_channel(config);
+    }
+    call.run(500);
+    let now = call.now;
+    for kind in [DataKind::Reliable, DataKind::Lossy, DataKind::Track] {
+        assert!(call.session.send_data(kind, b"hello", now), "{kind:?}");
+    }
+    // A client that reads nothing more: what is lossy waits in small measure, and what is reliable up to its own bound.
+    let bytes = [7; 1000];
+    let most = |call: &mut Call, kind| {
+        (0..2000).filter(|_| call.session.send_data(kind, &bytes, now)).count() * bytes.len()
+    };
+    assert!(most(&mut call, DataKind::Lossy) <= LOSSY_BUFFER_BYTES);
+    assert!(most(&mut call, DataKind::Track) <= LOSSY_BUFFER_BYTES);
+    let reliable = most(&mut call, DataKind::Reliable);
+    assert!(reliable > RELIABLE_BUFFER_BYTES / 2 && reliable <= RELIABLE_BUFFER_BYTES, "{reliable}");
+}

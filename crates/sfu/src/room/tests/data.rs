@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use prost::Message as _;
+use rand::Rng as _;
 use reelroom_limits::media::{
     DATA_PATIENCE, DATA_SLOWEST_BYTES_PER_S, DATA_WAITING_BYTES, DATA_WAITING_BYTES_OF_RECEIVER,
 };
@@ -150,15 +151,15 @@ fn who_takes_nothing_loses_the_stream_and_both_are_told_and_others_get_it_whole(
 
 #[test]
 fn a_slow_receiver_alone_gets_everything_but_holds_nobody_else_up() {
-    const { assert!(CHUNK < DATA_SLOWEST_BYTES_PER_S) };
+    // One chunk each ten seconds.
+    const { assert!(CHUNK < 10 * DATA_SLOWEST_BYTES_PER_S) };
     let run = |others: &[&str]| {
         let mut stream = Stream::new();
         let bob = stream.story.join("bob");
         let others: Vec<_> = others.iter().map(|name| stream.story.join(name)).collect();
-        for step in 0..400 {
+        for step in 0..800 {
             stream.send("file", usize::MAX);
-            // One chunk a second.
-            stream.take(&bob, usize::from(step % 10 == 0));
+            stream.take(&bob, usize::from(step % 100 == 0));
             for other in &others {
                 stream.take(other, usize::MAX);
             }
@@ -221,12 +222,58 @@ fn a_packet_of_too_many_parts_is_not_decoded_and_its_sender_is_told() {
 }
 
 #[test]
-fn whoever_has_no_connection_for_data_slows_nobody() {
-    let mut stream = Stream::new();
-    let grants = VideoGrants { can_subscribe: Some(false), ..VideoGrants::default() };
-    let deaf = stream.story.join_as("deaf", grants, participant_info::Kind::Standard).unwrap();
-    assert_eq!(stream.send("file", 5_000_000), 5_010_000);
-    assert!(stream.story.room.next_data(&deaf).is_none());
+fn a_network_that_stands_still_for_a_while_costs_nothing_whatever_the_seed() {
+    for seed in [1, 2, 3, 4, 5, 6] {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut stream = Stream::new();
+        let (bob, carol) = (stream.story.join("bob"), stream.story.join("carol"));
+        let (mut sent, mut got, mut still_ms) = (0, 0, 0u64);
+        // 10 MB over 4 Mbit/s, which stands still for up to 8 s at times.
+        for step in 0..2400u64 {
+            if sent < 10_000_000 {
+                sent += stream.send("file", 10_000_000 - sent);
+            }
+            stream.take(&carol, usize::MAX);
+            if still_ms == 0 && step > 40 && rng.random_ratio(1, 100) {
+                still_ms = rng.random_range(100..8000);
+            }
+            still_ms = still_ms.saturating_sub(50);
+            if still_ms == 0 {
+                got += stream.take(&bob, 25_000).len() * CHUNK;
+            }
+            stream.story.pass(Duration::from_millis(50));
+        }
+        assert!(stream.lost().is_empty(), "seed {seed}");
+        assert!(sent >= 10_000_000 && got == sent, "seed {seed}: {got} of {sent}");
+    }
+}
+
+#[test]
+fn a_receiver_that_stops_for_good_is_given_up_however_fast_it_was() {
+    use reelroom_limits::media::{DATA_CREDIT, DATA_STALLED};
+    for (others, patience) in [(&["carol"][..], DATA_PATIENCE + DATA_CREDIT), (&[][..], DATA_STALLED)] {
+        let mut stream = Stream::new();
+        let bob = stream.story.join("bob");
+        let others: Vec<_> = others.iter().map(|name| stream.story.join(name)).collect();
+        let mut waited = Duration::ZERO;
+        for step in 0..1000 {
+            stream.send("file", usize::MAX);
+            if step < 100 {
+                stream.take(&bob, 25_000);
+            } else {
+                waited += Duration::from_millis(50);
+            }
+            for other in &others {
+                stream.take(other, usize::MAX);
+            }
+            stream.story.pass(Duration::from_millis(50));
+            if !stream.lost().is_empty() {
+                break;
+            }
+        }
+        assert!(waited + Duration::from_millis(600) >= patience, "{waited:?}");
+        assert!(waited <= patience + Duration::from_millis(600), "{waited:?}");
+    }
 }
 
 proptest! {

@@ -2,8 +2,8 @@
 
 use prost::Message as _;
 use reelroom_protocol::proto::{
-    ChatMessage, EncryptedPacket, RpcRequest, RpcResponse, TrackPermission, Transcription,
-    UpdateLocalVideoTrack, UpdateParticipantMetadata, UpdateSubscription, UpdateVideoLayers, data_stream,
+    ChatMessage, EncryptedPacket, RpcRequest, RpcResponse, TrackPermission, UpdateLocalVideoTrack,
+    UpdateParticipantMetadata, UpdateSubscription, UpdateVideoLayers, data_stream,
 };
 
 use super::*;
@@ -31,7 +31,7 @@ fn guest(story: &mut Story, name: &str, grants: VideoGrants) -> ParticipantSid {
     story.join_with(Joining { ticket: format!("TK_{name}").as_str().into(), ..joining }).unwrap()
 }
 
-/// Of each kind that clients make of data: user packets, chat, RPC, streams, subtitles, and what is sealed.
+/// Of each kind that clients make of data: user packets, chat, RPC, streams, and what is sealed.
 fn every_kind() -> Vec<data_packet::Value> {
     use data_packet::Value;
     vec![
@@ -39,7 +39,6 @@ fn every_kind() -> Vec<data_packet::Value> {
         Value::ChatMessage(ChatMessage { message: "hi".into(), ..Default::default() }),
         Value::RpcRequest(RpcRequest { method: "do".into(), ..Default::default() }),
         Value::RpcResponse(RpcResponse::default()),
-        Value::Transcription(Transcription::default()),
         Value::StreamHeader(data_stream::Header { stream_id: "a".into(), ..Default::default() }),
         Value::StreamChunk(data_stream::Chunk { stream_id: "a".into(), ..Default::default() }),
         Value::StreamTrailer(data_stream::Trailer { stream_id: "a".into(), ..Default::default() }),
