@@ -31,8 +31,9 @@ use crate::{recovery, request, runner};
 
 /// For the take's last words and the job's, beyond that.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
-/// The same where the program starts anew: calls wait for it.
-const SUSPEND_WITHIN: Duration = Duration::from_secs(3);
+/// The same where the program starts anew. The call goes on meanwhile; a disk on which something large is being written syncs for seconds, and a
+/// recording that is not suspended does not go on.
+const SUSPEND_WITHIN: Duration = Duration::from_secs(15);
 /// A disk that has not made an empty take by then is stuck, and somebody waits for the answer.
 const MAKE_TAKE_WITHIN: Duration = Duration::from_secs(5);
 /// For so long recording waits for the store to say whether it has a file of that name.
@@ -116,11 +117,12 @@ impl Egress {
         self.shared.suspending.cancel();
         self.shared.stopping.cancel();
         self.shared.tasks.close();
-        if tokio::time::timeout(SUSPEND_WITHIN, self.shared.tasks.wait()).await.is_err() {
+        let until = tokio::time::Instant::now() + SUSPEND_WITHIN;
+        if tokio::time::timeout_at(until, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!("some recordings could not be suspended in time; the next start recovers them");
         }
         // What is written down of a job a take tells, too.
-        let _ = tokio::time::timeout(SUSPEND_WITHIN, self.shared.store.flush()).await;
+        let _ = tokio::time::timeout_at(until, self.shared.store.flush()).await;
     }
 
     /// StartRoomCompositeEgress.

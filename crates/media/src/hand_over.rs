@@ -30,8 +30,8 @@ use crate::rooms::Rooms;
 
 /// What this version writes; another one is not read.
 const FORMAT: u32 = 1;
-/// A disk that takes nothing keeps nobody from coming back.
-const WRITE_WITHIN: Duration = Duration::from_secs(1);
+/// A disk that takes nothing keeps nobody from coming back: clients try for half a minute.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// Who was removed is not left out, whatever names of rooms and people take.
 const READ_AT_MOST: u64 = 4 * HAND_OVER_BYTES as u64;
 /// Only its user reads it.
