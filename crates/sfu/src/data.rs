@@ -67,7 +67,9 @@ impl Room {
             user.participant_sid = sid;
             user.participant_identity = identity;
         }
-        self.route(packet, kind, Some(from));
+        if !self.rpc_answered(from, &packet) {
+            self.route(packet, kind, Some(from));
+        }
     }
 
     /// SendData of the RoomService: a packet without a sender.
@@ -92,7 +94,7 @@ impl Room {
         self.route(packet, kind, None);
     }
 
-    fn route(&mut self, packet: DataPacket, kind: DataKind, from: Option<&ParticipantSid>) {
+    pub(crate) fn route(&mut self, packet: DataPacket, kind: DataKind, from: Option<&ParticipantSid>) {
         use prost::Message as _;
         let mut sids = BTreeSet::new();
         let mut identities: BTreeSet<_> = packet.destination_identities.iter().map(String::as_str).collect();

@@ -4,6 +4,7 @@ use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
 use reelroom_protocol::proto::signal_response;
 use reelroom_protocol::proto::{TrackInfo, WebhookEvent};
 
+use crate::admin::RpcError;
 use crate::codec::Codec;
 use crate::consent::Answer;
 use crate::layers::Layer;
@@ -79,6 +80,13 @@ pub enum Output {
     Disconnect(ParticipantSid),
     /// Something a recorder wants to know.
     Fact(Fact),
+    /// What came of [`crate::Room::perform_rpc`].
+    RpcAnswered {
+        /// The call's.
+        id: String,
+        /// What was answered.
+        answer: Result<String, RpcError>,
+    },
 }
 
 /// Something whose whole state is told each time.
