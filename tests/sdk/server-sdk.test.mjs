@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { AccessToken, DataPacket_Kind, RoomServiceClient } from 'livekit-server-sdk';
+import { AccessToken, DataPacket_Kind, IngressClient, RoomServiceClient, SipClient } from 'livekit-server-sdk';
 import { KEY, SECRET, until } from '../harness.mjs';
 import { Stage, refused } from './stage.mjs';
 
@@ -88,12 +88,15 @@ test('Twirp over JSON is lenient in what it takes and exact in how it refuses', 
   const created = await call('CreateRoom', '{"name":"lenient","empty_timeout":"42","not_invented_yet":{"a":[1]}}');
   assert.equal(created.status, 200);
   const room = await created.json();
-  assert.equal(room.emptyTimeout ?? room.empty_timeout, 42);
+  assert.equal(room.empty_timeout, 42);
+  assert.deepEqual([room.num_participants, room.active_recording, room.metadata], [0, false, ''], 'defaults are written');
+  assert.match(room.creation_time, /^\d{10}$/, 'what may be longer than a float holds is a text');
   const listed = await (await call('ListRooms', '{"names":["lenient"]}')).json();
   assert.equal(listed.rooms.length, 1);
   for (const [method, text, headers, status, code] of [
     ['CreateRoom', '{"name":', {}, 400, 'malformed'],
     ['CreateRoom', '{}', {}, 400, 'invalid_argument'],
+    ['CreateRoom', '{"name":"lenient","room_preset":"of another server"}', {}, 400, 'invalid_argument'],
     ['NoSuchMethod', '{}', {}, 404, 'bad_route'],
     ['ListRooms', '{}', { 'content-type': 'text/plain' }, 404, 'bad_route'],
     ['ListParticipants', '{"room":"lenient"}', {}, 401, 'unauthenticated'],
@@ -102,7 +105,41 @@ test('Twirp over JSON is lenient in what it takes and exact in how it refuses', 
     assert.deepEqual([answer.status, answer.headers.get('content-type')], [status, 'application/json'], `${method} ${text}`);
     assert.equal((await answer.json()).code, code, `${method} ${text}`);
   }
+  const twice = await fetch(`${stage.url}//twirp/livekit.RoomService/ListRooms`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization },
+    body: '{"names":["lenient"],"unknown":null}',
+  });
+  assert.equal((await twice.json()).rooms[0].name, 'lenient', 'clients put two slashes where the address ends with one');
   await rooms.deleteRoom('lenient');
+});
+
+test('a participant answers a call of the server, once and in time', async () => {
+  const ada = await stage.join('ada', 'rpc');
+  await ada.tab.evaluate(() => {
+    window.room.registerRpcMethod('greet', async ({ payload, callerIdentity }) => `hello ${payload}${callerIdentity}`);
+  });
+  const token = new AccessToken(KEY, SECRET, { identity: 'admin' });
+  token.addGrant({ roomAdmin: true, room: 'rpc' });
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${await token.toJwt()}` };
+  const call = async (method, to = 'ada') => {
+    const body = JSON.stringify({ room: 'rpc', destinationIdentity: to, method, payload: 'you', responseTimeoutMs: 5000 });
+    const answer = await fetch(`${stage.url}/twirp/livekit.RoomService/PerformRpc`, { method: 'POST', headers, body });
+    return [answer.status, await answer.json()];
+  };
+  assert.deepEqual(await call('greet'), [200, { payload: 'hello you' }]);
+  const [status, refusal] = await call('nothing of that name');
+  assert.deepEqual([status, refusal.code], [400, 'invalid_argument']);
+  assert.match(refusal.msg, /^RpcError 1400: /);
+  assert.equal((await call('greet', 'nobody'))[0], 404);
+  await rooms.deleteRoom('rpc');
+});
+
+test('what other services of LiveKit do is not offered, and is told so', async () => {
+  await refused(new SipClient(stage.url, KEY, SECRET).listSipInboundTrunk(), 501, 'unimplemented');
+  await refused(new IngressClient(stage.url, KEY, SECRET).listIngress(), 501, 'unimplemented');
+  await refused(rooms.moveParticipant('a', 'ada', 'b'), 501, 'unimplemented');
+  await refused(rooms.forwardParticipant('a', 'ada', 'b'), 501, 'unimplemented');
 });
 
 test('a page of this machine may ask, and one of elsewhere may not', async () => {

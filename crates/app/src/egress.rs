@@ -2,7 +2,7 @@
 
 use reelroom_library::{Recording, Status};
 use reelroom_protocol::proto::room_composite_egress_request::Output;
-use reelroom_protocol::proto::{EgressInfo, EgressStatus, FileInfo, egress_info};
+use reelroom_protocol::proto::{EgressInfo, EgressStatus, EncodedFileOutput, FileInfo, egress_info};
 
 /// What an `EgressInfo` means for the library.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,12 +46,28 @@ pub(crate) fn news(info: &EgressInfo, prefix: &str) -> News {
 
 /// Whether nothing is to stand beside its file (`disableManifest`).
 pub(crate) fn stands_alone(info: &EgressInfo) -> bool {
-    let Some(egress_info::Request::RoomComposite(request)) = &info.request else { return false };
-    let old = match &request.output {
-        Some(Output::File(file)) => Some(file),
+    files(info).any(|file| file.disable_manifest)
+}
+
+/// Whether its file goes into a store that its request names: that is somebody else's. What stands in the library's own all the same is listed
+/// when the store is.
+fn names_storage(info: &EgressInfo) -> bool {
+    files(info).any(|file| file.output.is_some())
+}
+
+/// The files that are asked for.
+fn files(info: &EgressInfo) -> impl Iterator<Item = &EncodedFileOutput> {
+    let request = match &info.request {
+        Some(egress_info::Request::RoomComposite(request)) => Some(request),
         _ => None,
     };
-    request.file_outputs.iter().chain(old).any(|file| file.disable_manifest)
+    request.into_iter().flat_map(|request| {
+        let old = match &request.output {
+            Some(Output::File(file)) => Some(file),
+            _ => None,
+        };
+        request.file_outputs.iter().chain(old)
+    })
 }
 
 /// The recording that a call just started or stopped; `None` where it makes no file below the prefix.
@@ -65,6 +81,9 @@ pub(crate) fn in_the_making(info: &EgressInfo, prefix: &str) -> Option<Recording
 }
 
 fn name(info: &EgressInfo, prefix: &str) -> Option<String> {
+    if names_storage(info) {
+        return None;
+    }
     let file = info.file_results.first()?;
     let name = file.filename.trim_start_matches('/').strip_prefix(prefix)?;
     (!name.is_empty()).then(|| name.to_owned())
@@ -104,6 +123,8 @@ fn progress(file: &FileInfo) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use reelroom_protocol::proto::{RoomCompositeEgressRequest, S3Upload, encoded_file_output};
+
     use super::*;
 
     fn info(status: EgressStatus, filename: &str) -> EgressInfo {
@@ -155,5 +176,15 @@ mod tests {
     fn what_makes_no_file_of_ours_is_foreign() {
         assert_eq!(news(&info(EgressStatus::EgressActive, "other/a.mp4"), "recordings/"), News::Foreign);
         assert_eq!(news(&EgressInfo::default(), ""), News::Foreign);
+        let theirs = EncodedFileOutput {
+            output: Some(encoded_file_output::Output::S3(S3Upload::default())),
+            ..Default::default()
+        };
+        let request = RoomCompositeEgressRequest { file_outputs: vec![theirs], ..Default::default() };
+        let elsewhere = EgressInfo {
+            request: Some(egress_info::Request::RoomComposite(request)),
+            ..info(EgressStatus::EgressActive, "recordings/a.mp4")
+        };
+        assert_eq!(news(&elsewhere, "recordings/"), News::Foreign, "it goes into another bucket");
     }
 }

@@ -1,12 +1,15 @@
 //! The recorder of a server: all its jobs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use prost::Message as _;
+use reelroom_library::{Limits, Store, StoreConfig};
 use reelroom_limits::library::EGRESS_REQUEST_BYTES;
-use reelroom_media::MediaServer;
 use reelroom_media::record::Readable;
+use reelroom_media::{AutoEgress, MediaServer};
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::proto::{
     EgressInfo, EgressStatus, ListEgressRequest, RoomCompositeEgressRequest, TrackType,
@@ -23,6 +26,7 @@ use crate::disk::watch;
 use crate::error::EgressError;
 use crate::job::{Job, NotActive, Notice, Start};
 use crate::reach::Reach;
+use crate::request::Plan;
 use crate::shared::{Entry, Shared, remove_dir, unix_ns};
 use crate::shelf::{Shelf, ShelfError};
 use crate::store::JobStore;
@@ -88,6 +92,7 @@ impl Egress {
         shared.forget_old();
         recovery::begin(&shared)?;
         shared.tasks.spawn(watch::run(Arc::clone(&shared)));
+        shared.media.rooms().record_with(Arc::new(FromTheBeginning(Arc::downgrade(&shared))));
         Ok(Self { shared })
     }
 
@@ -163,8 +168,13 @@ impl Egress {
         let facts = Facts { room_name: &request.room_name, room_id: &room.sid, at };
         let mut plan = request::plan(&request, &facts)?;
         reach.check_path(&plan.key, &shared.config.participants_folder)?;
+        if let Some(storage) = &plan.storage {
+            // What can be told of a bucket before it is asked.
+            let opened = Store::open(&StoreConfig::S3(storage.config()), "", Limits::default());
+            opened.map_err(|error| TwirpError::new(TwirpCode::InvalidArgument, error.to_string()))?;
+        }
         let id = EgressId::generate(&mut rand::rng());
-        match tokio::time::timeout(LOOK_WITHIN, self.unused(&plan.key, &id)).await {
+        match tokio::time::timeout(LOOK_WITHIN, self.unused(&plan, &id)).await {
             Ok(Ok(unused)) => plan.key = unused,
             // Recording goes first: if the name turns out to be taken the file gets another one when it is stored.
             Ok(Err(error)) => tracing::debug!(%error, "whether there is such a file is not known yet"),
@@ -192,7 +202,12 @@ impl Egress {
     }
 
     /// The path, or one like it that no file has: nothing is ever replaced.
-    async fn unused(&self, key: &str, id: &EgressId) -> Result<String, ShelfError> {
+    async fn unused(&self, plan: &Plan, id: &EgressId) -> Result<String, ShelfError> {
+        let key = plan.key.as_str();
+        if plan.storage.is_some() {
+            // Its bucket says so when the file is stored.
+            return Ok(key.to_owned());
+        }
         let numbers = (2..=MAX_NUMBER).map(|number| template::numbered(key, number));
         for name in std::iter::once(key.to_owned()).chain(numbers) {
             if !self.shared.shelf.has(&name).await? {
@@ -371,6 +386,24 @@ impl Egress {
         let mut infos: Vec<_> = wanted.map(Entry::info).collect();
         infos.sort_by(|a, b| (a.started_at, &a.egress_id).cmp(&(b.started_at, &b.egress_id)));
         Ok(infos)
+    }
+}
+
+/// Records rooms from their beginning on, as long as there is a recorder.
+struct FromTheBeginning(Weak<Shared>);
+
+impl AutoEgress for FromTheBeginning {
+    fn begin(&self, request: RoomCompositeEgressRequest) -> BoxFuture<'static, Result<(), TwirpError>> {
+        let shared = self.0.upgrade();
+        async move {
+            let gone = || TwirpError::new(TwirpCode::Unavailable, "no response from servers");
+            let egress = Egress { shared: shared.ok_or_else(gone)? };
+            // In a task of its own: a caller that hangs up must not leave a recording half begun.
+            let starting =
+                tokio::spawn(async move { egress.start_room_composite(request, &Reach::Everything).await });
+            starting.await.map_err(|_| TwirpError::new(TwirpCode::Internal, "the recorder failed"))?.map(drop)
+        }
+        .boxed()
     }
 }
 

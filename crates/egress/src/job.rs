@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compose::{Composed, Skip};
 use crate::request::Plan;
+use crate::storage::redacted;
 
 /// How long finished jobs are listed.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -164,7 +165,7 @@ impl Job {
                 status: EgressStatus::EgressStarting as i32,
                 started_at: start.now_ns,
                 updated_at: start.now_ns,
-                request: Some(egress_info::Request::RoomComposite(start.request)),
+                request: Some(egress_info::Request::RoomComposite(redacted(start.request))),
                 ..EgressInfo::default()
             },
             plan: start.plan,

@@ -41,6 +41,7 @@ mod runner;
 mod service;
 mod shared;
 mod shelf;
+mod storage;
 mod store;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 mod template;

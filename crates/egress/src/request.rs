@@ -8,6 +8,7 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
 use serde::{Deserialize, Serialize};
 
+use crate::storage::Storage;
 use crate::template::{self, Facts};
 
 const EXTENSION: &str = "mp4";
@@ -31,6 +32,9 @@ pub(crate) struct Plan {
     pub(crate) key: String,
     /// Whether a description is stored beside the file for other programs.
     pub(crate) manifest: bool,
+    /// The bucket that the request names; the server's own store otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) storage: Option<Storage>,
 }
 
 /// Size and rates of the file.
@@ -108,6 +112,7 @@ pub(crate) fn plan(request: &RoomCompositeEgressRequest, facts: &Facts<'_>) -> R
         encoding,
         key: key(file, facts)?,
         manifest: !file.disable_manifest,
+        storage: Storage::of(file)?,
     })
 }
 
@@ -120,11 +125,6 @@ pub(crate) fn asked_path(request: &RoomCompositeEgressRequest) -> &str {
 }
 
 fn key(file: &EncodedFileOutput, facts: &Facts<'_>) -> Result<String, TwirpError> {
-    if file.output.is_some() {
-        return Err(unsupported(
-            "a storage named in the request (the one of the server's settings is used without)",
-        ));
-    }
     // Sound alone is stored as MP4 too, so DEFAULT never means OGG here.
     match EncodedFileType::try_from(file.file_type) {
         Ok(EncodedFileType::DefaultFiletype | EncodedFileType::Mp4) => {}
@@ -230,7 +230,7 @@ pub(crate) fn unsupported(what: &str) -> TwirpError {
 
 #[cfg(test)]
 mod tests {
-    use reelroom_protocol::proto::{S3Upload, encoded_file_output};
+    use reelroom_protocol::proto::{GcpUpload, S3Upload, encoded_file_output};
     use time::macros::datetime;
 
     use super::*;
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_livekit_can_and_we_cannot_is_refused_and_not_ignored() {
-        let s3 = encoded_file_output::Output::S3(S3Upload::default());
+        let gcp = encoded_file_output::Output::Gcp(GcpUpload::default());
         let refused = [
             RoomCompositeEgressRequest { stream_outputs: vec![Default::default()], ..request() },
             RoomCompositeEgressRequest { segment_outputs: vec![Default::default()], ..request() },
@@ -307,7 +307,7 @@ mod tests {
             RoomCompositeEgressRequest { video_only: true, ..request() },
             RoomCompositeEgressRequest { webhooks: vec![Default::default()], ..request() },
             RoomCompositeEgressRequest {
-                file_outputs: vec![EncodedFileOutput { output: Some(s3), ..file("a") }],
+                file_outputs: vec![EncodedFileOutput { output: Some(gcp), ..file("a") }],
                 ..request()
             },
             RoomCompositeEgressRequest {
@@ -318,6 +318,23 @@ mod tests {
         for request in refused {
             assert_eq!(refusal(&request).0, TwirpCode::Unimplemented);
         }
+    }
+
+    #[test]
+    fn a_bucket_that_a_request_names_is_in_its_plan() {
+        let s3 = S3Upload {
+            bucket: "theirs".into(),
+            access_key: "a".into(),
+            secret: "b".into(),
+            ..Default::default()
+        };
+        let output = Some(encoded_file_output::Output::S3(s3));
+        let request = RoomCompositeEgressRequest {
+            file_outputs: vec![EncodedFileOutput { output, ..file("a") }],
+            ..request()
+        };
+        let plan = checked(&request).unwrap();
+        assert_eq!((plan.key.as_str(), plan.storage.unwrap().config().bucket.as_str()), ("a.mp4", "theirs"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reelroom_library::{Publication, Published};
+use reelroom_library::{Manifest, Publication, Published};
 use reelroom_media::Recorder;
 use reelroom_media::record::Detached;
 use reelroom_protocol::ids::EgressId;
@@ -29,6 +29,8 @@ const MOST_NAMES: u32 = 8;
 /// A room is shown as being recorded no longer than this after its recording has ended: a file that takes longer is looked for later.
 const SHOWN_AT_MOST: Duration = Duration::from_secs(60);
 const LONGEST_UPLOAD_BACKOFF: Duration = Duration::from_secs(60);
+/// A bucket that a request names is tried as often, over half a minute; the server's own for as long as it takes.
+const DELIVERIES: u32 = 6;
 /// HTTP status of a failure that is ours.
 const CODE_INTERNAL: i32 = 500;
 
@@ -351,7 +353,7 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
     let file = shared.composed_file(id);
     let mut backoff = shared.config.upload_backoff;
     let mut trouble: Option<String> = None;
-    let mut renamed = 1;
+    let (mut renamed, mut deliveries) = (1, 0);
     loop {
         let job = shared.job(id)?;
         let info = job.info();
@@ -370,9 +372,14 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
             lost_ns,
             report: &report,
         };
-        let published = match job.plan().manifest {
-            true => shared.shelf.publish(&publication).await,
-            false => shared.shelf.publish_alone(&publication).await,
+        let published = match (&job.plan().storage, job.plan().manifest) {
+            (Some(storage), manifest) => {
+                deliveries += 1;
+                let manifest = if manifest { Manifest::Beside } else { Manifest::Nothing };
+                shared.shelf.deliver(&publication, &storage.config(), manifest).await
+            }
+            (None, true) => shared.shelf.publish(&publication).await,
+            (None, false) => shared.shelf.publish_alone(&publication).await,
         };
         match published {
             Ok(published) => {
@@ -396,6 +403,15 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                 tracing::info!(egress = %id, taken, key, "another file has the recording's name, and it gets another one");
                 continue;
             }
+            // Whoever named it has to know that it does not work: nobody else looks at it.
+            Err(error) if deliveries >= DELIVERIES => {
+                tracing::warn!(egress = %id, %error, "the recording could not be stored in the bucket of its request");
+                let text = format!(
+                    "the bucket of the request does not take the recording, which is tried again at the next start: {error}"
+                );
+                shared.update(id, |job| job.fail(unix_ns(), &text, CODE_INTERNAL));
+                return None;
+            }
             Err(error) => {
                 tracing::warn!(egress = %id, %error, "the recording could not be stored and is tried again");
                 let text = format!("the recording could not be stored and is tried again: {error}");
@@ -403,7 +419,11 @@ async fn publish(shared: &Shared, id: &EgressId, composed: &Composed) -> Option<
                 trouble = Some(text);
             }
         }
-        shared.shelf.pause(&shared.job(id)?.plan().key, backoff).await;
+        if job.plan().storage.is_some() {
+            tokio::time::sleep(backoff).await;
+        } else {
+            shared.shelf.pause(&shared.job(id)?.plan().key, backoff).await;
+        }
         backoff = (backoff * 2).min(LONGEST_UPLOAD_BACKOFF);
     }
 }

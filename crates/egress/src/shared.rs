@@ -359,7 +359,8 @@ impl Shared {
 
     /// So much of a job's file plays while it is being made.
     pub(crate) fn grows(&self, id: &EgressId, seconds: u64, total_ns: u64) {
-        let Some(job) = self.job(id) else { return };
+        let here = |job: &Job| job.plan().storage.is_none();
+        let Some(job) = self.job(id).filter(here) else { return };
         let file = self.composed_file(id);
         self.shelf.grows(&Growing { file: &file, key: &job.plan().key, seconds, total_ns });
     }
@@ -413,6 +414,7 @@ mod tests {
             encoding: Encoding::default(),
             key: "recordings/r.mp4".into(),
             manifest: true,
+            storage: None,
         };
         let mut job = Job::new(Start {
             id: &"EG_1".into(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reelroom_library::{Publication, Published};
+use reelroom_library::{Manifest, Publication, Published, S3Config};
 
 /// A recording whose file is still being made.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,20 @@ pub trait Shelf: Send + Sync + 'static {
     /// As [`Shelf::publish`].
     async fn publish_alone(&self, publication: &Publication<'_>) -> Result<Published, ShelfError> {
         self.publish(publication).await
+    }
+
+    /// Stores a recording in a bucket that its request names, and lists it nowhere. As [`Shelf::publish`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Shelf::publish`].
+    async fn deliver(
+        &self,
+        publication: &Publication<'_>,
+        bucket: &S3Config,
+        manifest: Manifest,
+    ) -> Result<Published, ShelfError> {
+        let _ = (publication, bucket, manifest);
+        Err(ShelfError::Failed("there is no way to other buckets than the server's".into()))
     }
 
     /// Whether something stands at `key` already.

@@ -89,7 +89,7 @@ async fn record(egress: &Egress) -> Value {
     let options = json!({ "width": 320, "height": 180, "framerate": 15 });
     let start =
         json!({ "roomName": "r", "fileOutputs": [{ "filepath": "a/{room_name}" }], "advanced": options });
-    call(egress, "StartRoomCompositeEgress", start).await["egressId"].clone()
+    call(egress, "StartRoomCompositeEgress", start).await["egress_id"].clone()
 }
 
 async fn completed(egress: &Egress, id: &Value) -> Value {
@@ -117,7 +117,7 @@ async fn an_empty_room_is_recorded_for_as_long_as_it_was_asked_for() {
     call(&egress, "StopEgress", json!({ "egressId": id })).await;
     let took = began.elapsed().as_secs_f64();
     let info = completed(&egress, &id).await;
-    let told: u64 = info["fileResults"][0]["duration"].as_str().unwrap().parse().unwrap();
+    let told: u64 = info["file_results"][0]["duration"].as_str().unwrap().parse().unwrap();
     assert_eq!(*shelf.durations_ns.lock().unwrap(), [told]);
     let played = probed_duration(&root.path().join("out.mp4"));
     assert!((played - took).abs() < 0.5, "{played} s of {took} s");

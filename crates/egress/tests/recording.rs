@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use common::{call, keys, may_record, media, now_unix_s};
 use reelroom_egress::{Egress, EgressConfig, Shelf, ShelfError};
-use reelroom_library::{Publication, Published};
+use reelroom_library::{Manifest, Publication, Published, S3Config};
 use reelroom_media::MediaServer;
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
@@ -83,6 +83,27 @@ impl Shelf for TestShelf {
         };
         self.stored.lock().unwrap().insert(recording.key.into(), stored);
         Ok(Published { location: format!("/store/{}", recording.key), ..Published::default() })
+    }
+
+    async fn deliver(
+        &self,
+        recording: &Publication<'_>,
+        bucket: &S3Config,
+        manifest: Manifest,
+    ) -> Result<Published, ShelfError> {
+        if bucket.secret_key.as_deref() != Some("right") {
+            return Err(ShelfError::Failed("denied".into()));
+        }
+        let location = format!("{}/{}", bucket.bucket, recording.key);
+        let stored = Stored {
+            content: fs::read(recording.file).unwrap(),
+            room_name: recording.room_name.into(),
+            recovered: recording.recovered,
+            lost_ns: recording.lost_ns,
+        };
+        self.stored.lock().unwrap().insert(location.clone(), stored);
+        let sidecar_location = if manifest == Manifest::Beside { "beside it".into() } else { String::new() };
+        Ok(Published { location, sidecar_location })
     }
 
     async fn has(&self, key: &str) -> Result<bool, ShelfError> {
@@ -166,7 +187,7 @@ fn start_request() -> Value {
 }
 
 fn id(info: &Value) -> String {
-    info["egressId"].as_str().unwrap().to_owned()
+    info["egress_id"].as_str().unwrap().to_owned()
 }
 
 /// Proto3 JSON leaves out a zero.
@@ -195,11 +216,11 @@ async fn a_recording_is_started_stopped_and_stored() {
     bench.media.webhooks().add_url(hook);
     let info = bench.record().await;
     assert_eq!(status(&info), "EGRESS_STARTING");
-    let filename = info["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    let filename = info["file_results"][0]["filename"].as_str().unwrap().to_owned();
     assert!(filename.starts_with("recordings/Büro - 会議-RM_") && filename.ends_with(".mp4"), "{filename}");
     assert!(bench.is_recorded().await, "at once");
     let info = until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
-    assert!(info["fileResults"][0]["startedAt"].is_string());
+    assert!(info["file_results"][0]["started_at"].is_string());
     let stopped = bench.stop(&id(&info)).await;
     assert_eq!(
         (status(&stopped), stopped["details"].as_str()),
@@ -207,7 +228,7 @@ async fn a_recording_is_started_stopped_and_stored() {
     );
     let info = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
     assert!(!bench.is_recorded().await);
-    let file = &info["fileResults"][0];
+    let file = &info["file_results"][0];
     assert_eq!((file["duration"].as_str(), file["size"].as_str()), (Some("1234000000"), Some("6")));
     assert_eq!(file["location"].as_str().unwrap(), format!("/store/{filename}"));
     let stored = bench.shelf.stored();
@@ -241,7 +262,7 @@ async fn the_layout_is_changed_while_it_is_recorded() {
         |layout: &str| bench.call("UpdateLayout", json!({ "egress_id": id(&info), "layout": layout }));
     until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
     let changed = change("speaker-light").await.unwrap();
-    let layout = |info: &Value| info["roomComposite"]["layout"].as_str().unwrap_or_default().to_owned();
+    let layout = |info: &Value| info["room_composite"]["layout"].as_str().unwrap_or_default().to_owned();
     assert_eq!(layout(&changed), "speaker-light");
     let refused = change("spiral").await.unwrap_err();
     assert_eq!((refused.0, &refused.1["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_argument")));
@@ -360,7 +381,7 @@ async fn stopped_before_it_began_nothing_is_kept() {
     let info = bench.record().await;
     let info = bench.stop(&id(&info)).await;
     assert_eq!(status(&info), "EGRESS_ABORTED");
-    assert_eq!(info["errorCode"], 412);
+    assert_eq!(info["error_code"], 412);
     bench.egress.shutdown().await;
     assert!(bench.takes().is_empty() && bench.shelf.stored().is_empty());
     assert!(!bench.is_recorded().await);
@@ -383,7 +404,7 @@ async fn what_a_composer_writes_after_its_recording_was_given_up_goes_at_the_nex
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_is_recorded_once_to_each_path_however_many_ask_at_once() {
     let bench = Bench::new(GOOD).await;
-    let name = |info: &Value| info["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    let name = |info: &Value| info["file_results"][0]["filename"].as_str().unwrap().to_owned();
     let starts =
         futures::future::join_all((0..8).map(|_| bench.call("StartRoomCompositeEgress", start_request())));
     let (started, refused): (Vec<_>, Vec<_>) = starts.await.into_iter().partition(Result::is_ok);
@@ -496,7 +517,7 @@ async fn what_could_not_be_composed_and_was_deleted_goes_at_the_next_start() {
     bench.stop(&id(&info)).await;
     let failed = until(&bench.egress, &id(&info), "EGRESS_FAILED").await;
     bench.egress.shutdown().await;
-    let key = failed["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    let key = failed["file_results"][0]["filename"].as_str().unwrap().to_owned();
     assert_eq!(bench.takes().len(), 1);
     bench.shelf.deleted.lock().unwrap().push((key, id(&info)));
     let again = start(&bench.data(), BROKEN, &bench.media, &bench.shelf).await;
@@ -528,7 +549,7 @@ async fn a_file_of_another_keeps_its_name_whether_it_is_known_of_before_or_after
         bench.stop(&id(&info)).await;
         until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await
     };
-    let file = |info: &Value, what: &str| info["fileResults"][0][what].as_str().unwrap().to_owned();
+    let file = |info: &Value, what: &str| info["file_results"][0][what].as_str().unwrap().to_owned();
     assert_eq!(file(&record().await, "filename"), "out.mp4");
     assert_eq!(file(&record().await, "filename"), "out-2.mp4");
     bench.shelf.hidden.lock().unwrap().push("out-3.mp4".into());
@@ -603,7 +624,7 @@ async fn what_a_killed_program_recorded_is_finished_by_the_next_even_without_its
     let next = start(&left, GOOD, &bench.media, &shelf).await;
     let found = until(&next, &id(&info), "EGRESS_COMPLETE").await;
     assert_eq!(found["details"], "End reason: Process killed");
-    assert_eq!(found["roomName"], ROOM);
+    assert_eq!(found["room_name"], ROOM);
     let stored = shelf.stored();
     let stored = stored.values().next().unwrap();
     assert!(stored.recovered && stored.lost_ns <= 1_000_000_000 && stored.lost_ns > 0);
@@ -624,6 +645,37 @@ async fn suspended(bench: &Bench) -> Value {
     assert!(began.elapsed() < Duration::from_secs(2), "calls wait for it");
     bench.media.rooms().delete(&ROOM.into()).await.unwrap();
     info
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_goes_into_the_bucket_that_its_request_names_or_says_why_not() {
+    let bench = Bench::new(GOOD).await;
+    let request = |secret: &str| {
+        let mut request = start_request();
+        request["fileOutputs"][0]["s3"] =
+            json!({ "bucket": "theirs", "accessKey": "a key", "secret": secret });
+        request
+    };
+    let info = bench.call("StartRoomCompositeEgress", request("right")).await.unwrap();
+    let seen = &info["room_composite"]["file_outputs"][0]["s3"];
+    assert_eq!((&seen["bucket"], &seen["access_key"]), (&json!("theirs"), &json!("{access_key}")));
+    assert!(!info.to_string().contains("right"), "{info}");
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.stop(&id(&info)).await;
+    let info = until(&bench.egress, &id(&info), "EGRESS_COMPLETE").await;
+    let location = info["file_results"][0]["location"].as_str().unwrap();
+    assert!(location.starts_with("theirs/recordings/"), "{info}");
+    assert_eq!(info["manifest_location"], "beside it");
+    let stored = bench.shelf.stored();
+    assert_eq!(stored.keys().map(String::as_str).collect::<Vec<_>>(), [location], "and nowhere else");
+
+    let info = bench.call("StartRoomCompositeEgress", request("wrong")).await.unwrap();
+    until(&bench.egress, &id(&info), "EGRESS_ACTIVE").await;
+    bench.stop(&id(&info)).await;
+    let info = until(&bench.egress, &id(&info), "EGRESS_FAILED").await;
+    assert!(info["error"].as_str().is_some_and(|error| error.contains("denied")), "{info}");
+    let (status, refused) = bench.call("StartRoomCompositeEgress", request("")).await.unwrap_err();
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_argument")));
 }
 
 async fn reopen(media: &MediaServer) {
@@ -653,7 +705,7 @@ async fn a_recording_goes_on_in_the_next_run_and_is_one_to_everybody() {
     let info = suspended(&bench).await;
     let next = start_with(&bench.data(), GOOD, &bench.media, &bench.shelf, keeping).await;
     let waiting = until(&next, &id(&info), "EGRESS_ACTIVE").await;
-    assert_eq!((&waiting["roomId"], &waiting["startedAt"]), (&info["roomId"], &info["startedAt"]));
+    assert_eq!((&waiting["room_id"], &waiting["started_at"]), (&info["room_id"], &info["started_at"]));
     let layout = json!({ "egressId": id(&info), "layout": "speaker" });
     let refused = call(&next, "UpdateLayout", layout.clone(), may_record()).await.unwrap_err();
     assert!(refused.1["msg"].as_str().unwrap().contains("waits for its room"), "{refused:?}");

@@ -45,7 +45,7 @@ mod store;
 pub use error::LibraryError;
 pub use feed::{Behind, Change, ChangeNumber, Gone, What};
 pub use growing::{Unfinished, Wanted};
-pub use library::{Backup, File, Library, LibraryConfig};
+pub use library::{Backup, File, Library, LibraryConfig, Manifest};
 pub use link::{LinkError, LinkKey, path};
 pub use outbox::{Upload, UploadState};
 pub use publication::{Publication, Published};

@@ -22,12 +22,14 @@ use crate::store::{Journal, Limits, ListingTrouble, Store, StoreConfig};
 
 mod changes;
 mod deletion;
+mod delivery;
 mod file;
 mod publish;
 mod refresh;
 mod tend;
 mod whole;
 
+pub use delivery::Manifest;
 pub use file::File;
 use publish::Beside;
 use refresh::Scanner;

@@ -116,6 +116,16 @@ limits! {
     pub const HAND_OVER_BYTES: usize = 16 * 1024 * 1024;
     /// How old that may be for rooms to be taken up again, and how long after the start one may open again as it was; who was removed, and which tokens were used, holds longer.
     pub const HAND_OVER_LASTS: Duration = Duration::from_secs(10 * 60);
+    /// Agents that are to be dispatched to a room from its creation on; CreateRoom or a token with more is refused.
+    pub const ROOM_AGENTS: usize = 64;
+    /// Calls that wait for a participant's answer (PerformRpc), of a room; one more is refused with `resource_exhausted`.
+    pub const RPCS: usize = 256;
+    /// Bytes of what PerformRpc says to a participant, and of the answer; more is refused, as by LiveKit's clients.
+    pub const RPC_PAYLOAD_BYTES: usize = 15 * 1024;
+    /// How long PerformRpc waits for an answer at most, whatever it asks for.
+    pub const RPC_ANSWER_WITHIN: Duration = Duration::from_secs(60);
+    /// Nonces of SendData that a room remembers, so that what is sent again is not told twice; the oldest is forgotten beyond that.
+    pub const NONCES: usize = 1024;
     /// Bytes of a fresh token that says a participant's metadata and attributes; a longer one leaves them out, for clients send it in an address.
     pub const FRESH_TOKEN_BYTES: usize = 48 * 1024;
 }

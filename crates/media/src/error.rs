@@ -1,6 +1,7 @@
 //! What can go wrong, by what the caller can do.
 
 use reelroom_protocol::ids::RoomName;
+use reelroom_protocol::twirp::TwirpError;
 
 /// An error of the media server.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum MediaError {
     /// The server is about to stop or to start anew: try later.
     #[error("the server is about to restart and opens no more rooms: come back in a moment")]
     Restarting,
+    /// What is asked for is not to be had, as the error says.
+    #[error(transparent)]
+    Refused(#[from] TwirpError),
     /// The room's task has ended while it was asked; it is as if it had been asked a moment later.
     #[error("the room is closing")]
     Closing,

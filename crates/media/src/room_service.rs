@@ -9,13 +9,13 @@ use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
     ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
-    MuteRoomTrackResponse, ParticipantInfo, RemoveParticipantResponse, RoomParticipantIdentity,
-    SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest,
-    UpdateSubscriptionsRequest, UpdateSubscriptionsResponse,
+    MuteRoomTrackResponse, ParticipantInfo, PerformRpcRequest, PerformRpcResponse, RemoveParticipantResponse,
+    RoomParticipantIdentity, SendDataRequest, SendDataResponse, UpdateParticipantRequest,
+    UpdateRoomMetadataRequest, UpdateSubscriptionsRequest, UpdateSubscriptionsResponse,
 };
 use reelroom_protocol::twirp::{self, Keyed as _, Request, TwirpCode, TwirpError, respond};
 use reelroom_routes::{Needs, Part, Proof};
-use reelroom_sfu::{AdminRefusal, Now, Room};
+use reelroom_sfu::{AdminRefusal, Now, Room, RpcCall, RpcError, RpcFailure};
 
 use crate::error::MediaError;
 use crate::server::MediaServer;
@@ -24,6 +24,8 @@ type Answer = Result<Response, TwirpError>;
 
 /// `revokeTokenTs` is compared with a token's seconds; some of LiveKit's SDKs say milliseconds. What is as large is meant so.
 const NO_SECONDS: u64 = 100_000_000_000;
+/// By which data is known that is sent again.
+const NONCE_BYTES: usize = 16;
 
 pub(crate) fn rows() -> Part<MediaServer> {
     const NEEDS: Needs = Needs::Proof(Proof::ApiToken);
@@ -42,7 +44,7 @@ pub(crate) fn rows() -> Part<MediaServer> {
         .row([Method::POST], &path("SendData"), NEEDS, send_data)
         .row([Method::POST], &path("ForwardParticipant"), NEEDS, unsupported)
         .row([Method::POST], &path("MoveParticipant"), NEEDS, unsupported)
-        .row([Method::POST], &path("PerformRpc"), NEEDS, unsupported)
+        .row([Method::POST], &path("PerformRpc"), NEEDS, perform_rpc)
         .refusing_methods(|method, uri| TwirpError::bad_route(&method, uri.path()).into_response())
 }
 
@@ -54,7 +56,7 @@ async fn unsupported(State(server): State<MediaServer>, headers: HeaderMap, uri:
         return refusal;
     }
     let method = uri.path().rsplit('/').next().unwrap_or_default();
-    TwirpError::new(TwirpCode::Unimplemented, format!("{method} is not supported by this server"))
+    TwirpError::unimplemented(method)
 }
 
 impl twirp::Keyed for MediaServer {
@@ -97,8 +99,25 @@ impl From<MediaError> for TwirpError {
             MediaError::TooManyRooms { .. } => Self::new(TwirpCode::ResourceExhausted, error.to_string()),
             MediaError::Restarting => Self::new(TwirpCode::Unavailable, error.to_string()),
             MediaError::Listen { .. } => Self::new(TwirpCode::Internal, error.to_string()),
+            MediaError::Refused(refusal) => refusal,
         }
     }
+}
+
+/// As LiveKit's server answers what its clients tell each other.
+fn rpc_failed(error: &RpcError) -> TwirpError {
+    let code = match error {
+        RpcError::NoParticipant => TwirpCode::NotFound,
+        RpcError::TooMany { .. } => TwirpCode::ResourceExhausted,
+        RpcError::Failed(failure) => match failure.code {
+            RpcFailure::CONNECTION_TIMEOUT | RpcFailure::RESPONSE_TIMEOUT => TwirpCode::Canceled,
+            RpcFailure::RECIPIENT_DISCONNECTED => TwirpCode::Unavailable,
+            RpcFailure::UNSUPPORTED_METHOD | RpcFailure::REQUEST_TOO_LARGE => TwirpCode::InvalidArgument,
+            RpcFailure::UNSUPPORTED_VERSION => TwirpCode::Unimplemented,
+            _ => TwirpCode::Internal,
+        },
+    };
+    TwirpError::new(code, error.to_string())
 }
 
 /// Does something with one participant of a room.
@@ -120,14 +139,11 @@ async fn with_participant<T: Send + 'static>(
 
 async fn create_room(State(server): State<MediaServer>, request: Request<CreateRoomRequest>) -> Answer {
     twirp::require(&request.claims, |grants| grants.room_create)?;
-    let message = &request.message;
-    if message.name.is_empty() {
-        return Err(invalid("request has missing or invalid field: name"));
+    if request.message.egress.is_some() {
+        // A server's token has all of it; with a participant's it would reach beyond what that may record.
+        twirp::require(&request.claims, |grants| grants.room_record || !grants.room_join)?;
     }
-    if message.name.len() > NAME_BYTES || message.metadata.len() > METADATA_BYTES {
-        return Err(invalid("room name or metadata is too long"));
-    }
-    Ok(respond(request.encoding, &server.rooms().create(message).await?))
+    Ok(respond(request.encoding, &server.rooms().create(&request.message).await?))
 }
 
 async fn list_rooms(State(server): State<MediaServer>, request: Request<ListRoomsRequest>) -> Answer {
@@ -196,9 +212,9 @@ async fn mute_published_track(
         let owner = room.source_of(&track_sid).map(|(owner, _)| owner);
         if owner.as_ref() == Some(sid) { room.mute_by_admin(&track_sid) } else { None }
     };
+    // As with LiveKit's server, a track that is gone is an answer without one.
     let track = with_participant(&server, &room, request.message.identity, mute).await?;
-    let track = track.ok_or_else(|| TwirpError::new(TwirpCode::NotFound, "track is not found"))?;
-    Ok(respond(request.encoding, &MuteRoomTrackResponse { track: Some(track) }))
+    Ok(respond(request.encoding, &MuteRoomTrackResponse { track }))
 }
 
 async fn update_participant(
@@ -256,6 +272,30 @@ async fn update_room_metadata(
 async fn send_data(State(server): State<MediaServer>, request: Request<SendDataRequest>) -> Answer {
     let room = admin(&request, &request.message.room)?;
     let message = request.message;
-    server.rooms().with(&room, move |room, _| room.send_data(message)).await?;
+    let nonce_bytes = message.nonce.len();
+    if ![0, NONCE_BYTES].contains(&nonce_bytes) {
+        return Err(invalid(&format!("nonce should be 16-bytes or empty, got: {nonce_bytes} bytes")));
+    }
+    server.rooms().with(&room, move |room, _| room.send_data_once(message)).await?;
     Ok(respond(request.encoding, &SendDataResponse {}))
+}
+
+async fn perform_rpc(State(server): State<MediaServer>, request: Request<PerformRpcRequest>) -> Answer {
+    let room = admin(&request, &request.message.room)?;
+    let message = request.message;
+    if message.destination_identity.is_empty() {
+        return Err(invalid("destination identity is required"));
+    }
+    if message.method.is_empty() || message.method.len() > NAME_BYTES {
+        return Err(invalid(&format!("a method has a name, of {NAME_BYTES} bytes at most")));
+    }
+    let call = RpcCall {
+        id: format!("{:032x}", rand::random::<u128>()),
+        to: message.destination_identity,
+        method: message.method,
+        payload: message.payload,
+        timeout_ms: message.response_timeout_ms,
+    };
+    let payload = server.rooms().perform_rpc(&room, call).await?.map_err(|error| rpc_failed(&error))?;
+    Ok(respond(request.encoding, &PerformRpcResponse { payload }))
 }

@@ -24,7 +24,8 @@ use reelroom_protocol::proto::{
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
 use reelroom_sfu::{
-    Bearer, DataKind, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, Standing, door,
+    Bearer, DataKind, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, RpcCall, RpcError,
+    Standing, door,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -109,6 +110,11 @@ pub(crate) enum Command {
         reply: oneshot::Sender<()>,
     },
     Close(RoomEnd),
+    /// A call to a participant, which it answers.
+    PerformRpc {
+        call: Box<RpcCall>,
+        reply: oneshot::Sender<Result<String, RpcError>>,
+    },
 }
 
 /// A running room.
@@ -137,6 +143,8 @@ pub(crate) struct RoomTask {
     inbox: mpsc::Sender<Incoming>,
     /// Reliable data has come or gone.
     has_data_moved: bool,
+    /// Who waits for an answer of a participant, by the call's id.
+    rpcs: BTreeMap<String, oneshot::Sender<Result<String, RpcError>>>,
 }
 
 /// What a room's task shares with those of other rooms.
@@ -181,6 +189,7 @@ impl RoomTask {
             counted,
             inbox,
             has_data_moved: false,
+            rpcs: BTreeMap::new(),
         };
         tokio::spawn(async move {
             task.run(commands_rx, inbox_rx).await;
@@ -323,6 +332,10 @@ impl RoomTask {
                 let _ = reply.send(());
             }
             Command::Close(end) => self.room.close(end, now),
+            Command::PerformRpc { call, reply } => {
+                self.rpcs.insert(call.id.clone(), reply);
+                self.room.perform_rpc(*call, now);
+            }
         }
     }
 
@@ -592,6 +605,11 @@ impl RoomTask {
                 }
             }
             Output::DataTrackPacket { to, bytes } => self.send_lossy(&to, DataKind::Track, &bytes, now),
+            Output::RpcAnswered { id, answer } => {
+                if let Some(reply) = self.rpcs.remove(&id) {
+                    let _ = reply.send(answer);
+                }
+            }
         }
     }
 

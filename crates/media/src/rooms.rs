@@ -3,19 +3,22 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use rand::Rng as _;
 use reelroom_limits::signalling::{HAND_OVER_LASTS, PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
-use reelroom_sfu::{KeptRoom, Now, Refusal, Room, RoomEnd, RoomOptions};
+use reelroom_protocol::twirp::{TwirpCode, TwirpError};
+use reelroom_sfu::{KeptRoom, Now, Refusal, Room, RoomEnd, RoomOptions, RpcCall, RpcError};
 use tokio::sync::oneshot;
 
 use crate::calls::Calls;
 use crate::error::MediaError;
 use crate::record::RecordSink;
+use crate::room_options::Wanted;
 use crate::room_task::{Arrival, Command, Common, RoomHandle, RoomTask, now};
 
 /// How often a room may close under a join before that is given up.
@@ -36,6 +39,15 @@ struct Shared {
     is_closing: AtomicBool,
     /// Of a former run. Locked after `rooms`.
     former: Mutex<Former>,
+    /// Who records rooms from their beginning on, where somebody does.
+    auto_egress: OnceLock<Arc<dyn AutoEgress>>,
+}
+
+/// Whoever records a room that is to be recorded from its beginning on.
+pub trait AutoEgress: Send + Sync {
+    /// Begins to record a room that is open, as a request for it asks.
+    fn begin(&self, request: proto::RoomCompositeEgressRequest)
+    -> BoxFuture<'static, Result<(), TwirpError>>;
 }
 
 /// What is known of rooms of a former run that have not opened again.
@@ -62,6 +74,13 @@ impl Default for Crowd {
     }
 }
 
+/// Whether a room was open before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    Before,
+    New,
+}
+
 /// A joined participant: what it says goes to `commands`.
 pub(crate) struct Joined {
     pub(crate) room: RoomHandle,
@@ -76,6 +95,7 @@ impl Rooms {
             crowd: Mutex::new(crowd),
             is_closing: AtomicBool::new(false),
             former: Mutex::default(),
+            auto_egress: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -89,25 +109,57 @@ impl Rooms {
         *self.shared.crowd.lock().expect("no code panics while it holds the crowd")
     }
 
+    /// Has rooms that ask for it recorded by this one from now on. There is one at most.
+    pub fn record_with(&self, auto_egress: Arc<dyn AutoEgress>) {
+        let _ = self.shared.auto_egress.set(auto_egress);
+    }
+
     /// CreateRoom: a room of that name that is open is returned as it is.
     ///
     /// # Errors
-    /// [`MediaError::Closing`] when the room ends at this very moment, [`MediaError::TooManyRooms`], [`MediaError::Restarting`].
+    /// [`MediaError::Refused`], also where a new room is not recorded that is to be: it is open then. [`MediaError::Closing`] when the room ends
+    /// at this very moment, [`MediaError::TooManyRooms`], [`MediaError::Restarting`].
     pub async fn create(&self, request: &proto::CreateRoomRequest) -> Result<proto::Room, MediaError> {
-        let options = RoomOptions {
-            name: request.name.as_str().into(),
-            empty_timeout_s: request.empty_timeout,
-            departure_timeout_s: request.departure_timeout,
-            max_participants: request.max_participants,
-            metadata: request.metadata.clone(),
-            ..RoomOptions::default()
-        };
         let refused = |refusal| match refusal {
             Refusal::Closed => MediaError::Restarting,
             _ => MediaError::TooManyRooms { at_most: self.crowd().rooms },
         };
-        let handle = self.open(options, None).map_err(refused)?;
-        handle.call(|room, _| room.info()).await
+        let Wanted { options, recorded } = Wanted::of_request(request).map_err(TwirpError::from)?;
+        let name = options.name.clone();
+        let (handle, opening) = self.open(options, None).map_err(refused)?;
+        let room = handle.call(|room, _| room.info()).await?;
+        if let (Opening::New, Some(request)) = (opening, recorded) {
+            self.record(&name, request).await?;
+        }
+        Ok(room)
+    }
+
+    /// Records a room that has just been opened.
+    async fn record(
+        &self,
+        name: &RoomName,
+        mut request: proto::RoomCompositeEgressRequest,
+    ) -> Result<(), TwirpError> {
+        let none = || TwirpError::new(TwirpCode::Unavailable, "egress not connected");
+        let auto_egress = self.shared.auto_egress.get().ok_or_else(none)?;
+        request.room_name = name.to_string();
+        auto_egress.begin(request).await
+    }
+
+    /// Calls a participant, which answers within a bounded time.
+    ///
+    /// # Errors
+    /// [`MediaError::NoRoom`], [`MediaError::Closing`]; inside: why there is no answer.
+    pub async fn perform_rpc(
+        &self,
+        name: &RoomName,
+        call: RpcCall,
+    ) -> Result<Result<String, RpcError>, MediaError> {
+        let handle = self.lock().get(name).cloned().ok_or_else(|| MediaError::NoRoom(name.clone()))?;
+        let (reply, answer) = oneshot::channel();
+        let command = Command::PerformRpc { call: Box::new(call), reply };
+        handle.commands.send(command).await.map_err(|_| MediaError::Closing)?;
+        answer.await.map_err(|_| MediaError::Closing)
     }
 
     /// ListRooms: all open rooms, or those of the given names.
@@ -264,15 +316,31 @@ impl Rooms {
         }
     }
 
-    /// Joins from an address, creating the room where it is not open.
+    /// Records a room whose first participant does not wait for it.
+    fn record_behind(&self, name: &RoomName, request: proto::RoomCompositeEgressRequest) {
+        let (rooms, name) = (self.clone(), name.clone());
+        tokio::spawn(async move {
+            if let Err(error) = rooms.record(&name, request).await {
+                tracing::warn!(room = %name, %error, "a room is not recorded though a token asks for it");
+            }
+        });
+    }
+
+    /// Joins from an address, creating the room where it is not open, and recording it then where that is asked for.
     pub(crate) async fn join(
         &self,
         options: RoomOptions,
         arrival: Arrival,
         from: Option<IpAddr>,
+        mut recorded: Option<proto::RoomCompositeEgressRequest>,
     ) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
-            let handle = self.open(options.clone(), from)?;
+            let (handle, opening) = self.open(options.clone(), from)?;
+            if opening == Opening::New
+                && let Some(request) = recorded.take()
+            {
+                self.record_behind(&options.name, request);
+            }
             let (reply, answer) = oneshot::channel();
             let join = Command::Join { arrival: Box::new(arrival.clone()), reply };
             if handle.commands.send(join).await.is_ok() {
@@ -327,10 +395,10 @@ impl Rooms {
     }
 
     /// Whoever may create rooms comes from nowhere in particular. [`Refusal::Closed`] where none opens any more.
-    fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<RoomHandle, Refusal> {
+    fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<(RoomHandle, Opening), Refusal> {
         let mut rooms = self.lock();
         if let Some(handle) = rooms.get(&options.name) {
-            return Ok(handle.clone());
+            return Ok((handle.clone(), Opening::Before));
         }
         if self.opens_none() {
             return Err(Refusal::Closed);
@@ -380,7 +448,7 @@ impl Rooms {
             },
         );
         rooms.insert(name, handle.clone());
-        Ok(handle)
+        Ok((handle, Opening::New))
     }
 
     fn forget(&self, name: &RoomName, sid: &RoomSid) {

@@ -177,6 +177,7 @@ impl MediaServer {
 
     async fn end(self, flush_within: Duration) {
         self.shared.webhooks.flush(flush_within).await;
+        self.shared.webhooks.leave().await;
         self.shared.webhooks.stop();
         self.shared.mux.stop();
     }

@@ -17,12 +17,13 @@ use futures::{SinkExt as _, StreamExt as _};
 use reelroom_limits::asker::Asker;
 use reelroom_limits::pace::TooFast;
 use reelroom_limits::signalling::{
-    METADATA_BYTES, NAME_BYTES, SIGNAL_ANSWER_BYTES, SIGNAL_FLOOD_FOR, SIGNAL_PER_SECOND,
-    SIGNAL_WRITE_BYTES_PER_SECOND, SIGNAL_WRITE_WITHIN,
+    NAME_BYTES, SIGNAL_ANSWER_BYTES, SIGNAL_FLOOD_FOR, SIGNAL_PER_SECOND, SIGNAL_WRITE_BYTES_PER_SECOND,
+    SIGNAL_WRITE_WITHIN,
 };
 use reelroom_protocol::ids::{ParticipantSid, RoomName};
 use reelroom_protocol::proto::{
-    DisconnectReason, LeaveRequest, leave_request, request_response, signal_response,
+    DisconnectReason, LeaveRequest, RoomCompositeEgressRequest, leave_request, request_response,
+    signal_response,
 };
 use reelroom_protocol::token::{self, Claims};
 use reelroom_routes::{Needs, Part, Proof};
@@ -30,6 +31,7 @@ use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
 use reelroom_sfu::{Joining, Refusal, RoomOptions, Standing};
 
 use crate::mux::addresses::Reach;
+use crate::room_options::Wanted;
 use crate::room_task::{Arrival, Command, RoomHandle};
 use crate::server::MediaServer;
 use outbox::Outgoing;
@@ -63,6 +65,8 @@ type Params = Query<HashMap<String, String>>;
 /// A request to join that may go on.
 struct Admission {
     options: RoomOptions,
+    /// From its beginning on, if this opens it.
+    recorded: Option<RoomCompositeEgressRequest>,
     joining: Joining,
     reach: Reach,
     auto_subscribe_data: bool,
@@ -141,10 +145,6 @@ fn admit(
     if identity.len() > NAME_BYTES || grants.room.len() > NAME_BYTES {
         return Err(refuse(StatusCode::BAD_REQUEST, "identity or room name is too long"));
     }
-    let room_metadata = claims.room_config.as_ref().map_or(0, |config| config.metadata.len());
-    if room_metadata > METADATA_BYTES {
-        return Err(refuse(StatusCode::BAD_REQUEST, "the metadata of the room is too long"));
-    }
     if grants.room.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "no room name"));
     }
@@ -157,22 +157,17 @@ fn admit(
     {
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
     }
-    let config = claims.room_config.clone().unwrap_or_default();
+    let Wanted { options, recorded } = Wanted::of_token(&grants.room, &claims)
+        .map_err(|refusal| (StatusCode::BAD_REQUEST, refusal.to_string()))?;
     let admission = Admission {
-        options: RoomOptions {
-            name: grants.room.as_str().into(),
-            empty_timeout_s: config.empty_timeout,
-            departure_timeout_s: config.departure_timeout,
-            max_participants: config.max_participants,
-            metadata: config.metadata,
-            ..RoomOptions::default()
-        },
+        options,
+        recorded,
         joining: Joining {
             sid: ParticipantSid::generate(&mut rand::rng()),
             identity: identity.into(),
             ticket: claims.ticket.clone(),
             serial: claims.serial,
-            issued_unix_s: claims.nbf,
+            issued_unix_s: claims.issued_unix_s(),
             is_server: false,
             name: claims.name.clone(),
             metadata: claims.metadata.clone(),
@@ -248,10 +243,10 @@ async fn run(server: MediaServer, admission: Admission, from: Option<IpAddr>, so
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
     let (outbox, mut outgoing) = outbox::new();
-    let Admission { options, joining, reach, auto_subscribe_data } = admission;
+    let Admission { options, recorded, joining, reach, auto_subscribe_data } = admission;
     let room = options.name.clone();
     let arrival = Arrival { joining, outbox, reach, auto_subscribe_data };
-    let joined = match server.rooms().join(options, arrival, from).await {
+    let joined = match server.rooms().join(options, arrival, from, recorded).await {
         Ok(joined) => joined,
         Err(refusal) => {
             tracing::info!(participant = %sid, %refusal, "a join was refused");

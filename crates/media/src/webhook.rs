@@ -11,6 +11,7 @@
 //! - A slow receiver delays only its own queue, and has nothing of what is kept for others dropped.
 //! - What waits is bounded in events and in bytes, of which each receiver has the same share. What finds no room, or has waited too long, is dropped; the log tells the first
 //!   of them, and the next event that gets through says how many they were (`num_dropped`).
+//! - What waits in memory for others when the program is stopped waits on disk from then on, and is delivered by the next run.
 //! - What others are told of a recording they hear at least once, in order, whoever is down or killed meanwhile: it is on disk before it is
 //!   sent. Where the disk takes it not in time it is delivered as what is told of rooms is.
 
@@ -74,6 +75,8 @@ struct State {
     added: Vec<Url>,
     /// Each has a task, which takes what comes next out of it and removes it when it is empty.
     queues: HashMap<Key, VecDeque<Waiting>>,
+    /// What the task of a queue is at.
+    in_hand: HashMap<Key, Arc<WebhookEvent>>,
     /// Of the events that are not delivered yet to each receiver.
     waiting_bytes: HashMap<Url, usize>,
     dropped: HashMap<Url, i32>,
@@ -286,6 +289,26 @@ impl Webhooks {
         }
     }
 
+    /// Leaves what waits in memory to the next run, as far as something is kept for its receiver. To be called at the end, when nothing more is
+    /// told: what is being sent at this moment may come twice.
+    pub async fn leave(&self) {
+        let Some(courier) = self.courier() else { return };
+        let mut left: HashMap<Url, Vec<WebhookEvent>> = HashMap::new();
+        {
+            let mut state = self.shared.lock();
+            // Nothing is tried here any more.
+            state.urls.clear();
+            let State { queues, in_hand, .. } = &mut *state;
+            for (key, queue) in queues.iter_mut().filter(|((url, _), _)| courier.keeps_for(url)) {
+                let first = in_hand.get(key).cloned();
+                let events = first.into_iter().chain(queue.drain(..).map(|waiting| waiting.event));
+                left.entry(key.0.clone()).or_default().extend(events.map(Arc::unwrap_or_clone));
+            }
+        }
+        let left = left.into_iter().filter(|(_, events)| !events.is_empty());
+        futures::future::join_all(left.map(|(url, events)| courier.keep_for(url, events))).await;
+    }
+
     /// Tries nothing more of what is kept: the next run does.
     pub fn stop(&self) {
         if let Some(courier) = self.courier() {
@@ -377,7 +400,10 @@ impl Shared {
     async fn work(self: Arc<Self>, key: Key) {
         while let Some(waiting) = self.next(&key) {
             self.deliver(&key.0, &waiting).await;
-            self.lock().delivered(&key.0, waiting.bytes);
+            let mut state = self.lock();
+            state.in_hand.remove(&key);
+            state.delivered(&key.0, waiting.bytes);
+            drop(state);
             self.pending.send_modify(|pending| *pending -= 1);
         }
     }
@@ -386,9 +412,10 @@ impl Shared {
     fn next(&self, key: &Key) -> Option<Waiting> {
         let mut state = self.lock();
         let waiting = state.queues.get_mut(key)?.pop_front();
-        if waiting.is_none() {
-            state.queues.remove(key);
-        }
+        match &waiting {
+            Some(waiting) => state.in_hand.insert(key.clone(), Arc::clone(&waiting.event)),
+            None => state.queues.remove(key).and(None),
+        };
         waiting
     }
 
@@ -401,6 +428,9 @@ impl Shared {
         let body = webhook::event_body(&event);
         let mut backoff = FIRST_BACKOFF;
         for attempt in 1..=TRIES {
+            if attempt > 1 && !self.lock().urls.contains(url) {
+                return;
+            }
             match self.post(url, body.clone()).await {
                 Ok(()) => return,
                 // Nobody is missed who is not to be told any more.

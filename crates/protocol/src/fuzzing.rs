@@ -2,6 +2,7 @@
 
 use reelroom_limits::signalling::{TWIRP_BODY_DEPTH, TWIRP_BODY_FIELDS};
 
+use crate::json;
 use crate::proto;
 use crate::wire::{self, Shaped};
 
@@ -9,7 +10,7 @@ use crate::wire::{self, Shaped};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// The targets by their names.
-pub const TARGETS: [Target; 3] = [("twirp_protobuf", protobuf), ("twirp_json", json), ("token", token)];
+pub const TARGETS: [Target; 3] = [("twirp_protobuf", protobuf), ("twirp_json", json_body), ("token", token)];
 
 /// The first byte says which request it is.
 pub fn protobuf(bytes: &[u8]) {
@@ -40,14 +41,21 @@ fn of<T: Shaped>(body: &[u8]) {
 }
 
 /// JSON that is decoded has no more values than were counted before.
-pub fn json(bytes: &[u8]) {
+pub fn json_body(bytes: &[u8]) {
     let counted = wire::json_values(bytes, TWIRP_BODY_FIELDS, TWIRP_BODY_DEPTH);
     if let (Ok(counted), Ok(value)) = (counted, serde_json::from_slice::<serde_json::Value>(bytes)) {
         let values = values(&value);
         assert!(values <= counted, "{values} values came out of {counted}");
-        let _ = serde_json::from_slice::<proto::RoomCompositeEgressRequest>(bytes);
-        let _ = serde_json::from_slice::<proto::CreateRoomRequest>(bytes);
+        again::<proto::RoomCompositeEgressRequest>(bytes);
+        again::<proto::CreateRoomRequest>(bytes);
     }
+}
+
+/// What was read is written, and can be read again.
+fn again<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+    let Ok(message) = json::read::<T>(bytes) else { return };
+    let written = json::write(&message).expect("what was read has no enum that is not known");
+    assert!(json::read::<T>(&written).is_ok(), "what was written cannot be read");
 }
 
 fn values(value: &serde_json::Value) -> usize {

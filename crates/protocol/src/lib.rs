@@ -9,6 +9,7 @@
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+pub mod json;
 pub mod keys;
 pub mod token;
 pub mod twirp;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Sha256;
 
 use crate::ids::Ticket;
+use crate::json;
 use crate::keys::ApiKeys;
 use crate::proto::{ParticipantPermission, RoomConfiguration, TrackSource, participant_info};
 
@@ -35,7 +36,8 @@ pub enum TokenError {
     NotYetValid,
 }
 
-/// What a token says. Fields are LiveKit's claims; unknown ones are ignored.
+/// What a token says. Fields are LiveKit's claims; unknown ones are ignored, and one that is `null` is as good as absent: libraries write
+/// those that nobody has set so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Claims {
@@ -48,9 +50,13 @@ pub struct Claims {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub jti: String,
     /// Not valid before, unix seconds.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "seconds")]
     pub nbf: u64,
+    /// When it was made, unix seconds; few libraries say it.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "seconds")]
+    pub iat: u64,
     /// Not valid after, unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub exp: u64,
     /// The participant's display name.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -81,6 +87,15 @@ pub struct Claims {
     /// Settings for a room that this token creates by joining.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_config: Option<RoomConfiguration>,
+    /// The name of such settings that the server has.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub room_preset: String,
+}
+
+/// Libraries write times as floats, with or without a fraction of a second. A second that has begun counts as the one before.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    // A cast of a float ends at the bounds: a time before 1970 is 0, and one that never comes is the last there is.
+    f64::deserialize(deserializer).map(|seconds| seconds as u64)
 }
 
 /// What a token allows. The three-valued fields have defaults: see the methods of the same names.
@@ -246,6 +261,11 @@ impl Claims {
         if self.sub.is_empty() { &self.jti } else { &self.sub }
     }
 
+    /// When it was made, unix seconds, as far as it says so.
+    pub fn issued_unix_s(&self) -> u64 {
+        if self.iat > 0 { self.iat } else { self.nbf }
+    }
+
     /// What kind of participant joins with this token.
     pub fn participant_kind(&self) -> participant_info::Kind {
         use participant_info::Kind;
@@ -299,7 +319,7 @@ pub fn verify(keys: &ApiKeys, token: &str, now_unix_s: u64) -> Result<Claims, To
     if header.alg != "HS256" {
         return Err(TokenError::Malformed);
     }
-    let claims: Claims = serde_json::from_slice(&decode(body)?).map_err(|_| TokenError::Malformed)?;
+    let claims: Claims = json::read(&decode(body)?).map_err(|_| TokenError::Malformed)?;
     let secret = keys.secret(&claims.iss).ok_or(TokenError::UnknownKey)?;
     mac(secret, signed).verify_slice(&decode(signature)?).map_err(|_| TokenError::Signature)?;
     if claims.exp.saturating_add(LEEWAY_S) < now_unix_s {

@@ -12,6 +12,7 @@ use reelroom_limits::signalling::{TWIRP_BODY_DEPTH, TWIRP_BODY_FIELDS};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::json;
 use crate::keys::ApiKeys;
 use crate::token::{self, Claims, VideoGrants};
 use crate::wire::{self, Shaped};
@@ -26,6 +27,7 @@ pub enum TwirpCode {
     PermissionDenied,
     NotFound,
     BadRoute,
+    Canceled,
     DeadlineExceeded,
     AlreadyExists,
     FailedPrecondition,
@@ -46,6 +48,7 @@ impl TwirpCode {
             Self::PermissionDenied => ("permission_denied", StatusCode::FORBIDDEN),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::BadRoute => ("bad_route", StatusCode::NOT_FOUND),
+            Self::Canceled => ("canceled", StatusCode::REQUEST_TIMEOUT),
             Self::DeadlineExceeded => ("deadline_exceeded", StatusCode::REQUEST_TIMEOUT),
             Self::AlreadyExists => ("already_exists", StatusCode::CONFLICT),
             Self::FailedPrecondition => ("failed_precondition", StatusCode::PRECONDITION_FAILED),
@@ -71,6 +74,11 @@ pub struct TwirpError {
 }
 
 impl TwirpError {
+    /// A method of a service that is known and not offered here.
+    pub fn unimplemented(method: &str) -> Self {
+        Self::new(TwirpCode::Unimplemented, format!("{method} is not supported by this server"))
+    }
+
     /// A refusal with a code and a text.
     pub fn new(code: TwirpCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), invalid_route: None }
@@ -180,7 +188,7 @@ where
         };
         let message = match encoding {
             Encoding::Json if body.iter().all(u8::is_ascii_whitespace) => T::default(),
-            Encoding::Json => serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?,
+            Encoding::Json => json::read(&body).map_err(|error| malformed(error.to_string()))?,
             Encoding::Protobuf => T::decode(body).map_err(|error| malformed(error.to_string()))?,
         };
         Ok(Self { message, encoding, claims })
@@ -201,9 +209,9 @@ fn encoding_of(request: &HttpRequest) -> Result<Encoding, TwirpError> {
 }
 
 /// An answer in the caller's encoding.
-pub fn respond<T: Message + Serialize>(encoding: Encoding, message: &T) -> Response {
+pub fn respond<T: Message + Serialize + DeserializeOwned>(encoding: Encoding, message: &T) -> Response {
     match encoding {
-        Encoding::Json => match serde_json::to_vec(message) {
+        Encoding::Json => match json::write(message) {
             Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
             Err(error) => TwirpError::new(TwirpCode::Internal, error.to_string()).into_response(),
         },
@@ -332,6 +340,18 @@ mod tests {
         assert_eq!(request.message.name, "r");
         let answer = respond(request.encoding, &Room { sid: "RM_1".into(), ..Default::default() });
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/protobuf");
+    }
+
+    #[tokio::test]
+    async fn json_is_answered_as_livekits_server_does() {
+        let answer = respond(Encoding::Json, &Room { name: "r".into(), ..Default::default() });
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&body["name"], &body["num_participants"], &body["creation_time"]),
+            (&"r".into(), &0.into(), &"0".into())
+        );
     }
 
     #[tokio::test]

@@ -252,6 +252,7 @@ shaped! {
     proto::UpdateSubscriptionsRequest: &Shape(&[(5, PLAIN)]);
     proto::UpdateRoomMetadataRequest: PLAIN;
     proto::SendDataRequest: PLAIN;
+    proto::PerformRpcRequest: PLAIN;
     proto::RoomCompositeEgressRequest: ROOM_COMPOSITE;
     proto::ListEgressRequest: &Shape(&[(4, PLAIN)]);
     proto::StopEgressRequest: PLAIN;
@@ -318,6 +319,7 @@ mod tests {
         knows_its_messages::<proto::UpdateParticipantRequest>(&[&[4, 9]]);
         knows_its_messages::<proto::UpdateSubscriptionsRequest>(&[]);
         knows_its_messages::<proto::SendDataRequest>(&[&[2], &[7]]);
+        knows_its_messages::<proto::PerformRpcRequest>(&[]);
         knows_its_messages::<proto::RoomCompositeEgressRequest>(&[]);
         knows_its_messages::<proto::ListEgressRequest>(&[]);
         knows_its_messages::<proto::ListRoomsRequest>(&[]);

@@ -227,6 +227,12 @@ impl App {
         self.public_url.as_ref()
     }
 
+    /// The key and the secret by which programs use its media server, where it has one.
+    pub fn credentials(&self) -> Option<(String, String)> {
+        let (key, secret) = self.embedded.as_ref()?.media.keys().first();
+        Some((key.to_owned(), secret.to_owned()))
+    }
+
     /// Where the program reaches itself, whoever waits at the other port.
     pub fn inner_address(&self) -> SocketAddr {
         self.inner_address

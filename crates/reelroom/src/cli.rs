@@ -19,12 +19,15 @@ use crate::doctor::{self, DoctorArgs};
 use crate::health::{self, Question};
 use crate::notify::Notify;
 use crate::reload::{Hangups, Hook, Reload};
+use crate::secrets::{DEV_KEY, DEV_SECRET};
 use crate::signals::{self, Stop};
 use crate::{data_dir, descriptors, https, installed, log, owner, urls};
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// A service manager kills whoever takes longer than they asked for.
 const ASK_FOR_TIME_EVERY: Duration = Duration::from_secs(60);
+/// Where `lk --dev` finds a server, with the key and the secret that everybody knows.
+const LK_DEV_URL: &str = "http://localhost:7880";
 const NO_OWNER: &str = "Nobody is its owner yet: 'reelroom owner', with the settings of this server, prints the link that sets the password \
      ('sudo reelroom owner' where a package has installed it)\n";
 
@@ -45,7 +48,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run only the media server and recorder, as LiveKit with Egress does, on port 7880.
-    Media,
+    Media {
+        /// For developers, as `livekit-server --dev` is: say by which URL, key and secret programs use it, and how `lk` does.
+        #[arg(long)]
+        dev: bool,
+    },
     /// Make an MP4 of a take.
     Compose(Box<reelroom_composer::ComposeArgs>),
     /// Copy what nothing else knows (truth.db of the data folder) into a new file, also while the server runs.
@@ -87,8 +94,11 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        None => installed::settings(cli.config).and_then(|file| serve(file, Role::Everything)),
-        Some(Command::Media) => installed::settings(cli.config).and_then(|file| serve(file, Role::Media)),
+        None => installed::settings(cli.config).and_then(|file| serve(file, Role::Everything, Says::Ready)),
+        Some(Command::Media { dev }) => {
+            let says = if dev { Says::Credentials } else { Says::Ready };
+            installed::settings(cli.config).and_then(|file| serve(file, Role::Media, says))
+        }
         Some(Command::Compose(args)) => {
             log::to_stderr("warn");
             reelroom_composer::run(&args, &mut std::io::stdout()).map(drop).map_err(anyhow::Error::from)
@@ -167,7 +177,16 @@ fn listens_at(config: &Config, role: Role) -> SocketAddr {
     SocketAddr::new(config.listen, config.port_in_force(role))
 }
 
-fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
+/// What is said once it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// Where it is reached.
+    Ready,
+    /// By what programs use it as well: to whoever develops one.
+    Credentials,
+}
+
+fn serve(file: Option<PathBuf>, role: Role, says: Says) -> anyhow::Result<()> {
     let reading = Config::read(file.as_deref())?;
     installed::refuse_root(file.as_deref(), &reading.config.data_dir)?;
     let log_level = log::to_stderr(&reading.config.log);
@@ -183,7 +202,7 @@ fn serve(file: Option<PathBuf>, role: Role) -> anyhow::Result<()> {
         // From here on no hang-up ends the program: one that comes before it is ready is heard then.
         let hangups = Hangups::catch()?;
         let app = App::load_from(reading.config.clone(), &reading.sources, role).await?;
-        announce(&app)?;
+        announce(&app, says)?;
         notify.ready(&app.url());
         let _watched = notify.watch(app.inner_address());
         let drain = Duration::from_secs(reading.config.drain_seconds);
@@ -234,7 +253,7 @@ fn hooks(app: &App) -> Vec<Hook> {
 }
 
 /// The one line that people and scripts wait for, and behind it what the first start is for.
-fn announce(app: &App) -> anyhow::Result<()> {
+fn announce(app: &App, says: Says) -> anyhow::Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout();
     // A journal is kept, and read by others than whoever started the program.
@@ -249,11 +268,30 @@ fn announce(app: &App) -> anyhow::Result<()> {
     let public = app.public_url().map(ToString::to_string).filter(|public| *public != app.url());
     let public = public.map(|public| format!("{public}, and here at ")).unwrap_or_default();
     let about_https = app.about_https();
+    let credentials = match app.credentials() {
+        Some((key, secret)) if says == Says::Credentials && !log::is_journal(&out) => {
+            for_developers(&app.url(), &key, &secret)
+        }
+        _ => String::new(),
+    };
     out.write_all(
-        format!("Reelroom is ready at {public}{}\n{invitation}{about_https}", app.url()).as_bytes(),
+        format!("Reelroom is ready at {public}{}\n{invitation}{about_https}{credentials}", app.url())
+            .as_bytes(),
     )?;
     out.flush()?;
     Ok(())
+}
+
+/// What somebody needs who has started a server for the program that they write.
+fn for_developers(url: &str, key: &str, secret: &str) -> String {
+    // http is ws, and https is wss.
+    let socket = format!("ws{}", url.strip_prefix("http").unwrap_or(url));
+    let is_known_to_lk = (key, secret) == (DEV_KEY, DEV_SECRET) && url == LK_DEV_URL;
+    let lk = if is_known_to_lk { "lk --dev room list" } else { "lk room list" };
+    format!(
+        "starting in development mode\n\n  URL:        {socket}\n  API Key:    {key}\n  API Secret: {secret}\n\n  \
+         export LIVEKIT_URL={socket} LIVEKIT_API_KEY={key} LIVEKIT_API_SECRET={secret}\n  {lk}\n"
+    )
 }
 
 #[cfg(test)]
@@ -261,6 +299,25 @@ mod tests {
     use confique::Config as _;
 
     use super::*;
+
+    #[test]
+    fn a_developer_is_told_by_what_programs_use_the_server() {
+        let said = for_developers("http://localhost:7880", "devkey", "secret");
+        for line in [
+            "starting in development mode",
+            "  URL:        ws://localhost:7880",
+            "  API Key:    devkey",
+            "  API Secret: secret",
+            "  export LIVEKIT_URL=ws://localhost:7880 LIVEKIT_API_KEY=devkey LIVEKIT_API_SECRET=secret",
+            "  lk --dev room list",
+        ] {
+            assert!(said.lines().any(|known| known == line), "{said}");
+        }
+        let said = for_developers("https://calls.example.org:7880", "APIx", "generated");
+        assert!(said.contains("wss://calls.example.org:7880") && !said.contains("--dev"), "{said}");
+        let said = for_developers("http://localhost:7881", "devkey", "secret");
+        assert!(!said.contains("--dev"), "that goes to another port: {said}");
+    }
 
     #[test]
     fn a_server_whose_port_is_not_set_is_asked_at_that_of_its_part() {

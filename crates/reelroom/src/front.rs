@@ -340,6 +340,9 @@ impl Front {
         if let Some(inner) = inner {
             *request.uri_mut() = inner;
         }
+        if let Some(uri) = forwarded::with_one_slash(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         if !self.is_believed(peer) {
             forwarded::forget(request.headers_mut());
         }

@@ -26,7 +26,7 @@ use crate::app::Role;
 use crate::config::{Access, Config};
 use crate::front::sites::AllowedOrigin;
 
-/// LiveKit's own development pair, known to everybody.
+/// LiveKit's own development pair, of which everybody knows the secret.
 pub(crate) const DEV_KEY: &str = "devkey";
 pub(crate) const DEV_SECRET: &str = "secret";
 
@@ -73,9 +73,9 @@ impl Pair {
         match (&config.livekit_api_key, &config.livekit_api_secret) {
             (Some(key), Some(secret)) => {
                 anyhow::ensure!(
-                    is_private || (key != DEV_KEY && secret != DEV_SECRET),
-                    "the well-known {DEV_KEY}/{DEV_SECRET} would let anybody in: remove livekit_api_key and \
-                     livekit_api_secret to have a pair generated, or set your own"
+                    is_private || secret != DEV_SECRET,
+                    "the well-known secret {DEV_SECRET:?} would let anybody in: remove livekit_api_key and \
+                     livekit_api_secret to have a pair generated, or set a secret of your own"
                 );
                 Ok(Self::Given(key.clone(), secret.clone()))
             }
@@ -210,6 +210,19 @@ mod tests {
         config.livekit_api_key = Some(DEV_KEY.to_owned());
         config.livekit_api_secret = Some(DEV_SECRET.to_owned());
         assert!(Secrets::load(&config, Role::Everything).is_err());
+        config.livekit_api_key = Some("of_my_own".to_owned());
+        assert!(Secrets::load(&config, Role::Everything).is_err(), "it is the secret that is known");
+    }
+
+    #[test]
+    fn a_secret_of_ones_own_is_one_whatever_its_key_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::for_data_dir(folder.path());
+        config.listen = "0.0.0.0".parse().unwrap();
+        config.livekit_api_key = Some(DEV_KEY.to_owned());
+        config.livekit_api_secret = Some("a secret that nobody else knows, and long".to_owned());
+        let secrets = Secrets::load(&config, Role::Everything).unwrap();
+        assert_eq!(secrets.api_keys.first().0, DEV_KEY);
     }
 
     #[test]

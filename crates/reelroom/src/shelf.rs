@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reelroom_egress::{Growing, Shelf, ShelfError};
-use reelroom_library::{Library, LibraryError, Publication, Published};
+use reelroom_library::{Library, LibraryError, Manifest, Publication, Published, S3Config};
 
 /// The library, as the recorder sees it.
 pub(crate) struct LibraryShelf(pub(crate) Library);
@@ -17,6 +17,15 @@ impl Shelf for LibraryShelf {
 
     async fn publish_alone(&self, publication: &Publication<'_>) -> Result<Published, ShelfError> {
         self.0.publish_alone(publication).await.map_err(refused)
+    }
+
+    async fn deliver(
+        &self,
+        publication: &Publication<'_>,
+        bucket: &S3Config,
+        manifest: Manifest,
+    ) -> Result<Published, ShelfError> {
+        self.0.deliver(publication, bucket, manifest).await.map_err(refused)
     }
 
     async fn has(&self, key: &str) -> Result<bool, ShelfError> {

@@ -15,7 +15,7 @@ async fn start(program: &Program, room: &str, filepath: &str) -> (String, String
     let body = json!({ "roomName": room, "fileOutputs": [{ "filepath": filepath }] });
     let info = program.twirp("Egress/StartRoomCompositeEgress", body).await;
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{info}")).to_owned();
-    (text(&info["egressId"]), text(&info["fileResults"][0]["filename"]))
+    (text(&info["egress_id"]), text(&info["file_results"][0]["filename"]))
 }
 
 /// Where the file stands when it is stored, as it was told.
@@ -29,7 +29,7 @@ async fn stop(program: &Program, id: &str) -> (String, String) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             "EGRESS_COMPLETE" => {
-                let file = &info["fileResults"][0];
+                let file = &info["file_results"][0];
                 let text = |name: &str| file[name].as_str().unwrap().to_owned();
                 return (text("filename"), text("location"));
             }

@@ -52,7 +52,7 @@ fn is_recording(info: &Value) -> bool {
 fn check_at_most_one(infos: &[Value]) {
     let mut recorders: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for info in infos.iter().filter(|info| is_recording(info)) {
-        recorders.entry(info["roomId"].as_str().unwrap()).or_default().push(info);
+        recorders.entry(info["room_id"].as_str().unwrap()).or_default().push(info);
     }
     for (room, infos) in recorders {
         assert_eq!(infos.len(), 1, "{room} is recorded twice: {infos:?}");
@@ -123,7 +123,7 @@ async fn however_starts_and_stops_race_a_room_has_one_recording_and_none_is_stuc
         assert!(began.elapsed() < Duration::from_secs(120), "stuck: {infos:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    let mut ids: Vec<_> = over.iter().map(|info| info["egressId"].as_str().unwrap().to_owned()).collect();
+    let mut ids: Vec<_> = over.iter().map(|info| info["egress_id"].as_str().unwrap().to_owned()).collect();
     ids.sort_unstable();
     started.sort_unstable();
     assert_eq!(
@@ -143,13 +143,13 @@ async fn however_starts_and_stops_race_a_room_has_one_recording_and_none_is_stuc
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     for info in complete {
-        let same = |recording: &&Value| recording["id"] == info["egressId"];
+        let same = |recording: &&Value| recording["id"] == info["egress_id"];
         assert_eq!(listed.iter().filter(same).count(), 1, "{info}");
     }
 
     // Nobody is stuck: no room shows a recording, and each can be recorded again.
     let rooms = program.twirp("RoomService/ListRooms", json!({})).await;
-    let shown = rooms["rooms"].as_array().unwrap().iter().any(|room| room["activeRecording"] == true);
+    let shown = rooms["rooms"].as_array().unwrap().iter().any(|room| room["active_recording"] == true);
     assert!(!shown, "{rooms}");
     for (room, through) in ROOMS.into_iter().zip([&program, &other, &program]) {
         through.start_recording(room).await;

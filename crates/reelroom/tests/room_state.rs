@@ -103,9 +103,9 @@ async fn those_in_a_room_are_told_from_the_start_to_the_file_whoever_starts_it()
     let elsewhere = json!({ "roomName": "told", "fileOutputs": [{ "filepath": "elsewhere/{time}" }] });
     let other = twirp(&program, "Egress/StartRoomCompositeEgress", &elsewhere).await;
     let told = ada.until(says("STARTED")).await;
-    assert_eq!(told.last().unwrap()["recording"]["id"], other["egressId"], "one that no list has");
+    assert_eq!(told.last().unwrap()["recording"]["id"], other["egress_id"], "one that no list has");
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    twirp(&program, "Egress/StopEgress", &json!({ "egressId": other["egressId"] })).await;
+    twirp(&program, "Egress/StopEgress", &json!({ "egressId": other["egress_id"] })).await;
     ada.until(|told| told["recordingStatus"] == "STOPPED" || told["recordingStatus"] == "FAILED").await;
     program.stop();
 }

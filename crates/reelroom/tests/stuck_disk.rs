@@ -56,7 +56,7 @@ async fn while_the_disk_is_stuck_calls_go_on_and_everybody_is_told() {
         // The room's own task answers this one.
         let asked = Instant::now();
         let rooms = program.twirp("RoomService/ListRooms", json!({ "names": ["a"] })).await;
-        assert_eq!(rooms["rooms"][0]["activeRecording"], true, "{rooms}");
+        assert_eq!(rooms["rooms"][0]["active_recording"], true, "{rooms}");
         slowest = slowest.max(asked.elapsed());
         if warned.is_none() && error_of(&program, &recording["id"]).await.contains("takes nothing") {
             warned = Some(began.elapsed());

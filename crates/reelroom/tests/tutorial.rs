@@ -30,13 +30,13 @@ async fn record(program: &Program, token: &str, room: &str, filepath: &str) -> S
     let (status, started) =
         call(program, token, "StartRoomCompositeEgress", &composite(room, filepath)).await;
     assert_eq!(status, StatusCode::OK, "{started}");
-    let id = started["egressId"].as_str().unwrap().to_owned();
+    let id = started["egress_id"].as_str().unwrap().to_owned();
     tokio::time::sleep(Duration::from_millis(1200)).await;
     let (status, stopped) = call(program, token, "StopEgress", &json!({ "egressId": id })).await;
     assert_eq!((status, stopped["status"].as_str()), (StatusCode::OK, Some("EGRESS_ENDING")));
     // The tutorial's page looks for the file when the room is not shown as being recorded any more.
     assert!(is_shown_as_recorded(program, room).await, "its file is not there yet");
-    let path = started["fileResults"][0]["filename"].as_str().unwrap().to_owned();
+    let path = started["file_results"][0]["filename"].as_str().unwrap().to_owned();
     program.until_status(path.strip_prefix("recordings/").unwrap(), "complete").await;
     assert!(!is_shown_as_recorded(program, room).await);
     path
@@ -44,7 +44,7 @@ async fn record(program: &Program, token: &str, room: &str, filepath: &str) -> S
 
 async fn is_shown_as_recorded(program: &Program, room: &str) -> bool {
     let rooms = program.twirp("RoomService/ListRooms", json!({ "names": [room] })).await;
-    rooms["rooms"][0]["activeRecording"] == true
+    rooms["rooms"][0]["active_recording"] == true
 }
 
 fn files(data: &tempfile::TempDir) -> Vec<String> {
@@ -105,7 +105,7 @@ async fn a_participants_token_records_its_own_room_below_the_folder_and_over_not
 
     let theirs = composite("b", "recordings/b-{time}");
     let (_, theirs) = call(&program, &other, "StartRoomCompositeEgress", &theirs).await;
-    let theirs = json!({ "egressId": theirs["egressId"] });
+    let theirs = json!({ "egressId": theirs["egress_id"] });
     for method in ["StopEgress", "UpdateLayout", "ListEgress"] {
         let (status, answer) = call(&program, &own, method, &theirs).await;
         assert_eq!((status.as_u16(), answer["code"].as_str()), (404, Some("not_found")), "{method}");

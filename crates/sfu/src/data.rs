@@ -146,7 +146,9 @@ impl Room {
             }
             _ => {}
         }
-        self.route(packet, kind, Some(from));
+        if !self.rpc_answered(from, &packet) {
+            self.route(packet, kind, Some(from));
+        }
     }
 
     /// SendData of the RoomService: a packet without a sender.
@@ -171,7 +173,7 @@ impl Room {
         self.route(packet, kind, None);
     }
 
-    fn route(&mut self, packet: DataPacket, kind: DataKind, from: Option<&ParticipantSid>) {
+    pub(crate) fn route(&mut self, packet: DataPacket, kind: DataKind, from: Option<&ParticipantSid>) {
         use prost::Message as _;
         let to = Arc::new(Destinations::of(&packet));
         let bytes = Bytes::from(packet.encode_to_vec());

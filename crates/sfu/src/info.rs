@@ -46,11 +46,17 @@ impl Room {
         let counted = self.participants.values().filter(|participant| !participant.is_dependent());
         proto::Room {
             num_participants: counted.clone().count() as u32,
-            num_publishers: counted.filter(|participant| !participant.published.is_empty()).count() as u32,
+            num_publishers: counted.filter(|participant| self.sends_media(participant)).count() as u32,
             active_recording: self.recorder_comes
                 || self.participants.values().any(|participant| participant.is_recorder()),
             ..self.base.clone()
         }
+    }
+
+    /// Whether media of a track has arrived that a participant publishes, and not its announcement alone.
+    fn sends_media(&self, participant: &Participant) -> bool {
+        let mut tracks = participant.published.iter().filter_map(|track| self.tracks.get(track));
+        tracks.any(|track| track.codec.is_some())
     }
 
     /// Whether a participant publishes; recorders and agents do not count.

@@ -18,6 +18,7 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod admin;
 mod announce;
 mod blobs;
 mod codec;
@@ -44,6 +45,7 @@ mod standing;
 mod subscribe;
 mod track;
 
+pub use admin::{RpcCall, RpcError, RpcFailure};
 pub use announce::TooMuch;
 pub use codec::{Codec, is_keyframe};
 pub use consent::{Answer, CONSENT};

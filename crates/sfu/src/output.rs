@@ -4,6 +4,7 @@ use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
 use reelroom_protocol::proto::signal_response;
 use reelroom_protocol::proto::{TrackInfo, WebhookEvent};
 
+use crate::admin::RpcError;
 use crate::codec::Codec;
 use crate::consent::Answer;
 use crate::layers::Layer;
@@ -85,6 +86,13 @@ pub enum Output {
         to: ParticipantSid,
         /// With the handle that the receiver was told.
         bytes: bytes::Bytes,
+    },
+    /// What came of [`crate::Room::perform_rpc`].
+    RpcAnswered {
+        /// The call's.
+        id: String,
+        /// What was answered.
+        answer: Result<String, RpcError>,
     },
 }
 

@@ -8,11 +8,13 @@ use rand::rngs::StdRng;
 use reelroom_limits::signalling::{METADATA_BYTES, PARTICIPANTS};
 use reelroom_protocol::ids::{DataTrackSid, ParticipantSid, RoomName, RoomSid, TrackSid};
 use reelroom_protocol::proto::{
-    self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, SpeakerInfo,
-    SpeakersChanged, TrackInfo, UpdateParticipantRequest, leave_request, participant_info, signal_response,
+    self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, RoomEndReason,
+    SpeakerInfo, SpeakersChanged, TrackInfo, UpdateParticipantRequest, leave_request, participant_info,
+    signal_response,
 };
 use reelroom_protocol::token::VideoGrants;
 
+use crate::admin::{Nonces, Rpcs};
 use crate::codec::Codec;
 use crate::consent::Consents;
 use crate::data::replay::Replay;
@@ -57,6 +59,8 @@ pub struct RoomOptions {
     pub metadata: String,
     /// Ids of tracks follow from it.
     pub seed: u64,
+    /// Agents that are to be dispatched to it, as CreateRoom or the first token asks for.
+    pub agents: Vec<proto::RoomAgentDispatch>,
 }
 
 /// Why a room is over.
@@ -95,6 +99,10 @@ pub struct Room {
     /// Reliable data that was sent of late.
     pub(crate) replay: Replay,
     pub(crate) data_tracks: BTreeMap<DataTrackSid, DataTrack>,
+    /// See [`RoomOptions::agents`].
+    agents: Vec<proto::RoomAgentDispatch>,
+    pub(crate) rpcs: Rpcs,
+    pub(crate) nonces: Nonces,
 }
 
 impl Room {
@@ -134,6 +142,9 @@ impl Room {
             recorder_comes: false,
             replay: Replay::new(now.at),
             data_tracks: BTreeMap::new(),
+            agents: options.agents,
+            rpcs: Rpcs::default(),
+            nonces: Nonces::default(),
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -152,6 +163,11 @@ impl Room {
     /// Its name.
     pub fn name(&self) -> RoomName {
         self.base.name.as_str().into()
+    }
+
+    /// The agents that are to be dispatched to it.
+    pub fn agents(&self) -> &[proto::RoomAgentDispatch] {
+        &self.agents
     }
 
     /// Why the room is over, once it is.
@@ -291,6 +307,7 @@ impl Room {
         }
         self.leave_data_tracks(sid);
         self.speakers.remove(sid);
+        self.lose_rpcs_to(sid);
         let Some(mut participant) = self.participants.remove(sid) else { return };
         let was_active = participant.is_active();
         participant.state = participant_info::State::Disconnected;
@@ -414,7 +431,12 @@ impl Room {
         for sid in everybody {
             self.part(&sid, reason, action, now);
         }
-        self.webhook("room_finished", |_, _| {});
+        let why = match end {
+            RoomEnd::Empty => RoomEndReason::RoomEndIdleTimeout,
+            RoomEnd::Deleted => RoomEndReason::RoomEndApiDelete,
+            RoomEnd::Shutdown | RoomEnd::HandOver => RoomEndReason::RoomEndServerShutdown,
+        };
+        self.webhook("room_finished", |_, hook| hook.room_end_reason = why.into());
     }
 
     /// A packet's audio level, in dB below full scale.
@@ -442,6 +464,7 @@ impl Room {
             self.give_up_slow_receivers(now);
             self.look_at_replay(now);
             self.look_at_data_tracks(now);
+            self.give_up_rpcs(now);
             self.close_if_empty(now);
         }
     }

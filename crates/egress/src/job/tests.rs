@@ -13,6 +13,7 @@ fn job() -> Job {
         encoding: Encoding::default(),
         key: "recordings/r.mp4".into(),
         manifest: true,
+        storage: None,
     };
     Job::new(Start {
         id: &"EG_1".into(),

@@ -326,7 +326,7 @@ async fn check_beside(root: &Store, key: &str, sidecar_key: &str, id: &str) -> R
     }
 }
 
-async fn sha256_of(file: &Path) -> Result<String, LibraryError> {
+pub(super) async fn sha256_of(file: &Path) -> Result<String, LibraryError> {
     let file = file.to_owned();
     let hashing = tokio::task::spawn_blocking(move || {
         let local = |source| LibraryError::Local { path: file.display().to_string(), source };

@@ -27,6 +27,8 @@ use super::schedule::Room;
 const BATCH: usize = 64;
 /// A disk that has not taken it by then is stuck, and somebody may want to know why a recording ended.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// The same at the end of the program, for which others wait.
+const LAST_WRITE_WITHIN: Duration = Duration::from_secs(1);
 /// Where nothing waits.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60 * 60);
 const QUIET_AFTER: Duration = Duration::from_millis(20);
@@ -118,6 +120,20 @@ impl Courier {
             self.unwritten.fetch_sub(1, Ordering::SeqCst);
         }
         is_taken
+    }
+
+    /// Keeps what did not get through to a receiver before the end: the next run delivers it.
+    pub(super) async fn keep_for(&self, url: Url, events: Vec<WebhookEvent>) {
+        let (desk, count) = (Arc::clone(&self.desk), events.len());
+        let writing = blocking(move || desk.write_to(&url, &events, unix_ms()));
+        let trouble = match tokio::time::timeout(LAST_WRITE_WITHIN, writing).await {
+            Ok(Ok(())) => {
+                return tracing::info!(count, "webhooks that were not delivered wait for the next start");
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the disk takes nothing".to_owned(),
+        };
+        tracing::warn!(error = trouble, count, "webhooks that were not delivered are lost");
     }
 
     /// Tells of ends what a former run did not keep.

@@ -206,11 +206,25 @@ impl Desk {
 
     /// Keeps events of recordings for all receivers.
     pub(super) fn write(&self, events: &[WebhookEvent], now_ms: i64) -> Result<(), TruthError> {
+        self.write_for(|_| true, events, now_ms)
+    }
+
+    /// Keeps events for one receiver, which all others have heard or will hear otherwise.
+    pub(super) fn write_to(&self, url: &Url, events: &[WebhookEvent], now_ms: i64) -> Result<(), TruthError> {
+        self.write_for(|receiver| receiver.url == *url, events, now_ms)
+    }
+
+    fn write_for(
+        &self,
+        is_meant: impl Fn(&Receiver) -> bool,
+        events: &[WebhookEvent],
+        now_ms: i64,
+    ) -> Result<(), TruthError> {
         let told: Vec<(String, String, i32)> = {
             let mut receivers = self.lock();
             let take =
                 |one: &mut Receiver| (one.id.clone(), place(&one.url), std::mem::take(&mut one.untold));
-            receivers.iter_mut().filter(|one| one.is_set).map(take).collect()
+            receivers.iter_mut().filter(|one| one.is_set && is_meant(one)).map(take).collect()
         };
         let mut new = Vec::new();
         for (receiver, place, untold) in &told {
@@ -409,9 +423,10 @@ fn is_refusal(status: u16) -> bool {
     (300..500).contains(&status) && ![408, 425, 429].contains(&status)
 }
 
-/// What an event is of.
+/// What an event is of: a recording, or else a session of a room.
 fn subject(event: &WebhookEvent) -> String {
-    event.egress_info.as_ref().map(|info| info.egress_id.clone()).unwrap_or_default()
+    let egress = event.egress_info.as_ref().map(|info| info.egress_id.clone());
+    egress.or_else(|| event.room.as_ref().map(|room| room.sid.clone())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -255,4 +255,50 @@ async fn what_is_told_of_recordings_is_kept_for_whoever_is_set_later_and_for_nob
     assert!(webhooks.standing().is_empty() && webhooks.test().await.is_empty());
     assert_eq!(webhooks.deliveries(10).await.unwrap().len(), 1);
     webhooks.stop();
+}
+
+#[tokio::test]
+async fn what_is_told_of_rooms_and_did_not_get_through_is_delivered_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = Truth::open(&folder.path().join("truth.db")).unwrap();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let (seen, mut seen_rx) = mpsc::unbounded_channel();
+    let away = Arc::clone(&is_away);
+    let app = Router::new().route(
+        "/hook",
+        post(move |body: axum::body::Bytes| {
+            let (seen, away) = (seen.clone(), Arc::clone(&away));
+            async move {
+                if away.load(Ordering::SeqCst) {
+                    return StatusCode::SERVICE_UNAVAILABLE;
+                }
+                let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                seen.send(event["event"].as_str().unwrap().to_owned()).unwrap();
+                StatusCode::OK
+            }
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let (own, _own_seen) = receiver(0).await;
+    {
+        let webhooks = Webhooks::new(ApiKeys::new("k", "s"), vec![url.clone()]);
+        webhooks.keep(truth.clone()).unwrap();
+        webhooks.add_url(own);
+        for name in ["room_started", "participant_joined", "room_finished"] {
+            webhooks.send(event(name, "r"));
+        }
+        webhooks.flush(Duration::from_millis(200)).await;
+        webhooks.leave().await;
+        webhooks.stop();
+    }
+    is_away.store(false, Ordering::SeqCst);
+    let next = Webhooks::new(ApiKeys::new("k", "s"), vec![url]);
+    next.keep(truth).unwrap();
+    for name in ["room_started", "participant_joined", "room_finished"] {
+        let told = tokio::time::timeout(Duration::from_secs(20), seen_rx.recv()).await;
+        assert_eq!(told.unwrap().unwrap(), name, "each once, and in order");
+    }
+    next.stop();
 }

@@ -116,3 +116,63 @@ fn grants_that_are_narrowed_give_nobody_more_and_an_empty_list_never_means_all()
     let own = VideoGrants { can_update_own_metadata: None, ..of(&[]) };
     assert!(!of(&[]).narrowed_to(&own).may_update_own_metadata(), "what is not said is refused");
 }
+
+/// A token of these claims, as another library writes it.
+fn foreign(claims: &str) -> String {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","kid":null,"alg":"HS256"}"#);
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
+    let signature = URL_SAFE_NO_PAD.encode(mac("secret", &signed).finalize().into_bytes());
+    format!("{signed}.{signature}")
+}
+
+#[test]
+fn claims_are_read_as_other_libraries_write_them() {
+    let none = r#""sub":null,"jti":"ada","aud":["x"],"name":null,"kind":null,"kindDetails":null,"metadata":null,"attributes":null,
+        "sha256":null,"roomConfig":null,"roomPreset":null,"inference":null,"ticket":null,"serial":null"#;
+    let video = r#"{"roomJoin":true,"room":"r","roomAdmin":null,"canPublish":null,"canSubscribe":false,"canPublishSources":null,
+        "canUpdateOwnMetadata":null,"hidden":null,"destinationRoom":null,"somethingNew":{"a":[null]}}"#;
+    let token = foreign(&format!(
+        r#"{{"iss":"devkey","exp":{}.75,"nbf":{}.0,"iat":1.8e9,{none},"video":{video}}}"#,
+        NOW + 60,
+        NOW - 5
+    ));
+    let read = verify(&keys(), &token, NOW).unwrap();
+    assert_eq!((read.identity(), read.exp, read.nbf, read.iat), ("ada", NOW + 60, NOW - 5, NOW));
+    assert_eq!((read.name.as_str(), read.room_config, read.serial), ("", None, 0));
+    let video = read.video.unwrap();
+    assert!(
+        video.room_join
+            && video.may_publish()
+            && !video.may_subscribe()
+            && !video.room_admin
+            && !video.hidden
+    );
+    let config = r#"{"name":null,"emptyTimeout":"7","max_participants":3.0,"agents":[{"agentName":"a"}]}"#;
+    let token = foreign(&format!(
+        r#"{{"iss":"devkey","sub":"a","exp":{}e0,"video":null,"roomConfig":{config}}}"#,
+        NOW + 1
+    ));
+    let read = verify(&keys(), &token, NOW).unwrap();
+    let config = read.room_config.unwrap();
+    assert_eq!((config.empty_timeout, config.max_participants, config.agents.len()), (7, 3, 1));
+    assert!(read.video.is_none());
+}
+
+#[test]
+fn times_beyond_all_bounds_are_at_them() {
+    let at =
+        |exp: &str| verify(&keys(), &foreign(&format!(r#"{{"iss":"devkey","sub":"a","exp":{exp}}}"#)), NOW);
+    assert!(at("1e300").is_ok());
+    for over in ["-1e300", "-1.5", "0.5", "null"] {
+        assert_eq!(at(over), Err(TokenError::Expired), "{over}");
+    }
+    for none in ["\"1800000100\"", "true", "[]"] {
+        assert_eq!(at(none), Err(TokenError::Malformed), "{none}");
+    }
+}
+
+#[test]
+fn a_token_was_issued_when_it_says_so_or_from_when_it_holds() {
+    assert_eq!(Claims { nbf: 5, ..Claims::default() }.issued_unix_s(), 5);
+    assert_eq!(Claims { nbf: 5, iat: 7, ..Claims::default() }.issued_unix_s(), 7);
+}

@@ -146,6 +146,21 @@ pub(crate) fn without_prefix(uri: &Uri, prefix: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// The same with one slash at its beginning, of a path of LiveKit's API that has more: clients put `/twirp/…` behind an address that ends with a
+/// slash itself. Any other path is as it is.
+pub(crate) fn with_one_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path_and_query()?.as_str().strip_prefix("//")?.trim_start_matches('/');
+    let is_below = |name: &str| {
+        path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    };
+    if !["twirp", "rtc", "agent"].into_iter().any(is_below) {
+        return None;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(format!("/{path}")).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +317,24 @@ mod tests {
             let found = without_prefix(&uri.parse().unwrap(), "/calls").map(|uri| uri.to_string());
             assert_eq!(found.as_deref(), expected, "{uri}");
             assert_eq!(without_prefix(&uri.parse().unwrap(), ""), None);
+        }
+    }
+
+    #[test]
+    fn a_path_of_livekits_api_may_begin_with_several_slashes() {
+        for (uri, expected) in [
+            ("//twirp/livekit.Egress/ListEgress", Some("/twirp/livekit.Egress/ListEgress")),
+            ("///rtc/validate?a=//b", Some("/rtc/validate?a=//b")),
+            ("//rtc?a=b", Some("/rtc?a=b")),
+            ("//agent", Some("/agent")),
+            ("/twirp//x", None),
+            ("//twirpx", None),
+            ("//recordings", None),
+            ("//evil.example.org/twirp", None),
+            ("//", None),
+        ] {
+            let found = with_one_slash(&uri.parse().unwrap()).map(|uri| uri.to_string());
+            assert_eq!(found.as_deref(), expected, "{uri}");
         }
     }
 }
