@@ -29,6 +29,7 @@ use reelroom_routes::{Needs, Part, Proof};
 use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
 use reelroom_sfu::{Joining, Refusal, RoomOptions, Standing};
 
+use crate::introduction;
 use crate::mux::addresses::Reach;
 use crate::room_task::{Arrival, Command, RoomHandle};
 use crate::server::MediaServer;
@@ -157,13 +158,16 @@ fn admit(
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
     }
     let config = claims.room_config.clone().unwrap_or_default();
-    let admission = Admission {
+    let attributes = introduction::attributes(params)
+        .ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "cannot decode attributes"))?;
+    let mut admission = Admission {
         options: RoomOptions {
             name: grants.room.as_str().into(),
             empty_timeout_s: config.empty_timeout,
             departure_timeout_s: config.departure_timeout,
             max_participants: config.max_participants,
             metadata: config.metadata,
+            sync_streams: config.sync_streams,
             ..RoomOptions::default()
         },
         joining: Joining {
@@ -179,9 +183,14 @@ fn admit(
             kind: claims.participant_kind(),
             grants,
             auto_subscribe: params.get("auto_subscribe").is_none_or(|value| value != "0" && value != "false"),
+            client: introduction::client(params),
+            kind_details: claims.kind_details(),
         },
         reach: server.reach(peer, headers),
     };
+    if !admission.joining.introduces_itself("", attributes) {
+        return Err(refuse(StatusCode::UNAUTHORIZED, "permissions denied"));
+    }
     if server.gate().was_removed(&admission.joining, &admission.options.name) {
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
     }

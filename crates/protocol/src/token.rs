@@ -81,6 +81,9 @@ pub struct Claims {
     /// Settings for a room that this token creates by joining.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_config: Option<RoomConfiguration>,
+    /// What kind of an agent or connector the participant is: "cloud_agent", "forwarded", …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kind_details: Vec<String>,
 }
 
 /// What a token allows. The three-valued fields have defaults: see the methods of the same names.
@@ -257,6 +260,26 @@ impl Claims {
             _ => Kind::Standard,
         }
     }
+}
+
+impl Claims {
+    /// The details of its kind as they are told; those that are not known, and what is said twice, are left out.
+    pub fn kind_details(&self) -> Vec<i32> {
+        let known = self.kind_details.iter();
+        let mut known: Vec<i32> = known
+            .filter_map(|name| participant_info::KindDetail::from_str_name(&name.to_ascii_uppercase()))
+            .map(i32::from)
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+}
+
+/// The claims `kindDetails` of a participant.
+pub fn kind_detail_names(details: &[i32]) -> Vec<String> {
+    let known = details.iter().filter_map(|detail| participant_info::KindDetail::try_from(*detail).ok());
+    known.map(|detail| detail.as_str_name().to_ascii_lowercase()).collect()
 }
 
 /// The claim `kind` of a participant of that kind.
