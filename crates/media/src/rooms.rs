@@ -100,6 +100,7 @@ impl Rooms {
             departure_timeout_s: request.departure_timeout,
             max_participants: request.max_participants,
             metadata: request.metadata.clone(),
+            sync_streams: request.sync_streams,
             ..RoomOptions::default()
         };
         let refused = |refusal| match refusal {
