@@ -19,8 +19,10 @@
 #![allow(deprecated)]
 
 mod announce;
+mod client;
 mod codec;
 mod consent;
+mod counts;
 mod data;
 pub mod door;
 pub mod forward;
@@ -35,8 +37,10 @@ mod participant;
 mod permission;
 mod person;
 mod publish;
+mod quality;
 mod room;
 mod signal;
+mod simulate;
 mod speakers;
 mod standing;
 mod subscribe;
@@ -51,7 +55,9 @@ pub use layers::{Layer, TrackSettings};
 pub use output::{About, DataKind, DownTrackSpec, Fact, Output};
 pub use participant::{AdminRefusal, Joining, Refusal};
 pub use person::Bearer;
+pub use quality::Measured;
 pub use room::{Now, Room, RoomEnd, RoomOptions};
+pub use simulate::ResumeBreaks;
 pub use standing::Standing;
 pub use subscribe::PublishedPacket;
 pub use track::{Section, is_encrypted};
