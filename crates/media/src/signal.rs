@@ -152,11 +152,13 @@ fn admit(
     if server.rooms().is_closing(&room) {
         return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, RESTARTING));
     }
-    if let Standing::NotAgain | Standing::Over =
-        server.gate().standing_at_the_door(&claims.ticket, &room, Instant::now())
-    {
-        return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
-    }
+    let most = match server.gate().standing_at_the_door(&claims.ticket, &room, Instant::now()) {
+        Standing::NotAgain | Standing::Over => {
+            return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
+        }
+        Standing::AtMost(most) | Standing::StaysAtMost(most) => Some(most),
+        Standing::AsSaid => None,
+    };
     let config = claims.room_config.clone().unwrap_or_default();
     let attributes = introduction::attributes(params)
         .ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "cannot decode attributes"))?;
@@ -188,7 +190,7 @@ fn admit(
         },
         reach: server.reach(peer, headers),
     };
-    if !admission.joining.introduces_itself("", attributes) {
+    if !admission.joining.introduces_itself("", attributes, most.as_deref()) {
         return Err(refuse(StatusCode::UNAUTHORIZED, "permissions denied"));
     }
     if server.gate().was_removed(&admission.joining, &admission.options.name) {

@@ -6,6 +6,7 @@ use reelroom_limits::signalling::{
     ATTRIBUTE_NAME_BYTES, ATTRIBUTES, ATTRIBUTES_BYTES, ID_BYTES, NAME_BYTES, TRACK_CODECS, TRACK_LAYERS,
 };
 use reelroom_protocol::proto::{AddTrackRequest, VideoLayer};
+use reelroom_protocol::token::VideoGrants;
 
 use crate::participant::{Joining, Participant};
 
@@ -90,13 +91,20 @@ impl Participant {
 
 impl Joining {
     /// What somebody says of themselves as they join, beside what their token says of them: empty metadata leaves that of the token. Whether
-    /// they may, by their token; what they say is taken only then. To be called before [`Joining::check`].
+    /// they may, by their token and by the most that they may do now; what they say is taken only then. To be called before
+    /// [`Joining::check`].
     #[must_use]
-    pub fn introduces_itself(&mut self, metadata: &str, attributes: BTreeMap<String, String>) -> bool {
+    pub fn introduces_itself(
+        &mut self,
+        metadata: &str,
+        attributes: BTreeMap<String, String>,
+        most: Option<&VideoGrants>,
+    ) -> bool {
         if metadata.is_empty() && attributes.is_empty() {
             return true;
         }
-        if !self.grants.may_update_own_metadata() {
+        let may = |grants: &VideoGrants| grants.may_update_own_metadata();
+        if !may(&self.grants) || most.is_some_and(|most| !may(&self.grants.narrowed_to(most))) {
             return false;
         }
         if !metadata.is_empty() {

@@ -58,8 +58,8 @@ const RELIABLE_LOW_BYTES: usize = 256 * 1024;
 const LOSSY_BUFFER_BYTES: usize = 64 * 1024;
 /// How long it takes until packets of one new sender more are looked at.
 const NEW_SSRC_EVERY: Duration = Duration::from_secs(1);
-/// How often it is said how media fares: twice at least in the time over which connections are judged.
-const MEASURED_EVERY: Duration = Duration::from_secs(2);
+/// How often it is said how media fares: once at least in the time over which connections are judged.
+const MEASURED_EVERY: Duration = Duration::from_secs(4);
 /// Questions to a peer that an answer is awaited of.
 const CHECKS: usize = 16;
 

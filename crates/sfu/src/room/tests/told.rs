@@ -458,10 +458,14 @@ fn attributes_are_brought_along_by_whoever_may_describe_themselves() {
     };
     let own = || BTreeMap::from([("own".to_owned(), "2".to_owned()), ("empty".to_owned(), String::new())]);
     let mut refused = joining(false);
-    assert!(refused.introduces_itself("", BTreeMap::new()), "there is nothing to refuse");
-    assert!(!refused.introduces_itself("", own()) && !refused.introduces_itself("m", BTreeMap::new()));
+    assert!(refused.introduces_itself("", BTreeMap::new(), None), "there is nothing to refuse");
+    assert!(!refused.introduces_itself("", own(), None));
+    assert!(!refused.introduces_itself("m", BTreeMap::new(), None));
     assert_eq!((refused.attributes.len(), refused.metadata.as_str()), (1, ""));
     let mut taken = joining(true);
-    assert!(taken.introduces_itself("m", own()));
+    let less = VideoGrants { can_update_own_metadata: Some(false), ..VideoGrants::default() };
+    assert!(!taken.introduces_itself("", own(), Some(&less)), "it was taken from them meanwhile");
+    let most = VideoGrants { can_update_own_metadata: Some(true), ..VideoGrants::default() };
+    assert!(taken.introduces_itself("m", own(), Some(&most)));
     assert_eq!((taken.attributes.len(), taken.metadata.as_str()), (2, "m"));
 }
