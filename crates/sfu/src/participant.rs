@@ -177,6 +177,8 @@ pub(crate) struct Participant {
     pub(crate) kind_details: Vec<i32>,
     /// What it tries.
     pub(crate) simulated: Simulated,
+    /// Sections that still send what was unpublished: nothing that is announced later is taken for that.
+    pub(crate) spent: BTreeSet<String>,
 }
 
 impl Participant {
@@ -222,6 +224,7 @@ impl Participant {
             client: Client::of(&joining.client),
             kind_details: joining.kind_details,
             simulated: Simulated::default(),
+            spent: BTreeSet::new(),
         }
     }
 

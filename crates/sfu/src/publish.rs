@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use reelroom_limits::signalling::ID_BYTES;
+use reelroom_limits::signalling::{ID_BYTES, SDP_SECTIONS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{self, MuteTrackRequest, ParticipantInfo, TrackInfo, signal_response};
 
@@ -26,6 +26,15 @@ use crate::track::{Section, Track};
 
 /// After a change of codec, packets of the old one may still be on their way for so long.
 const CODEC_SETTLES: Duration = Duration::from_secs(1);
+
+/// How a section finds the announced track that it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The name of the track that it sends.
+    Name,
+    /// Whether it is sound or a picture: a track that was replaced keeps its section, but not its name.
+    Kind,
+}
 
 impl Room {
     /// What the publisher's SDP carries after an answer: sections are matched to announced tracks, and tracks whose
@@ -45,28 +54,31 @@ impl Room {
         for track in gone {
             self.unpublish(&track);
         }
-        for section in sections.iter().filter(|section| section.sends) {
-            self.match_section(sid, section);
+        if let Some(participant) = self.participants.get_mut(sid) {
+            for section in sections.iter().filter(|section| !section.sends) {
+                participant.spent.remove(&section.mid);
+            }
+        }
+        // What is named finds its own before anything is taken for something else.
+        for by in [By::Name, By::Kind] {
+            for section in sections.iter().filter(|section| section.sends) {
+                self.match_section(sid, section, by);
+            }
         }
     }
 
-    fn match_section(&mut self, sid: &ParticipantSid, section: &Section) {
+    fn match_section(&mut self, sid: &ParticipantSid, section: &Section, by: By) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
         let bound = participant
             .published
             .iter()
             .find(|track| self.tracks.get(*track).is_some_and(|track| track.mid == section.mid));
         let of_kind = |pending: &PendingTrack| pending.info.r#type == i32::from(section.kind);
-        let by_cid = participant
-            .pending
-            .iter()
-            .position(|pending| of_kind(pending) && pending.cid == section.track_id);
-        // A replaced track keeps its section but changes its id; a section without announced track waits for one.
-        let by_kind = || participant.pending.iter().position(of_kind);
-        let position = match (bound, by_cid) {
-            (Some(_), None) => None,
-            (_, Some(position)) => Some(position),
-            (None, None) => by_kind(),
+        let is_named = |pending: &PendingTrack| of_kind(pending) && pending.cid == section.track_id;
+        let position = match by {
+            By::Name => participant.pending.iter().position(is_named),
+            By::Kind if bound.is_some() || participant.spent.contains(&section.mid) => None,
+            By::Kind => participant.pending.iter().position(of_kind),
         };
         let Some(position) = position else { return };
         let bound = bound.cloned();
@@ -76,6 +88,9 @@ impl Room {
         participant.published.push(track.clone());
         if let Some(old) = bound {
             self.unpublish(&old);
+        }
+        if let Some(participant) = self.participants.get_mut(sid) {
+            participant.spent.remove(&section.mid);
         }
         let mut info = pending.info;
         info.mid.clone_from(&section.mid);
@@ -259,6 +274,9 @@ impl Room {
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {
             participant.published.retain(|published| published != sid);
+            if participant.spent.len() < SDP_SECTIONS {
+                participant.spent.insert(track.mid.clone());
+            }
         }
         if track.codec.is_some() {
             self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));

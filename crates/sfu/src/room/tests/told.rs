@@ -98,6 +98,35 @@ fn a_track_is_published_when_its_publisher_is_connected() {
 }
 
 #[test]
+fn whatever_is_announced_first_each_track_finds_its_own_section() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let sections = ["0", "1"].map(|mid| section(mid, TrackType::Video, true));
+    story.room.sections(&ada, &sections);
+    for mid in ["1", "0"] {
+        let request = AddTrackRequest { cid: format!("cid-{mid}"), ..camera() };
+        story.room.handle_signal(&ada, signal_request::Message::AddTrack(request), story.now);
+        story.room.sections(&ada, &sections);
+    }
+    for mid in ["0", "1"] {
+        let track = story.room.track_on(&ada, mid).unwrap();
+        assert_eq!(story.room.tracks[&track].info.codecs[0].cid, format!("cid-{mid}"));
+    }
+    // A section that sends what was unpublished is not taken for what comes after it, ...
+    let old = story.room.track_on(&ada, "0").unwrap();
+    story.room.unpublish(&old);
+    let request = AddTrackRequest { cid: "cid-2".into(), ..camera() };
+    story.room.handle_signal(&ada, signal_request::Message::AddTrack(request), story.now);
+    story.room.sections(&ada, &sections);
+    assert_eq!(story.room.track_on(&ada, "0"), None);
+    // ... and one that stops and is used anew is, also by another name.
+    story.room.sections(&ada, &[section("0", TrackType::Video, false)]);
+    let replaced = Section { track_id: "replaced".into(), ..section("0", TrackType::Video, true) };
+    story.room.sections(&ada, &[replaced]);
+    assert!(story.room.track_on(&ada, "0").is_some());
+}
+
+#[test]
 fn a_codec_that_was_not_announced_is_told_when_it_comes() {
     let mut story = Story::new();
     let (ada, bob) = (story.join("ada"), story.join("bob"));
