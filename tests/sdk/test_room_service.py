@@ -94,6 +94,7 @@ async def test_an_admin_mutes_a_track(media, rooms):
     told = []
     ada.on("track_muted", lambda *_: told.append("ada"))
     bob.on("track_muted", lambda *_: told.append("bob"))
+    bob.on("track_unmuted", lambda *_: told.append("bob sees it unmuted"))
     camera = Camera((255, 0, 0, 255), 440)
     _, audio = await camera.publish(ada)
     await until(lambda: len(bob.remote_participants["ada"].track_publications) == 2, "both tracks being published")
@@ -101,6 +102,8 @@ async def test_an_admin_mutes_a_track(media, rooms):
     answer = await rooms.mute_published_track(mute)
     assert answer.track.sid == audio.sid and answer.track.muted
     await until(lambda: "bob" in told, "the mute")
+    await asyncio.sleep(1)
+    assert told.count("bob") == 1 and "bob sees it unmuted" not in told, told
     mute.muted = False
     assert await refusal(rooms.mute_published_track(mute)) == (412, "failed_precondition")
     camera.stop()

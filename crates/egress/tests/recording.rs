@@ -341,6 +341,8 @@ async fn announce(media: &MediaServer, name: &'static str, tracks: &'static [(Tr
             grants: VideoGrants::default(),
             kind: participant_info::Kind::Standard,
             auto_subscribe: true,
+            client: Default::default(),
+            kind_details: Vec::new(),
         };
         room.join(joining, now).unwrap();
         for (number, (kind, encryption)) in tracks.iter().enumerate() {

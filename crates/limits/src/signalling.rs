@@ -128,4 +128,8 @@ limits! {
     pub const NONCES: usize = 1024;
     /// Bytes of a fresh token that says a participant's metadata and attributes; a longer one leaves them out, for clients send it in an address.
     pub const FRESH_TOKEN_BYTES: usize = 48 * 1024;
+    /// What a participant's client can do by its own word, of which others are told; of more the rest is left out.
+    pub const CLIENT_CAPABILITIES: usize = 16;
+    /// How long a participant may be shown as speaking who asks for that (LiveKit's `simulateScenario`).
+    pub const SIMULATED_SPEECH: Duration = Duration::from_secs(30);
 }

@@ -22,6 +22,7 @@ mod error;
 pub mod fuzzing;
 mod gate;
 mod hand_over;
+mod introduction;
 mod joins;
 mod mux;
 mod peer;

@@ -62,6 +62,8 @@ pub(crate) struct Peer {
     pub(crate) signal_lost: Option<Instant>,
     pub(crate) media_lost: Option<Instant>,
     pub(crate) connecting_since: Option<Instant>,
+    /// The offer that waits for its answer, and since when.
+    unanswered: Option<(u32, Instant)>,
 }
 
 impl Peer {
@@ -81,6 +83,7 @@ impl Peer {
             signal_lost: None,
             media_lost: None,
             connecting_since: Some(now),
+            unanswered: None,
         }
     }
 
@@ -162,7 +165,7 @@ impl Peer {
     pub(crate) fn add_down_track(&mut self, spec: &DownTrackSpec) {
         let line = DownLine {
             codec: spec.codec,
-            stream_id: format!("{}|{}", spec.publisher, spec.track),
+            stream_id: spec.stream_id.clone(),
             mid: None,
             payload_types: Vec::new(),
         };
@@ -210,6 +213,16 @@ impl Peer {
             id: self.offer_id,
             mid_to_track_id,
         }));
+    }
+
+    /// Since when an answer to its last offer is awaited, if one is.
+    pub(crate) fn awaits_answer_since(&mut self, now: Instant) -> Option<Instant> {
+        let offer = self.subscriber.session.awaits_answer().then_some(self.offer_id);
+        self.unanswered = offer.map(|offer| match self.unanswered {
+            Some((known, since)) if known == offer => (offer, since),
+            _ => (offer, now),
+        });
+        self.unanswered.map(|(_, since)| since)
     }
 
     /// The tracks that can flow now.

@@ -109,9 +109,6 @@ impl Wanted {
             return Err(RoomRefusal::Egress);
         }
         // Nothing in an answer could say so, and a room without them is one all the same.
-        if config.sync_streams {
-            tell_ignored(name, "syncStreams");
-        }
         if config.min_playout_delay > 0 || config.max_playout_delay > 0 {
             tell_ignored(name, "minPlayoutDelay and maxPlayoutDelay");
         }
@@ -122,6 +119,7 @@ impl Wanted {
             max_participants: config.max_participants,
             metadata: config.metadata,
             agents: config.agents,
+            sync_streams: config.sync_streams,
             ..RoomOptions::default()
         };
         Ok(Self { options, recorded })
@@ -170,6 +168,7 @@ mod tests {
             metadata: "m".into(),
             agents: vec![agent("a"), agent("b")],
             egress: Some(egress),
+            sync_streams: true,
             ..Default::default()
         };
         let claims = Claims { room_config: Some(config), ..Claims::default() };
@@ -177,7 +176,7 @@ mod tests {
             let options = &wanted.options;
             let times = (options.empty_timeout_s, options.departure_timeout_s, options.max_participants);
             assert_eq!((options.name.as_str(), options.metadata.as_str(), times), ("r", "m", (7, 8, 9)));
-            assert_eq!(options.agents.len(), 2);
+            assert_eq!((options.agents.len(), options.sync_streams), (2, true));
             assert_eq!(wanted.recorded.as_ref(), Some(&recorded));
         }
         assert!(Wanted::of_token("r", &Claims::default()).unwrap().recorded.is_none());

@@ -19,8 +19,8 @@ use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response, signal_request,
-    signal_response,
+    ClientInfo, DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response,
+    signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
 use reelroom_sfu::{
@@ -37,7 +37,7 @@ use crate::mux::{Incoming, Mux, Person, SessionId};
 use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
-use crate::session::{Packet, SessionError, SessionEvent};
+use crate::session::{Packet, SessionError, SessionEvent, Way, sdp};
 use crate::signal::outbox::{self, Outbox};
 use crate::webhook::Webhooks;
 
@@ -52,6 +52,8 @@ const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 const MEDIA_GRACE: Duration = Duration::from_secs(15);
 /// From joining to a connection that stands.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
+/// An answer to an offer of ours: a client that owes one for longer is in another state than its room takes it for, and joins anew.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// For how long a fresh token is good, from when the client was last connected: a laptop that was closed over lunch comes back.
 const FRESH_TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
 
@@ -272,10 +274,11 @@ impl RoomTask {
             let passed = |since: Option<Instant>, grace| {
                 since.is_some_and(|since| now.at.saturating_duration_since(since) >= grace)
             };
+            let unanswered_since = peer.awaits_answer_since(now.at);
             if let Some(behind) = peer.behind {
                 tracing::info!(participant = %sid, %behind, "a participant does not read what it is told");
                 over.push((sid.clone(), DisconnectReason::SignalClose));
-            } else if peer.is_worn_out() {
+            } else if peer.is_worn_out() || passed(unanswered_since, ANSWER_WITHIN) {
                 over.push((sid.clone(), DisconnectReason::StateMismatch));
             } else if passed(peer.signal_lost, SIGNAL_GRACE) {
                 over.push((sid.clone(), DisconnectReason::SignalClose));
@@ -431,6 +434,8 @@ impl RoomTask {
             },
             kind: participant_info::Kind::Egress,
             auto_subscribe: false,
+            client: ClientInfo::default(),
+            kind_details: Vec::new(),
         };
         if self.room.join(joining, now).is_err() {
             return false;
@@ -452,9 +457,12 @@ impl RoomTask {
         match message {
             Message::Offer(offer) => {
                 match peer.accept_offer(&offer, |section| self.room.publish_codec(from, section)) {
-                    Ok(answer) => {
+                    Ok(mut answer) => {
                         let sections = peer.sections.clone();
                         self.room.sections(from, &sections);
+                        for codec in self.room.unfit_codecs(from) {
+                            answer = sdp::without_codec(&answer, codec);
+                        }
                         peer.say(signal_response::Message::Answer(SessionDescription {
                             r#type: "answer".to_owned(),
                             sdp: answer,
@@ -626,6 +634,7 @@ impl RoomTask {
             video: Some(bearer.grants),
             ticket: bearer.ticket,
             serial: bearer.serial,
+            kind_details: token::kind_detail_names(&bearer.kind_details),
             nbf: now_unix_s,
             exp: now_unix_s + valid.as_secs(),
             ..Claims::default()
@@ -708,14 +717,19 @@ impl RoomTask {
         match event {
             SessionEvent::Connected => {
                 peer.media_lost = None;
+                self.room.media_lost(sid, false);
                 if target == peer.primary() {
                     peer.connecting_since = None;
                     self.room.connected(sid, now);
                 }
             }
-            SessionEvent::Heard => peer.media_lost = None,
+            SessionEvent::Heard => {
+                peer.media_lost = None;
+                self.room.media_lost(sid, false);
+            }
             SessionEvent::Disconnected | SessionEvent::Closed => {
                 peer.media_lost.get_or_insert(now.at);
+                self.room.media_lost(sid, true);
             }
             SessionEvent::Packet(packet) => self.packet(sid, &packet, now),
             SessionEvent::KeyframeRequest(mid) => {
@@ -741,6 +755,15 @@ impl RoomTask {
                     self.mux.flows(id, address);
                 }
             }
+            SessionEvent::Measured { mid, way, layer, measured } => {
+                let track = match way {
+                    Way::In => self.room.track_on(sid, &mid),
+                    Way::Out => peer.track_on(&mid),
+                };
+                if let Some(track) = track {
+                    self.room.measured(sid, &track, layer, measured);
+                }
+            }
         }
     }
 
@@ -762,6 +785,7 @@ impl RoomTask {
 
     fn packet(&mut self, from: &ParticipantSid, packet: &Packet, now: Now) {
         let Some(track) = self.room.track_on(from, &packet.mid) else { return };
+        self.room.sender_known(&track, packet.layer, packet.ssrc());
         let published = PublishedPacket {
             layer: packet.layer,
             codec: packet.codec,

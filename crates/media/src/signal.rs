@@ -30,6 +30,7 @@ use reelroom_routes::{Needs, Part, Proof};
 use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
 use reelroom_sfu::{Joining, Refusal, RoomOptions, Standing};
 
+use crate::introduction;
 use crate::mux::addresses::Reach;
 use crate::room_options::Wanted;
 use crate::room_task::{Arrival, Command, RoomHandle};
@@ -152,14 +153,18 @@ fn admit(
     if server.rooms().is_closing(&room) {
         return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, RESTARTING));
     }
-    if let Standing::NotAgain | Standing::Over =
-        server.gate().standing_at_the_door(&claims.ticket, &room, Instant::now())
-    {
-        return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
-    }
+    let most = match server.gate().standing_at_the_door(&claims.ticket, &room, Instant::now()) {
+        Standing::NotAgain | Standing::Over => {
+            return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
+        }
+        Standing::AtMost(most) | Standing::StaysAtMost(most) => Some(most),
+        Standing::AsSaid => None,
+    };
     let Wanted { options, recorded } = Wanted::of_token(&grants.room, &claims)
         .map_err(|refusal| (StatusCode::BAD_REQUEST, refusal.to_string()))?;
-    let admission = Admission {
+    let attributes = introduction::attributes(params)
+        .ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "cannot decode attributes"))?;
+    let mut admission = Admission {
         options,
         recorded,
         joining: Joining {
@@ -175,12 +180,17 @@ fn admit(
             kind: claims.participant_kind(),
             grants,
             auto_subscribe: params.get("auto_subscribe").is_none_or(|value| value != "0" && value != "false"),
+            client: introduction::client(params),
+            kind_details: claims.kind_details(),
         },
         reach: server.reach(peer, headers),
         auto_subscribe_data: params
             .get("auto_subscribe_data_track")
             .is_some_and(|value| value == "1" || value == "true"),
     };
+    if !admission.joining.introduces_itself("", attributes, most.as_deref()) {
+        return Err(refuse(StatusCode::UNAUTHORIZED, "permissions denied"));
+    }
     if server.gate().was_removed(&admission.joining, &admission.options.name) {
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
     }

@@ -90,6 +90,9 @@ pub struct Claims {
     /// The name of such settings that the server has.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub room_preset: String,
+    /// What kind of an agent or connector the participant is: "cloud_agent", "forwarded", …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kind_details: Vec<String>,
 }
 
 /// Libraries write times as floats, with or without a fraction of a second. A second that has begun counts as the one before.
@@ -277,6 +280,26 @@ impl Claims {
             _ => Kind::Standard,
         }
     }
+}
+
+impl Claims {
+    /// The details of its kind as they are told; those that are not known, and what is said twice, are left out.
+    pub fn kind_details(&self) -> Vec<i32> {
+        let known = self.kind_details.iter();
+        let mut known: Vec<i32> = known
+            .filter_map(|name| participant_info::KindDetail::from_str_name(&name.to_ascii_uppercase()))
+            .map(i32::from)
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+}
+
+/// The claims `kindDetails` of a participant.
+pub fn kind_detail_names(details: &[i32]) -> Vec<String> {
+    let known = details.iter().filter_map(|detail| participant_info::KindDetail::try_from(*detail).ok());
+    known.map(|detail| detail.as_str_name().to_ascii_lowercase()).collect()
 }
 
 /// The claim `kind` of a participant of that kind.

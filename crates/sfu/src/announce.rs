@@ -1,15 +1,16 @@
 //! What participants say of their tracks and of themselves, bounded before anything of it is kept.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use reelroom_limits::signalling::{
     ATTRIBUTE_NAME_BYTES, ATTRIBUTES, ATTRIBUTES_BYTES, ID_BYTES, NAME_BYTES, TRACK_CODECS, TRACK_LAYERS,
 };
 use reelroom_protocol::proto::{AddTrackRequest, VideoLayer};
+use reelroom_protocol::token::VideoGrants;
 
 use crate::participant::{Joining, Participant};
 
-/// Features of sound that a track may name; LiveKit knows seven.
+/// Features of sound, or of what stands behind its packets, that a track may name; LiveKit knows seven.
 const FEATURES: usize = 16;
 
 /// Something asks for more than anybody may: what, and how much there may be.
@@ -44,8 +45,7 @@ pub(crate) fn track(mut request: AddTrackRequest) -> Result<AddTrackRequest, Too
     }
     request.layers = layers(request.layers)?;
     request.audio_features = features(request.audio_features)?;
-    // Nobody uses them.
-    request.packet_trailer_features.clear();
+    request.packet_trailer_features = features(request.packet_trailer_features)?;
     request.sid.clear();
     Ok(request)
 }
@@ -64,7 +64,7 @@ pub(crate) fn layers(said: Vec<VideoLayer>) -> Result<Vec<VideoLayer>, TooMuch> 
     Ok(kept)
 }
 
-/// The features of sound, each once.
+/// The features of a track, each once.
 pub(crate) fn features(mut said: Vec<i32>) -> Result<Vec<i32>, TooMuch> {
     said.sort_unstable();
     said.dedup();
@@ -90,6 +90,30 @@ impl Participant {
 }
 
 impl Joining {
+    /// What somebody says of themselves as they join, beside what their token says of them: empty metadata leaves that of the token. Whether
+    /// they may, by their token and by the most that they may do now; what they say is taken only then. To be called before
+    /// [`Joining::check`].
+    #[must_use]
+    pub fn introduces_itself(
+        &mut self,
+        metadata: &str,
+        attributes: BTreeMap<String, String>,
+        most: Option<&VideoGrants>,
+    ) -> bool {
+        if metadata.is_empty() && attributes.is_empty() {
+            return true;
+        }
+        let may = |grants: &VideoGrants| grants.may_update_own_metadata();
+        if !may(&self.grants) || most.is_some_and(|most| !may(&self.grants.narrowed_to(most))) {
+            return false;
+        }
+        if !metadata.is_empty() {
+            metadata.clone_into(&mut self.metadata);
+        }
+        self.attributes.extend(attributes.into_iter().filter(|(_, value)| !value.is_empty()));
+        true
+    }
+
     /// Whether somebody may join with such a description.
     ///
     /// # Errors
@@ -143,7 +167,7 @@ mod tests {
         assert_eq!(codecs, ["vp8", "h264"]);
         assert_eq!(kept.simulcast_codecs[0].layers, once);
         assert_eq!(kept.audio_features, [1, 2]);
-        assert!(kept.packet_trailer_features.is_empty());
+        assert_eq!(kept.packet_trailer_features, [1]);
     }
 
     #[test]

@@ -27,7 +27,6 @@ mod kind {
     pub(super) const SUBSCRIPTION: u32 = 6;
     pub(super) const TRACK_SETTING: u32 = 7;
     pub(super) const SYNC_STATE: u32 = 12;
-    pub(super) const SIMULATE: u32 = 13;
     pub(super) const PING: u32 = 14;
     pub(super) const PING_REQ: u32 = 16;
     pub(super) const UPDATE_DATA_SUBSCRIPTION: u32 = 21;
@@ -104,12 +103,11 @@ impl Said {
             | kind::TRICKLE
             | kind::TRACK_SETTING
             | kind::SYNC_STATE
-            | kind::SIMULATE
             | kind::PING
             | kind::PING_REQ => 0,
             _ => WEIGHT_OF_ANNOUNCED,
         };
-        if matches!(kind, kind::SYNC_STATE | kind::SIMULATE) {
+        if kind == kind::SYNC_STATE {
             return Ok(said);
         }
         if kind > kind::LAST_KNOWN {

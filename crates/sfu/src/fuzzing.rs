@@ -76,6 +76,8 @@ impl Call {
                 grants: VideoGrants { can_update_own_metadata: Some(true), ..VideoGrants::default() },
                 kind: participant_info::Kind::Standard,
                 auto_subscribe: index > 0,
+                client: Default::default(),
+                kind_details: Vec::new(),
             };
             call.room.join(joining, now).expect("there is place");
             call.room.connected(&sid, now);
@@ -231,6 +233,8 @@ fn join(room: &mut Room, name: &str, now: Now) -> ParticipantSid {
         grants: VideoGrants::default(),
         kind: participant_info::Kind::Standard,
         auto_subscribe: true,
+        client: Default::default(),
+        kind_details: Vec::new(),
     };
     room.join(joining, now).expect("an open room takes people");
     room.connected(&sid, now);

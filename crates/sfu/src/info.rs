@@ -1,6 +1,6 @@
 //! What clients are told of a room and its participants.
 
-use reelroom_protocol::ids::ParticipantSid;
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     self, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo, TrackType, WebhookEvent,
     signal_response,
@@ -44,19 +44,15 @@ impl Room {
     /// The room with its present counts.
     pub fn info(&self) -> proto::Room {
         let counted = self.participants.values().filter(|participant| !participant.is_dependent());
+        let is_published = |track: &TrackSid| self.tracks.get(track).is_some_and(|track| track.is_published);
+        let publishes = |participant: &&Participant| participant.published.iter().any(is_published);
         proto::Room {
-            num_participants: counted.clone().count() as u32,
-            num_publishers: counted.filter(|participant| self.sends_media(participant)).count() as u32,
+            num_participants: counted.count() as u32,
+            num_publishers: self.participants.values().filter(publishes).count() as u32,
             active_recording: self.recorder_comes
                 || self.participants.values().any(|participant| participant.is_recorder()),
             ..self.base.clone()
         }
-    }
-
-    /// Whether media of a track has arrived that a participant publishes, and not its announcement alone.
-    fn sends_media(&self, participant: &Participant) -> bool {
-        let mut tracks = participant.published.iter().filter_map(|track| self.tracks.get(track));
-        tracks.any(|track| track.codec.is_some())
     }
 
     /// Whether a participant publishes; recorders and agents do not count.
@@ -77,7 +73,7 @@ impl Room {
             .published
             .iter()
             .filter_map(|track| self.tracks.get(track))
-            .filter(|track| track.codec.is_some())
+            .filter(|track| track.is_published)
             .map(|track| track.info.clone())
             .collect();
         Some(self.with_data_tracks(sid, participant.info(tracks)))
@@ -131,8 +127,11 @@ impl Room {
             .filter(|other| other.sid != *sid && other.is_visible())
             .filter_map(|other| self.participant_info(&other.sid))
             .collect();
-        let grants = self.participants.get(sid).map(|participant| &participant.grants);
-        let codec = |mime: &str| proto::Codec { mime: mime.to_owned(), ..Default::default() };
+        let participant = self.participants.get(sid);
+        let grants = participant.map(|participant| &participant.grants);
+        let may_publish =
+            |codec: &Codec| participant.is_none_or(|participant| participant.client.may_publish(*codec));
+        let named = |codec: Codec| proto::Codec { mime: codec.mime().to_owned(), ..Default::default() };
         JoinResponse {
             room: Some(self.info()),
             participant: self.participant_info(sid),
@@ -142,7 +141,8 @@ impl Room {
             subscriber_primary: grants.is_some_and(|grants| grants.may_subscribe()),
             ping_interval: PING_INTERVAL_S,
             ping_timeout: PING_TIMEOUT_S,
-            enabled_publish_codecs: Codec::ALL.map(|known| codec(known.mime())).into(),
+            enabled_publish_codecs: Codec::ALL.into_iter().filter(may_publish).map(named).collect(),
+            client_configuration: participant.and_then(|participant| participant.client.configuration()),
             fast_publish: grants.is_some_and(|grants| grants.may_publish()),
             ..Default::default()
         }
@@ -190,6 +190,7 @@ impl Room {
 
     pub(crate) fn announce_room(&mut self) {
         let info = self.info();
+        self.counts.were_told(&info);
         let everybody = self.participants.keys().cloned().collect();
         let update = signal_response::Message::RoomUpdate(RoomUpdate { room: Some(info) });
         self.broadcast(everybody, update, Some(About::Room));

@@ -37,6 +37,8 @@ pub struct KeptRoom {
     answers: Vec<(Person, Answer)>,
     /// Tickets of those who were in it.
     bearers: Vec<Ticket>,
+    #[serde(default)]
+    sync_streams: bool,
 }
 
 impl KeptRoom {
@@ -91,6 +93,7 @@ impl KeptRoom {
             changes: Vec::new(),
             answers: Vec::new(),
             bearers: Vec::new(),
+            sync_streams: self.sync_streams,
         }
     }
 
@@ -101,6 +104,7 @@ impl KeptRoom {
             departure_timeout_s: self.departure_timeout_s,
             max_participants: self.max_participants,
             metadata: self.metadata.clone().unwrap_or(options.metadata),
+            sync_streams: self.sync_streams,
             ..options
         }
     }
@@ -125,6 +129,7 @@ impl Room {
             changes: self.changes.all().map(|(person, change)| (person.clone(), change.clone())).collect(),
             answers: self.consents.answers().map(|(person, answer)| (person.clone(), answer)).collect(),
             bearers: self.participants.values().filter_map(ticket).collect(),
+            sync_streams: self.sync_streams,
         }
     }
 

@@ -69,7 +69,7 @@ impl Layer {
         self as usize
     }
 
-    fn quality(self) -> VideoQuality {
+    pub(crate) fn quality(self) -> VideoQuality {
         match self {
             Self::Low => VideoQuality::Low,
             Self::Medium => VideoQuality::Medium,

@@ -129,8 +129,10 @@ pub struct DownTrackSpec {
     pub publisher: ParticipantSid,
     /// Which one.
     pub track: TrackSid,
-    /// How it is encoded.
+    /// How it is encoded, or will be as far as is known.
     pub codec: Codec,
+    /// The media stream that it comes in: `PA_…|TR_…`, or `PA_…|` and the publisher's own stream where what belongs together is played in step.
+    pub stream_id: String,
 }
 
 /// What a recorder writes down beside the media.

@@ -8,11 +8,12 @@ use reelroom_limits::signalling::{
     AGREE_BURST, AGREE_EVERY, PERMIT_BURST, PERMIT_EVERY, PUBLISH_BURST, PUBLISH_EVERY,
 };
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket, TrackSid};
-use reelroom_protocol::proto::{ParticipantInfo, TrackInfo, participant_info};
+use reelroom_protocol::proto::{ClientInfo, ParticipantInfo, TrackInfo, participant_info};
 use reelroom_protocol::token::VideoGrants;
 
 use crate::announce::TooMuch;
 use crate::blobs::Blobs;
+use crate::client::Client;
 use crate::codec::Codec;
 use crate::consent::{CONSENT, Consent};
 use crate::data::queue::DataQueue;
@@ -22,6 +23,7 @@ use crate::output::Fact;
 use crate::permission::Permission;
 use crate::person::{Person, REFRESH_EVERY};
 use crate::room::Now;
+use crate::simulate::Simulated;
 
 /// Who wants to join, from token and query.
 #[derive(Clone, Debug)]
@@ -50,6 +52,10 @@ pub struct Joining {
     pub kind: participant_info::Kind,
     /// Whether every track is subscribed to without asking.
     pub auto_subscribe: bool,
+    /// What the client says of itself.
+    pub client: ClientInfo,
+    /// `KindDetail`s of the token: what kind of an agent it is, …
+    pub kind_details: Vec<i32>,
 }
 
 /// Why a client may not join.
@@ -109,6 +115,8 @@ pub(crate) struct PendingTrack {
     /// What it is to be encoded with; `None` leaves the choice to us.
     pub(crate) announced_codec: Option<Codec>,
     pub(crate) info: TrackInfo,
+    /// When it was announced.
+    pub(crate) since: Now,
 }
 
 /// A choice about a track that is not there yet.
@@ -171,6 +179,12 @@ pub(crate) struct Participant {
     pub(crate) data_tracks: DataTracksOf,
     /// What it has stored for others.
     pub(crate) blobs: Blobs,
+    pub(crate) client: Client,
+    pub(crate) kind_details: Vec<i32>,
+    /// What it tries.
+    pub(crate) simulated: Simulated,
+    /// Sections that still send what was unpublished: nothing that is announced later is taken for that.
+    pub(crate) spent: BTreeSet<String>,
 }
 
 impl Participant {
@@ -214,6 +228,10 @@ impl Participant {
             data_since: 0,
             data_tracks: DataTracksOf::default(),
             blobs: Blobs::default(),
+            client: Client::of(&joining.client),
+            kind_details: joining.kind_details,
+            simulated: Simulated::default(),
+            spent: BTreeSet::new(),
         }
     }
 
@@ -306,6 +324,9 @@ impl Participant {
             version: self.version,
             permission: Some(self.grants.permission()),
             kind: self.kind.into(),
+            kind_details: self.kind_details.clone(),
+            client_protocol: self.client.client_protocol,
+            capabilities: self.client.capabilities.clone(),
             ..Default::default()
         }
     }

@@ -73,6 +73,8 @@ pub struct Bearer {
     pub ticket: Ticket,
     /// One more than that of the token before; 0 where tokens are not counted.
     pub serial: u32,
+    /// `KindDetail`s of the first token.
+    pub kind_details: Vec<i32>,
 }
 
 /// How the server left a participant.
@@ -236,6 +238,7 @@ impl Room {
                 Person::Identity(_) => Ticket::default(),
             },
             serial: participant.given_serial,
+            kind_details: participant.kind_details.clone(),
         };
         self.outputs.push_back(Output::RefreshToken { to: sid.clone(), bearer: Box::new(bearer) });
     }

@@ -1,22 +1,40 @@
 //! Publishing: from an announcement and a section of the SDP to a track whose media arrives, and its end.
+//!
+//! ```text
+//!   AddTrack ──┐
+//!              ├─► the two have met, and the publisher is connected ─► published ─► first packet ─► forwarded, recorded
+//!   section ───┘                                                         └─► the section stops sending ─► unpublished
+//! ```
+//!
+//! A track is published without media: one that is muted from its start sends none, and a picture that does not move sends it once.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use reelroom_limits::signalling::{ID_BYTES, SDP_SECTIONS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
-use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
+use reelroom_protocol::proto::{self, MuteTrackRequest, ParticipantInfo, TrackInfo, signal_response};
 
 use crate::codec::{Codec, is_keyframe};
 use crate::layers::{KeyframeFor, Layer, Layers};
 use crate::output::{Fact, Output};
 use crate::parameter_sets::ParameterSets;
-use crate::participant::{Audience, PendingTrack};
+use crate::participant::{Audience, Participant, PendingTrack};
 use crate::room::{Now, Room};
 use crate::subscribe::PublishedPacket;
 use crate::track::{Section, Track};
 
 /// After a change of codec, packets of the old one may still be on their way for so long.
 const CODEC_SETTLES: Duration = Duration::from_secs(1);
+
+/// How a section finds the announced track that it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The name of the track that it sends.
+    Name,
+    /// Whether it is sound or a picture: a track that was replaced keeps its section, but not its name.
+    Kind,
+}
 
 impl Room {
     /// What the publisher's SDP carries after an answer: sections are matched to announced tracks, and tracks whose
@@ -36,37 +54,43 @@ impl Room {
         for track in gone {
             self.unpublish(&track);
         }
-        for section in sections.iter().filter(|section| section.sends) {
-            self.match_section(sid, section);
+        if let Some(participant) = self.participants.get_mut(sid) {
+            for section in sections.iter().filter(|section| !section.sends) {
+                participant.spent.remove(&section.mid);
+            }
+        }
+        // What is named finds its own before anything is taken for something else.
+        for by in [By::Name, By::Kind] {
+            for section in sections.iter().filter(|section| section.sends) {
+                self.match_section(sid, section, by);
+            }
         }
     }
 
-    fn match_section(&mut self, sid: &ParticipantSid, section: &Section) {
+    fn match_section(&mut self, sid: &ParticipantSid, section: &Section, by: By) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
         let bound = participant
             .published
             .iter()
             .find(|track| self.tracks.get(*track).is_some_and(|track| track.mid == section.mid));
         let of_kind = |pending: &PendingTrack| pending.info.r#type == i32::from(section.kind);
-        let by_cid = participant
-            .pending
-            .iter()
-            .position(|pending| of_kind(pending) && pending.cid == section.track_id);
-        // A replaced track keeps its section but changes its id; a section without announced track waits for one.
-        let by_kind = || participant.pending.iter().position(of_kind);
-        let position = match (bound, by_cid) {
-            (Some(_), None) => None,
-            (_, Some(position)) => Some(position),
-            (None, None) => by_kind(),
+        let is_named = |pending: &PendingTrack| of_kind(pending) && pending.cid == section.track_id;
+        let position = match by {
+            By::Name => participant.pending.iter().position(is_named),
+            By::Kind if bound.is_some() || participant.spent.contains(&section.mid) => None,
+            By::Kind => participant.pending.iter().position(of_kind),
         };
         let Some(position) = position else { return };
         let bound = bound.cloned();
         let pending = participant.pending.remove(position);
-        let announced_codec = pending.announced_codec;
+        let (announced_codec, since) = (pending.announced_codec, pending.since);
         let track = TrackSid::from(pending.info.sid.as_str());
         participant.published.push(track.clone());
         if let Some(old) = bound {
             self.unpublish(&old);
+        }
+        if let Some(participant) = self.participants.get_mut(sid) {
+            participant.spent.remove(&section.mid);
         }
         let mut info = pending.info;
         info.mid.clone_from(&section.mid);
@@ -79,8 +103,13 @@ impl Room {
                 choices.insert(track.clone());
             }
         }
+        if let Some(first) = info.codecs.first_mut()
+            && section.track_id.len() <= ID_BYTES
+        {
+            first.sdp_cid.clone_from(&section.track_id);
+        }
         self.tracks.insert(
-            track,
+            track.clone(),
             Track {
                 info,
                 publisher: sid.clone(),
@@ -92,8 +121,34 @@ impl Room {
                 parameter_sets: ParameterSets::announced(&section.parameter_sets),
                 down: BTreeMap::new(),
                 held: false,
+                is_published: false,
             },
         );
+        if self.participants.get(sid).is_some_and(Participant::is_active) {
+            self.publish(&track, since);
+        }
+    }
+
+    /// The publisher is connected: what has a section and an announcement already is published.
+    pub(crate) fn publish_waiting(&mut self, sid: &ParticipantSid, now: Now) {
+        let tracks = self.participants.get(sid).map(|who| who.published.clone()).unwrap_or_default();
+        for track in tracks {
+            self.publish(&track, now);
+        }
+    }
+
+    /// Everybody hears of a track, and those who want it are subscribed to it, before any media of it. Its publisher knows.
+    fn publish(&mut self, sid: &TrackSid, now: Now) {
+        let Some(track) = self.tracks.get_mut(sid).filter(|track| !track.is_published) else { return };
+        track.is_published = true;
+        track.describe_codec();
+        let (publisher, info) = (track.publisher.clone(), track.info.clone());
+        self.announce(&publisher, Audience::Others);
+        self.track_webhook("track_published", &publisher, info);
+        let others: Vec<_> = self.participants.keys().filter(|other| **other != publisher).cloned().collect();
+        for other in others {
+            self.subscribe_by_default(&other, sid, now);
+        }
     }
 
     /// The track that a publisher sends on a section.
@@ -111,13 +166,20 @@ impl Room {
     pub fn publish_codec(&self, sid: &ParticipantSid, section: &Section) -> Option<Codec> {
         let participant = self.participants.get(sid)?;
         let pending = participant.pending.iter().find(|pending| pending.cid == section.track_id);
-        match pending {
+        let codec = match pending {
             Some(pending) => pending.announced_codec,
             None => {
                 let track = self.tracks.get(&self.track_on(sid, &section.mid)?)?;
                 track.codec.or(track.announced_codec)
             }
-        }
+        };
+        codec.filter(|codec| participant.client.may_publish(*codec))
+    }
+
+    /// Codecs that a publisher's device encodes badly: they are left out of the answers to it.
+    pub fn unfit_codecs(&self, sid: &ParticipantSid) -> Vec<Codec> {
+        let Some(participant) = self.participants.get(sid) else { return Vec::new() };
+        Codec::ALL.into_iter().filter(|codec| !participant.client.may_publish(*codec)).collect()
     }
 
     /// The section and publisher of a track.
@@ -125,9 +187,9 @@ impl Room {
         self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
     }
 
-    /// A packet of a track, before [`Room::forward`]. With the first one the track is announced, subscribed to, and told to
-    /// recorders. Whether it may be forwarded and recorded: not while a moderator has muted it, nor without the right to publish it, nor in
-    /// a codec of another kind.
+    /// A packet of a track, before [`Room::forward`]. With the first one the track is told to recorders; whoever publishes before they are
+    /// connected has it announced by then. Whether it may be forwarded and recorded: not while a moderator has muted it, nor without the right
+    /// to publish it, nor in a codec of another kind.
     #[must_use]
     pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> bool {
         let Some(track) = self.tracks.get(sid) else { return false };
@@ -148,14 +210,27 @@ impl Room {
 
     fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
-        track.set_codec(codec);
-        let (publisher, info, fact) = (track.publisher.clone(), track.info.clone(), track.published_fact());
-        self.announce(&publisher, Audience::All);
-        self.track_webhook("track_published", &publisher, info);
+        let is_expected = track.expected_codec() == codec;
+        track.codec = Some(codec);
+        let was_published = track.is_published;
+        if was_published && !is_expected {
+            // Its subscribers have negotiated all codecs: they take what comes.
+            track.describe_codec();
+            for down in track.down.values_mut() {
+                down.track.change_codec(codec);
+            }
+            let publisher = track.publisher.clone();
+            self.announce(&publisher, Audience::Others);
+        }
+        self.publish(sid, now);
+        let fact = self.tracks.get(sid).and_then(Track::published_fact);
         self.outputs.extend(fact.map(Output::Fact));
-        let others: Vec<_> = self.participants.keys().filter(|other| **other != publisher).cloned().collect();
-        for other in others {
-            self.subscribe_by_default(&other, sid, now);
+    }
+
+    /// By which number the packets of a layer are sent, where it is not known yet. It is told with the next word on the track.
+    pub fn sender_known(&mut self, track: &TrackSid, layer: Layer, ssrc: u32) {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.sender_known(layer, ssrc);
         }
     }
 
@@ -199,9 +274,14 @@ impl Room {
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {
             participant.published.retain(|published| published != sid);
+            if participant.spent.len() < SDP_SECTIONS {
+                participant.spent.insert(track.mid.clone());
+            }
         }
         if track.codec.is_some() {
             self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
+        }
+        if track.is_published {
             self.announce(&track.publisher, Audience::All);
             self.track_webhook("track_unpublished", &track.publisher, track.info);
         }
@@ -225,22 +305,42 @@ impl Room {
     /// What its publisher says of a track, which is then no longer held back: it may be unmuted by whoever it belongs to, for all to see.
     pub(crate) fn muted_by_publisher(&mut self, sid: &TrackSid, muted: bool, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
+        if muted && track.held {
+            // It did what the moderator asked for, of which everybody else has heard.
+            let publisher = track.publisher.clone();
+            if let Some(info) = self.participant_info(&publisher) {
+                self.tell_of_participant(vec![publisher], info);
+            }
+            return;
+        }
         if !muted && std::mem::take(&mut track.held) {
             let layers = [Layer::Low, Layer::Medium, Layer::High];
             for layer in layers.into_iter().skip(if track.info.simulcast { 0 } else { 2 }) {
                 self.ask_keyframe(sid, layer, KeyframeFor::Subscriber, now);
             }
         }
-        self.set_muted(sid, muted);
+        self.set_muted(sid, muted, Audience::All);
     }
 
-    /// Sets a track's muted state and tells everybody.
-    pub(crate) fn set_muted(&mut self, sid: &TrackSid, muted: bool) {
+    /// A moderator mutes a track: nothing of it is forwarded or recorded until its publisher unmutes it. The publisher is asked to mute first,
+    /// and told of it with its echo: a client that reads that it is muted, and is not, says so, and everybody would see it unmuted in between.
+    pub(crate) fn muted_by_moderator(&mut self, sid: &TrackSid) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        track.held = true;
+        let publisher = track.publisher.clone();
+        let mute = MuteTrackRequest { sid: sid.to_string(), muted: true };
+        self.signal(&publisher, signal_response::Message::Mute(mute));
+        self.set_muted(sid, true, Audience::Others);
+    }
+
+    /// Sets a track's muted state and tells whoever is to hear of it.
+    pub(crate) fn set_muted(&mut self, sid: &TrackSid, muted: bool, audience: Audience) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         if track.info.muted == muted {
             return;
         }
         track.info.muted = muted;
+        track.changed();
         let publisher = track.publisher.clone();
         if track.codec.is_some() {
             self.outputs.push_back(Output::Fact(Fact::TrackMuted { track: sid.clone(), muted }));
@@ -248,6 +348,6 @@ impl Room {
         if muted && !track.is_video() {
             self.speakers.silence(&publisher);
         }
-        self.announce(&publisher, Audience::All);
+        self.announce(&publisher, audience);
     }
 }

@@ -8,21 +8,22 @@ use rand::rngs::StdRng;
 use reelroom_limits::signalling::{METADATA_BYTES, PARTICIPANTS};
 use reelroom_protocol::ids::{DataTrackSid, ParticipantSid, RoomName, RoomSid, TrackSid};
 use reelroom_protocol::proto::{
-    self, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, ParticipantInfo, RoomEndReason,
-    SpeakerInfo, SpeakersChanged, TrackInfo, UpdateParticipantRequest, leave_request, participant_info,
-    signal_response,
+    self, DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, RoomEndReason, TrackInfo,
+    UpdateParticipantRequest, leave_request, participant_info, signal_response,
 };
 use reelroom_protocol::token::VideoGrants;
 
 use crate::admin::{Nonces, Rpcs};
 use crate::codec::Codec;
 use crate::consent::Consents;
+use crate::counts::Counts;
 use crate::data::replay::Replay;
 use crate::data_track::DataTrack;
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
 use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
 use crate::person::Changes;
+use crate::quality::Qualities;
 use crate::speakers::Speakers;
 use crate::track::Track;
 
@@ -61,6 +62,8 @@ pub struct RoomOptions {
     pub seed: u64,
     /// Agents that are to be dispatched to it, as CreateRoom or the first token asks for.
     pub agents: Vec<proto::RoomAgentDispatch>,
+    /// Whether what belongs together, such as a camera and a microphone, comes as one media stream, so that clients play it in step.
+    pub sync_streams: bool,
 }
 
 /// Why a room is over.
@@ -103,6 +106,9 @@ pub struct Room {
     agents: Vec<proto::RoomAgentDispatch>,
     pub(crate) rpcs: Rpcs,
     pub(crate) nonces: Nonces,
+    pub(crate) sync_streams: bool,
+    pub(crate) counts: Counts,
+    pub(crate) qualities: Qualities,
 }
 
 impl Room {
@@ -145,6 +151,9 @@ impl Room {
             agents: options.agents,
             rpcs: Rpcs::default(),
             nonces: Nonces::default(),
+            sync_streams: options.sync_streams,
+            counts: Counts::new(now),
+            qualities: Qualities::new(now),
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -251,25 +260,26 @@ impl Room {
         for track in tracks {
             self.subscribe_by_default(sid, &track, now);
         }
-        let speakers = self.speakers.active();
-        if !speakers.is_empty() {
-            self.signal(sid, signal_response::Message::SpeakersChanged(speakers_changed(&speakers)));
-        }
         self.open_data(sid);
         self.subscribe_to_data(sid);
+        self.publish_waiting(sid, now);
     }
 
-    /// A session ends, for whatever reason. A reason of the server's is said to it first.
+    /// A session ends, for whatever reason. A reason of the server's is said to it first. Whoever wants to be in, and whose connection or state
+    /// is of no use any more, comes back by itself.
     pub fn leave(&mut self, sid: &ParticipantSid, reason: DisconnectReason, now: Now) {
         let action = match reason {
-            DisconnectReason::StateMismatch => leave_request::Action::Reconnect,
+            DisconnectReason::StateMismatch
+            | DisconnectReason::ConnectionTimeout
+            | DisconnectReason::MediaFailure
+            | DisconnectReason::Migration => leave_request::Action::Reconnect,
             _ => leave_request::Action::Disconnect,
         };
         self.part(sid, reason, action, now);
     }
 
     /// The same, and what its client does then.
-    fn part(
+    pub(crate) fn part(
         &mut self,
         sid: &ParticipantSid,
         reason: DisconnectReason,
@@ -308,6 +318,7 @@ impl Room {
         self.leave_data_tracks(sid);
         self.speakers.remove(sid);
         self.lose_rpcs_to(sid);
+        self.qualities.remove(sid);
         let Some(mut participant) = self.participants.remove(sid) else { return };
         let was_active = participant.is_active();
         participant.state = participant_info::State::Disconnected;
@@ -348,12 +359,7 @@ impl Room {
     /// MutePublishedTrack: nothing of the track is forwarded or recorded until its publisher unmutes it. The publisher is asked to mute,
     /// and echoes it. `None` where there is no such track.
     pub fn mute_by_admin(&mut self, sid: &TrackSid) -> Option<TrackInfo> {
-        let track = self.tracks.get_mut(sid)?;
-        track.held = true;
-        let publisher = track.publisher.clone();
-        self.set_muted(sid, true);
-        let mute = MuteTrackRequest { sid: sid.to_string(), muted: true };
-        self.signal(&publisher, signal_response::Message::Mute(mute));
+        self.muted_by_moderator(sid);
         self.tracks.get(sid).map(|track| track.info.clone())
     }
 
@@ -448,14 +454,7 @@ impl Room {
 
     /// Time has come to [`Room::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
-        let changes = self.speakers.take_changes(now.at);
-        if !changes.is_empty() {
-            let active = self.participants.values().filter(|participant| participant.is_active());
-            let everybody = active.map(|participant| participant.sid.clone()).collect();
-            let changed = signal_response::Message::SpeakersChanged(speakers_changed(&changes));
-            self.broadcast(everybody, changed, None);
-            self.outputs.push_back(Output::Fact(Fact::Speakers(self.speakers.active())));
-        }
+        self.tell_speakers(now);
         if now.at >= self.next_tick {
             self.next_tick = now.at + TICK;
             self.refresh_layers(now);
@@ -465,6 +464,8 @@ impl Room {
             self.look_at_replay(now);
             self.look_at_data_tracks(now);
             self.give_up_rpcs(now);
+            self.tell_counts(now);
+            self.tell_qualities(now);
             self.close_if_empty(now);
         }
     }
@@ -490,15 +491,6 @@ impl Room {
             self.outputs.push_back(Output::RequestKeyframe { track: track.clone(), layer });
         }
     }
-}
-
-fn speakers_changed(speakers: &[(ParticipantSid, f32)]) -> SpeakersChanged {
-    let info = |(sid, level): &(ParticipantSid, f32)| SpeakerInfo {
-        sid: sid.to_string(),
-        level: *level,
-        active: *level > 0.0,
-    };
-    SpeakersChanged { speakers: speakers.iter().map(info).collect() }
 }
 
 #[cfg(test)]

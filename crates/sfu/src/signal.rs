@@ -6,8 +6,9 @@ use reelroom_limits::pace::TooFast;
 use reelroom_limits::signalling::{ID_BYTES, OWN_METADATA_BYTES, PENDING_TRACKS, TRACKS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
-    AddTrackRequest, DisconnectReason, Ping, Pong, RequestResponse, TrackPublishedResponse, TrackSource,
-    TrackType, UpdateParticipantMetadata, request_response, signal_request, signal_response,
+    AddTrackRequest, AudioTrackFeature, DisconnectReason, MuteTrackRequest, Ping, Pong, RequestResponse,
+    TrackInfo, TrackPublishedResponse, TrackSource, TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack,
+    UpdateParticipantMetadata, request_response, signal_request, signal_response,
 };
 
 use crate::announce::{self, TooMuch, within};
@@ -16,7 +17,7 @@ use crate::consent::{CONSENT, NotTaken};
 use crate::participant::{Audience, PendingTrack};
 use crate::permission::Permission;
 use crate::room::{Now, Room};
-use crate::track::{info_of, is_of};
+use crate::track::{info_of, is_of, numbered};
 
 impl Room {
     /// A signalling message of a participant. SDP and candidates are not for the room and do nothing here.
@@ -31,8 +32,9 @@ impl Room {
                 let sid = TrackSid::from(request.sid);
                 if self.owns(from, &sid) {
                     self.muted_by_publisher(&sid, request.muted, now);
-                } else {
-                    self.mute_pending(from, &sid, request.muted);
+                } else if !self.mute_pending(from, &sid, request.muted) {
+                    let echo = MuteTrackRequest { sid: echo(sid.as_str()), muted: request.muted };
+                    self.no_such_track(from, request_response::Request::Mute(echo));
                 }
             }
             Message::Subscription(request) => {
@@ -52,39 +54,24 @@ impl Room {
                         self.come_later(from, "permissions were given back", too_fast, None);
                     }
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    let text =
+                        "an entry of the list of permissions names nobody; the list of before holds on";
+                    self.respond(from, 0, request_response::Reason::InvalidRequest, text, None);
+                }
                 Err(refusal) => self.refuse(from, 0, refusal, None),
             },
             Message::Leave(_) => self.leave(from, DisconnectReason::ClientInitiated, now),
             Message::UpdateMetadata(request) => self.update_own_metadata(from, request, now),
-            Message::UpdateAudioTrack(request) => {
-                let sid = TrackSid::from(request.track_sid);
-                match announce::features(request.features) {
-                    Ok(features) if self.owns(from, &sid) => {
-                        if let Some(track) = self.tracks.get_mut(&sid) {
-                            track.info.audio_features = features;
-                        }
-                        self.announce(from, Audience::All);
-                    }
-                    Ok(_) => {}
-                    Err(refusal) => self.refuse(from, 0, refusal, None),
-                }
-            }
-            Message::UpdateVideoTrack(request) => {
-                let sid = TrackSid::from(request.track_sid);
-                if self.owns(from, &sid) {
-                    if let Some(track) = self.tracks.get_mut(&sid) {
-                        (track.info.width, track.info.height) = (request.width, request.height);
-                    }
-                    self.announce(from, Audience::All);
-                }
-            }
+            Message::UpdateAudioTrack(request) => self.update_audio_track(from, request),
+            Message::UpdateVideoTrack(request) => self.update_video_track(from, &request),
             Message::UpdateLayers(request) => {
                 let sid = TrackSid::from(request.track_sid);
                 match announce::layers(request.layers) {
                     Ok(layers) if self.owns(from, &sid) => {
                         if let Some(track) = self.tracks.get_mut(&sid) {
-                            track.info.layers = layers;
+                            track.info.layers = numbered(layers);
+                            track.changed();
                         }
                     }
                     Ok(_) => {}
@@ -107,11 +94,8 @@ impl Room {
             }
             Message::StoreDataBlobRequest(request) => self.store_data_blob(from, request),
             Message::GetDataBlobRequest(request) => self.get_data_blob(from, &request),
-            Message::Offer(_)
-            | Message::Answer(_)
-            | Message::Trickle(_)
-            | Message::SyncState(_)
-            | Message::Simulate(_) => {}
+            Message::Simulate(request) => self.simulate(from, &request, now),
+            Message::Offer(_) | Message::Answer(_) | Message::Trickle(_) | Message::SyncState(_) => {}
         }
     }
 
@@ -119,13 +103,72 @@ impl Room {
         self.tracks.get(track).is_some_and(|track| track.publisher == *sid)
     }
 
-    fn mute_pending(&mut self, sid: &ParticipantSid, track: &TrackSid, muted: bool) {
-        let Some(participant) = self.participants.get_mut(sid) else { return };
-        if let Some(pending) =
-            participant.pending.iter_mut().find(|pending| pending.info.sid == track.as_str())
-        {
-            pending.info.muted = muted;
+    /// What is said of a track that waits for its section, if there is such a one.
+    fn pending_mut(&mut self, sid: &ParticipantSid, track: &TrackSid) -> Option<&mut TrackInfo> {
+        let pending = &mut self.participants.get_mut(sid)?.pending;
+        pending.iter_mut().map(|pending| &mut pending.info).find(|info| info.sid == track.as_str())
+    }
+
+    fn mute_pending(&mut self, sid: &ParticipantSid, track: &TrackSid, muted: bool) -> bool {
+        let info = self.pending_mut(sid, track);
+        let is_known = info.is_some();
+        if let Some(info) = info {
+            info.muted = muted;
         }
+        is_known
+    }
+
+    /// A publisher says something else of a track of its own, whether that is published or waits for its section.
+    fn redescribe(
+        &mut self,
+        from: &ParticipantSid,
+        sid: &TrackSid,
+        echo: request_response::Request,
+        change: impl FnOnce(&mut TrackInfo),
+    ) {
+        if self.owns(from, sid) {
+            if let Some(track) = self.tracks.get_mut(sid) {
+                change(&mut track.info);
+                track.changed();
+            }
+            self.announce(from, Audience::All);
+        } else if let Some(info) = self.pending_mut(from, sid) {
+            change(info);
+        } else {
+            self.no_such_track(from, echo);
+        }
+    }
+
+    fn update_audio_track(&mut self, from: &ParticipantSid, request: UpdateLocalAudioTrack) {
+        let sid = TrackSid::from(request.track_sid);
+        let said = UpdateLocalAudioTrack { track_sid: echo(sid.as_str()), ..Default::default() };
+        let said = request_response::Request::UpdateAudioTrack(said);
+        let features = match announce::features(request.features) {
+            Ok(features) => features,
+            Err(refusal) => return self.refuse(from, 0, refusal, Some(said)),
+        };
+        self.redescribe(from, &sid, said, |info| {
+            let has = |feature: AudioTrackFeature| features.contains(&i32::from(feature));
+            (info.stereo, info.disable_dtx) =
+                (has(AudioTrackFeature::TfStereo), has(AudioTrackFeature::TfNoDtx));
+            info.audio_features = features;
+        });
+    }
+
+    fn update_video_track(&mut self, from: &ParticipantSid, request: &UpdateLocalVideoTrack) {
+        let sid = TrackSid::from(request.track_sid.as_str());
+        let (width, height) = (request.width, request.height);
+        let said = UpdateLocalVideoTrack { track_sid: echo(sid.as_str()), width, height };
+        let said = request_response::Request::UpdateVideoTrack(said);
+        self.redescribe(from, &sid, said, |info| {
+            (info.width, info.height) = (width, height);
+        });
+    }
+
+    /// Tells a participant that what it says something of is none of its tracks.
+    fn no_such_track(&mut self, to: &ParticipantSid, request: request_response::Request) {
+        let text = "you publish no such track";
+        self.respond(to, 0, request_response::Reason::NotFound, text, Some(request));
     }
 
     fn add_track(&mut self, from: &ParticipantSid, request: AddTrackRequest, now: Now) {
@@ -143,7 +186,7 @@ impl Room {
             None
         };
         // Clients know by the cid which of their tracks is refused; nothing else of what they said has to go back.
-        let cid = if request.cid.len() > ID_BYTES { String::new() } else { request.cid.clone() };
+        let cid = echo(&request.cid);
         let echo =
             request_response::Request::AddTrack(AddTrackRequest { cid: cid.clone(), ..Default::default() });
         if let Some((reason, text)) = refusal {
@@ -163,12 +206,12 @@ impl Room {
             return self.come_later(from, "tracks were published", too_fast, Some(echo));
         }
         let sid = TrackSid::generate(kind, source, &mut self.ids);
-        let info = info_of(&request, &sid);
+        let info = info_of(&request, &sid, now.unix_ms);
         let announced_codec = request.simulcast_codecs.first().and_then(|codec| Codec::parse(&codec.codec));
         let published = TrackPublishedResponse { cid, track: Some(info.clone()) };
         if let Some(participant) = self.participants.get_mut(from) {
             participant.pending.retain(|pending| pending.cid != request.cid);
-            participant.pending.push(PendingTrack { cid: request.cid, announced_codec, info });
+            participant.pending.push(PendingTrack { cid: request.cid, announced_codec, info, since: now });
         }
         self.signal(from, signal_response::Message::TrackPublished(published));
     }
@@ -265,7 +308,7 @@ impl Room {
         self.respond(to, 0, request_response::Reason::LimitExceeded, &text, request);
     }
 
-    fn respond(
+    pub(crate) fn respond(
         &mut self,
         to: &ParticipantSid,
         request_id: u32,
@@ -277,4 +320,9 @@ impl Room {
             RequestResponse { request_id, reason: reason.into(), message: text.to_owned(), request };
         self.signal(to, signal_response::Message::RequestResponse(response));
     }
+}
+
+/// An id as it is said back: what is longer than any id is not.
+fn echo(id: &str) -> String {
+    if id.len() > ID_BYTES { String::new() } else { id.to_owned() }
 }

@@ -40,18 +40,27 @@ impl Room {
         else {
             return;
         };
-        let (Some(codec), Some(publisher)) = (track.codec, self.participants.get(&track.publisher)) else {
+        let Some(publisher) = self.participants.get(&track.publisher).filter(|_| track.is_published) else {
             return;
         };
+        let codec = track.expected_codec();
         let allowed = participant.is_active()
             && participant.grants.may_subscribe()
             && track.publisher != *sid
-            && publisher.permits(participant, track_sid)
             && (publisher.consent.is_recorded() || !participant.is_recorder());
         if !allowed || track.down.contains_key(sid) {
             return;
         }
+        let is_permitted = publisher.permits(participant, track_sid);
         let publisher = track.publisher.clone();
+        if !is_permitted {
+            return self.tell_permission(sid, &publisher, track_sid, false);
+        }
+        let is_sound = !track.is_video();
+        // Firefox does not play tracks of one stream in step that come at different times.
+        let is_synced = self.sync_streams && !participant.client.is_firefox;
+        let stream = if is_synced { track.info.stream.as_str() } else { track_sid.as_str() };
+        let stream_id = format!("{publisher}|{stream}");
         let is_first = track.down.is_empty();
         if let Some(participant) = self.participants.get_mut(sid) {
             participant.subscriptions.entry(track_sid.clone()).or_default();
@@ -64,7 +73,12 @@ impl Room {
             publisher: publisher.clone(),
             track: track_sid.clone(),
             codec,
+            stream_id,
         }));
+        self.qualities.sees(sid, &publisher);
+        if is_sound {
+            self.tell_of_speaker(sid, &publisher);
+        }
         if is_first {
             let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };
             self.signal(&publisher, signal_response::Message::TrackSubscribed(subscribed));
@@ -76,6 +90,7 @@ impl Room {
         let removed = self.tracks.get_mut(track).and_then(|track| track.down.remove(sid));
         if removed.is_some() {
             self.outputs.push_back(Output::RemoveDownTrack { subscriber: sid.clone(), track: track.clone() });
+            self.tell_no_more_of_speaker(sid, track);
         }
         if let Some(participant) = self.participants.get_mut(sid) {
             participant.subscriptions.remove(track);
@@ -184,7 +199,7 @@ impl Room {
         let new = tracks.iter().filter(is_new).count();
         let Some(publisher) = self.participants.get_mut(sid) else { return Ok(()) };
         publisher.permitting.take(new as u32, Duration::ZERO, now.at)?;
-        publisher.permission = Some(permission);
+        let before = publisher.permission.replace(permission);
         for track in tracks {
             for other in &others {
                 let (Some(publisher), Some(subscriber)) =
@@ -192,25 +207,36 @@ impl Room {
                 else {
                     continue;
                 };
-                let allowed = publisher.permits(subscriber, &track);
-                let has_it = self.tracks.get(&track).is_some_and(|track| track.down.contains_key(other));
-                if allowed == has_it || subscriber.is_recorder() {
+                let was_allowed = before.as_ref().is_none_or(|before| before.permits(subscriber, &track));
+                let is_allowed = publisher.permits(subscriber, &track);
+                if was_allowed == is_allowed {
                     continue;
                 }
-                if allowed {
+                self.tell_permission(other, sid, &track, is_allowed);
+                if is_allowed {
                     self.subscribe_by_default(other, &track, now);
                 } else {
                     self.unsubscribe(other, &track);
                 }
-                let update = SubscriptionPermissionUpdate {
-                    participant_sid: sid.to_string(),
-                    track_sid: track.to_string(),
-                    allowed,
-                };
-                self.signal(other, signal_response::Message::SubscriptionPermissionUpdate(update));
             }
         }
         Ok(())
+    }
+
+    /// Tells a participant whether the publisher of a track lets it subscribe to that.
+    fn tell_permission(
+        &mut self,
+        to: &ParticipantSid,
+        publisher: &ParticipantSid,
+        track: &TrackSid,
+        allowed: bool,
+    ) {
+        let update = SubscriptionPermissionUpdate {
+            participant_sid: publisher.to_string(),
+            track_sid: track.to_string(),
+            allowed,
+        };
+        self.signal(to, signal_response::Message::SubscriptionPermissionUpdate(update));
     }
 
     /// The subscriber has answered the offer with this track: media may flow, beginning with a keyframe.

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
-    AddTrackRequest, SimulcastCodecInfo, TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality,
-    encryption,
+    AddTrackRequest, AudioTrackFeature, SimulcastCodecInfo, TimedVersion, TrackInfo, TrackSource, TrackType,
+    VideoLayer, VideoQuality, encryption,
 };
 
 use crate::codec::Codec;
 use crate::forward::DownTrack;
-use crate::layers::Layers;
+use crate::layers::{Layer, Layers};
 use crate::output::Fact;
 use crate::parameter_sets::ParameterSets;
 
@@ -39,7 +39,7 @@ pub(crate) struct Track {
     pub(crate) mid: String,
     /// What the publisher said it would encode with.
     pub(crate) announced_codec: Option<Codec>,
-    /// Known with the first packet; from then on the track is announced.
+    /// Known with the first packet; from then on there is something to forward and to record.
     pub(crate) codec: Option<Codec>,
     /// When it changed to this codec, if it did.
     pub(crate) codec_since: Option<Instant>,
@@ -48,6 +48,8 @@ pub(crate) struct Track {
     pub(crate) down: BTreeMap<ParticipantSid, Down>,
     /// A moderator muted it, and its publisher has not unmuted it since: nothing of it is forwarded or recorded.
     pub(crate) held: bool,
+    /// Everybody was told of it: as its section and its announcement had met, before any media.
+    pub(crate) is_published: bool,
 }
 
 /// One subscriber of a track.
@@ -72,9 +74,22 @@ impl Track {
         })
     }
 
+    /// What it is encoded with, or will be as far as is known: one that says nothing takes what every client can decode.
+    pub(crate) fn expected_codec(&self) -> Codec {
+        let usual = if self.is_video() { Codec::Vp8 } else { Codec::Opus };
+        let is_of_kind = |codec: &Codec| (*codec == Codec::Opus) != self.is_video();
+        self.codec.or(self.announced_codec.filter(is_of_kind)).unwrap_or(usual)
+    }
+
     /// It is encoded with `codec`, whatever was announced.
     pub(crate) fn set_codec(&mut self, codec: Codec) {
         self.codec = Some(codec);
+        self.describe_codec();
+    }
+
+    /// Says of it what it is encoded with, or will be.
+    pub(crate) fn describe_codec(&mut self) {
+        let codec = self.expected_codec();
         codec.mime().clone_into(&mut self.info.mime_type);
         let codecs = &mut self.info.codecs;
         if codecs.is_empty() {
@@ -85,6 +100,24 @@ impl Track {
         }
         for known in codecs {
             known.mid.clone_from(&self.mid);
+        }
+        self.changed();
+    }
+
+    /// Something is said of it that was not before.
+    pub(crate) fn changed(&mut self) {
+        let version = self.info.version.get_or_insert_default();
+        version.ticks = version.ticks.saturating_add(1);
+    }
+
+    /// The sender of one of its layers is known.
+    pub(crate) fn sender_known(&mut self, layer: Layer, ssrc: u32) {
+        let quality = i32::from(layer.quality());
+        let of_codecs = self.info.codecs.iter_mut().take(1).flat_map(|codec| &mut codec.layers);
+        for known in self.info.layers.iter_mut().chain(of_codecs) {
+            if known.quality == quality {
+                known.ssrc = ssrc;
+            }
         }
     }
 }
@@ -98,10 +131,34 @@ pub(crate) fn is_of(kind: TrackType, source: TrackSource) -> bool {
     }
 }
 
+/// The media stream of tracks that say none: a camera and a microphone belong together, and so do a screen and its sound.
+fn stream_of(source: TrackSource) -> &'static str {
+    match source {
+        TrackSource::Camera | TrackSource::Microphone => "camera",
+        TrackSource::ScreenShare | TrackSource::ScreenShareAudio => "screen",
+        TrackSource::Unknown => "unknown",
+    }
+}
+
+/// Layers as they are sent: which of the streams each is, the lowest first.
+pub(crate) fn numbered(mut layers: Vec<VideoLayer>) -> Vec<VideoLayer> {
+    layers.sort_by_key(|layer| layer.quality);
+    let has_several = layers.len() > 1;
+    for (index, layer) in (0..).zip(&mut layers) {
+        layer.spatial_layer = index;
+        let sent_as = Layer::ALL.into_iter().find(|known| i32::from(known.quality()) == layer.quality);
+        if let Some(sent_as) = sent_as.filter(|_| has_several && layer.rid.is_empty()) {
+            sent_as.rid().clone_into(&mut layer.rid);
+        }
+    }
+    layers
+}
+
 /// What is said of a track that `request` announces.
-pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid) -> TrackInfo {
-    let mut layers = request.layers.clone();
-    if layers.is_empty() && request.r#type == i32::from(TrackType::Video) {
+pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid, unix_ms: i64) -> TrackInfo {
+    let is_video = request.r#type == i32::from(TrackType::Video);
+    let mut layers = if is_video { request.layers.clone() } else { Vec::new() };
+    if layers.is_empty() && is_video {
         layers = vec![VideoLayer {
             quality: VideoQuality::High.into(),
             width: request.width,
@@ -109,7 +166,8 @@ pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid) -> TrackInfo {
             ..Default::default()
         }];
     }
-    let codecs = request
+    let layers = numbered(layers);
+    let mut codecs: Vec<_> = request
         .simulcast_codecs
         .iter()
         .filter(|codec| !codec.codec.is_empty())
@@ -117,11 +175,26 @@ pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid) -> TrackInfo {
             mime_type: Codec::parse(&codec.codec)
                 .map_or_else(|| codec.codec.clone(), |known| known.mime().to_owned()),
             cid: codec.cid.clone(),
-            layers: if codec.layers.is_empty() { layers.clone() } else { codec.layers.clone() },
+            layers: if codec.layers.is_empty() { layers.clone() } else { numbered(codec.layers.clone()) },
             video_layer_mode: codec.video_layer_mode,
             ..Default::default()
         })
         .collect();
+    if codecs.is_empty() {
+        let (cid, layers) = (request.cid.clone(), layers.clone());
+        codecs.push(SimulcastCodecInfo { cid, layers, ..Default::default() });
+    }
+    let mut audio_features = if is_video { Vec::new() } else { request.audio_features.clone() };
+    // Older clients say it each by a field of its own.
+    let said =
+        [(request.stereo, AudioTrackFeature::TfStereo), (request.disable_dtx, AudioTrackFeature::TfNoDtx)];
+    for (is_said, feature) in said {
+        if is_said && !is_video && !audio_features.contains(&i32::from(feature)) {
+            audio_features.push(feature.into());
+        }
+    }
+    let has = |feature: AudioTrackFeature| audio_features.contains(&i32::from(feature));
+    let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
     TrackInfo {
         sid: sid.to_string(),
         r#type: request.r#type,
@@ -133,12 +206,18 @@ pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid) -> TrackInfo {
         source: request.source,
         layers,
         codecs,
-        stereo: request.stereo,
-        disable_dtx: request.disable_dtx,
-        disable_red: true,
+        stereo: has(AudioTrackFeature::TfStereo),
+        disable_dtx: has(AudioTrackFeature::TfNoDtx),
+        disable_red: !is_video && request.disable_red,
         encryption: request.encryption,
-        stream: request.stream.clone(),
-        audio_features: request.audio_features.clone(),
+        stream: match request.stream.as_str() {
+            "" => stream_of(source).to_owned(),
+            said => said.to_owned(),
+        },
+        version: Some(TimedVersion { unix_micro: unix_ms.saturating_mul(1000), ticks: 0 }),
+        audio_features,
+        backup_codec_policy: request.backup_codec_policy,
+        packet_trailer_features: request.packet_trailer_features.clone(),
         ..Default::default()
     }
 }

@@ -50,6 +50,8 @@ fn ada(room: &mut Room, now: Now) -> ParticipantSid {
         grants: VideoGrants::default(),
         kind: participant_info::Kind::Standard,
         auto_subscribe: true,
+        client: Default::default(),
+        kind_details: Vec::new(),
     };
     room.join(joining, now).unwrap();
     sid

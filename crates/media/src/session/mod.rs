@@ -22,7 +22,7 @@ use reelroom_limits::media::{DATA_CHANNELS, FEEDBACK_BYTES_PER_S, NEW_SSRCS, SSR
 
 use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
 use reelroom_sfu::forward::Rewrite;
-use reelroom_sfu::{Codec, DataKind, Layer};
+use reelroom_sfu::{Codec, DataKind, Layer, Measured};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::format::Codec::Vp9;
@@ -59,6 +59,8 @@ const RELIABLE_LOW_BYTES: usize = 256 * 1024;
 const LOSSY_BUFFER_BYTES: usize = 64 * 1024;
 /// How long it takes until packets of one new sender more are looked at.
 const NEW_SSRC_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said how media fares: once at least in the time over which connections are judged.
+const MEASURED_EVERY: Duration = Duration::from_secs(4);
 /// Questions to a peer that an answer is awaited of.
 const CHECKS: usize = 16;
 
@@ -85,6 +87,8 @@ pub(crate) enum SessionEvent {
     DataWanted,
     /// Media is sent to another address from now on.
     FlowsOn(Address),
+    /// How the media of a section fares, of each layer of it.
+    Measured { mid: String, way: Way, layer: Layer, measured: Measured },
 }
 
 /// What a datagram was to a session.
@@ -238,6 +242,7 @@ impl Session {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_send_buffer_video(1500)
+            .set_stats_interval(Some(MEASURED_EVERY))
             .set_sctp_max_buffered_amount(RELIABLE_BUFFER_BYTES + 2 * LOSSY_BUFFER_BYTES);
         // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
         let kinds = if way == Way::In { H264.len() } else { 1 };
@@ -699,6 +704,15 @@ impl Session {
                 ntp: ntp_time(feedback.sender_info.ntp_time),
                 rtp: feedback.sender_info.rtp_time.numer() as u32,
             }),
+            Event::MediaIngressStats(stats) => {
+                let counted = (stats.packets, stats.loss, stats.rtt);
+                Some(self.measured(stats.mid, stats.rid, Way::In, counted, stats.jitter))
+            }
+            Event::MediaEgressStats(stats) => {
+                let counted = (stats.packets, stats.loss, stats.rtt);
+                let jitter = stats.remote.map_or(0, |remote| remote.jitter);
+                Some(self.measured(stats.mid, stats.rid, Way::Out, counted, jitter))
+            }
             Event::ChannelOpen(id, label) => {
                 self.channels += 1;
                 if self.channels > DATA_CHANNELS {
@@ -738,6 +752,22 @@ impl Session {
             }
             _ => None,
         }
+    }
+
+    /// What was counted of a stream: packets, the part that was lost, and the way there and back. The jitter is in ticks of its clock.
+    fn measured(
+        &self,
+        mid: Mid,
+        rid: Option<Rid>,
+        way: Way,
+        (packets, loss, round_trip): (u64, Option<f32>, Option<Duration>),
+        jitter: u32,
+    ) -> SessionEvent {
+        let is_sound = self.rtc.media(mid).is_some_and(|media| media.kind() == MediaKind::Audio);
+        let clock = if is_sound { Codec::Opus } else { Codec::Vp8 }.clock_rate_hz();
+        let jitter = Duration::from_secs_f64(f64::from(jitter) / f64::from(clock));
+        let measured = Measured { packets, loss, round_trip, jitter };
+        SessionEvent::Measured { mid: mid.to_string(), way, layer: Layer::from_rid(rid.as_deref()), measured }
     }
 
     fn packet(&mut self, inner: RtpPacket) -> Option<Packet> {

@@ -77,6 +77,43 @@ fn reorder(lines: &str, codec: &str) -> String {
     format!("{}\r\n{rest}", ordered.join(" "))
 }
 
+/// `sdp` without a codec, but for sections that have no other one: what a device does badly it is not to choose.
+pub(crate) fn without_codec(sdp: &str, codec: Codec) -> String {
+    let name = codec.mime().rsplit('/').next().unwrap_or_default();
+    split(sdp).map(|lines| without(lines, name)).collect()
+}
+
+fn without(lines: &str, codec: &str) -> String {
+    let of_codec: Vec<_> = codecs(lines)
+        .filter(|(_, name)| name.eq_ignore_ascii_case(codec))
+        .map(|(payload_type, _)| payload_type)
+        .collect();
+    // What repeats its packets goes with it.
+    let repeats = |payload_type: &str| {
+        let prefix = format!("a=fmtp:{payload_type} ");
+        let parameters = lines.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default();
+        let of = parameters.split(';').find_map(|one| one.trim().strip_prefix("apt="));
+        of.is_some_and(|of| of_codec.contains(&of))
+    };
+    let goes = |payload_type: &str| of_codec.contains(&payload_type) || repeats(payload_type);
+    let Some((first, rest)) = lines.split_once('\n').filter(|_| !of_codec.is_empty()) else {
+        return lines.to_owned();
+    };
+    let words: Vec<_> = first.trim_end().split(' ').collect();
+    let (head, payload_types) = words.split_at(words.len().min(3));
+    let stay: Vec<&str> = payload_types.iter().copied().filter(|payload_type| !goes(*payload_type)).collect();
+    if stay.is_empty() {
+        return lines.to_owned();
+    }
+    let is_of = |line: &&str| {
+        let named = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().find_map(|name| line.strip_prefix(*name));
+        named.and_then(|line| line.split(' ').next()).is_some_and(goes)
+    };
+    let rest: String = rest.split_inclusive('\n').filter(|line| !is_of(line)).collect();
+    let first: Vec<_> = head.iter().copied().chain(stay).collect();
+    format!("{}\r\n{rest}", first.join(" "))
+}
+
 /// `answer` with the bitrates to begin at that the offer hints at, for the codecs it hints at. Browsers write the hint into
 /// their offer but heed it in the answer; without it they take tens of seconds to send their best layer.
 pub(crate) fn with_start_bitrates(answer: &str, offer: &str) -> String {
@@ -253,6 +290,19 @@ mod tests {
         assert_eq!(answer.matches("start-bitrate").count(), 1);
         let nonsense = video("a=fmtp:96 x-google-start-bitrate=fast\r\n");
         assert_eq!(with_start_bitrates(&plain, &nonsense), plain);
+    }
+
+    #[test]
+    fn a_codec_that_a_device_does_badly_is_left_out_with_what_repeats_it() {
+        let sdp = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 125 126 96 97\r\na=mid:1\r\na=rtpmap:125 H264/90000\r\n\
+            a=rtcp-fb:125 nack\r\na=fmtp:125 packetization-mode=1\r\na=rtpmap:126 rtx/90000\r\na=fmtp:126 apt=125\r\n\
+            a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+        let alone = "m=video 9 UDP/TLS/RTP/SAVPF 125\r\na=mid:2\r\na=rtpmap:125 H264/90000\r\n";
+        let expected = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\n\
+            a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+        let both = [sdp, alone].concat();
+        assert_eq!(without_codec(&both, Codec::H264), [expected, alone].concat());
+        assert_eq!(without_codec(sdp, Codec::Av1), sdp);
     }
 
     #[test]

@@ -202,6 +202,11 @@ async fn joins_as_granted(stage: &Stage, asker: &Asker, caller: &Caller, room: &
     }
     let valid = program.get(&format!("/rtc/validate?access_token={token}")).send().await.unwrap();
     assert_eq!(valid.status(), 200, "{who}");
+    // Whoever may describe themselves may do so in the address by which they join, and nobody else.
+    let described = format!("/rtc/validate?access_token={token}&attributes=eyJhIjoiYiJ9");
+    let described = program.get(&described).send().await.unwrap();
+    let expected = if granted.may_update_own_metadata() { 200 } else { 401 };
+    assert_eq!(described.status(), expected, "{who}");
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let changed = format!("{signed}.{}", signature.chars().rev().collect::<String>());
     for (shown, expected) in [(changed.as_str(), Err(401)), (token, Ok(()))] {

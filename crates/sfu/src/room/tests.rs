@@ -16,6 +16,7 @@ const KEY_H264: &[u8] = &[0x67, 1, 2];
 
 mod data;
 mod rights;
+mod told;
 
 /// A room with a clock that the story moves.
 pub(crate) struct Story {
@@ -63,6 +64,8 @@ impl Story {
             grants,
             kind,
             auto_subscribe: true,
+            client: Default::default(),
+            kind_details: Vec::new(),
         }
     }
 
@@ -387,8 +390,8 @@ fn versions_grow_with_every_change() {
     let mut story = Story::new();
     let (ada, bob) = (story.join("ada"), story.join("bob"));
     let track = story.publish(&ada, "0", TrackType::Audio, false);
-    story.room.set_muted(&track, true);
-    story.room.set_muted(&track, false);
+    story.room.set_muted(&track, true, Audience::All);
+    story.room.set_muted(&track, false, Audience::All);
     let versions: Vec<_> = story
         .updates_to(&bob)
         .iter()

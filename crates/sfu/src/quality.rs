@@ -1,0 +1,303 @@
+//! How good the connection of each participant is, as it is shown beside their picture: of loss, delay and layers, on the way to the server and from it.
+//!
+//! ```text
+//!   what sessions measure (Measured) ─► a window of 5 s for each track ─► 0 to 100, smoothed ─► the worst of a participant's
+//!                                                                                                   └─► changed? itself, and its subscribers
+//! ```
+//!
+//! # Invariants
+//!
+//! - A track that sends nothing says nothing of its connection: it may be muted, or a picture that stands still.
+//! - LOST is said of those alone whose media was heard and is heard no more: a client that reads it of itself for ten seconds joins anew.
+//! - What a publisher does not send is not its subscribers' shortage, and what nobody asks for is not the publisher's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use reelroom_protocol::proto::{
+    ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, signal_response,
+};
+
+use crate::layers::Layer;
+use crate::room::{Now, Room};
+use crate::track::Track;
+
+/// How often it is judged and told, as with LiveKit.
+const EVERY: Duration = Duration::from_secs(5);
+
+const BEST: f64 = 100.0;
+/// Nothing is worse: it would take long to come back from there.
+const WORST: f64 = 20.0;
+/// Above this a connection is excellent.
+const EXCELLENT_ABOVE: f64 = 80.0;
+/// Above this it is good, and else poor.
+const GOOD_ABOVE: f64 = 40.0;
+/// How much of a new score counts where it is better than the one before, ...
+const RISES_BY: f64 = 0.4;
+/// ... and where it is worse: somebody wants to know soon.
+const FALLS_BY: f64 = 0.7;
+/// What each layer that is missing costs: a step of the three.
+const LAYER_COSTS: f64 = 35.0;
+/// What each percent of loss costs, of sound: Opus conceals a little.
+const AUDIO_LOSS_COSTS: f64 = 8.0 / 1.5;
+/// The same of pictures: 2 % of loss are good, 6 % are poor.
+const VIDEO_LOSS_COSTS: f64 = 10.0;
+
+/// What a session measured of one stream since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// Packets that were received, or sent.
+    pub packets: u64,
+    /// The part of them that was lost of late, 0 to 1; `None` where nobody has said so since the last time.
+    pub loss: Option<f32>,
+    /// The way there and back.
+    pub round_trip: Option<Duration>,
+    /// How irregularly packets come.
+    pub jitter: Duration,
+}
+
+/// What was measured of a track since it was judged last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    packets: f64,
+    lost: f64,
+    round_trip: Duration,
+    jitter: Duration,
+}
+
+impl Window {
+    /// 0 to 100, by the simplified E-model: delay of an effect, and loss in percent.
+    fn score(&self, loss_costs: f64) -> f64 {
+        let delay_ms = self.round_trip.as_secs_f64() * 500.0 + self.jitter.as_secs_f64() * 2000.0;
+        let of_delay = if delay_ms > 160.0 { (delay_ms - 120.0) / 10.0 } else { delay_ms / 40.0 };
+        let of_loss = if self.packets > 0.0 { self.lost * 100.0 / self.packets * loss_costs } else { 0.0 };
+        (BEST - of_delay - of_loss).max(0.0)
+    }
+}
+
+/// One track on one line.
+#[derive(Debug)]
+struct Stream {
+    /// Of each layer, what was counted last.
+    packets: [u64; 3],
+    window: Window,
+    /// In the busiest window so far: loss in a quiet one, such as of a silent microphone, weighs less.
+    most_packets: f64,
+    score: f64,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self { packets: [0; 3], window: Window::default(), most_packets: 0.0, score: BEST }
+    }
+
+    fn measured(&mut self, layer: Layer, measured: Measured) {
+        let last = &mut self.packets[layer.index()];
+        // A count that begins anew is that of a new stream.
+        let new = measured.packets.checked_sub(*last).unwrap_or(measured.packets) as f64;
+        *last = measured.packets;
+        self.window.packets += new;
+        self.window.lost += new * f64::from(measured.loss.unwrap_or(0.0).clamp(0.0, 1.0));
+        self.window.round_trip = self.window.round_trip.max(measured.round_trip.unwrap_or_default());
+        self.window.jitter = self.window.jitter.max(measured.jitter);
+    }
+
+    /// At the end of a window. `missing` layers of those that were asked for did not come.
+    fn judge(&mut self, is_video: bool, missing: usize) {
+        let window = std::mem::take(&mut self.window);
+        if window.packets == 0.0 {
+            // Nothing is known: what was bad is forgotten in time.
+            self.score += RISES_BY * (BEST - self.score);
+            return;
+        }
+        self.most_packets = self.most_packets.max(window.packets);
+        let busy = window.packets / self.most_packets;
+        let loss_costs = busy * busy * if is_video { VIDEO_LOSS_COSTS } else { AUDIO_LOSS_COSTS };
+        let of_layers = (BEST - LAYER_COSTS * missing as f64).max(0.0);
+        let score = window.score(loss_costs).min(of_layers);
+        let factor = if score < self.score { FALLS_BY } else { RISES_BY };
+        self.score = (factor * score + (1.0 - factor) * self.score).max(WORST);
+    }
+}
+
+/// What goes between a participant and the server.
+#[derive(Debug, Default)]
+struct Line {
+    /// Its own tracks, and those that it is subscribed to.
+    streams: BTreeMap<TrackSid, Stream>,
+    /// Its media was heard and is heard no more.
+    is_lost: bool,
+    /// What was told of it last.
+    told: Option<ConnectionQuality>,
+    /// Whom it has come to see since then.
+    new: BTreeSet<ParticipantSid>,
+}
+
+impl Line {
+    fn score(&self) -> f64 {
+        self.streams.values().map(|stream| stream.score).fold(BEST, f64::min)
+    }
+
+    fn quality(&self) -> ConnectionQuality {
+        match self.score() {
+            _ if self.is_lost => ConnectionQuality::Lost,
+            score if score > EXCELLENT_ABOVE => ConnectionQuality::Excellent,
+            score if score > GOOD_ABOVE => ConnectionQuality::Good,
+            _ => ConnectionQuality::Poor,
+        }
+    }
+
+    fn info(&self, sid: &ParticipantSid) -> ConnectionQualityInfo {
+        let score = if self.is_lost { 0.0 } else { mean_opinion(self.score()) };
+        ConnectionQualityInfo { participant_sid: sid.to_string(), quality: self.quality().into(), score }
+    }
+}
+
+/// A score as clients are told it: 1, bad, to 4.5, excellent (ITU-T G.107).
+fn mean_opinion(score: f64) -> f32 {
+    if score <= 0.0 {
+        return 1.0;
+    }
+    if score >= BEST {
+        return 4.5;
+    }
+    (1.0 + 0.035 * score + 0.000_007 * score * (score - 60.0) * (BEST - score)) as f32
+}
+
+/// The connections of a room.
+#[derive(Debug)]
+pub(crate) struct Qualities {
+    lines: BTreeMap<ParticipantSid, Line>,
+    next: Instant,
+}
+
+impl Qualities {
+    /// Of a room that nobody is in.
+    pub(crate) fn new(now: Now) -> Self {
+        Self { lines: BTreeMap::new(), next: now.at + EVERY }
+    }
+
+    /// Forgets somebody who left.
+    pub(crate) fn remove(&mut self, sid: &ParticipantSid) {
+        self.lines.remove(sid);
+    }
+
+    /// Somebody sees a participant from now on, and hears of it with the next word.
+    pub(crate) fn sees(&mut self, who: &ParticipantSid, whom: &ParticipantSid) {
+        self.lines.entry(who.clone()).or_default().new.insert(whom.clone());
+    }
+}
+
+impl Room {
+    /// What was measured of a track on a participant's line: of its own on the way to the server, of others' on the way to it.
+    pub fn measured(&mut self, line: &ParticipantSid, track: &TrackSid, layer: Layer, measured: Measured) {
+        if !self.is_on_line(line, track) {
+            return;
+        }
+        let streams = &mut self.qualities.lines.entry(line.clone()).or_default().streams;
+        streams.entry(track.clone()).or_insert_with(Stream::new).measured(layer, measured);
+    }
+
+    /// Nothing is heard from a participant's media connection any more, or it is heard again. The former is told at once.
+    pub fn media_lost(&mut self, sid: &ParticipantSid, is_lost: bool) {
+        if self.participants.get(sid).is_none_or(|participant| !participant.is_active()) {
+            return;
+        }
+        let line = self.qualities.lines.entry(sid.clone()).or_default();
+        line.is_lost = is_lost;
+        if is_lost && line.told != Some(ConnectionQuality::Lost) {
+            line.told = Some(ConnectionQuality::Lost);
+            let info = line.info(sid);
+            let to = self.listeners(sid).into_iter().collect();
+            self.tell_quality(to, vec![info]);
+        }
+    }
+
+    fn is_on_line(&self, line: &ParticipantSid, track: &TrackSid) -> bool {
+        let track = self.tracks.get(track);
+        track.is_some_and(|track| track.publisher == *line || track.down.contains_key(line))
+    }
+
+    /// At its time: judges every connection, and tells what changed.
+    pub(crate) fn tell_qualities(&mut self, now: Now) {
+        if now.at < self.qualities.next {
+            return;
+        }
+        self.qualities.next = now.at + EVERY;
+        let mut lines = std::mem::take(&mut self.qualities.lines);
+        lines.retain(|sid, _| self.participants.contains_key(sid));
+        for participant in self.participants.values().filter(|participant| participant.is_active()) {
+            let line = lines.entry(participant.sid.clone()).or_default();
+            line.streams.retain(|track, _| self.is_on_line(&participant.sid, track));
+            for (track, stream) in &mut line.streams {
+                if let Some(track) = self.tracks.get(track) {
+                    stream.judge(track.is_video(), self.missing_layers(&participant.sid, track, now.at));
+                }
+            }
+        }
+        let mut changed = Vec::new();
+        for (sid, line) in &mut lines {
+            let quality = line.quality();
+            if self.participants.get(sid).is_some_and(|who| who.is_active()) && line.told != Some(quality) {
+                line.told = Some(quality);
+                changed.push((sid.clone(), line.info(sid)));
+            }
+        }
+        // Whoever has come to see somebody whose connection is as it was has not heard of it yet.
+        let mut late: Vec<(ParticipantSid, Vec<ConnectionQualityInfo>)> = Vec::new();
+        let has_changed: BTreeSet<_> = changed.iter().map(|(sid, _)| sid.clone()).collect();
+        let news: Vec<_> =
+            lines.iter_mut().map(|(sid, line)| (sid.clone(), std::mem::take(&mut line.new))).collect();
+        for (who, whom) in news {
+            let unheard = whom.iter().filter(|sid| !has_changed.contains(*sid));
+            let infos: Vec<_> = unheard
+                .filter_map(|sid| {
+                    lines.get(sid).filter(|line| line.told.is_some()).map(|line| line.info(sid))
+                })
+                .collect();
+            if !infos.is_empty() {
+                late.push((who, infos));
+            }
+        }
+        self.qualities.lines = lines;
+        for (to, infos) in self.by_listeners(changed) {
+            self.tell_quality(to, infos.into_iter().map(|(_, info)| info).collect());
+        }
+        for (to, infos) in late {
+            self.tell_quality(vec![to], infos);
+        }
+    }
+
+    fn tell_quality(&mut self, to: Vec<ParticipantSid>, updates: Vec<ConnectionQualityInfo>) {
+        let update = ConnectionQualityUpdate { updates };
+        self.broadcast(to, signal_response::Message::ConnectionQuality(update), None);
+    }
+
+    /// How many layers lie between what is asked for on a line and what comes.
+    fn missing_layers(&self, line: &ParticipantSid, track: &Track, now: Instant) -> usize {
+        if !track.is_video() || !track.info.simulcast || track.info.muted {
+            return 0;
+        }
+        let Some(sent) = track.layers.choose(Layer::High, now) else { return 0 };
+        let wants = |sid: &ParticipantSid| {
+            let subscription = self.participants.get(sid)?.subscriptions.get(&*track.info.sid)?;
+            (!subscription.settings.disabled).then_some(subscription.settings.max)
+        };
+        let (asked, comes) = if track.publisher == *line {
+            let announced =
+                |layer: &Layer| track.info.layers.iter().any(|l| l.quality == i32::from(layer.quality()));
+            let best = Layer::ALL.into_iter().rfind(announced).unwrap_or(sent);
+            let asked = track.down.keys().filter_map(wants).max();
+            (asked.map(|asked| asked.min(best)), sent)
+        } else {
+            let down = track.down.get(line).filter(|down| down.ready);
+            let Some(comes) = down.and_then(|down| down.track.current()) else { return 0 };
+            (wants(line).map(|asked| asked.min(sent)), comes)
+        };
+        asked.map_or(0, |asked| asked.index().saturating_sub(comes.index()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
