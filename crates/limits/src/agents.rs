@@ -38,6 +38,8 @@ limits! {
     pub const JOB_ERROR_BYTES: usize = 1024;
     /// How long a worker may take to say whether it takes a job; then the next one is asked.
     pub const AVAILABILITY_WITHIN: Duration = Duration::from_secs(10);
+    /// How long a worker that did not take a job is not asked about it again.
+    pub const REFUSAL_HOLDS: Duration = Duration::from_secs(30);
     /// How long an agent without a name is looked for, from when there is something for it in a room. One with a name is waited for as long as its dispatch
     /// stands.
     pub const UNNAMED_WAITS: Duration = Duration::from_secs(60);
