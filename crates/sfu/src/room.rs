@@ -55,6 +55,8 @@ pub struct RoomOptions {
     pub metadata: String,
     /// Ids of tracks follow from it.
     pub seed: u64,
+    /// The agents that are to come, as LiveKit's API names them.
+    pub agents: Vec<proto::RoomAgentDispatch>,
 }
 
 /// Why a room is over.

@@ -28,7 +28,7 @@ impl Form {
         };
         if is_below("/twirp") {
             Self::Twirp
-        } else if is_below("/rtc") {
+        } else if is_below("/rtc") || is_below("/agent") {
             Self::Signalling
         } else {
             Self::Rest
