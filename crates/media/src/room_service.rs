@@ -127,6 +127,7 @@ async fn create_room(State(server): State<MediaServer>, request: Request<CreateR
     if message.name.len() > NAME_BYTES || message.metadata.len() > METADATA_BYTES {
         return Err(invalid("room name or metadata is too long"));
     }
+    reelroom_agents::check(&message.agents).map_err(|error| invalid(&error.to_string()))?;
     Ok(respond(request.encoding, &server.rooms().create(message).await?))
 }
 

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reelroom_agents::Opening;
 use reelroom_limits::rooms::TOKEN_LASTS;
 use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
@@ -28,6 +29,7 @@ use reelroom_sfu::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::agents::{Agents, RoomAgents};
 use crate::calls::CountedRoom;
 use crate::drops::Reason;
 use crate::gate::Gatehouse;
@@ -135,6 +137,7 @@ pub(crate) struct RoomTask {
     inbox: mpsc::Sender<Incoming>,
     /// Reliable data has come or gone.
     has_data_moved: bool,
+    agents: RoomAgents,
 }
 
 /// What a room's task shares with those of other rooms.
@@ -145,6 +148,7 @@ pub(crate) struct Common {
     /// The first signs the tokens that clients are given.
     pub(crate) keys: ApiKeys,
     pub(crate) gate: Gatehouse,
+    pub(crate) agents: Agents,
 }
 
 /// The time now, for the pure parts.
@@ -154,17 +158,19 @@ pub(crate) fn now() -> Now {
 }
 
 impl RoomTask {
-    /// Starts the task of `room`, opened from an address; `ended` runs when the room is over.
+    /// Starts the task of `room`, opened from an address, with the agents that are to come; `ended` runs when the room is over.
     pub(crate) fn spawn(
         room: Room,
         sid: RoomSid,
         opened_from: Option<IpAddr>,
         common: Common,
         counted: CountedRoom,
+        opening: Opening,
         ended: impl FnOnce() + Send + 'static,
     ) -> RoomHandle {
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
         let (inbox, inbox_rx) = mpsc::channel(INBOX);
+        let agents = common.agents.open(&sid, commands.downgrade(), opening);
         let task = Self {
             name: room.name(),
             room,
@@ -179,6 +185,7 @@ impl RoomTask {
             counted,
             inbox,
             has_data_moved: false,
+            agents,
         };
         tokio::spawn(async move {
             task.run(commands_rx, inbox_rx).await;
@@ -370,6 +377,7 @@ impl RoomTask {
         }
         peer.negotiate();
         self.peers.insert(sid.clone(), peer);
+        self.agents.joined(&self.room, &sid);
         self.unheard.insert(sid, (ticket, serial));
         // Who came with a token that is good once hears of the next one before anything can part them.
         self.room.refresh_tokens(now);
@@ -536,7 +544,10 @@ impl RoomTask {
                     }
                 }
             }
-            Output::Webhook(event) => self.webhooks.send(*event),
+            Output::Webhook(event) => {
+                self.agents.heard(&event);
+                self.webhooks.send(*event);
+            }
             Output::AddDownTrack(spec) => {
                 if let Some(peer) = self.peers.get_mut(&spec.subscriber) {
                     peer.add_down_track(&spec);
@@ -588,7 +599,10 @@ impl RoomTask {
                     peer.say(signal_response::Message::RefreshToken(token));
                 }
             }
-            Output::Disconnect(sid) => self.forget(&sid),
+            Output::Disconnect(sid) => {
+                self.agents.left(&sid);
+                self.forget(&sid);
+            }
             Output::Fact(fact) => {
                 for recorder in self.recorders.values_mut() {
                     recorder.fact(&fact, now.at);

@@ -5,10 +5,10 @@ use reelroom_limits as limits;
 use reelroom_routes::{Keeper, Part, Row};
 
 use crate::server::MediaServer;
-use crate::{room_service, signal};
+use crate::{agents, room_service, signal};
 
 impl MediaServer {
-    /// `/rtc…` and `/twirp/livekit.RoomService/…`. Whose pages may call them is decided in front of all routes.
+    /// `/rtc…`, `/agent`, `/twirp/livekit.RoomService/…` and `/twirp/livekit.AgentDispatchService/…`. Whose pages may call them is decided in front of all routes.
     pub fn routes(&self) -> Part {
         rows().layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES)).with_state(self.clone())
     }
@@ -23,5 +23,5 @@ impl MediaServer {
 impl Keeper for MediaServer {}
 
 fn rows() -> Part<MediaServer> {
-    signal::rows().join(room_service::rows())
+    signal::rows().join(room_service::rows()).join(agents::rows())
 }

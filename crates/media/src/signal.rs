@@ -157,6 +157,7 @@ fn admit(
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
     }
     let config = claims.room_config.clone().unwrap_or_default();
+    reelroom_agents::check(&config.agents).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     let admission = Admission {
         options: RoomOptions {
             name: grants.room.as_str().into(),
@@ -164,6 +165,7 @@ fn admit(
             departure_timeout_s: config.departure_timeout,
             max_participants: config.max_participants,
             metadata: config.metadata,
+            agents: config.agents,
             ..RoomOptions::default()
         },
         joining: Joining {
