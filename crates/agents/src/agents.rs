@@ -219,7 +219,7 @@ impl Agents {
         let (Some(job), Some(state)) = (self.jobs.get_mut(&id), self.workers.get_mut(worker)) else { return };
         let Stage::Running { worker: of, since } = &mut job.stage else { return };
         match of {
-            Some(of) if of == worker => {}
+            Some(of) if *of == *worker => {}
             Some(_) => return,
             // It is back, and did not say before which jobs it has.
             None if job.wish.agent_name == state.registration.agent_name => {

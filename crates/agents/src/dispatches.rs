@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use reelroom_limits::agents::{AGENT_LEAVES_WITHIN, DISPATCHES};
+use reelroom_limits::agents::{AGENT_LEAVES_WITHIN, DISPATCHES, LISTED_TEXT_BYTES};
 use reelroom_protocol::ids::{DispatchId, JobId, RoomSid};
 use reelroom_protocol::proto::{self, JobStatus};
 
 use crate::agents::Agents;
 use crate::error::AgentsError;
-use crate::job::{Job, Stage};
+use crate::job::Stage;
 use crate::output::{Now, Output};
 use crate::room::{Dispatch, Room};
 use crate::wish::Wish;
@@ -87,7 +87,12 @@ impl Agents {
         let mut info = dispatch.info(&room.name);
         let jobs = room.jobs.iter().filter_map(|id| self.jobs.get(id));
         let of_it = jobs.filter(|job| job.dispatch == dispatch.id);
-        info.state.get_or_insert_default().jobs = of_it.map(Job::info).collect();
+        // They have the texts of the dispatch, each once more.
+        let with_texts = LISTED_TEXT_BYTES / dispatch.wish.text_bytes().max(1);
+        let listed = of_it
+            .enumerate()
+            .map(|(index, job)| if index < with_texts { job.info() } else { job.info_without_texts() });
+        info.state.get_or_insert_default().jobs = listed.collect();
         info
     }
 

@@ -160,6 +160,15 @@ impl Job {
 
     /// As LiveKit writes it; of its participant just who that is, and nothing of its room.
     pub(crate) fn info(&self) -> proto::Job {
+        proto::Job {
+            metadata: self.wish.metadata.clone(),
+            attributes: self.wish.attributes.clone(),
+            ..self.info_without_texts()
+        }
+    }
+
+    /// The same, without what its dispatch says as well.
+    pub(crate) fn info_without_texts(&self) -> proto::Job {
         let participant = self.target.as_ref().map(|target| ParticipantInfo {
             sid: target.sid.to_string(),
             identity: target.identity.to_string(),
@@ -171,11 +180,9 @@ impl Job {
             r#type: self.kind.into(),
             participant,
             namespace: self.namespace.clone(),
-            metadata: self.wish.metadata.clone(),
             agent_name: self.wish.agent_name.clone(),
             state: Some(self.state.clone()),
             deployment: self.wish.deployment.clone(),
-            attributes: self.wish.attributes.clone(),
             ..Default::default()
         }
     }

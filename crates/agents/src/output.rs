@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use reelroom_limits::agents::AGENT_NAME_BYTES;
-use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
+use reelroom_limits::signalling::{NAME_BYTES, OWN_METADATA_BYTES};
 use reelroom_protocol::ids::{JobId, ParticipantIdentity, ParticipantSid, RoomSid, WorkerId};
 use reelroom_protocol::proto::{self, AvailabilityResponse};
 
@@ -102,7 +102,7 @@ impl Accepted {
         within("the agent's name", agent_name, AGENT_NAME_BYTES)?;
         within("the identity", &identity, NAME_BYTES)?;
         within("the name", &response.participant_name, NAME_BYTES)?;
-        within("the metadata", &response.participant_metadata, METADATA_BYTES)?;
+        within("the metadata", &response.participant_metadata, OWN_METADATA_BYTES)?;
         bounded(&attributes)?;
         Ok(Self {
             identity: identity.into(),

@@ -51,6 +51,12 @@ impl Wish {
         wish.within_bounds()
     }
 
+    /// How much text goes with each of its jobs.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len());
+        self.metadata.len() + attributes.sum::<usize>()
+    }
+
     fn within_bounds(self) -> Result<Self, AgentsError> {
         within("the agent's name", &self.agent_name, AGENT_NAME_BYTES)?;
         within("the metadata of a dispatch", &self.metadata, DISPATCH_METADATA_BYTES)?;

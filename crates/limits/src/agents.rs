@@ -36,6 +36,8 @@ limits! {
     pub const JOBS_OF_A_ROOM: usize = 2000;
     /// Jobs of a room that are over and are still listed; of more the oldest are forgotten.
     pub const ENDED_JOBS: usize = 100;
+    /// Bytes of metadata and attributes of all jobs of a dispatch as they are listed; the jobs that go beyond are listed without, for the dispatch has the same.
+    pub const LISTED_TEXT_BYTES: usize = 1024 * 1024;
     /// Bytes of the error that a worker tells of a job; what goes beyond is cut off.
     pub const JOB_ERROR_BYTES: usize = 1024;
     /// How long a worker may take to say whether it takes a job; then the next one is asked.

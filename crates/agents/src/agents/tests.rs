@@ -566,6 +566,24 @@ fn dispatches_workers_and_jobs_are_bounded_and_an_error_is_cut_off() {
 }
 
 #[test]
+fn jobs_are_listed_with_their_texts_as_long_as_these_are_few() {
+    use reelroom_limits::agents::LISTED_TEXT_BYTES;
+    let mut story = Story::new();
+    story.worker(JobType::JtParticipant, "helper");
+    story.open("room", &[]);
+    let metadata = "x".repeat(LISTED_TEXT_BYTES / 3);
+    let wish = Wish { agent_name: "helper".into(), metadata, ..Wish::default() };
+    let made = story.agents.create_dispatch(&"room".into(), wish, story.now).unwrap();
+    for who in ["ada", "bob", "eve", "zoe"] {
+        story.comes("room", who);
+    }
+    let listed = story.agents.dispatches(&"room".into(), &made.id).unwrap().pop().unwrap();
+    let jobs = listed.state.unwrap().jobs;
+    let with_texts = jobs.iter().filter(|job| job.metadata == listed.metadata).count();
+    assert_eq!((jobs.len(), with_texts), (4, 3));
+}
+
+#[test]
 fn of_those_who_come_and_go_so_many_jobs_are_listed() {
     let mut story = Story::new();
     story.worker(JobType::JtParticipant, "helper");

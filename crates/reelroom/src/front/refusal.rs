@@ -119,6 +119,7 @@ mod tests {
         for (path, expected) in [
             ("/recordings", r#"{"errorMessage":"this address does not take this method"}"#),
             ("/rtc/v1", r#"{"errorMessage":"this address does not take this method"}"#),
+            ("/agent", r#"{"errorMessage":"this address does not take this method"}"#),
             (
                 "/twirp/livekit.Egress/ListEgress",
                 r#"{"code":"bad_route","msg":"this address does not take this method"}"#,
