@@ -27,6 +27,7 @@ macro_rules! limits {
 }
 
 pub mod accounts;
+pub mod agents;
 pub mod asker;
 pub mod audit;
 pub mod events;
@@ -52,12 +53,13 @@ pub struct Row {
 }
 
 /// Every limit, by the door that it stands at.
-pub fn tables() -> [(&'static str, Vec<Row>); 10] {
+pub fn tables() -> [(&'static str, Vec<Row>); 11] {
     [
         ("HTTP and WebSockets", http::rows()),
         ("HTTPS", tls::rows()),
         ("Signalling, rooms and participants", signalling::rows()),
         ("Media", media::rows()),
+        ("Agents", agents::rows()),
         ("Recordings and stores", library::rows()),
         ("Owner, sessions and API keys", accounts::rows()),
         ("Links to recordings", shares::rows()),

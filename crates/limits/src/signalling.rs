@@ -116,8 +116,6 @@ limits! {
     pub const HAND_OVER_BYTES: usize = 16 * 1024 * 1024;
     /// How old that may be for rooms to be taken up again, and how long after the start one may open again as it was; who was removed, and which tokens were used, holds longer.
     pub const HAND_OVER_LASTS: Duration = Duration::from_secs(10 * 60);
-    /// Agents that are to be dispatched to a room from its creation on; CreateRoom or a token with more is refused.
-    pub const ROOM_AGENTS: usize = 64;
     /// Calls that wait for a participant's answer (PerformRpc), of a room; one more is refused with `resource_exhausted`.
     pub const RPCS: usize = 256;
     /// Bytes of what PerformRpc says to a participant, and of the answer; more is refused, as by LiveKit's clients.

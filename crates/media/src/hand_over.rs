@@ -7,8 +7,8 @@
 //!
 //! # Invariants
 //!
-//! - The file is the program's user's alone, and bounded. Who was removed always fits; then comes that a room asks for consent, then what everybody
-//!   may do in it and has answered, then how it and they are described.
+//! - The file is the program's user's alone, and bounded. Who was removed always fits, and so do agents, which have a bound of their own;
+//!   then comes that a room asks for consent, then what everybody may do in it and has answered, then how it and they are described.
 //! - Without it, or with one that cannot be read, the server starts as after a crash. Rooms of an old one open as new ones.
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +18,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use reelroom_agents::KeptAgents;
+use reelroom_limits::agents::AGENTS_HAND_OVER_BYTES;
 use reelroom_limits::signalling::{HAND_OVER_BYTES, HAND_OVER_LASTS};
 use reelroom_protocol::ids::{RoomName, Ticket};
 use reelroom_sfu::KeptRoom;
@@ -45,14 +47,23 @@ struct HandedOver {
     removals: Vec<(Person, u64)>,
     /// Each with how long before it was used, seconds.
     spent: Vec<(Ticket, u32, u64)>,
+    /// The agents of rooms, for those that go on.
+    #[serde(default)]
+    agents: Vec<(RoomName, KeptAgents)>,
 }
 
 /// Writes down what the next run takes up of `rooms`, which are over. What cannot be written costs what it says, and nothing else.
-pub(crate) async fn write(rooms: Vec<KeptRoom>, gate: &Gatehouse, file: &Path) {
+pub(crate) async fn write(
+    rooms: Vec<KeptRoom>,
+    agents: Vec<(RoomName, KeptAgents)>,
+    gate: &Gatehouse,
+    file: &Path,
+) {
     let now = now();
     let (removals, spent) = gate.kept(now.at);
     let spent = spent.into_iter().map(|(ticket, serial, age)| (ticket, serial, age.as_secs())).collect();
-    let handed = HandedOver { format: FORMAT, unix_ms: now.unix_ms, rooms, removals, spent };
+    let agents = those_that_fit(agents, AGENTS_HAND_OVER_BYTES);
+    let handed = HandedOver { format: FORMAT, unix_ms: now.unix_ms, rooms, removals, spent, agents };
     let path = file.to_owned();
     let writing = tokio::task::spawn_blocking(move || write_file(&path, &within_bounds(handed)));
     let written = match tokio::time::timeout(WRITE_WITHIN, writing).await {
@@ -62,6 +73,27 @@ pub(crate) async fn write(rooms: Vec<KeptRoom>, gate: &Gatehouse, file: &Path) {
     if let Err(error) = written {
         tracing::warn!(file = %file.display(), %error, "what rooms know cannot be written down: they open as new ones");
     }
+}
+
+/// The agents of as many rooms as fit into so many bytes, those that need little first.
+fn those_that_fit(agents: Vec<(RoomName, KeptAgents)>, bytes: usize) -> Vec<(RoomName, KeptAgents)> {
+    let all = agents.len();
+    let mut measured: Vec<_> = agents.into_iter().map(|room| (json(&room).len() + 1, room)).collect();
+    measured.sort_by_key(|(length, _)| *length);
+    let mut left = bytes;
+    let fit = measured.into_iter().map_while(|(length, room)| {
+        left = left.checked_sub(length)?;
+        Some(room)
+    });
+    let fit: Vec<_> = fit.collect();
+    if fit.len() < all {
+        let rooms = all - fit.len();
+        tracing::warn!(
+            rooms,
+            "there is more to know of agents than is written down: of some rooms it is left out"
+        );
+    }
+    fit
 }
 
 /// A room, and what is written of it so far.
@@ -174,7 +206,7 @@ pub(crate) async fn take_up(rooms: &Rooms, gate: &Gatehouse, file: &Path, within
     let bearers: HashMap<RoomName, _> =
         handed.rooms.iter().map(|room| (room.name().clone(), tickets(room))).collect();
     gate.expect(bearers, within, now.at);
-    rooms.go_on(handed.rooms, within, now.at);
+    rooms.go_on(handed.rooms, handed.agents, within, now.at);
     // Those that never come cost nothing for long.
     let (rooms, gate) = (rooms.clone(), gate.clone());
     tokio::spawn(async move {

@@ -7,6 +7,8 @@
 //!                                                └─► record (whoever writes media down)
 //! ```
 //!
+//! Agents are sent into rooms by `agents`, whose workers connect at `/agent`.
+//!
 //! One task per room owns the room and its peer connections; nothing else touches them.
 
 #![forbid(unsafe_code)]
@@ -14,6 +16,7 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod agents;
 mod budget;
 mod calls;
 mod drops;

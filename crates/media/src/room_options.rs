@@ -6,9 +6,10 @@
 //!                                     └ what is too much, or is not offered here: refused, or told in the log
 //! ```
 
-use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES, ROOM_AGENTS};
+use reelroom_agents::AgentsError;
+use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
 use reelroom_protocol::proto::{
-    CreateRoomRequest, RoomAgentDispatch, RoomCompositeEgressRequest, RoomConfiguration, RoomEgress,
+    CreateRoomRequest, RoomCompositeEgressRequest, RoomConfiguration, RoomEgress,
 };
 use reelroom_protocol::token::Claims;
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
@@ -23,18 +24,14 @@ pub(crate) struct Wanted {
 }
 
 /// Why a room is not opened so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RoomRefusal {
     #[error("request has missing or invalid field: name")]
     NoName,
     #[error("room name or metadata is too long")]
     TooLong,
-    #[error(
-        "a room has {} agents at most, and what is said to one of them {} bytes",
-        ROOM_AGENTS,
-        METADATA_BYTES
-    )]
-    Agents,
+    #[error(transparent)]
+    Agents(#[from] AgentsError),
     /// There are none here.
     #[error("unknown room configuration in create room request")]
     Preset,
@@ -48,7 +45,7 @@ impl From<RoomRefusal> for TwirpError {
     fn from(refusal: RoomRefusal) -> Self {
         let code = match refusal {
             RoomRefusal::Egress => TwirpCode::Unimplemented,
-            RoomRefusal::NoName | RoomRefusal::TooLong | RoomRefusal::Agents | RoomRefusal::Preset => {
+            RoomRefusal::NoName | RoomRefusal::TooLong | RoomRefusal::Agents(_) | RoomRefusal::Preset => {
                 TwirpCode::InvalidArgument
             }
         };
@@ -98,12 +95,7 @@ impl Wanted {
         if !preset.is_empty() {
             return Err(RoomRefusal::Preset);
         }
-        let is_long = |agent: &RoomAgentDispatch| {
-            agent.agent_name.len() > NAME_BYTES || agent.metadata.len() > METADATA_BYTES
-        };
-        if config.agents.len() > ROOM_AGENTS || config.agents.iter().any(is_long) {
-            return Err(RoomRefusal::Agents);
-        }
+        reelroom_agents::check(&config.agents)?;
         let RoomEgress { room: recorded, participant, tracks } = config.egress.unwrap_or_default();
         if participant.is_some() || tracks.is_some() {
             return Err(RoomRefusal::Egress);
@@ -132,7 +124,8 @@ fn tell_ignored(room: &str, what: &str) {
 
 #[cfg(test)]
 mod tests {
-    use reelroom_protocol::proto::{AutoParticipantEgress, AutoTrackEgress};
+    use reelroom_limits::agents::{DISPATCH_METADATA_BYTES, DISPATCHES};
+    use reelroom_protocol::proto::{AutoParticipantEgress, AutoTrackEgress, RoomAgentDispatch};
 
     use super::*;
 
@@ -187,17 +180,20 @@ mod tests {
         assert_eq!(refused(&CreateRoomRequest::default()), RoomRefusal::NoName);
         assert_eq!(refused(&CreateRoomRequest { name: "x".repeat(257), ..request() }), RoomRefusal::TooLong);
         let long = "x".repeat(METADATA_BYTES + 1);
-        assert_eq!(refused(&CreateRoomRequest { metadata: long.clone(), ..request() }), RoomRefusal::TooLong);
+        assert_eq!(refused(&CreateRoomRequest { metadata: long, ..request() }), RoomRefusal::TooLong);
         assert_eq!(
             refused(&CreateRoomRequest { room_preset: "large".into(), ..request() }),
             RoomRefusal::Preset
         );
         let claims = Claims { room_preset: "large".into(), ..Claims::default() };
         assert_eq!(Wanted::of_token("r", &claims).unwrap_err(), RoomRefusal::Preset);
-        let agents = vec![RoomAgentDispatch::default(); ROOM_AGENTS + 1];
-        assert_eq!(refused(&CreateRoomRequest { agents, ..request() }), RoomRefusal::Agents);
-        let agents = vec![RoomAgentDispatch { metadata: long, ..Default::default() }];
-        assert_eq!(refused(&CreateRoomRequest { agents, ..request() }), RoomRefusal::Agents);
+        let agents = vec![RoomAgentDispatch::default(); DISPATCHES + 1];
+        let refusal = refused(&CreateRoomRequest { agents, ..request() });
+        assert_eq!(refusal, RoomRefusal::Agents(AgentsError::TooManyDispatches));
+        let metadata = "x".repeat(DISPATCH_METADATA_BYTES + 1);
+        let agents = vec![RoomAgentDispatch { metadata, ..Default::default() }];
+        let refusal = refused(&CreateRoomRequest { agents, ..request() });
+        assert!(matches!(refusal, RoomRefusal::Agents(AgentsError::TooLong { .. })), "{refusal}");
         for egress in [
             RoomEgress { participant: Some(AutoParticipantEgress::default()), ..Default::default() },
             RoomEgress { tracks: Some(AutoTrackEgress::default()), ..Default::default() },

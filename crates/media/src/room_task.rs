@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reelroom_agents::Opening;
 use reelroom_limits::rooms::TOKEN_LASTS;
 use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
@@ -29,6 +30,7 @@ use reelroom_sfu::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::agents::{Agents, RoomAgents};
 use crate::calls::CountedRoom;
 use crate::drops::Reason;
 use crate::gate::Gatehouse;
@@ -147,6 +149,7 @@ pub(crate) struct RoomTask {
     has_data_moved: bool,
     /// Who waits for an answer of a participant, by the call's id.
     rpcs: BTreeMap<String, oneshot::Sender<Result<String, RpcError>>>,
+    agents: RoomAgents,
 }
 
 /// What a room's task shares with those of other rooms.
@@ -157,6 +160,7 @@ pub(crate) struct Common {
     /// The first signs the tokens that clients are given.
     pub(crate) keys: ApiKeys,
     pub(crate) gate: Gatehouse,
+    pub(crate) agents: Agents,
 }
 
 /// The time now, for the pure parts.
@@ -166,17 +170,19 @@ pub(crate) fn now() -> Now {
 }
 
 impl RoomTask {
-    /// Starts the task of `room`, opened from an address; `ended` runs when the room is over.
+    /// Starts the task of `room`, opened from an address, with the agents that are to come; `ended` runs when the room is over.
     pub(crate) fn spawn(
         room: Room,
         sid: RoomSid,
         opened_from: Option<IpAddr>,
         common: Common,
         counted: CountedRoom,
+        opening: Opening,
         ended: impl FnOnce() + Send + 'static,
     ) -> RoomHandle {
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
         let (inbox, inbox_rx) = mpsc::channel(INBOX);
+        let agents = common.agents.open(&sid, commands.downgrade(), opening);
         let task = Self {
             name: room.name(),
             room,
@@ -192,6 +198,7 @@ impl RoomTask {
             inbox,
             has_data_moved: false,
             rpcs: BTreeMap::new(),
+            agents,
         };
         tokio::spawn(async move {
             task.run(commands_rx, inbox_rx).await;
@@ -391,6 +398,7 @@ impl RoomTask {
         }
         peer.negotiate();
         self.peers.insert(sid.clone(), peer);
+        self.agents.joined(&self.room, &sid);
         self.unheard.insert(sid, (ticket, serial));
         // Who came with a token that is good once hears of the next one before anything can part them.
         self.room.refresh_tokens(now);
@@ -562,7 +570,10 @@ impl RoomTask {
                     }
                 }
             }
-            Output::Webhook(event) => self.webhooks.send(*event),
+            Output::Webhook(event) => {
+                self.agents.heard(&event);
+                self.webhooks.send(*event);
+            }
             Output::AddDownTrack(spec) => {
                 if let Some(peer) = self.peers.get_mut(&spec.subscriber) {
                     peer.add_down_track(&spec);
@@ -606,7 +617,10 @@ impl RoomTask {
                     peer.say(signal_response::Message::RefreshToken(token));
                 }
             }
-            Output::Disconnect(sid) => self.forget(&sid),
+            Output::Disconnect(sid) => {
+                self.agents.left(&sid);
+                self.forget(&sid);
+            }
             Output::Fact(fact) => {
                 for recorder in self.recorders.values_mut() {
                     recorder.fact(&fact, now.at);

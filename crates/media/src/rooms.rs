@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use rand::Rng as _;
+use reelroom_agents::{KeptAgents, Opening};
 use reelroom_limits::signalling::{HAND_OVER_LASTS, PARTICIPANTS, ROOMS, ROOMS_OF_AN_ADDRESS};
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid};
 use reelroom_protocol::proto;
@@ -76,9 +77,9 @@ impl Default for Crowd {
 
 /// Whether a room was open before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opening {
+enum Opened {
     Before,
-    New,
+    Now,
 }
 
 /// A joined participant: what it says goes to `commands`.
@@ -126,9 +127,9 @@ impl Rooms {
         };
         let Wanted { options, recorded } = Wanted::of_request(request).map_err(TwirpError::from)?;
         let name = options.name.clone();
-        let (handle, opening) = self.open(options, None).map_err(refused)?;
+        let (handle, opened) = self.open(options, None).map_err(refused)?;
         let room = handle.call(|room, _| room.info()).await?;
-        if let (Opening::New, Some(request)) = (opening, recorded) {
+        if let (Opened::Now, Some(request)) = (opened, recorded) {
             self.record(&name, request).await?;
         }
         Ok(room)
@@ -203,10 +204,13 @@ impl Rooms {
     }
 
     /// Closes all rooms, tells everybody to come back, and gives what the next run goes on with. Each room says what it knows and is over in the
-    /// same moment: whatever was done in it holds, and nobody is told that something was done which does not.
-    pub(crate) async fn hand_over(&self, now: Instant) -> Vec<KeptRoom> {
+    /// same moment: whatever was done in it holds, and nobody is told that something was done which does not. Agents go on in the same way.
+    pub(crate) async fn hand_over(&self, now: Instant) -> (Vec<KeptRoom>, Vec<(RoomName, KeptAgents)>) {
         self.open_no_more();
-        let handles: Vec<_> = self.lock().drain().map(|(_, handle)| handle).collect();
+        let open: Vec<_> = self.lock().drain().collect();
+        let agents =
+            self.shared.common.agents.hand_over(open.iter().map(|(name, handle)| (name, &handle.sid)));
+        let handles: Vec<_> = open.into_iter().map(|(_, handle)| handle).collect();
         let ending = |room: &mut Room, now| {
             let kept = room.kept();
             room.close(RoomEnd::HandOver, now);
@@ -222,16 +226,23 @@ impl Rooms {
         let former = std::mem::take(&mut self.former().rooms).into_values();
         let former = former.filter(|(until, _)| *until > now).map(|(_, kept)| kept);
         let all = kept.into_iter().chain(former);
-        all.map(|mut kept| {
+        let expecting = all.map(|mut kept| {
             kept.expects(expected.remove(kept.name()).unwrap_or_default());
             kept
-        })
-        .collect()
+        });
+        (expecting.collect(), agents)
     }
 
     /// Rooms of a former run go on as they were when they open again: within this time, or for as long as they would be open with nobody in
     /// them.
-    pub(crate) fn go_on(&self, kept: Vec<KeptRoom>, within: Duration, now: Instant) {
+    pub(crate) fn go_on(
+        &self,
+        kept: Vec<KeptRoom>,
+        agents: Vec<(RoomName, KeptAgents)>,
+        within: Duration,
+        now: Instant,
+    ) {
+        self.shared.common.agents.go_on(agents);
         let until = |kept: &KeptRoom| now + within.max(kept.lasts()).min(HAND_OVER_LASTS);
         self.former().rooms =
             kept.into_iter().map(|kept| (kept.name().clone(), (until(&kept), kept))).collect();
@@ -240,6 +251,7 @@ impl Rooms {
     /// Those of them that have not opened open as new ones from now on.
     pub(crate) fn go_on_no_more(&self) {
         self.former().rooms = HashMap::new();
+        self.shared.common.agents.go_on(Vec::new());
     }
 
     /// A recording of a former run waits for a room: once it opens it is shown as being recorded from the first moment on.
@@ -283,8 +295,14 @@ impl Rooms {
         // Also of one that has not opened again: that life of it is over.
         self.shared.common.gate.expect_nobody_in(name);
         self.former().rooms.remove(name);
+        self.shared.common.agents.take_former(name);
         let handle = handle.ok_or_else(|| MediaError::NoRoom(name.clone()))?;
         handle.commands.send(Command::Close(RoomEnd::Deleted)).await.map_err(|_| MediaError::Closing)
+    }
+
+    /// Which life of a room is open.
+    pub(crate) fn sid(&self, name: &RoomName) -> Option<RoomSid> {
+        self.lock().get(name).map(|handle| handle.sid.clone())
     }
 
     /// Does something with the state of an open room.
@@ -335,8 +353,8 @@ impl Rooms {
         mut recorded: Option<proto::RoomCompositeEgressRequest>,
     ) -> Result<Joined, Refusal> {
         for _ in 0..JOIN_ATTEMPTS {
-            let (handle, opening) = self.open(options.clone(), from)?;
-            if opening == Opening::New
+            let (handle, opened) = self.open(options.clone(), from)?;
+            if opened == Opened::Now
                 && let Some(request) = recorded.take()
             {
                 self.record_behind(&options.name, request);
@@ -395,10 +413,10 @@ impl Rooms {
     }
 
     /// Whoever may create rooms comes from nowhere in particular. [`Refusal::Closed`] where none opens any more.
-    fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<(RoomHandle, Opening), Refusal> {
+    fn open(&self, mut options: RoomOptions, from: Option<IpAddr>) -> Result<(RoomHandle, Opened), Refusal> {
         let mut rooms = self.lock();
         if let Some(handle) = rooms.get(&options.name) {
-            return Ok((handle.clone(), Opening::Before));
+            return Ok((handle.clone(), Opened::Before));
         }
         if self.opens_none() {
             return Err(Refusal::Closed);
@@ -420,6 +438,10 @@ impl Rooms {
         if let Some(kept) = &kept {
             options = kept.reopens(options);
         }
+        // Of a room that opens as a new one nothing goes on.
+        let kept_agents = self.shared.common.agents.take_former(&options.name).filter(|_| kept.is_some());
+        let opening =
+            Opening { name: options.name.clone(), asked: options.agents.clone(), kept: kept_agents };
         options.participants_at_most = participants;
         let mut rng = rand::rng();
         options.sid = RoomSid::generate(&mut rng);
@@ -438,6 +460,7 @@ impl Rooms {
             from,
             self.shared.common.clone(),
             self.shared.calls.room(),
+            opening,
             move || {
                 tracing::info!(room = %ended_name, sid = %ended_sid, "room closed");
                 this.forget(&ended_name, &ended_sid);
@@ -448,7 +471,7 @@ impl Rooms {
             },
         );
         rooms.insert(name, handle.clone());
-        Ok((handle, Opening::New))
+        Ok((handle, Opened::Now))
     }
 
     fn forget(&self, name: &RoomName, sid: &RoomSid) {

@@ -5,10 +5,11 @@ use reelroom_limits as limits;
 use reelroom_routes::{Keeper, Part, Row};
 
 use crate::server::MediaServer;
-use crate::{room_service, signal, unoffered};
+use crate::{agents, room_service, signal, unoffered};
 
 impl MediaServer {
-    /// `/rtc…` and `/twirp/livekit.RoomService/…`, and services that are refused. Whose pages may call them is decided in front of all routes.
+    /// `/rtc…`, `/agent`, `/twirp/livekit.RoomService/…` and `/twirp/livekit.AgentDispatchService/…`, and services that are refused. Whose pages may call them
+    /// is decided in front of all routes.
     pub fn routes(&self) -> Part {
         rows().layer(DefaultBodyLimit::max(limits::http::TWIRP_BODY_BYTES)).with_state(self.clone())
     }
@@ -23,5 +24,5 @@ impl MediaServer {
 impl Keeper for MediaServer {}
 
 fn rows() -> Part<MediaServer> {
-    signal::rows().join(room_service::rows()).join(unoffered::rows())
+    signal::rows().join(room_service::rows()).join(agents::rows()).join(unoffered::rows())
 }

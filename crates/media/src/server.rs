@@ -11,6 +11,7 @@ use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::keys::ApiKeys;
 use url::Url;
 
+use crate::agents::Agents;
 use crate::error::MediaError;
 use crate::gate::{Gate, Gatehouse};
 use crate::hand_over;
@@ -58,6 +59,7 @@ struct Shared {
     webhooks: Webhooks,
     joins: Joins,
     gate: Gatehouse,
+    agents: Agents,
 }
 
 impl MediaServer {
@@ -75,14 +77,17 @@ impl MediaServer {
         .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
         let gate = Gatehouse::default();
+        let agents = Agents::new(config.keys.clone());
         let common = Common {
             mux: Arc::clone(&mux),
             webhooks: webhooks.clone(),
             keys: config.keys.clone(),
             gate: gate.clone(),
+            agents: agents.clone(),
         };
         let rooms = Rooms::new(common, config.crowd);
-        let shared = Shared { keys: config.keys, mux, rooms, webhooks, joins: Joins::default(), gate };
+        let shared =
+            Shared { keys: config.keys, mux, rooms, webhooks, joins: Joins::default(), gate, agents };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -113,6 +118,10 @@ impl MediaServer {
 
     pub(crate) fn gate(&self) -> &Gatehouse {
         &self.shared.gate
+    }
+
+    pub(crate) fn agents(&self) -> &Agents {
+        &self.shared.agents
     }
 
     /// How many datagrams, connections and data packets were not taken or not passed on, by the reason.
@@ -164,8 +173,8 @@ impl MediaServer {
     /// `file` then, for the next run.
     pub async fn hand_over(self, file: &Path) {
         // Rooms first: what is done until then is in the file, and nothing is done behind it.
-        let rooms = self.shared.rooms.hand_over(Instant::now()).await;
-        hand_over::write(rooms, &self.shared.gate, file).await;
+        let (rooms, agents) = self.shared.rooms.hand_over(Instant::now()).await;
+        hand_over::write(rooms, agents, &self.shared.gate, file).await;
         self.end(FLUSH_BEFORE_START_WITHIN).await;
     }
 
@@ -176,6 +185,7 @@ impl MediaServer {
     }
 
     async fn end(self, flush_within: Duration) {
+        self.shared.agents.stop();
         self.shared.webhooks.flush(flush_within).await;
         self.shared.webhooks.leave().await;
         self.shared.webhooks.stop();

@@ -91,6 +91,12 @@ id!(/// One server process, `ND_…`.
     NodeId, "ND_");
 id!(/// A published data track, `DTR_…`.
     DataTrackSid, "DTR_");
+id!(/// One connection of a worker that has agents, `AW_…`.
+    WorkerId, "AW_");
+id!(/// One agent that is sent, `AJ_…`.
+    JobId, "AJ_");
+id!(/// What agents are sent for into a room, `AD_…`.
+    DispatchId, "AD_");
 id!(/// A published track, `TR_…`; see [`TrackSid::generate`].
     TrackSid);
 

@@ -178,6 +178,7 @@ const ROOM_COMPOSITE: &Shape = &Shape(&[
 const AUTO_PARTICIPANT: &Shape = &Shape(&[(2, PLAIN), (3, FILE), (4, SEGMENTS)]);
 const ROOM_EGRESS: &Shape = &Shape(&[(1, ROOM_COMPOSITE), (2, DIRECT_FILE), (3, AUTO_PARTICIPANT)]);
 const AGENT: &Shape = &Shape(&[(5, PLAIN)]);
+const AGENT_DISPATCH: &Shape = &Shape(&[(6, PLAIN)]);
 const DESCRIPTION: &Shape = &Shape(&[(4, PLAIN)]);
 const SCHEMA: &Shape = &Shape(&[(2, PLAIN)]);
 const BLOB_KEY: &Shape = &Shape(&[(2, SCHEMA)]);
@@ -204,6 +205,17 @@ const SIGNAL: &Shape = &Shape(&[
     (21, &Shape(&[(1, &Shape(&[(3, PLAIN)]))])),
     (22, &Shape(&[(2, &Shape(&[(1, BLOB_KEY)]))])),
     (23, &Shape(&[(3, BLOB_KEY)])),
+]);
+
+/// Each message of a worker has the number of its kind. One that simulates a job, 6, has a room and a participant in it: nobody decodes that.
+const WORKER: &Shape = &Shape(&[
+    (1, &Shape(&[(7, PLAIN), (10, PLAIN)])),
+    (2, &Shape(&[(7, PLAIN)])),
+    (3, PLAIN),
+    (4, PLAIN),
+    (5, PLAIN),
+    (6, PLAIN),
+    (7, PLAIN),
 ]);
 
 /// Each kind of data has the number of its message.
@@ -257,6 +269,10 @@ shaped! {
     proto::ListEgressRequest: &Shape(&[(4, PLAIN)]);
     proto::StopEgressRequest: PLAIN;
     proto::UpdateLayoutRequest: PLAIN;
+    proto::CreateAgentDispatchRequest: AGENT_DISPATCH;
+    proto::DeleteAgentDispatchRequest: PLAIN;
+    proto::ListAgentDispatchRequest: PLAIN;
+    proto::WorkerMessage: WORKER;
 }
 
 #[cfg(test)]
@@ -325,6 +341,8 @@ mod tests {
         knows_its_messages::<proto::ListRoomsRequest>(&[]);
         knows_its_messages::<proto::MuteRoomTrackRequest>(&[]);
         knows_its_messages::<proto::UpdateRoomMetadataRequest>(&[]);
+        knows_its_messages::<proto::CreateAgentDispatchRequest>(&[]);
+        knows_its_messages::<proto::WorkerMessage>(&[&[6]]);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum Proof {
     ApiToken,
     /// A participant's token for a room.
     RoomToken,
+    /// A token that is signed with an API secret and makes its bearer a worker that has agents: `agent`.
+    WorkerToken,
     /// The signature in a link to one file.
     SignedLink,
     /// The secret of the link that makes whoever has it the owner.
@@ -102,6 +104,7 @@ impl fmt::Display for Proof {
             Self::WebhookSignature => "the signature of a webhook",
             Self::ApiToken => "a token of the API secret that grants it",
             Self::RoomToken => "a participant's token",
+            Self::WorkerToken => "a token of the API secret for workers that have agents",
             Self::SignedLink => "a signed link",
             Self::OwnerLink => "the owner's one-time link",
             Self::Password => "the owner's password",

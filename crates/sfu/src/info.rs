@@ -31,7 +31,7 @@ pub enum Readable {
 }
 
 /// How this server introduces itself.
-pub(crate) fn server_info() -> ServerInfo {
+pub fn server_info() -> ServerInfo {
     ServerInfo {
         version: SERVER_VERSION.to_owned(),
         protocol: PROTOCOL,

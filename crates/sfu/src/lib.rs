@@ -53,7 +53,7 @@ pub use admin::{RpcCall, RpcError, RpcFailure};
 pub use announce::TooMuch;
 pub use codec::{Codec, is_keyframe};
 pub use consent::{Answer, CONSENT};
-pub use info::Readable;
+pub use info::{Readable, server_info};
 pub use kept::KeptRoom;
 pub use layers::{Layer, TrackSettings};
 pub use output::{About, DataKind, DownTrackSpec, Fact, Output};

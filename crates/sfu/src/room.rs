@@ -60,7 +60,7 @@ pub struct RoomOptions {
     pub metadata: String,
     /// Ids of tracks follow from it.
     pub seed: u64,
-    /// Agents that are to be dispatched to it, as CreateRoom or the first token asks for.
+    /// The agents that are to come, as CreateRoom or the first token names them. They are not the room's to send.
     pub agents: Vec<proto::RoomAgentDispatch>,
     /// Whether what belongs together, such as a camera and a microphone, comes as one media stream, so that clients play it in step.
     pub sync_streams: bool,
@@ -102,8 +102,6 @@ pub struct Room {
     /// Reliable data that was sent of late.
     pub(crate) replay: Replay,
     pub(crate) data_tracks: BTreeMap<DataTrackSid, DataTrack>,
-    /// See [`RoomOptions::agents`].
-    agents: Vec<proto::RoomAgentDispatch>,
     pub(crate) rpcs: Rpcs,
     pub(crate) nonces: Nonces,
     pub(crate) sync_streams: bool,
@@ -148,7 +146,6 @@ impl Room {
             recorder_comes: false,
             replay: Replay::new(now.at),
             data_tracks: BTreeMap::new(),
-            agents: options.agents,
             rpcs: Rpcs::default(),
             nonces: Nonces::default(),
             sync_streams: options.sync_streams,
@@ -172,11 +169,6 @@ impl Room {
     /// Its name.
     pub fn name(&self) -> RoomName {
         self.base.name.as_str().into()
-    }
-
-    /// The agents that are to be dispatched to it.
-    pub fn agents(&self) -> &[proto::RoomAgentDispatch] {
-        &self.agents
     }
 
     /// Why the room is over, once it is.

@@ -148,7 +148,14 @@ async fn a_room_for_which_recordings_wait_is_shown_as_recorded_until_none_waits(
 }
 
 fn handed(rooms: Vec<KeptRoom>) -> HandedOver {
-    HandedOver { format: FORMAT, unix_ms: 1, rooms, removals: Vec::new(), spent: Vec::new() }
+    HandedOver {
+        format: FORMAT,
+        unix_ms: 1,
+        rooms,
+        removals: Vec::new(),
+        spent: Vec::new(),
+        agents: Vec::new(),
+    }
 }
 
 #[test]

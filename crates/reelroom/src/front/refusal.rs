@@ -28,7 +28,7 @@ impl Form {
         };
         if is_below("/twirp") {
             Self::Twirp
-        } else if is_below("/rtc") {
+        } else if is_below("/rtc") || is_below("/agent") {
             Self::Signalling
         } else {
             Self::Rest
@@ -119,6 +119,7 @@ mod tests {
         for (path, expected) in [
             ("/recordings", r#"{"errorMessage":"this address does not take this method"}"#),
             ("/rtc/v1", r#"{"errorMessage":"this address does not take this method"}"#),
+            ("/agent", r#"{"errorMessage":"this address does not take this method"}"#),
             (
                 "/twirp/livekit.Egress/ListEgress",
                 r#"{"code":"bad_route","msg":"this address does not take this method"}"#,

@@ -1,4 +1,4 @@
-//! LiveKit's own APIs: Twirp by a token of the API secret, `/rtc` by a token that `POST /token` gave, and neither by anything else.
+//! LiveKit's own APIs: Twirp and `/agent` by a token of the API secret, `/rtc` by a token that `POST /token` gave, and none by anything else.
 
 use axum::http::Method;
 use reelroom::routes::table;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::common::now_s;
 use crate::common::signal::{Client, Join, KEY};
+use crate::common::worker::Worker;
 use crate::stage::{Asker, Mode, ROOMS, Stage};
 
 /// The last part of the path of a row for whatever other method.
@@ -42,7 +43,10 @@ fn needed(method: &str) -> Option<VideoGrants> {
         | "SendData"
         | "ForwardParticipant"
         | "MoveParticipant"
-        | "PerformRpc" => VideoGrants { room_admin: true, room: ROOMS[0].into(), ..none },
+        | "PerformRpc"
+        | "CreateDispatch"
+        | "DeleteDispatch"
+        | "ListDispatch" => VideoGrants { room_admin: true, room: ROOMS[0].into(), ..none },
         "StartRoomCompositeEgress" | "ListEgress" | "StopEgress" | "UpdateLayout" | "StartWebEgress" => {
             VideoGrants { room_record: true, ..none }
         }
@@ -153,6 +157,44 @@ async fn each_method_of_twirp_takes_a_token_of_the_api_secret_that_grants_it_and
         count += 1;
     }
     assert!(count > 15, "{count} methods");
+    stage.house.program.stop();
+}
+
+#[tokio::test]
+async fn a_worker_of_agents_comes_by_a_token_of_the_api_secret_that_makes_it_one_and_by_nothing_else() {
+    let stage = Stage::new(Mode::Invite).await;
+    let program = &stage.house.program;
+    let rows = table().into_iter().filter(|row| row.needs == Needs::Proof(Proof::WorkerToken));
+    assert_eq!(rows.map(|row| row.path).collect::<Vec<_>>(), ["/agent"]);
+    let worker = VideoGrants { agent: true, ..VideoGrants::default() };
+    let all = VideoGrants {
+        room_create: true,
+        room_list: true,
+        room_record: true,
+        room_admin: true,
+        ..VideoGrants::default()
+    };
+    let of_a_room = VideoGrants { room_join: true, room: ROOMS[0].into(), ..worker.clone() };
+    let claims = |exp| Claims { exp, video: Some(worker.clone()), ..Claims::default() };
+    let other = ApiKeys::new(KEY.0, "another secret that is long enough");
+    let mut refused = vec![
+        ("all but its grant".to_owned(), of_secret(all)),
+        ("an agent's own token".to_owned(), of_secret(of_a_room)),
+        ("a token that is over".to_owned(), mint(&keys(), claims(now_s() - 600))),
+        ("a token of another secret".to_owned(), mint(&other, claims(now_s() + 600))),
+        ("no token".to_owned(), String::new()),
+    ];
+    for asker in &stage.askers {
+        let token = token(&stage, asker, ROOMS[0]).await;
+        refused.extend(token.map(|token| (format!("the participant's token of {}", asker.name), token)));
+    }
+    for (what, token) in refused {
+        let status = Worker::try_connect(program, &token).await.map(drop);
+        assert_eq!(status, Err(401), "{what}");
+    }
+    assert!(Worker::try_connect(program, &of_secret(worker)).await.is_ok());
+    let asked = program.get("/agent").send().await.unwrap();
+    assert_eq!(asked.status(), 404, "it is for WebSockets alone");
     stage.house.program.stop();
 }
 

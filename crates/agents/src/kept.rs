@@ -1,0 +1,99 @@
+//! What of agents goes from one run of the server to the next: what they were sent for, and those that are on their way or in rooms. Their workers
+//! come back by themselves, and so do they.
+
+use std::sync::Arc;
+
+use reelroom_protocol::ids::{DispatchId, JobId, ParticipantIdentity, RoomSid};
+use reelroom_protocol::proto::{JobStatus, JobType};
+use serde::{Deserialize, Serialize};
+
+use crate::agents::Agents;
+use crate::job::{Call, Job, Stage, Target};
+use crate::output::Now;
+use crate::wish::Wish;
+
+/// What is kept of the agents of one room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAgents {
+    pub(crate) dispatches: Vec<KeptDispatch>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptDispatch {
+    pub(crate) id: DispatchId,
+    pub(crate) wish: Wish,
+    pub(crate) created_unix_ns: i64,
+    pub(crate) jobs: Vec<KeptJob>,
+}
+
+/// A job that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptJob {
+    pub(crate) id: JobId,
+    pub(crate) kind: i32,
+    pub(crate) target: Option<Target>,
+    pub(crate) namespace: String,
+    pub(crate) identity: ParticipantIdentity,
+    pub(crate) started_unix_ns: i64,
+    pub(crate) given: u32,
+}
+
+impl Agents {
+    /// The server is about to begin anew: from now on nothing begins or ends.
+    pub fn hand_over(&mut self) {
+        self.is_handing_over = true;
+    }
+
+    /// With what a room is to open again.
+    pub fn kept(&self, sid: &RoomSid) -> Option<KeptAgents> {
+        let room = self.rooms.get(sid)?;
+        let given = |job: &&Job| matches!(job.stage, Stage::Running { .. });
+        let keep = |job: &Job| KeptJob {
+            id: job.id.clone(),
+            kind: job.kind.into(),
+            target: job.target.clone(),
+            namespace: job.namespace.clone(),
+            identity: job.state.participant_identity.as_str().into(),
+            started_unix_ns: job.state.started_at,
+            given: job.given,
+        };
+        let dispatches = room.dispatches.values().map(|dispatch| {
+            let jobs = room.jobs.iter().filter_map(|id| self.jobs.get(id));
+            let of_it = jobs.filter(|job| job.dispatch == dispatch.id).filter(given);
+            KeptDispatch {
+                id: dispatch.id.clone(),
+                wish: Wish::clone(&dispatch.wish),
+                created_unix_ns: dispatch.created_unix_ns,
+                jobs: of_it.map(keep).collect(),
+            }
+        });
+        Some(KeptAgents { dispatches: dispatches.collect() })
+    }
+
+    /// A job of a former run goes on, and its worker and agent are expected.
+    pub(crate) fn restore(
+        &mut self,
+        sid: &RoomSid,
+        dispatch: DispatchId,
+        wish: Arc<Wish>,
+        kept: KeptJob,
+        now: Now,
+    ) {
+        let Ok(kind) = JobType::try_from(kept.kind) else { return };
+        if !self.has_room_for_a_job(sid) || self.jobs.contains_key(&kept.id) {
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(sid) else { return };
+        let call = Call { dispatch, kind, target: kept.target, namespace: kept.namespace };
+        let mut job = Job::new(kept.id, sid.clone(), call, wish, now);
+        job.stage = Stage::Running { worker: None, since: now.at };
+        job.gives_up_at = None;
+        job.given = kept.given;
+        job.is_former = true;
+        job.state.status = JobStatus::JsRunning.into();
+        job.state.started_at = kept.started_unix_ns;
+        job.state.participant_identity = kept.identity.to_string();
+        room.jobs.insert(job.id.clone());
+        self.jobs.insert(job.id.clone(), job);
+    }
+}

@@ -1,0 +1,135 @@
+//! Programs that have agents, by one connection each.
+
+use std::collections::BTreeSet;
+
+use reelroom_limits::agents::AGENT_NAME_BYTES;
+use reelroom_protocol::ids::{JobId, WorkerId};
+use reelroom_protocol::proto::{
+    JobType, ParticipantPermission, RegisterWorkerRequest, UpdateWorkerStatus, WorkerStatus,
+};
+
+use crate::error::{AgentsError, within};
+use crate::wish::deployment;
+
+/// What a worker is taken to be loaded with for each job that it was given since it last said how loaded it is: several at once go to several workers.
+const LOAD_OF_A_JOB: f32 = 0.1;
+/// Of one whose load is no number.
+const FULL: f32 = 1.0;
+
+/// What a worker says of itself as it registers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    pub(crate) kind: JobType,
+    pub(crate) agent_name: String,
+    pub(crate) namespace: String,
+    pub(crate) deployment: String,
+    permission: ParticipantPermission,
+    api_key: String,
+}
+
+impl Registration {
+    /// As it comes on the wire, of a worker whose token is signed with this key.
+    ///
+    /// # Errors
+    /// What is too much of it, or not known here.
+    pub fn read(request: RegisterWorkerRequest, api_key: &str) -> Result<Self, AgentsError> {
+        let kind =
+            JobType::try_from(request.r#type).map_err(|_| AgentsError::UnknownJobType(request.r#type))?;
+        let namespace = request.namespace.unwrap_or_default();
+        within("the agent's name", &request.agent_name, AGENT_NAME_BYTES)?;
+        within("the namespace", &namespace, AGENT_NAME_BYTES)?;
+        within("the version", &request.version, AGENT_NAME_BYTES)?;
+        deployment(&request.deployment)?;
+        let usual = || ParticipantPermission {
+            can_subscribe: true,
+            can_publish: true,
+            can_publish_data: true,
+            can_update_metadata: true,
+            ..Default::default()
+        };
+        let mut permission = request.allowed_permissions.unwrap_or_else(usual);
+        permission.can_publish_sources.sort_unstable();
+        permission.can_publish_sources.dedup();
+        permission.can_publish_sources.shrink_to_fit();
+        Ok(Self {
+            kind,
+            agent_name: request.agent_name,
+            namespace,
+            deployment: request.deployment,
+            permission,
+            api_key: api_key.to_owned(),
+        })
+    }
+
+    /// What its agents may do in a room.
+    pub fn permission(&self) -> &ParticipantPermission {
+        &self.permission
+    }
+
+    /// By which key it has come.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// The name of its agent; empty where that has none.
+    pub fn agent_name(&self) -> &str {
+        &self.agent_name
+    }
+
+    /// What it is sent for.
+    pub fn kind(&self) -> JobType {
+        self.kind
+    }
+}
+
+/// A worker that is registered.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) id: WorkerId,
+    pub(crate) registration: Registration,
+    /// Those that it is asked about and those that it has.
+    pub(crate) jobs: BTreeSet<JobId>,
+    load: f32,
+    is_full: bool,
+    /// Jobs since it last said how loaded it is.
+    fresh: u32,
+    /// Of its last word on that.
+    seq: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(id: WorkerId, registration: Registration) -> Self {
+        Self { id, registration, jobs: BTreeSet::new(), load: 0.0, is_full: false, fresh: 0, seq: 0 }
+    }
+
+    /// Takes over how it is. Whether it may be asked again that could not before.
+    pub(crate) fn update(&mut self, status: &UpdateWorkerStatus) -> bool {
+        if status.seq != 0 && status.seq <= self.seq {
+            return false;
+        }
+        self.seq = status.seq;
+        let was_full = self.is_full;
+        if let Some(said) = status.status {
+            self.is_full = said != i32::from(WorkerStatus::WsAvailable);
+        }
+        self.is_full |= status.draining;
+        self.load = if status.load.is_finite() { status.load.max(0.0) } else { FULL };
+        self.fresh = 0;
+        was_full && !self.is_full
+    }
+
+    /// It is asked about a job.
+    pub(crate) fn take(&mut self, job: &JobId) {
+        self.jobs.insert(job.clone());
+        self.fresh = self.fresh.saturating_add(1);
+    }
+
+    pub(crate) fn is_available(&self) -> bool {
+        !self.is_full
+    }
+
+    /// How loaded it is taken to be.
+    pub(crate) fn load(&self) -> f32 {
+        self.load + LOAD_OF_A_JOB * self.fresh as f32
+    }
+}
