@@ -7,10 +7,12 @@ use turn_types::attribute::{
     XorRelayedAddress,
 };
 use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SEND};
-use turn_types::stun::attribute::{ErrorCode, Nonce, Realm, Username, XorMappedAddress};
+use turn_types::stun::attribute::{
+    AttributeType, ErrorCode, Nonce, RawAttribute, Realm, Username, XorMappedAddress,
+};
 use turn_types::stun::message::{
     BINDING, IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageType, MessageWriteVec,
-    Method, TransactionId,
+    Method, ShortTermCredentials, TransactionId,
 };
 use turn_types::stun::prelude::{AttributeWrite, MessageWrite as _, MessageWriteExt as _};
 
@@ -161,6 +163,18 @@ pub fn on_channel(number: u16, bytes: &[u8]) -> Vec<u8> {
     let mut message = [&number.to_be_bytes()[..], &len.to_be_bytes()[..], bytes].concat();
     message.resize(message.len().next_multiple_of(4), 0);
     message
+}
+
+/// What ICE asks a session for, by its name and its password: not of TURN, but what goes by it.
+pub fn ice_request(session: &str, password: &str) -> Vec<u8> {
+    const PRIORITY: AttributeType = AttributeType::new(0x0024);
+    let mut message = begin(MessageClass::Request, BINDING, TransactionId::from(1));
+    put(&mut message, &Username::new(&format!("{session}:peer")).expect("it is short"));
+    put(&mut message, &RawAttribute::new(PRIORITY, &[0, 0, 0, 1]));
+    let key = ShortTermCredentials::new(password.to_owned()).make_key();
+    message.add_message_integrity_with_key(&key, IntegrityAlgorithm::Sha1).expect("it is signed once");
+    message.add_fingerprint().expect("it has none yet");
+    message.finish()
 }
 
 fn method(ask: &Ask) -> Method {
