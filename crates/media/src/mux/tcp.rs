@@ -129,7 +129,9 @@ impl Connections {
     }
 
     fn admit(&self, source: SocketAddr, stop: CancellationToken) -> Option<Place<'_>> {
-        self.table().admit(source, most(), stop.clone()).then_some(Place { connections: self, source, stop })
+        // A place that there is none of must not be given back: it may be another connection's, and the table is held here.
+        let is_admitted = self.table().admit(source, most(), stop.clone());
+        is_admitted.then(|| Place { connections: self, source, stop })
     }
 
     /// Whether the datagram now waits for its connection.
@@ -463,6 +465,17 @@ mod tests {
     fn admit(table: &mut Table, source: SocketAddr) -> Option<CancellationToken> {
         let stop = CancellationToken::new();
         table.admit(source, 10_000, stop.clone()).then_some(stop)
+    }
+
+    #[test]
+    fn who_finds_no_place_takes_none_away() {
+        let connections = Connections::default();
+        let place = connections.admit(address(1, 1), CancellationToken::new());
+        assert!(place.is_some());
+        assert!(connections.admit(address(1, 1), CancellationToken::new()).is_none(), "it is taken");
+        assert_eq!(connections.table().open.len(), 1);
+        drop(place);
+        assert!(connections.table().open.is_empty());
     }
 
     #[test]
