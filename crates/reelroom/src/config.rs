@@ -49,7 +49,7 @@ pub struct Config {
     /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything. "invite": the owner, who signs
     /// in with a password that is set by a link which the first start prints, programs with API keys, and whoever has the link of a room; see
     /// docs/signing-in.md. Unset: "open" while only this machine reaches the server, "invite" where `listen` is no loopback address or
-    /// `public_url`, `public_hosts` or `advertise_ips` name others.
+    /// `public_url`, `public_hosts`, `advertise_ips` or `advertise_hosts` name others.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
