@@ -47,6 +47,7 @@ test:
 	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-proxy
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-two-devices
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-only-443
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-acme
 
 bench: page

@@ -1,4 +1,5 @@
-//! Any target of `reelroom_sfu::fuzzing`, `reelroom_protocol::fuzzing` and `reelroom_media::fuzzing`, by the variable `TARGET`.
+//! Any target of `reelroom_sfu::fuzzing`, `reelroom_protocol::fuzzing`, `reelroom_media::fuzzing` and `reelroom_turn::fuzzing`, by the variable
+//! `TARGET`.
 
 #![no_main]
 
@@ -12,6 +13,7 @@ static BODY: LazyLock<fn(&[u8])> = LazyLock::new(|| {
         &reelroom_sfu::fuzzing::TARGETS[..],
         &reelroom_protocol::fuzzing::TARGETS[..],
         &reelroom_media::fuzzing::TARGETS[..],
+        &reelroom_turn::fuzzing::TARGETS[..],
     ];
     let found = all.into_iter().flatten().find(|(name, _)| *name == wanted);
     found.unwrap_or_else(|| panic!("TARGET={wanted:?} names no target")).1

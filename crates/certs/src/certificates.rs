@@ -148,7 +148,7 @@ impl Certificates {
             tracing::warn!("{warning}");
         }
         let newest = Newest::new(pair);
-        let config = server_config(Arc::clone(&newest) as _, &[b"h2".as_slice(), b"http/1.1".as_slice()])?;
+        let config = server_config(Arc::clone(&newest) as _, SPOKEN)?;
         let for_challenges = server_config(Arc::clone(&challenges) as _, &[ACME_TLS])?;
         let shared = Shared {
             kind,
@@ -505,6 +505,9 @@ fn is_public_name(host: &str) -> bool {
     let is_below = |of: &str| host == of || host.strip_suffix(of).is_some_and(|rest| rest.ends_with('.'));
     host.parse::<std::net::IpAddr>().is_err() && host.contains('.') && !PRIVATE.iter().any(|of| is_below(of))
 }
+
+/// What is spoken within TLS: HTTP, and the TURN of calls, of whose name most clients say nothing.
+const SPOKEN: &[&[u8]] = &[b"h2", b"http/1.1", b"stun.turn"];
 
 fn server_config(
     resolver: Arc<dyn ResolvesServerCert>,

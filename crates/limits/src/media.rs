@@ -85,4 +85,36 @@ limits! {
     pub const DATA_BLOB_BYTES: usize = 50 * 1024;
     /// Bytes of all data blobs of a participant with their keys; one that does not fit is refused with LIMIT_EXCEEDED.
     pub const DATA_BLOBS_BYTES: usize = 256 * 1024;
+    /// TURN allocations of one participant (a browser makes one for each connection, interface and way to the server); a further one is refused.
+    pub const TURN_OF_PARTICIPANT: usize = 32;
+    /// TURN allocations of one address, or IPv6 network of 64 bits; a further one is refused.
+    pub const TURN_OF_ADDRESS: usize = 1024;
+    /// TURN allocations of all; a further one is refused.
+    pub const TURN_ALLOCATIONS: usize = 8192;
+    /// How long a TURN allocation lasts that its client does not refresh.
+    pub const TURN_LASTS: Duration = Duration::from_secs(600);
+    /// How long a TURN allocation is refreshed to which no session sends anything; then it is over.
+    pub const TURN_UNUSED_LASTS: Duration = Duration::from_secs(600);
+    /// How long a TURN client may exchange data with an address of this server's media after it asked for that.
+    pub const TURN_PERMISSION_LASTS: Duration = Duration::from_secs(300);
+    /// How long a TURN channel lasts that its client does not bind again.
+    pub const TURN_CHANNEL_LASTS: Duration = Duration::from_secs(600);
+    /// Permissions, and channels, of a TURN allocation; a further one is refused.
+    pub const TURN_CHANNELS: usize = 32;
+    /// How long a participant can make TURN allocations by what it was given as it joined; one that is made goes on.
+    pub const TURN_CREDENTIALS_LAST: Duration = Duration::from_secs(3600);
+    /// How long a nonce of TURN holds; then a client is given another one, which costs it a message.
+    pub const TURN_NONCE_LASTS: Duration = Duration::from_secs(3600);
+    /// Bytes a second of a TURN allocation, each way; more is dropped.
+    pub const TURN_BYTES_PER_S: u32 = 4_000_000;
+    /// TURN and STUN requests of an address, or IPv6 network of 64 bits, at once; more are dropped.
+    pub const TURN_REQUESTS_BURST: u32 = 200;
+    /// Such requests in a second for good.
+    pub const TURN_REQUESTS_PER_S: u32 = 50;
+    /// Addresses whose TURN requests are counted apart; those of more share what one has.
+    pub const TURN_ASKERS: usize = 16_384;
+    /// Names of this server whose addresses clients are told; with more the settings are refused.
+    pub const ADVERTISED_NAMES: usize = 4;
+    /// How long a look-up of such a name may take; then the addresses that it had hold on.
+    pub const NAME_LOOKED_UP_WITHIN: Duration = Duration::from_secs(5);
 }

@@ -51,6 +51,14 @@ reasons! {
     TcpIdle => "tcp_idle",
     /// A TCP connection whose peer did not read.
     TcpStalled => "tcp_stalled",
+    /// No message of TURN.
+    NoTurn => "no_turn",
+    /// To or from a TURN client that has no allocation, or did not ask for that.
+    TurnRefused => "turn_refused",
+    /// More than a TURN client may send, or be sent.
+    TurnTooMuch => "turn_too_much",
+    /// More requests than a TURN client has.
+    TurnTooFast => "turn_too_fast",
     /// A reliable data packet for a receiver that took too little.
     SlowReceiver => "slow_receiver",
     /// A lossy data packet for a receiver that took too little.

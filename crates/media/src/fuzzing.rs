@@ -111,7 +111,7 @@ pub fn datagram(bytes: &[u8]) {
     session::install_crypto();
     let now = Instant::now();
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 7));
-    let addresses = LocalAddresses { bound: vec![local], told: vec![local] };
+    let addresses = LocalAddresses { bound: vec![local], told: vec![local], ..LocalAddresses::default() };
     let mut session = Session::new(&addresses, Way::In, now);
     for (time, piece) in pieces(bytes).enumerate() {
         let now = now + Duration::from_millis(time as u64);
@@ -130,7 +130,7 @@ pub fn sdp(bytes: &[u8]) {
     session::install_crypto();
     let now = Instant::now();
     let address = "127.0.0.1:7882".parse().expect("an address");
-    let addresses = LocalAddresses { bound: vec![address], told: vec![address] };
+    let addresses = LocalAddresses { bound: vec![address], told: vec![address], ..LocalAddresses::default() };
     let (outbox, _outgoing) = outbox::new();
     let mut peer = Peer::new(&addresses, outbox, true, now);
     for part in bytes.split(|byte| *byte == 0) {

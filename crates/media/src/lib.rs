@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   /rtc (WebSocket) ─► signal ─┐                ┌─► session (str0m) ─► mux ─► one UDP port, one TCP port
-//!   /twirp/… ─► room_service ───┼─► room_task ───┤
+//!   /twirp/… ─► room_service ───┼─► room_task ───┤                       └─► and, by the page, TURN and more TCP
 //!   attach_recorder ────────────┘   (sfu::Room)  ├─► webhook
 //!                                                └─► record (whoever writes media down)
 //! ```
@@ -47,6 +47,7 @@ pub mod webhook;
 pub use error::MediaError;
 pub use gate::{Gate, Standing};
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
-pub use mux::{SOCKET_BUFFER_BYTES, receives_at};
+pub use mux::passage::{PagePort, Passage};
+pub use mux::{SOCKET_BUFFER_BYTES, TCP_SEND_BUFFER_BYTES, begins_media, receives_at};
 pub use rooms::{AutoEgress, Crowd, Recorder, Rooms};
 pub use server::{MediaConfig, MediaServer};

@@ -5,17 +5,22 @@
 //!   for each address of this machine ┴─ route(address, ufrag)─┴─► inbox of room B
 //! ```
 //!
-//! TCP carries the same datagrams with a length in front (RFC 4571), for those whose UDP is blocked. Addresses come and go
+//! TCP carries the same datagrams with a length in front (RFC 4571), for those whose UDP is blocked. What comes by the page's port, or by TURN,
+//! goes the same way: see [`tcp`] and [`turn`]. Addresses come and go
 //! while the program runs: laptops change their network, VPNs and containers begin and end. What is bound follows them,
-//! and sessions that begin afterwards are told the new ones.
+//! and sessions that begin afterwards are told the new ones. Each address has a socket of its own, so that an answer leaves by the address
+//! that was asked.
 //!
 //! Nobody is heard who does not name the ufrag of a session and sign with its password: see [`routes`]. Where nobody but this
 //! machine signals, datagrams of other machines are dropped even so: see [`MediaListen::AsSignalled`]. What is dropped is
 //! counted by its reason.
 
 pub(crate) mod addresses;
+mod names;
+pub(crate) mod passage;
 pub(crate) mod routes;
 mod tcp;
+mod turn;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -27,7 +32,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reelroom_limits::media::{DATAGRAM_BYTES, WAITING_OF_SESSION};
+use reelroom_turn::{Client, Secret, Server, is_relayed};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -36,8 +43,11 @@ use crate::drops::{Drops, Reason};
 use crate::error::MediaError;
 use crate::session::stun::{self, Kind};
 use addresses::{Interface, MediaListen, Reach};
+use names::Names;
+use passage::Passage;
 use routes::{Address, Registration, Routes, Unused};
 use tcp::Connections;
+pub use tcp::TCP_SEND_BUFFER_BYTES;
 
 /// What is asked of the system for each UDP socket: a second of a busy room. What does not fit is dropped, as a full network would.
 pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -129,6 +139,8 @@ pub(crate) struct LocalAddresses {
     pub(crate) bound: Vec<SocketAddr>,
     /// What its peer is told.
     pub(crate) told: Vec<SocketAddr>,
+    /// Where the peer may dial besides, over TCP alone: the page's port.
+    pub(crate) told_tcp: Vec<SocketAddr>,
 }
 
 /// Where a session takes its datagrams, of which so many may wait there.
@@ -163,14 +175,41 @@ pub(crate) struct MuxConfig {
     pub(crate) port: u16,
     /// What peers are told instead of the addresses of this machine.
     pub(crate) advertise: Vec<IpAddr>,
+    /// Names whose addresses they are told as well.
+    pub(crate) advertise_names: Vec<String>,
+    /// What clients are offered whose network lets little through.
+    pub(crate) passage: Passage,
+}
+
+impl MuxConfig {
+    /// The port of TURN over UDP, where that is not the port of media.
+    fn turn_port_apart(&self) -> Option<u16> {
+        self.passage.turn_udp_port.filter(|port| *port != self.port)
+    }
+
+    /// Whether TCP at a port is the page's, which takes media as well: it is no failure that it is taken.
+    fn is_of_page(&self, port: u16) -> bool {
+        self.passage.page.as_ref().is_some_and(|page| page.port == port)
+    }
 }
 
 /// The sockets of one address.
 struct Endpoint {
     address: SocketAddr,
     udp: UdpSocket,
+    /// Of TURN, where that has a port of its own.
+    turn: Option<(SocketAddr, UdpSocket)>,
     /// Ends what reads them.
     stop: CancellationToken,
+}
+
+impl Endpoint {
+    fn socket_at(&self, address: SocketAddr) -> Option<&UdpSocket> {
+        if self.address == address {
+            return Some(&self.udp);
+        }
+        self.turn.as_ref().filter(|(at, _)| *at == address).map(|(_, socket)| socket)
+    }
 }
 
 /// The sockets of one address that nobody reads yet.
@@ -178,30 +217,33 @@ struct Opened {
     address: SocketAddr,
     udp: UdpSocket,
     tcp: io::Result<TcpListener>,
+    turn: Option<(SocketAddr, io::Result<UdpSocket>)>,
 }
 
-/// Opens the sockets of an address. That TCP is taken by somebody is no reason to go without UDP.
-async fn open(ip: IpAddr, port: u16) -> io::Result<Opened> {
+/// Opens the sockets of an address. That TCP, or the port of TURN, is taken by somebody is no reason to go without UDP.
+async fn open(ip: IpAddr, port: u16, turn_port: Option<u16>) -> io::Result<Opened> {
     let udp = udp_socket(SocketAddr::new(ip, port))?;
     let address = SocketAddr::new(ip, udp.local_addr()?.port());
-    Ok(Opened { address, udp, tcp: TcpListener::bind(address).await })
+    let turn = turn_port.map(|port| SocketAddr::new(ip, port)).map(|at| (at, udp_socket(at)));
+    Ok(Opened { address, udp, tcp: TcpListener::bind(address).await, turn })
 }
 
 /// What could not be bound, by what it is, with the reason.
 type Failures = Vec<(String, String)>;
 
 /// Opens one port at all addresses. With port 0 the first socket chooses, and all have to get that port.
-async fn open_all(binds: &[IpAddr], port: u16) -> io::Result<(Vec<Opened>, Failures)> {
+async fn open_all(binds: &[IpAddr], config: &MuxConfig) -> io::Result<(Vec<Opened>, Failures)> {
+    let (port, turn_port) = (config.port, config.turn_port_apart());
     let (mut opened, mut failures, mut chosen) = (Vec::new(), Failures::new(), port);
     for ip in binds {
-        match open(*ip, chosen).await {
+        match open(*ip, chosen, turn_port).await {
             Ok(one) => {
                 chosen = one.address.port();
                 let taken = one.tcp.as_ref().err().filter(|error| error.kind() == ErrorKind::AddrInUse);
                 if let Some(error) = taken.filter(|_| port == 0) {
                     return Err(io::Error::new(error.kind(), error.to_string()));
                 }
-                failures.extend(tcp_failure(&one));
+                failures.extend(lesser_failures(&one, config));
                 opened.push(one);
             }
             Err(error) if port == 0 && error.kind() == ErrorKind::AddrInUse => return Err(error),
@@ -211,9 +253,16 @@ async fn open_all(binds: &[IpAddr], port: u16) -> io::Result<(Vec<Opened>, Failu
     Ok((opened, failures))
 }
 
-fn tcp_failure(opened: &Opened) -> Option<(String, String)> {
-    let error = opened.tcp.as_ref().err()?;
-    Some((format!("TCP {}", opened.address), error.to_string()))
+/// What of an address could not be opened that sessions go without.
+fn lesser_failures(opened: &Opened, config: &MuxConfig) -> Failures {
+    let address = opened.address;
+    let tcp = opened.tcp.as_ref().err().filter(|_| !config.is_of_page(address.port()));
+    let tcp = tcp.map(|error| (format!("TCP {address}"), error.to_string()));
+    let turn = opened.turn.as_ref().and_then(|(at, socket)| {
+        let error = socket.as_ref().err()?;
+        Some((format!("TURN {at}"), error.to_string()))
+    });
+    tcp.into_iter().chain(turn).collect()
 }
 
 /// All media sockets.
@@ -222,7 +271,9 @@ pub(crate) struct Mux {
     port: u16,
     endpoints: RwLock<Vec<Arc<Endpoint>>>,
     /// The addresses of this machine, also those that nothing is bound to.
-    own: RwLock<HashSet<IpAddr>>,
+    machine: RwLock<Vec<Interface>>,
+    names: Names,
+    turn: Mutex<Server>,
     failures: Mutex<Failures>,
     routes: Mutex<Routes<Way>>,
     connections: Connections,
@@ -245,7 +296,7 @@ impl Mux {
         }
         let mut tries = 1..=PORT_TRIES;
         let (opened, failures) = loop {
-            match open_all(&binds, config.port).await {
+            match open_all(&binds, &config).await {
                 Ok(all) => break all,
                 // Free for UDP on one address, the port may be somebody's for TCP or on another one.
                 Err(_) if tries.next().is_some() => {}
@@ -257,11 +308,16 @@ impl Mux {
         let Some(first) = opened.first() else {
             return Err(MediaError::Listen { port: config.port, reasons: reasons(&failures) });
         };
+        let names = Names::new(&config.advertise_names);
+        // The first sessions are told them too.
+        names.look_up().await;
         let mux = Arc::new(Self {
             port: first.address.port(),
             config,
             endpoints: RwLock::default(),
-            own: RwLock::new(machine.into_iter().map(|one| one.ip).collect()),
+            machine: RwLock::new(machine),
+            names,
+            turn: Mutex::new(Server::new(Secret::new(rand::random()))),
             failures: Mutex::default(),
             routes: Mutex::new(Routes::new(Instant::now())),
             connections: Connections::default(),
@@ -275,15 +331,53 @@ impl Mux {
             mux.add(one);
         }
         mux.note(failures);
+        mux.tell_peers();
         tokio::spawn(Arc::clone(&mux).follow_machine());
+        tokio::spawn(names::follow(Arc::clone(&mux)));
         Ok(mux)
     }
 
     /// The addresses of a session that begins now.
     pub(crate) fn addresses(&self, reach: Reach) -> LocalAddresses {
         let bound: Vec<_> = self.endpoints().iter().map(|endpoint| endpoint.address).collect();
-        let told = addresses::told(&bound, &self.config.advertise, self.port, reach);
-        LocalAddresses { bound, told }
+        let own = {
+            let machine = self.machine.read().expect("nobody panics while it looks");
+            addresses::offered(&self.config.listen, &machine, &bound, reach)
+        };
+        let advertise = self.advertised();
+        let told = addresses::told(&own, &advertise, self.port, reach);
+        let page = self.config.passage.page.as_ref().filter(|_| reach == Reach::Anywhere);
+        let mut told_tcp = page.map(|page| page.candidates(&told, !advertise.is_empty())).unwrap_or_default();
+        // Where both have one number, it is told as that of media.
+        told_tcp.retain(|address| !told.contains(address));
+        LocalAddresses { bound, told, told_tcp }
+    }
+
+    /// What peers are told instead of the addresses of this machine, as it is known now.
+    fn advertised(&self) -> Vec<IpAddr> {
+        self.config.advertise.iter().copied().chain(self.names.addresses()).collect()
+    }
+
+    /// Whether peers are told addresses of something in front of this machine.
+    fn advertises(&self) -> bool {
+        !self.advertised().is_empty()
+    }
+
+    /// Where a session takes what came to an address by another port: at the same address, or the best of its family.
+    fn media_address(&self, ip: IpAddr) -> Option<SocketAddr> {
+        let endpoints = self.endpoints.read().expect("nobody panics while it changes endpoints");
+        let mut all = endpoints.iter().map(|endpoint| endpoint.address);
+        let same = all.clone().find(|address| address.ip() == ip);
+        let of_family = || all.clone().find(|address| address.is_ipv4() == ip.is_ipv4());
+        same.or_else(of_family).or_else(|| all.next())
+    }
+
+    /// Serves a connection of the page's port, from `source` to `local`, that begins as media does, to its end.
+    pub(crate) async fn take_connection<S>(&self, stream: S, source: SocketAddr, local: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite,
+    {
+        tcp::take(self, stream, source, local).await;
     }
 
     /// The port of UDP and TCP.
@@ -293,7 +387,11 @@ impl Mux {
 
     /// Whether an address is one of this machine.
     pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.own.read().expect("nobody panics while it looks").contains(&ip)
+        let is_of_machine = || {
+            let machine = self.machine.read().expect("nobody panics while it looks");
+            machine.iter().any(|one| one.ip == ip)
+        };
+        ip.is_loopback() || is_of_machine()
     }
 
     /// Whom somebody has to be heard from who signals from this machine, or from elsewhere.
@@ -307,7 +405,8 @@ impl Mux {
     /// What an operator should look at: addresses at which no media is received though it should be.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let failures = self.failures.lock().expect("nobody panics while it notes failures");
-        failures.iter().map(|(what, why)| format!("no media is received at {what}: {why}")).collect()
+        let failures = failures.iter().map(|(what, why)| format!("no media is received at {what}: {why}"));
+        failures.chain(self.names.warnings()).collect()
     }
 
     pub(crate) fn stop(&self) {
@@ -320,9 +419,14 @@ impl Mux {
 
     fn add(self: &Arc<Self>, opened: Opened) {
         let stop = self.stop.child_token();
-        let endpoint = Arc::new(Endpoint { address: opened.address, udp: opened.udp, stop: stop.clone() });
+        let turn = opened.turn.and_then(|(at, socket)| Some((at, socket.ok()?)));
+        let endpoint =
+            Arc::new(Endpoint { address: opened.address, udp: opened.udp, turn, stop: stop.clone() });
         self.endpoints.write().expect("nobody panics while it changes endpoints").push(Arc::clone(&endpoint));
-        tokio::spawn(Arc::clone(self).read_udp(endpoint));
+        tokio::spawn(Arc::clone(self).read_udp(Arc::clone(&endpoint)));
+        if endpoint.turn.is_some() {
+            tokio::spawn(Arc::clone(self).read_turn(endpoint));
+        }
         if let Ok(listener) = opened.tcp {
             tokio::spawn(tcp::accept(Arc::clone(self), opened.address, listener, stop));
         }
@@ -349,6 +453,7 @@ impl Mux {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+            self.tend_turn();
             let machine = interfaces();
             if machine.is_empty() {
                 continue;
@@ -358,6 +463,7 @@ impl Mux {
                 continue;
             }
             self.follow(&machine).await;
+            self.tell_peers();
             last = Some(machine);
         }
     }
@@ -365,7 +471,7 @@ impl Mux {
     async fn follow(self: &Arc<Self>, machine: &[Interface]) {
         let own: HashSet<_> = machine.iter().map(|one| one.ip).collect();
         let (binds, _) = addresses::receive_at(&self.config.listen, machine);
-        *self.own.write().expect("nobody panics while it changes addresses") = own.clone();
+        *self.machine.write().expect("nobody panics while it changes addresses") = machine.to_vec();
         // One that was asked for by its own name stays bound: it may come back, or never be an interface's.
         let is_gone = |endpoint: &Arc<Endpoint>| {
             let ip = endpoint.address.ip();
@@ -377,17 +483,22 @@ impl Mux {
         }
         self.endpoints.write().expect("nobody panics while it changes endpoints").retain(|one| !is_gone(one));
         let bound: HashSet<_> = self.endpoints().iter().map(|endpoint| endpoint.address.ip()).collect();
-        // A TCP port that was taken is not tried again: sessions go without it.
+        // A TCP port, or one of TURN, that was taken is not tried again: sessions go without it.
         let mut failures: Failures =
             self.failures.lock().expect("nobody panics while it notes failures").clone();
+        let turn_port = self.config.turn_port_apart();
         failures.retain(|(what, _)| {
-            bound.iter().any(|ip| *what == format!("TCP {}", SocketAddr::new(*ip, self.port)))
+            let is_of = |kind: &str, ip: &IpAddr, port: u16| {
+                what.strip_prefix(kind).is_some_and(|at| at == SocketAddr::new(*ip, port).to_string())
+            };
+            let is_turn = |ip: &IpAddr| turn_port.is_some_and(|port| is_of("TURN ", ip, port));
+            bound.iter().any(|ip| is_of("TCP ", ip, self.port) || is_turn(ip))
         });
         for ip in binds.iter().filter(|ip| !bound.contains(ip)) {
-            match open(*ip, self.port).await {
+            match open(*ip, self.port, turn_port).await {
                 Ok(one) => {
                     tracing::info!(address = %one.address, "media is received at another address");
-                    failures.extend(tcp_failure(&one));
+                    failures.extend(lesser_failures(&one, &self.config));
                     self.add(one);
                 }
                 Err(error) => failures.push((SocketAddr::new(*ip, self.port).to_string(), error.to_string())),
@@ -444,6 +555,7 @@ impl Mux {
     /// Sends a datagram, or drops it when the socket is full: to wait would hold up everybody else.
     pub(crate) fn send(&self, datagram: Datagram) {
         match datagram.transport {
+            Transport::Udp if is_relayed(datagram.destination.ip()) => self.send_relayed(&datagram),
             Transport::Udp => {
                 let endpoints = self.endpoints.read().expect("nobody panics while it changes endpoints");
                 let endpoint = endpoints.iter().find(|endpoint| endpoint.address == datagram.source);
@@ -474,6 +586,12 @@ impl Mux {
                 received = endpoint.udp.recv_from(&mut buffer) => received,
             };
             match received {
+                // An address that only allocations have: nothing of that comes by a network.
+                Ok((_, source)) if is_relayed(source.ip()) => self.drops.count(Reason::UnknownAddress),
+                Ok((len, remote)) if self.is_turn_here(&buffer[..len]) => {
+                    let (transport, local) = (reelroom_turn::Transport::Udp, endpoint.address);
+                    self.hear_turn(Client { transport, remote, local }, &buffer[..len]);
+                }
                 Ok((len, source)) => {
                     self.route(Transport::Udp, source, endpoint.address, &buffer[..len]);
                 }
@@ -530,7 +648,7 @@ impl Mux {
         if !request.is_signed_with(&password) {
             return Err(Reason::WrongSignature);
         }
-        if reach == Reach::ThisMachine && !self.is_own(from.source.ip()) {
+        if reach == Reach::ThisMachine && !self.is_own(self.behind(from.source)) {
             self.refuse(from.source);
             return Err(Reason::OutOfReach);
         }
@@ -573,6 +691,13 @@ impl Mux {
             );
         }
     }
+}
+
+/// Whether a connection that begins with this byte is one of media: ICE over TCP begins with the length of a STUN request, and TURN with a
+/// request itself. Neither HTTP nor TLS does.
+#[must_use]
+pub fn begins_media(first: u8) -> bool {
+    first <= 3
 }
 
 /// Where a media server that begins now receives media, best first.

@@ -376,7 +376,7 @@ impl RoomTask {
             .as_ref()
             .map_or(joining.grants.may_subscribe(), |most| joining.grants.narrowed_to(most).may_subscribe());
         let identity = joining.identity.clone();
-        let response = match &most {
+        let mut response = match &most {
             Some(most) => self.room.join_at_most(joining, most, now)?,
             None => self.room.join(joining, now)?,
         };
@@ -387,6 +387,7 @@ impl RoomTask {
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
         let mut peer = Peer::new(&self.mux.addresses(reach), outbox, subscribes, now.at);
+        response.ice_servers = self.mux.ice_servers(sid.as_str(), reach);
         peer.say(signal_response::Message::Join(response));
         let number = rand::random();
         for target in [Target::Publisher, Target::Subscriber] {

@@ -1,6 +1,6 @@
 //! The media server as a whole: its sockets, rooms and webhooks. It knows no route.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use reelroom_limits::pace::TooFast;
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::keys::ApiKeys;
+use tokio::io::{AsyncRead, AsyncWrite};
 use url::Url;
 
 use crate::agents::Agents;
@@ -17,6 +18,7 @@ use crate::gate::{Gate, Gatehouse};
 use crate::hand_over;
 use crate::joins::Joins;
 use crate::mux::addresses::{self, MediaListen, Reach};
+use crate::mux::passage::Passage;
 use crate::mux::{Mux, MuxConfig};
 use crate::record::RecordSink;
 use crate::room_task::Common;
@@ -40,6 +42,10 @@ pub struct MediaConfig {
     pub udp_port: u16,
     /// What peers are told instead of the addresses of this machine.
     pub advertise: Vec<IpAddr>,
+    /// Names whose addresses they are told as well; looked up again every minute.
+    pub advertise_names: Vec<String>,
+    /// What peers are offered whose network lets little through.
+    pub passage: Passage,
     /// Where webhooks go.
     pub webhook_urls: Vec<Url>,
     /// How many rooms and participants there may be.
@@ -73,6 +79,8 @@ impl MediaServer {
             listen: config.listen,
             port: config.udp_port,
             advertise: config.advertise,
+            advertise_names: config.advertise_names,
+            passage: config.passage,
         })
         .await?;
         let webhooks = Webhooks::new(config.keys.clone(), config.webhook_urls);
@@ -109,6 +117,15 @@ impl MediaServer {
     /// The port of media.
     pub fn udp_port(&self) -> u16 {
         self.shared.mux.port()
+    }
+
+    /// Serves a connection of the page's port, from `source` to `local`, to its end: one that [`begins_media`](crate::begins_media), with what is
+    /// within TLS where it is. It has a place among the connections of media, or is closed.
+    pub async fn take_connection<S>(&self, stream: S, source: SocketAddr, local: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite,
+    {
+        self.shared.mux.take_connection(stream, source, local).await;
     }
 
     /// Asks `gate` about tickets from now on. There is one at most.

@@ -88,6 +88,8 @@ pub struct App {
     invites: Option<Invites>,
     audit: Arc<Audit>,
     library: Library,
+    /// Media comes by the port of the page, too.
+    takes_media: bool,
     /// How long calls may go on at a planned stop.
     drain: Duration,
     /// What is handed over to the next run.
@@ -114,6 +116,15 @@ struct People {
 struct Parts<'a> {
     embedded: Option<&'a Embedded>,
     https: Option<&'a https::Opened>,
+}
+
+/// By which ways the media server of this program is reached besides by its own ports.
+struct Page<'a> {
+    /// Where its port is.
+    address: SocketAddr,
+    https: Option<&'a https::Opened>,
+    /// Where this program reaches itself.
+    own: &'a Url,
 }
 
 /// The media server and recorder of this program.
@@ -160,7 +171,8 @@ impl App {
         let own = urls::own(inner_address);
         let audit = Arc::new(Audit::new(truth.clone()));
         let embedded = if config.embeds_media() {
-            Some(Embedded::start(&config, &secrets, &library, truth, &own, role).await?)
+            let page = Page { address, https: https.as_ref(), own: &own };
+            Some(Embedded::start(&config, &secrets, &library, truth, page, role).await?)
         } else {
             None
         };
@@ -182,6 +194,7 @@ impl App {
         });
         let doors = routes::doors(embedded.as_ref().map(|parts| (&parts.media, &parts.egress)), web.as_ref());
         let (sites, bounds) = (sites(&config, role).into(), bounds(&config));
+        let takes_media = config.no_passage(role).is_none();
         let public_url = config.public_url;
         let drain = Duration::from_secs(config.drain_seconds);
         let restart = data_dir::restart(&config.data_dir);
@@ -200,6 +213,7 @@ impl App {
             invites,
             audit,
             library,
+            takes_media,
             drain,
             restart,
             _data_dir: lock,
@@ -299,6 +313,9 @@ impl App {
             // It begins once the port is served, at which an ACME server asks.
             serving.spawn(async move { certificates.tend(stop).await });
         }
+        if let Some(media) = self.embedded.as_ref().map(|parts| &parts.media).filter(|_| self.takes_media) {
+            front = front.with_media(media.clone());
+        }
         serving.spawn(listener::serve(self.listener, front, self.bounds, stop.clone()));
         if let Some(web) = &self.web {
             web.watch();
@@ -340,14 +357,17 @@ impl Embedded {
         secrets: &Secrets,
         library: &Library,
         truth: Truth,
-        own: &Url,
+        page: Page<'_>,
         role: Role,
     ) -> anyhow::Result<Self> {
+        let turn_name = page.https.and_then(https::Opened::believed_name);
         let media = MediaServer::start(MediaConfig {
             keys: secrets.api_keys.clone(),
             listen: config.receives_media(),
             udp_port: config.udp_port,
             advertise: config.advertise_ips.clone(),
+            advertise_names: config.advertise_hosts.iter().map(ToString::to_string).collect(),
+            passage: config.passage(role, page.address.port(), turn_name),
             webhook_urls: config.webhook_urls.clone(),
             crowd: Crowd { rooms: config.max_rooms, participants: config.max_participants },
         })
@@ -358,7 +378,7 @@ impl Embedded {
         // For those of the settings: what this program tells itself is of this run.
         media.webhooks().keep(truth)?;
         if role == Role::Everything {
-            let webhook = own.join("livekit/webhook").expect("a plain path can be joined");
+            let webhook = page.own.join("livekit/webhook").expect("a plain path can be joined");
             media.webhooks().add_url(webhook);
         }
         let compose = vec![own_program()?, OsString::from("compose")];
@@ -420,12 +440,14 @@ async fn inner_listener() -> anyhow::Result<TcpListener> {
 pub(crate) fn sites(config: &Config, role: Role) -> Sites {
     let addresses =
         config.advertise_ips.iter().chain([&config.listen]).map(|ip| HostName::Address(ip.to_canonical()));
+    let advertised = config.advertise_hosts.iter().cloned();
     let is_unspecified = |host: &HostName| matches!(host, HostName::Address(ip) if ip.is_unspecified());
     Sites {
         hosts: config
             .public_names()
             .into_iter()
             .chain(addresses)
+            .chain(advertised)
             .chain(machine_names())
             .filter(|host| !is_unspecified(host))
             .collect(),

@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use confique::Config as _;
 use confique::env::parse::list_by_comma;
 use reelroom_library::{Readers, S3Config};
+use reelroom_limits::media::ADVERTISED_NAMES;
 use reelroom_media::{MAX_ADDRESSES, MediaListen};
 use reelroom_oidc::{Issuer, OidcConfig, OwnerName};
 use serde::Deserialize;
@@ -48,7 +49,7 @@ pub struct Config {
     /// Who may use this server. "open": whoever reaches the page may join, record, play and delete everything. "invite": the owner, who signs
     /// in with a password that is set by a link which the first start prints, programs with API keys, and whoever has the link of a room; see
     /// docs/signing-in.md. Unset: "open" while only this machine reaches the server, "invite" where `listen` is no loopback address or
-    /// `public_url`, `public_hosts` or `advertise_ips` name others.
+    /// `public_url`, `public_hosts`, `advertise_ips` or `advertise_hosts` name others.
     #[config(env = "ACCESS")]
     pub access: Option<Access>,
 
@@ -145,6 +146,22 @@ pub struct Config {
     /// private one too.
     #[config(env = "ADVERTISE_IPS", parse_env = list_by_comma, default = [])]
     pub advertise_ips: Vec<IpAddr>,
+
+    /// Names whose addresses clients are told besides `advertise_ips`, separated by commas in the environment: that of a router with a changing
+    /// address, such as "home.example.org". They are looked up as the server starts, and again every minute.
+    #[config(env = "ADVERTISE_HOSTS", parse_env = list_by_comma, default = [])]
+    pub advertise_hosts: Vec<HostName>,
+
+    /// Whether calls also come by the port of the page, for those whose network lets nothing but that through: ICE over TCP, and TURN, within TLS
+    /// where the certificate is of files or an ACME server. It does nothing while `listen` is a loopback address or a proxy is in front. See
+    /// docs/network.md.
+    #[config(env = "MEDIA_ON_SERVER_PORT", default = true)]
+    pub media_on_server_port: bool,
+
+    /// The UDP port at which TURN is spoken, such as 3478, or 443 where UDP of that port is let through; the port of `udp_port` is for both then.
+    /// Unset: TURN goes by the port of the page alone.
+    #[config(env = "TURN_UDP_PORT")]
+    pub turn_udp_port: Option<u16>,
 
     /// The LiveKit or OpenVidu server to use, such as "wss://my.example.org". Unset: the media server and recorder
     /// inside this program.
@@ -356,7 +373,7 @@ impl fmt::Display for Reached {
         f.write_str(match self {
             Self::ByAddress => "LISTEN is no loopback address",
             Self::ByName => "PUBLIC_HOSTS or PUBLIC_URL has names for others",
-            Self::ByMedia => "ADVERTISE_IPS has addresses for others",
+            Self::ByMedia => "ADVERTISE_IPS or ADVERTISE_HOSTS has addresses for others",
         })
     }
 }
@@ -486,6 +503,25 @@ impl Config {
                  told"
             );
         }
+        if let Some(host) = self
+            .advertise_hosts
+            .iter()
+            .find(|host| matches!(host, HostName::Address(_)) || host.is_loopback())
+        {
+            trouble!(
+                "advertise_hosts has {host}, which is no name that clients find this server by: addresses belong into advertise_ips \
+                 (ADVERTISE_IPS)"
+            );
+        }
+        if self.turn_udp_port == Some(0) {
+            trouble!(
+                "turn_udp_port = 0 is no port that clients could be told: name one, such as 3478, or leave it out for none"
+            );
+        }
+        if self.advertise_hosts.len() > ADVERTISED_NAMES {
+            let count = self.advertise_hosts.len();
+            trouble!("advertise_hosts has {count} names: {ADVERTISED_NAMES} at most");
+        }
         if self.livekit_api_key.is_some() != self.livekit_api_secret.is_some() {
             trouble!("livekit_api_key and livekit_api_secret are a pair: set both or neither");
         }
@@ -598,7 +634,8 @@ impl Config {
             return Some(Reached::ByName);
         }
         let is_for_others = |ip: &IpAddr| !ip.to_canonical().is_loopback();
-        self.advertise_ips.iter().any(is_for_others).then_some(Reached::ByMedia)
+        let has_others = self.advertise_ips.iter().any(is_for_others) || !self.advertise_hosts.is_empty();
+        has_others.then_some(Reached::ByMedia)
     }
 
     /// Whether it is reached by a name that others have for it.
@@ -711,6 +748,7 @@ pub(crate) mod in_force;
 pub(crate) mod live;
 pub(crate) mod meaning;
 mod near;
+pub(crate) mod passage;
 mod problem;
 mod reading;
 mod tls;

@@ -7,7 +7,8 @@
 //!    has to go;                        traffic: is there room for one more?     no: 503
 //!    head: how much is kept;             └─► doors of app, media, egress ─► refusals in the form of each API
 //!    seat: until an answer is taken;
-//!    tls: a handshake, then http1 or http2, whose requests are streams)
+//!    tls: a handshake, then http1 or http2, whose requests are streams;
+//!    media: what is no request, and belongs to calls)
 //! ```
 //!
 //! # Invariants
@@ -27,6 +28,7 @@ mod headers;
 mod http1;
 mod http2;
 pub(crate) mod listener;
+mod media;
 pub(crate) mod plain;
 mod refusal;
 mod seat;
@@ -52,6 +54,7 @@ use reelroom_limits::events::{FOLLOWERS, FOLLOWERS_OF_AN_ADDRESS};
 use reelroom_limits::http as limits;
 use reelroom_limits::pace::{Paces, Rate, TooFast};
 use reelroom_limits::tls as tls_limits;
+use reelroom_media::MediaServer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, AllowPrivateNetwork, CorsLayer};
 
 use self::behind::Behind;
@@ -90,6 +93,8 @@ struct Shared {
     machine: Mutex<(Option<Instant>, Vec<IpAddr>)>,
     /// Of a port that speaks it.
     https: Option<Https>,
+    /// Whose media comes by this port, too.
+    media: Option<MediaServer>,
     handshakes: Mutex<Paces<Client>>,
 }
 
@@ -167,13 +172,25 @@ impl Front {
             Rate::per_second(tls_limits::HANDSHAKES_BURST_ADDRESS, tls_limits::HANDSHAKES_PER_SECOND_ADDRESS);
         let handshakes = Mutex::new(Paces::new(rate, limits::ASKERS_REMEMBERED));
         let (behind, sites) = (behind.into(), sites.into());
-        Self { shared: Arc::new(Shared { behind, sites, shares, told, machine, https: None, handshakes }) }
+        let (https, media) = (None, None);
+        Self { shared: Arc::new(Shared { behind, sites, shares, told, machine, https, media, handshakes }) }
     }
 
     /// The same, and its port speaks HTTPS too. Nobody uses it yet.
     pub(crate) fn with_https(self, https: Https) -> Self {
         let shared = Arc::into_inner(self.shared).expect("a front is used once it is complete");
         Self { shared: Arc::new(Shared { https: Some(https), ..shared }) }
+    }
+
+    /// The same, and what comes by its port as media does is for `media`. Nobody uses it yet.
+    pub(crate) fn with_media(self, media: MediaServer) -> Self {
+        let shared = Arc::into_inner(self.shared).expect("a front is used once it is complete");
+        Self { shared: Arc::new(Shared { media: Some(media), ..shared }) }
+    }
+
+    /// Whose media comes by this port.
+    fn media(&self) -> Option<&MediaServer> {
+        self.shared.media.as_ref()
     }
 
     /// Of a port that encrypts.

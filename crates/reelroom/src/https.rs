@@ -159,6 +159,20 @@ impl Opened {
         Some((listener, https, bounds))
     }
 
+    /// A name for which it has a certificate that browsers believe, as far as the settings tell.
+    pub(crate) fn believed_name(&self) -> Option<String> {
+        match self.tls {
+            Tls::Files | Tls::Acme => {
+                let named = |name: &String| match name.parse() {
+                    Ok(host @ HostName::Name(_)) if !host.is_loopback() => Some(host.to_string()),
+                    _ => None,
+                };
+                self.certificates.serving().facts.names.iter().find_map(named)
+            }
+            Tls::Own | Tls::Off => None,
+        }
+    }
+
     /// Where it is reached from other machines, best first.
     pub(crate) fn addresses(&self) -> Vec<String> {
         addresses(self.tls, self.bound, &self.certificates.serving().facts.names, &urls::interfaces())

@@ -20,6 +20,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, reload};
 
+/// Libraries that warn of what strangers send.
+const QUIET: &str = "str0m=error,stun_types=error";
+
 /// A text says in no way what is to be logged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LogError {
@@ -57,7 +60,7 @@ impl LogLevel {
 
 /// Logs to standard error what `directives` ask for.
 pub(crate) fn to_stderr(directives: &str) -> LogLevel {
-    let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("str0m=error,info"));
+    let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -93,8 +96,8 @@ fn filter(directives: &str) -> Result<EnvFilter, LogError> {
     if let Some(word) = parts.iter().find(|part| is_word(part)) {
         return Err(LogError::NoLevel((*word).to_owned()));
     }
-    // str0m warns of every codec that a browser offers and nobody here uses. The library minds spaces.
-    let whole = format!("str0m=error,{}", parts.join(","));
+    // str0m warns of every codec that a browser offers and nobody here uses, and stun_types of what strangers send. The library minds spaces.
+    let whole = format!("{QUIET},{}", parts.join(","));
     EnvFilter::try_new(whole).map_err(|_| LogError::NoList(directives.to_owned()))
 }
 

@@ -30,6 +30,8 @@ pub(crate) async fn media(room: &str) -> MediaServer {
         listen: MediaListen::At(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         udp_port: 0,
         advertise: Vec::new(),
+        advertise_names: Vec::new(),
+        passage: reelroom_media::Passage::default(),
         webhook_urls: Vec::new(),
         crowd: reelroom_media::Crowd::default(),
     })

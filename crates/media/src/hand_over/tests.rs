@@ -23,6 +23,8 @@ async fn server() -> MediaServer {
         listen: MediaListen::At(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         udp_port: 0,
         advertise: Vec::new(),
+        advertise_names: Vec::new(),
+        passage: crate::Passage::default(),
         webhook_urls: Vec::new(),
         crowd: Crowd::default(),
     })

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   settings ─┐
-//!             ├─► receive_at: a socket each ─┐
-//!   machine ──┘                              ├─► told: the candidates of a session
-//!   ADVERTISE_IPS ───────────────────────────┘
+//!             ├─► receive_at: a socket each ─► offered: those that others reach ─┐
+//!   machine ──┘                                                                  ├─► told: the candidates of a session
+//!   ADVERTISE_IPS, ADVERTISE_HOSTS ──────────────────────────────────────────────┘
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -73,12 +73,35 @@ pub(crate) fn receive_at(listen: &MediaListen, machine: &[Interface]) -> (Vec<Ip
 /// What most clients can reach comes first: networks, then those that only programs on this machine share, then
 /// loopback.
 fn rank(interface: &Interface) -> u8 {
-    const LOCAL: [&str; 5] = ["docker", "br-", "veth", "virbr", "cni"];
-    if interface.ip.is_loopback() {
-        2
-    } else {
-        u8::from(LOCAL.iter().any(|prefix| interface.name.starts_with(prefix)))
-    }
+    if interface.ip.is_loopback() { 2 } else { u8::from(is_of_containers(&interface.name)) }
+}
+
+/// Whether an interface is one that only programs on this machine share.
+fn is_of_containers(name: &str) -> bool {
+    const NAMES: [&str; 8] = ["docker", "br-", "veth", "virbr", "cni", "podman", "lxc", "lxd"];
+    NAMES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The addresses of this machine that peers are told of those that are bound: those that the settings name themselves, and those of networks.
+/// Bridges of containers lead nobody here who is elsewhere, and loopback only who is on this machine. Where there is nothing else, all of
+/// them.
+pub(crate) fn offered(
+    listen: &MediaListen,
+    machine: &[Interface],
+    bound: &[SocketAddr],
+    reach: Reach,
+) -> Vec<SocketAddr> {
+    let is_named = |ip: IpAddr| matches!(listen, MediaListen::At(named) if named.contains(&ip));
+    let is_of_bridge = |ip: IpAddr| {
+        let interface = machine.iter().find(|one| one.ip == ip);
+        interface.is_some_and(|one| is_of_containers(&one.name))
+    };
+    let is_offered = |address: &&SocketAddr| {
+        let ip = address.ip();
+        is_named(ip) || if ip.is_loopback() { reach == Reach::ThisMachine } else { !is_of_bridge(ip) }
+    };
+    let offered: Vec<_> = bound.iter().filter(is_offered).copied().collect();
+    if offered.is_empty() { bound.to_vec() } else { offered }
 }
 
 /// Link-local addresses need a zone, which candidates cannot carry.
@@ -89,12 +112,12 @@ fn is_link_local(ip: &IpAddr) -> bool {
     }
 }
 
-/// The addresses that a session's candidates name: those that are advertised, else those that are received at. Clients
+/// The addresses that a session's candidates name: those that are advertised, else those that are [`offered`]. Clients
 /// on this machine are told its own in any case: they may not reach it by its public one.
-pub(crate) fn told(bound: &[SocketAddr], advertise: &[IpAddr], port: u16, reach: Reach) -> Vec<SocketAddr> {
+pub(crate) fn told(own: &[SocketAddr], advertise: &[IpAddr], port: u16, reach: Reach) -> Vec<SocketAddr> {
     let mut told: Vec<_> = advertise.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
     if told.is_empty() || reach == Reach::ThisMachine {
-        told.extend(bound);
+        told.extend(own);
     }
     let mut once = Vec::new();
     for address in told {
@@ -193,6 +216,35 @@ mod tests {
         assert_eq!(addresses.len(), MAX_ADDRESSES);
         assert_eq!(addresses[..2], ips(&["192.0.2.7", "2001:db8::7"]));
         assert_eq!(left_out, 105 - MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn bridges_are_offered_to_nobody_and_loopback_to_this_machine_alone() {
+        let at = |texts: &[&str]| ips(texts).into_iter().map(|ip| SocketAddr::new(ip, 7)).collect::<Vec<_>>();
+        let bound = at(&["192.0.2.7", "2001:db8::7", "172.17.0.1", "127.0.0.1", "::1"]);
+        let all = MediaListen::At(ips(&["::"]));
+        let offered = |listen: &MediaListen, bound: &[SocketAddr], reach| {
+            super::offered(listen, &machine(), bound, reach)
+        };
+        let networks = at(&["192.0.2.7", "2001:db8::7"]);
+        assert_eq!(offered(&all, &bound, Reach::Anywhere), networks);
+        assert_eq!(offered(&MediaListen::AsSignalled, &bound, Reach::Anywhere), networks);
+        let here = at(&["192.0.2.7", "2001:db8::7", "127.0.0.1", "::1"]);
+        assert_eq!(offered(&MediaListen::AsSignalled, &bound, Reach::ThisMachine), here);
+        // Who names one by itself means it.
+        let named = MediaListen::At(ips(&["172.17.0.1", "127.0.0.1"]));
+        let two = at(&["172.17.0.1", "127.0.0.1"]);
+        assert_eq!(offered(&named, &two, Reach::Anywhere), two);
+        // A machine in no network has nothing else.
+        assert_eq!(offered(&all, &two, Reach::Anywhere), two);
+        for name in
+            ["docker0", "br-1a2b", "veth9", "virbr0", "cni0", "cni-podman0", "podman1", "lxcbr0", "lxdbr0"]
+        {
+            assert!(is_of_containers(name), "{name}");
+        }
+        for name in ["eth0", "br0", "wlan0", "wg0", "bridge", "enp3s0"] {
+            assert!(!is_of_containers(name), "{name}");
+        }
     }
 
     #[test]

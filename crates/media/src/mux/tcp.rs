@@ -1,13 +1,15 @@
-//! Media over TCP (RFC 4571, RFC 6544), for those whose UDP is blocked.
+//! Media over TCP, for those whose UDP is blocked: ICE (RFC 4571, RFC 6544) and TURN (RFC 8656), told apart by how they begin.
 //!
 //! ```text
-//!   accepted ─► unnamed: few, and not for long ─ signed STUN request ─► named: frames to the session, datagrams to the peer
-//!                 └─► gives way to newer ones                              └─► closed where it is silent, does not read, or
-//!                                                                              its session is over
+//!   accepted here, or by the page's port ─► its first bytes ─┬─ length, STUN ─► frames of a session
+//!                                                            └─ STUN alone ───► messages of a TURN client
+//!   unnamed: few, and not for long ─ signed STUN request ─► named: frames to the session, datagrams to the peer
+//!     └─► gives way to newer ones                              └─► closed where it is silent, does not read, or
+//!                                                                  its session, or its allocation, is over
 //! ```
 //!
-//! A connection that has not named its session costs its task and a small buffer. Where there are too many of them the oldest
-//! goes: who means it names its session as soon as it is connected.
+//! A connection that has not named its session, and has no allocation, costs its task and a small buffer. Where there are too many of
+//! them the oldest goes: who means it says so as soon as it is connected. Connections of both ports are in one table, by where they come from.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
@@ -19,12 +21,12 @@ use std::time::Duration;
 use reelroom_limits::files::Files;
 use reelroom_limits::media::{
     DATAGRAM_BYTES, TCP_CONNECTIONS, TCP_IDLE, TCP_NAMED_WITHIN, TCP_OF_ADDRESS, TCP_STALLED, TCP_UNNAMED,
-    TCP_UNNAMED_OF_ADDRESS, TCP_WAITING_BYTES,
+    TCP_UNNAMED_OF_ADDRESS, TCP_WAITING_BYTES, TURN_LASTS,
 };
+use reelroom_turn::{Client, HEADER_BYTES, MESSAGE_BYTES};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -36,8 +38,11 @@ use crate::drops::Reason;
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Datagrams before the signed request; some clients send several requests at once.
 const UNNAMED_FRAMES: usize = 8;
-/// What the system may keep for a peer besides [`TCP_WAITING_BYTES`].
-const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What the system may keep for a peer besides [`TCP_WAITING_BYTES`]: with more, old pictures wait in front of new ones, and it is kept for a peer
+/// that does not read.
+pub const TCP_SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// So many bytes tell what a connection carries.
+const HEAD_BYTES: usize = 10;
 const READ_BUFFER_BYTES: usize = 4096;
 /// More datagrams than this do not wait, however small they are.
 const WAITING: usize = 1024;
@@ -124,7 +129,9 @@ impl Connections {
     }
 
     fn admit(&self, source: SocketAddr, stop: CancellationToken) -> Option<Place<'_>> {
-        self.table().admit(source, most(), stop.clone()).then_some(Place { connections: self, source, stop })
+        // A place that there is none of must not be given back: it may be another connection's, and the table is held here.
+        let is_admitted = self.table().admit(source, most(), stop.clone());
+        is_admitted.then(|| Place { connections: self, source, stop })
     }
 
     /// Whether the datagram now waits for its connection.
@@ -175,17 +182,12 @@ pub(super) async fn accept(mux: Arc<Mux>, local: SocketAddr, listener: TcpListen
         };
         match accepted {
             Ok((stream, source)) => {
-                let stop = mux.stop.child_token();
                 let mux = Arc::clone(&mux);
                 tokio::spawn(async move {
-                    let Some(place) = mux.connections.admit(source, stop) else {
-                        mux.drops.count(Reason::TcpTooMany);
-                        return;
-                    };
-                    if let Some(reason) = serve(&mux, local, stream, &place).await {
-                        mux.drops.count(reason);
-                    }
-                    mux.routes().closed((Transport::Tcp, source));
+                    let _ = stream.set_nodelay(true);
+                    let _ = SockRef::from(&stream).set_send_buffer_size(TCP_SEND_BUFFER_BYTES);
+                    let (read, write) = stream.into_split();
+                    enter(&mux, Ends { source, local, media: local }, read, write).await;
                 });
             }
             Err(error) => {
@@ -196,61 +198,207 @@ pub(super) async fn accept(mux: Arc<Mux>, local: SocketAddr, listener: TcpListen
     }
 }
 
+/// Serves a connection of the page's port, from `source` to `local`, to its end.
+pub(super) async fn take<S>(mux: &Mux, stream: S, source: SocketAddr, local: SocketAddr)
+where
+    S: AsyncRead + AsyncWrite,
+{
+    // A port of both families shows addresses of IPv4 as ones of IPv6.
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let (source, local) = (canonical(source), canonical(local));
+    let Some(media) = mux.media_address(local.ip()) else { return };
+    let (read, write) = tokio::io::split(stream);
+    enter(mux, Ends { source, local, media }, read, write).await;
+}
+
+/// Where a connection comes from, where it arrived, and where its session takes it to have arrived.
+#[derive(Clone, Copy)]
+struct Ends {
+    source: SocketAddr,
+    local: SocketAddr,
+    media: SocketAddr,
+}
+
+/// Forgets what a connection named, however it ends.
+struct Ending<'a> {
+    mux: &'a Mux,
+    ends: Ends,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.mux.routes().closed((Transport::Tcp, self.ends.source));
+        self.mux.turn_closed(&self.ends.client());
+    }
+}
+
+impl Ends {
+    /// To TURN.
+    fn client(self) -> Client {
+        Client { transport: reelroom_turn::Transport::Stream, remote: self.source, local: self.local }
+    }
+}
+
+/// Serves a connection where there is a place for it, and counts why it was ended.
+async fn enter<R, W>(mux: &Mux, ends: Ends, read: R, write: W)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let Some(place) = mux.connections.admit(ends.source, mux.stop.child_token()) else {
+        mux.drops.count(Reason::TcpTooMany);
+        return;
+    };
+    let _ending = Ending { mux, ends };
+    if let Some(reason) = serve(mux, ends, read, write, &place).await {
+        mux.drops.count(reason);
+    }
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    /// Datagrams of a session, each with its length in front.
+    Frames,
+    /// Messages of TURN.
+    Turn,
+}
+
+/// What a connection carries that begins so: both begin with a message of STUN.
+fn carries(head: &[u8; HEAD_BYTES]) -> Option<Carries> {
+    if reelroom_turn::is_message(head) {
+        Some(Carries::Turn)
+    } else {
+        reelroom_turn::is_message(&head[2..]).then_some(Carries::Frames)
+    }
+}
+
+/// How a connection begins, and what it carries by that; nothing where it is over, or carries something else.
+async fn begin(read: &mut (impl AsyncRead + Unpin)) -> Option<([u8; HEAD_BYTES], Carries)> {
+    let mut head = [0; HEAD_BYTES];
+    read.read_exact(&mut head[..HEADER_BYTES]).await.ok()?;
+    // Whoever speaks something else may say no more until it is answered.
+    let len = usize::from(u16::from_be_bytes([head[0], head[1]]));
+    if len > DATAGRAM_BYTES {
+        return None;
+    }
+    read.read_exact(&mut head[HEADER_BYTES..]).await.ok()?;
+    Some((head, carries(&head)?))
+}
+
 /// Serves a connection to its end, and says why it was ended, where it did not end itself.
-async fn serve(mux: &Mux, local: SocketAddr, stream: TcpStream, place: &Place<'_>) -> Option<Reason> {
-    let source = place.source;
-    let _ = stream.set_nodelay(true);
-    // A system that keeps more makes old pictures wait in front of new ones, and keeps it for a peer that does not read.
-    let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-    let (read, write) = stream.into_split();
+async fn serve<R, W>(mux: &Mux, ends: Ends, read: R, write: W, place: &Place<'_>) -> Option<Reason>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let by = Instant::now() + TCP_NAMED_WITHIN;
     let mut read = BufReader::with_capacity(READ_BUFFER_BYTES, read);
+    let begun = tokio::select! {
+        () = place.stop.cancelled() => return None,
+        begun = timeout_at(by, begin(&mut read)) => begun,
+    };
+    let Ok(Some((head, carries))) = begun else { return Some(Reason::TcpUnnamed) };
+    let mut read = (&head[..]).chain(read);
     let (datagrams, from_sessions) = mpsc::channel(WAITING);
     let to_peer = ToPeer { datagrams, waiting_bytes: Arc::default() };
     let waiting_bytes = Arc::clone(&to_peer.waiting_bytes);
     // The answer to the first request goes the same way.
-    mux.connections.attach(source, Some(to_peer));
+    mux.connections.attach(ends.source, Some(to_peer));
     let reading = async {
-        let mut buffer = [0; DATAGRAM_BYTES];
-        let by = Instant::now() + TCP_NAMED_WITHIN;
-        let mut is_named = false;
-        for _ in 0..UNNAMED_FRAMES {
-            let Ok(frame) = timeout_at(by, read_frame(&mut read, &mut buffer)).await else { break };
-            let len = frame?;
-            if mux.route(Transport::Tcp, source, local, &buffer[..len]) {
-                is_named = true;
-                break;
-            }
-        }
-        if !is_named {
-            return Some(Reason::TcpUnnamed);
-        }
-        mux.connections.named(source);
-        let mut patience = Instant::now() + TCP_IDLE;
-        loop {
-            let Ok(frame) = timeout_at(patience, read_frame(&mut read, &mut buffer)).await else {
-                return Some(Reason::TcpIdle);
-            };
-            if mux.route(Transport::Tcp, source, local, &buffer[..frame?]) {
-                patience = Instant::now() + TCP_IDLE;
-            }
+        match carries {
+            Carries::Frames => read_frames(mux, ends, &mut read, by).await,
+            Carries::Turn => read_turn(mux, ends, &mut read, by).await,
         }
     };
     tokio::select! {
         () = place.stop.cancelled() => None,
         reason = reading => reason,
-        reason = write_datagrams(write, from_sessions, &waiting_bytes) => reason,
+        reason = write_datagrams(write, from_sessions, &waiting_bytes, carries) => reason,
+    }
+}
+
+/// Hands on the frames of a connection, which has to name its session by then.
+async fn read_frames(
+    mux: &Mux,
+    ends: Ends,
+    read: &mut (impl AsyncRead + Unpin),
+    by: Instant,
+) -> Option<Reason> {
+    let mut buffer = [0; DATAGRAM_BYTES];
+    let mut is_named = false;
+    for _ in 0..UNNAMED_FRAMES {
+        let Ok(frame) = timeout_at(by, read_frame(read, &mut buffer)).await else { break };
+        let len = frame?;
+        if mux.route(Transport::Tcp, ends.source, ends.media, &buffer[..len]) {
+            is_named = true;
+            break;
+        }
+    }
+    if !is_named {
+        return Some(Reason::TcpUnnamed);
+    }
+    mux.connections.named(ends.source);
+    let mut patience = Instant::now() + TCP_IDLE;
+    loop {
+        let Ok(frame) = timeout_at(patience, read_frame(read, &mut buffer)).await else {
+            return Some(Reason::TcpIdle);
+        };
+        if mux.route(Transport::Tcp, ends.source, ends.media, &buffer[..frame?]) {
+            patience = Instant::now() + TCP_IDLE;
+        }
+    }
+}
+
+/// Hands on the messages of a TURN client, which has to have an allocation by then.
+async fn read_turn(
+    mux: &Mux,
+    ends: Ends,
+    read: &mut (impl AsyncRead + Unpin),
+    by: Instant,
+) -> Option<Reason> {
+    let client = ends.client();
+    let mut buffer = [0; MESSAGE_BYTES];
+    let mut is_named = false;
+    for _ in 0..UNNAMED_FRAMES {
+        let Ok(message) = timeout_at(by, read_message(read, &mut buffer)).await else { break };
+        let len = message?;
+        if mux.hear_turn(client, &buffer[..len]) {
+            is_named = true;
+            break;
+        }
+    }
+    if !is_named {
+        return Some(Reason::TcpUnnamed);
+    }
+    mux.connections.named(ends.source);
+    let mut patience = Instant::now() + TURN_LASTS;
+    loop {
+        let Ok(message) = timeout_at(patience, read_message(read, &mut buffer)).await else {
+            return Some(Reason::TcpIdle);
+        };
+        // Whoever has given its allocation back is about to close, or makes another one.
+        let within = if mux.hear_turn(client, &buffer[..message?]) { TURN_LASTS } else { TCP_NAMED_WITHIN };
+        patience = Instant::now() + within;
     }
 }
 
 async fn write_datagrams(
-    mut write: OwnedWriteHalf,
+    mut write: impl AsyncWrite + Unpin,
     mut datagrams: mpsc::Receiver<Vec<u8>>,
     waiting_bytes: &AtomicUsize,
+    carries: Carries,
 ) -> Option<Reason> {
     while let Some(datagram) = datagrams.recv().await {
         waiting_bytes.fetch_sub(datagram.len(), Ordering::Relaxed);
-        let len = u16::try_from(datagram.len()).ok()?;
-        let framed = [&len.to_be_bytes(), &datagram[..]].concat();
+        let framed = match carries {
+            Carries::Frames => {
+                let len = u16::try_from(datagram.len()).ok()?;
+                [&len.to_be_bytes(), &datagram[..]].concat()
+            }
+            // They say by themselves how long they are.
+            Carries::Turn => datagram,
+        };
         let mut rest = &framed[..];
         while !rest.is_empty() {
             match timeout(TCP_STALLED, write.write(rest)).await {
@@ -261,8 +409,27 @@ async fn write_datagrams(
                 Err(_) => return Some(Reason::TcpStalled),
             }
         }
+        // TLS may hold back what it has encrypted.
+        match timeout(TCP_STALLED, write.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return None,
+            Err(_) => return Some(Reason::TcpStalled),
+        }
     }
     None
+}
+
+/// The length of the next message of TURN, which is in `buffer`; `None` when the connection is over or it is none.
+async fn read_message(
+    read: &mut (impl AsyncRead + Unpin),
+    buffer: &mut [u8; MESSAGE_BYTES],
+) -> Option<usize> {
+    let mut header = [0; HEADER_BYTES];
+    read.read_exact(&mut header).await.ok()?;
+    let len = reelroom_turn::len_on_stream(header)?;
+    buffer[..HEADER_BYTES].copy_from_slice(&header);
+    read.read_exact(buffer.get_mut(HEADER_BYTES..len)?).await.ok()?;
+    Some(len)
 }
 
 /// The length of the next datagram, which is in `buffer`; `None` when the connection is over or the datagram is none of
@@ -277,6 +444,20 @@ async fn read_frame(read: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> O
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_a_connection_carries_is_told_by_how_it_begins() {
+        let cookie = [0x21, 0x12, 0xa4, 0x42];
+        let head = |begin: &[u8]| {
+            let mut head = [7; HEAD_BYTES];
+            head[..begin.len()].copy_from_slice(begin);
+            carries(&head)
+        };
+        assert_eq!(head(&[&[0, 3, 0, 8][..], &cookie].concat()), Some(Carries::Turn));
+        assert_eq!(head(&[&[0, 96, 0, 1, 0, 76][..], &cookie].concat()), Some(Carries::Frames));
+        assert_eq!(head(b"GET / HTTP"), None);
+        assert_eq!(head(&[0, 96, 0x80, 111, 0, 76, 1, 2, 3, 4]), None);
+    }
+
     fn address(ip: u8, port: u16) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, ip], port))
     }
@@ -284,6 +465,17 @@ mod tests {
     fn admit(table: &mut Table, source: SocketAddr) -> Option<CancellationToken> {
         let stop = CancellationToken::new();
         table.admit(source, 10_000, stop.clone()).then_some(stop)
+    }
+
+    #[test]
+    fn who_finds_no_place_takes_none_away() {
+        let connections = Connections::default();
+        let place = connections.admit(address(1, 1), CancellationToken::new());
+        assert!(place.is_some());
+        assert!(connections.admit(address(1, 1), CancellationToken::new()).is_none(), "it is taken");
+        assert_eq!(connections.table().open.len(), 1);
+        drop(place);
+        assert!(connections.table().open.is_empty());
     }
 
     #[test]

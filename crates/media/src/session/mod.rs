@@ -170,6 +170,8 @@ pub(crate) struct Session {
     rtc: Rtc,
     /// What the peer is told instead of where its datagrams arrive: behind NAT that is something else.
     told: Vec<SocketAddr>,
+    /// Where the peer may dial besides, over TCP alone.
+    told_tcp: Vec<SocketAddr>,
     candidates: Candidates,
     /// Sections of our own offers: str0m adds one for each track and takes none away.
     sections: usize,
@@ -270,6 +272,7 @@ impl Session {
         let mut session = Self {
             rtc,
             told: addresses.told.clone(),
+            told_tcp: addresses.told_tcp.clone(),
             candidates: Candidates::default(),
             sections: 0,
             pending: None,
@@ -322,7 +325,7 @@ impl Session {
         self.peer = Credentials::of(sdp);
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
-        Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told))
+        Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told, &self.told_tcp))
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
@@ -364,7 +367,7 @@ impl Session {
         let (offer, pending) = applied?;
         self.pending = Some(pending);
         self.sections += mids.len();
-        Some((sdp::with_candidates(&offer.to_sdp_string(), &self.told), mids))
+        Some((sdp::with_candidates(&offer.to_sdp_string(), &self.told, &self.told_tcp), mids))
     }
 
     /// Whether the peer is to be told that candidates of it are left out: once.

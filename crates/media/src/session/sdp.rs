@@ -189,10 +189,11 @@ pub(crate) fn without_idle_tracks(sdp: &str) -> String {
 }
 
 /// `sdp` with `told` as its candidates, best first, instead of those that str0m knows: it has to know where datagrams arrive,
-/// and behind NAT that is not what a peer can reach.
-pub(crate) fn with_candidates(sdp: &str, told: &[SocketAddr]) -> String {
-    let mut candidates =
-        Some(told.iter().enumerate().flat_map(|(place, address)| candidates(place, *address)));
+/// and behind NAT that is not what a peer can reach. Those of `told_tcp` come last, for over TCP alone.
+pub(crate) fn with_candidates(sdp: &str, told: &[SocketAddr], told_tcp: &[SocketAddr]) -> String {
+    let of_both = told.iter().enumerate().flat_map(|(place, address)| candidates(place, *address));
+    let of_tcp = told_tcp.iter().zip(told.len()..).map(|(address, place)| tcp_candidate(place, *address));
+    let mut candidates = Some(of_both.chain(of_tcp));
     sdp.split_inclusive('\n')
         .flat_map(|line| {
             let is_candidate = line.starts_with("a=candidate:");
@@ -203,21 +204,26 @@ pub(crate) fn with_candidates(sdp: &str, told: &[SocketAddr]) -> String {
         .collect()
 }
 
-/// An address over UDP, and over TCP for those whose UDP is blocked; priorities by RFC 8445, section 5.1.2.1.
+/// Type preferences of host candidates, those of libwebrtc.
+const UDP: u32 = 126;
+const TCP: u32 = 90;
+
+/// By RFC 8445, section 5.1.2.1.
+fn priority(of_type: u32, place: usize) -> u32 {
+    (of_type << 24) | ((65_535 - place as u32) << 8) | 255
+}
+
+/// An address over UDP, and over TCP for those whose UDP is blocked.
 fn candidates(place: usize, address: SocketAddr) -> [String; 2] {
-    /// Type preferences of host candidates, those of libwebrtc.
-    const UDP: u32 = 126;
-    const TCP: u32 = 90;
-    let priority = |of_type: u32| (of_type << 24) | ((65_535 - place as u32) << 8) | 255;
     let (ip, port) = (address.ip(), address.port());
-    [
-        format!("a=candidate:{} 1 udp {} {ip} {port} typ host\r\n", 2 * place + 1, priority(UDP)),
-        format!(
-            "a=candidate:{} 1 tcp {} {ip} {port} typ host tcptype passive\r\n",
-            2 * place + 2,
-            priority(TCP)
-        ),
-    ]
+    let (number, priority) = (2 * place + 1, priority(UDP, place));
+    [format!("a=candidate:{number} 1 udp {priority} {ip} {port} typ host\r\n"), tcp_candidate(place, address)]
+}
+
+fn tcp_candidate(place: usize, address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    let (number, priority) = (2 * place + 2, priority(TCP, place));
+    format!("a=candidate:{number} 1 tcp {priority} {ip} {port} typ host tcptype passive\r\n")
 }
 
 /// The session part, then each media section, line ends included.
@@ -318,8 +324,13 @@ mod tests {
              a=candidate:2 1 tcp 1526726655 203.0.113.7 7882 typ host tcptype passive\r\n\
              a=candidate:3 1 udp 2130706175 2001:db8::7 7882 typ host\r\n\
              a=candidate:4 1 tcp 1526726399 2001:db8::7 7882 typ host tcptype passive\r\n");
-        assert_eq!(with_candidates(&bound, &told), expected);
-        assert_eq!(with_candidates(&bound, &[]), sdp(""));
+        assert_eq!(with_candidates(&bound, &told, &[]), expected);
+        assert_eq!(with_candidates(&bound, &[], &[]), sdp(""));
+        let page = ["203.0.113.7:443".parse().expect("an address")];
+        let expected = sdp("a=candidate:1 1 udp 2130706431 203.0.113.7 7882 typ host\r\n\
+             a=candidate:2 1 tcp 1526726655 203.0.113.7 7882 typ host tcptype passive\r\n\
+             a=candidate:4 1 tcp 1526726399 203.0.113.7 443 typ host tcptype passive\r\n");
+        assert_eq!(with_candidates(&bound, &told[..1], &page), expected);
     }
 
     #[test]

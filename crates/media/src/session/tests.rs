@@ -6,7 +6,7 @@ mod call;
 
 fn addresses() -> LocalAddresses {
     let address = "127.0.0.1:9".parse().unwrap();
-    LocalAddresses { bound: vec![address], told: vec![address] }
+    LocalAddresses { bound: vec![address], told: vec![address], ..LocalAddresses::default() }
 }
 
 /// What a publisher is answered who offers these kinds of H.264, beside VP8 or alone: the `fmtp` of each kind in the answer.

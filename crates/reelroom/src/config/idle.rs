@@ -74,13 +74,28 @@ fn why(config: &Config, sources: &Sources, role: Role, name: &str) -> Option<Str
         {
             says("it is of the page, and reelroom media has none")
         }
-        "udp_port" | "media_listen" | "max_rooms" | "max_participants" | "max_recordings"
-        | "max_composers" | "keep_takes_days" | "webhook_urls" | "drain_seconds" | "resume_seconds"
+        "media_on_server_port"
+        | "turn_udp_port"
+        | "udp_port"
+        | "media_listen"
+        | "max_rooms"
+        | "max_participants"
+        | "max_recordings"
+        | "max_composers"
+        | "keep_takes_days"
+        | "webhook_urls"
+        | "drain_seconds"
+        | "resume_seconds"
             if !config.embeds_media() =>
         {
             says("calls and recordings are those of the server that livekit_url (LIVEKIT_URL) names")
         }
-        "advertise_ips" if !config.embeds_media() => says(
+        "media_on_server_port" => {
+            let without = Config { media_on_server_port: true, ..config.clone() };
+            let why = without.no_passage(role);
+            why.map(|why| format!("calls do not come by the port of the page in any case, for {why}"))
+        }
+        "advertise_ips" | "advertise_hosts" if !config.embeds_media() => says(
             "no client is told where to send media: that is for the server that livekit_url (LIVEKIT_URL) names. It names others by whom this one is reached, all the same",
         ),
         "tls_cert" | "tls_key" if config.tls_in_force(role) == Tls::Off => {
@@ -196,6 +211,9 @@ mod tests {
             ("allowed_origins = [\"*\", \"https://app.example.org\"]\n", Some("beside \"*\"")),
             ("listen = \"192.0.2.1\"\nmedia_listen = [\"192.0.2.1\"]\n", Some("without it as well")),
             ("media_listen = [\"0.0.0.0\"]\n", None),
+            ("media_on_server_port = true\n", Some("in any case, for LISTEN is a loopback address")),
+            ("listen = \"0.0.0.0\"\nmedia_on_server_port = false\n", None),
+            (format!("{outside}turn_udp_port = 3478\n").as_str(), Some("calls and recordings")),
             (
                 format!("{outside}drain_seconds = 60\nresume_seconds = 0\n").as_str(),
                 Some("calls and recordings"),

@@ -29,7 +29,7 @@ pub(crate) fn meaning(config: &Config, role: Role) -> Vec<Meaning> {
         Some(("where it is reached", reached_at(config, role))),
         Some(("encryption", encryption(config, role))),
         Some(("proxies", proxies(config))),
-        Some(("media", media(config))),
+        Some(("media", media(config, role))),
         Some(("who records", recorder(config))),
         Some(("recordings", recordings(config))),
         Some(("when storing fails", failing(config))),
@@ -199,7 +199,7 @@ fn stopping(config: &Config) -> String {
     )
 }
 
-fn media(config: &Config) -> String {
+fn media(config: &Config, role: Role) -> String {
     if let Some(url) = &config.livekit_url {
         return format!("Calls are those of {}: no media comes here.", place(url.as_str()));
     }
@@ -217,11 +217,32 @@ fn media(config: &Config) -> String {
         }
         MediaListen::At(all) => format!("Received at {}, {port} of UDP and TCP.", join(&all)),
     };
-    let told = match config.advertise_ips.as_slice() {
-        [] => "Clients are told these addresses (behind NAT, set ADVERTISE_IPS).".to_owned(),
-        ips => format!("Clients are told to send it to {}.", join(ips)),
+    let told = match (config.advertise_ips.as_slice(), config.advertise_hosts.as_slice()) {
+        ([], []) => "Clients are told those of networks (behind NAT, set ADVERTISE_IPS).".to_owned(),
+        (ips, []) => format!("Clients are told to send it to {}.", join(ips)),
+        ([], hosts) => format!("Clients are told to send it to the addresses of {}.", join(hosts)),
+        (ips, hosts) => {
+            format!("Clients are told to send it to {}, and to the addresses of {}.", join(ips), join(hosts))
+        }
     };
-    format!("{at} {told}")
+    let page = match config.no_passage(role) {
+        None => {
+            let port = match config.passage_port(role) {
+                0 => "the port of the page".to_owned(),
+                port => format!("port {port}, that of the page,"),
+            };
+            let within = if config.has_believed_certificate(role) { " within TLS" } else { "" };
+            format!(
+                " Where a network lets nothing else through, it goes by {port} over TCP, and by TURN{within} there."
+            )
+        }
+        Some(why) => format!(" It does not go by the port of the page, for {why}."),
+    };
+    let turn = match config.turn_udp_port {
+        Some(port) => format!(" TURN is spoken at UDP port {port}, too."),
+        None => String::new(),
+    };
+    format!("{at} {told}{page}{turn}")
 }
 
 fn recorder(config: &Config) -> String {

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   first byte ─┬─ 0x16, and there are certificates ─► tls: handshake ─┬─ h2 ─► http2
+//!               │                                                      ├─ media's first byte ─► media
 //!               │                                                      └──────► http1
+//!               ├─ 0 to 3, where media comes by this port ─────────────────────► media
 //!               └─ anything else ──────────────────────────────────────────────► http1
 //! ```
 //!
@@ -42,7 +44,7 @@ use crate::front::connections::{Bounds, Connections, Full};
 use crate::front::seat::{Place, Seat};
 use crate::front::socket::{Cutting, Heard};
 use crate::front::tls::{self, Protocol};
-use crate::front::{Front, Way, http1, http2};
+use crate::front::{Front, Way, http1, http2, media};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// After an error that is not of one connection: no open files are left, for one.
@@ -184,9 +186,18 @@ async fn take(
         () = stop.cancelled() => return,
     };
     let Some(first) = first else { return };
+    let way = Way { peer, local: local.ip(), is_tls: false };
+    if let Some(server) = front.media().filter(|_| reelroom_media::begins_media(first)) {
+        // It has its place among those of media.
+        drop(seat);
+        tokio::select! {
+            () = media::serve(stream, server, way) => {}
+            () = stop.cancelled() => {}
+        }
+        return;
+    }
     let cutting = Arc::new(Cutting::default());
     let heard = Heard::new(stream, Arc::clone(&seat), Arc::clone(&cutting));
-    let way = Way { peer, local: local.ip(), is_tls: false };
     let at = At { front, seat, cutting, way, close, stop, stalled: port.patience.stalled };
     match at.front.certificates().cloned() {
         Some(certificates) if first == tls::FIRST_BYTE => {
@@ -199,9 +210,14 @@ async fn take(
             // What was heard until now is no request's.
             at.seat.head.forget();
             let at = At { way: Way { is_tls: true, ..way }, ..at };
-            match protocol {
-                Protocol::Http1 => http1::serve(stream, at).await,
-                Protocol::Http2 => http2::serve(stream, at).await,
+            match (protocol, at.front.media().cloned()) {
+                (Protocol::Http2, _) => http2::serve(stream, at).await,
+                (Protocol::Unsaid, Some(server)) => {
+                    if let Some((stream, at)) = media::serve_within_tls(stream, &server, at).await {
+                        http1::serve(stream, at).await;
+                    }
+                }
+                (Protocol::Http1 | Protocol::Unsaid, _) => http1::serve(stream, at).await,
             }
         }
         _ => http1::serve(heard, at).await,

@@ -64,13 +64,23 @@ impl Cutting {
 /// A socket, closed before its seat is given up, that tells that seat when something is heard, and when all that was written is taken.
 pub(super) struct Heard {
     stream: TcpStream,
-    seat: Arc<Seat>,
+    /// None once it is no connection of HTTP any more.
+    seat: Option<Arc<Seat>>,
     cutting: Arc<Cutting>,
 }
 
 impl Heard {
     pub(super) fn new(stream: TcpStream, seat: Arc<Seat>, cutting: Arc<Cutting>) -> Self {
-        Self { stream, seat, cutting }
+        Self { stream, seat: Some(seat), cutting }
+    }
+
+    /// Gives up its seat, and tells nobody anything from now on: it is somebody else's connection.
+    pub(super) fn leave(&mut self) {
+        self.seat = None;
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.stream
     }
 }
 
@@ -90,15 +100,17 @@ impl AsyncRead for Heard {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let most = buffer.remaining().min(READ_BYTES);
+        let at_most = if self.seat.is_some() { READ_BYTES } else { usize::MAX };
+        let most = buffer.remaining().min(at_most);
         let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
         let heard = piece.filled().len();
         buffer.advance(heard);
+        let Some(seat) = &self.seat else { return Poll::Ready(Ok(())) };
         if heard > 0 {
-            self.seat.heard();
+            seat.heard();
         }
-        let counted = self.seat.head.hear(heard);
+        let counted = seat.head.hear(heard);
         Poll::Ready(counted.map_err(|_| io::Error::other("there is no room for more heads of requests")))
     }
 }
@@ -111,7 +123,9 @@ impl AsyncWrite for Heard {
     /// Whoever writes flushes when nothing waits to be written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.seat.sent();
+        if let Some(seat) = &self.seat {
+            seat.sent();
+        }
         Poll::Ready(Ok(()))
     }
 

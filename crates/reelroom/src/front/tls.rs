@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::front::Front;
 use crate::front::connections::Client;
+use crate::front::media;
 use crate::front::socket::Heard;
 
 /// The first byte of whoever speaks TLS: a handshake's. No method of HTTP begins with it.
@@ -21,6 +22,8 @@ pub(super) const FIRST_BYTE: u8 = 0x16;
 pub(super) enum Protocol {
     Http1,
     Http2,
+    /// Whoever speaks does not say: it may be HTTP/1, and it may be TURN, of which browsers say nothing.
+    Unsaid,
 }
 
 /// Does the handshake; nothing where there is no room for it, where it fails, or where it was all that somebody wanted.
@@ -37,7 +40,11 @@ pub(super) async fn greet(
     match shake(io, certificates, front, client).await {
         Ok(stream) => {
             let protocol = stream.get_ref().1.alpn_protocol();
-            let spoken = if protocol == Some(b"h2".as_slice()) { Protocol::Http2 } else { Protocol::Http1 };
+            let spoken = match protocol {
+                Some(b"h2") => Protocol::Http2,
+                Some(media::ALPN) | None => Protocol::Unsaid,
+                Some(_) => Protocol::Http1,
+            };
             let is_over = Certificates::was_challenge(protocol);
             (!is_over).then_some((stream, spoken))
         }

@@ -5,6 +5,7 @@
 pub(crate) mod house;
 pub(crate) mod library;
 pub(crate) mod signal;
+pub(crate) mod tls;
 pub(crate) mod worker;
 
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -40,7 +40,8 @@ impl Call {
     fn connect() -> Self {
         install_crypto();
         let now = Instant::now();
-        let addresses = LocalAddresses { bound: vec![server()], told: vec![server()] };
+        let addresses =
+            LocalAddresses { bound: vec![server()], told: vec![server()], ..LocalAddresses::default() };
         let mut session = Session::new(&addresses, Way::In, now);
         let mut client = Rtc::builder()
             .set_rtp_mode(true)
