@@ -103,11 +103,12 @@ impl Allocation {
         self.channels.retain(|channel| channel.until > now);
         let until = now + TURN_CHANNEL_LASTS;
         let of_either = |channel: &&mut Channel| channel.number == number || channel.peer == peer;
+        let has_room = self.channels.len() < TURN_CHANNELS;
         match self.channels.iter_mut().find(of_either) {
             Some(channel) if channel.number == number && channel.peer == peer => channel.until = until,
             Some(_) => return Err(NotBound::Taken),
-            None if self.channels.len() >= TURN_CHANNELS => return Err(NotBound::TooMany),
-            None => self.channels.push(Channel { number, peer, until }),
+            None if has_room => self.channels.push(Channel { number, peer, until }),
+            None => return Err(NotBound::TooMany),
         }
         Ok(())
     }
@@ -129,10 +130,11 @@ impl Allocation {
         if !takes(&mut self.to_media, bytes, now) {
             return false;
         }
+        // Both are addresses of this server's, which has few.
+        let has_room = self.known_as.len() < TURN_CHANNELS;
         match self.known_as.iter_mut().find(|(known, _)| *known == local) {
             Some(known) => known.1 = peer,
-            // Both are addresses of this server's, which has few.
-            None if self.known_as.len() < TURN_CHANNELS => self.known_as.push((local, peer)),
+            None if has_room => self.known_as.push((local, peer)),
             None => {}
         }
         true

@@ -93,7 +93,8 @@ fn a_client_reaches_media_and_is_reached_as_it_knows_it() {
     assert_eq!((to, speaker.read(&sent)), (ada, Said::Data(at(PUBLIC), b"welcome".to_vec())));
     // The same by a channel, which costs four bytes.
     assert_eq!(house.said(ada, &mut speaker, &Ask::Bind(0x4001, at(PUBLIC))), Said::Done(None));
-    let heard = house.server.receive(ada, &on_channel(0x4001, b"again"), house.now());
+    let message = on_channel(0x4001, b"again");
+    let heard = house.server.receive(ada, &message, house.now());
     assert_eq!(heard, Heard::ToMedia { relayed, local: at(OWN), bytes: b"again" });
     let (_, sent) = house.server.send(relayed, at(OWN), b"welcome", now).unwrap();
     assert_eq!(sent, [&[0x40, 1, 0, 7][..], b"welcome"].concat());
@@ -113,7 +114,8 @@ fn on_a_stream_channels_are_filled_up_to_four_bytes() {
     let (_, sent) = house.server.send(relayed, at(OWN), b"12345", house.now().at).unwrap();
     assert_eq!(sent, [&[0x40, 0, 0, 5][..], b"12345", &[0; 3]].concat());
     assert_eq!(crate::len_on_stream(*sent.first_chunk().unwrap()), Some(sent.len()));
-    let heard = house.server.receive(ada, &on_channel(0x4000, b"12345"), house.now());
+    let message = on_channel(0x4000, b"12345");
+    let heard = house.server.receive(ada, &message, house.now());
     assert_eq!(heard, Heard::ToMedia { relayed, local: at(OWN), bytes: b"12345" });
 }
 
