@@ -588,7 +588,7 @@ impl Server {
         if !allocation.permits(peer.ip(), now) {
             return Err(Dropped::NoPermission);
         }
-        self.to_media(client, peer, data, now)
+        self.pass_to_media(client, peer, data, now)
     }
 
     fn channel_data<'b>(
@@ -601,10 +601,10 @@ impl Server {
         let data = bytes.get(HEADER_BYTES..HEADER_BYTES + len).ok_or(Dropped::NoTurn)?;
         let allocation = self.allocations.get(client).ok_or(Dropped::NoAllocation)?;
         let peer = allocation.peer_of(number, now).ok_or(Dropped::NoPermission)?;
-        self.to_media(client, peer, data, now)
+        self.pass_to_media(client, peer, data, now)
     }
 
-    fn to_media<'b>(
+    fn pass_to_media<'b>(
         &mut self,
         client: &Client,
         peer: SocketAddr,
