@@ -30,6 +30,7 @@ test-deb: deb
 	@scripts/setup test-deb
 	scripts/test-deb
 
+# Most of them start the program and wait more than they work, so that there are more at a time than processors.
 test:
 	@STEP="1 of 4" scripts/setup test
 	@STEP="2 of 4" scripts/build-page
@@ -37,14 +38,16 @@ test:
 	@scripts/cargo-progress build --workspace --bins --examples
 	@scripts/cargo-progress test --workspace --no-run
 	@echo "test: step 4 of 4: the tests" >&2
-	cargo test --workspace --quiet
+	RUST_TEST_THREADS=4 cargo test --workspace --quiet
 	scripts/test-full-disk
 	scripts/test-stuck-disk
 	cd web && npm test --silent
-	cd tests/sdk && REELROOM_BIN=$(CURDIR)/target/debug/reelroom ../../.tools/python/bin/python -m pytest -q .
 	scripts/torture --small --at-once 3
 	scripts/abuse --small
-	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm test --silent
+	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/together \
+	  "cd tests/sdk && ../../.tools/python/bin/python -m pytest -q ." \
+	  "cd tests && npm run --silent test:sdk"
+	cd tests && REELROOM_BIN=$(CURDIR)/target/debug/reelroom npm run --silent test:browser
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-proxy
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-two-devices
 	REELROOM_BIN=$(CURDIR)/target/debug/reelroom scripts/test-only-443
