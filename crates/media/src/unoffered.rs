@@ -110,7 +110,9 @@ async fn refuse(
 ) -> TwirpError {
     match twirp::authenticate(server.keys(), &headers, server.now_unix_s()) {
         Err(refusal) => return refusal,
-        Ok(claims) if claims.video.is_some_and(|grants| grants.room_join) => return TwirpError::denied(),
+        Ok(claims) if claims.video.as_ref().is_some_and(|grants| grants.room_join) => {
+            return TwirpError::denied();
+        }
         Ok(_) => {}
     }
     let service = uri.path().rsplit('/').nth(1).and_then(|service| service.strip_prefix("livekit."));
