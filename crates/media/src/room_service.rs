@@ -112,7 +112,8 @@ fn rpc_failed(error: &RpcError) -> TwirpError {
         RpcError::Failed(failure) => match failure.code {
             RpcFailure::CONNECTION_TIMEOUT | RpcFailure::RESPONSE_TIMEOUT => TwirpCode::Canceled,
             RpcFailure::RECIPIENT_DISCONNECTED => TwirpCode::Unavailable,
-            RpcFailure::UNSUPPORTED_METHOD | RpcFailure::REQUEST_TOO_LARGE => TwirpCode::InvalidArgument,
+            RpcFailure::UNSUPPORTED_METHOD => TwirpCode::InvalidArgument,
+            RpcFailure::REQUEST_TOO_LARGE => TwirpCode::Malformed,
             RpcFailure::UNSUPPORTED_VERSION => TwirpCode::Unimplemented,
             _ => TwirpCode::Internal,
         },
