@@ -74,7 +74,7 @@ impl Default for Crowd {
     }
 }
 
-/// Whether a room was open before.
+/// Whether a room was open before, also in a former run that it goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opening {
     Before,
@@ -417,6 +417,8 @@ impl Rooms {
             let kept = former.rooms.remove(&options.name).filter(|(until, _)| *until > Instant::now());
             (kept.map(|(_, kept)| kept), former.recordings.contains_key(&options.name))
         };
+        // What is recorded of a room that goes on goes on itself.
+        let opening = if kept.is_some() || is_recorded { Opening::Before } else { Opening::New };
         if let Some(kept) = &kept {
             options = kept.reopens(options);
         }
@@ -448,7 +450,7 @@ impl Rooms {
             },
         );
         rooms.insert(name, handle.clone());
-        Ok((handle, Opening::New))
+        Ok((handle, opening))
     }
 
     fn forget(&self, name: &RoomName, sid: &RoomSid) {
