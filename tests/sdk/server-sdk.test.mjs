@@ -117,7 +117,7 @@ test('Twirp over JSON is lenient in what it takes and exact in how it refuses', 
 test('a participant answers a call of the server, once and in time', async () => {
   const ada = await stage.join('ada', 'rpc');
   await ada.tab.evaluate(() => {
-    window.room.registerRpcMethod('greet', async ({ payload, callerIdentity }) => `hello ${payload}${callerIdentity}`);
+    window.room.registerRpcMethod('greet', async ({ payload, callerIdentity }) => `hello ${payload}${callerIdentity ? '' : ' of no name'}`);
   });
   const token = new AccessToken(KEY, SECRET, { identity: 'admin' });
   token.addGrant({ roomAdmin: true, room: 'rpc' });

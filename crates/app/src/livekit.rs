@@ -1,7 +1,9 @@
 //! The LiveKit server, embedded or outside: the only module that names `livekit-api`.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use livekit_api::services::egress::{
     EgressClient, EgressListFilter, EgressListOptions, EgressOutput, RoomCompositeOptions, encoding,
 };
@@ -118,15 +120,19 @@ impl LiveKit {
         }
     }
 
-    /// Mutes a track until whoever publishes it unmutes it.
+    /// Mutes a track until whoever publishes it unmutes it; [`LiveKitError::NotFound`] where it has ended.
     pub(crate) async fn mute(
         &self,
         room_name: &str,
         identity: &str,
         track_sid: &str,
     ) -> Result<(), LiveKitError> {
-        let muted = self.rooms.mute_published_track(room_name, identity, track_sid, true);
-        muted.await.map(drop).map_err(|error| self.error(error))
+        let muting = self.rooms.mute_published_track(room_name, identity, track_sid, true);
+        // Of a track that is gone servers answer without one, and livekit-api panics.
+        match AssertUnwindSafe(muting).catch_unwind().await {
+            Ok(muted) => muted.map(drop).map_err(|error| self.error(error)),
+            Err(_) => Err(LiveKitError::NotFound("the track has ended".to_owned())),
+        }
     }
 
     /// Removes somebody from a room. Their tokens that were given before that time let them in no more, as far as the server knows how to.

@@ -3,7 +3,7 @@
 use reelroom_protocol::proto::room_composite_egress_request::{Options, Output};
 use reelroom_protocol::proto::{
     AudioCodec, AudioMixing, EncodedFileOutput, EncodedFileType, EncodingOptions, EncodingOptionsPreset,
-    RoomCompositeEgressRequest, VideoCodec,
+    RoomCompositeEgressRequest, VideoCodec, encoded_file_output,
 };
 use reelroom_protocol::twirp::{TwirpCode, TwirpError};
 use serde::{Deserialize, Serialize};
@@ -116,11 +116,17 @@ pub(crate) fn plan(request: &RoomCompositeEgressRequest, facts: &Facts<'_>) -> R
     })
 }
 
-/// The file path of a request that has a [`plan`], as it was written.
-pub(crate) fn asked_path(request: &RoomCompositeEgressRequest) -> &str {
-    match (request.file_outputs.first(), &request.output) {
-        (Some(file), _) | (None, Some(Output::File(file))) => &file.filepath,
-        _ => "",
+/// Where a request that has a [`plan`] wants its file, as it was written: the path, behind the bucket that it names if it does.
+pub(crate) fn asked_place(request: &RoomCompositeEgressRequest) -> String {
+    let file = match (request.file_outputs.first(), &request.output) {
+        (Some(file), _) | (None, Some(Output::File(file))) => file,
+        _ => return String::new(),
+    };
+    match &file.output {
+        Some(encoded_file_output::Output::S3(s3)) => {
+            format!("{} {} {}", s3.endpoint, s3.bucket, file.filepath)
+        }
+        _ => file.filepath.clone(),
     }
 }
 
@@ -230,7 +236,7 @@ pub(crate) fn unsupported(what: &str) -> TwirpError {
 
 #[cfg(test)]
 mod tests {
-    use reelroom_protocol::proto::{GcpUpload, S3Upload, encoded_file_output};
+    use reelroom_protocol::proto::{GcpUpload, S3Upload};
     use time::macros::datetime;
 
     use super::*;
@@ -335,6 +341,8 @@ mod tests {
         };
         let plan = checked(&request).unwrap();
         assert_eq!((plan.key.as_str(), plan.storage.unwrap().config().bucket.as_str()), ("a.mp4", "theirs"));
+        let here = RoomCompositeEgressRequest { file_outputs: vec![file("a")], ..request.clone() };
+        assert_ne!(asked_place(&request), asked_place(&here), "both at once are no recording twice");
     }
 
     #[test]

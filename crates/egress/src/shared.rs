@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) capacity: watch::Sender<Estimate>,
 }
 
-/// A session of a room, and the file path that was asked for, templates and all.
+/// A session of a room, and the place that was asked for, templates and all.
 type Place = (String, String);
 
 /// A job, and what this run of the program adds to it.
@@ -165,16 +165,16 @@ impl Shared {
         let mut jobs = self.lock();
         let mut recording = self.recording.lock().expect("no code panics while it holds the places");
         recording.retain(|_, id| jobs.get(id).is_some_and(|entry| entry.job.is_recording()));
-        let path = request::asked_path(&start.request);
+        let asked = request::asked_place(&start.request);
         let is_same = |entry: &Entry| {
             entry.goes_on
                 && entry.records(start.room, start.room_id)
-                && entry.job.request().is_some_and(|request| request::asked_path(request) == path)
+                && entry.job.request().is_some_and(|request| request::asked_place(request) == asked)
         };
         if let Some((other, _)) = jobs.iter().find(|&(_, entry)| is_same(entry)) {
             return Err(already(other));
         }
-        let place = (start.room_id.to_owned(), path.to_owned());
+        let place = (start.room_id.to_owned(), asked);
         match recording.entry(place) {
             btree_map::Entry::Vacant(place) => {
                 let of_room = |entry: &&Entry| entry.records(start.room, start.room_id);

@@ -13,6 +13,7 @@ use reelroom_protocol::proto::{
     RoomParticipantIdentity, SendDataRequest, SendDataResponse, UpdateParticipantRequest,
     UpdateRoomMetadataRequest, UpdateSubscriptionsRequest, UpdateSubscriptionsResponse,
 };
+use reelroom_protocol::token::VideoGrants;
 use reelroom_protocol::twirp::{self, Keyed as _, Request, TwirpCode, TwirpError, respond};
 use reelroom_routes::{Needs, Part, Proof};
 use reelroom_sfu::{AdminRefusal, Now, Room, RpcCall, RpcError, RpcFailure};
@@ -112,7 +113,8 @@ fn rpc_failed(error: &RpcError) -> TwirpError {
         RpcError::Failed(failure) => match failure.code {
             RpcFailure::CONNECTION_TIMEOUT | RpcFailure::RESPONSE_TIMEOUT => TwirpCode::Canceled,
             RpcFailure::RECIPIENT_DISCONNECTED => TwirpCode::Unavailable,
-            RpcFailure::UNSUPPORTED_METHOD | RpcFailure::REQUEST_TOO_LARGE => TwirpCode::InvalidArgument,
+            RpcFailure::UNSUPPORTED_METHOD => TwirpCode::InvalidArgument,
+            RpcFailure::REQUEST_TOO_LARGE => TwirpCode::Malformed,
             RpcFailure::UNSUPPORTED_VERSION => TwirpCode::Unimplemented,
             _ => TwirpCode::Internal,
         },
@@ -140,8 +142,10 @@ async fn with_participant<T: Send + 'static>(
 async fn create_room(State(server): State<MediaServer>, request: Request<CreateRoomRequest>) -> Answer {
     twirp::require(&request.claims, |grants| grants.room_create)?;
     if request.message.egress.is_some() {
-        // A server's token has all of it; with a participant's it would reach beyond what that may record.
-        twirp::require(&request.claims, |grants| grants.room_record || !grants.room_join)?;
+        // It reaches every room and any bucket, as a server's token does, and a participant's not even with the right to record its own room.
+        let is_of_server =
+            |grants: &VideoGrants| !grants.room_join || (grants.room_record && grants.room.is_empty());
+        twirp::require(&request.claims, is_of_server)?;
     }
     Ok(respond(request.encoding, &server.rooms().create(&request.message).await?))
 }

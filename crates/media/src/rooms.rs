@@ -75,7 +75,7 @@ impl Default for Crowd {
     }
 }
 
-/// Whether a room was open before.
+/// Whether a room was open before, also in a former run that it goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opened {
     Before,
@@ -435,6 +435,8 @@ impl Rooms {
             let kept = former.rooms.remove(&options.name).filter(|(until, _)| *until > Instant::now());
             (kept.map(|(_, kept)| kept), former.recordings.contains_key(&options.name))
         };
+        // What is recorded of a room that goes on goes on itself.
+        let opened = if kept.is_some() || is_recorded { Opened::Before } else { Opened::Now };
         if let Some(kept) = &kept {
             options = kept.reopens(options);
         }
@@ -471,7 +473,7 @@ impl Rooms {
             },
         );
         rooms.insert(name, handle.clone());
-        Ok((handle, Opened::Now))
+        Ok((handle, opened))
     }
 
     fn forget(&self, name: &RoomName, sid: &RoomSid) {

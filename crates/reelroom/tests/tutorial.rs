@@ -130,8 +130,8 @@ async fn whatever_is_called_below_twirp_is_refused_in_its_form() {
     for role in [&[][..], &["media"]] {
         let program = Program::start(role, data.path(), &[]);
         for (method, path) in [
-            (Method::POST, "/twirp/livekit.Ingress/ListIngress"),
-            (Method::POST, "/twirp/livekit.SIP/ListSIPTrunk"),
+            (Method::POST, "/twirp/livekit.Ingress"),
+            (Method::GET, "/twirp/livekit.SIP/ListSIPTrunk"),
             (Method::POST, "/twirp/livekit.Egress/Nothing"),
             (Method::POST, "/twirp/livekit.RoomService/Nothing"),
             (Method::POST, "/twirp/nothing"),
@@ -143,6 +143,10 @@ async fn whatever_is_called_below_twirp_is_refused_in_its_form() {
             assert_eq!(answer["code"], "bad_route", "{method} {path}");
             assert!(answer["msg"].is_string() && answer["meta"]["twirp_invalid_route"].is_string());
         }
+        // Whether a service is offered is told to whoever has a token.
+        let ingress = program.request(Method::POST, "/twirp/livekit.Ingress/ListIngress");
+        let (status, answer) = program.answer(ingress).await;
+        assert_eq!((status.as_u16(), answer["code"].as_str()), (401, Some("unauthenticated")));
         let (status, answer) = program
             .answer(program.request(Method::POST, "/twirp/livekit.Egress/ListEgress").body("a=b"))
             .await;

@@ -157,13 +157,21 @@ async fn a_room_that_asks_for_it_is_recorded_from_its_beginning_on() {
     program.twirp("RoomService/CreateRoom", json!({ "name": "r", "egress": egress.clone() })).await;
     let again = program.twirp("Egress/ListEgress", json!({})).await;
     assert_eq!(again["items"].as_array().unwrap().len(), 1, "it is open already");
-    let grants =
-        VideoGrants { room_create: true, room_join: true, room: "p".into(), ..VideoGrants::default() };
-    let claims = Claims { sub: "ada".into(), exp: now_s() + 60, video: Some(grants), ..Claims::default() };
-    let participant = mint(&ApiKeys::new("devkey", "secret"), claims);
-    let asked = json!({ "name": "p", "egress": egress });
-    let (status, _) = call(&program, "/twirp/livekit.RoomService/CreateRoom", &participant, &asked).await;
-    assert_eq!(status, StatusCode::UNAUTHORIZED, "a participant records by its right to record alone");
+    for room_record in [false, true] {
+        let grants = VideoGrants {
+            room_create: true,
+            room_join: true,
+            room_record,
+            room: "own".into(),
+            ..VideoGrants::default()
+        };
+        let claims =
+            Claims { sub: "ada".into(), exp: now_s() + 60, video: Some(grants), ..Claims::default() };
+        let participant = mint(&ApiKeys::new("devkey", "secret"), claims);
+        let asked = json!({ "name": "p", "egress": egress.clone() });
+        let (status, _) = call(&program, "/twirp/livekit.RoomService/CreateRoom", &participant, &asked).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "a participant records its own room alone, by Egress");
+    }
     program.twirp("Egress/StopEgress", json!({ "egressId": items[0]["egress_id"] })).await;
     program.stop();
 }

@@ -182,7 +182,7 @@ impl Room {
         };
         self.rpcs.0.insert(call.id.clone(), waiting);
         let request = RpcRequest {
-            id: call.id,
+            id: call.id.clone(),
             method: call.method,
             payload: call.payload,
             response_timeout_ms: u32::try_from(for_answer.as_millis()).unwrap_or(u32::MAX),
@@ -191,6 +191,8 @@ impl Room {
         };
         let packet = DataPacket {
             kind: data_packet::Kind::Reliable.into(),
+            // Clients answer whoever is named here, and Rust's and Python's take no call of nobody.
+            participant_identity: call.id,
             destination_identities: vec![call.to],
             value: Some(data_packet::Value::RpcRequest(request)),
             ..Default::default()

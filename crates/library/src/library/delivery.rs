@@ -1,5 +1,7 @@
 //! A finished recording goes into a bucket that is not the library's, and is not listed here.
 
+use std::sync::atomic::Ordering;
+
 use super::Library;
 use super::publish::sha256_of;
 use crate::error::LibraryError;
@@ -20,8 +22,9 @@ pub enum Manifest {
 }
 
 impl Library {
-    /// Stores a recording in a bucket of somebody else's, and makes sure that it is there byte for byte. May be called again for the same
-    /// one. Nothing of it is listed.
+    /// Stores a recording in a bucket of somebody else's, and makes sure that it is there byte for byte, where its keys may read: those that
+    /// LiveKit's recorder is given may write alone, and then the bucket's word counts. May be called again for the same one, and by one at a
+    /// time for a key. Nothing of it is listed.
     ///
     /// # Errors
     /// As [`Library::publish`], but that nobody can have deleted it.
@@ -38,14 +41,38 @@ impl Library {
         let sha256 = sha256_of(publication.file).await?;
         let (journal, progress) = (Journal::new(self.shared.truth.clone(), PLACE), Progress::default());
         let (source, proof) = (Source::File(publication.file), Proof { size, sha256: &sha256 });
-        store.put_file(publication.key, source, proof, &journal, &progress).await?;
+        // Of a run that was killed. What the bucket keeps of it is in nobody's way.
+        if let Err(error) = store.abort_of(publication.key, &journal).await {
+            tracing::debug!(%error, key = publication.key, "what is left of a former upload stays in its bucket");
+        }
+        match store.put_file(publication.key, source, proof, &journal, &progress).await {
+            Ok(_) => {}
+            Err(error @ LibraryError::Unreadable { .. }) => {
+                let is_sent = progress.is_verifying.load(Ordering::Relaxed);
+                let is_hidden =
+                    matches!(store.head(publication.key).await, Err(LibraryError::Unreadable { .. }));
+                match (is_hidden, is_sent) {
+                    (true, true) => {
+                        tracing::debug!(key = publication.key, "the bucket took what it lets nobody read");
+                    }
+                    // Something has the name, perhaps of a former try.
+                    (true, false) => return Err(LibraryError::Taken(publication.key.to_owned())),
+                    (false, _) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
         let sidecar_location = match manifest {
             Manifest::Nothing => String::new(),
             Manifest::Beside => {
                 let name = manifest_of(publication);
                 let about =
                     Sidecar { sha256: Some(sha256), ..Sidecar::of(publication, location.clone(), size) };
-                store.write_verified(&name, about.to_json()).await?;
+                match store.write_verified(&name, about.to_json()).await {
+                    // It is written before it is read.
+                    Ok(()) | Err(LibraryError::Unreadable { .. }) => {}
+                    Err(error) => return Err(error),
+                }
                 store.location(&name)?
             }
         };
@@ -61,6 +88,7 @@ fn manifest_of(publication: &Publication<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use reelroom_truth::Truth;
@@ -69,7 +97,7 @@ mod tests {
     use crate::library::LibraryConfig;
     use crate::link::LinkKey;
     use crate::query::ListQuery;
-    use crate::s3_server::{self, S3Server};
+    use crate::s3_server::{self, Fault, Kind, Manner, S3Server};
 
     fn bucket(server: &S3Server) -> S3Config {
         S3Config {
@@ -82,24 +110,23 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_recording_goes_into_somebody_elses_bucket_with_livekits_manifest_and_is_not_listed() {
-        let (server, folder) = (S3Server::start().await, tempfile::tempdir().unwrap());
-        let library = Library::open(LibraryConfig {
-            store: StoreConfig::folder(folder.path().join("store")),
+    fn library(folder: &Path) -> Library {
+        Library::open(LibraryConfig {
+            store: StoreConfig::folder(folder.join("store")),
             prefix: "recordings/".into(),
-            index: folder.path().join("index.db"),
-            truth: Truth::open(&folder.path().join("truth.db")).unwrap(),
+            index: folder.join("index.db"),
+            truth: Truth::open(&folder.join("truth.db")).unwrap(),
             link_key: LinkKey::new([7; 32]),
             refresh_every: Duration::ZERO,
             limits: Limits::default(),
             backup: None,
         })
-        .unwrap();
-        let file = folder.path().join("made.mp4");
-        std::fs::write(&file, b"what was recorded").unwrap();
-        let publication = Publication {
-            file: &file,
+        .unwrap()
+    }
+
+    fn publication(file: &Path) -> Publication<'_> {
+        Publication {
+            file,
             key: "recordings/theirs.mp4",
             egress_id: "EG_1",
             room_name: "r",
@@ -110,7 +137,16 @@ mod tests {
             ended_early: None,
             lost_ns: 0,
             report: &serde_json::Value::Null,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_recording_goes_into_somebody_elses_bucket_with_livekits_manifest_and_is_not_listed() {
+        let (server, folder) = (S3Server::start().await, tempfile::tempdir().unwrap());
+        let library = library(folder.path());
+        let file = folder.path().join("made.mp4");
+        std::fs::write(&file, b"what was recorded").unwrap();
+        let publication = publication(&file);
         let theirs = Store::open(&StoreConfig::S3(bucket(&server)), "", Limits::default()).unwrap();
         for manifest in [Manifest::Nothing, Manifest::Beside, Manifest::Beside] {
             let published = library.deliver(&publication, &bucket(&server), manifest).await.unwrap();
@@ -126,5 +162,43 @@ mod tests {
         assert!(matches!(taken, Err(LibraryError::Taken(_))), "{taken:?}");
         let wrong = S3Config { secret_key: Some("wrong".into()), ..bucket(&server) };
         assert!(library.deliver(&publication, &wrong, Manifest::Nothing).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_run_left_of_an_upload_is_removed_before_the_next_one() {
+        let (server, folder) = (S3Server::start().await, tempfile::tempdir().unwrap());
+        let (library, bucket) = (library(folder.path()), bucket(&server));
+        let file = folder.path().join("made.mp4");
+        std::fs::write(&file, vec![7; 9 * 1024 * 1024]).unwrap();
+        let publication = publication(&file);
+        server.faults.set(Fault { kind: Kind::Hang, method: Some("PUT".into()), ..Fault::default() });
+        let hangs = async {
+            while server.faults.current().struck == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            delivered = library.deliver(&publication, &bucket, Manifest::Nothing) => panic!("{delivered:?}"),
+            () = hangs => {}
+        }
+        assert!(!server.unfinished().is_empty());
+        server.faults.set(Kind::None);
+        library.deliver(&publication, &bucket, Manifest::Nothing).await.unwrap();
+        assert!(server.unfinished().is_empty());
+    }
+
+    #[tokio::test]
+    async fn keys_that_may_write_and_not_read_are_enough_and_replace_nothing() {
+        let (server, folder) = (S3Server::start().await, tempfile::tempdir().unwrap());
+        let (library, bucket) = (library(folder.path()), bucket(&server));
+        let file = folder.path().join("made.mp4");
+        std::fs::write(&file, b"what was recorded").unwrap();
+        let publication = publication(&file);
+        server.faults.set_manners(&[Manner::WriteOnly]);
+        let published = library.deliver(&publication, &bucket, Manifest::Beside).await.unwrap();
+        assert!(published.sidecar_location.ends_with("/recordings/EG_1.json"), "{published:?}");
+        assert_eq!(server.object("recordings/theirs.mp4"), b"what was recorded");
+        let taken = library.deliver(&publication, &bucket, Manifest::Beside).await;
+        assert!(matches!(taken, Err(LibraryError::Taken(_))), "{taken:?}");
     }
 }

@@ -340,22 +340,40 @@ impl Store {
     /// # Errors
     /// [`LibraryError::Store`], [`LibraryError::Truth`]: they are tried again by the next call.
     pub(crate) async fn abort(&self, journal: &Journal) -> Result<(), LibraryError> {
-        for Multipart { key, id, .. } in journal.left().await? {
-            let path = object_store::path::Path::parse(&key).map_err(store_error)?;
-            let aborted = match &self.kind {
-                Kind::Bucket(s3) => self.call(s3.objects.abort_multipart(&path, &id)).await?,
-                // It was one of an S3 server that is not used any more.
-                Kind::Folder(_) => Ok(()),
-            };
-            match aborted {
-                Ok(())
-                | Err(object_store::Error::NotFound { .. } | object_store::Error::PermissionDenied { .. }) => {
-                }
-                Err(error) => return Err(store_error(error)),
-            }
-            journal.end(&id).await?;
-            tracing::info!(key, "what was left of an upload that did not end is removed from the store");
+        for left in journal.left().await? {
+            self.abort_one(left, journal).await?;
         }
+        Ok(())
+    }
+
+    /// The same of what has this name alone: others that the journal knows may be in other buckets, or under way.
+    ///
+    /// # Errors
+    /// As [`Store::abort`].
+    pub(crate) async fn abort_of(&self, name: &str, journal: &Journal) -> Result<(), LibraryError> {
+        let path = self.path_to_write(name)?;
+        let key: &str = path.as_ref();
+        for left in journal.left().await?.into_iter().filter(|left| left.key == key) {
+            self.abort_one(left, journal).await?;
+        }
+        Ok(())
+    }
+
+    async fn abort_one(&self, left: Multipart, journal: &Journal) -> Result<(), LibraryError> {
+        let Multipart { key, id, .. } = left;
+        let path = object_store::path::Path::parse(&key).map_err(store_error)?;
+        let aborted = match &self.kind {
+            Kind::Bucket(s3) => self.call(s3.objects.abort_multipart(&path, &id)).await?,
+            // It was one of an S3 server that is not used any more.
+            Kind::Folder(_) => Ok(()),
+        };
+        match aborted {
+            Ok(())
+            | Err(object_store::Error::NotFound { .. } | object_store::Error::PermissionDenied { .. }) => {}
+            Err(error) => return Err(store_error(error)),
+        }
+        journal.end(&id).await?;
+        tracing::info!(key, "what was left of an upload that did not end is removed from the store");
         Ok(())
     }
 

@@ -138,6 +138,8 @@ pub(crate) enum Manner {
     SmallPages,
     /// The second page of a listing is refused.
     HalfAListing,
+    /// The keys may write objects, and nothing else.
+    WriteOnly,
 }
 
 /// An object that is listed, and that every read of is refused.
@@ -480,6 +482,9 @@ impl Server {
                 "A header or query you provided is not implemented.",
                 "",
             ));
+        }
+        if has(Manner::WriteOnly) && [Method::GET, Method::HEAD].contains(method) {
+            return Some(error(403, "AccessDenied", "Access Denied", ""));
         }
         if has(Manner::VirtualHosts) && !host.contains(VIRTUAL_HOST) {
             let said = "Please use virtual hosted style to access.";

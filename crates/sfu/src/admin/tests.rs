@@ -38,7 +38,7 @@ fn told(story: &mut Story, to: &ParticipantSid) -> Vec<DataPacket> {
 
 fn says(story: &mut Story, from: &ParticipantSid, value: data_packet::Value) {
     let packet =
-        DataPacket { value: Some(value), destination_identities: vec![String::new()], ..Default::default() };
+        DataPacket { value: Some(value), destination_identities: vec!["1".into()], ..Default::default() };
     story.room.data(from, DataKind::Reliable, &packet.encode_to_vec());
 }
 
@@ -64,7 +64,7 @@ fn a_participant_answers_a_call_and_nobody_else_hears_of_it() {
         ("1", "greet", "hello")
     );
     assert_eq!((request.version, request.response_timeout_ms), (1, 3000));
-    assert!(asked[0].participant_identity.is_empty());
+    assert_eq!(asked[0].participant_identity, "1", "somebody to answer");
     acknowledges(&mut story, &ada, "1");
     story.pass(Duration::from_secs(4));
     responds(&mut story, &bob, "1", rpc_response::Value::Payload("forged".into()));
