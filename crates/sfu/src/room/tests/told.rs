@@ -53,6 +53,10 @@ fn a_track_that_is_muted_from_its_start_is_there_for_everybody_before_any_media(
     let (mut infos, mut specs, mut facts) = (Vec::new(), Vec::new(), 0);
     for output in story.outputs() {
         match output {
+            Output::Signal { message, .. } => assert!(
+                !matches!(**message, signal_response::Message::TrackSubscribed(_)),
+                "nobody has answered an offer with it"
+            ),
             Output::Broadcast { to, message, .. } => {
                 assert!(!to.contains(&ada), "she has been answered");
                 if let signal_response::Message::Update(update) = message.as_ref() {
