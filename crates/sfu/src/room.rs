@@ -90,7 +90,7 @@ pub struct Room {
     pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
     created: Instant,
     pub(crate) last_left: Option<Instant>,
-    next_tick: Instant,
+    pub(crate) next_tick: Instant,
     end: Option<RoomEnd>,
     /// A recorder comes in a moment.
     pub(crate) recorder_comes: bool,
@@ -429,6 +429,7 @@ impl Room {
             self.refresh_tokens(now);
             self.give_up_awaited(now);
             self.give_up_slow_receivers(now);
+            self.tell_of_mutes(now);
             self.tell_counts(now);
             self.tell_qualities(now);
             self.close_if_empty(now);

@@ -50,6 +50,8 @@ pub(crate) struct Track {
     pub(crate) held: bool,
     /// Everybody was told of it: as its section and its announcement had met, before any media.
     pub(crate) is_published: bool,
+    /// A moderator muted it, and its publisher, who was asked to mute, has not answered: then it is told by itself.
+    pub(crate) echo_due: Option<Instant>,
 }
 
 /// One subscriber of a track.

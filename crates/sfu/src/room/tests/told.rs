@@ -201,6 +201,22 @@ fn a_moderators_mute_reaches_the_publisher_first_and_others_once() {
 }
 
 #[test]
+fn a_publisher_that_does_not_answer_a_moderator_is_told_of_the_mute_by_itself() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.room.mute_by_admin(&track).unwrap();
+    story.outputs();
+    story.pass(Duration::from_secs(1));
+    assert!(story.updates_to(&ada).is_empty());
+    story.pass(Duration::from_secs(2));
+    let updates = story.updates_to(&ada);
+    assert!(updates.len() == 1 && updates[0].tracks[0].muted, "{updates:?}");
+    story.pass(Duration::from_secs(10));
+    assert!(story.updates_to(&ada).is_empty(), "once");
+}
+
+#[test]
 fn speakers_are_told_to_those_who_hear_them() {
     let mut story = Story::new();
     let (ada, bob, carol) = (story.join("ada"), story.join("bob"), story.join("carol"));
