@@ -230,7 +230,7 @@ impl Room {
         self.outputs.extend(fact.map(Output::Fact));
     }
 
-    /// By which number the packets of a layer are sent, where it is not known yet. It is told with the next word on the track.
+    /// By which number the packets of a layer are sent now. It is told with the next word on the track.
     pub fn sender_known(&mut self, track: &TrackSid, layer: Layer, ssrc: u32) {
         if let Some(track) = self.tracks.get_mut(track) {
             track.sender_known(layer, ssrc);
