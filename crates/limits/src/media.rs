@@ -25,6 +25,8 @@ limits! {
     pub const NEW_SSRCS: u32 = 128;
     /// Bytes of feedback (RTCP) of a connection a second: a small packet can ask for thousands of others; more is dropped.
     pub const FEEDBACK_BYTES_PER_S: u32 = 128 * 1024;
+    /// Bytes of feedback that are kept of a connection while nothing has been sent of what it is on.
+    pub const FEEDBACK_BYTES_ON_SILENCE: usize = 64 * 1024;
     /// Datagrams a second from addresses that belong to nobody for which it is looked whose address changed; more are dropped.
     pub const SEARCHES_PER_S: u32 = 200;
     /// Connections that one such datagram is tried with.

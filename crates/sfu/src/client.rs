@@ -32,6 +32,12 @@ impl Client {
         // Its encoder is a library apart, which sends no keyframe when it is asked for one.
         let is_firefox_elsewhere = is_firefox && (is(os, "linux") || is(os, "android"));
         let is_xiaomi = is(&info.device_model, "xiaomi 2201117ti") && is(os, "android");
+        let is_safari = is(browser, "safari");
+        let badly_encoded = if is_firefox_elsewhere || is_xiaomi {
+            Some(Codec::H264)
+        } else {
+            (is_safari && is_newer(&info.browser_version, &[18, 3])).then_some(Codec::Vp9)
+        };
         let mut capabilities = info.capabilities.clone();
         capabilities.sort_unstable();
         capabilities.dedup();
@@ -40,8 +46,8 @@ impl Client {
             client_protocol: info.client_protocol,
             capabilities,
             is_firefox,
-            broken: is(browser, "safari").then_some(Codec::Av1),
-            badly_encoded: (is_firefox_elsewhere || is_xiaomi).then_some(Codec::H264),
+            broken: is_safari.then_some(Codec::Av1),
+            badly_encoded,
         }
     }
 
@@ -64,6 +70,12 @@ impl Client {
             ..Default::default()
         })
     }
+}
+
+/// Whether a version, such as 18.3.1, comes after another one.
+fn is_newer(version: &str, than: &[u32]) -> bool {
+    let numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    numbers.gt(than.iter().copied())
 }
 
 #[cfg(test)]
@@ -96,6 +108,24 @@ mod tests {
             assert_eq!(client.configuration().is_some(), without.is_some());
         }
         assert!(client("Firefox", "Windows", "").is_firefox && !client("Safari", "", "").is_firefox);
+    }
+
+    #[test]
+    fn a_safari_that_encodes_vp9_badly_is_known_by_its_version() {
+        for (browser, version, may) in [
+            ("Safari", "18.3", true),
+            ("Safari", "17.10", true),
+            ("Safari", "18.3.1", false),
+            ("Safari", "18.10", false),
+            ("Safari", "26", false),
+            ("Safari", "", true),
+            ("Safari", "new", true),
+            ("Chrome", "140.0", true),
+        ] {
+            let (browser, browser_version) = (browser.into(), version.into());
+            let client = Client::of(&ClientInfo { browser, browser_version, ..Default::default() });
+            assert_eq!(client.may_publish(Codec::Vp9), may, "{version}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! A track is published without media: one that is muted from its start sends none, and a picture that does not move sends it once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use reelroom_limits::signalling::{ID_BYTES, SDP_SECTIONS};
@@ -26,6 +26,8 @@ use crate::track::{Section, Track};
 
 /// After a change of codec, packets of the old one may still be on their way for so long.
 const CODEC_SETTLES: Duration = Duration::from_secs(1);
+/// For so long the answer of a client is awaited that was asked to mute.
+const ECHO_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a section finds the announced track that it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl Room {
                 down: BTreeMap::new(),
                 held: false,
                 is_published: false,
+                echo_due: None,
             },
         );
         if self.participants.get(sid).is_some_and(Participant::is_active) {
@@ -227,7 +230,7 @@ impl Room {
         self.outputs.extend(fact.map(Output::Fact));
     }
 
-    /// By which number the packets of a layer are sent, where it is not known yet. It is told with the next word on the track.
+    /// By which number the packets of a layer are sent now. It is told with the next word on the track.
     pub fn sender_known(&mut self, track: &TrackSid, layer: Layer, ssrc: u32) {
         if let Some(track) = self.tracks.get_mut(track) {
             track.sender_known(layer, ssrc);
@@ -305,6 +308,7 @@ impl Room {
     /// What its publisher says of a track, which is then no longer held back: it may be unmuted by whoever it belongs to, for all to see.
     pub(crate) fn muted_by_publisher(&mut self, sid: &TrackSid, muted: bool, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
+        track.echo_due = None;
         if muted && track.held {
             // It did what the moderator asked for, of which everybody else has heard.
             let publisher = track.publisher.clone();
@@ -323,14 +327,31 @@ impl Room {
     }
 
     /// A moderator mutes a track: nothing of it is forwarded or recorded until its publisher unmutes it. The publisher is asked to mute first,
-    /// and told of it with its echo: a client that reads that it is muted, and is not, says so, and everybody would see it unmuted in between.
+    /// and told of it with its echo: a client that reads that it is muted, and is not, says so, and everybody would see it unmuted in between. One
+    /// that does not know the question is told after a while.
     pub(crate) fn muted_by_moderator(&mut self, sid: &TrackSid) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         track.held = true;
+        track.echo_due = Some(self.next_tick + ECHO_WITHIN);
         let publisher = track.publisher.clone();
         let mute = MuteTrackRequest { sid: sid.to_string(), muted: true };
         self.signal(&publisher, signal_response::Message::Mute(mute));
         self.set_muted(sid, true, Audience::Others);
+    }
+
+    /// Tells those publishers that a moderator muted a track of theirs who did not answer that.
+    pub(crate) fn tell_of_mutes(&mut self, now: Now) {
+        let mut untold = BTreeSet::new();
+        for track in self.tracks.values_mut() {
+            if track.echo_due.take_if(|due| *due <= now.at).is_some() {
+                untold.insert(track.publisher.clone());
+            }
+        }
+        for publisher in untold {
+            if let Some(info) = self.participant_info(&publisher) {
+                self.tell_of_participant(vec![publisher], info);
+            }
+        }
     }
 
     /// Sets a track's muted state and tells whoever is to hear of it.

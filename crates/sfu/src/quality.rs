@@ -250,7 +250,8 @@ impl Room {
         let news: Vec<_> =
             lines.iter_mut().map(|(sid, line)| (sid.clone(), std::mem::take(&mut line.new))).collect();
         for (who, whom) in news {
-            let unheard = whom.iter().filter(|sid| !has_changed.contains(*sid));
+            let sees = |sid: &ParticipantSid| self.listeners(sid).contains(&who);
+            let unheard = whom.iter().filter(|sid| !has_changed.contains(*sid) && sees(sid));
             let infos: Vec<_> = unheard
                 .filter_map(|sid| {
                     lines.get(sid).filter(|line| line.told.is_some()).map(|line| line.info(sid))

@@ -95,7 +95,7 @@ pub struct Room {
     pub(crate) slowed_senders: BTreeSet<ParticipantSid>,
     created: Instant,
     pub(crate) last_left: Option<Instant>,
-    next_tick: Instant,
+    pub(crate) next_tick: Instant,
     end: Option<RoomEnd>,
     /// A recorder comes in a moment.
     pub(crate) recorder_comes: bool,
@@ -456,6 +456,7 @@ impl Room {
             self.look_at_replay(now);
             self.look_at_data_tracks(now);
             self.give_up_rpcs(now);
+            self.tell_of_mutes(now);
             self.tell_counts(now);
             self.tell_qualities(now);
             self.close_if_empty(now);

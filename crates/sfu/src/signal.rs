@@ -197,11 +197,14 @@ impl Room {
         let bounded = within("the list of tracks that wait for their media", pending + 1, PENDING_TRACKS)
             .and_then(|()| within("the list of tracks", pending + participant.published.len() + 1, TRACKS))
             .and_then(|()| announce::track(request));
-        let request = match bounded {
+        let mut request = match bounded {
             Ok(request) => request,
             Err(refusal) => return self.refuse(from, 0, refusal, Some(echo)),
         };
         let Some(participant) = self.participants.get_mut(from) else { return };
+        // The answer to its offer leaves these out: nobody is to wait for a track in them.
+        let is_fit = |codec| participant.client.may_publish(codec);
+        request.simulcast_codecs.retain(|said| Codec::parse(&said.codec).is_none_or(is_fit));
         if let Err(too_fast) = participant.publishing.take(1, Duration::ZERO, now.at) {
             return self.come_later(from, "tracks were published", too_fast, Some(echo));
         }

@@ -28,8 +28,8 @@ const STEPS: f32 = 8.0;
 /// How loud somebody is who simulates speech.
 const SIMULATED_LEVEL: f32 = 0.9;
 
-/// What there is to say of participants.
-pub(crate) type News<T> = Vec<(ParticipantSid, T)>;
+/// What there is to say, and of whom.
+type News<T> = Vec<(ParticipantSid, T)>;
 
 /// A level in dB below full scale as a part of it.
 fn linear(dbov: f32) -> f32 {
@@ -213,10 +213,7 @@ impl Room {
     }
 
     /// What there is to say of participants, by those to whom it is to be said: each list once, with all who get the same.
-    pub(crate) fn by_listeners<T: Clone>(
-        &self,
-        news: News<T>,
-    ) -> Vec<(Vec<ParticipantSid>, News<T>)> {
+    pub(crate) fn by_listeners<T: Clone>(&self, news: News<T>) -> Vec<(Vec<ParticipantSid>, News<T>)> {
         let mut of: BTreeMap<ParticipantSid, Vec<usize>> = BTreeMap::new();
         for (index, (sid, _)) in news.iter().enumerate() {
             for listener in self.listeners(sid) {

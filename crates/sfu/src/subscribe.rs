@@ -61,7 +61,6 @@ impl Room {
         let is_synced = self.sync_streams && !participant.client.is_firefox;
         let stream = if is_synced { track.info.stream.as_str() } else { track_sid.as_str() };
         let stream_id = format!("{publisher}|{stream}");
-        let is_first = track.down.is_empty();
         if let Some(participant) = self.participants.get_mut(sid) {
             participant.subscriptions.entry(track_sid.clone()).or_default();
         }
@@ -78,10 +77,6 @@ impl Room {
         self.qualities.sees(sid, &publisher);
         if is_sound {
             self.tell_of_speaker(sid, &publisher);
-        }
-        if is_first {
-            let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };
-            self.signal(&publisher, signal_response::Message::TrackSubscribed(subscribed));
         }
         self.retarget(track_sid, now);
     }
@@ -189,7 +184,10 @@ impl Room {
         now: Now,
     ) -> Result<(), TooFast> {
         let Some(publisher) = self.participants.get(sid) else { return Ok(()) };
-        let tracks = publisher.published.clone();
+        // Of one that nobody has heard of yet they hear as it is published.
+        let is_published =
+            |track: &&TrackSid| self.tracks.get(*track).is_some_and(|track| track.is_published);
+        let tracks: Vec<_> = publisher.published.iter().filter(is_published).cloned().collect();
         let others: Vec<_> = self.participants.keys().filter(|other| *other != sid).cloned().collect();
         let is_new = |track: &&TrackSid| {
             others.iter().filter_map(|other| self.participants.get(other)).any(|subscriber| {
@@ -239,12 +237,19 @@ impl Room {
         self.signal(to, signal_response::Message::SubscriptionPermissionUpdate(update));
     }
 
-    /// The subscriber has answered the offer with this track: media may flow, beginning with a keyframe.
-    pub fn down_track_ready(&mut self, subscriber: &ParticipantSid, track: &TrackSid, now: Now) {
-        if let Some(down) = self.tracks.get_mut(track).and_then(|track| track.down.get_mut(subscriber)) {
-            down.ready = true;
-            self.retarget(track, now);
+    /// The subscriber has answered the offer with this track: media may flow, beginning with a keyframe. The publisher hears of the first one, and
+    /// not before: its client knows a track by its id only when it has read the answer to its own offer.
+    pub fn down_track_ready(&mut self, subscriber: &ParticipantSid, track_sid: &TrackSid, now: Now) {
+        let Some(track) = self.tracks.get_mut(track_sid) else { return };
+        let is_first = track.down.values().all(|down| !down.ready);
+        let Some(down) = track.down.get_mut(subscriber) else { return };
+        down.ready = true;
+        let publisher = track.publisher.clone();
+        if is_first {
+            let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };
+            self.signal(&publisher, signal_response::Message::TrackSubscribed(subscribed));
         }
+        self.retarget(track_sid, now);
     }
 
     /// A subscriber cannot decode any more.

@@ -50,6 +50,8 @@ pub(crate) struct Track {
     pub(crate) held: bool,
     /// Everybody was told of it: as its section and its announcement had met, before any media.
     pub(crate) is_published: bool,
+    /// A moderator muted it, and its publisher, who was asked to mute, has not answered: then it is told by itself.
+    pub(crate) echo_due: Option<Instant>,
 }
 
 /// One subscriber of a track.
@@ -113,6 +115,11 @@ impl Track {
     /// The sender of one of its layers is known.
     pub(crate) fn sender_known(&mut self, layer: Layer, ssrc: u32) {
         let quality = i32::from(layer.quality());
+        // It is asked with every packet.
+        let known = self.info.layers.iter().find(|known| known.quality == quality);
+        if known.is_none_or(|known| known.ssrc == ssrc) {
+            return;
+        }
         let of_codecs = self.info.codecs.iter_mut().take(1).flat_map(|codec| &mut codec.layers);
         for known in self.info.layers.iter_mut().chain(of_codecs) {
             if known.quality == quality {

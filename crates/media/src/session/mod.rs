@@ -7,6 +7,7 @@
 mod descriptor;
 mod dtls;
 mod path;
+mod reports;
 mod sctp;
 pub(crate) mod sdp;
 mod srtp;
@@ -41,6 +42,7 @@ use crate::record::NtpTime;
 use descriptor::DependencyDescriptor;
 use dtls::Gate;
 use path::{Path, Paths};
+use reports::Reports;
 use sctp::Drain;
 use sdp::bounds::{self, Candidates};
 use srtp::Verifier;
@@ -185,6 +187,7 @@ pub(crate) struct Session {
     ssrcs: VecDeque<u32>,
     new_ssrcs: Budget,
     feedback_bytes: Budget,
+    reports: Reports,
     ufrag: String,
     peer: Option<Credentials>,
     tie_breaker: u64,
@@ -284,6 +287,7 @@ impl Session {
             ssrcs: VecDeque::new(),
             new_ssrcs: Budget::new(NEW_SSRCS, NEW_SSRC_EVERY, now),
             feedback_bytes: Budget::per_second(FEEDBACK_BYTES_PER_S, now),
+            reports: Reports::default(),
             ufrag,
             peer: None,
             tie_breaker: rand::random(),
@@ -325,7 +329,11 @@ impl Session {
         self.peer = Credentials::of(sdp);
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
-        Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told, &self.told_tcp))
+        let answer = answer?;
+        // By some of them the peer may offer to be sent something as well.
+        let offered = sdp::sections(sdp);
+        self.reports.sections(offered.iter().map(|section| Mid::from(section.mid.as_str())).collect());
+        Ok(sdp::with_candidates(&answer.to_sdp_string(), &self.told, &self.told_tcp))
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
@@ -361,6 +369,7 @@ impl Session {
                 None,
             );
             mids.push(mid.to_string());
+            self.reports.section(mid);
         }
         let applied = api.apply();
         self.drain();
@@ -442,6 +451,7 @@ impl Session {
                     return Heard::dropped(Reason::TooMuchFeedback);
                 }
                 heard.is_proven = true;
+                self.forget_reports(bytes.len());
             }
             // There is nothing to tell by who encrypted it; the next request or feedback tells where the peer is.
             Kind::Dtls if datagram.is_trial => return heard,
@@ -458,6 +468,25 @@ impl Session {
             }
         }
         heard
+    }
+
+    /// Begins streams anew, by the same numbers, that have sent nothing and of which much is reported even so.
+    fn forget_reports(&mut self, heard_bytes: usize) {
+        let silent = self.reports.heard(heard_bytes).to_vec();
+        if silent.is_empty() {
+            return;
+        }
+        for mid in silent {
+            if self.rtc.media(mid).is_none() {
+                continue;
+            }
+            let mut direct = self.rtc.direct_api();
+            let Some(stream) = direct.stream_tx_by_mid(mid, None) else { continue };
+            let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
+            direct.remove_stream_tx(ssrc);
+            direct.declare_stream_tx(ssrc, rtx, mid, None);
+        }
+        self.drain();
     }
 
     fn receive_stun(&mut self, datagram: &Incoming, path: Path) -> Heard {
@@ -570,8 +599,10 @@ impl Session {
         rewrite: Rewrite,
         instead: Option<&[u8]>,
     ) {
+        let mid = Mid::from(mid);
         let mut direct = self.rtc.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(Mid::from(mid), None) else { return };
+        let Some(stream) = direct.stream_tx_by_mid(mid, None) else { return };
+        self.reports.sent(mid);
         let mut ext_vals = str0m::rtp::ExtensionValues::default();
         ext_vals.audio_level = packet.inner.header.ext_vals.audio_level;
         ext_vals.voice_activity = packet.inner.header.ext_vals.voice_activity;

@@ -102,7 +102,12 @@ fn whoever_is_in_a_call_hears_how_they_and_those_they_see_are_connected() {
     assert_eq!(told(&mut story, &bob), [(ada.to_string(), ConnectionQuality::Poor)]);
     window(&mut story, &ada, &track, line(1500, 0.2));
     assert!(told(&mut story, &bob).is_empty(), "it is as it was");
-    // Who comes to see her hears of it.
+    // Who sees her no more by then hears nothing, ...
+    story.room.set_subscribed(&carol, [track.as_str()], true, story.now);
+    story.room.set_subscribed(&carol, [track.as_str()], false, story.now);
+    window(&mut story, &ada, &track, line(1750, 0.2));
+    assert!(told(&mut story, &carol).is_empty());
+    // ... and who comes to see her does.
     story.room.set_subscribed(&carol, [track.as_str()], true, story.now);
     window(&mut story, &ada, &track, line(2000, 0.2));
     assert_eq!(told(&mut story, &carol), [(ada.to_string(), ConnectionQuality::Poor)]);

@@ -232,7 +232,11 @@ fn media_flows_once_negotiated_and_a_keyframe_is_asked_for_every_new_subscriber(
     assert!(story.forwarded(&track, 1, Layer::High).is_empty());
     story.outputs();
     story.room.down_track_ready(&bob, &track, story.now);
-    assert!(matches!(story.outputs(), [Output::RequestKeyframe { layer: None, .. }]));
+    let [Output::Signal { to, message }, Output::RequestKeyframe { layer: None, .. }] = story.outputs()
+    else {
+        panic!("the publisher hears of it once it can flow, and is asked for a keyframe");
+    };
+    assert!(*to == ada && matches!(**message, signal_response::Message::TrackSubscribed(_)));
     assert_eq!(story.forwarded(&track, 2, Layer::High), [bob]);
 }
 

@@ -53,6 +53,10 @@ fn a_track_that_is_muted_from_its_start_is_there_for_everybody_before_any_media(
     let (mut infos, mut specs, mut facts) = (Vec::new(), Vec::new(), 0);
     for output in story.outputs() {
         match output {
+            Output::Signal { message, .. } => assert!(
+                !matches!(**message, signal_response::Message::TrackSubscribed(_)),
+                "nobody has answered an offer with it"
+            ),
             Output::Broadcast { to, message, .. } => {
                 assert!(!to.contains(&ada), "she has been answered");
                 if let signal_response::Message::Update(update) = message.as_ref() {
@@ -194,6 +198,22 @@ fn a_moderators_mute_reaches_the_publisher_first_and_others_once() {
         [signal_response::Message::Update(ParticipantUpdate { participants: vec![own] })]
     );
     assert!(told(&mut story, &bob).is_empty());
+}
+
+#[test]
+fn a_publisher_that_does_not_answer_a_moderator_is_told_of_the_mute_by_itself() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.room.mute_by_admin(&track).unwrap();
+    story.outputs();
+    story.pass(Duration::from_secs(1));
+    assert!(story.updates_to(&ada).is_empty());
+    story.pass(Duration::from_secs(2));
+    let updates = story.updates_to(&ada);
+    assert!(updates.len() == 1 && updates[0].tracks[0].muted, "{updates:?}");
+    story.pass(Duration::from_secs(10));
+    assert!(story.updates_to(&ada).is_empty(), "once");
 }
 
 #[test]
