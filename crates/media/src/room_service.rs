@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use reelroom_limits::signalling::{METADATA_BYTES, NAME_BYTES};
 use reelroom_protocol::ids::{RoomName, TrackSid};
+use reelroom_protocol::json::known;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
@@ -167,7 +168,8 @@ async fn list_participants(
     request: Request<ListParticipantsRequest>,
 ) -> Answer {
     let room = admin(&request, &request.message.room)?;
-    let participants = server.rooms().with(&room, |room, _| room.participant_infos()).await?;
+    let infos = server.rooms().with(&room, |room, _| room.participant_infos()).await?;
+    let participants = infos.into_iter().map(known::participant).collect();
     Ok(respond(request.encoding, &ListParticipantsResponse { participants }))
 }
 
@@ -178,7 +180,8 @@ async fn get_participant(
     let room = admin(&request, &request.message.room)?;
     let info =
         with_participant(&server, &room, request.message.identity, |room, sid, _| room.participant_info(sid));
-    Ok(respond(request.encoding, &info.await?.ok_or_else(no_participant)?))
+    let info = info.await?.map(known::participant);
+    Ok(respond(request.encoding, &info.ok_or_else(no_participant)?))
 }
 
 async fn remove_participant(
@@ -218,7 +221,7 @@ async fn mute_published_track(
     };
     // As with LiveKit's server, a track that is gone is an answer without one.
     let track = with_participant(&server, &room, request.message.identity, mute).await?;
-    Ok(respond(request.encoding, &MuteRoomTrackResponse { track }))
+    Ok(respond(request.encoding, &MuteRoomTrackResponse { track: track.map(known::track) }))
 }
 
 async fn update_participant(
@@ -234,6 +237,7 @@ async fn update_participant(
     };
     let info: Option<ParticipantInfo> =
         with_participant(&server, &room, identity, update).await?.map_err(refused)?;
+    let info = info.map(known::participant);
     Ok(respond(request.encoding, &info.ok_or_else(no_participant)?))
 }
 

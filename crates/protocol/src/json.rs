@@ -15,6 +15,7 @@
 //! - No message is written by hand: what a new version of the protocol adds is written too.
 //! - What is not understood of a field is left as its message writes it.
 
+pub mod known;
 mod layout;
 mod probe;
 

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
+use crate::json::known;
 use crate::keys::ApiKeys;
 use crate::proto::WebhookEvent;
 use crate::token::{self, Claims, TokenError};
@@ -28,9 +29,16 @@ pub enum WebhookError {
     Malformed,
 }
 
-/// The body of `event`: proto3 JSON, camelCase, defaults left out.
+/// The body of `event`: proto3 JSON, camelCase, defaults left out, as is what a newer client says that this version has no name for.
 pub fn event_body(event: &WebhookEvent) -> Vec<u8> {
-    serde_json::to_vec(event).expect("protocol messages make JSON")
+    serde_json::to_vec(event).unwrap_or_else(|_| {
+        let event = WebhookEvent {
+            participant: event.participant.clone().map(known::participant),
+            track: event.track.clone().map(known::track),
+            ..event.clone()
+        };
+        serde_json::to_vec(&event).expect("what clients say has names, and all else is this program's")
+    })
 }
 
 /// What a receiver is called where its URL, which may be a secret, is not to be said.
@@ -97,6 +105,34 @@ mod tests {
         assert_eq!(
             String::from_utf8(event_body(&event)).unwrap(),
             r#"{"event":"room_started","createdAt":"7"}"#
+        );
+    }
+
+    #[test]
+    #[allow(deprecated)]
+    fn what_a_newer_client_says_is_left_out_and_the_rest_is_told() {
+        use crate::proto::{SimulcastCodecInfo, TrackInfo, VideoLayer, encryption};
+        let layers = vec![VideoLayer { quality: 99, width: 7, ..Default::default() }];
+        let codec = SimulcastCodecInfo { video_layer_mode: 99, layers: layers.clone(), ..Default::default() };
+        let track = TrackInfo {
+            sid: "TR_1".into(),
+            source: 99,
+            encryption: 99,
+            layers,
+            codecs: vec![codec],
+            audio_features: vec![1, 99],
+            packet_trailer_features: vec![-1],
+            backup_codec_policy: 99,
+            ..Default::default()
+        };
+        let event =
+            WebhookEvent { event: "track_published".into(), track: Some(track), ..Default::default() };
+        let told: WebhookEvent = serde_json::from_slice(&event_body(&event)).unwrap();
+        let track = told.track.unwrap();
+        assert_eq!((track.sid.as_str(), track.source, &track.audio_features[..]), ("TR_1", 0, &[1][..]));
+        assert_eq!(
+            (track.encryption, track.codecs[0].layers[0].width),
+            (i32::from(encryption::Type::Custom), 7)
         );
     }
 
