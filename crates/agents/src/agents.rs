@@ -317,16 +317,22 @@ impl Agents {
     pub fn joined(&mut self, sid: &RoomSid, person: Person, now: Now) {
         let Some(room) = self.rooms.get_mut(sid) else { return };
         let Person { sid: who, identity, is_dependent } = person;
+        let is_its = |job: &Job| is_dependent && job.state.participant_identity == identity.as_str();
+        let is_running = |job: &Job| matches!(job.stage, Stage::Running { .. });
+        // An agent may have the identity of one whose job is over: that one's end is not for the new one.
+        let mut jobs = room.jobs.iter().filter_map(|id| self.jobs.get(id));
+        let has_running = jobs.any(|job| is_its(job) && is_running(job));
         for id in &room.jobs {
             let Some(job) = self.jobs.get_mut(id) else { continue };
-            if is_dependent && job.state.participant_identity == identity.as_str() {
+            if is_its(job) && (is_running(job) || !has_running) {
                 job.agent = Presence::Here(who.clone());
             }
-            // Whoever is back after a restart has the agents that they had.
+            // Whoever is back after a restart has the agents that they had; when they come once more, they are somebody new as anybody is.
             if let Some(target) = job.target.as_mut().filter(|target| target.identity == identity)
                 && job.is_former
             {
                 target.sid = who.clone();
+                job.is_former = false;
             }
         }
         if !is_dependent {

@@ -71,7 +71,7 @@ pub(crate) struct Job {
     pub(crate) given: u32,
     /// When nobody is looked for any more.
     pub(crate) gives_up_at: Option<Instant>,
-    /// It is of a former run of the server.
+    /// It is of a former run of the server, and the participant that it is for has not come back yet.
     pub(crate) is_former: bool,
 }
 

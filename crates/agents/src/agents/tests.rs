@@ -489,6 +489,28 @@ fn a_dispatch_that_is_deleted_ends_its_agents_and_those_that_stay_are_removed() 
 }
 
 #[test]
+fn an_agent_that_comes_under_the_identity_of_a_deleted_one_stays_and_one_that_is_late_goes() {
+    for is_followed in [true, false] {
+        let mut story = Story::new();
+        story.worker(ROOM, "helper");
+        story.open("room", &["helper"]);
+        story.takes("agent");
+        let id = story.dispatch_ids("room").pop().unwrap();
+        story.agents.delete_dispatch(&"room".into(), &id, story.now).unwrap();
+        story.outputs();
+        if is_followed {
+            let wish = Wish { agent_name: "helper".into(), ..Wish::default() };
+            story.agents.create_dispatch(&"room".into(), wish, story.now).unwrap();
+            story.takes("agent");
+        }
+        story.joins("room", "agent", true);
+        story.passes(reelroom_limits::agents::AGENT_LEAVES_WITHIN);
+        let removed = Output::Remove { room: "room".into(), participant: "PA_agent".into() };
+        assert_eq!(story.outputs(), if is_followed { vec![] } else { vec![removed] });
+    }
+}
+
+#[test]
 fn a_dispatch_is_deleted_with_what_nobody_has_taken_yet() {
     let mut story = Story::new();
     let worker = story.worker(ROOM, "helper");
