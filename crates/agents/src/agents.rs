@@ -181,6 +181,7 @@ impl Agents {
         }
         if response.terminate {
             self.end(&id, JobStatus::JsSuccess, "", now);
+            self.assign(now);
             return Ok(());
         }
         if !response.available {
@@ -207,8 +208,12 @@ impl Agents {
             worker_id: worker.to_string(),
             ..Default::default()
         };
+        if let Some(state) = self.workers.get_mut(worker) {
+            state.accepts(&id);
+        }
         let assign = Output::Assign { worker: worker.clone(), job: id, accepted: Box::new(accepted) };
         self.outputs.push_back(assign);
+        self.assign(now);
         Ok(())
     }
 
@@ -262,7 +267,7 @@ impl Agents {
             job.state.updated_at = now.unix_ns;
             state.jobs.insert(id.clone());
             if let Some(former) = former.and_then(|former| self.workers.get_mut(&former)) {
-                former.jobs.remove(&id);
+                former.loses(&id);
             }
         }
     }
@@ -299,7 +304,7 @@ impl Agents {
     }
 
     /// A room is over.
-    pub fn close(&mut self, sid: &RoomSid) {
+    pub fn close(&mut self, sid: &RoomSid, now: Now) {
         let Some(room) = self.rooms.remove(sid) else { return };
         for id in room.jobs {
             let running = match self.jobs.get(&id).map(|job| &job.stage) {
@@ -311,6 +316,7 @@ impl Agents {
             }
             self.forget(&id);
         }
+        self.assign(now);
     }
 
     /// Somebody has joined, perhaps an agent.
@@ -370,6 +376,7 @@ impl Agents {
             self.forget(&id);
         }
         self.prune(sid);
+        self.assign(now);
     }
 
     /// What a worker is told of a job; `None` once there is no such job.
@@ -447,10 +454,17 @@ impl Agents {
 
     /// Asks workers about the jobs that wait.
     pub(crate) fn assign(&mut self, now: Now) {
-        if self.is_handing_over || !self.workers.values().any(Worker::is_available) {
+        if self.is_handing_over {
             return;
         }
-        let waiting: Vec<JobId> = self.waiting.iter().cloned().collect();
+        let waiting: Vec<JobId> = {
+            // Jobs that nobody could take now, which may be many, cost no more than a look.
+            let free = self.workers.values().filter(|worker| worker.is_available());
+            let free: HashSet<_> = free.map(|worker| worker.registration.agent_key()).collect();
+            let has_worker =
+                |id: &&JobId| self.jobs.get(*id).is_some_and(|job| free.contains(&job.agent_key()));
+            self.waiting.iter().filter(has_worker).cloned().collect()
+        };
         for id in waiting {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             let Some(chosen) = choose(self.workers.values(), job) else { continue };
@@ -501,7 +515,7 @@ impl Agents {
     fn release(&mut self, id: &JobId) -> Option<WorkerId> {
         let worker = self.jobs.get(id)?.worker()?.clone();
         if let Some(state) = self.workers.get_mut(&worker) {
-            state.jobs.remove(id);
+            state.loses(id);
         }
         Some(worker)
     }

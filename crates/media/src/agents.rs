@@ -402,9 +402,9 @@ impl RoomAgents {
 
 impl Drop for RoomAgents {
     fn drop(&mut self) {
-        self.agents.with(|state, _| {
+        self.agents.with(|state, now| {
             state.rooms.remove(&self.sid);
-            state.agents.close(&self.sid);
+            state.agents.close(&self.sid, now);
         });
     }
 }

@@ -237,6 +237,30 @@ fn several_jobs_at_once_go_to_several_workers() {
 }
 
 #[test]
+fn a_worker_is_asked_about_so_many_jobs_at_a_time_and_about_the_others_then() {
+    use reelroom_limits::agents::JOBS_ASKED_AT_ONCE;
+    let mut story = Story::new();
+    let names: Vec<String> = (0..JOBS_ASKED_AT_ONCE + 4).map(|number| format!("room {number}")).collect();
+    for room in &names {
+        story.open(room, &["helper"]);
+    }
+    let worker = story.worker(ROOM, "helper");
+    let asked = story.asked();
+    assert_eq!(asked.len(), JOBS_ASKED_AT_ONCE);
+    story.says(&worker, &asked[0].1, true);
+    assert!(matches!(story.outputs().as_slice(), [Output::Assign { .. }, Output::Ask { .. }]));
+    story.says(&worker, &asked[1].1, false);
+    assert_eq!(story.asked().len(), 1);
+    let (room, other) =
+        (story.agents.job(&asked[2].1).unwrap().room, story.agents.job(&asked[3].1).unwrap().room);
+    story.agents.close(&room, story.now);
+    assert_eq!(story.asked().len(), 1);
+    let id = story.dispatch_ids(other.as_str()).pop().unwrap();
+    story.agents.delete_dispatch(&other, &id, story.now).unwrap();
+    assert_eq!(story.asked().len(), 1);
+}
+
+#[test]
 fn who_refuses_or_says_nothing_is_followed_by_the_next_one() {
     let mut story = Story::new();
     let workers = [(); 3].map(|()| story.worker(ROOM, ""));
@@ -445,7 +469,7 @@ fn the_end_of_a_room_ends_its_jobs_and_nothing_is_kept_of_it() {
     story.worker(ROOM, "helper");
     story.comes("room", "ada");
     story.outputs();
-    story.agents.close(&"room".into());
+    story.agents.close(&"room".into(), story.now);
     assert_eq!(story.outputs(), [Output::Terminate { worker: worker.clone(), job: job.clone() }]);
     assert_eq!(story.agents.dispatches(&"room".into(), ""), Err(AgentsError::NoRoom));
     assert_eq!((story.agents.jobs.len(), story.agents.waiting.len(), story.agents.rooms.len()), (0, 0, 0));
@@ -636,7 +660,7 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
     let kept = story.agents.kept(&"room".into()).unwrap();
     story.agents.disconnected(&worker, story.now);
     story.leaves("room", "agent");
-    story.agents.close(&"room".into());
+    story.agents.close(&"room".into(), story.now);
     assert!(story.outputs().is_empty(), "nobody is told of an end");
     assert_eq!(story.agents.register(registration(ROOM, "", ""), story.now), Err(AgentsError::Restarting));
 
@@ -671,7 +695,7 @@ fn happens(story: &mut Story, what: u8, which: u8) {
     let kind = [ROOM, JobType::JtPublisher, JobType::JtParticipant][usize::from(which % 3)];
     match what % 14 {
         0 if !story.agents.rooms.contains_key(room.as_str()) => story.open(&room, &["", "helper"]),
-        1 => story.agents.close(&room.as_str().into()),
+        1 => story.agents.close(&room.as_str().into(), story.now),
         2 => drop(story.worker(kind, if which % 2 == 0 { "" } else { "helper" })),
         3 => story.agents.disconnected(&worker, story.now),
         4 => story.comes(&room, &who),
