@@ -385,6 +385,11 @@ impl Agents {
         Some(Told { room: job.room.clone(), job: job.info(), is_resumed: job.given > 0 })
     }
 
+    /// Whether a worker is still asked about a job, or still has it.
+    pub fn is_with(&self, worker: &WorkerId, job: &JobId) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.worker() == Some(worker))
+    }
+
     /// How many workers, and jobs that are not over, there are.
     pub fn counts(&self) -> (usize, usize) {
         (self.workers.len(), self.jobs.values().filter(|job| !job.is_over()).count())

@@ -149,6 +149,9 @@ fn each_kind_of_worker_gets_its_jobs_once() {
     }
     let asked = story.asked();
     assert!(asked.len() == 1 && workers[1].contains(&asked[0].0), "one for each publisher: {asked:?}");
+    assert!(
+        workers[1].iter().all(|worker| story.agents.is_with(worker, &asked[0].1) == (*worker == asked[0].0))
+    );
     let told = story.agents.job(&asked[0].1).unwrap();
     let participant = told.job.participant.unwrap();
     assert_eq!((participant.sid.as_str(), participant.identity.as_str()), ("PA_ada", "ada"));
@@ -542,6 +545,7 @@ fn a_dispatch_is_deleted_with_what_nobody_has_taken_yet() {
     let (_, job) = story.asked().pop().unwrap();
     let id = story.dispatch_ids("room").pop().unwrap();
     story.agents.delete_dispatch(&"room".into(), &id, story.now).unwrap();
+    assert!(!story.agents.is_with(&worker, &job));
     story.says(&worker, &job, true);
     assert!(story.outputs().is_empty() && story.agents.job(&job).is_none());
     let nothing = story.agents.delete_dispatch(&"room".into(), &DispatchId::default(), story.now);
