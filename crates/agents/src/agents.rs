@@ -25,7 +25,7 @@ use crate::worker::{Registration, Worker};
 /// See the crate's documentation.
 #[derive(Debug)]
 pub struct Agents {
-    workers: BTreeMap<WorkerId, Worker>,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) rooms: BTreeMap<RoomSid, Room>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Those of them that no worker is asked about.
@@ -221,20 +221,11 @@ impl Agents {
     pub fn update_job(&mut self, worker: &WorkerId, update: &UpdateJobStatus, now: Now) {
         let id = JobId::from(update.job_id.as_str());
         let Ok(status) = JobStatus::try_from(update.status) else { return };
-        let (Some(job), Some(state)) = (self.jobs.get_mut(&id), self.workers.get_mut(worker)) else { return };
-        let Stage::Running { worker: of, since } = &mut job.stage else { return };
-        match of {
-            Some(of) if *of == *worker => {}
-            Some(_) => return,
-            // It is back, and did not say before which jobs it has.
-            None if job.wish.agent_name == state.registration.agent_name => {
-                *of = Some(worker.clone());
-                *since = now.at;
-                job.state.worker_id = worker.to_string();
-                state.jobs.insert(id.clone());
-            }
-            None => return,
+        // One that is back tells what it has not told before it says which jobs it has.
+        if !self.take_up(worker, &id, now) {
+            return;
         }
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         match status {
             JobStatus::JsPending | JobStatus::JsRunning => {
                 job.state.status = status.into();
@@ -246,30 +237,43 @@ impl Agents {
     }
 
     /// A worker that has come back says which jobs it has. Those that are over, or another's by now, it is told to end; of those that this server
-    /// does not know nothing is said, for their agents may be at work all the same.
+    /// does not know nothing is said, for their agents may be at work all the same, in rooms that open again in a moment.
     pub fn migrate(&mut self, worker: &WorkerId, ids: &[String], now: Now) {
         for id in ids {
             let id = JobId::from(id.as_str());
-            let (Some(job), Some(state)) = (self.jobs.get_mut(&id), self.workers.get_mut(worker)) else {
-                continue;
-            };
-            if job.worker() == Some(worker) {
+            if self.take_up(worker, &id, now) {
                 continue;
             }
-            if !matches!(job.stage, Stage::Running { .. }) || !job.is_for(&state.registration) {
+            if self.jobs.contains_key(&id) {
                 self.outputs.push_back(Output::Terminate { worker: worker.clone(), job: id });
-                continue;
-            }
-            // Of a connection that broke without a word the server hears last.
-            let former = job.worker().cloned();
-            job.stage = Stage::Running { worker: Some(worker.clone()), since: now.at };
-            job.state.worker_id = worker.to_string();
-            job.state.updated_at = now.unix_ns;
-            state.jobs.insert(id.clone());
-            if let Some(former) = former.and_then(|former| self.workers.get_mut(&former)) {
-                former.loses(&id);
+            } else if let Some(state) = self.workers.get_mut(worker) {
+                state.claims(id);
             }
         }
+    }
+
+    /// Whether a worker has a job, if only from now on. A job that another one seems to have it may take up as long as that job was given once: then both
+    /// are one, whose connection broke without a word. What was given again is another's.
+    fn take_up(&mut self, worker: &WorkerId, id: &JobId, now: Now) -> bool {
+        let (Some(job), Some(state)) = (self.jobs.get_mut(id), self.workers.get_mut(worker)) else {
+            return false;
+        };
+        let Stage::Running { worker: former, .. } = &job.stage else { return false };
+        let former = former.clone();
+        if former.as_ref() == Some(worker) {
+            return true;
+        }
+        if !job.is_for(&state.registration) || former.is_some() && job.given > 1 {
+            return false;
+        }
+        job.stage = Stage::Running { worker: Some(worker.clone()), since: now.at };
+        job.state.worker_id = worker.to_string();
+        job.state.updated_at = now.unix_ns;
+        state.jobs.insert(id.clone());
+        if let Some(former) = former.and_then(|former| self.workers.get_mut(&former)) {
+            former.loses(id);
+        }
+        true
     }
 
     /// A room opens.

@@ -11,6 +11,7 @@ use crate::agents::Agents;
 use crate::job::{Call, Job, Stage, Target};
 use crate::output::Now;
 use crate::wish::Wish;
+use crate::worker::Worker;
 
 /// What is kept of the agents of one room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,13 @@ impl Agents {
         job.state.status = JobStatus::JsRunning.into();
         job.state.started_at = kept.started_unix_ns;
         job.state.participant_identity = kept.identity.to_string();
+        // Workers may be back before their rooms are open.
+        let claims = |worker: &&mut Worker| worker.has_claimed(&job.id) && job.is_for(&worker.registration);
+        if let Some(worker) = self.workers.values_mut().find(claims) {
+            worker.gets_claimed(&job.id);
+            job.state.worker_id = worker.id.to_string();
+            job.stage = Stage::Running { worker: Some(worker.id.clone()), since: now.at };
+        }
         room.jobs.insert(job.id.clone());
         self.jobs.insert(job.id.clone(), job);
     }

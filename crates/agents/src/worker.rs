@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reelroom_limits::agents::{AGENT_NAME_BYTES, JOBS_ASKED_AT_ONCE};
+use reelroom_limits::agents::{AGENT_NAME_BYTES, JOBS_ASKED_AT_ONCE, JOBS_CLAIMED};
 use reelroom_protocol::ids::{JobId, WorkerId};
 use reelroom_protocol::proto::{
     JobType, ParticipantPermission, RegisterWorkerRequest, UpdateWorkerStatus, WorkerStatus,
@@ -13,6 +13,8 @@ use crate::wish::deployment;
 
 /// What a worker is taken to be loaded with for each job that it was given since it last said how loaded it is: several at once go to several workers.
 const LOAD_OF_A_JOB: f32 = 0.1;
+/// No id of a job is longer.
+const ID_BYTES: usize = 32;
 /// Of one whose load is no number.
 const FULL: f32 = 1.0;
 
@@ -99,6 +101,8 @@ pub(crate) struct Worker {
     pub(crate) jobs: BTreeSet<JobId>,
     /// The former of these.
     asked: BTreeSet<JobId>,
+    /// Jobs that it says it has, and that are not known here.
+    claimed: BTreeSet<JobId>,
     load: f32,
     is_full: bool,
     is_draining: bool,
@@ -115,6 +119,7 @@ impl Worker {
             registration,
             jobs: BTreeSet::new(),
             asked: BTreeSet::new(),
+            claimed: BTreeSet::new(),
             load: 0.0,
             is_full: false,
             is_draining: false,
@@ -144,6 +149,24 @@ impl Worker {
         self.jobs.insert(job.clone());
         self.asked.insert(job.clone());
         self.fresh = self.fresh.saturating_add(1);
+    }
+
+    /// It says that it has a job that is not known here.
+    pub(crate) fn claims(&mut self, job: JobId) {
+        if job.as_str().len() <= ID_BYTES && self.claimed.len() < JOBS_CLAIMED {
+            self.claimed.insert(job);
+        }
+    }
+
+    /// Whether it has said that it has a job.
+    pub(crate) fn has_claimed(&self, job: &JobId) -> bool {
+        self.claimed.contains(job)
+    }
+
+    /// It has a job that it claimed.
+    pub(crate) fn gets_claimed(&mut self, job: &JobId) {
+        self.claimed.remove(job);
+        self.jobs.insert(job.clone());
     }
 
     /// It takes a job that it was asked about.

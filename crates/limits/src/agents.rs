@@ -24,6 +24,8 @@ limits! {
     pub const WORKER_WRITE_WITHIN: Duration = Duration::from_secs(10);
     /// How long nothing may be heard of a worker, which is asked for a sign of life every 15 s; then its connection ends.
     pub const WORKER_SILENT_FOR: Duration = Duration::from_secs(45);
+    /// Jobs of rooms that have not opened again which a worker that is back may say it has; of more nothing is remembered, and their end it is not told.
+    pub const JOBS_CLAIMED: usize = 1000;
     /// Bytes of the name of an agent, and of a worker's namespace and version; a worker or a dispatch with a longer one is refused.
     pub const AGENT_NAME_BYTES: usize = 256;
     /// Bytes of the deployment of an agent, as with LiveKit; a worker or a dispatch with a longer one is refused.

@@ -413,6 +413,28 @@ fn a_worker_that_is_back_takes_up_its_jobs_and_their_agents_stay() {
 }
 
 #[test]
+fn what_a_worker_has_not_told_before_its_connection_broke_counts_unless_its_job_was_given_again() {
+    for is_given_again in [false, true] {
+        let mut story = Story::new();
+        let first = story.worker(ROOM, "helper");
+        story.open("room", &["helper"]);
+        let (_, job) = story.takes("agent");
+        if is_given_again {
+            story.agents.disconnected(&first, story.now);
+            story.worker(ROOM, "helper");
+            story.passes(WORKER_RETURNS_WITHIN);
+            story.takes("agent");
+        }
+        let back = story.worker(ROOM, "helper");
+        story.tells(&back, &job, JobStatus::JsSuccess, "");
+        let expected = if is_given_again { JobStatus::JsRunning } else { JobStatus::JsSuccess };
+        assert_eq!(story.states("room")[0].0, expected);
+        story.agents.migrate(&back, &[job.to_string()], story.now);
+        assert_eq!(story.outputs(), [Output::Terminate { worker: back, job }], "over, or another's");
+    }
+}
+
+#[test]
 fn a_worker_that_does_not_come_back_loses_jobs_whose_agents_are_gone_and_those_only() {
     let mut story = Story::new();
     let first = story.worker(ROOM, "helper");
@@ -672,7 +694,10 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
     let ids: Vec<_> = kept.dispatches.iter().map(|dispatch| dispatch.id.clone()).collect();
     let mut next = Story::new();
     let opening = Opening { name: "room".into(), asked: Vec::new(), kept: Some(kept) };
+    let early = next.worker(JobType::JtPublisher, "");
+    next.agents.migrate(&early, &[job.to_string()], next.now);
     next.agents.open("RM_2".into(), opening, next.now);
+    assert!(!next.agents.is_with(&early, &job), "such a job is not for it");
     assert_eq!(next.dispatch_ids("RM_2"), ids);
     assert_eq!(next.states("RM_2"), [(); 2].map(|()| (JobStatus::JsRunning, String::new())));
     let person = Person { sid: "PA_new".into(), identity: "ada".into(), is_dependent: false };
@@ -686,6 +711,25 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
     assert!(next.asked().is_empty());
     next.passes(WORKER_RETURNS_WITHIN);
     assert_eq!(next.asked().pop().unwrap().0, helper, "its worker did not say that it has it");
+}
+
+#[test]
+fn a_worker_may_be_back_before_its_room_is() {
+    let mut story = Story::new();
+    story.worker(ROOM, "helper");
+    story.open("room", &["helper"]);
+    let (_, job) = story.takes("agent");
+    story.agents.hand_over();
+    let kept = story.agents.kept(&"room".into());
+    let mut next = Story::new();
+    let worker = next.worker(ROOM, "helper");
+    next.agents.migrate(&worker, &[job.to_string(), "AJ_unknown".to_owned()], next.now);
+    let opening = Opening { name: "room".into(), asked: Vec::new(), kept };
+    next.agents.open("RM_2".into(), opening, next.now);
+    next.passes(WORKER_RETURNS_WITHIN);
+    assert!(next.outputs().is_empty() && next.agents.is_with(&worker, &job));
+    next.agents.close(&"RM_2".into(), next.now);
+    assert_eq!(next.outputs(), [Output::Terminate { worker, job }]);
 }
 
 /// What may happen, each with whom or what it concerns.
