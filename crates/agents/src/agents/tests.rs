@@ -714,6 +714,39 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
 }
 
 #[test]
+fn who_was_sent_is_not_sent_again_in_the_next_run() {
+    let mut story = Story::new();
+    story.worker(ROOM, "helper");
+    story.worker(JobType::JtParticipant, "");
+    story.open("room", &["helper", ""]);
+    let (worker, job) = story.takes("agent");
+    story.tells(&worker, &job, JobStatus::JsFailed, "no such model");
+    for who in ["ada", "bob"] {
+        story.comes("room", who);
+        let (worker, job) = story.takes(who);
+        story.tells(&worker, &job, JobStatus::JsSuccess, "");
+    }
+    story.leaves("room", "bob");
+    story.agents.hand_over();
+    let kept = story.agents.kept(&"room".into());
+    let mut next = Story::new();
+    let opening = Opening { name: "room".into(), asked: Vec::new(), kept };
+    next.agents.open("RM_2".into(), opening, next.now);
+    let states = next.states("RM_2");
+    assert_eq!(states.len(), 2, "he has left: {states:?}");
+    assert!(states.contains(&(JobStatus::JsFailed, "no such model".to_owned())), "{states:?}");
+    next.worker(ROOM, "helper");
+    let participants = next.worker(JobType::JtParticipant, "");
+    for (session, identity) in [("PA_1", "ada"), ("PA_2", "bob")] {
+        let person = Person { sid: session.into(), identity: identity.into(), is_dependent: false };
+        next.agents.joined(&"RM_2".into(), person, next.now);
+    }
+    let asked = next.asked();
+    assert!(asked.len() == 1 && asked[0].0 == participants, "one for bob: {asked:?}");
+    assert_eq!(next.agents.job(&asked[0].1).unwrap().job.participant.unwrap().identity, "bob");
+}
+
+#[test]
 fn a_worker_may_be_back_before_its_room_is() {
     let mut story = Story::new();
     story.worker(ROOM, "helper");
