@@ -500,7 +500,13 @@ impl Agents {
         let has_left = |target: &Target| {
             self.rooms.get(&job.room).is_none_or(|room| !room.guests.contains_key(&target.sid))
         };
-        if job.given >= JOB_GIVEN || job.target.as_ref().is_some_and(has_left) {
+        let is_alone = job.target.as_ref().is_some_and(has_left);
+        if is_alone && job.is_former {
+            // Who has not been back since a restart is somebody new when they are.
+            self.forget(id);
+            return;
+        }
+        if job.given >= JOB_GIVEN || is_alone {
             self.end(id, JobStatus::JsFailed, "the agent's worker is gone", now);
             return;
         }

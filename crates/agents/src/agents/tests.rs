@@ -747,6 +747,25 @@ fn who_was_sent_is_not_sent_again_in_the_next_run() {
 }
 
 #[test]
+fn who_is_back_late_after_a_restart_gets_an_agent_anew() {
+    let mut story = Story::new();
+    story.worker(JobType::JtParticipant, "helper");
+    story.open("room", &["helper"]);
+    story.comes("room", "ada");
+    let (_, former) = story.takes("agent");
+    story.agents.hand_over();
+    let kept = story.agents.kept(&"room".into());
+    let mut next = Story::new();
+    let opening = Opening { name: "room".into(), asked: Vec::new(), kept };
+    next.agents.open("RM_2".into(), opening, next.now);
+    next.worker(JobType::JtParticipant, "helper");
+    next.passes(WORKER_RETURNS_WITHIN);
+    assert!(next.asked().is_empty() && next.agents.job(&former).is_none());
+    next.comes("RM_2", "ada");
+    assert_eq!(next.asked().len(), 1);
+}
+
+#[test]
 fn a_worker_may_be_back_before_its_room_is() {
     let mut story = Story::new();
     story.worker(ROOM, "helper");
