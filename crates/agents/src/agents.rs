@@ -25,7 +25,7 @@ use crate::worker::{Registration, Worker};
 /// See the crate's documentation.
 #[derive(Debug)]
 pub struct Agents {
-    workers: BTreeMap<WorkerId, Worker>,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) rooms: BTreeMap<RoomSid, Room>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Those of them that no worker is asked about.
@@ -181,6 +181,7 @@ impl Agents {
         }
         if response.terminate {
             self.end(&id, JobStatus::JsSuccess, "", now);
+            self.assign(now);
             return Ok(());
         }
         if !response.available {
@@ -207,8 +208,12 @@ impl Agents {
             worker_id: worker.to_string(),
             ..Default::default()
         };
+        if let Some(state) = self.workers.get_mut(worker) {
+            state.accepts(&id);
+        }
         let assign = Output::Assign { worker: worker.clone(), job: id, accepted: Box::new(accepted) };
         self.outputs.push_back(assign);
+        self.assign(now);
         Ok(())
     }
 
@@ -216,20 +221,11 @@ impl Agents {
     pub fn update_job(&mut self, worker: &WorkerId, update: &UpdateJobStatus, now: Now) {
         let id = JobId::from(update.job_id.as_str());
         let Ok(status) = JobStatus::try_from(update.status) else { return };
-        let (Some(job), Some(state)) = (self.jobs.get_mut(&id), self.workers.get_mut(worker)) else { return };
-        let Stage::Running { worker: of, since } = &mut job.stage else { return };
-        match of {
-            Some(of) if *of == *worker => {}
-            Some(_) => return,
-            // It is back, and did not say before which jobs it has.
-            None if job.wish.agent_name == state.registration.agent_name => {
-                *of = Some(worker.clone());
-                *since = now.at;
-                job.state.worker_id = worker.to_string();
-                state.jobs.insert(id.clone());
-            }
-            None => return,
+        // One that is back tells what it has not told before it says which jobs it has.
+        if !self.take_up(worker, &id, now) {
+            return;
         }
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         match status {
             JobStatus::JsPending | JobStatus::JsRunning => {
                 job.state.status = status.into();
@@ -241,30 +237,43 @@ impl Agents {
     }
 
     /// A worker that has come back says which jobs it has. Those that are over, or another's by now, it is told to end; of those that this server
-    /// does not know nothing is said, for their agents may be at work all the same.
+    /// does not know nothing is said, for their agents may be at work all the same, in rooms that open again in a moment.
     pub fn migrate(&mut self, worker: &WorkerId, ids: &[String], now: Now) {
         for id in ids {
             let id = JobId::from(id.as_str());
-            let (Some(job), Some(state)) = (self.jobs.get_mut(&id), self.workers.get_mut(worker)) else {
-                continue;
-            };
-            if job.worker() == Some(worker) {
+            if self.take_up(worker, &id, now) {
                 continue;
             }
-            if !matches!(job.stage, Stage::Running { .. }) || !job.is_for(&state.registration) {
+            if self.jobs.contains_key(&id) {
                 self.outputs.push_back(Output::Terminate { worker: worker.clone(), job: id });
-                continue;
-            }
-            // Of a connection that broke without a word the server hears last.
-            let former = job.worker().cloned();
-            job.stage = Stage::Running { worker: Some(worker.clone()), since: now.at };
-            job.state.worker_id = worker.to_string();
-            job.state.updated_at = now.unix_ns;
-            state.jobs.insert(id.clone());
-            if let Some(former) = former.and_then(|former| self.workers.get_mut(&former)) {
-                former.jobs.remove(&id);
+            } else if let Some(state) = self.workers.get_mut(worker) {
+                state.claims(id);
             }
         }
+    }
+
+    /// Whether a worker has a job, if only from now on. A job that another one seems to have it may take up as long as that job was given once: then both
+    /// are one, whose connection broke without a word. What was given again is another's.
+    fn take_up(&mut self, worker: &WorkerId, id: &JobId, now: Now) -> bool {
+        let (Some(job), Some(state)) = (self.jobs.get_mut(id), self.workers.get_mut(worker)) else {
+            return false;
+        };
+        let Stage::Running { worker: former, .. } = &job.stage else { return false };
+        let former = former.clone();
+        if former.as_ref() == Some(worker) {
+            return true;
+        }
+        if !job.is_for(&state.registration) || former.is_some() && job.given > 1 {
+            return false;
+        }
+        job.stage = Stage::Running { worker: Some(worker.clone()), since: now.at };
+        job.state.worker_id = worker.to_string();
+        job.state.updated_at = now.unix_ns;
+        state.jobs.insert(id.clone());
+        if let Some(former) = former.and_then(|former| self.workers.get_mut(&former)) {
+            former.loses(id);
+        }
+        true
     }
 
     /// A room opens.
@@ -299,7 +308,7 @@ impl Agents {
     }
 
     /// A room is over.
-    pub fn close(&mut self, sid: &RoomSid) {
+    pub fn close(&mut self, sid: &RoomSid, now: Now) {
         let Some(room) = self.rooms.remove(sid) else { return };
         for id in room.jobs {
             let running = match self.jobs.get(&id).map(|job| &job.stage) {
@@ -311,22 +320,29 @@ impl Agents {
             }
             self.forget(&id);
         }
+        self.assign(now);
     }
 
     /// Somebody has joined, perhaps an agent.
     pub fn joined(&mut self, sid: &RoomSid, person: Person, now: Now) {
         let Some(room) = self.rooms.get_mut(sid) else { return };
         let Person { sid: who, identity, is_dependent } = person;
+        let is_its = |job: &Job| is_dependent && job.state.participant_identity == identity.as_str();
+        let is_running = |job: &Job| matches!(job.stage, Stage::Running { .. });
+        // An agent may have the identity of one whose job is over: that one's end is not for the new one.
+        let mut jobs = room.jobs.iter().filter_map(|id| self.jobs.get(id));
+        let has_running = jobs.any(|job| is_its(job) && is_running(job));
         for id in &room.jobs {
             let Some(job) = self.jobs.get_mut(id) else { continue };
-            if is_dependent && job.state.participant_identity == identity.as_str() {
+            if is_its(job) && (is_running(job) || !has_running) {
                 job.agent = Presence::Here(who.clone());
             }
-            // Whoever is back after a restart has the agents that they had.
+            // Whoever is back after a restart has the agents that they had; when they come once more, they are somebody new as anybody is.
             if let Some(target) = job.target.as_mut().filter(|target| target.identity == identity)
                 && job.is_former
             {
                 target.sid = who.clone();
+                job.is_former = false;
             }
         }
         if !is_dependent {
@@ -364,12 +380,18 @@ impl Agents {
             self.forget(&id);
         }
         self.prune(sid);
+        self.assign(now);
     }
 
     /// What a worker is told of a job; `None` once there is no such job.
     pub fn job(&self, id: &JobId) -> Option<Told> {
         let job = self.jobs.get(id)?;
         Some(Told { room: job.room.clone(), job: job.info(), is_resumed: job.given > 0 })
+    }
+
+    /// Whether a worker is still asked about a job, or still has it.
+    pub fn is_with(&self, worker: &WorkerId, job: &JobId) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.worker() == Some(worker))
     }
 
     /// How many workers, and jobs that are not over, there are.
@@ -441,10 +463,17 @@ impl Agents {
 
     /// Asks workers about the jobs that wait.
     pub(crate) fn assign(&mut self, now: Now) {
-        if self.is_handing_over || !self.workers.values().any(Worker::is_available) {
+        if self.is_handing_over {
             return;
         }
-        let waiting: Vec<JobId> = self.waiting.iter().cloned().collect();
+        let waiting: Vec<JobId> = {
+            // Jobs that nobody could take now, which may be many, cost no more than a look.
+            let free = self.workers.values().filter(|worker| worker.is_available());
+            let free: HashSet<_> = free.map(|worker| worker.registration.agent_key()).collect();
+            let has_worker =
+                |id: &&JobId| self.jobs.get(*id).is_some_and(|job| free.contains(&job.agent_key()));
+            self.waiting.iter().filter(has_worker).cloned().collect()
+        };
         for id in waiting {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             let Some(chosen) = choose(self.workers.values(), job) else { continue };
@@ -471,7 +500,13 @@ impl Agents {
         let has_left = |target: &Target| {
             self.rooms.get(&job.room).is_none_or(|room| !room.guests.contains_key(&target.sid))
         };
-        if job.given >= JOB_GIVEN || job.target.as_ref().is_some_and(has_left) {
+        let is_alone = job.target.as_ref().is_some_and(has_left);
+        if is_alone && job.is_former {
+            // Who has not been back since a restart is somebody new when they are.
+            self.forget(id);
+            return;
+        }
+        if job.given >= JOB_GIVEN || is_alone {
             self.end(id, JobStatus::JsFailed, "the agent's worker is gone", now);
             return;
         }
@@ -495,7 +530,7 @@ impl Agents {
     fn release(&mut self, id: &JobId) -> Option<WorkerId> {
         let worker = self.jobs.get(id)?.worker()?.clone();
         if let Some(state) = self.workers.get_mut(&worker) {
-            state.jobs.remove(id);
+            state.loses(id);
         }
         Some(worker)
     }

@@ -70,6 +70,8 @@ impl Agents {
                 }
             }
         }
+        // Whoever was asked about one of these may be asked about another.
+        self.assign(now);
         Ok(told)
     }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::Now;
 use crate::wish::Wish;
-use crate::worker::Registration;
+use crate::worker::{AgentKey, Registration};
 
 /// The participant that an agent is sent to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub(crate) struct Job {
     pub(crate) given: u32,
     /// When nobody is looked for any more.
     pub(crate) gives_up_at: Option<Instant>,
-    /// It is of a former run of the server.
+    /// It is of a former run of the server, and the participant that it is for has not come back yet.
     pub(crate) is_former: bool,
 }
 
@@ -107,10 +107,12 @@ impl Job {
 
     /// Whether a worker has the agent that this is for.
     pub(crate) fn is_for(&self, worker: &Registration) -> bool {
-        self.kind == worker.kind
-            && self.wish.agent_name == worker.agent_name
-            && self.wish.deployment == worker.deployment
-            && self.namespace == worker.namespace
+        self.agent_key() == worker.agent_key()
+    }
+
+    /// Which agent this is for.
+    pub(crate) fn agent_key(&self) -> AgentKey<'_> {
+        (self.kind, &self.wish.agent_name, &self.wish.deployment, &self.namespace)
     }
 
     /// The worker that is asked about it or has it.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use reelroom_limits::agents::{AGENT_NAME_BYTES, DEPLOYMENT_BYTES, DISPATCH_METADATA_BYTES, DISPATCHES};
 use reelroom_limits::signalling::{ATTRIBUTE_NAME_BYTES, ATTRIBUTES, ATTRIBUTES_BYTES};
-use reelroom_protocol::proto::{CreateAgentDispatchRequest, RoomAgentDispatch};
+use reelroom_protocol::proto::{CreateAgentDispatchRequest, JobRestartPolicy, RoomAgentDispatch};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AgentsError, within};
@@ -29,7 +29,7 @@ impl Wish {
         let wish = Self {
             agent_name: asked.agent_name.clone(),
             metadata: asked.metadata.clone(),
-            restart_policy: asked.restart_policy,
+            restart_policy: restart_policy(asked.restart_policy),
             deployment: asked.deployment.clone(),
             attributes: asked.attributes.clone(),
         };
@@ -44,7 +44,7 @@ impl Wish {
         let wish = Self {
             agent_name: asked.agent_name,
             metadata: asked.metadata,
-            restart_policy: asked.restart_policy,
+            restart_policy: restart_policy(asked.restart_policy),
             deployment: asked.deployment,
             attributes: asked.attributes,
         };
@@ -82,6 +82,11 @@ pub(crate) fn deployment(name: &str) -> Result<(), AgentsError> {
     within("the deployment", name, DEPLOYMENT_BYTES)?;
     let is_odd = |byte: u8| byte <= b' ' || byte == 0x7f || byte == b'_';
     if name.bytes().any(is_odd) { Err(AgentsError::Deployment) } else { Ok(()) }
+}
+
+/// One that has no name could not be listed in JSON.
+fn restart_policy(said: i32) -> i32 {
+    JobRestartPolicy::try_from(said).unwrap_or_default().into()
 }
 
 pub(crate) fn bounded(attributes: &HashMap<String, String>) -> Result<(), AgentsError> {
@@ -128,5 +133,7 @@ mod tests {
         assert!(check(&vec![base(); DISPATCHES]).is_ok());
         assert_eq!(check(&vec![base(); DISPATCHES + 1]), Err(AgentsError::TooManyDispatches));
         assert!(deployment("v1.2-green").is_ok());
+        let odd = RoomAgentDispatch { restart_policy: 99, ..base() };
+        assert_eq!(Wish::of_room(&odd), Ok(Wish::default()), "nobody knows what that would be");
     }
 }

@@ -16,12 +16,16 @@ limits! {
     pub const WORKER_PER_SECOND: u32 = 200;
     /// How long a worker may take to register, from when it has connected; then its connection ends, and it is told why.
     pub const WORKER_REGISTERS_WITHIN: Duration = Duration::from_secs(10);
-    /// Messages that wait for a worker which reads slowly; with more its connection ends.
-    pub const WORKER_WAITING_MESSAGES: usize = 1024;
+    /// Messages that wait for a worker which reads slowly; with more its connection ends. The end of the largest room fits.
+    pub const WORKER_WAITING_MESSAGES: usize = 4096;
+    /// Jobs that a worker is asked about at a time; about more it is asked when it has answered.
+    pub const JOBS_ASKED_AT_ONCE: usize = 100;
     /// How long one message may take to be written to a worker; then its connection ends.
     pub const WORKER_WRITE_WITHIN: Duration = Duration::from_secs(10);
     /// How long nothing may be heard of a worker, which is asked for a sign of life every 15 s; then its connection ends.
     pub const WORKER_SILENT_FOR: Duration = Duration::from_secs(45);
+    /// Jobs of rooms that have not opened again which a worker that is back may say it has; of more nothing is remembered, and their end it is not told.
+    pub const JOBS_CLAIMED: usize = 1000;
     /// Bytes of the name of an agent, and of a worker's namespace and version; a worker or a dispatch with a longer one is refused.
     pub const AGENT_NAME_BYTES: usize = 256;
     /// Bytes of the deployment of an agent, as with LiveKit; a worker or a dispatch with a longer one is refused.

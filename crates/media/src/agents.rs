@@ -108,6 +108,11 @@ impl Agents {
         done
     }
 
+    /// Looks at the state. Nothing follows from that.
+    fn look<T>(&self, call: impl FnOnce(&State) -> T) -> T {
+        call(&self.shared.lock())
+    }
+
     /// A room opens. Whoever it sends for agents through asks by `commands` how it is.
     pub(crate) fn open(
         &self,
@@ -134,7 +139,7 @@ impl Agents {
 
     /// ListDispatch.
     fn dispatches(&self, room: &RoomSid, id: &str) -> Result<Vec<AgentDispatch>, AgentsError> {
-        self.with(|state, _| state.agents.dispatches(room, id))
+        self.look(|state| state.agents.dispatches(room, id))
     }
 
     /// A worker comes, who is told what follows by `queue`.
@@ -199,13 +204,13 @@ impl Agents {
         use server_message::Message;
         match instruction {
             Instruction::Ask(id) => {
-                let told = self.told(&id).await?;
+                let told = self.told(worker, &id).await?;
                 tracing::info!(%worker, job = %id, sid = %told.room, "a worker is asked to take a job");
                 let request = AvailabilityRequest { job: Some(told.job), resuming: told.is_resumed };
                 Some(Message::Availability(request))
             }
             Instruction::Assign(id, accepted) => {
-                let told = self.told(&id).await?;
+                let told = self.told(worker, &id).await?;
                 let identity = accepted.identity.clone();
                 tracing::info!(%worker, job = %id, sid = %told.room, %identity, "a worker has a job");
                 let token = self.token(worker, told.job.room.as_ref()?, *accepted)?;
@@ -220,10 +225,11 @@ impl Agents {
         }
     }
 
-    /// A job, with its room and its participant as they are now.
-    async fn told(&self, id: &JobId) -> Option<Told> {
-        let (mut told, commands) = self.with(|state, _| {
-            let told = state.agents.job(id)?;
+    /// A job that a worker is asked about or has, with its room and its participant as they are now. Of what it has lost
+    /// while this waited it is not told: that its end follows at once a worker would not hear while it only begins.
+    async fn told(&self, worker: &WorkerId, id: &JobId) -> Option<Told> {
+        let (mut told, commands) = self.look(|state| {
+            let told = state.agents.job(id).filter(|_| state.agents.is_with(worker, id))?;
             let commands = state.rooms.get(&told.room)?.upgrade()?;
             Some((told, commands))
         })?;
@@ -242,7 +248,7 @@ impl Agents {
     }
 
     fn token(&self, worker: &WorkerId, room: &proto::Room, accepted: Accepted) -> Option<String> {
-        let (permission, api_key) = self.with(|state, _| {
+        let (permission, api_key) = self.look(|state| {
             let registration = state.agents.registration(worker)?;
             Some((registration.permission().clone(), registration.api_key().to_owned()))
         })?;
@@ -402,9 +408,9 @@ impl RoomAgents {
 
 impl Drop for RoomAgents {
     fn drop(&mut self) {
-        self.agents.with(|state, _| {
+        self.agents.with(|state, now| {
             state.rooms.remove(&self.sid);
-            state.agents.close(&self.sid);
+            state.agents.close(&self.sid, now);
         });
     }
 }

@@ -149,6 +149,9 @@ fn each_kind_of_worker_gets_its_jobs_once() {
     }
     let asked = story.asked();
     assert!(asked.len() == 1 && workers[1].contains(&asked[0].0), "one for each publisher: {asked:?}");
+    assert!(
+        workers[1].iter().all(|worker| story.agents.is_with(worker, &asked[0].1) == (*worker == asked[0].0))
+    );
     let told = story.agents.job(&asked[0].1).unwrap();
     let participant = told.job.participant.unwrap();
     assert_eq!((participant.sid.as_str(), participant.identity.as_str()), ("PA_ada", "ada"));
@@ -234,6 +237,30 @@ fn several_jobs_at_once_go_to_several_workers() {
     for worker in &workers {
         assert_eq!(asked.iter().filter(|(asked, _)| asked == worker).count(), 2);
     }
+}
+
+#[test]
+fn a_worker_is_asked_about_so_many_jobs_at_a_time_and_about_the_others_then() {
+    use reelroom_limits::agents::JOBS_ASKED_AT_ONCE;
+    let mut story = Story::new();
+    let names: Vec<String> = (0..JOBS_ASKED_AT_ONCE + 4).map(|number| format!("room {number}")).collect();
+    for room in &names {
+        story.open(room, &["helper"]);
+    }
+    let worker = story.worker(ROOM, "helper");
+    let asked = story.asked();
+    assert_eq!(asked.len(), JOBS_ASKED_AT_ONCE);
+    story.says(&worker, &asked[0].1, true);
+    assert!(matches!(story.outputs().as_slice(), [Output::Assign { .. }, Output::Ask { .. }]));
+    story.says(&worker, &asked[1].1, false);
+    assert_eq!(story.asked().len(), 1);
+    let (room, other) =
+        (story.agents.job(&asked[2].1).unwrap().room, story.agents.job(&asked[3].1).unwrap().room);
+    story.agents.close(&room, story.now);
+    assert_eq!(story.asked().len(), 1);
+    let id = story.dispatch_ids(other.as_str()).pop().unwrap();
+    story.agents.delete_dispatch(&other, &id, story.now).unwrap();
+    assert_eq!(story.asked().len(), 1);
 }
 
 #[test]
@@ -386,6 +413,28 @@ fn a_worker_that_is_back_takes_up_its_jobs_and_their_agents_stay() {
 }
 
 #[test]
+fn what_a_worker_has_not_told_before_its_connection_broke_counts_unless_its_job_was_given_again() {
+    for is_given_again in [false, true] {
+        let mut story = Story::new();
+        let first = story.worker(ROOM, "helper");
+        story.open("room", &["helper"]);
+        let (_, job) = story.takes("agent");
+        if is_given_again {
+            story.agents.disconnected(&first, story.now);
+            story.worker(ROOM, "helper");
+            story.passes(WORKER_RETURNS_WITHIN);
+            story.takes("agent");
+        }
+        let back = story.worker(ROOM, "helper");
+        story.tells(&back, &job, JobStatus::JsSuccess, "");
+        let expected = if is_given_again { JobStatus::JsRunning } else { JobStatus::JsSuccess };
+        assert_eq!(story.states("room")[0].0, expected);
+        story.agents.migrate(&back, &[job.to_string()], story.now);
+        assert_eq!(story.outputs(), [Output::Terminate { worker: back, job }], "over, or another's");
+    }
+}
+
+#[test]
 fn a_worker_that_does_not_come_back_loses_jobs_whose_agents_are_gone_and_those_only() {
     let mut story = Story::new();
     let first = story.worker(ROOM, "helper");
@@ -445,7 +494,7 @@ fn the_end_of_a_room_ends_its_jobs_and_nothing_is_kept_of_it() {
     story.worker(ROOM, "helper");
     story.comes("room", "ada");
     story.outputs();
-    story.agents.close(&"room".into());
+    story.agents.close(&"room".into(), story.now);
     assert_eq!(story.outputs(), [Output::Terminate { worker: worker.clone(), job: job.clone() }]);
     assert_eq!(story.agents.dispatches(&"room".into(), ""), Err(AgentsError::NoRoom));
     assert_eq!((story.agents.jobs.len(), story.agents.waiting.len(), story.agents.rooms.len()), (0, 0, 0));
@@ -489,6 +538,28 @@ fn a_dispatch_that_is_deleted_ends_its_agents_and_those_that_stay_are_removed() 
 }
 
 #[test]
+fn an_agent_that_comes_under_the_identity_of_a_deleted_one_stays_and_one_that_is_late_goes() {
+    for is_followed in [true, false] {
+        let mut story = Story::new();
+        story.worker(ROOM, "helper");
+        story.open("room", &["helper"]);
+        story.takes("agent");
+        let id = story.dispatch_ids("room").pop().unwrap();
+        story.agents.delete_dispatch(&"room".into(), &id, story.now).unwrap();
+        story.outputs();
+        if is_followed {
+            let wish = Wish { agent_name: "helper".into(), ..Wish::default() };
+            story.agents.create_dispatch(&"room".into(), wish, story.now).unwrap();
+            story.takes("agent");
+        }
+        story.joins("room", "agent", true);
+        story.passes(reelroom_limits::agents::AGENT_LEAVES_WITHIN);
+        let removed = Output::Remove { room: "room".into(), participant: "PA_agent".into() };
+        assert_eq!(story.outputs(), if is_followed { vec![] } else { vec![removed] });
+    }
+}
+
+#[test]
 fn a_dispatch_is_deleted_with_what_nobody_has_taken_yet() {
     let mut story = Story::new();
     let worker = story.worker(ROOM, "helper");
@@ -496,6 +567,7 @@ fn a_dispatch_is_deleted_with_what_nobody_has_taken_yet() {
     let (_, job) = story.asked().pop().unwrap();
     let id = story.dispatch_ids("room").pop().unwrap();
     story.agents.delete_dispatch(&"room".into(), &id, story.now).unwrap();
+    assert!(!story.agents.is_with(&worker, &job));
     story.says(&worker, &job, true);
     assert!(story.outputs().is_empty() && story.agents.job(&job).is_none());
     let nothing = story.agents.delete_dispatch(&"room".into(), &DispatchId::default(), story.now);
@@ -614,7 +686,7 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
     let kept = story.agents.kept(&"room".into()).unwrap();
     story.agents.disconnected(&worker, story.now);
     story.leaves("room", "agent");
-    story.agents.close(&"room".into());
+    story.agents.close(&"room".into(), story.now);
     assert!(story.outputs().is_empty(), "nobody is told of an end");
     assert_eq!(story.agents.register(registration(ROOM, "", ""), story.now), Err(AgentsError::Restarting));
 
@@ -622,7 +694,10 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
     let ids: Vec<_> = kept.dispatches.iter().map(|dispatch| dispatch.id.clone()).collect();
     let mut next = Story::new();
     let opening = Opening { name: "room".into(), asked: Vec::new(), kept: Some(kept) };
+    let early = next.worker(JobType::JtPublisher, "");
+    next.agents.migrate(&early, &[job.to_string()], next.now);
     next.agents.open("RM_2".into(), opening, next.now);
+    assert!(!next.agents.is_with(&early, &job), "such a job is not for it");
     assert_eq!(next.dispatch_ids("RM_2"), ids);
     assert_eq!(next.states("RM_2"), [(); 2].map(|()| (JobStatus::JsRunning, String::new())));
     let person = Person { sid: "PA_new".into(), identity: "ada".into(), is_dependent: false };
@@ -638,6 +713,77 @@ fn agents_go_on_in_the_next_run_with_their_workers() {
     assert_eq!(next.asked().pop().unwrap().0, helper, "its worker did not say that it has it");
 }
 
+#[test]
+fn who_was_sent_is_not_sent_again_in_the_next_run() {
+    let mut story = Story::new();
+    story.worker(ROOM, "helper");
+    story.worker(JobType::JtParticipant, "");
+    story.open("room", &["helper", ""]);
+    let (worker, job) = story.takes("agent");
+    story.tells(&worker, &job, JobStatus::JsFailed, "no such model");
+    for who in ["ada", "bob"] {
+        story.comes("room", who);
+        let (worker, job) = story.takes(who);
+        story.tells(&worker, &job, JobStatus::JsSuccess, "");
+    }
+    story.leaves("room", "bob");
+    story.agents.hand_over();
+    let kept = story.agents.kept(&"room".into());
+    let mut next = Story::new();
+    let opening = Opening { name: "room".into(), asked: Vec::new(), kept };
+    next.agents.open("RM_2".into(), opening, next.now);
+    let states = next.states("RM_2");
+    assert_eq!(states.len(), 2, "he has left: {states:?}");
+    assert!(states.contains(&(JobStatus::JsFailed, "no such model".to_owned())), "{states:?}");
+    next.worker(ROOM, "helper");
+    let participants = next.worker(JobType::JtParticipant, "");
+    for (session, identity) in [("PA_1", "ada"), ("PA_2", "bob")] {
+        let person = Person { sid: session.into(), identity: identity.into(), is_dependent: false };
+        next.agents.joined(&"RM_2".into(), person, next.now);
+    }
+    let asked = next.asked();
+    assert!(asked.len() == 1 && asked[0].0 == participants, "one for bob: {asked:?}");
+    assert_eq!(next.agents.job(&asked[0].1).unwrap().job.participant.unwrap().identity, "bob");
+}
+
+#[test]
+fn who_is_back_late_after_a_restart_gets_an_agent_anew() {
+    let mut story = Story::new();
+    story.worker(JobType::JtParticipant, "helper");
+    story.open("room", &["helper"]);
+    story.comes("room", "ada");
+    let (_, former) = story.takes("agent");
+    story.agents.hand_over();
+    let kept = story.agents.kept(&"room".into());
+    let mut next = Story::new();
+    let opening = Opening { name: "room".into(), asked: Vec::new(), kept };
+    next.agents.open("RM_2".into(), opening, next.now);
+    next.worker(JobType::JtParticipant, "helper");
+    next.passes(WORKER_RETURNS_WITHIN);
+    assert!(next.asked().is_empty() && next.agents.job(&former).is_none());
+    next.comes("RM_2", "ada");
+    assert_eq!(next.asked().len(), 1);
+}
+
+#[test]
+fn a_worker_may_be_back_before_its_room_is() {
+    let mut story = Story::new();
+    story.worker(ROOM, "helper");
+    story.open("room", &["helper"]);
+    let (_, job) = story.takes("agent");
+    story.agents.hand_over();
+    let kept = story.agents.kept(&"room".into());
+    let mut next = Story::new();
+    let worker = next.worker(ROOM, "helper");
+    next.agents.migrate(&worker, &[job.to_string(), "AJ_unknown".to_owned()], next.now);
+    let opening = Opening { name: "room".into(), asked: Vec::new(), kept };
+    next.agents.open("RM_2".into(), opening, next.now);
+    next.passes(WORKER_RETURNS_WITHIN);
+    assert!(next.outputs().is_empty() && next.agents.is_with(&worker, &job));
+    next.agents.close(&"RM_2".into(), next.now);
+    assert_eq!(next.outputs(), [Output::Terminate { worker, job }]);
+}
+
 /// What may happen, each with whom or what it concerns.
 fn happens(story: &mut Story, what: u8, which: u8) {
     let room = format!("room {}", which % 3);
@@ -649,7 +795,7 @@ fn happens(story: &mut Story, what: u8, which: u8) {
     let kind = [ROOM, JobType::JtPublisher, JobType::JtParticipant][usize::from(which % 3)];
     match what % 14 {
         0 if !story.agents.rooms.contains_key(room.as_str()) => story.open(&room, &["", "helper"]),
-        1 => story.agents.close(&room.as_str().into()),
+        1 => story.agents.close(&room.as_str().into(), story.now),
         2 => drop(story.worker(kind, if which.is_multiple_of(2) { "" } else { "helper" })),
         3 => story.agents.disconnected(&worker, story.now),
         4 => story.comes(&room, &who),
