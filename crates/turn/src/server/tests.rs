@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use reelroom_limits::media::{
-    TURN_BYTES_PER_S, TURN_CREDENTIALS_LAST, TURN_NONCE_LASTS, TURN_PERMISSION_LASTS, TURN_UNUSED_LASTS,
+    TURN_BYTES_PER_S, TURN_CREDENTIALS_LAST, TURN_NONCE_LASTS, TURN_PERMISSION_LASTS, TURN_REQUESTS_BURST,
+    TURN_UNUSED_LASTS,
 };
 
 use super::*;
@@ -338,6 +339,27 @@ fn a_flood_of_requests_of_one_address_costs_no_other_one() {
     assert_eq!(answered.count(), TURN_REQUESTS_BURST as usize);
     let neighbour = Client { remote: at("192.0.2.2:5000"), ..client(5000) };
     assert_eq!(house.said(neighbour, &mut speaker, &Ask::Binding), Said::Seen(neighbour.remote));
+}
+
+#[test]
+fn a_flood_that_names_somebodys_address_ends_no_allocation_and_keeps_no_stream_out() {
+    let mut house = House::new();
+    let (ada, mut speaker) = (client(5000), house.guest("PA_ada"));
+    house.allocated(ada, &mut speaker);
+    let mut eve = house.guest("PA_eve");
+    let (forged, now) = (client(6000), house.now());
+    let answered = (0..10_000).filter(|_| {
+        house.server.receive(forged, &eve.ask(&Ask::Binding), now) != Heard::Dropped(Dropped::TooFast)
+    });
+    assert!(answered.count() < 10_000);
+    assert_eq!(house.said(ada, &mut speaker, &Ask::Refresh(600)), Said::Done(Some(600)));
+    let stream = Client { transport: Transport::Stream, ..client(6001) };
+    assert!(matches!(house.allocate(stream, &mut eve), Said::Allocated(_)));
+    // Who has one is bounded by itself.
+    let answered = (0..10_000).filter(|_| {
+        matches!(house.server.receive(ada, &speaker.ask(&Ask::Refresh(600)), now), Heard::Answer(_))
+    });
+    assert!(answered.count() <= TURN_REQUESTS_BURST as usize);
 }
 
 proptest::proptest! {
