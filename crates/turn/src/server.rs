@@ -392,7 +392,8 @@ impl Server {
         }
         let username = username.username();
         let bearer = Bearer::of(username).filter(|_| realm.realm() == REALM).ok_or_else(unauthorized)?;
-        let known = self.allocations.get(client);
+        // The port of one that is over may be somebody else's by now.
+        let known = self.allocations.get(client).filter(|one| !one.is_over(now.at));
         if known.is_some_and(|allocation| allocation.username != username) {
             return Err(Refusal::challenge(ErrorCode::WRONG_CREDENTIALS));
         }

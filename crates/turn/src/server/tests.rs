@@ -362,6 +362,20 @@ fn a_flood_that_names_somebodys_address_ends_no_allocation_and_keeps_no_stream_o
     assert!(answered.count() <= TURN_REQUESTS_BURST as usize);
 }
 
+#[test]
+fn a_port_whose_allocation_is_over_is_open_to_the_next_one_at_once() {
+    let mut house = House::new();
+    let mut speaker = house.guest("PA_ada");
+    let relayed = house.allocated(client(5000), &mut speaker);
+    // Nobody has looked yet which of them are over.
+    house.passed += TURN_LASTS;
+    let mut next = house.guest("PA_bob");
+    let given = house.allocated(client(5000), &mut next);
+    assert_ne!(given, relayed);
+    assert_eq!(house.server.take_ended(), [relayed]);
+    house.server.check();
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_of_a_stranger_are_relayed_or_kept(
