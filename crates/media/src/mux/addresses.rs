@@ -83,8 +83,8 @@ fn is_of_containers(name: &str) -> bool {
 }
 
 /// The addresses of this machine that peers are told of those that are bound: those that the settings name themselves, and those of networks.
-/// Bridges of containers lead nobody here who is elsewhere, and loopback only who is on this machine. Where there is nothing else, all of
-/// them.
+/// Bridges of containers lead nobody here who is elsewhere, and loopback only who is on this machine. Where there is no network among them, all:
+/// Firefox on a machine in no network has nothing but a bridge, as it forms no pair with loopback.
 pub(crate) fn offered(
     listen: &MediaListen,
     machine: &[Interface],
@@ -101,7 +101,7 @@ pub(crate) fn offered(
         is_named(ip) || if ip.is_loopback() { reach == Reach::ThisMachine } else { !is_of_bridge(ip) }
     };
     let offered: Vec<_> = bound.iter().filter(is_offered).copied().collect();
-    if offered.is_empty() { bound.to_vec() } else { offered }
+    if offered.iter().all(|one| one.ip().is_loopback()) { bound.to_vec() } else { offered }
 }
 
 /// Link-local addresses need a zone, which candidates cannot carry.
@@ -237,6 +237,7 @@ mod tests {
         assert_eq!(offered(&named, &two, Reach::Anywhere), two);
         // A machine in no network has nothing else.
         assert_eq!(offered(&all, &two, Reach::Anywhere), two);
+        assert_eq!(offered(&MediaListen::AsSignalled, &two, Reach::ThisMachine), two);
         for name in
             ["docker0", "br-1a2b", "veth9", "virbr0", "cni0", "cni-podman0", "podman1", "lxcbr0", "lxdbr0"]
         {
