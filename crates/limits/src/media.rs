@@ -109,10 +109,10 @@ limits! {
     pub const TURN_NONCE_LASTS: Duration = Duration::from_secs(3600);
     /// Bytes a second of a TURN allocation, each way; more is dropped.
     pub const TURN_BYTES_PER_S: u32 = 4_000_000;
-    /// TURN and STUN requests of an address, or IPv6 network of 64 bits, at once; more are dropped.
-    pub const TURN_REQUESTS_BURST: u32 = 200;
+    /// TURN and STUN requests at once of an address, or IPv6 network of 64 bits, that has no TURN allocation yet (those by UDP and those by TCP apart; an office behind a NAT has one address), and of each allocation; more are dropped.
+    pub const TURN_REQUESTS_BURST: u32 = 1000;
     /// Such requests in a second for good.
-    pub const TURN_REQUESTS_PER_S: u32 = 50;
+    pub const TURN_REQUESTS_PER_S: u32 = 200;
     /// Addresses whose TURN requests are counted apart; those of more share what one has.
     pub const TURN_ASKERS: usize = 16_384;
     /// Names of this server whose addresses clients are told; with more the settings are refused.

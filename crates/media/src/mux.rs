@@ -631,7 +631,9 @@ impl Mux {
             return is_taken;
         }
         self.drops.count(Reason::UnknownAddress);
-        if transport == Transport::Udp && matches!(kind, Kind::Rtp | Kind::Rtcp) {
+        // A relayed address is a client's for as long as it is there: nobody moves to one without asking by STUN first.
+        let may_have_moved = transport == Transport::Udp && !is_relayed(source.ip());
+        if may_have_moved && matches!(kind, Kind::Rtp | Kind::Rtcp) {
             let moved = routes.moved(source, stun::ssrc(bytes, kind), now);
             drop(routes);
             for (session, way) in moved {

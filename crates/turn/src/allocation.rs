@@ -4,12 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reelroom_limits::media::{
-    TURN_BYTES_PER_S, TURN_CHANNEL_LASTS, TURN_CHANNELS, TURN_LASTS, TURN_PERMISSION_LASTS, TURN_UNUSED_LASTS,
+    TURN_BYTES_PER_S, TURN_CHANNEL_LASTS, TURN_CHANNELS, TURN_LASTS, TURN_PERMISSION_LASTS,
+    TURN_REQUESTS_BURST, TURN_REQUESTS_PER_S, TURN_UNUSED_LASTS,
 };
 use reelroom_limits::pace::{Pace, Rate};
 use turn_types::stun::message::{IntegrityKey, TransactionId};
 
 const RATE: Rate = Rate::per_second(TURN_BYTES_PER_S, TURN_BYTES_PER_S);
+/// Of requests: of a client, or of an address that has none.
+pub(crate) const REQUESTS: Rate = Rate::per_second(TURN_REQUESTS_BURST, TURN_REQUESTS_PER_S);
 
 /// A channel number and the peer that it stands for.
 struct Channel {
@@ -45,6 +48,7 @@ pub(crate) struct Allocation {
     known_as: Vec<(SocketAddr, SocketAddr)>,
     to_media: Pace,
     to_client: Pace,
+    requests: Pace,
 }
 
 impl Allocation {
@@ -63,11 +67,17 @@ impl Allocation {
             known_as: Vec::new(),
             to_media: Pace::new(RATE, now),
             to_client: Pace::new(RATE, now),
+            requests: Pace::new(REQUESTS, now),
         }
     }
 
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         now >= self.until
+    }
+
+    /// Its client asks for something. Whether it may.
+    pub(crate) fn asks(&mut self, now: Instant) -> bool {
+        takes(&mut self.requests, 1, now)
     }
 
     /// Whether it goes on for another while: not where no session wants it any more.
@@ -155,8 +165,8 @@ impl Allocation {
     }
 }
 
-fn takes(pace: &mut Pace, bytes: usize, now: Instant) -> bool {
-    pace.take(u32::try_from(bytes).unwrap_or(u32::MAX), Duration::ZERO, now).is_ok()
+fn takes(pace: &mut Pace, amount: usize, now: Instant) -> bool {
+    pace.take(u32::try_from(amount).unwrap_or(u32::MAX), Duration::ZERO, now).is_ok()
 }
 
 /// Who made an allocation.

@@ -11,10 +11,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reelroom_limits::media::{
-    TURN_ALLOCATIONS, TURN_ASKERS, TURN_LASTS, TURN_OF_ADDRESS, TURN_OF_PARTICIPANT, TURN_REQUESTS_BURST,
-    TURN_REQUESTS_PER_S,
+    TURN_ALLOCATIONS, TURN_ASKERS, TURN_LASTS, TURN_OF_ADDRESS, TURN_OF_PARTICIPANT,
 };
-use reelroom_limits::pace::{Paces, Rate};
+use reelroom_limits::pace::Paces;
 use turn_types::AddressFamily;
 use turn_types::attribute::{
     ChannelNumber, Data, DontFragment, EvenPort, Lifetime, RequestedAddressFamily, RequestedTransport,
@@ -34,7 +33,7 @@ use turn_types::stun::prelude::{
     Attribute as _, AttributeStaticType as _, AttributeWrite, MessageWrite as _, MessageWriteExt as _,
 };
 
-use crate::allocation::{Allocation, NotBound, Owner};
+use crate::allocation::{Allocation, NotBound, Owner, REQUESTS};
 use crate::credentials::{Bearer, Credentials, Secret};
 use crate::framing::HEADER_BYTES;
 use crate::peers::{Family, Peers, relayed};
@@ -122,7 +121,7 @@ pub enum Dropped {
     NoPermission,
     /// More bytes than an allocation may have.
     TooMuch,
-    /// More requests than an address may have.
+    /// More requests than an allocation, or an address without one, may have.
     TooFast,
 }
 
@@ -161,7 +160,8 @@ pub struct Server {
     of_participant: HashMap<String, usize>,
     of_network: HashMap<IpAddr, usize>,
     next_port: u16,
-    askers: Paces<IpAddr>,
+    /// Who has no allocation, by address: one of UDP may be forged, and costs those of streams nothing.
+    askers: Paces<(Transport, IpAddr)>,
     /// Numbers the indications that clients are sent.
     sent: u128,
     ended: Vec<SocketAddr>,
@@ -170,7 +170,6 @@ pub struct Server {
 impl Server {
     /// One whose clients reach nothing yet: see [`Server::set_peers`].
     pub fn new(secret: Secret) -> Self {
-        let rate = Rate::per_second(TURN_REQUESTS_BURST, TURN_REQUESTS_PER_S);
         Self {
             secret,
             peers: Peers::default(),
@@ -179,7 +178,7 @@ impl Server {
             of_participant: HashMap::new(),
             of_network: HashMap::new(),
             next_port: FIRST_PORT,
-            askers: Paces::new(rate, TURN_ASKERS),
+            askers: Paces::new(REQUESTS, TURN_ASKERS),
             sent: 0,
             ended: Vec::new(),
         }
@@ -226,8 +225,7 @@ impl Server {
                 self.indication(&client, &message, bytes, now.at).unwrap_or_else(Heard::Dropped)
             }
             MessageClass::Request => {
-                let asker = network(client.remote.ip());
-                if self.askers.take(asker, 1, Duration::ZERO, now.at).is_err() {
+                if !self.may_ask(&client, now.at) {
                     return Heard::Dropped(Dropped::TooFast);
                 }
                 Heard::Answer(self.request(&client, &message, now))
@@ -310,6 +308,15 @@ impl Server {
         assert!(self.of_network.values().all(|count| (1..=TURN_OF_ADDRESS).contains(count)));
     }
 
+    /// Whoever has an allocation is not held up by others of its address, and by who writes that address on datagrams of their own.
+    fn may_ask(&mut self, client: &Client, now: Instant) -> bool {
+        if let Some(allocation) = self.allocations.get_mut(client) {
+            return allocation.asks(now);
+        }
+        let asker = (client.transport, network(client.remote.ip()));
+        self.askers.take(asker, 1, Duration::ZERO, now).is_ok()
+    }
+
     fn remove(&mut self, client: &Client) {
         let Some(allocation) = self.allocations.remove(client) else { return };
         self.by_relayed.remove(&allocation.relayed);
@@ -385,7 +392,8 @@ impl Server {
         }
         let username = username.username();
         let bearer = Bearer::of(username).filter(|_| realm.realm() == REALM).ok_or_else(unauthorized)?;
-        let known = self.allocations.get(client);
+        // The port of one that is over may be somebody else's by now.
+        let known = self.allocations.get(client).filter(|one| !one.is_over(now.at));
         if known.is_some_and(|allocation| allocation.username != username) {
             return Err(Refusal::challenge(ErrorCode::WRONG_CREDENTIALS));
         }

@@ -76,15 +76,18 @@ fn rank(interface: &Interface) -> u8 {
     if interface.ip.is_loopback() { 2 } else { u8::from(is_of_containers(&interface.name)) }
 }
 
-/// Whether an interface is one that only programs on this machine share.
+/// Whether an interface is one that only programs on this machine share. Docker calls bridges by the beginning of a number ("br-0123456789ab");
+/// people call theirs "br-lan", by which a whole network may come.
 fn is_of_containers(name: &str) -> bool {
-    const NAMES: [&str; 8] = ["docker", "br-", "veth", "virbr", "cni", "podman", "lxc", "lxd"];
-    NAMES.iter().any(|prefix| name.starts_with(prefix))
+    const NAMES: [&str; 7] = ["docker", "veth", "virbr", "cni", "podman", "lxc", "lxd"];
+    const DOCKER_DIGITS: usize = 12;
+    let is_number = |id: &str| id.len() == DOCKER_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.strip_prefix("br-").is_some_and(is_number) || NAMES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The addresses of this machine that peers are told of those that are bound: those that the settings name themselves, and those of networks.
-/// Bridges of containers lead nobody here who is elsewhere, and loopback only who is on this machine. Where there is nothing else, all of
-/// them.
+/// Bridges of containers lead nobody here who is elsewhere, and loopback only who is on this machine. Where there is no network among them, all:
+/// Firefox on a machine in no network has nothing but a bridge, as it forms no pair with loopback.
 pub(crate) fn offered(
     listen: &MediaListen,
     machine: &[Interface],
@@ -101,7 +104,7 @@ pub(crate) fn offered(
         is_named(ip) || if ip.is_loopback() { reach == Reach::ThisMachine } else { !is_of_bridge(ip) }
     };
     let offered: Vec<_> = bound.iter().filter(is_offered).copied().collect();
-    if offered.is_empty() { bound.to_vec() } else { offered }
+    if offered.iter().all(|one| one.ip().is_loopback()) { bound.to_vec() } else { offered }
 }
 
 /// Link-local addresses need a zone, which candidates cannot carry.
@@ -209,8 +212,10 @@ mod tests {
     fn a_machine_of_many_addresses_uses_the_best_of_them() {
         let mut machine = machine();
         for number in 0..100 {
-            machine
-                .insert(0, Interface { name: format!("br-{number}"), ip: ip(&format!("10.9.{number}.1")) });
+            machine.insert(
+                0,
+                Interface { name: format!("br-{number:012x}"), ip: ip(&format!("10.9.{number}.1")) },
+            );
         }
         let (addresses, left_out) = receive_at(&MediaListen::AsSignalled, &machine);
         assert_eq!(addresses.len(), MAX_ADDRESSES);
@@ -237,12 +242,21 @@ mod tests {
         assert_eq!(offered(&named, &two, Reach::Anywhere), two);
         // A machine in no network has nothing else.
         assert_eq!(offered(&all, &two, Reach::Anywhere), two);
-        for name in
-            ["docker0", "br-1a2b", "veth9", "virbr0", "cni0", "cni-podman0", "podman1", "lxcbr0", "lxdbr0"]
-        {
+        assert_eq!(offered(&MediaListen::AsSignalled, &two, Reach::ThisMachine), two);
+        for name in [
+            "docker0",
+            "br-0123456789ab",
+            "veth9",
+            "virbr0",
+            "cni0",
+            "cni-podman0",
+            "podman1",
+            "lxcbr0",
+            "lxdbr0",
+        ] {
             assert!(is_of_containers(name), "{name}");
         }
-        for name in ["eth0", "br0", "wlan0", "wg0", "bridge", "enp3s0"] {
+        for name in ["eth0", "br0", "br-lan", "br-cafe", "wlan0", "wg0", "bridge", "enp3s0"] {
             assert!(!is_of_containers(name), "{name}");
         }
     }

@@ -74,6 +74,7 @@ fn where_others_come_access_is_by_invitation_unless_it_is_said_to_be_open() {
         ("public_url = \"http://localhost:6080\"", None),
         ("trusted_proxies = [\"10.0.0.0/8\"]", None),
         ("advertise_ips = [\"127.0.0.1\", \"192.0.2.1\"]", Some(Reached::ByMedia)),
+        ("advertise_hosts = [\"home.example.org\"]", Some(Reached::ByMedia)),
     ] {
         let unset = if expected.is_some() { Access::Invite } else { Access::Open };
         assert_eq!(access(text), (unset, expected), "{text}");
@@ -126,6 +127,18 @@ fn media_has_addresses_of_its_own() {
     assert!(refusal("advertise_ips = [\"224.0.0.1\"]").contains("many"));
     assert!(refusal(&format!("media_listen = [{}]", "\"::1\",".repeat(17))).contains("17 addresses"));
     assert!(refusal("advertise_ips = [\"example.org\"]").contains("advertise_ips"));
+}
+
+#[test]
+fn names_that_clients_are_told_and_the_port_of_turn_are_ones_that_they_reach() {
+    let hosts = from_toml("advertise_hosts = [\"home.example.org\"]").unwrap().advertise_hosts;
+    assert_eq!(hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), ["home.example.org"]);
+    assert!(refusal("advertise_hosts = [\"192.0.2.1\"]").contains("advertise_ips"));
+    assert!(refusal("advertise_hosts = [\"localhost\"]").contains("no name that clients find"));
+    let many = "\"home.example.org\",".repeat(ADVERTISED_NAMES + 1);
+    assert!(refusal(&format!("advertise_hosts = [{many}]")).contains("at most"));
+    assert_eq!(from_toml("turn_udp_port = 3478").unwrap().turn_udp_port, Some(3478));
+    assert!(refusal("turn_udp_port = 0").contains("3478"));
 }
 
 #[test]

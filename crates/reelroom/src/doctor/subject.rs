@@ -1,6 +1,6 @@
 //! The settings as what doctor looks at: plain data, without a choice of its own.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
 use reelroom_doctor::checks::settings::Meaning;
@@ -79,9 +79,20 @@ fn media(config: &Config) -> Media {
     Media {
         port: config.udp_port,
         at: receives_at(&config.receives_media()),
-        advertise: config.advertise_ips.iter().map(IpAddr::to_canonical).collect(),
+        advertise: config
+            .advertise_ips
+            .iter()
+            .map(IpAddr::to_canonical)
+            .chain(config.advertise_hosts.iter().flat_map(looked_up))
+            .collect(),
         socket_buffer_bytes: SOCKET_BUFFER_BYTES as u64,
     }
+}
+
+/// The addresses of a name, as the server looks them up; none where that fails, as clients are told none then.
+fn looked_up(name: &HostName) -> Vec<IpAddr> {
+    let found = (host(name).as_str(), 0).to_socket_addrs();
+    found.map(|all| all.map(|at| at.ip().to_canonical()).collect()).unwrap_or_default()
 }
 
 /// The address that is set as a whole, and names by which a proxy, or this program itself, is reached by HTTPS.

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use reelroom_limits::media::{
-    TURN_BYTES_PER_S, TURN_CREDENTIALS_LAST, TURN_NONCE_LASTS, TURN_PERMISSION_LASTS, TURN_UNUSED_LASTS,
+    TURN_BYTES_PER_S, TURN_CREDENTIALS_LAST, TURN_NONCE_LASTS, TURN_PERMISSION_LASTS, TURN_REQUESTS_BURST,
+    TURN_UNUSED_LASTS,
 };
 
 use super::*;
@@ -340,6 +341,41 @@ fn a_flood_of_requests_of_one_address_costs_no_other_one() {
     assert_eq!(answered.count(), TURN_REQUESTS_BURST as usize);
     let neighbour = Client { remote: at("192.0.2.2:5000"), ..client(5000) };
     assert_eq!(house.said(neighbour, &mut speaker, &Ask::Binding), Said::Seen(neighbour.remote));
+}
+
+#[test]
+fn a_flood_that_names_somebodys_address_ends_no_allocation_and_keeps_no_stream_out() {
+    let mut house = House::new();
+    let (ada, mut speaker) = (client(5000), house.guest("PA_ada"));
+    house.allocated(ada, &mut speaker);
+    let mut eve = house.guest("PA_eve");
+    let (forged, now) = (client(6000), house.now());
+    let answered = (0..10_000).filter(|_| {
+        house.server.receive(forged, &eve.ask(&Ask::Binding), now) != Heard::Dropped(Dropped::TooFast)
+    });
+    assert!(answered.count() < 10_000);
+    assert_eq!(house.said(ada, &mut speaker, &Ask::Refresh(600)), Said::Done(Some(600)));
+    let stream = Client { transport: Transport::Stream, ..client(6001) };
+    assert!(matches!(house.allocate(stream, &mut eve), Said::Allocated(_)));
+    // Who has one is bounded by itself.
+    let answered = (0..10_000).filter(|_| {
+        matches!(house.server.receive(ada, &speaker.ask(&Ask::Refresh(600)), now), Heard::Answer(_))
+    });
+    assert!(answered.count() <= TURN_REQUESTS_BURST as usize);
+}
+
+#[test]
+fn a_port_whose_allocation_is_over_is_open_to_the_next_one_at_once() {
+    let mut house = House::new();
+    let mut speaker = house.guest("PA_ada");
+    let relayed = house.allocated(client(5000), &mut speaker);
+    // Nobody has looked yet which of them are over.
+    house.passed += TURN_LASTS;
+    let mut next = house.guest("PA_bob");
+    let given = house.allocated(client(5000), &mut next);
+    assert_ne!(given, relayed);
+    assert_eq!(house.server.take_ended(), [relayed]);
+    house.server.check();
 }
 
 proptest::proptest! {
