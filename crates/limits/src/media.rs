@@ -77,6 +77,8 @@ limits! {
     pub const DATA_RECEIVE_STATES: usize = 1024;
     /// Data tracks that a participant publishes; one more is refused with LIMIT_EXCEEDED.
     pub const DATA_TRACKS: usize = 64;
+    /// Bytes of one packet of a data track; a longer one is dropped. Clients make them as long as 16 000.
+    pub const DATA_TRACK_PACKET_BYTES: usize = 32 * 1024;
     /// Data tracks that a participant subscribes to, those that are not there yet included; of more it is told that they are left out.
     pub const DATA_SUBSCRIPTIONS: usize = 512;
     /// Bytes of the name of an encoding, or of a schema's encoding, that an app made up; with a longer one a data track or a data blob is refused.
