@@ -85,6 +85,6 @@ limits! {
     pub const DATA_ENCODING_BYTES: usize = 32;
     /// Bytes of one data blob; a longer one is refused with LIMIT_EXCEEDED.
     pub const DATA_BLOB_BYTES: usize = 50 * 1024;
-    /// Bytes of all data blobs of a participant with their keys; one that does not fit is refused with LIMIT_EXCEEDED.
+    /// Bytes of all data blobs of a participant with their keys, each counted with 128 bytes more; one that does not fit is refused with LIMIT_EXCEEDED.
     pub const DATA_BLOBS_BYTES: usize = 256 * 1024;
 }
