@@ -71,6 +71,8 @@ limits! {
     pub const LOSSY_LATEST: Duration = Duration::from_millis(500);
     /// Bytes of the newest reliable data of a sender that are remembered for receivers who come back after their connection broke.
     pub const DATA_REPLAY_BYTES: usize = 512 * 1024;
+    /// The same of all senders of a room together; of more the oldest of whoever has the most is forgotten.
+    pub const DATA_REPLAY_BYTES_OF_ROOM: usize = 16 * 1024 * 1024;
     /// For how long they are remembered.
     pub const DATA_REPLAY_FOR: Duration = Duration::from_secs(20);
     /// Senders whose data a client may say it has received, as it comes back; of more it gets all that is remembered.

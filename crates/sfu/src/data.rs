@@ -39,6 +39,9 @@ const TOO_SLOW: &str = "the receiver took the data too slowly";
 /// The same where it has not connected yet.
 const NOT_THERE: &str = "more was sent than is kept for a receiver that is not connected yet";
 
+/// What a name in a set costs besides its bytes.
+const NAME_COST_BYTES: usize = 64;
+
 impl DataKind {
     fn wire(self) -> i32 {
         match self {
@@ -69,6 +72,11 @@ impl Destinations {
             }
         }
         to
+    }
+
+    /// What it costs to keep it.
+    fn cost(&self) -> usize {
+        self.sids.iter().chain(&self.identities).map(|name| name.len() + NAME_COST_BYTES).sum()
     }
 
     fn has(&self, participant: &Participant) -> bool {
@@ -177,8 +185,10 @@ impl Room {
         let bytes = Bytes::from(packet.encode_to_vec());
         let waiting = Waiting { bytes, sequence: packet.sequence, stream: stream_of(&packet) };
         let (sender, mut losses) = (from.cloned(), Vec::new());
+        // By a packet without a name no client can tell that it has it already.
         if kind == DataKind::Reliable
             && let Some(from) = from
+            && !packet.participant_sid.is_empty()
         {
             self.replay.keep(from, &waiting, &to);
         }

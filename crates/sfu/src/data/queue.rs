@@ -165,7 +165,7 @@ impl DataQueue {
     }
 
     /// Packets that may have been lost on their way go again, before what waits. Those that wait themselves, and those of streams that the
-    /// receiver has lost, do not.
+    /// receiver has lost, do not. Where there is no room for all of them the newest go, without a gap.
     pub(crate) fn put_back(&mut self, from: &Sender, mut packets: Vec<Waiting>) {
         let is_lost = |packet: &Waiting| {
             let stream = packet.stream.as_ref();
@@ -181,9 +181,11 @@ impl DataQueue {
         let first = lane.packets.iter().map(|packet| packet.sequence).find(|sequence| *sequence > 0);
         for packet in packets.into_iter().rev() {
             let cost = packet.cost();
-            let waits = first.is_some_and(|first| packet.sequence >= first);
-            if waits || self.bytes + cost > DATA_WAITING_BYTES_OF_RECEIVER {
+            if first.is_some_and(|first| packet.sequence >= first) {
                 continue;
+            }
+            if self.bytes + cost > DATA_WAITING_BYTES_OF_RECEIVER {
+                break;
             }
             lane.bytes += cost;
             self.bytes += cost;

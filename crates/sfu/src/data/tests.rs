@@ -7,7 +7,8 @@ use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use reelroom_limits::media::{
-    DATA_REPLAY_BYTES, DATA_REPLAY_FOR, DATA_WAITING_BYTES, DATA_WAITING_BYTES_OF_NEWCOMER,
+    DATA_REPLAY_BYTES, DATA_REPLAY_BYTES_OF_ROOM, DATA_REPLAY_FOR, DATA_WAITING_BYTES,
+    DATA_WAITING_BYTES_OF_NEWCOMER,
 };
 use reelroom_protocol::proto::data_packet::Value;
 use reelroom_protocol::proto::{
@@ -308,6 +309,36 @@ fn nothing_goes_again_to_whom_it_was_not_for() {
     assert_eq!(again, [2, 3]);
     story.room.replay(&ada, &[]);
     assert!(takes(&mut story, &ada).is_empty(), "nobody gets their own");
+}
+
+#[test]
+fn what_came_without_a_name_does_not_come_again() {
+    let mut story = Story::new();
+    let bob = story.join("bob");
+    let grants = VideoGrants { hidden: true, ..VideoGrants::default() };
+    let ghost = story.join_as("ghost", grants, participant_info::Kind::Standard).unwrap();
+    sends(&mut story, &ghost, &numbered(1, 10));
+    assert_eq!(takes(&mut story, &bob).len(), 1);
+    story.room.replay(&bob, &[]);
+    assert!(takes(&mut story, &bob).is_empty(), "a client cannot tell that it has it already");
+}
+
+#[test]
+fn all_that_a_room_remembers_is_bounded_however_many_come_and_go() {
+    use reelroom_protocol::proto::DisconnectReason;
+    let mut story = Story::new();
+    for _ in 0..60 {
+        let ada = story.join("ada");
+        for number in 1..=40 {
+            let names = vec!["somebody".to_owned(); 100];
+            let packet = DataPacket { destination_identities: names, ..numbered(number, 12_000) };
+            sends(&mut story, &ada, &packet);
+        }
+        story.room.leave(&ada, DisconnectReason::ClientInitiated, story.now);
+        story.outputs();
+        assert!(story.room.replay.bytes() <= DATA_REPLAY_BYTES_OF_ROOM);
+    }
+    assert!(story.room.replay.bytes() > DATA_REPLAY_BYTES_OF_ROOM / 2);
 }
 
 #[test]
