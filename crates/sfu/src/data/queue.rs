@@ -92,18 +92,17 @@ struct Lane {
 impl Lane {
     /// Whether the receiver takes too little, now that it has taken `taken` bytes altogether.
     fn is_given_up(&mut self, now: Instant, taken: u64, has_others: bool) -> bool {
-        if self.bytes < HELD_UP_BYTES {
-            self.looked = None;
-            return false;
-        }
-        let Some((looked, before)) = self.looked.replace((now, taken)) else { return false };
+        let is_held_up = self.bytes >= HELD_UP_BYTES;
+        // What a receiver took as it caught up is to its credit as well.
+        let before = std::mem::replace(&mut self.looked, is_held_up.then_some((now, taken)));
+        let Some((looked, before)) = before else { return false };
         let passed = now.saturating_duration_since(looked);
         let more = taken - before;
         self.stalled = if more == 0 { self.stalled + passed } else { Duration::ZERO };
         let waited_s = if has_others { passed.as_secs_f64() } else { 0.0 };
         let paid_s = more as f64 / DATA_SLOWEST_BYTES_PER_S as f64;
         self.debt_s = (self.debt_s + waited_s - paid_s).max(-DATA_CREDIT.as_secs_f64());
-        self.debt_s >= DATA_PATIENCE.as_secs_f64() || self.stalled >= DATA_STALLED
+        is_held_up && (self.debt_s >= DATA_PATIENCE.as_secs_f64() || self.stalled >= DATA_STALLED)
     }
 }
 
