@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reelroom_limits::media::{DATA_FIELDS, DATA_WAITING_BYTES};
+use reelroom_limits::signalling::ID_BYTES;
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
     DataPacket, RequestResponse, SendDataRequest, UserPacket, data_packet, data_stream, request_response,
@@ -351,11 +352,12 @@ impl Room {
 
 /// The stream that a packet belongs to, where it belongs to one.
 fn stream_of(packet: &DataPacket) -> Option<Stream> {
-    let (id, ends) = match packet.value.as_ref()? {
-        data_packet::Value::StreamHeader(header) => (&header.stream_id, false),
-        data_packet::Value::StreamChunk(chunk) => (&chunk.stream_id, false),
-        data_packet::Value::StreamTrailer(trailer) => (&trailer.stream_id, true),
+    let (id, begins, ends) = match packet.value.as_ref()? {
+        data_packet::Value::StreamHeader(header) => (&header.stream_id, true, false),
+        data_packet::Value::StreamChunk(chunk) => (&chunk.stream_id, false, false),
+        data_packet::Value::StreamTrailer(trailer) => (&trailer.stream_id, false, true),
         _ => return None,
     };
-    Some(Stream { id: Arc::from(id.as_str()), ends })
+    // Ids of lost streams are remembered, and clients' are short: a longer one is that of no stream.
+    (id.len() <= ID_BYTES).then(|| Stream { id: Arc::from(id.as_str()), begins, ends })
 }

@@ -15,7 +15,7 @@
 //! - A receiver that is announced and not connected yet gets what was sent meanwhile, before anything later, and slows nobody.
 //! - Whoever takes something steadily gets everything. What it took faster than it had to counts for it when its network stands still.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,10 +54,11 @@ impl Waiting {
     }
 }
 
-/// A stream of data, and whether this packet is its last one.
+/// A stream of data, and whether this packet is its first or its last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     pub(crate) id: Arc<str>,
+    pub(crate) begins: bool,
     pub(crate) ends: bool,
 }
 
@@ -119,6 +120,8 @@ pub(crate) struct DataQueue {
     lost_streams: VecDeque<(Sender, Arc<str>)>,
     /// The receiver is connected.
     is_open: bool,
+    /// The streams that began since it was announced, until it is connected.
+    begun: BTreeSet<(Sender, Arc<str>)>,
 }
 
 impl DataQueue {
@@ -142,6 +145,16 @@ impl DataQueue {
                 Lost { packets: 1, bytes: packet.bytes.len(), streams: streams.collect(), begins: false };
             self.keep_from(from, &lost.streams);
             return Some((from.clone(), lost));
+        }
+        if !self.is_open
+            && let Some(stream) = &packet.stream
+        {
+            let stream_of = (from.clone(), Arc::clone(&stream.id));
+            // Nobody makes anything of a stream without its beginning, and it would take the place of what is for the newcomer.
+            if !stream.begins && !self.begun.contains(&stream_of) {
+                return None;
+            }
+            self.begun.insert(stream_of);
         }
         let cost = packet.cost();
         lane.idle_looks = 0;
@@ -235,6 +248,7 @@ impl DataQueue {
     /// The receiver is connected: from now on senders wait for it.
     pub(crate) fn open(&mut self) {
         self.is_open = true;
+        self.begun.clear();
     }
 
     /// The receiver takes data again: what it lost begins anew.

@@ -119,6 +119,46 @@ fn a_newcomer_that_never_connects_slows_nobody_and_costs_little() {
     assert_eq!(texts(&takes(&mut story, &bob)), ["now"]);
 }
 
+fn of_stream(value: Value) -> DataPacket {
+    DataPacket { value: Some(value), ..Default::default() }
+}
+
+fn header(id: &str) -> DataPacket {
+    of_stream(Value::StreamHeader(data_stream::Header { stream_id: id.into(), ..Default::default() }))
+}
+
+fn chunk(id: &str, len: usize) -> DataPacket {
+    let content = vec![7; len];
+    of_stream(Value::StreamChunk(data_stream::Chunk { stream_id: id.into(), content, ..Default::default() }))
+}
+
+/// What the sender and the receiver were told of limits.
+fn warned(story: &mut Story, whom: &ParticipantSid) -> usize {
+    let is_told = |output: &&Output| matches!(output, Output::Signal { to, message } if to == whom && matches!(**message, signal_response::Message::RequestResponse(_)));
+    story.outputs().iter().filter(is_told).count()
+}
+
+#[test]
+fn a_file_that_is_under_way_takes_no_place_from_what_is_for_a_newcomer() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    sends(&mut story, &ada, &header("film"));
+    let bob = announced(&mut story, "bob");
+    story.outputs();
+    sends(&mut story, &ada, &word("hello"));
+    for _ in 0..300 {
+        sends(&mut story, &ada, &chunk("film", 15_000));
+    }
+    sends(&mut story, &ada, &header("note"));
+    sends(&mut story, &ada, &chunk("note", 10));
+    assert_eq!(warned(&mut story, &ada), 0, "nothing is lost that it could read");
+    story.room.connected(&bob, story.now);
+    let got = takes(&mut story, &bob);
+    assert_eq!(got.len(), 3);
+    assert_eq!(texts(&got[..1]), ["hello"]);
+    assert!(matches!(&got[2].value, Some(Value::StreamChunk(chunk)) if chunk.stream_id == "note"));
+}
+
 #[test]
 fn small_packets_are_counted_with_what_they_cost() {
     let mut story = Story::new();
