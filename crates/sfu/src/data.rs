@@ -39,6 +39,8 @@ use queue::{Lost, Sender, Stream, Waiting};
 const TOO_SLOW: &str = "the receiver took the data too slowly";
 /// The same where it has not connected yet.
 const NOT_THERE: &str = "more was sent than is kept for a receiver that is not connected yet";
+/// The same where its client takes no packet as long as one of them.
+const TOO_LONG: &str = "a data packet is longer than the receiver's client takes";
 
 /// What a name in a set costs besides its bytes.
 const NAME_COST_BYTES: usize = 64;
@@ -240,6 +242,22 @@ impl Room {
         }
     }
 
+    /// A receiver's connection will never take [`Room::next_data`], for it is too long: it is left out, so that what is behind it goes on, and its
+    /// sender is told.
+    pub fn data_too_long(&mut self, to: &ParticipantSid) {
+        let Some(participant) = self.participants.get_mut(to) else { return };
+        let Some((from, lost)) = participant.data.skip() else { return };
+        let receiver = participant.is_visible().then(|| participant.identity.clone());
+        if let (Some(from), Some(identity)) = (&from, receiver) {
+            let bytes = lost.bytes;
+            self.tell_limit(
+                from,
+                format!("a data packet of {bytes} bytes did not reach {identity}: {TOO_LONG}"),
+            );
+        }
+        self.lose_for(TOO_LONG, &from, to, lost);
+    }
+
     /// A receiver's connection has room for reliable data again.
     pub fn data_wanted(&mut self, to: &ParticipantSid) {
         if let Some(participant) = self.participants.get_mut(to) {
@@ -296,13 +314,17 @@ impl Room {
 
     /// Says to both sides what was lost.
     fn lose(&mut self, from: &Sender, to: &ParticipantSid, lost: Lost) {
+        let is_there = self.participants.get(to).is_some_and(Participant::is_active);
+        self.lose_for(if is_there { TOO_SLOW } else { NOT_THERE }, from, to, lost);
+    }
+
+    fn lose_for(&mut self, why: &str, from: &Sender, to: &ParticipantSid, lost: Lost) {
         use prost::Message as _;
         let visible =
             from.as_ref().and_then(|from| self.participants.get(from)).filter(|from| from.is_visible());
         let (sender_sid, sender_identity) =
             visible.map(|from| (from.sid.to_string(), from.identity.to_string())).unwrap_or_default();
         let Some(receiver) = self.participants.get_mut(to) else { return };
-        let why = if receiver.is_active() { TOO_SLOW } else { NOT_THERE };
         for stream_id in &lost.streams {
             let trailer = data_stream::Trailer {
                 stream_id: stream_id.to_string(),

@@ -237,6 +237,28 @@ impl DataQueue {
         self.last = turn;
     }
 
+    /// The receiver can never take [`DataQueue::next`]: it is left out, and with it the rest of its stream.
+    pub(crate) fn skip(&mut self) -> Option<(Sender, Lost)> {
+        if self.notices.pop_front().is_some() {
+            return None;
+        }
+        let sender = self.turn()?;
+        let lane = self.lanes.get_mut(&sender)?;
+        let packet = lane.packets.pop_front()?;
+        lane.bytes -= packet.cost();
+        self.bytes -= packet.cost();
+        let mut lost = Lost { packets: 1, bytes: packet.bytes.len(), ..Lost::default() };
+        if let Some(stream) = packet.stream {
+            let goes_on = !stream.ends && !lane.packets.iter().any(|later| is_end_of(later, &stream.id));
+            lost.streams.push(stream.id);
+            if goes_on {
+                self.keep_from(&sender, &lost.streams);
+            }
+        }
+        self.last = sender.clone();
+        Some((sender, lost))
+    }
+
     /// The receiver is told that it has lost something, as soon as it takes anything.
     pub(crate) fn notify(&mut self, notice: Bytes) {
         self.notices.push_back(notice);
@@ -350,4 +372,8 @@ impl DataQueue {
             self.lost_streams.pop_front();
         }
     }
+}
+
+fn is_end_of(packet: &Waiting, id: &Arc<str>) -> bool {
+    packet.stream.as_ref().is_some_and(|stream| stream.ends && stream.id == *id)
 }

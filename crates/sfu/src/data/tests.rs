@@ -160,6 +160,33 @@ fn a_file_that_is_under_way_takes_no_place_from_what_is_for_a_newcomer() {
 }
 
 #[test]
+fn a_packet_that_a_client_cannot_take_holds_nothing_up() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    for packet in [header("film"), chunk("film", 200_000), chunk("film", 10), word("hello")] {
+        sends(&mut story, &ada, &packet);
+    }
+    story.outputs();
+    story.room.data_taken(&bob);
+    story.room.data_too_long(&bob);
+    assert_eq!(warned(&mut story, &ada), 1, "its sender is told");
+    sends(&mut story, &ada, &chunk("film", 10));
+    let got = takes(&mut story, &bob);
+    assert!(
+        matches!(&got[0].value, Some(Value::StreamTrailer(end)) if end.stream_id == "film" && !end.reason.is_empty()),
+        "{got:?}"
+    );
+    assert_eq!(
+        got.len(),
+        3,
+        "what came before the loss was known, and the word, and nothing of the stream after it"
+    );
+    assert_eq!(texts(&got[2..]), ["hello"]);
+    story.room.data_too_long(&bob);
+    assert!(story.room.next_data(&bob).is_none());
+}
+
+#[test]
 fn small_packets_are_counted_with_what_they_cost() {
     let mut story = Story::new();
     let ada = story.join("ada");
