@@ -340,12 +340,13 @@ impl Room {
             };
             receiver.data.notify(notice.encode_to_vec().into());
         }
-        let identity = receiver.identity.clone();
+        // Of somebody who is hidden a sender hears nothing.
+        let identity = receiver.is_visible().then(|| receiver.identity.clone());
         // One word for each time that something begins to be lost, and none for each packet of it.
         if lost.begins {
             let (packets, bytes) = (lost.packets, lost.bytes);
             self.tell_limit(to, format!("{packets} data packets ({bytes} bytes) were dropped: {why}"));
-            if let Some(from) = from {
+            if let (Some(from), Some(identity)) = (from, identity) {
                 let message =
                     format!("{packets} data packets ({bytes} bytes) did not reach {identity}: {why}");
                 self.tell_limit(from, message);

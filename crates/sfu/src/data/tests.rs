@@ -187,6 +187,22 @@ fn a_packet_that_a_client_cannot_take_holds_nothing_up() {
 }
 
 #[test]
+fn of_a_hidden_receiver_that_loses_something_its_sender_hears_nothing() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let grants = VideoGrants { hidden: true, ..VideoGrants::default() };
+    let ghost = story.join_as("ghost", grants, participant_info::Kind::Standard).unwrap();
+    story.outputs();
+    for _ in 0..600 {
+        sends(&mut story, &ada, &word(&"x".repeat(15_000)));
+    }
+    let outputs = story.outputs();
+    assert!(outputs.iter().any(|output| matches!(output, Output::DataLost { to, .. } if *to == ghost)));
+    let told = |output: &Output| matches!(output, Output::Signal { to, .. } if *to == ada);
+    assert!(!outputs.iter().any(told));
+}
+
+#[test]
 fn small_packets_are_counted_with_what_they_cost() {
     let mut story = Story::new();
     let ada = story.join("ada");
