@@ -130,12 +130,17 @@ async def test_who_reads_slowly_gets_the_file_whole(media):
     began = time.monotonic()
     sending = asyncio.create_task(send_file(ada, content))
     reading = asyncio.create_task(asyncio.to_thread(eve.stdout.readline))
-    while not reading.done():
-        assert time.monotonic() - began < 60 + 10 * MEGABYTES, "the file does not arrive"
-        eve.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(1.5)
-        eve.send_signal(signal.SIGCONT)
-        await asyncio.sleep(0.1)
+    try:
+        while not reading.done():
+            assert time.monotonic() - began < 60 + 10 * MEGABYTES, "the file does not arrive"
+            eve.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(1.5)
+            eve.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.1)
+    except BaseException:
+        # A reader that stays would hold up the thread that waits for its word.
+        eve.kill()
+        raise
     await sending
     identity, size, how = (await reading).strip().split(" ", 2)
     print(f"{MEGABYTES} MB to a slow reader in {time.monotonic() - began:.1f} s")

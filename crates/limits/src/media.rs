@@ -73,19 +73,23 @@ limits! {
     pub const LOSSY_LATEST: Duration = Duration::from_millis(500);
     /// Bytes of the newest reliable data of a sender that are remembered for receivers who come back after their connection broke.
     pub const DATA_REPLAY_BYTES: usize = 512 * 1024;
+    /// The same of all senders of a room together; of more the oldest of whoever has the most is forgotten.
+    pub const DATA_REPLAY_BYTES_OF_ROOM: usize = 16 * 1024 * 1024;
     /// For how long they are remembered.
     pub const DATA_REPLAY_FOR: Duration = Duration::from_secs(20);
     /// Senders whose data a client may say it has received, as it comes back; of more it gets all that is remembered.
     pub const DATA_RECEIVE_STATES: usize = 1024;
     /// Data tracks that a participant publishes; one more is refused with LIMIT_EXCEEDED.
     pub const DATA_TRACKS: usize = 64;
+    /// Bytes of one packet of a data track; a longer one is dropped. Clients make them as long as 16 000.
+    pub const DATA_TRACK_PACKET_BYTES: usize = 32 * 1024;
     /// Data tracks that a participant subscribes to, those that are not there yet included; of more it is told that they are left out.
     pub const DATA_SUBSCRIPTIONS: usize = 512;
     /// Bytes of the name of an encoding, or of a schema's encoding, that an app made up; with a longer one a data track or a data blob is refused.
     pub const DATA_ENCODING_BYTES: usize = 32;
     /// Bytes of one data blob; a longer one is refused with LIMIT_EXCEEDED.
     pub const DATA_BLOB_BYTES: usize = 50 * 1024;
-    /// Bytes of all data blobs of a participant with their keys; one that does not fit is refused with LIMIT_EXCEEDED.
+    /// Bytes of all data blobs of a participant with their keys, each counted with 128 bytes more; one that does not fit is refused with LIMIT_EXCEEDED.
     pub const DATA_BLOBS_BYTES: usize = 256 * 1024;
     /// TURN allocations of one participant (a browser makes one for each connection, interface and way to the server); a further one is refused.
     pub const TURN_OF_PARTICIPANT: usize = 32;

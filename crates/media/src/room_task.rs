@@ -39,7 +39,7 @@ use crate::mux::{Incoming, Mux, Person, SessionId};
 use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
-use crate::session::{Packet, SessionError, SessionEvent, Way, sdp};
+use crate::session::{Packet, SessionError, SessionEvent, Way, Written, sdp};
 use crate::signal::outbox::{self, Outbox};
 use crate::webhook::Webhooks;
 
@@ -669,7 +669,7 @@ impl RoomTask {
         // Clients listen for data on their primary connection: who may not subscribe has no other one.
         let line = peer.line_mut(peer.primary());
         line.dirty = true;
-        if !line.session.send_data(kind, bytes, now.at) {
+        if line.session.send_data(kind, bytes, now.at) != Written::Yes {
             self.mux.drops().count(Reason::LossyData);
         }
     }
@@ -679,11 +679,12 @@ impl RoomTask {
         let Some(peer) = self.peers.get_mut(to) else { return };
         let line = peer.line_mut(peer.primary());
         while let Some(bytes) = self.room.next_data(to) {
-            if !line.session.send_data(DataKind::Reliable, bytes, now.at) {
-                break;
+            match line.session.send_data(DataKind::Reliable, bytes, now.at) {
+                Written::Yes => self.room.data_taken(to),
+                Written::TooLong => self.room.data_too_long(to),
+                Written::NotNow => break,
             }
             line.dirty = true;
-            self.room.data_taken(to);
         }
         self.has_data_moved = true;
     }

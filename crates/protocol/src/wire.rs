@@ -311,7 +311,7 @@ mod tests {
                 assert!(counted >= MANY, "{path:?} are messages, and the shape does not know it");
             }
         };
-        let numbers = 1..=20;
+        let numbers = 1..=24;
         for a in numbers.clone() {
             for b in numbers.clone() {
                 let inner = field(b, &[]).repeat(MANY);

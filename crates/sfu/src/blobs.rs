@@ -15,18 +15,21 @@ use reelroom_protocol::proto::{
 use crate::data_track::is_schema;
 use crate::room::Room;
 
+/// What a blob costs besides its contents and its key.
+const BLOB_COST_BYTES: usize = 128;
+
 /// What a participant has stored, by the bytes of the key.
 #[derive(Debug, Default)]
 pub(crate) struct Blobs {
     kept: BTreeMap<Vec<u8>, DataBlob>,
-    /// Of all keys and contents.
+    /// What all of them cost.
     bytes: usize,
 }
 
 impl Blobs {
     /// Keeps a blob in the place of the one of its key, unless all would be too much.
     fn store(&mut self, key: Vec<u8>, blob: DataBlob) -> bool {
-        let cost = |key: &[u8], blob: &DataBlob| 2 * key.len() + blob.contents.len();
+        let cost = |key: &[u8], blob: &DataBlob| 2 * key.len() + blob.contents.len() + BLOB_COST_BYTES;
         let former = self.kept.get(&key).map_or(0, |former| cost(&key, former));
         let bytes = self.bytes - former + cost(&key, &blob);
         if bytes > DATA_BLOBS_BYTES {

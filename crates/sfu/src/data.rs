@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reelroom_limits::media::{DATA_FIELDS, DATA_WAITING_BYTES};
+use reelroom_limits::signalling::ID_BYTES;
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
     DataPacket, RequestResponse, SendDataRequest, UserPacket, data_packet, data_stream, request_response,
@@ -38,6 +39,11 @@ use queue::{Lost, Sender, Stream, Waiting};
 const TOO_SLOW: &str = "the receiver took the data too slowly";
 /// The same where it has not connected yet.
 const NOT_THERE: &str = "more was sent than is kept for a receiver that is not connected yet";
+/// The same where its client takes no packet as long as one of them.
+const TOO_LONG: &str = "a data packet is longer than the receiver's client takes";
+
+/// What a name in a set costs besides its bytes.
+const NAME_COST_BYTES: usize = 64;
 
 impl DataKind {
     fn wire(self) -> i32 {
@@ -69,6 +75,11 @@ impl Destinations {
             }
         }
         to
+    }
+
+    /// What it costs to keep it.
+    fn cost(&self) -> usize {
+        self.sids.iter().chain(&self.identities).map(|name| name.len() + NAME_COST_BYTES).sum()
     }
 
     fn has(&self, participant: &Participant) -> bool {
@@ -179,8 +190,10 @@ impl Room {
         let bytes = Bytes::from(packet.encode_to_vec());
         let waiting = Waiting { bytes, sequence: packet.sequence, stream: stream_of(&packet) };
         let (sender, mut losses) = (from.cloned(), Vec::new());
+        // By a packet without a name no client can tell that it has it already.
         if kind == DataKind::Reliable
             && let Some(from) = from
+            && !packet.participant_sid.is_empty()
         {
             self.replay.keep(from, &waiting, &to);
         }
@@ -229,6 +242,22 @@ impl Room {
         if let Some(participant) = self.participants.get_mut(to) {
             participant.data.taken();
         }
+    }
+
+    /// A receiver's connection will never take [`Room::next_data`], for it is too long: it is left out, so that what is behind it goes on, and its
+    /// sender is told.
+    pub fn data_too_long(&mut self, to: &ParticipantSid) {
+        let Some(participant) = self.participants.get_mut(to) else { return };
+        let Some((from, lost)) = participant.data.skip() else { return };
+        let receiver = participant.is_visible().then(|| participant.identity.clone());
+        if let (Some(from), Some(identity)) = (&from, receiver) {
+            let bytes = lost.bytes;
+            self.tell_limit(
+                from,
+                format!("a data packet of {bytes} bytes did not reach {identity}: {TOO_LONG}"),
+            );
+        }
+        self.lose_for(TOO_LONG, &from, to, lost);
     }
 
     /// A receiver's connection has room for reliable data again.
@@ -287,13 +316,17 @@ impl Room {
 
     /// Says to both sides what was lost.
     fn lose(&mut self, from: &Sender, to: &ParticipantSid, lost: Lost) {
+        let is_there = self.participants.get(to).is_some_and(Participant::is_active);
+        self.lose_for(if is_there { TOO_SLOW } else { NOT_THERE }, from, to, lost);
+    }
+
+    fn lose_for(&mut self, why: &str, from: &Sender, to: &ParticipantSid, lost: Lost) {
         use prost::Message as _;
         let visible =
             from.as_ref().and_then(|from| self.participants.get(from)).filter(|from| from.is_visible());
         let (sender_sid, sender_identity) =
             visible.map(|from| (from.sid.to_string(), from.identity.to_string())).unwrap_or_default();
         let Some(receiver) = self.participants.get_mut(to) else { return };
-        let why = if receiver.is_active() { TOO_SLOW } else { NOT_THERE };
         for stream_id in &lost.streams {
             let trailer = data_stream::Trailer {
                 stream_id: stream_id.to_string(),
@@ -309,12 +342,13 @@ impl Room {
             };
             receiver.data.notify(notice.encode_to_vec().into());
         }
-        let identity = receiver.identity.clone();
+        // Of somebody who is hidden a sender hears nothing.
+        let identity = receiver.is_visible().then(|| receiver.identity.clone());
         // One word for each time that something begins to be lost, and none for each packet of it.
         if lost.begins {
             let (packets, bytes) = (lost.packets, lost.bytes);
             self.tell_limit(to, format!("{packets} data packets ({bytes} bytes) were dropped: {why}"));
-            if let Some(from) = from {
+            if let (Some(from), Some(identity)) = (from, identity) {
                 let message =
                     format!("{packets} data packets ({bytes} bytes) did not reach {identity}: {why}");
                 self.tell_limit(from, message);
@@ -343,11 +377,12 @@ impl Room {
 
 /// The stream that a packet belongs to, where it belongs to one.
 fn stream_of(packet: &DataPacket) -> Option<Stream> {
-    let (id, ends) = match packet.value.as_ref()? {
-        data_packet::Value::StreamHeader(header) => (&header.stream_id, false),
-        data_packet::Value::StreamChunk(chunk) => (&chunk.stream_id, false),
-        data_packet::Value::StreamTrailer(trailer) => (&trailer.stream_id, true),
+    let (id, begins, ends) = match packet.value.as_ref()? {
+        data_packet::Value::StreamHeader(header) => (&header.stream_id, true, false),
+        data_packet::Value::StreamChunk(chunk) => (&chunk.stream_id, false, false),
+        data_packet::Value::StreamTrailer(trailer) => (&trailer.stream_id, false, true),
         _ => return None,
     };
-    Some(Stream { id: Arc::from(id.as_str()), ends })
+    // Ids of lost streams are remembered, and clients' are short: a longer one is that of no stream.
+    (id.len() <= ID_BYTES).then(|| Stream { id: Arc::from(id.as_str()), begins, ends })
 }

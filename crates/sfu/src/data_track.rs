@@ -16,11 +16,11 @@
 //! - A handle is never 0, and means one track to its subscriber for as long as the subscription lasts.
 //! - Hidden participants' tracks are told to nobody, and reach nobody.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reelroom_limits::media::{DATA_ENCODING_BYTES, DATA_SUBSCRIPTIONS, DATA_TRACKS};
+use reelroom_limits::media::{DATA_ENCODING_BYTES, DATA_SUBSCRIPTIONS, DATA_TRACK_PACKET_BYTES, DATA_TRACKS};
 use reelroom_limits::pace::TooFast;
 use reelroom_limits::signalling::{AWAITED_FOR, ID_BYTES, NAME_BYTES};
 use reelroom_protocol::ids::{DataTrackSid, ParticipantSid, TrackSid};
@@ -86,7 +86,8 @@ impl DataTracksOf {
 fn handle_of(packet: &[u8]) -> Option<u16> {
     let header = packet.get(..HEADER_BYTES)?;
     let handle = u16::from_be_bytes([header[HANDLE.start], header[HANDLE.start + 1]]);
-    (header[0] >> VERSION_SHIFT == VERSION && handle != 0).then_some(handle)
+    let is_one = header[0] >> VERSION_SHIFT == VERSION && packet.len() <= DATA_TRACK_PACKET_BYTES;
+    (is_one && handle != 0).then_some(handle)
 }
 
 fn with_handle(packet: &[u8], handle: u16) -> Bytes {
@@ -211,27 +212,34 @@ impl Room {
             let response = RequestResponse { request_id: 0, reason, message, request };
             return self.signal(from, signal_response::Message::RequestResponse(response));
         };
-        self.end_data_track(&track);
+        self.end_data_tracks([track]);
         self.announce(from, Audience::Others);
     }
 
-    /// Ends a data track, for its publisher and all who get it. Others are not told yet that it is not there any more.
-    fn end_data_track(&mut self, sid: &DataTrackSid) {
-        let Some(track) = self.data_tracks.remove(sid) else { return };
-        if let Some(publisher) = self.participants.get_mut(&track.publisher) {
-            publisher.data_tracks.published.retain(|_, published| *published != *sid);
-        }
-        for participant in self.participants.values_mut() {
-            participant.data_tracks.wanted.remove(sid);
-        }
-        for (subscriber, handle) in &track.down {
-            if let Some(participant) = self.participants.get_mut(subscriber) {
-                participant.data_tracks.handles.remove(handle);
+    /// Ends data tracks, for their publishers and all who get them, each of whom is told once what is left. Others are not told yet that they
+    /// are not there any more.
+    fn end_data_tracks(&mut self, tracks: impl IntoIterator<Item = DataTrackSid>) {
+        let mut lose_some = BTreeSet::new();
+        for sid in tracks {
+            let Some(track) = self.data_tracks.remove(&sid) else { continue };
+            if let Some(publisher) = self.participants.get_mut(&track.publisher) {
+                publisher.data_tracks.published.retain(|_, published| *published != sid);
             }
-            self.tell_handles(subscriber);
+            for participant in self.participants.values_mut() {
+                participant.data_tracks.wanted.remove(&sid);
+            }
+            for (subscriber, handle) in track.down {
+                if let Some(participant) = self.participants.get_mut(&subscriber) {
+                    participant.data_tracks.handles.remove(&handle);
+                }
+                lose_some.insert(subscriber);
+            }
+            let response = UnpublishDataTrackResponse { info: Some(track.info) };
+            self.signal(&track.publisher, signal_response::Message::UnpublishDataTrackResponse(response));
         }
-        let response = UnpublishDataTrackResponse { info: Some(track.info) };
-        self.signal(&track.publisher, signal_response::Message::UnpublishDataTrackResponse(response));
+        for subscriber in lose_some {
+            self.tell_handles(&subscriber);
+        }
     }
 
     /// UpdateDataSubscription. What of it finds no place comes back as a number. The frame rate that a subscriber wishes for is not kept:
@@ -284,13 +292,13 @@ impl Room {
         if self.data_tracks.is_empty() || !participant.is_active() || participant.is_server {
             return false;
         }
-        let wanted: Vec<_> = participant.data_tracks.wanted.keys().cloned().collect();
+        let is_new = |track_sid: &&DataTrackSid| {
+            let track = self.data_tracks.get(*track_sid);
+            track.is_some_and(|track| !track.down.contains_key(sid) && self.may_get_data(track, sid))
+        };
+        let new: Vec<_> = participant.data_tracks.wanted.keys().filter(is_new).cloned().collect();
         let mut has_new = false;
-        for track_sid in wanted {
-            let Some(track) = self.data_tracks.get(&track_sid) else { continue };
-            if track.down.contains_key(sid) || !self.may_get_data(track, sid) {
-                continue;
-            }
+        for track_sid in new {
             let Some(participant) = self.participants.get_mut(sid) else { break };
             if participant.data_tracks.handles.len() >= DATA_SUBSCRIPTIONS {
                 break;
@@ -366,15 +374,16 @@ impl Room {
         if self.data_tracks.is_empty() {
             return;
         }
-        let mut over = Vec::new();
+        let (mut over, mut publishers) = (Vec::new(), BTreeSet::new());
         for (sid, track) in &self.data_tracks {
             let publisher = self.participants.get(&track.publisher);
             if !publisher.is_some_and(|publisher| publisher.grants.may_publish_data()) {
-                over.push((sid.clone(), track.publisher.clone()));
+                over.push(sid.clone());
+                publishers.insert(track.publisher.clone());
             }
         }
-        for (track, publisher) in over {
-            self.end_data_track(&track);
+        self.end_data_tracks(over);
+        for publisher in publishers {
             self.announce(&publisher, Audience::Others);
         }
         let mut taken = Vec::new();
@@ -382,14 +391,20 @@ impl Room {
             let gone = track.down.keys().filter(|subscriber| !self.may_get_data(track, subscriber));
             taken.extend(gone.map(|subscriber| (subscriber.clone(), sid.clone())));
         }
+        let mut told = BTreeSet::new();
         for (subscriber, track) in taken {
             if self.end_data_subscription(&subscriber, &track) {
-                self.tell_handles(&subscriber);
+                told.insert(subscriber);
             }
         }
         let everybody: Vec<_> = self.participants.keys().cloned().collect();
         for sid in everybody {
-            self.subscribe_to_data(&sid);
+            if self.give_data(&sid) {
+                told.insert(sid);
+            }
+        }
+        for sid in told {
+            self.tell_handles(&sid);
         }
     }
 
@@ -402,9 +417,7 @@ impl Room {
                 track.down.remove(sid);
             }
         }
-        for track in mine.published.values() {
-            self.end_data_track(track);
-        }
+        self.end_data_tracks(mine.published.into_values());
     }
 
     /// What clients are told of a participant, with its data tracks.

@@ -25,7 +25,8 @@ use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind, Layer, Measured};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::channel::{Channel, ChannelConfig, ChannelId, Reliability};
+use str0m::error::{ProtoError, RtcError, SctpError};
 use str0m::format::Codec::Vp9;
 use str0m::format::FormatParams;
 use str0m::ice::TransId;
@@ -204,6 +205,24 @@ pub(crate) struct Session {
     others: Vec<ChannelId>,
     lossy_drain: Drain,
     tracks_drain: Drain,
+}
+
+/// What became of data that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Yes,
+    /// The channel is not open or full, or lossy data would come too late.
+    NotNow,
+    /// The peer takes nothing of this length, now or later.
+    TooLong,
+}
+
+fn write(channel: &mut Channel<'_>, bytes: &[u8]) -> Written {
+    match channel.write(true, bytes) {
+        Ok(true) => Written::Yes,
+        Err(RtcError::Sctp(SctpError::Proto(ProtoError::ErrOutboundPacketTooLarge))) => Written::TooLong,
+        Ok(false) | Err(_) => Written::NotNow,
+    }
 }
 
 /// Installs the cryptography that sessions use. Safe to call again.
@@ -641,31 +660,37 @@ impl Session {
         self.drain();
     }
 
-    /// Sends a data packet; `false` where its channel is not open or full, or where lossy data would come too late.
-    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8], now: Instant) -> bool {
+    /// Sends a data packet.
+    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8], now: Instant) -> Written {
         let (id, room, drain) = match kind {
             DataKind::Reliable | DataKind::Other => (self.reliable, RELIABLE_BUFFER_BYTES, None),
             DataKind::Lossy => (self.lossy, LOSSY_BUFFER_BYTES, Some(&mut self.lossy_drain)),
             DataKind::Track => (self.tracks, LOSSY_BUFFER_BYTES, Some(&mut self.tracks_drain)),
         };
-        let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else { return false };
+        let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else {
+            return Written::NotNow;
+        };
+        if bytes.len() > room {
+            return Written::TooLong;
+        }
         let buffered = channel.buffered_amount();
         let has_room = buffered + bytes.len() <= room;
-        let is_sent = match drain {
-            None => has_room && channel.write(true, bytes).unwrap_or(false),
+        let written = match drain {
+            None if has_room => write(&mut channel, bytes),
+            None => Written::NotNow,
             Some(drain) => {
                 let is_late = drain.is_late(buffered, now);
-                let is_sent = has_room && !is_late && channel.write(true, bytes).unwrap_or(false);
-                if is_sent {
+                let written = if has_room && !is_late { write(&mut channel, bytes) } else { Written::NotNow };
+                if written == Written::Yes {
                     drain.wrote(bytes.len());
                 }
-                is_sent
+                written
             }
         };
-        if is_sent {
+        if written == Written::Yes {
             self.drain();
         }
-        is_sent
+        written
     }
 
     /// How much data the peer may have under way.

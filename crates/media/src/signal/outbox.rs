@@ -70,7 +70,8 @@ pub(crate) fn new() -> (Outbox, Outgoing) {
 }
 
 impl Outbox {
-    /// Lets a message wait, in the place of an older one that says the state of the same thing. The first one that waits may have any
+    /// Lets a message wait, in the place of an older one that says the state of the same thing, or behind everything where that is what
+    /// handles mean. The first one that waits may have any
     /// size: it may be the one that describes the whole room.
     ///
     /// # Errors
@@ -81,6 +82,13 @@ impl Outbox {
             Some(End::Behind(behind)) => return Err(behind),
             Some(End::Said | End::Closed) => return Ok(()),
             None => {}
+        }
+        // What handles mean is said behind the updates that tell of their tracks.
+        if about == Some(&About::DataTrackHandles)
+            && let Some(place) = state.waiting.iter().position(|(waiting, _)| waiting.as_ref() == about)
+            && let Some((_, outdated)) = state.waiting.remove(place)
+        {
+            state.bytes -= outdated.len();
         }
         let outdated = about
             .and_then(|about| state.waiting.iter_mut().find(|(waiting, _)| waiting.as_ref() == Some(about)));
@@ -204,6 +212,20 @@ mod tests {
             written.push(message.len());
         }
         assert_eq!(written, [999, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn what_handles_mean_is_said_behind_the_updates_that_tell_of_their_tracks() {
+        let (outbox, mut outgoing) = new();
+        let (update, handles) = (About::Participant("PA_a".into()), About::DataTrackHandles);
+        outbox.say(text(1), Some(&handles)).unwrap();
+        outbox.say(text(2), Some(&update)).unwrap();
+        outbox.say(text(3), Some(&handles)).unwrap();
+        assert_eq!(outgoing.0.lock().bytes, 2 + 3);
+        drop(outbox);
+        assert_eq!(outgoing.next().await, Ok(Some(text(2))));
+        assert_eq!(outgoing.next().await, Ok(Some(text(3))));
+        assert_eq!(outgoing.next().await, Ok(None));
     }
 
     #[tokio::test]

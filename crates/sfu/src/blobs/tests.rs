@@ -112,4 +112,9 @@ fn blobs_are_few_and_small_and_of_those_who_may_send_data() {
         .count();
     assert_eq!(stored, (DATA_BLOBS_BYTES - 100) / DATA_BLOB_BYTES);
     answer(&mut story, &ada, store(Some(key("0")), largest())).expect("one takes its own place");
+    let bob = story.join("bob");
+    let tiny = (0..10_000)
+        .take_while(|index| answer(&mut story, &bob, store(Some(key(&index.to_string())), vec![1])).is_ok())
+        .count();
+    assert!(tiny <= DATA_BLOBS_BYTES / BLOB_COST_BYTES, "{tiny} small ones cost more than their bytes");
 }

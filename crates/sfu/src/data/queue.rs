@@ -15,7 +15,7 @@
 //! - A receiver that is announced and not connected yet gets what was sent meanwhile, before anything later, and slows nobody.
 //! - Whoever takes something steadily gets everything. What it took faster than it had to counts for it when its network stands still.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,10 +54,11 @@ impl Waiting {
     }
 }
 
-/// A stream of data, and whether this packet is its last one.
+/// A stream of data, and whether this packet is its first or its last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     pub(crate) id: Arc<str>,
+    pub(crate) begins: bool,
     pub(crate) ends: bool,
 }
 
@@ -92,18 +93,17 @@ struct Lane {
 impl Lane {
     /// Whether the receiver takes too little, now that it has taken `taken` bytes altogether.
     fn is_given_up(&mut self, now: Instant, taken: u64, has_others: bool) -> bool {
-        if self.bytes < HELD_UP_BYTES {
-            self.looked = None;
-            return false;
-        }
-        let Some((looked, before)) = self.looked.replace((now, taken)) else { return false };
+        let is_held_up = self.bytes >= HELD_UP_BYTES;
+        // What a receiver took as it caught up is to its credit as well.
+        let before = std::mem::replace(&mut self.looked, is_held_up.then_some((now, taken)));
+        let Some((looked, before)) = before else { return false };
         let passed = now.saturating_duration_since(looked);
         let more = taken - before;
         self.stalled = if more == 0 { self.stalled + passed } else { Duration::ZERO };
         let waited_s = if has_others { passed.as_secs_f64() } else { 0.0 };
         let paid_s = more as f64 / DATA_SLOWEST_BYTES_PER_S as f64;
         self.debt_s = (self.debt_s + waited_s - paid_s).max(-DATA_CREDIT.as_secs_f64());
-        self.debt_s >= DATA_PATIENCE.as_secs_f64() || self.stalled >= DATA_STALLED
+        is_held_up && (self.debt_s >= DATA_PATIENCE.as_secs_f64() || self.stalled >= DATA_STALLED)
     }
 }
 
@@ -120,6 +120,8 @@ pub(crate) struct DataQueue {
     lost_streams: VecDeque<(Sender, Arc<str>)>,
     /// The receiver is connected.
     is_open: bool,
+    /// The streams that began since it was announced, until it is connected.
+    begun: BTreeSet<(Sender, Arc<str>)>,
 }
 
 impl DataQueue {
@@ -144,6 +146,16 @@ impl DataQueue {
             self.keep_from(from, &lost.streams);
             return Some((from.clone(), lost));
         }
+        if !self.is_open
+            && let Some(stream) = &packet.stream
+        {
+            let stream_of = (from.clone(), Arc::clone(&stream.id));
+            // Nobody makes anything of a stream without its beginning, and it would take the place of what is for the newcomer.
+            if !stream.begins && !self.begun.contains(&stream_of) {
+                return None;
+            }
+            self.begun.insert(stream_of);
+        }
         let cost = packet.cost();
         lane.idle_looks = 0;
         lane.bytes += cost;
@@ -165,7 +177,7 @@ impl DataQueue {
     }
 
     /// Packets that may have been lost on their way go again, before what waits. Those that wait themselves, and those of streams that the
-    /// receiver has lost, do not.
+    /// receiver has lost, do not. Where there is no room for all of them the newest go, without a gap.
     pub(crate) fn put_back(&mut self, from: &Sender, mut packets: Vec<Waiting>) {
         let is_lost = |packet: &Waiting| {
             let stream = packet.stream.as_ref();
@@ -181,9 +193,11 @@ impl DataQueue {
         let first = lane.packets.iter().map(|packet| packet.sequence).find(|sequence| *sequence > 0);
         for packet in packets.into_iter().rev() {
             let cost = packet.cost();
-            let waits = first.is_some_and(|first| packet.sequence >= first);
-            if waits || self.bytes + cost > DATA_WAITING_BYTES_OF_RECEIVER {
+            if first.is_some_and(|first| packet.sequence >= first) {
                 continue;
+            }
+            if self.bytes + cost > DATA_WAITING_BYTES_OF_RECEIVER {
+                break;
             }
             lane.bytes += cost;
             self.bytes += cost;
@@ -223,6 +237,28 @@ impl DataQueue {
         self.last = turn;
     }
 
+    /// The receiver can never take [`DataQueue::next`]: it is left out, and with it the rest of its stream.
+    pub(crate) fn skip(&mut self) -> Option<(Sender, Lost)> {
+        if self.notices.pop_front().is_some() {
+            return None;
+        }
+        let sender = self.turn()?;
+        let lane = self.lanes.get_mut(&sender)?;
+        let packet = lane.packets.pop_front()?;
+        lane.bytes -= packet.cost();
+        self.bytes -= packet.cost();
+        let mut lost = Lost { packets: 1, bytes: packet.bytes.len(), ..Lost::default() };
+        if let Some(stream) = packet.stream {
+            let goes_on = !stream.ends && !lane.packets.iter().any(|later| is_end_of(later, &stream.id));
+            lost.streams.push(stream.id);
+            if goes_on {
+                self.keep_from(&sender, &lost.streams);
+            }
+        }
+        self.last = sender.clone();
+        Some((sender, lost))
+    }
+
     /// The receiver is told that it has lost something, as soon as it takes anything.
     pub(crate) fn notify(&mut self, notice: Bytes) {
         self.notices.push_back(notice);
@@ -234,6 +270,7 @@ impl DataQueue {
     /// The receiver is connected: from now on senders wait for it.
     pub(crate) fn open(&mut self) {
         self.is_open = true;
+        self.begun.clear();
     }
 
     /// The receiver takes data again: what it lost begins anew.
@@ -335,4 +372,8 @@ impl DataQueue {
             self.lost_streams.pop_front();
         }
     }
+}
+
+fn is_end_of(packet: &Waiting, id: &Arc<str>) -> bool {
+    packet.stream.as_ref().is_some_and(|stream| stream.ends && stream.id == *id)
 }

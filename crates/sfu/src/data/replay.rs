@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //!
-//! - Only numbered packets are kept: of others a receiver cannot tell that it has them already.
+//! - Only numbered packets that say whom they came from are kept: of others a receiver cannot tell that it has them already.
 //! - Nobody gets again what was not for them, or what was sent before they came.
 //! - A sender's ring outlives it: what it said last may be what was lost.
 
@@ -15,7 +15,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use reelroom_limits::media::{DATA_RECEIVE_STATES, DATA_REPLAY_BYTES, DATA_REPLAY_FOR};
+use reelroom_limits::media::{
+    DATA_RECEIVE_STATES, DATA_REPLAY_BYTES, DATA_REPLAY_BYTES_OF_ROOM, DATA_REPLAY_FOR,
+};
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::DataChannelReceiveState;
 
@@ -30,6 +32,8 @@ struct Sent {
     packet: Waiting,
     to: Arc<Destinations>,
     at: Instant,
+    /// What it costs to keep it.
+    cost: usize,
     /// How many packets of the room were kept before it.
     place: u64,
 }
@@ -41,10 +45,11 @@ struct Ring {
 }
 
 impl Ring {
-    fn forget_first(&mut self) {
-        if let Some(first) = self.sent.pop_front() {
-            self.bytes -= first.packet.cost();
-        }
+    /// Says what is free then.
+    fn forget_first(&mut self) -> usize {
+        let freed = self.sent.pop_front().map_or(0, |first| first.cost);
+        self.bytes -= freed;
+        freed
     }
 }
 
@@ -52,6 +57,8 @@ impl Ring {
 #[derive(Debug)]
 pub(crate) struct Replay {
     rings: BTreeMap<ParticipantSid, Ring>,
+    /// Of all rings.
+    bytes: usize,
     /// How many packets have been kept.
     place: u64,
     /// When it was looked at last: packets are as old as that says.
@@ -60,7 +67,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { rings: BTreeMap::new(), place: 0, now }
+        Self { rings: BTreeMap::new(), bytes: 0, place: 0, now }
     }
 
     /// From where on whoever joins now gets packets.
@@ -73,13 +80,20 @@ impl Replay {
         if packet.sequence == 0 {
             return;
         }
-        let sent = Sent { packet: packet.clone(), to: Arc::clone(to), at: self.now, place: self.place };
+        let cost = packet.cost() + to.cost();
+        let sent = Sent { packet: packet.clone(), to: Arc::clone(to), at: self.now, cost, place: self.place };
         self.place += 1;
         let ring = self.rings.entry(from.clone()).or_default();
-        ring.bytes += packet.cost();
+        ring.bytes += cost;
+        self.bytes += cost;
         ring.sent.push_back(sent);
         while ring.bytes > DATA_REPLAY_BYTES {
-            ring.forget_first();
+            self.bytes -= ring.forget_first();
+        }
+        // Senders come and go, and their rings stay for a while.
+        while self.bytes > DATA_REPLAY_BYTES_OF_ROOM {
+            let Some(most) = self.rings.values_mut().max_by_key(|ring| ring.bytes) else { break };
+            self.bytes -= most.forget_first();
         }
     }
 
@@ -92,7 +106,7 @@ impl Replay {
                 .front()
                 .is_some_and(|first| now.saturating_duration_since(first.at) > DATA_REPLAY_FOR)
             {
-                ring.forget_first();
+                self.bytes -= ring.forget_first();
             }
             !ring.sent.is_empty()
         });
@@ -121,7 +135,9 @@ impl Replay {
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.rings.values().map(|ring| ring.bytes).sum()
+        let bytes = self.rings.values().flat_map(|ring| &ring.sent).map(|sent| sent.cost).sum();
+        assert_eq!(self.bytes, bytes, "what is counted is what is kept");
+        bytes
     }
 }
 
@@ -136,7 +152,8 @@ impl Room {
     pub fn replay(&mut self, sid: &ParticipantSid, states: &[DataChannelReceiveState]) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
         let states = &states[..states.len().min(DATA_RECEIVE_STATES)];
-        let last = states.iter().map(|state| (state.publisher_sid.as_str(), state.last_seq)).collect();
+        let last: BTreeMap<_, _> =
+            states.iter().map(|state| (state.publisher_sid.as_str(), state.last_seq)).collect();
         let lacking = self.replay.lacking(participant, &last);
         for (sender, packets) in lacking {
             participant.data.put_back(&Some(sender), packets);

@@ -7,7 +7,8 @@ use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use reelroom_limits::media::{
-    DATA_REPLAY_BYTES, DATA_REPLAY_FOR, DATA_WAITING_BYTES, DATA_WAITING_BYTES_OF_NEWCOMER,
+    DATA_REPLAY_BYTES, DATA_REPLAY_BYTES_OF_ROOM, DATA_REPLAY_FOR, DATA_WAITING_BYTES,
+    DATA_WAITING_BYTES_OF_NEWCOMER,
 };
 use reelroom_protocol::proto::data_packet::Value;
 use reelroom_protocol::proto::{
@@ -116,6 +117,89 @@ fn a_newcomer_that_never_connects_slows_nobody_and_costs_little() {
     story.room.data_wanted(&bob);
     sends(&mut story, &ada, &word("now"));
     assert_eq!(texts(&takes(&mut story, &bob)), ["now"]);
+}
+
+fn of_stream(value: Value) -> DataPacket {
+    DataPacket { value: Some(value), ..Default::default() }
+}
+
+fn header(id: &str) -> DataPacket {
+    of_stream(Value::StreamHeader(data_stream::Header { stream_id: id.into(), ..Default::default() }))
+}
+
+fn chunk(id: &str, len: usize) -> DataPacket {
+    let content = vec![7; len];
+    of_stream(Value::StreamChunk(data_stream::Chunk { stream_id: id.into(), content, ..Default::default() }))
+}
+
+/// What the sender and the receiver were told of limits.
+fn warned(story: &mut Story, whom: &ParticipantSid) -> usize {
+    let is_told = |output: &&Output| matches!(output, Output::Signal { to, message } if to == whom && matches!(**message, signal_response::Message::RequestResponse(_)));
+    story.outputs().iter().filter(is_told).count()
+}
+
+#[test]
+fn a_file_that_is_under_way_takes_no_place_from_what_is_for_a_newcomer() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    sends(&mut story, &ada, &header("film"));
+    let bob = announced(&mut story, "bob");
+    story.outputs();
+    sends(&mut story, &ada, &word("hello"));
+    for _ in 0..300 {
+        sends(&mut story, &ada, &chunk("film", 15_000));
+    }
+    sends(&mut story, &ada, &header("note"));
+    sends(&mut story, &ada, &chunk("note", 10));
+    assert_eq!(warned(&mut story, &ada), 0, "nothing is lost that it could read");
+    story.room.connected(&bob, story.now);
+    let got = takes(&mut story, &bob);
+    assert_eq!(got.len(), 3);
+    assert_eq!(texts(&got[..1]), ["hello"]);
+    assert!(matches!(&got[2].value, Some(Value::StreamChunk(chunk)) if chunk.stream_id == "note"));
+}
+
+#[test]
+fn a_packet_that_a_client_cannot_take_holds_nothing_up() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    for packet in [header("film"), chunk("film", 200_000), chunk("film", 10), word("hello")] {
+        sends(&mut story, &ada, &packet);
+    }
+    story.outputs();
+    story.room.data_taken(&bob);
+    story.room.data_too_long(&bob);
+    assert_eq!(warned(&mut story, &ada), 1, "its sender is told");
+    sends(&mut story, &ada, &chunk("film", 10));
+    let got = takes(&mut story, &bob);
+    assert!(
+        matches!(&got[0].value, Some(Value::StreamTrailer(end)) if end.stream_id == "film" && !end.reason.is_empty()),
+        "{got:?}"
+    );
+    assert_eq!(
+        got.len(),
+        3,
+        "what came before the loss was known, and the word, and nothing of the stream after it"
+    );
+    assert_eq!(texts(&got[2..]), ["hello"]);
+    story.room.data_too_long(&bob);
+    assert!(story.room.next_data(&bob).is_none());
+}
+
+#[test]
+fn of_a_hidden_receiver_that_loses_something_its_sender_hears_nothing() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let grants = VideoGrants { hidden: true, ..VideoGrants::default() };
+    let ghost = story.join_as("ghost", grants, participant_info::Kind::Standard).unwrap();
+    story.outputs();
+    for _ in 0..600 {
+        sends(&mut story, &ada, &word(&"x".repeat(15_000)));
+    }
+    let outputs = story.outputs();
+    assert!(outputs.iter().any(|output| matches!(output, Output::DataLost { to, .. } if *to == ghost)));
+    let told = |output: &Output| matches!(output, Output::Signal { to, .. } if *to == ada);
+    assert!(!outputs.iter().any(told));
 }
 
 #[test]
@@ -308,6 +392,36 @@ fn nothing_goes_again_to_whom_it_was_not_for() {
     assert_eq!(again, [2, 3]);
     story.room.replay(&ada, &[]);
     assert!(takes(&mut story, &ada).is_empty(), "nobody gets their own");
+}
+
+#[test]
+fn what_came_without_a_name_does_not_come_again() {
+    let mut story = Story::new();
+    let bob = story.join("bob");
+    let grants = VideoGrants { hidden: true, ..VideoGrants::default() };
+    let ghost = story.join_as("ghost", grants, participant_info::Kind::Standard).unwrap();
+    sends(&mut story, &ghost, &numbered(1, 10));
+    assert_eq!(takes(&mut story, &bob).len(), 1);
+    story.room.replay(&bob, &[]);
+    assert!(takes(&mut story, &bob).is_empty(), "a client cannot tell that it has it already");
+}
+
+#[test]
+fn all_that_a_room_remembers_is_bounded_however_many_come_and_go() {
+    use reelroom_protocol::proto::DisconnectReason;
+    let mut story = Story::new();
+    for _ in 0..60 {
+        let ada = story.join("ada");
+        for number in 1..=40 {
+            let names = vec!["somebody".to_owned(); 100];
+            let packet = DataPacket { destination_identities: names, ..numbered(number, 12_000) };
+            sends(&mut story, &ada, &packet);
+        }
+        story.room.leave(&ada, DisconnectReason::ClientInitiated, story.now);
+        story.outputs();
+        assert!(story.room.replay.bytes() <= DATA_REPLAY_BYTES_OF_ROOM);
+    }
+    assert!(story.room.replay.bytes() > DATA_REPLAY_BYTES_OF_ROOM / 2);
 }
 
 #[test]

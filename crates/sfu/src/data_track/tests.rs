@@ -107,7 +107,8 @@ fn a_track_is_announced_chosen_and_its_packets_come_with_the_subscribers_handle(
     assert_eq!(got, [(bob.clone(), packet(handle as u16))], "nothing else is changed");
     assert!(sent(&mut story, &ada, &packet(41)).is_empty(), "no track of hers");
     assert!(sent(&mut story, &bob, &packet(40)).is_empty(), "no track of his");
-    for wrong in [&packet(40)[..11], &[][..], &[0xff; 20][..], &packet(0)[..]] {
+    let long = [packet(40), vec![0; DATA_TRACK_PACKET_BYTES]].concat();
+    for wrong in [&packet(40)[..11], &[][..], &[0xff; 20][..], &packet(0)[..], &long[..]] {
         assert!(sent(&mut story, &ada, wrong).is_empty());
     }
     let told = self::told(&mut story, &bob, subscription(&[&track], false));
@@ -142,6 +143,22 @@ fn a_track_ends_by_its_publisher_and_with_it() {
     assert_eq!(handles(&signals_to(&mut story, &bob)), Some(BTreeMap::new()));
     assert!(story.room.data_tracks.is_empty());
     story.pass(Duration::from_secs(1));
+}
+
+#[test]
+fn whoever_gets_many_tracks_of_somebody_who_goes_is_told_once() {
+    use reelroom_protocol::proto::DisconnectReason;
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let tracks: Vec<_> = (1..=DATA_TRACKS as u32)
+        .map(|handle| publish(&mut story, &ada, request(handle, &handle.to_string())).unwrap())
+        .collect();
+    let tracks: Vec<_> = tracks.iter().map(String::as_str).collect();
+    told(&mut story, &bob, subscription(&tracks, true));
+    story.outputs();
+    story.room.leave(&ada, DisconnectReason::ClientInitiated, story.now);
+    let told = signals_to(&mut story, &bob);
+    assert_eq!((told.len(), handles(&told)), (1, Some(BTreeMap::new())));
 }
 
 #[test]

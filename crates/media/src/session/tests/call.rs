@@ -372,15 +372,35 @@ fn data_goes_back_by_the_channels_that_the_client_opened() {
     call.run(500);
     let now = call.now;
     for kind in [DataKind::Reliable, DataKind::Lossy, DataKind::Track] {
-        assert!(call.session.send_data(kind, b"hello", now), "{kind:?}");
+        assert_eq!(call.session.send_data(kind, b"hello", now), Written::Yes, "{kind:?}");
     }
     // A client that reads nothing more: what is lossy waits in small measure, and what is reliable up to its own bound.
     let bytes = [7; 1000];
     let most = |call: &mut Call, kind| {
-        (0..2000).filter(|_| call.session.send_data(kind, &bytes, now)).count() * bytes.len()
+        let is_sent = |_: &usize| call.session.send_data(kind, &bytes, now) == Written::Yes;
+        (0..2000).filter(is_sent).count() * bytes.len()
     };
     assert!(most(&mut call, DataKind::Lossy) <= LOSSY_BUFFER_BYTES);
     assert!(most(&mut call, DataKind::Track) <= LOSSY_BUFFER_BYTES);
     let reliable = most(&mut call, DataKind::Reliable);
     assert!(reliable > RELIABLE_BUFFER_BYTES / 2 && reliable <= RELIABLE_BUFFER_BYTES, "{reliable}");
+}
+
+#[test]
+fn what_is_too_long_for_the_peer_is_told_apart_from_what_has_to_wait() {
+    let mut call = Call::connect();
+    let now = call.now;
+    for len in [300_000, RELIABLE_BUFFER_BYTES + 1] {
+        assert_eq!(call.session.send_data(DataKind::Reliable, &vec![7; len], now), Written::TooLong);
+    }
+    assert_eq!(
+        call.session.send_data(DataKind::Reliable, b"hello", now),
+        Written::Yes,
+        "and the rest goes on"
+    );
+    assert_eq!(
+        call.session.send_data(DataKind::Lossy, b"hello", now),
+        Written::NotNow,
+        "it has no such channel"
+    );
 }

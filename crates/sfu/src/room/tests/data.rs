@@ -249,6 +249,24 @@ fn a_network_that_stands_still_for_a_while_costs_nothing_whatever_the_seed() {
 }
 
 #[test]
+fn what_a_receiver_takes_as_it_catches_up_counts_for_it() {
+    let mut stream = Stream::new();
+    let (bob, carol) = (stream.story.join("bob"), stream.story.join("carol"));
+    // It stands still for 3.5 s again and again, and then takes everything at once.
+    for step in 0..600 {
+        if step % 80 < 60 {
+            stream.send("file", usize::MAX);
+        }
+        stream.take(&carol, usize::MAX);
+        if step % 80 == 69 {
+            stream.take(&bob, usize::MAX);
+        }
+        stream.story.pass(Duration::from_millis(50));
+    }
+    assert!(stream.lost().is_empty());
+}
+
+#[test]
 fn a_receiver_that_stops_for_good_is_given_up_however_fast_it_was() {
     use reelroom_limits::media::{DATA_CREDIT, DATA_STALLED};
     for (others, patience) in [(&["carol"][..], DATA_PATIENCE + DATA_CREDIT), (&[][..], DATA_STALLED)] {
