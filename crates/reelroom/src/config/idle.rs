@@ -260,6 +260,7 @@ mod tests {
             ("REELROOM_PORT", "80"),
             ("PORT", ""),
             ("PATH", "/bin"),
+            ("CACHE_DIRECTORY", "/var/cache/reelroom"),
             ("LOG", "debug"),
             ("AWS_REGION", "eu-west-1"),
             ("DATA_DIR", ""),

@@ -45,6 +45,16 @@ const OTHER_NAMES: [(&str, &str); 34] = [
     ("MAX_PARTICIPANTS_PER_ROOM", "MAX_PARTICIPANTS"),
 ];
 
+/// What a service manager says by itself (systemd.exec(5)), and nobody has set.
+const OF_SYSTEMD: [&str; 6] = [
+    "RUNTIME_DIRECTORY",
+    "STATE_DIRECTORY",
+    "CACHE_DIRECTORY",
+    "LOGS_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
+    "CREDENTIALS_DIRECTORY",
+];
+
 /// What people put in front of every variable of a program, as they do with others.
 const PREFIX: &str = "REELROOM";
 
@@ -61,7 +71,7 @@ pub(super) fn key(written: &str) -> Option<&'static str> {
 /// The variable of ours that one of the environment is meant for, which is none.
 pub(super) fn variable(written: &str) -> Option<&'static str> {
     let known: Vec<&str> = fields().filter_map(|(_, variable)| variable).collect();
-    if known.contains(&written) {
+    if known.contains(&written) || OF_SYSTEMD.contains(&written) {
         return None;
     }
     let plain = written.to_ascii_uppercase();
