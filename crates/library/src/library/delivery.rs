@@ -169,7 +169,7 @@ mod tests {
         let (server, folder) = (S3Server::start().await, tempfile::tempdir().unwrap());
         let (library, bucket) = (library(folder.path()), bucket(&server));
         let file = folder.path().join("made.mp4");
-        std::fs::write(&file, vec![7; 9 * 1024 * 1024]).unwrap();
+        std::fs::write(&file, vec![7_u8; 9 * 1024 * 1024]).unwrap();
         let publication = publication(&file);
         server.faults.set(Fault { kind: Kind::Hang, method: Some("PUT".into()), ..Fault::default() });
         let hangs = async {
