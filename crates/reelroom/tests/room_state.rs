@@ -27,6 +27,7 @@ impl Person {
         let join = Join { token: answer["token"].as_str(), ..Join::default() };
         let mut client = Client::try_join(program, join).await.unwrap();
         let Some(signal_response::Message::Join(joined)) = client.next().await else { panic!("no join") };
+        client.answer_offer().await;
         Self { client, metadata: joined.room.unwrap().metadata }
     }
 

@@ -185,6 +185,8 @@ pub(crate) struct Participant {
     pub(crate) simulated: Simulated,
     /// Sections that still send what was unpublished: nothing that is announced later is taken for that.
     pub(crate) spent: BTreeSet<String>,
+    /// What it calls tracks that it may not publish: a section that sends one even so is not taken for what is announced later.
+    pub(crate) denied: BTreeSet<String>,
 }
 
 impl Participant {
@@ -232,6 +234,7 @@ impl Participant {
             kind_details: joining.kind_details,
             simulated: Simulated::default(),
             spent: BTreeSet::new(),
+            denied: BTreeSet::new(),
         }
     }
 

@@ -38,6 +38,13 @@ enum By {
     Kind,
 }
 
+impl Participant {
+    /// Whether a section sends what was taken from it or never allowed.
+    fn is_nobodys(&self, section: &Section) -> bool {
+        self.spent.contains(&section.mid) || self.denied.contains(&section.track_id)
+    }
+}
+
 impl Room {
     /// What the publisher's SDP carries after an answer: sections are matched to announced tracks, and tracks whose
     /// section sends no more are unpublished (there is no message for that).
@@ -79,7 +86,7 @@ impl Room {
         let is_named = |pending: &PendingTrack| of_kind(pending) && pending.cid == section.track_id;
         let position = match by {
             By::Name => participant.pending.iter().position(is_named),
-            By::Kind if bound.is_some() || participant.spent.contains(&section.mid) => None,
+            By::Kind if bound.is_some() || participant.is_nobodys(section) => None,
             By::Kind => participant.pending.iter().position(of_kind),
         };
         let Some(position) = position else { return };

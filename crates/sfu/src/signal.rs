@@ -190,6 +190,12 @@ impl Room {
         let echo =
             request_response::Request::AddTrack(AddTrackRequest { cid: cid.clone(), ..Default::default() });
         if let Some((reason, text)) = refusal {
+            if let Some(participant) = self.participants.get_mut(from).filter(|_| !cid.is_empty()) {
+                participant.denied.insert(cid);
+                if participant.denied.len() > PENDING_TRACKS {
+                    participant.denied.pop_first();
+                }
+            }
             return self.respond(from, 0, reason, text, Some(echo));
         }
         // Whoever announces a track again that still waits has one, and not two.
@@ -213,6 +219,7 @@ impl Room {
         let announced_codec = request.simulcast_codecs.first().and_then(|codec| Codec::parse(&codec.codec));
         let published = TrackPublishedResponse { cid, track: Some(info.clone()) };
         if let Some(participant) = self.participants.get_mut(from) {
+            participant.denied.remove(&request.cid);
             participant.pending.retain(|pending| pending.cid != request.cid);
             participant.pending.push(PendingTrack { cid: request.cid, announced_codec, info, since: now });
         }

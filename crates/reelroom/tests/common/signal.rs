@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use prost::Message as _;
 use reelroom_protocol::keys::ApiKeys;
-use reelroom_protocol::proto::{Ping, SignalRequest, SignalResponse, signal_request, signal_response};
+use reelroom_protocol::proto::{
+    Ping, SessionDescription, SignalRequest, SignalResponse, signal_request, signal_response,
+};
 use reelroom_protocol::token::{Claims, VideoGrants, mint};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -78,7 +80,21 @@ impl Client {
         let join = Join { room, identity, ..Join::default() };
         let mut client = Self::try_join(program, join).await.unwrap();
         client.until(|message| matches!(message, signal_response::Message::Join(_))).await.unwrap();
+        client.answer_offer().await;
         client
+    }
+
+    /// Answers the offer that comes with a join, as one that will not be heard from by media: whoever does not is let go after 15 seconds.
+    pub(crate) async fn answer_offer(&mut self) {
+        let offered = self.until(|message| matches!(message, signal_response::Message::Offer(_))).await;
+        let Some(signal_response::Message::Offer(offer)) = offered else { panic!("no offer") };
+        let answer = SessionDescription {
+            r#type: "answer".into(),
+            sdp: answer_to(&offer.sdp),
+            id: offer.id,
+            ..Default::default()
+        };
+        self.send(signal_request::Message::Answer(answer)).await;
     }
 
     pub(crate) async fn send(&mut self, message: signal_request::Message) {
@@ -156,4 +172,22 @@ impl Client {
         }
         all
     }
+}
+
+/// What a peer answers that takes everything and tells nothing of where it is.
+fn answer_to(offer: &str) -> String {
+    let offerers = ["a=candidate", "a=end-of-candidates", "a=ice-lite", "a=ssrc", "a=msid", "a=sctp-init"];
+    let mut answer = String::new();
+    for line in offer.lines().filter(|line| !offerers.iter().any(|name| line.starts_with(name))) {
+        let own = match line.split_once(':').map_or(line, |(name, _)| name) {
+            "a=ice-ufrag" => "a=ice-ufrag:test",
+            "a=ice-pwd" => "a=ice-pwd:0123456789abcdefghijklmn",
+            "a=setup" => "a=setup:active",
+            "a=sendonly" => "a=recvonly",
+            _ => line,
+        };
+        answer.push_str(own);
+        answer.push_str("\r\n");
+    }
+    answer
 }

@@ -131,6 +131,24 @@ fn whatever_is_announced_first_each_track_finds_its_own_section() {
 }
 
 #[test]
+fn what_somebody_may_not_publish_is_not_taken_for_what_they_may() {
+    let mut story = Story::new();
+    let grants = VideoGrants { can_publish_sources: vec!["camera".into()], ..VideoGrants::default() };
+    let ada = story.join_as("ada", grants, participant_info::Kind::Standard).unwrap();
+    let screen = AddTrackRequest { source: TrackSource::ScreenShare.into(), cid: "cid-0".into(), ..camera() };
+    story.room.handle_signal(&ada, signal_request::Message::AddTrack(screen), story.now);
+    // It is sent even so, and the camera is announced before it is offered.
+    let sent = section("0", TrackType::Video, true);
+    story.room.sections(&ada, std::slice::from_ref(&sent));
+    let wanted = AddTrackRequest { cid: "cid-1".into(), ..camera() };
+    story.room.handle_signal(&ada, signal_request::Message::AddTrack(wanted), story.now);
+    story.room.sections(&ada, std::slice::from_ref(&sent));
+    assert_eq!(story.room.track_on(&ada, "0"), None, "a screen is no camera");
+    story.room.sections(&ada, &[sent, section("1", TrackType::Video, true)]);
+    assert!(story.room.track_on(&ada, "1").is_some());
+}
+
+#[test]
 fn a_codec_that_was_not_announced_is_told_when_it_comes() {
     let mut story = Story::new();
     let (ada, bob) = (story.join("ada"), story.join("bob"));
