@@ -101,7 +101,7 @@ fn without(lines: &str, codec: &str) -> String {
     };
     let words: Vec<_> = first.trim_end().split(' ').collect();
     let (head, payload_types) = words.split_at(words.len().min(3));
-    let stay: Vec<&str> = payload_types.iter().copied().filter(|payload_type| !goes(*payload_type)).collect();
+    let stay: Vec<&str> = payload_types.iter().copied().filter(|payload_type| !goes(payload_type)).collect();
     if stay.is_empty() {
         return lines.to_owned();
     }
