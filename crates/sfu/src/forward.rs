@@ -1,8 +1,9 @@
 //! One track on its way to one subscriber: which packets go, and under which numbers.
 //!
 //! A subscriber must see one RTP stream without holes of our making, whatever layer it comes from. Forwarding begins,
-//! and the layer changes, only at the first packet of a keyframe. Within a layer every packet keeps its distance to its
-//! neighbours, so late and resent packets get the number that belongs to them. In front of a keyframe that comes without its
+//! and the layer changes, only at the first packet of a keyframe; until it comes the old layer goes on. What is left of a picture of
+//! the old layer then is not sent: nobody shows half a picture, and a keyframe needs nothing of it. Within a layer every packet keeps
+//! its distance to its neighbours, so late and resent packets get the number that belongs to them. In front of a keyframe that comes without its
 //! parameter sets there is room for those that are known: a subscriber that begins there has not seen them.
 
 use std::collections::BTreeSet;
@@ -102,6 +103,18 @@ impl DownTrack {
     pub fn set_target(&mut self, target: Option<Layer>) {
         self.target = target;
         if target.is_none() {
+            self.current = None;
+        }
+    }
+
+    /// The layer that is to be sent.
+    pub fn target(&self) -> Option<Layer> {
+        self.target
+    }
+
+    /// The layer that is being sent ends now, and not when the next one begins: there is no room for it.
+    pub fn cut(&mut self) {
+        if self.current() != self.target {
             self.current = None;
         }
     }
