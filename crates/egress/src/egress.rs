@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use reelroom_limits::library::EGRESS_REQUEST_BYTES;
-use reelroom_media::MediaServer;
-use reelroom_media::record::Readable;
+use reelroom_media::{MediaServer, Readable};
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::proto::{
     EgressInfo, EgressStatus, ListEgressRequest, RoomCompositeEgressRequest, TrackType,

@@ -42,5 +42,6 @@ pub use error::MediaError;
 pub use gate::{Gate, Standing};
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
 pub use mux::{SOCKET_BUFFER_BYTES, receives_at};
+pub use reelroom_sfu::Readable;
 pub use rooms::{Crowd, Recorder, Rooms};
 pub use server::{MediaConfig, MediaServer};

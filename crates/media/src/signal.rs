@@ -65,6 +65,8 @@ struct Admission {
     options: RoomOptions,
     joining: Joining,
     reach: Reach,
+    /// It can be told that a stream is paused.
+    allows_pause: bool,
 }
 
 /// The address of the peer of a connection, where the server was told to keep it.
@@ -181,6 +183,9 @@ fn admit(
             auto_subscribe: params.get("auto_subscribe").is_none_or(|value| value != "0" && value != "false"),
         },
         reach: server.reach(peer, headers),
+        allows_pause: params
+            .get("subscriber_allow_pause")
+            .is_some_and(|value| value == "1" || value == "true"),
     };
     if server.gate().was_removed(&admission.joining, &admission.options.name) {
         return Err(refuse(StatusCode::UNAUTHORIZED, &Refusal::Over.to_string()));
@@ -244,29 +249,30 @@ async fn run(server: MediaServer, admission: Admission, from: Option<IpAddr>, so
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
     let (outbox, mut outgoing) = outbox::new();
-    let Admission { options, joining, reach } = admission;
+    let Admission { options, joining, reach, allows_pause } = admission;
     let room = options.name.clone();
-    let joined = match server.rooms().join(options, Arrival { joining, outbox, reach }, from).await {
-        Ok(joined) => joined,
-        Err(refusal) => {
-            tracing::info!(participant = %sid, %refusal, "a join was refused");
-            // The server begins anew at this very moment.
-            let comes_back = server.rooms().is_closing(&room);
-            let action = match comes_back {
-                true => leave_request::Action::Reconnect,
-                false => leave_request::Action::Disconnect,
-            };
-            let leave = LeaveRequest {
-                reason: DisconnectReason::JoinFailure.into(),
-                action: action.into(),
-                can_reconnect: comes_back,
-                ..Default::default()
-            };
-            let leave = to_client.send(binary(signal_response::Message::Leave(leave)));
-            let _ = tokio::time::timeout(SIGNAL_WRITE_WITHIN, leave).await;
-            return;
-        }
-    };
+    let joined =
+        match server.rooms().join(options, Arrival { joining, outbox, reach, allows_pause }, from).await {
+            Ok(joined) => joined,
+            Err(refusal) => {
+                tracing::info!(participant = %sid, %refusal, "a join was refused");
+                // The server begins anew at this very moment.
+                let comes_back = server.rooms().is_closing(&room);
+                let action = match comes_back {
+                    true => leave_request::Action::Reconnect,
+                    false => leave_request::Action::Disconnect,
+                };
+                let leave = LeaveRequest {
+                    reason: DisconnectReason::JoinFailure.into(),
+                    action: action.into(),
+                    can_reconnect: comes_back,
+                    ..Default::default()
+                };
+                let leave = to_client.send(binary(signal_response::Message::Leave(leave)));
+                let _ = tokio::time::timeout(SIGNAL_WRITE_WITHIN, leave).await;
+                return;
+            }
+        };
     let commands = &joined.room.commands;
     {
         let writing = write(&sid, &mut outgoing, &mut to_client);

@@ -6,7 +6,7 @@ use reelroom_protocol::proto::{
     signal_response,
 };
 
-use crate::codec::Codec;
+use crate::codec::{Codec, RED};
 use crate::output::{About, Fact, Output};
 use crate::participant::{Audience, Participant};
 use crate::room::{Room, RoomEnd};
@@ -127,6 +127,7 @@ impl Room {
             .collect();
         let grants = self.participants.get(sid).map(|participant| &participant.grants);
         let codec = |mime: &str| proto::Codec { mime: mime.to_owned(), ..Default::default() };
+        let publishable = Codec::ALL.map(Codec::mime).into_iter().chain([RED]);
         JoinResponse {
             room: Some(self.info()),
             participant: self.participant_info(sid),
@@ -136,7 +137,7 @@ impl Room {
             subscriber_primary: grants.is_some_and(|grants| grants.may_subscribe()),
             ping_interval: PING_INTERVAL_S,
             ping_timeout: PING_TIMEOUT_S,
-            enabled_publish_codecs: Codec::ALL.map(|known| codec(known.mime())).into(),
+            enabled_publish_codecs: publishable.map(codec).collect(),
             fast_publish: grants.is_some_and(|grants| grants.may_publish()),
             ..Default::default()
         }

@@ -4,7 +4,7 @@
 //!   join, signal, connected, sections, media, data, admin calls, time
 //!                               │
 //!                     ┌─────────▼─────────┐        per packet
-//!                     │       Room        │   packet ─► Track ─► DownTrack ─► Rewrite
+//!                     │       Room        │   packet ─► Track ─► Subscription ─► Rewrite
 //!                     └─────────┬─────────┘
 //!                               ▼
 //!   Output: signal messages, webhooks, down tracks to add or remove, keyframes to ask for, data, facts for recorders
@@ -18,11 +18,14 @@
 // Fields that LiveKit's protocol calls deprecated are still what its clients read and write.
 #![allow(deprecated)]
 
+mod allocate;
 mod announce;
 mod codec;
 mod consent;
 mod data;
 pub mod door;
+mod downlink;
+mod dynacast;
 pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -30,16 +33,20 @@ mod info;
 mod kept;
 mod layers;
 mod output;
+mod packet;
 mod parameter_sets;
 mod participant;
 mod permission;
 mod person;
 mod publish;
+mod recording;
+mod red;
 mod room;
 mod signal;
 mod speakers;
 mod standing;
 mod subscribe;
+mod subscription;
 mod track;
 
 pub use announce::TooMuch;
@@ -49,9 +56,10 @@ pub use info::Readable;
 pub use kept::KeptRoom;
 pub use layers::{Layer, TrackSettings};
 pub use output::{About, DataKind, DownTrackSpec, Fact, Output};
+pub use packet::{Carrier, Content, Passed, PublishedPacket};
 pub use participant::{AdminRefusal, Joining, Refusal};
 pub use person::Bearer;
+pub use red::Block;
 pub use room::{Now, Room, RoomEnd, RoomOptions};
 pub use standing::Standing;
-pub use subscribe::PublishedPacket;
-pub use track::{Section, is_encrypted};
+pub use track::{Section, Sound, is_encrypted};

@@ -79,6 +79,13 @@ pub enum Output {
     Disconnect(ParticipantSid),
     /// Something a recorder wants to know.
     Fact(Fact),
+    /// What a subscriber could be sent if its line had room: its connection finds out whether it has.
+    Desire {
+        /// Whose line.
+        subscriber: ParticipantSid,
+        /// Bits a second of everything that it wants, with some to spare.
+        bits_per_second: u64,
+    },
 }
 
 /// Something whose whole state is told each time.
@@ -110,6 +117,8 @@ pub struct DownTrackSpec {
     pub track: TrackSid,
     /// How it is encoded.
     pub codec: Codec,
+    /// It is sound in stereo.
+    pub is_stereo: bool,
 }
 
 /// What a recorder writes down beside the media.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
-use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo};
+use reelroom_protocol::proto::{self, ParticipantInfo, TrackInfo, TrackType};
 
 use crate::codec::{Codec, is_keyframe};
+use crate::dynacast::Dynacast;
 use crate::layers::{KeyframeFor, Layer, Layers};
 use crate::output::{Fact, Output};
+use crate::packet::{Passed, PublishedPacket};
 use crate::parameter_sets::ParameterSets;
 use crate::participant::{Audience, PendingTrack};
 use crate::room::{Now, Room};
-use crate::subscribe::PublishedPacket;
-use crate::track::{Section, Track};
+use crate::track::{Section, Sound, Track};
 
 /// After a change of codec, packets of the old one may still be on their way for so long.
 const CODEC_SETTLES: Duration = Duration::from_secs(1);
@@ -92,6 +93,8 @@ impl Room {
                 parameter_sets: ParameterSets::announced(&section.parameter_sets),
                 down: BTreeMap::new(),
                 held: false,
+                recovery: None,
+                dynacast: Dynacast::default(),
             },
         );
     }
@@ -120,35 +123,41 @@ impl Room {
         }
     }
 
+    /// What the sound of a publisher's section is to be like; nothing of pictures.
+    pub fn publish_sound(&self, sid: &ParticipantSid, section: &Section) -> Option<Sound> {
+        if section.kind != TrackType::Audio {
+            return None;
+        }
+        let participant = self.participants.get(sid)?;
+        let pending = participant.pending.iter().find(|pending| pending.cid == section.track_id);
+        let published = || self.tracks.get(&self.track_on(sid, &section.mid)?).map(|track| &track.info);
+        let info = pending.map(|pending| &pending.info).or_else(published);
+        Some(info.map_or_else(Sound::default, Sound::of))
+    }
+
     /// The section and publisher of a track.
     pub fn source_of(&self, track: &TrackSid) -> Option<(ParticipantSid, String)> {
         self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
     }
 
-    /// A packet of a track, before [`Room::forward`]. With the first one the track is announced, subscribed to, and told to
-    /// recorders. Whether it may be forwarded and recorded: not while a moderator has muted it, nor without the right to publish it, nor in
-    /// a codec of another kind.
-    #[must_use]
-    pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> bool {
-        let Some(track) = self.tracks.get(sid) else { return false };
-        if track.held || track.is_video() == (packet.codec == Codec::Opus) {
-            return false;
+    /// A packet in another codec than that of its track so far: the first one of all, or its publisher goes on with another codec.
+    pub(crate) fn media_changes(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> Passed {
+        let Some(track) = self.tracks.get(sid) else { return Passed::On };
+        if track.codec.is_none() {
+            let publisher = track.publisher.clone();
+            self.enforce_sources(&publisher);
+            self.first_packet(sid, packet.codec, now);
+            return Passed::AfterOutputs;
         }
-        match track.codec {
-            None => {
-                let publisher = track.publisher.clone();
-                self.enforce_sources(&publisher);
-                self.first_packet(sid, packet.codec, now);
-            }
-            Some(codec) if codec == packet.codec => {}
-            Some(_) => self.other_codec(sid, packet, now),
-        }
-        self.tracks.contains_key(sid)
+        self.other_codec(sid, packet, now);
+        let follows = self.tracks.get(sid).is_some_and(|track| track.codec == Some(packet.codec));
+        if follows { Passed::AfterOutputs } else { Passed::On }
     }
 
     fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         track.set_codec(codec);
+        track.dynacast.begins(now.at);
         let (publisher, info, fact) = (track.publisher.clone(), track.info.clone(), track.published_fact());
         self.announce(&publisher, Audience::All);
         self.track_webhook("track_published", &publisher, info);
@@ -173,9 +182,10 @@ impl Room {
         track.set_codec(packet.codec);
         track.codec_since = Some(now.at);
         for down in track.down.values_mut() {
-            down.track.change_codec(packet.codec);
+            down.forwarder.change_codec(packet.codec);
         }
         let (publisher, fact) = (track.publisher.clone(), track.published_fact());
+        self.recordings.values_mut().for_each(|recording| recording.forget(sid));
         self.announce(&publisher, Audience::All);
         self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
         self.outputs.extend(fact.map(Output::Fact));
@@ -194,8 +204,9 @@ impl Room {
         for participant in self.participants.values_mut() {
             participant.wanted.remove(sid);
             participant.refused.remove(sid);
-            participant.subscriptions.remove(sid);
+            participant.early_settings.remove(sid);
         }
+        self.recordings.values_mut().for_each(|recording| recording.forget(sid));
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {
             participant.published.retain(|published| published != sid);
