@@ -758,6 +758,7 @@ impl RoomTask {
             rtp: packet.rtp() as u32,
             payload: packet.payload(),
             is_red: packet.is_red,
+            descriptor: packet.descriptor(),
             audio_level_dbov: packet.audio_level_dbov,
             arrived: packet.received(),
         };
@@ -798,7 +799,7 @@ impl Carrier for Carriage<'_> {
         let load = match content {
             Content::Whole => Load {
                 payload: packet.shared_payload(),
-                marker: packet.marker(),
+                marker: packet.marker() || rewrite.ends_picture,
                 is_red: packet.is_red,
                 is_own: true,
             },

@@ -24,7 +24,7 @@ use crate::layers::{KeyframeFor, Layer};
 use crate::output::Output;
 use crate::packet::stream_state;
 use crate::room::{Now, Room};
-use crate::subscription::{Share, Subscription};
+use crate::subscription::{Share, Streams, Subscription};
 use crate::track::{Track, source_of};
 
 /// An estimator that has just begun finds its way for so long.
@@ -266,11 +266,14 @@ impl Room {
         now: Now,
     ) -> Option<StreamStateInfo> {
         let track = self.tracks.get_mut(track_sid)?;
-        let is_simulcast = track.info.simulcast;
-        let Track { down, layers, publisher, .. } = &mut *track;
+        let mut down = std::mem::take(&mut track.down);
+        let missing = down.get_mut(sid).and_then(|subscription| {
+            subscription.share = share;
+            subscription.retarget(track.streams(), now.at)
+        });
+        track.down = down;
+        let Track { down, publisher, .. } = &mut *track;
         let subscription = down.get_mut(sid)?;
-        subscription.share = share;
-        let missing = subscription.retarget(layers, is_simulcast, now.at);
         if is_far_exceeded {
             subscription.forwarder.cut();
         }
@@ -308,6 +311,14 @@ fn demand(
             let layer = track.layers.choose(subscription.settings.max, now.at)?;
             layers[layer.index()] = Some(cost(layer));
         }
+    } else if let Streams::Scalable(structure) = track.streams() {
+        // A larger size needs the smaller ones.
+        let mut all = 0;
+        for layer in structure.layers() {
+            all += cost(layer);
+            let is_wanted = layer <= subscription.settings.max || structure.size_of(layer) == 0;
+            layers[layer.index()] = is_wanted.then_some(all);
+        }
     } else {
         layers[Layer::High.index()] = Some(cost(Layer::High));
     }
@@ -315,7 +326,7 @@ fn demand(
     Some(Demand {
         kind: if is_screen { Kind::Screen } else { Kind::Camera },
         layers,
-        current: subscription.forwarder.target(),
+        current: subscription.granted(track.streams()),
         priority: subscription.settings.priority,
         speaks,
         pixels: subscription.settings.pixels,

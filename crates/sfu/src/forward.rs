@@ -45,6 +45,8 @@ pub struct Rewrite {
     pub rtp: u32,
     /// For VP8 payloads with these fields.
     pub vp8: Option<Vp8Numbers>,
+    /// It is the last packet of its picture for this subscriber, whatever its own marker says.
+    pub ends_picture: bool,
 }
 
 /// The running numbers in a VP8 payload descriptor (RFC 7741 4.2), as far as it has them.
@@ -131,6 +133,16 @@ impl DownTrack {
         self.current.as_ref().map(|current| current.layer)
     }
 
+    /// `packet` is not for this subscriber, who is not to see that there was one.
+    pub fn skip(&mut self, packet: &Incoming<'_>) {
+        if let Some(current) = self.current.as_mut()
+            && current.layer == packet.layer
+            && packet.seq > current.highest_seq
+        {
+            current.leave_out(packet.seq);
+        }
+    }
+
     /// The numbers to send `packet` under, or `None` if it is not for this subscriber.
     pub fn forward(&mut self, packet: &Incoming<'_>) -> Option<Rewrite> {
         let target = self.target?;
@@ -147,16 +159,8 @@ impl DownTrack {
             return None;
         }
         if packet.payload.is_empty() && packet.seq > current.highest_seq {
-            // Padding only: leave it out and close the gap for all that follows.
-            current.highest_seq = packet.seq;
-            current.dropped.insert(packet.seq);
-            if current.dropped.len() > DROPPED_MEMORY {
-                // Forget the oldest gap: what lies before it is too late now, what lies after stays closed up.
-                if let Some(oldest) = current.dropped.pop_first() {
-                    current.first_seq = oldest + 1;
-                    current.seq_offset -= 1;
-                }
-            }
+            // Padding only.
+            current.leave_out(packet.seq);
             return None;
         }
         let closed = current.dropped.range(..packet.seq).count();
@@ -166,6 +170,7 @@ impl DownTrack {
             free,
             rtp: packet.rtp.wrapping_add(current.rtp_offset),
             vp8: (self.codec == Codec::Vp8).then(|| current.vp8(packet.payload)).flatten(),
+            ends_picture: false,
         };
         current.highest_seq = current.highest_seq.max(packet.seq);
         if self.last.is_none_or(|last| seq > last.seq) {
@@ -229,6 +234,19 @@ impl DownTrack {
 }
 
 impl Current {
+    /// Closes the gap that the newest packet would be, for all that follows.
+    fn leave_out(&mut self, seq: u64) {
+        self.highest_seq = seq;
+        self.dropped.insert(seq);
+        if self.dropped.len() > DROPPED_MEMORY {
+            // Forget the oldest gap: what lies before it is too late now, what lies after stays closed up.
+            if let Some(oldest) = self.dropped.pop_first() {
+                self.first_seq = oldest + 1;
+                self.seq_offset -= 1;
+            }
+        }
+    }
+
     fn vp8(&self, payload: &[u8]) -> Option<Vp8Numbers> {
         let numbers = vp8_numbers(payload)?;
         let mask = if long_picture_id(payload) { 0x7fff } else { 0x7f };

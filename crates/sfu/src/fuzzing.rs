@@ -134,6 +134,7 @@ impl Call {
                     rtp: 0,
                     payload: &[0x10, 0, 0, 0],
                     is_red: codec == Codec::Opus,
+                    descriptor: Some(&[0x80, 0, 1, 0x80]),
                     audio_level_dbov: None,
                     arrived: self.now.at,
                 };

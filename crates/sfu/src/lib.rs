@@ -47,6 +47,7 @@ mod speakers;
 mod standing;
 mod subscribe;
 mod subscription;
+mod svc;
 mod track;
 
 pub use announce::TooMuch;

@@ -25,6 +25,7 @@ use crate::recording::Recording;
 use crate::red::{Block, Blocks, Recovery};
 use crate::room::{Now, Room};
 use crate::subscription::Subscription;
+use crate::svc::{Descriptor, Frame, Part};
 use crate::track::{Track, is_encrypted};
 
 /// A packet as it came from a publisher.
@@ -44,6 +45,8 @@ pub struct PublishedPacket<'a> {
     pub payload: &'a [u8],
     /// The payload is redundant sound (RFC 2198), and `codec` that of its blocks.
     pub is_red: bool,
+    /// The dependency descriptor of its frame: what tells the layers of a scalable stream apart.
+    pub descriptor: Option<&'a [u8]>,
     /// How loud it is, in dB below full scale.
     pub audio_level_dbov: Option<u8>,
     /// When it came from the socket.
@@ -157,8 +160,12 @@ impl<C: Carrier> Way<'_, C> {
     fn plain(&mut self) {
         let packet = self.packet;
         let layer = if self.track.info.simulcast { packet.layer } else { Layer::High };
+        let frame = self.frame();
         if !packet.payload.is_empty() {
-            self.track.layers.packet(layer, packet.rtp, packet.payload.len(), packet.arrived);
+            let of_size = self.track.scalable.as_ref().zip(frame).map_or(layer, |(structure, frame)| {
+                structure.layers().find(|layer| structure.size_of(*layer) == frame.size).unwrap_or(layer)
+            });
+            self.track.layers.packet(of_size, packet.rtp, packet.payload.len(), packet.arrived);
             self.track.parameter_sets.packet(packet.codec, layer, packet.payload);
         }
         let keyframe = is_keyframe(packet.codec, packet.payload);
@@ -180,7 +187,7 @@ impl<C: Carrier> Way<'_, C> {
             _ => true,
         };
         let readers = if is_new { Readers::Everybody } else { Readers::OfRed };
-        self.send(&incoming, Content::Whole, readers);
+        self.send(&incoming, frame, Content::Whole, readers);
         if is_new {
             self.record(layer, keyframe, Content::Whole);
         }
@@ -200,7 +207,7 @@ impl<C: Carrier> Way<'_, C> {
             lacks: 0,
             arrived: packet.arrived,
         };
-        self.send(&whole, Content::Whole, Readers::OfRed);
+        self.send(&whole, None, Content::Whole, Readers::OfRed);
         for block in blocks.redundant() {
             let lost = self.recovery().recovers(&block, packet.seq, packet.rtp);
             if let Some((seq, rtp)) = lost {
@@ -223,12 +230,33 @@ impl<C: Carrier> Way<'_, C> {
 
     fn block(&mut self, whole: &Incoming<'_>, block: Block) {
         let payload = block.of(self.packet.payload);
-        self.send(&Incoming { payload, ..*whole }, Content::Block(block), Readers::OfPlain);
+        self.send(&Incoming { payload, ..*whole }, None, Content::Block(block), Readers::OfPlain);
         self.record(Layer::High, true, Content::Block(block));
     }
 
-    fn send(&mut self, incoming: &Incoming<'_>, content: Content<'_>, readers: Readers) {
-        let Track { down, parameter_sets, codec, publisher, .. } = &mut *self.track;
+    /// Which frame of a scalable stream the packet is of; a stream that tells nothing, or what cannot be read, goes whole.
+    fn frame(&mut self) -> Option<Frame> {
+        if !self.packet.codec.is_scalable() || self.track.info.simulcast {
+            return None;
+        }
+        let bytes = self.packet.descriptor?;
+        let descriptor = Descriptor::read(bytes)?;
+        if let Some(structure) = descriptor.structure()
+            && self.track.scalable.as_ref() != Some(structure)
+        {
+            self.track.scalable = Some(structure.clone());
+        }
+        descriptor.frame(self.track.scalable.as_ref()?, bytes)
+    }
+
+    fn send(
+        &mut self,
+        incoming: &Incoming<'_>,
+        frame: Option<Frame>,
+        content: Content<'_>,
+        readers: Readers,
+    ) {
+        let Track { down, parameter_sets, codec, publisher, scalable, .. } = &mut *self.track;
         let begins_bare =
             incoming.keyframe && *codec == Some(Codec::H264) && !h264_brings_sequence_set(incoming.payload);
         let lacking = if begins_bare { parameter_sets.to_send(incoming.layer) } else { Vec::new() };
@@ -237,7 +265,16 @@ impl<C: Carrier> Way<'_, C> {
             if !readers.include(subscription) {
                 continue;
             }
+            let part = match (&*scalable, &frame) {
+                (Some(structure), Some(frame)) => subscription.part(structure, frame),
+                _ => Part::It { ends_picture: false },
+            };
+            let Part::It { ends_picture } = part else {
+                subscription.forwarder.skip(&incoming);
+                continue;
+            };
             let Some(rewrite) = subscription.forwarder.forward(&incoming) else { continue };
+            let rewrite = Rewrite { ends_picture, ..rewrite };
             for (number, set) in lacking.iter().enumerate().take(usize::from(rewrite.free)) {
                 let seq = rewrite.seq - u64::from(rewrite.free) + number as u64;
                 let rewrite = Rewrite { seq, free: 0, ..rewrite };

@@ -94,6 +94,7 @@ impl Room {
                 down: BTreeMap::new(),
                 held: false,
                 recovery: None,
+                scalable: None,
                 dynacast: Dynacast::default(),
             },
         );

@@ -17,7 +17,7 @@ use crate::participant::Awaited;
 use crate::permission::Permission;
 use crate::room::{Now, Room};
 use crate::subscription::{State, Subscription};
-use crate::track::{Sound, Track};
+use crate::track::Sound;
 
 impl Room {
     /// Subscribes unless the participant chose otherwise.
@@ -246,13 +246,15 @@ impl Room {
     /// what is wanted.
     pub(crate) fn retarget(&mut self, sid: &TrackSid, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
-        let Track { layers, down, info, .. } = track;
+        // What comes is looked at while those who get it change.
+        let mut down = std::mem::take(&mut track.down);
         let mut missing = [false; 3];
         for subscription in down.values_mut() {
-            if let Some(layer) = subscription.retarget(layers, info.simulcast, now.at) {
+            if let Some(layer) = subscription.retarget(track.streams(), now.at) {
                 missing[layer.index()] = true;
             }
         }
+        track.down = down;
         for layer in Layer::ALL.into_iter().filter(|layer| missing[layer.index()]) {
             if !track.layers.awaits_keyframe(layer) {
                 let asked = track.request_keyframe(sid, layer, KeyframeFor::Subscriber, now.at);

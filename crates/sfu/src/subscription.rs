@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::codec::Codec;
 use crate::forward::DownTrack;
 use crate::layers::{Layer, Layers, TrackSettings};
+use crate::svc::{Frame, Part, Picked, Structure};
 
 /// How far a subscription has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,21 @@ pub(crate) struct Subscription {
     pub(crate) takes_red: bool,
     /// It was told that the stream is paused.
     pub(crate) is_told_paused: bool,
+    /// Which size of a scalable stream goes.
+    picked: Picked,
+    /// Which one is to go.
+    size: Layer,
+}
+
+/// How the layers of a track come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Streams<'a> {
+    /// There is one layer, or nobody can tell them apart.
+    One,
+    /// Each in a stream of its own.
+    OfLayers(&'a Layers),
+    /// All in one stream.
+    Scalable(&'a Structure),
 }
 
 impl Subscription {
@@ -59,6 +75,8 @@ impl Subscription {
             share: Share::All,
             takes_red: false,
             is_told_paused: false,
+            picked: Picked::default(),
+            size: Layer::High,
         }
     }
 
@@ -68,16 +86,43 @@ impl Subscription {
     }
 
     /// Chooses the layer anew; the one of which a keyframe is missing comes back.
-    pub(crate) fn retarget(&mut self, layers: &Layers, is_simulcast: bool, now: Instant) -> Option<Layer> {
-        let target = match self.share {
+    pub(crate) fn retarget(&mut self, streams: Streams<'_>, now: Instant) -> Option<Layer> {
+        let most = match self.share {
             _ if !self.is_wanted() => None,
             Share::Nothing => None,
-            _ if !is_simulcast => Some(Layer::High),
-            Share::All => layers.choose(self.settings.max, now),
-            Share::UpTo(layer) => layers.choose(self.settings.max.min(layer), now),
+            Share::All => Some(self.settings.max),
+            Share::UpTo(layer) => Some(self.settings.max.min(layer)),
+        };
+        self.size = most.unwrap_or(self.size);
+        let target = match streams {
+            Streams::OfLayers(layers) => most.and_then(|most| layers.choose(most, now)),
+            Streams::One | Streams::Scalable(_) => most.map(|_| Layer::High),
         };
         self.forwarder.set_target(target);
-        self.forwarder.wants_keyframe()
+        let grows = match streams {
+            Streams::Scalable(structure) if target.is_some() => {
+                self.picked.needs_keyframe(structure, self.size)
+            }
+            _ => false,
+        };
+        self.forwarder.wants_keyframe().or(grows.then_some(Layer::High))
+    }
+
+    /// The layer that is to be sent.
+    pub(crate) fn granted(&self, streams: Streams<'_>) -> Option<Layer> {
+        let target = self.forwarder.target()?;
+        match streams {
+            Streams::Scalable(structure) => {
+                let size = structure.size_of(self.size);
+                structure.layers().find(|layer| structure.size_of(*layer) == size)
+            }
+            Streams::One | Streams::OfLayers(_) => Some(target),
+        }
+    }
+
+    /// What of a packet of a scalable stream goes.
+    pub(crate) fn part(&mut self, structure: &Structure, frame: &Frame) -> Part {
+        self.picked.part(structure, frame, self.size)
     }
 
     /// Whether its picture goes on of which it was said that it is paused: to be told once.

@@ -15,7 +15,8 @@ use crate::layers::{KeyframeFor, Layer, Layers};
 use crate::output::{Fact, Output};
 use crate::parameter_sets::ParameterSets;
 use crate::red::Recovery;
-use crate::subscription::Subscription;
+use crate::subscription::{Streams, Subscription};
+use crate::svc::Structure;
 
 /// A media section of a publisher's SDP, as it stands after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub(crate) struct Track {
     pub(crate) held: bool,
     /// What of its redundant sound was given out, by the stream that it came in.
     pub(crate) recovery: Option<(u32, Recovery)>,
+    /// How its layers are told apart, where they come in one stream.
+    pub(crate) scalable: Option<Structure>,
     /// Which of its layers its publisher was told that are wanted.
     pub(crate) dynacast: Dynacast,
 }
@@ -88,6 +91,15 @@ pub(crate) struct Track {
 impl Track {
     pub(crate) fn is_video(&self) -> bool {
         self.info.r#type == i32::from(TrackType::Video)
+    }
+
+    /// How its layers come.
+    pub(crate) fn streams(&self) -> Streams<'_> {
+        match &self.scalable {
+            _ if self.info.simulcast => Streams::OfLayers(&self.layers),
+            Some(structure) if structure.sizes() > 1 => Streams::Scalable(structure),
+            _ => Streams::One,
+        }
     }
 
     /// The best layer that arrives.
@@ -124,6 +136,7 @@ impl Track {
     /// It is encoded with `codec`, whatever was announced.
     pub(crate) fn set_codec(&mut self, codec: Codec) {
         self.codec = Some(codec);
+        self.scalable = None;
         codec.mime().clone_into(&mut self.info.mime_type);
         let codecs = &mut self.info.codecs;
         if codecs.is_empty() {

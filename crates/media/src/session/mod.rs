@@ -160,6 +160,11 @@ impl Packet {
         self.inner.payload.clone()
     }
 
+    /// What tells the layers of a scalable stream apart.
+    pub(crate) fn descriptor(&self) -> Option<&[u8]> {
+        self.inner.header.ext_vals.user_values.get::<DependencyDescriptor>().map(DependencyDescriptor::bytes)
+    }
+
     pub(crate) fn received(&self) -> Instant {
         self.inner.timestamp
     }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use reelroom_protocol::proto::{AddTrackRequest, TrackSource, TrackType, encryption, signal_request};
+use reelroom_protocol::proto::{
+    AddTrackRequest, TrackSource, TrackType, UpdateTrackSettings, VideoQuality, encryption, signal_request,
+};
 
 use super::*;
 use crate::room::tests::{Story, packet};
@@ -27,6 +29,7 @@ fn sound(seq: u64, payload: &[u8], arrived: Instant) -> PublishedPacket<'_> {
         rtp: seq as u32 * 960,
         payload,
         is_red: true,
+        descriptor: None,
         audio_level_dbov: None,
         arrived,
     }
@@ -143,4 +146,46 @@ fn a_recorder_takes_the_best_layer_and_has_its_sender_reports() {
     assert!(story.outputs().iter().any(|output| matches!(output, Output::RequestKeyframe { .. })));
     story.room.stop_recording(&recorder);
     assert!(story.carried(&track, &PublishedPacket { seq: 3, ..high }).recorded.is_empty());
+}
+
+#[test]
+fn a_small_tile_gets_the_small_size_of_a_scalable_stream() {
+    use crate::svc::tests::{delta, full};
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    let wants = |story: &mut Story, quality: VideoQuality| {
+        let track_sids = vec![track.to_string()];
+        let settings = UpdateTrackSettings { track_sids, quality: quality.into(), ..Default::default() };
+        story.room.handle_signal(&bob, signal_request::Message::TrackSetting(settings), story.now);
+    };
+    wants(&mut story, VideoQuality::Low);
+    // It goes on in VP9, whose keyframe begins with the small size.
+    story.pass(Duration::from_secs(1));
+    let (key, later): (&[u8], &[u8]) = (&[0x08, 0x82], &[0x48, 0x86]);
+    let mut seq = 100;
+    let mut picture = |story: &mut Story, first: (Vec<u8>, &[u8])| {
+        let sizes = [first, (delta(11), later), (delta(12), later)];
+        let mut got = Vec::new();
+        for (descriptor, payload) in &sizes {
+            seq += 1;
+            let packet = packet(Codec::Vp9, seq, Layer::High, story.now.at);
+            let packet = PublishedPacket { payload, descriptor: Some(descriptor), ..packet };
+            let sent = story.carried(&track, &packet).sent;
+            got.extend(sent.iter().map(|sent| (sent.rewrite.seq, sent.rewrite.ends_picture)));
+        }
+        got
+    };
+    assert_eq!(picture(&mut story, (full(), key)), [(1, true)]);
+    assert_eq!(picture(&mut story, (delta(10), later)), [(2, true)], "no number is missing");
+    story.pass(Duration::from_secs(2));
+    story.outputs();
+    wants(&mut story, VideoQuality::High);
+    let asks = |output: &Output| matches!(output, Output::RequestKeyframe { layer: None, .. });
+    assert!(story.outputs().iter().any(asks));
+    assert_eq!(picture(&mut story, (delta(10), later)), [(3, true)]);
+    assert_eq!(picture(&mut story, (full(), key)), [(4, false), (5, false), (6, true)]);
+    wants(&mut story, VideoQuality::Medium);
+    assert_eq!(picture(&mut story, (delta(10), later)), [(7, false), (8, true)], "smaller at once");
 }

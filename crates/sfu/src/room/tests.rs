@@ -252,6 +252,7 @@ pub(crate) fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> 
         rtp: (seq as u32).wrapping_mul(3000),
         payload,
         is_red: false,
+        descriptor: None,
         audio_level_dbov: None,
         arrived,
     }
