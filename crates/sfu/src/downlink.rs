@@ -49,6 +49,8 @@ const FAR_EXCEEDED: u64 = 2;
 const DESIRED_PERCENT: u64 = 120;
 /// No more room than this is looked for.
 const DESIRED_AT_MOST_BPS: u64 = 30_000_000;
+/// An estimate of more than this says no more.
+const ESTIMATE_AT_MOST_BPS: u64 = 10_000_000_000;
 /// Who has fallen silent still comes first for so long.
 const SPOKE: Duration = Duration::from_secs(5);
 
@@ -169,7 +171,7 @@ impl Room {
     /// A subscriber's connection estimates that so many bits a second get through, and can find out by itself whether more would, or cannot.
     pub fn estimated(&mut self, sid: &ParticipantSid, bits_per_second: u64, can_probe: bool, now: Now) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
-        participant.downlink.hears(bits_per_second, can_probe, now.at);
+        participant.downlink.hears(bits_per_second.min(ESTIMATE_AT_MOST_BPS), can_probe, now.at);
         if participant.downlink.is_urgent() {
             self.reallocate(sid, now);
         }

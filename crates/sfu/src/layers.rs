@@ -102,13 +102,11 @@ pub struct TrackSettings {
     pub priority: u32,
     /// How large it is shown, in pixels; 0 where nothing is said.
     pub pixels: u64,
-    /// Pictures a second wanted at most; 0 where nothing is said.
-    pub fps: u32,
 }
 
 impl Default for TrackSettings {
     fn default() -> Self {
-        Self { disabled: false, max: Layer::High, priority: 0, pixels: 0, fps: 0 }
+        Self { disabled: false, max: Layer::High, priority: 0, pixels: 0 }
     }
 }
 
@@ -136,7 +134,6 @@ impl TrackSettings {
             max: by_size.unwrap_or(by_quality),
             priority: request.priority,
             pixels: u64::from(request.width) * u64::from(request.height),
-            fps: request.fps,
         }
     }
 }

@@ -220,6 +220,8 @@ pub(crate) struct Session {
     is_over: bool,
     /// The latest time that it was told.
     clock: Instant,
+    /// str0m estimates and paces, and has something to do at once for each packet that may go.
+    is_paced: bool,
     /// Sections of ours with pictures.
     pictures: Vec<Mid>,
     pacing: Pacing,
@@ -330,6 +332,7 @@ impl Session {
             events: Vec::new(),
             is_over: false,
             clock: now,
+            is_paced: way != Way::In,
             pictures: Vec::new(),
             pacing: Pacing::None { first: None },
             sent_sound: SentSound::new(now),
@@ -766,7 +769,7 @@ impl Session {
         (std::mem::take(&mut self.datagrams), std::mem::take(&mut self.events))
     }
 
-    /// Polls str0m until it has nothing left. Where it paces, it has something to do at once for each packet that may go.
+    /// Polls str0m until it has nothing left.
     fn drain(&mut self) {
         let mut turns = 0;
         while self.rtc.is_alive() {
@@ -774,7 +777,7 @@ impl Session {
                 Ok(Output::Timeout(at)) => {
                     self.next_timeout = at;
                     turns += 1;
-                    if at > self.clock || turns > TURNS {
+                    if !self.is_paced || at > self.clock || turns > TURNS {
                         return;
                     }
                     if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
