@@ -208,6 +208,8 @@ impl Room {
             (participant.downlink.allows_pause, participant.downlink.may_rise(now.at));
         let budget = participant.downlink.budget(now.at);
         let (mut wanted, mut demands, mut is_new) = (Vec::new(), Vec::new(), Vec::new());
+        // A layer that is to end goes on until the next one begins.
+        let mut sent_bps = 0;
         for (track_sid, track) in &self.tracks {
             let Some(subscription) = track.down.get(sid).filter(|_| track.is_video() && !track.info.muted)
             else {
@@ -215,6 +217,13 @@ impl Room {
             };
             let speaks = self.spoke.contains_key(&track.publisher);
             if let Some(demand) = demand(track, subscription, allows_pause, speaks, now) {
+                sent_bps += match track.streams() {
+                    Streams::OfLayers(layers) => {
+                        let sent = subscription.forwarder.current();
+                        sent.map_or(0, |layer| layers.bitrate(layer, &track.info.layers))
+                    }
+                    Streams::One | Streams::Scalable(_) => demand.cost(demand.current),
+                };
                 demands.push(demand);
                 is_new.push(demand.current.is_none() && subscription.share != Share::Nothing);
                 wanted.push(track_sid.clone());
@@ -235,14 +244,10 @@ impl Room {
         // What is no longer wanted or sent is not missed.
         let sinks = changes().any(|(demand, choice)| *choice < demand.current.min(demand.best()));
         let rises = changes().any(|(demand, choice)| demand.current.is_some() && *choice > demand.current);
-        let cost_now: u64 = demands
-            .iter()
-            .map(|demand| demand.current.and_then(|layer| demand.layers[layer.index()]).unwrap_or(0))
-            .sum();
         participant.downlink.moved(rises, sinks, now.at);
         participant.downlink.used_bps = found.used_bps;
         participant.downlink.try_more(found.next_bps, now.at);
-        let is_far_exceeded = cost_now > budget.saturating_mul(FAR_EXCEEDED);
+        let is_far_exceeded = sent_bps > budget.saturating_mul(FAR_EXCEEDED);
         let mut states = Vec::new();
         for ((track_sid, demand), choice) in wanted.iter().zip(&demands).zip(found.choices) {
             let share = match choice {
