@@ -67,6 +67,9 @@ const CHECKS: usize = 16;
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1000);
 /// So often str0m may say that it has something to do at once; what is left then is done at the next turn of the room.
 const TURNS: usize = 256;
+/// By so much str0m's pacer puts off whatever it lets go right behind another packet. Timers do not wait for less than a millisecond: with one
+/// packet each time no probe reaches the bitrate that it is to try.
+const PACER_STEP: Duration = Duration::from_micros(1);
 
 /// What a peer sent, or what became of it.
 #[derive(Debug)]
@@ -587,7 +590,7 @@ impl Session {
             tracing::debug!(%error, "a datagram ended its session");
             self.rtc.disconnect();
         }
-        self.drain();
+        self.drain_up_to(PACER_STEP);
     }
 
     pub(crate) fn timeout(&mut self, now: Instant) {
@@ -610,11 +613,11 @@ impl Session {
         if self.next_timeout > now {
             return;
         }
-        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
             tracing::debug!(%error, "a timer ended its session");
             self.rtc.disconnect();
         }
-        self.drain();
+        self.drain_up_to(PACER_STEP);
     }
 
     /// Asks the sender of a section for a keyframe.
@@ -769,17 +772,23 @@ impl Session {
         (std::mem::take(&mut self.datagrams), std::mem::take(&mut self.events))
     }
 
-    /// Polls str0m until it has nothing left.
+    /// Polls str0m until it has nothing left. A packet that was just written goes, if it may; others that wait do not.
     fn drain(&mut self) {
+        self.drain_up_to(Duration::ZERO);
+    }
+
+    /// The same, and whatever is due within `step` each time.
+    fn drain_up_to(&mut self, step: Duration) {
         let mut turns = 0;
         while self.rtc.is_alive() {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.next_timeout = at;
                     turns += 1;
-                    if !self.is_paced || at > self.clock || turns > TURNS {
+                    if !self.is_paced || at > self.clock + step || turns > TURNS {
                         return;
                     }
+                    self.clock = self.clock.max(at);
                     if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
                         tracing::debug!(%error, "a timer ended its session");
                         self.rtc.disconnect();
