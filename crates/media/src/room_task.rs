@@ -602,7 +602,9 @@ impl RoomTask {
             }
             Output::Desire { subscriber, bits_per_second } => {
                 if let Some(peer) = self.peers.get_mut(&subscriber) {
-                    peer.line_mut(Target::Subscriber).session.desire(bits_per_second);
+                    let line = peer.line_mut(Target::Subscriber);
+                    line.session.desire(bits_per_second);
+                    line.dirty = true;
                 }
             }
         }
