@@ -110,9 +110,13 @@ impl Room {
             .cloned()
     }
 
-    /// The codec that a section of a publisher is to be encoded with: every answer has to name it, not only the one
-    /// that begins the track, or the publisher changes its codec whenever anything else is negotiated.
+    /// The codec that a section of a publisher with pictures is to be encoded with: every answer has to name it, not only the one
+    /// that begins the track, or the publisher changes its codec whenever anything else is negotiated. For sound there is one; whether it
+    /// is redundant, [`Room::publish_sound`] says.
     pub fn publish_codec(&self, sid: &ParticipantSid, section: &Section) -> Option<Codec> {
+        if section.kind == TrackType::Audio {
+            return None;
+        }
         let participant = self.participants.get(sid)?;
         let pending = participant.pending.iter().find(|pending| pending.cid == section.track_id);
         match pending {

@@ -91,8 +91,8 @@ pub(crate) fn with_sound(answer: &str, mid: &str, sound: &Sound) -> String {
                 .into_iter()
                 .flatten()
                 .collect();
-                let ordered = if sound.is_redundant { lines.to_owned() } else { reorder(lines, "opus") };
-                with_parameters(&ordered, "opus", &parameters.join(";"))
+                let first = if sound.is_redundant { "red" } else { "opus" };
+                with_parameters(&reorder(lines, first), "opus", &parameters.join(";"))
             }
             None => lines.to_owned(),
         })
@@ -355,6 +355,10 @@ mod tests {
         let changed = with_sound(SOUND, "0", &music);
         let expected = SOUND.replace("minptime=10", "minptime=10;stereo=1;maxaveragebitrate=510000");
         assert_eq!(changed, expected.replace("X 63 111", "X 111 63"));
+        assert_eq!(
+            with_sound(&SOUND.replace("X 63 111", "X 111 63"), "0", &plain),
+            with_sound(SOUND, "0", &plain)
+        );
         assert_eq!(with_sound(SOUND, "7", &music), SOUND);
         let stereo = with_stereo(SOUND, |mid| mid == "0");
         assert_eq!(stereo, SOUND.replace("minptime=10", "minptime=10;sprop-stereo=1;stereo=1"));

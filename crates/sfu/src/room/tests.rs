@@ -654,6 +654,23 @@ fn every_answer_names_the_codec_that_was_announced() {
 }
 
 #[test]
+fn sound_stays_redundant_when_something_else_is_negotiated() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    story.publish(&ada, "0", TrackType::Audio, false);
+    let section = Section {
+        mid: "0".into(),
+        kind: TrackType::Audio,
+        track_id: "cid-0".into(),
+        sends: true,
+        simulcast: false,
+        parameter_sets: Vec::new(),
+    };
+    assert_eq!(story.room.publish_codec(&ada, &section), None, "plain sound would come first with it");
+    assert!(story.room.publish_sound(&ada, &section).is_some_and(|sound| sound.is_redundant));
+}
+
+#[test]
 fn a_track_that_changes_its_codec_goes_on_from_a_keyframe() {
     let mut story = Story::new();
     let ada = story.join("ada");
