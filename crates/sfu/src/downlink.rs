@@ -222,7 +222,7 @@ impl Room {
                         let sent = subscription.forwarder.current();
                         sent.map_or(0, |layer| layers.bitrate(layer, &track.info.layers))
                     }
-                    Streams::One | Streams::Scalable(_) => demand.cost(demand.current),
+                    Streams::One | Streams::Scalable(..) => demand.cost(demand.current),
                 };
                 demands.push(demand);
                 is_new.push(demand.current.is_none() && subscription.share != Share::Nothing);
@@ -318,13 +318,16 @@ fn demand(
             let layer = track.layers.choose(subscription.settings.max, now.at)?;
             layers[layer.index()] = Some(cost(layer));
         }
-    } else if let Streams::Scalable(structure) = track.streams() {
+    } else if let Streams::Scalable(structure, sizes) = track.streams() {
         // A larger size needs the smaller ones.
         let mut all = 0;
         for layer in structure.layers() {
-            all += cost(layer);
-            let is_wanted = layer <= subscription.settings.max || structure.size_of(layer) == 0;
-            layers[layer.index()] = is_wanted.then_some(all);
+            let is_smallest = structure.size_of(layer) == 0;
+            if is_smallest || sizes.is_live(layer, now.at) {
+                all += cost(layer);
+                let is_wanted = structure.size_of(layer) <= structure.size_of(subscription.settings.max);
+                layers[layer.index()] = is_wanted.then_some(all);
+            }
         }
     } else {
         layers[Layer::High.index()] = Some(cost(Layer::High));

@@ -54,6 +54,14 @@ pub(crate) struct Subscription {
     size: Layer,
 }
 
+/// The largest size up to that of `most` that its publisher still sends. Where sizes do not need each other in each picture, who goes on to
+/// wait for one that ended gets nothing of the others.
+fn best_size(structure: &Structure, layers: &Layers, most: Layer, now: Instant) -> Layer {
+    let largest = structure.size_of(most);
+    let fitting = structure.layers().filter(|layer| structure.size_of(*layer) <= largest);
+    fitting.filter(|layer| layers.is_live(*layer, now)).max().unwrap_or(most)
+}
+
 /// How the layers of a track come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Streams<'a> {
@@ -62,7 +70,7 @@ pub(crate) enum Streams<'a> {
     /// Each in a stream of its own.
     OfLayers(&'a Layers),
     /// All in one stream.
-    Scalable(&'a Structure),
+    Scalable(&'a Structure, &'a Layers),
 }
 
 impl Subscription {
@@ -93,14 +101,17 @@ impl Subscription {
             Share::All => Some(self.settings.max),
             Share::UpTo(layer) => Some(self.settings.max.min(layer)),
         };
-        self.size = most.unwrap_or(self.size);
+        self.size = match (most, streams) {
+            (Some(most), Streams::Scalable(structure, layers)) => best_size(structure, layers, most, now),
+            _ => most.unwrap_or(self.size),
+        };
         let target = match streams {
             Streams::OfLayers(layers) => most.and_then(|most| layers.choose(most, now)),
-            Streams::One | Streams::Scalable(_) => most.map(|_| Layer::High),
+            Streams::One | Streams::Scalable(..) => most.map(|_| Layer::High),
         };
         self.forwarder.set_target(target);
         let grows = match streams {
-            Streams::Scalable(structure) if target.is_some() => {
+            Streams::Scalable(structure, _) if target.is_some() => {
                 self.picked.needs_keyframe(structure, self.size)
             }
             _ => false,
@@ -112,7 +123,7 @@ impl Subscription {
     pub(crate) fn granted(&self, streams: Streams<'_>) -> Option<Layer> {
         let target = self.forwarder.target()?;
         match streams {
-            Streams::Scalable(structure) => {
+            Streams::Scalable(structure, _) => {
                 let size = structure.size_of(self.size);
                 structure.layers().find(|layer| structure.size_of(*layer) == size)
             }

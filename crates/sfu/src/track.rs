@@ -97,7 +97,7 @@ impl Track {
     pub(crate) fn streams(&self) -> Streams<'_> {
         match &self.scalable {
             _ if self.info.simulcast => Streams::OfLayers(&self.layers),
-            Some(structure) if structure.sizes() > 1 => Streams::Scalable(structure),
+            Some(structure) if structure.sizes() > 1 => Streams::Scalable(structure, &self.layers),
             _ => Streams::One,
         }
     }

@@ -189,3 +189,38 @@ fn a_small_tile_gets_the_small_size_of_a_scalable_stream() {
     wants(&mut story, VideoQuality::Medium);
     assert_eq!(picture(&mut story, (delta(10), later)), [(7, false), (8, true)], "smaller at once");
 }
+
+#[test]
+fn a_size_that_is_not_sent_any_more_is_not_waited_for() {
+    use crate::svc::tests::{at_keyframes, delta};
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    story.pass(Duration::from_secs(1));
+    let (key, later): (&[u8], &[u8]) = (&[0x08, 0x82], &[0x48, 0x86]);
+    let mut seq = 100;
+    let mut picture = |story: &mut Story, sizes: &[(Vec<u8>, &[u8])]| {
+        let mut got = 0;
+        for (descriptor, payload) in sizes {
+            seq += 1;
+            let packet = packet(Codec::Vp9, seq, Layer::High, story.now.at);
+            got +=
+                story.arrives(&track, &PublishedPacket { payload, descriptor: Some(descriptor), ..packet });
+        }
+        story.pass(Duration::from_millis(40));
+        got
+    };
+    let keyframe = [(at_keyframes(), key), (delta(12), later), (delta(14), later)];
+    let sizes = [(delta(11), later), (delta(13), later), (delta(15), later)];
+    assert_eq!(picture(&mut story, &keyframe), 3);
+    assert_eq!(picture(&mut story, &sizes), 1, "the large one goes on without the others");
+    story.outputs();
+    for _ in 0..60 {
+        picture(&mut story, &sizes[..2]);
+    }
+    let asks = |output: &Output| matches!(output, Output::RequestKeyframe { layer: None, .. });
+    assert!(story.outputs().iter().any(asks));
+    assert_eq!(picture(&mut story, &keyframe[..2]), 2);
+    assert_eq!(picture(&mut story, &sizes[..2]), 1, "the middle one");
+}

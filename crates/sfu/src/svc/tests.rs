@@ -46,7 +46,7 @@ pub(crate) fn full() -> Vec<u8> {
 }
 
 /// Three sizes that need each other in keyframes alone: three templates of those, and three of all others.
-fn at_keyframes() -> Vec<u8> {
+pub(crate) fn at_keyframes() -> Vec<u8> {
     let all: [(u32, &[u32]); 6] = [
         (0, &[3, 3, 2]),
         (2, &[0, 0, 2]),
