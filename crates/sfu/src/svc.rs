@@ -28,6 +28,8 @@ pub(crate) struct Structure {
     offset: u8,
     targets: usize,
     templates: Vec<Template>,
+    /// The decode target that shows a size, with all its temporal layers, by size: looked up for each packet and subscriber.
+    shown_by: Vec<Option<usize>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +97,13 @@ impl Structure {
                 template.indications.push(bits.take(2)? as Indication);
             }
         }
-        Some(Self { offset, targets, templates })
+        let shown_by = shown_by(&templates, targets);
+        Some(Self { offset, targets, templates, shown_by })
     }
 
     /// How many sizes the picture has.
     pub(crate) fn sizes(&self) -> usize {
-        let largest = self.templates.iter().map(|template| usize::from(template.spatial)).max();
-        largest.map_or(1, |largest| largest + 1)
+        self.shown_by.len()
     }
 
     /// Its size that belongs to a layer's name.
@@ -128,15 +130,9 @@ impl Structure {
         self.templates.get(usize::from((id + 64 - self.offset) % 64))
     }
 
-    /// The decode target that shows a size, with all its temporal layers.
+    /// The decode target that shows a size, or the largest one where there is none of that size.
     fn target(&self, size: usize) -> Option<usize> {
-        let shows = |target: usize| {
-            let needed = self.templates.iter().filter(move |template| template.indications[target] != 0);
-            let of = |one: fn(&Template) -> u8| needed.clone().map(one).max();
-            Some((of(|template| template.spatial)?, of(|template| template.temporal)?))
-        };
-        let fitting = (0..self.targets).filter_map(|target| Some((shows(target)?, target)));
-        fitting.filter(|((spatial, _), _)| usize::from(*spatial) <= size).max().map(|(_, target)| target)
+        self.shown_by.get(size).or(self.shown_by.last()).copied().flatten()
     }
 
     /// Whether everything that a smaller size needs is among what a larger one does.
@@ -146,6 +142,22 @@ impl Structure {
             |template: &Template| template.indications[smaller] == 0 || template.indications[larger] != 0;
         self.templates.iter().all(both)
     }
+}
+
+/// For each size the decode target that shows it, with all its temporal layers.
+fn shown_by(templates: &[Template], targets: usize) -> Vec<Option<usize>> {
+    let best = |target: usize| {
+        let needed = templates.iter().filter(|template| template.indications[target] != 0);
+        let layers = needed.map(|template| (template.spatial, template.temporal));
+        layers.reduce(|(spatial, temporal), next| (spatial.max(next.0), temporal.max(next.1)))
+    };
+    let shown: Vec<_> = (0..targets).filter_map(|target| Some((best(target)?, target))).collect();
+    let largest = templates.iter().map(|template| template.spatial).max().unwrap_or(0);
+    let of_size = |size: u8| {
+        let fitting = shown.iter().filter(|((spatial, _), _)| *spatial <= size);
+        fitting.max().map(|(_, target)| *target)
+    };
+    (0..=largest).map(of_size).collect()
 }
 
 impl Descriptor {
