@@ -267,6 +267,17 @@ impl Layers {
         self.keyframes[layer.index()].missing_since = None;
     }
 
+    /// Asks for no keyframe of layers that are not sent any more: none comes, and publishers may answer with one of each other layer. Whoever
+    /// wants such a layer when it is back has it asked for anew.
+    pub(crate) fn give_up_keyframes_of_ended(&mut self, now: Instant) {
+        for (arrived, keyframes) in self.arrived.iter().zip(&mut self.keyframes) {
+            let behind = arrived.as_ref().and_then(|arrived| arrived.behind);
+            if behind.is_some_and(|behind| behind.is_gone(now)) {
+                keyframes.missing_since = None;
+            }
+        }
+    }
+
     /// The layers whose keyframes were asked for, did not come, and may be asked for again; they count as asked.
     pub(crate) fn overdue_keyframes(&mut self, now: Instant) -> impl Iterator<Item = Layer> + use<> {
         let mut due = [None; 3];

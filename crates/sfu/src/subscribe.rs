@@ -275,6 +275,9 @@ impl Room {
         self.reallocate_all(now);
         for sid in &tracks {
             let Some(track) = self.tracks.get_mut(sid).filter(|track| !track.info.muted) else { continue };
+            if track.info.simulcast {
+                track.layers.give_up_keyframes_of_ended(now.at);
+            }
             for layer in track.layers.overdue_keyframes(now.at) {
                 self.outputs.push_back(track.keyframe_request(sid, layer));
             }

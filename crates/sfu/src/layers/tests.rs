@@ -150,3 +150,19 @@ fn bitrates_are_measured_then_announced_then_assumed() {
     let later = state.bitrate(Layer::Low, &announced);
     assert!(later < measured && later > measured * 3 / 4, "{later} after {measured}");
 }
+
+#[test]
+fn no_keyframe_is_asked_for_of_a_layer_that_ended() {
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    let mut state = Layers::default();
+    picture(&mut state, Layer::High, start, start);
+    assert!(state.needs_keyframe(Layer::High, KeyframeFor::Subscriber, start));
+    for ms in (0..=2000).step_by(40) {
+        picture(&mut state, Layer::Low, at(ms), start);
+    }
+    state.give_up_keyframes_of_ended(at(1000));
+    assert!(state.awaits_keyframe(Layer::High), "it may still follow");
+    state.give_up_keyframes_of_ended(at(2000));
+    assert!(!state.awaits_keyframe(Layer::High));
+}
