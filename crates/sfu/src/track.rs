@@ -53,13 +53,13 @@ impl Default for Sound {
 }
 
 impl Sound {
-    /// As was announced.
+    /// As was announced. What is encrypted cannot be taken apart, so it is not put together either.
     pub(crate) fn of(info: &TrackInfo) -> Self {
         let has = |feature: AudioTrackFeature| info.audio_features.contains(&feature.into());
         Self {
             pauses_in_silence: !info.disable_dtx && !has(AudioTrackFeature::TfNoDtx),
             is_stereo: info.stereo || has(AudioTrackFeature::TfStereo),
-            is_redundant: !info.disable_red,
+            is_redundant: !info.disable_red && !is_encrypted(info),
         }
     }
 }
