@@ -16,8 +16,9 @@
 
 use reelroom_limits::media::RED_BLOCKS;
 
-/// Packets whose times are remembered. Redundancy of browsers reaches back two.
-const REMEMBERED: usize = 32;
+/// Packets whose times are remembered: what comes later than that counts as given out. Redundancy of browsers reaches back two, and recorders
+/// wait 600 ms for what is sent again, in packets of 10 ms and more.
+const REMEMBERED: usize = 64;
 /// Of a header that another one follows.
 const HEADER_BYTES: usize = 4;
 
