@@ -43,6 +43,8 @@ const HOLDS: Duration = Duration::from_secs(20);
 const TRIAL: Duration = Duration::from_secs(4);
 /// ... so often.
 const TRIAL_EVERY: Duration = Duration::from_secs(8);
+/// Estimates that cannot wait for the next look at all lines have theirs looked at so often at most.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What is sent ends at once, and not when something smaller begins, where it is so many times of what fits.
 const FAR_EXCEEDED: u64 = 2;
 /// The connection is to find room for so much of what is wanted, in percent.
@@ -70,6 +72,8 @@ pub(crate) struct Downlink {
     trial: Option<Trial>,
     /// What the connection was told to find room for.
     desired_bps: u64,
+    /// When it was looked at last because of an estimate.
+    looked: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -172,7 +176,10 @@ impl Room {
     pub fn estimated(&mut self, sid: &ParticipantSid, bits_per_second: u64, can_probe: bool, now: Now) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
         participant.downlink.hears(bits_per_second.min(ESTIMATE_AT_MOST_BPS), can_probe, now.at);
-        if participant.downlink.is_urgent() {
+        let looked = participant.downlink.looked;
+        let is_due = looked.is_none_or(|looked| now.at.saturating_duration_since(looked) >= LOOK_EVERY);
+        if is_due && participant.downlink.is_urgent() {
+            participant.downlink.looked = Some(now.at);
             self.reallocate(sid, now);
         }
     }
