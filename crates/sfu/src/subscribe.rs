@@ -69,7 +69,8 @@ impl Room {
             let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };
             self.signal(&publisher, signal_response::Message::TrackSubscribed(subscribed));
         }
-        self.retarget(track_sid, now);
+        // Nothing flows to it yet, but it is wanted.
+        self.report_wanted(track_sid, now);
     }
 
     pub(crate) fn unsubscribe(&mut self, sid: &ParticipantSid, track: &TrackSid) {
