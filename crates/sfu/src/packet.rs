@@ -104,7 +104,12 @@ impl Room {
         let is_it = |sid: &&TrackSid| tracks.get(*sid).is_some_and(|track| track.mid == mid);
         let Some(sid) = publisher.published.iter().find(is_it) else { return Passed::On };
         let Some(track) = tracks.get_mut(sid) else { return Passed::On };
-        if track.held || track.is_video() == (packet.codec == Codec::Opus) {
+        if track.held {
+            // What follows once it is unmuted brings this sound once more.
+            track.recovery = None;
+            return Passed::On;
+        }
+        if track.is_video() == (packet.codec == Codec::Opus) {
             return Passed::On;
         }
         if track.codec != Some(packet.codec) {

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use reelroom_protocol::proto::{
-    AddTrackRequest, TrackSource, TrackType, UpdateTrackSettings, VideoQuality, encryption, signal_request,
+    AddTrackRequest, MuteTrackRequest, TrackSource, TrackType, UpdateTrackSettings, VideoQuality, encryption,
+    signal_request,
 };
 
 use super::*;
@@ -89,6 +90,24 @@ fn a_publisher_may_change_between_redundant_and_plain_sound() {
     let other = PublishedPacket { ssrc: 8, ..sound(1, &payload, story.now.at) };
     story.carried(&track, &other);
     assert_eq!(story.room.tracks[&track].recovery.as_ref().map(|(ssrc, _)| *ssrc), Some(8));
+}
+
+#[test]
+fn what_a_moderator_muted_is_not_brought_back_by_redundancy() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    let arrives = |story: &mut Story, seq: u64| {
+        let payload = red(seq);
+        story.carried(&track, &sound(seq, &payload, story.now.at)).sent.len()
+    };
+    assert_eq!(arrives(&mut story, 1), 1);
+    story.room.mute_by_admin(&track).unwrap();
+    assert_eq!(arrives(&mut story, 2), 0);
+    let unmuted = MuteTrackRequest { sid: track.to_string(), muted: false };
+    story.room.handle_signal(&ada, signal_request::Message::Mute(unmuted), story.now);
+    assert_eq!(arrives(&mut story, 3), 1, "its own sound alone");
 }
 
 #[test]
