@@ -163,7 +163,10 @@ impl DownTrack {
             current.leave_out(packet.seq);
             return None;
         }
-        let closed = current.dropped.range(..packet.seq).count();
+        // Who gets the small size of a scalable stream has as many gaps as are remembered: they are not counted for each packet.
+        let is_behind_all = current.dropped.last().is_none_or(|last| *last < packet.seq);
+        let closed =
+            if is_behind_all { current.dropped.len() } else { current.dropped.range(..packet.seq).count() };
         let seq = packet.seq.checked_add_signed(current.seq_offset)?.checked_sub(closed as u64)?;
         let rewrite = Rewrite {
             seq,
