@@ -65,8 +65,10 @@ const NEW_SSRC_EVERY: Duration = Duration::from_secs(1);
 const CHECKS: usize = 16;
 /// What is assumed of a line before its receiver has reported anything; probes begin with some times that.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1000);
-/// So often str0m may say that it has something to do at once; what is left then is done at the next turn of the room.
-const TURNS: usize = 256;
+/// So often str0m may say that it has something to do at once; ...
+const TURNS: usize = 64;
+/// ... what is left then is done so much later: by times between packets and reports on them a peer says how soon str0m wants to look again.
+const TURNS_EVERY: Duration = Duration::from_millis(1);
 /// By so much str0m's pacer puts off whatever it lets go right behind another packet. Timers do not wait for less than a millisecond: with one
 /// packet each time no probe reaches the bitrate that it is to try.
 const PACER_STEP: Duration = Duration::from_micros(1);
@@ -785,7 +787,11 @@ impl Session {
                 Ok(Output::Timeout(at)) => {
                     self.next_timeout = at;
                     turns += 1;
-                    if !self.is_paced || at > self.clock + step || turns > TURNS {
+                    if !self.is_paced || at > self.clock + step {
+                        return;
+                    }
+                    if turns > TURNS {
+                        self.next_timeout = self.clock + TURNS_EVERY;
                         return;
                     }
                     self.clock = self.clock.max(at);
