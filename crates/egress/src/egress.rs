@@ -8,8 +8,7 @@ use futures::future::BoxFuture;
 use prost::Message as _;
 use reelroom_library::{Limits, Store, StoreConfig};
 use reelroom_limits::library::EGRESS_REQUEST_BYTES;
-use reelroom_media::record::Readable;
-use reelroom_media::{AutoEgress, MediaServer};
+use reelroom_media::{AutoEgress, MediaServer, Readable};
 use reelroom_protocol::ids::{EgressId, RoomName};
 use reelroom_protocol::proto::{
     EgressInfo, EgressStatus, ListEgressRequest, RoomCompositeEgressRequest, TrackType,

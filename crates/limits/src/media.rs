@@ -123,4 +123,12 @@ limits! {
     pub const ADVERTISED_NAMES: usize = 4;
     /// How long a look-up of such a name may take; then the addresses that it had hold on.
     pub const NAME_LOOKED_UP_WITHIN: Duration = Duration::from_secs(5);
+    /// Blocks of sound in one packet of redundant sound (RED), its own included; one with more is dropped.
+    pub const RED_BLOCKS: usize = 8;
+    /// Packets of sound of one track that are kept for a receiver who lost some; older ones are not sent again.
+    pub const SOUND_KEPT: usize = 32;
+    /// Packets of sound that a receiver may have sent again at once; what it asks for beyond that is not sent.
+    pub const SOUND_RESENT: u32 = 64;
+    /// How long it takes until a receiver may have one packet of sound more sent again.
+    pub const SOUND_RESENT_EVERY: Duration = Duration::from_millis(10);
 }

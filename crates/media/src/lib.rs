@@ -49,5 +49,6 @@ pub use gate::{Gate, Standing};
 pub use mux::addresses::{MAX_ADDRESSES, MediaListen};
 pub use mux::passage::{PagePort, Passage};
 pub use mux::{SOCKET_BUFFER_BYTES, TCP_SEND_BUFFER_BYTES, begins_media, receives_at};
+pub use reelroom_sfu::Readable;
 pub use rooms::{AutoEgress, Crowd, Recorder, Rooms};
 pub use server::{MediaConfig, MediaServer};

@@ -14,7 +14,7 @@ use reelroom_sfu::{About, Codec, DownTrackSpec, Section, door};
 use serde::Deserialize;
 
 use crate::mux::{LocalAddresses, SessionId};
-use crate::session::{Changes, NewMedia, Packet, Session, SessionError, Way, sdp};
+use crate::session::{Changes, Load, NewMedia, Packet, Session, SessionError, Way, sdp};
 use crate::signal::outbox::{self, Behind, Outbox};
 
 /// Which of the two.
@@ -39,6 +39,9 @@ struct DownLine {
     mid: Option<String>,
     /// What the client calls the codecs it can decode; known once that is answered.
     payload_types: Vec<(Codec, u8)>,
+    /// What it calls redundant sound, if it reads that.
+    red: Option<u8>,
+    is_stereo: bool,
 }
 
 impl DownLine {
@@ -168,6 +171,8 @@ impl Peer {
             stream_id: spec.stream_id.clone(),
             mid: None,
             payload_types: Vec::new(),
+            red: None,
+            is_stereo: spec.is_stereo,
         };
         self.down.insert(spec.track.clone(), line);
     }
@@ -202,6 +207,10 @@ impl Peer {
             line.mid = Some(mid);
         }
         self.offer_id += 1;
+        let down = self.down.values();
+        let stereo: Vec<String> =
+            down.filter(|line| line.is_stereo).filter_map(|line| line.mid.clone()).collect();
+        let is_stereo = |mid: &str| stereo.iter().any(|known| known == mid);
         let mid_to_track_id = self
             .down
             .iter()
@@ -209,7 +218,7 @@ impl Peer {
             .collect();
         self.say(signal_response::Message::Offer(SessionDescription {
             r#type: "offer".to_owned(),
-            sdp: sdp::without_idle_tracks(&sdp),
+            sdp: sdp::with_stereo(&sdp::without_idle_tracks(&sdp), is_stereo),
             id: self.offer_id,
             mid_to_track_id,
         }));
@@ -240,6 +249,7 @@ impl Peer {
         for (track, line) in &mut self.down {
             let Some(mid) = line.mid.as_ref().filter(|_| line.payload_types.is_empty()) else { continue };
             line.payload_types = self.subscriber.session.payload_types(mid);
+            line.red = self.subscriber.session.red_payload_type(mid).filter(|_| line.codec == Codec::Opus);
             if line.payload_type(line.codec).is_some() {
                 ready.push(track.clone());
             } else {
@@ -256,22 +266,29 @@ impl Peer {
         Ok(ready)
     }
 
+    /// Whether the client reads redundant sound of a track.
+    pub(crate) fn takes_red(&self, track: &TrackSid) -> bool {
+        self.down.get(track).is_some_and(|line| line.red.is_some())
+    }
+
     /// The track that goes out on a section.
     pub(crate) fn track_on(&self, mid: &str) -> Option<TrackSid> {
         self.down.iter().find(|(_, line)| line.mid.as_deref() == Some(mid)).map(|(track, _)| track.clone())
     }
 
-    /// Sends a packet of a track, or something that belongs in front of it.
+    /// Sends something of a packet of a track.
     pub(crate) fn forward(
         &mut self,
         track: &TrackSid,
         packet: &Packet,
         rewrite: Rewrite,
-        instead: Option<&[u8]>,
+        load: Load,
+        now: Instant,
     ) {
         let Some(line) = self.down.get(track) else { return };
-        let (Some(mid), Some(payload_type)) = (&line.mid, line.payload_type(packet.codec)) else { return };
-        self.subscriber.session.send(mid, payload_type, packet, rewrite, instead);
+        let payload_type = if load.is_red { line.red } else { line.payload_type(packet.codec) };
+        let (Some(mid), Some(payload_type)) = (&line.mid, payload_type) else { return };
+        self.subscriber.session.send(mid, payload_type, packet, rewrite, load, now);
         self.subscriber.dirty = true;
     }
 }

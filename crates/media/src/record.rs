@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use reelroom_protocol::ids::TrackSid;
-pub use reelroom_sfu::{Answer, Codec, Fact, Layer, Readable, is_encrypted};
+use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, TrackSid};
+use reelroom_protocol::proto::TrackInfo;
 
 /// Writes down a room. Dropped after [`RecordSink::detached`].
 pub trait RecordSink: Send {
@@ -14,7 +14,8 @@ pub trait RecordSink: Send {
     fn fact(&mut self, now: Instant, fact: &Fact);
 
     /// A packet of a track that was published before. Of a simulcast track only one layer comes at a time, the best
-    /// one; it changes at the first packet of a keyframe, seen by another `ssrc`.
+    /// one; it changes at the first packet of a keyframe, seen by another `ssrc`. Redundant sound comes unpacked, with the packets that were
+    /// lost and are in it, as if they had come.
     fn packet(&mut self, now: Instant, packet: &RecordPacket<'_>) -> Wish;
 
     /// H.264 parameter sets (whole NAL units, the newest last) of a stream of which packets follow, that may not repeat them.
@@ -28,6 +29,83 @@ pub trait RecordSink: Send {
 
     /// Nothing more comes.
     fn detached(&mut self, now: Instant, why: Detached);
+}
+
+/// How a track is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Codec {
+    Opus,
+    Vp8,
+    H264,
+    Vp9,
+    Av1,
+}
+
+/// What a participant said about being recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether they may be recorded.
+    pub agrees: bool,
+    /// When they said so, in Unix milliseconds.
+    pub unix_ms: i64,
+}
+
+/// What is written down beside the media.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// A participant who may be seen or heard is here.
+    ParticipantJoined {
+        /// The session.
+        sid: ParticipantSid,
+        /// Unique in the room.
+        identity: ParticipantIdentity,
+        /// For the label.
+        name: String,
+    },
+    /// The display name changed.
+    ParticipantNamed {
+        /// The session.
+        sid: ParticipantSid,
+        /// The new name.
+        name: String,
+    },
+    /// A participant left.
+    ParticipantLeft(ParticipantSid),
+    /// Media of a track arrives from now on.
+    TrackPublished {
+        /// Whose.
+        participant: ParticipantSid,
+        /// What LiveKit says of it.
+        info: Box<TrackInfo>,
+        /// How it is encoded.
+        codec: Codec,
+    },
+    /// A track ended.
+    TrackUnpublished(TrackSid),
+    /// A track was muted or unmuted by its publisher.
+    TrackMuted {
+        /// Which.
+        track: TrackSid,
+        /// The new state.
+        muted: bool,
+    },
+    /// From now on nobody is recorded who has not agreed.
+    ConsentAsked,
+    /// What a participant who is here says to being recorded. It holds until they say something else.
+    Consent {
+        /// The session.
+        sid: ParticipantSid,
+        /// What they say, and since when.
+        answer: Answer,
+    },
+    /// Who speaks now, and how loud (0 to 1); all of them.
+    Speakers(Vec<(ParticipantSid, f32)>),
+}
+
+/// Whether only those who have its key can see or hear a track: nothing of it is handed over.
+pub fn is_encrypted(info: &TrackInfo) -> bool {
+    reelroom_sfu::is_encrypted(info)
 }
 
 /// What a sink asks for in return for a packet.

@@ -24,9 +24,10 @@ use reelroom_protocol::proto::{
     signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
+use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{
-    Bearer, DataKind, Joining, Now, Output, PublishedPacket, Refusal, Room, RoomEnd, RpcCall, RpcError,
-    Standing, door,
+    Bearer, Block, Carrier, Content, DataKind, Joining, Now, Output, Passed, PublishedPacket, Refusal, Room,
+    RoomEnd, RpcCall, RpcError, Section, Standing, door,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,7 +40,7 @@ use crate::mux::{Incoming, Mux, Person, SessionId};
 use crate::peer::{Peer, Target};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
-use crate::session::{Packet, SessionError, SessionEvent, Way, Written, sdp};
+use crate::session::{Load, Packet, SessionError, SessionEvent, Way, Written, sdp};
 use crate::signal::outbox::{self, Outbox};
 use crate::webhook::Webhooks;
 
@@ -71,6 +72,8 @@ pub(crate) struct Arrival {
     pub(crate) reach: Reach,
     /// They get every data track without asking.
     pub(crate) auto_subscribe_data: bool,
+    /// They can be told that a stream is paused.
+    pub(crate) allows_pause: bool,
 }
 
 /// What a room's task is asked to do.
@@ -265,12 +268,10 @@ impl RoomTask {
     fn timeouts(&mut self, now: Now) {
         if now.at >= self.room.poll_timeout() {
             self.room.handle_timeout(now);
-            let recorders = self.recorders.values_mut();
-            let missing: Vec<_> =
-                recorders.flat_map(|recorder| recorder.missing_keyframes(&self.room, now)).collect();
-            for (track, layer) in missing {
-                self.room.keyframe_wished(&track, layer, now);
-            }
+            let recorders = &self.recorders;
+            self.room.ask_for_recorders(now, |recorder, track| {
+                recorders.get(recorder).is_some_and(|recorder| recorder.wants_keyframe(track))
+            });
             for receiver in self.room.data_receivers() {
                 self.send_data(&receiver, now);
             }
@@ -350,13 +351,14 @@ impl RoomTask {
     }
 
     fn release(&mut self, recorder: &ParticipantSid, now: Now) {
+        self.room.stop_recording(recorder);
         if let Some(recorder) = self.recorders.remove(recorder) {
             recorder.detach(now.at, Detached::Stopped);
         }
     }
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
-        let Arrival { joining, outbox, reach, auto_subscribe_data } = arrival;
+        let Arrival { joining, outbox, reach, auto_subscribe_data, allows_pause } = arrival;
         if self.gate.was_removed(&joining, &self.name) {
             return Err(Refusal::Over);
         }
@@ -380,6 +382,7 @@ impl RoomTask {
             Some(most) => self.room.join_at_most(joining, most, now)?,
             None => self.room.join(joining, now)?,
         };
+        self.room.allow_pause(&sid, allows_pause);
         if auto_subscribe_data {
             self.room.subscribe_to_all_data_tracks(&sid, now);
         }
@@ -451,11 +454,7 @@ impl RoomTask {
         }
         self.room.connected(&sid, now);
         let recorder = RoomRecorder::attach(&self.room, sink, now);
-        for track in recorder.tracks() {
-            if let Some(layer) = self.room.best_layer(track, now) {
-                self.room.keyframe_wished(track, layer, now);
-            }
-        }
+        self.room.start_recording(&sid, now);
         self.recorders.insert(sid, recorder);
         true
     }
@@ -466,9 +465,15 @@ impl RoomTask {
         match message {
             Message::Offer(offer) => {
                 match peer.accept_offer(&offer, |section| self.room.publish_codec(from, section)) {
-                    Ok(mut answer) => {
+                    Ok(answer) => {
                         let sections = peer.sections.clone();
                         self.room.sections(from, &sections);
+                        let sound = |section: &Section| self.room.publish_sound(from, section);
+                        let mut answer =
+                            sections.iter().fold(answer, |answer, section| match sound(section) {
+                                Some(sound) => sdp::with_sound(&answer, &section.mid, &sound),
+                                None => answer,
+                            });
                         for codec in self.room.unfit_codecs(from) {
                             answer = sdp::without_codec(&answer, codec);
                         }
@@ -485,6 +490,7 @@ impl RoomTask {
             Message::Answer(answer) => match peer.accept_answer(&answer) {
                 Ok(ready) => {
                     for track in ready {
+                        self.room.down_track_takes_red(from, &track, peer.takes_red(&track));
                         self.room.down_track_ready(from, &track, now);
                     }
                 }
@@ -633,6 +639,13 @@ impl RoomTask {
                     let _ = reply.send(answer);
                 }
             }
+            Output::Desire { subscriber, bits_per_second } => {
+                if let Some(peer) = self.peers.get_mut(&subscriber) {
+                    let line = peer.line_mut(Target::Subscriber);
+                    line.session.desire(bits_per_second);
+                    line.dirty = true;
+                }
+            }
         }
     }
 
@@ -766,6 +779,9 @@ impl RoomTask {
                     self.send_data(sid, now);
                 }
             }
+            SessionEvent::Estimate { bits_per_second, can_probe } => {
+                self.room.estimated(sid, bits_per_second, can_probe, now);
+            }
             SessionEvent::FlowsOn(address) => {
                 if let Some(id) = peer.line_mut(target).id {
                     self.mux.flows(id, address);
@@ -793,52 +809,93 @@ impl RoomTask {
         now: Now,
     ) {
         if let Some(track) = self.room.track_on(sid, mid) {
-            for recorder in self.recorders.values_mut() {
-                recorder.sender_report(&track, ssrc, ntp, rtp, now.at);
+            for recorder in self.room.recorders_of(&track, ssrc) {
+                if let Some(recorder) = self.recorders.get_mut(recorder) {
+                    recorder.sender_report(&track, ssrc, ntp, rtp, now.at);
+                }
             }
         }
     }
 
     fn packet(&mut self, from: &ParticipantSid, packet: &Packet, now: Now) {
-        let Some(track) = self.room.track_on(from, &packet.mid) else { return };
-        self.room.sender_known(&track, packet.layer, packet.ssrc());
         let published = PublishedPacket {
             layer: packet.layer,
             codec: packet.codec,
+            ssrc: packet.ssrc(),
             seq: packet.seq(),
             rtp: packet.rtp() as u32,
             payload: packet.payload(),
+            is_red: packet.is_red,
+            descriptor: packet.descriptor(),
+            audio_level_dbov: packet.audio_level_dbov,
             arrived: packet.received(),
         };
-        if !self.room.media_arrived(&track, &published, now) {
-            return self.outputs(now);
+        while self.pass_on(from, packet, &published, now) == Passed::AfterOutputs {
+            // A packet may announce the track or its codec: recorders and subscribers have to know it before they get it.
+            self.outputs(now);
         }
-        if let Some(level) = packet.audio_level_dbov {
-            self.room.audio_level(&track, level, now);
-        }
-        // A packet may announce the track or its codec: recorders and subscribers have to know it before they get it.
-        self.outputs(now);
-        let peers = &mut self.peers;
-        self.room.forward(&track, &published, |subscriber, rewrite, instead| {
-            tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), to = %subscriber, ?rewrite, "forwarded");
-            if let Some(peer) = peers.get_mut(subscriber) {
-                peer.forward(&track, packet, rewrite, instead);
-            }
-        });
-        self.record(&track, packet, now);
     }
 
-    fn record(&mut self, track: &TrackSid, packet: &Packet, now: Now) {
-        if self.recorders.is_empty() {
-            return;
+    fn pass_on(
+        &mut self,
+        from: &ParticipantSid,
+        packet: &Packet,
+        published: &PublishedPacket<'_>,
+        now: Now,
+    ) -> Passed {
+        let (peers, recorders) = (&mut self.peers, &mut self.recorders);
+        let mut carriage = Carriage { peers, recorders, packet, block: None, now: now.at };
+        self.room.packet(from, &packet.mid, published, now, &mut carriage)
+    }
+}
+
+/// Carries one packet to whom the room says.
+struct Carriage<'a> {
+    peers: &'a mut BTreeMap<ParticipantSid, Peer>,
+    recorders: &'a mut BTreeMap<ParticipantSid, RoomRecorder>,
+    packet: &'a Packet,
+    /// The block of sound that is going out, once for all who get it.
+    block: Option<(Block, Arc<[u8]>)>,
+    now: Instant,
+}
+
+impl Carrier for Carriage<'_> {
+    fn send(&mut self, track: &TrackSid, to: &ParticipantSid, rewrite: Rewrite, content: Content<'_>) {
+        let packet = self.packet;
+        tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), %to, ?rewrite, "forwarded");
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        let load = match content {
+            Content::Whole => Load {
+                payload: packet.shared_payload(),
+                marker: packet.marker() || rewrite.ends_picture,
+                is_red: packet.is_red,
+                is_own: true,
+            },
+            Content::ParameterSet(set) => {
+                Load { payload: set.into(), marker: false, is_red: false, is_own: true }
+            }
+            Content::Block(block) => {
+                let known = self.block.as_ref().filter(|(known, _)| *known == block);
+                let payload = match known {
+                    Some((_, bytes)) => bytes.clone(),
+                    None => Arc::from(block.of(packet.payload())),
+                };
+                self.block = Some((block, payload.clone()));
+                let is_own = block.packets_ago == 0;
+                Load { payload, marker: packet.marker() && is_own, is_red: false, is_own }
+            }
+        };
+        peer.forward(track, packet, rewrite, load, self.now);
+    }
+
+    fn parameter_sets(&mut self, track: &TrackSid, to: &ParticipantSid, sets: &[&[u8]]) {
+        if let Some(recorder) = self.recorders.get_mut(to) {
+            recorder.parameter_sets(track, self.packet, sets);
         }
-        let best = self.room.best_layer(track, now);
-        let mut wished = None;
-        for recorder in self.recorders.values_mut() {
-            wished = recorder.packet(&self.room, track, packet, best).or(wished);
-        }
-        if let Some(layer) = wished {
-            self.room.keyframe_wished(track, layer, now);
-        }
+    }
+
+    fn record(&mut self, track: &TrackSid, to: &ParticipantSid, content: Content<'_>) -> bool {
+        let recorder = self.recorders.get_mut(to);
+        recorder.is_some_and(|recorder| recorder.packet(track, self.packet, content))
     }
 }

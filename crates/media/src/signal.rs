@@ -71,6 +71,8 @@ struct Admission {
     joining: Joining,
     reach: Reach,
     auto_subscribe_data: bool,
+    /// It can be told that a stream is paused.
+    allows_pause: bool,
 }
 
 /// The address of the peer of a connection, where the server was told to keep it.
@@ -187,6 +189,9 @@ fn admit(
         auto_subscribe_data: params
             .get("auto_subscribe_data_track")
             .is_some_and(|value| value == "1" || value == "true"),
+        allows_pause: params
+            .get("subscriber_allow_pause")
+            .is_some_and(|value| value == "1" || value == "true"),
     };
     if !admission.joining.introduces_itself("", attributes, most.as_deref()) {
         return Err(refuse(StatusCode::UNAUTHORIZED, "permissions denied"));
@@ -253,9 +258,9 @@ async fn run(server: MediaServer, admission: Admission, from: Option<IpAddr>, so
     let (mut to_client, mut from_client) = socket.split();
     let sid = admission.joining.sid.clone();
     let (outbox, mut outgoing) = outbox::new();
-    let Admission { options, recorded, joining, reach, auto_subscribe_data } = admission;
+    let Admission { options, recorded, joining, reach, auto_subscribe_data, allows_pause } = admission;
     let room = options.name.clone();
-    let arrival = Arrival { joining, outbox, reach, auto_subscribe_data };
+    let arrival = Arrival { joining, outbox, reach, auto_subscribe_data, allows_pause };
     let joined = match server.rooms().join(options, arrival, from, recorded).await {
         Ok(joined) => joined,
         Err(refusal) => {

@@ -11,6 +11,9 @@ pub enum Codec {
     Av1,
 }
 
+/// Redundant sound (RFC 2198): packets of Opus that carry those before them once more.
+pub(crate) const RED: &str = "audio/red";
+
 impl Codec {
     /// All of them. Clients whose own choice is not here take the first one of its kind.
     pub const ALL: [Self; 5] = [Self::Opus, Self::Vp8, Self::H264, Self::Vp9, Self::Av1];

@@ -1,8 +1,9 @@
 //! One track on its way to one subscriber: which packets go, and under which numbers.
 //!
 //! A subscriber must see one RTP stream without holes of our making, whatever layer it comes from. Forwarding begins,
-//! and the layer changes, only at the first packet of a keyframe. Within a layer every packet keeps its distance to its
-//! neighbours, so late and resent packets get the number that belongs to them. In front of a keyframe that comes without its
+//! and the layer changes, only at the first packet of a keyframe; until it comes the old layer goes on. What is left of a picture of
+//! the old layer then is not sent: nobody shows half a picture, and a keyframe needs nothing of it. Within a layer every packet keeps
+//! its distance to its neighbours, so late and resent packets get the number that belongs to them. In front of a keyframe that comes without its
 //! parameter sets there is room for those that are known: a subscriber that begins there has not seen them.
 
 use std::collections::BTreeSet;
@@ -44,6 +45,8 @@ pub struct Rewrite {
     pub rtp: u32,
     /// For VP8 payloads with these fields.
     pub vp8: Option<Vp8Numbers>,
+    /// It is the last packet of its picture for this subscriber, whatever its own marker says.
+    pub ends_picture: bool,
 }
 
 /// The running numbers in a VP8 payload descriptor (RFC 7741 4.2), as far as it has them.
@@ -106,6 +109,18 @@ impl DownTrack {
         }
     }
 
+    /// The layer that is to be sent.
+    pub fn target(&self) -> Option<Layer> {
+        self.target
+    }
+
+    /// The layer that is being sent ends now, and not when the next one begins: there is no room for it.
+    pub fn cut(&mut self) {
+        if self.current() != self.target {
+            self.current = None;
+        }
+    }
+
     /// The layer that should be sent but is not yet: a keyframe of it is needed.
     pub fn wants_keyframe(&self) -> Option<Layer> {
         let target = self.target?;
@@ -116,6 +131,16 @@ impl DownTrack {
     /// The layer that is being sent.
     pub fn current(&self) -> Option<Layer> {
         self.current.as_ref().map(|current| current.layer)
+    }
+
+    /// `packet` is not for this subscriber, who is not to see that there was one.
+    pub fn skip(&mut self, packet: &Incoming<'_>) {
+        if let Some(current) = self.current.as_mut()
+            && current.layer == packet.layer
+            && packet.seq > current.highest_seq
+        {
+            current.leave_out(packet.seq);
+        }
     }
 
     /// The numbers to send `packet` under, or `None` if it is not for this subscriber.
@@ -134,25 +159,21 @@ impl DownTrack {
             return None;
         }
         if packet.payload.is_empty() && packet.seq > current.highest_seq {
-            // Padding only: leave it out and close the gap for all that follows.
-            current.highest_seq = packet.seq;
-            current.dropped.insert(packet.seq);
-            if current.dropped.len() > DROPPED_MEMORY {
-                // Forget the oldest gap: what lies before it is too late now, what lies after stays closed up.
-                if let Some(oldest) = current.dropped.pop_first() {
-                    current.first_seq = oldest + 1;
-                    current.seq_offset -= 1;
-                }
-            }
+            // Padding only.
+            current.leave_out(packet.seq);
             return None;
         }
-        let closed = current.dropped.range(..packet.seq).count();
+        // Who gets the small size of a scalable stream has as many gaps as are remembered: they are not counted for each packet.
+        let is_behind_all = current.dropped.last().is_none_or(|last| *last < packet.seq);
+        let closed =
+            if is_behind_all { current.dropped.len() } else { current.dropped.range(..packet.seq).count() };
         let seq = packet.seq.checked_add_signed(current.seq_offset)?.checked_sub(closed as u64)?;
         let rewrite = Rewrite {
             seq,
             free,
             rtp: packet.rtp.wrapping_add(current.rtp_offset),
             vp8: (self.codec == Codec::Vp8).then(|| current.vp8(packet.payload)).flatten(),
+            ends_picture: false,
         };
         current.highest_seq = current.highest_seq.max(packet.seq);
         if self.last.is_none_or(|last| seq > last.seq) {
@@ -216,6 +237,19 @@ impl DownTrack {
 }
 
 impl Current {
+    /// Closes the gap that the newest packet would be, for all that follows.
+    fn leave_out(&mut self, seq: u64) {
+        self.highest_seq = seq;
+        self.dropped.insert(seq);
+        if self.dropped.len() > DROPPED_MEMORY {
+            // Forget the oldest gap: what lies before it is too late now, what lies after stays closed up.
+            if let Some(oldest) = self.dropped.pop_first() {
+                self.first_seq = oldest + 1;
+                self.seq_offset -= 1;
+            }
+        }
+    }
+
     fn vp8(&self, payload: &[u8]) -> Option<Vp8Numbers> {
         let numbers = vp8_numbers(payload)?;
         let mask = if long_picture_id(payload) { 0x7fff } else { 0x7f };

@@ -7,17 +7,18 @@ use bytes::Bytes;
 use prost::Message as _;
 use reelroom_limits::media::{DATA_WAITING_BYTES, DATA_WAITING_BYTES_OF_RECEIVER};
 use reelroom_limits::signalling::{AWAITED_TRACKS, PENDING_TRACKS, TRACKS};
-use reelroom_protocol::ids::ParticipantSid;
+use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{SignalResponse, TrackType, participant_info, signal_response};
 use reelroom_protocol::token::VideoGrants;
 
 use crate::codec::Codec;
 use crate::door::{Said, Turn, Turns};
+use crate::forward::Rewrite;
 use crate::layers::Layer;
 use crate::output::{DataKind, Output};
+use crate::packet::{Carrier, Content, Passed, PublishedPacket};
 use crate::participant::Joining;
 use crate::room::{Now, Room, RoomOptions};
-use crate::subscribe::PublishedPacket;
 use crate::track::Section;
 
 /// A target's name, and what it does with any bytes.
@@ -130,13 +131,18 @@ impl Call {
                 let packet = PublishedPacket {
                     layer: Layer::High,
                     codec,
+                    ssrc: 1,
                     seq: 1,
                     rtp: 0,
                     payload: &[0x10, 0, 0, 0],
+                    is_red: codec == Codec::Opus,
+                    descriptor: Some(&[0x80, 0, 1, 0x80]),
+                    audio_level_dbov: None,
                     arrived: self.now.at,
                 };
-                if self.room.media_arrived(&track, &packet, self.now) {
-                    self.room.forward(&track, &packet, |_, _, _| {});
+                if self.room.packet(who, &mid, &packet, self.now, &mut Nobody) == Passed::AfterOutputs {
+                    let again = self.room.packet(who, &mid, &packet, self.now, &mut Nobody);
+                    assert_eq!(again, Passed::On, "{track} was announced");
                 }
             }
         }
@@ -170,10 +176,23 @@ impl Call {
             assert!(participant.pending.len() <= PENDING_TRACKS, "{} tracks wait", participant.pending.len());
             assert!(participant.pending.len() + participant.published.len() <= TRACKS);
             assert!(participant.awaited.len() <= AWAITED_TRACKS);
-            assert!(participant.subscriptions.len() <= self.room.tracks.len());
+            assert!(participant.early_settings.len() <= self.room.tracks.len());
         }
         let state = format!("{:?}", self.room).len();
         assert!(state <= STATE_BYTES, "the room has {state} bytes");
+    }
+}
+
+/// Takes packets to nobody.
+struct Nobody;
+
+impl Carrier for Nobody {
+    fn send(&mut self, _: &TrackSid, _: &ParticipantSid, _: Rewrite, _: Content<'_>) {}
+
+    fn parameter_sets(&mut self, _: &TrackSid, _: &ParticipantSid, _: &[&[u8]]) {}
+
+    fn record(&mut self, _: &TrackSid, _: &ParticipantSid, _: Content<'_>) -> bool {
+        false
     }
 }
 

@@ -6,7 +6,7 @@ use reelroom_protocol::proto::{
     signal_response,
 };
 
-use crate::codec::Codec;
+use crate::codec::{Codec, RED};
 use crate::output::{About, Fact, Output};
 use crate::participant::{Audience, Participant};
 use crate::room::{Room, RoomEnd};
@@ -131,7 +131,8 @@ impl Room {
         let grants = participant.map(|participant| &participant.grants);
         let may_publish =
             |codec: &Codec| participant.is_none_or(|participant| participant.client.may_publish(*codec));
-        let named = |codec: Codec| proto::Codec { mime: codec.mime().to_owned(), ..Default::default() };
+        let publishable = Codec::ALL.into_iter().filter(may_publish).map(Codec::mime).chain([RED]);
+        let named = |mime: &str| proto::Codec { mime: mime.to_owned(), ..Default::default() };
         JoinResponse {
             room: Some(self.info()),
             participant: self.participant_info(sid),
@@ -141,7 +142,7 @@ impl Room {
             subscriber_primary: grants.is_some_and(|grants| grants.may_subscribe()),
             ping_interval: PING_INTERVAL_S,
             ping_timeout: PING_TIMEOUT_S,
-            enabled_publish_codecs: Codec::ALL.into_iter().filter(may_publish).map(named).collect(),
+            enabled_publish_codecs: publishable.map(named).collect(),
             client_configuration: participant.and_then(|participant| participant.client.configuration()),
             fast_publish: grants.is_some_and(|grants| grants.may_publish()),
             ..Default::default()

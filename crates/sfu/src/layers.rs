@@ -7,7 +7,10 @@
 //! ```
 //!
 //! A source that draws nothing sends nothing, on no layer, for minutes: silence alone says nothing about a layer. It is not being
-//! sent (any more) when another layer of its track brings something newer and it does not follow.
+//! sent (any more) when another layer of its track brings several newer pictures, for a while, and it does not follow. Both count: a
+//! screen that is drawn every two seconds brings one picture in which a large layer may need longer than a small one.
+//!
+//! Keyframes are asked for layer by layer: a wish stays until one comes, and is repeated, but no more often than the layer allows.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +18,23 @@ use reelroom_protocol::proto::{UpdateTrackSettings, VideoLayer, VideoQuality};
 
 /// What another layer brings within this time may be of the same picture.
 const SAME_PICTURE: Duration = Duration::from_millis(500);
-/// How long a layer may stay behind another one of its track until it counts as not being sent.
+/// How long a layer may stay behind another one of its track until it counts as not being sent, ...
 const LAYER_BEHIND_FOR: Duration = Duration::from_millis(1000);
+/// ... and by how many pictures.
+const PICTURES_BEHIND: u32 = 3;
 /// A keyframe of the lowest layer is small; those of the others are asked for less often, ...
 const KEYFRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(1000);
 /// ... except for a recorder: where a keyframe gets lost on its way to it, pictures shall be back within a second.
 const KEYFRAME_INTERVAL_RECORDER: Duration = Duration::from_millis(500);
+/// A publisher that answers no request for so long ...
+const PATIENT_FOR: Duration = Duration::from_secs(10);
+/// ... is asked only so often.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+/// Bitrates are counted over such times.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+/// What is assumed of a layer whose bitrate is neither known nor announced.
+const ASSUMED_BPS: [u64; 3] = [150_000, 500_000, 1_700_000];
 
 /// Who needs a keyframe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +98,15 @@ pub struct TrackSettings {
     pub disabled: bool,
     /// The best layer wanted.
     pub max: Layer,
+    /// What comes first where not everything fits: 0 where nothing is said, else 1 before 2.
+    pub priority: u32,
+    /// How large it is shown, in pixels; 0 where nothing is said.
+    pub pixels: u64,
 }
 
 impl Default for TrackSettings {
     fn default() -> Self {
-        Self { disabled: false, max: Layer::High }
+        Self { disabled: false, max: Layer::High, priority: 0, pixels: 0 }
     }
 }
 
@@ -112,43 +129,100 @@ impl TrackSettings {
             Ok(VideoQuality::Medium) => Layer::Medium,
             _ => Layer::High,
         };
-        Self { disabled: request.disabled, max: by_size.unwrap_or(by_quality) }
+        Self {
+            disabled: request.disabled,
+            max: by_size.unwrap_or(by_quality),
+            priority: request.priority,
+            pixels: u64::from(request.width) * u64::from(request.height),
+        }
     }
 }
 
-/// Which layers arrive, and when a keyframe of each was last asked for.
+/// Which layers arrive, how much they are, and which keyframes are missing.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     arrived: [Option<Arrived>; 3],
-    last_keyframe_request: [Option<Instant>; 3],
+    keyframes: [Keyframes; 3],
 }
 
 /// A layer of which packets arrived.
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
     last: Instant,
-    /// Since when another layer is ahead: it brought a picture of which this one has sent nothing.
-    behind_since: Option<Instant>,
+    /// Another layer is ahead: it brought pictures of which this one has sent nothing.
+    behind: Option<Behind>,
+    rate: Rate,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    since: Instant,
+    pictures: u32,
+    /// The layer that is ahead, by place, and the RTP time of its newest picture.
+    newest: (usize, u32),
+}
+
+impl Behind {
+    fn is_gone(&self, now: Instant) -> bool {
+        self.pictures >= PICTURES_BEHIND && now.saturating_duration_since(self.since) >= LAYER_BEHIND_FOR
+    }
+}
+
+/// How much arrives of a layer.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    since: Instant,
+    bytes: u64,
+    bps: Option<u64>,
+}
+
+impl Rate {
+    /// It grows at once, so that nobody is sent more than they can take, and sinks slowly: a picture that stands still may move again.
+    fn count(&mut self, bytes: usize, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed >= RATE_WINDOW {
+            let bps = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
+            self.bps =
+                Some(self.bps.map_or(bps, |known| if bps > known { bps } else { (7 * known + bps) / 8 }));
+            (self.since, self.bytes) = (now, 0);
+        }
+        self.bytes += bytes as u64;
+    }
+}
+
+/// When keyframes of a layer are missing and were asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Keyframes {
+    asked: Option<Instant>,
+    /// Since when one is missing that was asked for.
+    missing_since: Option<Instant>,
 }
 
 impl Layers {
-    /// A packet with media.
-    pub(crate) fn packet(&mut self, layer: Layer, now: Instant) {
+    /// A packet with media; `rtp` is its RTP time.
+    pub(crate) fn packet(&mut self, layer: Layer, rtp: u32, bytes: usize, now: Instant) {
         for (index, arrived) in self.arrived.iter_mut().enumerate() {
             if index == layer.index() {
-                *arrived = Some(Arrived { last: now, behind_since: None });
+                let rate = Rate { since: now, bytes: 0, bps: None };
+                let arrived = arrived.get_or_insert(Arrived { last: now, behind: None, rate });
+                (arrived.last, arrived.behind) = (now, None);
+                arrived.rate.count(bytes, now);
             } else if let Some(arrived) = arrived
                 && now.saturating_duration_since(arrived.last) > SAME_PICTURE
             {
-                arrived.behind_since.get_or_insert(now);
+                let newest = (layer.index(), rtp);
+                let behind = arrived.behind.get_or_insert(Behind { since: now, pictures: 1, newest });
+                // Of several layers that are ahead one is counted.
+                if behind.newest.0 == newest.0 && behind.newest.1 != rtp {
+                    (behind.newest, behind.pictures) = (newest, behind.pictures.saturating_add(1));
+                }
             }
         }
     }
 
     pub(crate) fn is_live(&self, layer: Layer, now: Instant) -> bool {
-        self.arrived[layer.index()].is_some_and(|arrived| {
-            arrived.behind_since.is_none_or(|since| now.saturating_duration_since(since) < LAYER_BEHIND_FOR)
-        })
+        self.arrived[layer.index()]
+            .is_some_and(|arrived| arrived.behind.is_none_or(|behind| !behind.is_gone(now)))
     }
 
     /// The best live layer up to `max`, else the lowest live one above it.
@@ -161,107 +235,78 @@ impl Layers {
             .or_else(|| Layer::ALL.into_iter().find(live))
     }
 
-    /// Whether a keyframe may be asked for now; remembers that it was.
-    pub(crate) fn may_request_keyframe(&mut self, layer: Layer, whom: KeyframeFor, now: Instant) -> bool {
-        let interval = match (whom, layer) {
-            (KeyframeFor::Recorder, _) => KEYFRAME_INTERVAL_RECORDER,
-            (KeyframeFor::Subscriber, Layer::Low) => KEYFRAME_INTERVAL_LOW,
-            (KeyframeFor::Subscriber, _) => KEYFRAME_INTERVAL,
+    /// Bits a second of a layer: as they arrive, else as announced in `said`, else as such layers have.
+    pub(crate) fn bitrate(&self, layer: Layer, said: &[VideoLayer]) -> u64 {
+        let measured = self.arrived[layer.index()].and_then(|arrived| arrived.rate.bps);
+        let announced = || {
+            let of_layer = said.iter().find(|info| info.quality == i32::from(layer.quality()));
+            of_layer.map(|info| u64::from(info.bitrate)).filter(|bps| *bps > 0)
         };
-        let last = &mut self.last_keyframe_request[layer.index()];
-        if last.is_some_and(|at| now.saturating_duration_since(at) < interval) {
+        measured.or_else(announced).unwrap_or(ASSUMED_BPS[layer.index()])
+    }
+
+    /// A keyframe of a layer is needed. Whether it is to be asked for now; if not, [`Layers::overdue_keyframes`] has it later.
+    pub(crate) fn needs_keyframe(&mut self, layer: Layer, whom: KeyframeFor, now: Instant) -> bool {
+        let interval = interval_of(layer, whom);
+        let state = &mut self.keyframes[layer.index()];
+        state.missing_since.get_or_insert(now);
+        if state.asked.is_some_and(|at| now.saturating_duration_since(at) < interval) {
             return false;
         }
-        *last = Some(now);
+        state.asked = Some(now);
         true
+    }
+
+    /// Whether a keyframe of a layer is missing that was asked for, or will be.
+    pub(crate) fn awaits_keyframe(&self, layer: Layer) -> bool {
+        self.keyframes[layer.index()].missing_since.is_some()
+    }
+
+    /// A keyframe of a layer is about to begin: none has to be asked for.
+    pub(crate) fn keyframe_comes(&mut self, layer: Layer, now: Instant) {
+        self.keyframes[layer.index()].missing_since.get_or_insert(now);
+    }
+
+    /// A keyframe of a layer begins.
+    pub(crate) fn keyframe_came(&mut self, layer: Layer) {
+        self.keyframes[layer.index()].missing_since = None;
+    }
+
+    /// Asks for no keyframe of layers that are not sent any more: none comes, and publishers may answer with one of each other layer. Whoever
+    /// wants such a layer when it is back has it asked for anew.
+    pub(crate) fn give_up_keyframes_of_ended(&mut self, now: Instant) {
+        for (arrived, keyframes) in self.arrived.iter().zip(&mut self.keyframes) {
+            let behind = arrived.as_ref().and_then(|arrived| arrived.behind);
+            if behind.is_some_and(|behind| behind.is_gone(now)) {
+                keyframes.missing_since = None;
+            }
+        }
+    }
+
+    /// The layers whose keyframes were asked for, did not come, and may be asked for again; they count as asked.
+    pub(crate) fn overdue_keyframes(&mut self, now: Instant) -> impl Iterator<Item = Layer> + use<> {
+        let mut due = [None; 3];
+        for (layer, due) in Layer::ALL.into_iter().zip(&mut due) {
+            let state = &mut self.keyframes[layer.index()];
+            let Some(since) = state.missing_since else { continue };
+            let is_patient = now.saturating_duration_since(since) < PATIENT_FOR;
+            let wait = if is_patient { interval_of(layer, KeyframeFor::Subscriber) } else { ASK_EVERY };
+            if state.asked.is_none_or(|at| now.saturating_duration_since(at) >= wait) {
+                state.asked = Some(now);
+                *due = Some(layer);
+            }
+        }
+        due.into_iter().flatten()
+    }
+}
+
+fn interval_of(layer: Layer, whom: KeyframeFor) -> Duration {
+    match (whom, layer) {
+        (KeyframeFor::Recorder, _) => KEYFRAME_INTERVAL_RECORDER,
+        (KeyframeFor::Subscriber, Layer::Low) => KEYFRAME_INTERVAL_LOW,
+        (KeyframeFor::Subscriber, _) => KEYFRAME_INTERVAL,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn layers() -> Vec<VideoLayer> {
-        [(VideoQuality::Low, 320, 180), (VideoQuality::Medium, 640, 360), (VideoQuality::High, 1280, 720)]
-            .map(|(quality, width, height)| VideoLayer {
-                quality: quality.into(),
-                width,
-                height,
-                ..Default::default()
-            })
-            .into()
-    }
-
-    #[test]
-    fn the_smallest_layer_that_fills_the_tile_is_taken() {
-        let want = |width, height, quality: VideoQuality| {
-            let request =
-                UpdateTrackSettings { width, height, quality: quality.into(), ..Default::default() };
-            TrackSettings::from_request(&request, &layers()).max
-        };
-        assert_eq!(want(300, 170, VideoQuality::High), Layer::Low);
-        assert_eq!(want(400, 300, VideoQuality::High), Layer::Medium);
-        assert_eq!(want(4000, 3000, VideoQuality::Low), Layer::High);
-        assert_eq!(want(0, 0, VideoQuality::Medium), Layer::Medium);
-    }
-
-    #[test]
-    fn only_layers_that_arrive_are_chosen() {
-        let start = Instant::now();
-        let mut state = Layers::default();
-        assert_eq!(state.choose(Layer::High, start), None);
-        state.packet(Layer::Low, start);
-        assert_eq!(state.choose(Layer::High, start), Some(Layer::Low));
-        state.packet(Layer::High, start);
-        assert_eq!(state.choose(Layer::High, start), Some(Layer::High));
-        assert_eq!(state.choose(Layer::Medium, start), Some(Layer::Low));
-        let at = |ms| start + Duration::from_millis(ms);
-        for ms in (0..=1_560).step_by(40) {
-            state.packet(Layer::High, at(ms));
-        }
-        assert_eq!(state.choose(Layer::Low, at(1_500)), Some(Layer::Low), "it may still follow");
-        assert_eq!(state.choose(Layer::Low, at(1_560)), Some(Layer::High), "better than nothing");
-        state.packet(Layer::Low, at(1_570));
-        assert_eq!(state.choose(Layer::Low, at(1_570)), Some(Layer::Low), "it is back");
-    }
-
-    #[test]
-    fn a_source_that_draws_rarely_keeps_its_layers() {
-        let start = Instant::now();
-        let mut state = Layers::default();
-        let mut now = start;
-        for pause_s in [0, 2, 5, 60, 600, 1, 30] {
-            now += Duration::from_secs(pause_s);
-            for (layer, late_ms) in [(Layer::Low, 0), (Layer::Medium, 40), (Layer::High, 300)] {
-                state.packet(layer, now + Duration::from_millis(late_ms));
-                let seen = now + Duration::from_millis(late_ms);
-                if pause_s > 0 {
-                    assert_eq!(state.choose(Layer::High, seen), Some(Layer::High), "after {pause_s} s");
-                }
-            }
-        }
-        assert_eq!(state.choose(Layer::Medium, now + Duration::from_secs(3600)), Some(Layer::Medium));
-        // The publisher's line gets worse: the best layer is not sent any more.
-        for layer in [Layer::Low, Layer::Medium] {
-            state.packet(layer, now + Duration::from_secs(60));
-        }
-        let soon = now + Duration::from_millis(60_500);
-        assert_eq!(state.choose(Layer::High, soon), Some(Layer::High));
-        assert_eq!(state.choose(Layer::High, soon + LAYER_BEHIND_FOR), Some(Layer::Medium));
-    }
-
-    #[test]
-    fn keyframes_are_not_asked_for_too_often() {
-        let start = Instant::now();
-        let mut state = Layers::default();
-        let (subscriber, recorder) = (KeyframeFor::Subscriber, KeyframeFor::Recorder);
-        let at = |ms| start + Duration::from_millis(ms);
-        assert!(state.may_request_keyframe(Layer::High, subscriber, at(0)));
-        assert!(!state.may_request_keyframe(Layer::High, subscriber, at(900)));
-        assert!(!state.may_request_keyframe(Layer::High, recorder, at(499)));
-        assert!(state.may_request_keyframe(Layer::High, recorder, at(500)));
-        assert!(!state.may_request_keyframe(Layer::High, subscriber, at(1499)));
-        assert!(state.may_request_keyframe(Layer::High, subscriber, at(1500)));
-        assert!(state.may_request_keyframe(Layer::Low, subscriber, at(0)));
-    }
-}
+mod tests;

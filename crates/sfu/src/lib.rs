@@ -4,7 +4,7 @@
 //!   join, signal, connected, sections, media, data, admin calls, time
 //!                               │
 //!                     ┌─────────▼─────────┐        per packet
-//!                     │       Room        │   packet ─► Track ─► DownTrack ─► Rewrite
+//!                     │       Room        │   packet ─► Track ─► Subscription ─► Rewrite
 //!                     └─────────┬─────────┘
 //!                               ▼
 //!   Output: signal messages, webhooks, down tracks to add or remove, keyframes to ask for, data, facts for recorders
@@ -19,6 +19,7 @@
 #![allow(deprecated)]
 
 mod admin;
+mod allocate;
 mod announce;
 mod blobs;
 mod client;
@@ -28,6 +29,8 @@ mod counts;
 mod data;
 mod data_track;
 pub mod door;
+mod downlink;
+mod dynacast;
 pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,18 +38,23 @@ mod info;
 mod kept;
 mod layers;
 mod output;
+mod packet;
 mod parameter_sets;
 mod participant;
 mod permission;
 mod person;
 mod publish;
 mod quality;
+mod recording;
+mod red;
 mod room;
 mod signal;
 mod simulate;
 mod speakers;
 mod standing;
 mod subscribe;
+mod subscription;
+mod svc;
 mod track;
 
 pub use admin::{RpcCall, RpcError, RpcFailure};
@@ -57,11 +65,12 @@ pub use info::{Readable, server_info};
 pub use kept::KeptRoom;
 pub use layers::{Layer, TrackSettings};
 pub use output::{About, DataKind, DownTrackSpec, Fact, Output};
+pub use packet::{Carrier, Content, Passed, PublishedPacket};
 pub use participant::{AdminRefusal, Joining, Refusal};
 pub use person::Bearer;
 pub use quality::Measured;
+pub use red::Block;
 pub use room::{Now, Room, RoomEnd, RoomOptions};
 pub use simulate::ResumeBreaks;
 pub use standing::Standing;
-pub use subscribe::PublishedPacket;
-pub use track::{Section, is_encrypted};
+pub use track::{Section, Sound, is_encrypted};

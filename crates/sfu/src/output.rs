@@ -94,6 +94,13 @@ pub enum Output {
         /// What was answered.
         answer: Result<String, RpcError>,
     },
+    /// What a subscriber could be sent if its line had room: its connection finds out whether it has.
+    Desire {
+        /// Whose line.
+        subscriber: ParticipantSid,
+        /// Bits a second of everything that it wants, with some to spare.
+        bits_per_second: u64,
+    },
 }
 
 /// Something whose whole state is told each time.
@@ -133,6 +140,8 @@ pub struct DownTrackSpec {
     pub codec: Codec,
     /// The media stream that it comes in: `PA_…|TR_…`, or `PA_…|` and the publisher's own stream where what belongs together is played in step.
     pub stream_id: String,
+    /// It is sound in stereo.
+    pub is_stereo: bool,
 }
 
 /// What a recorder writes down beside the media.

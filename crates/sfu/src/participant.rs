@@ -18,6 +18,7 @@ use crate::codec::Codec;
 use crate::consent::{CONSENT, Consent};
 use crate::data::queue::DataQueue;
 use crate::data_track::DataTracksOf;
+use crate::downlink::Downlink;
 use crate::layers::TrackSettings;
 use crate::output::Fact;
 use crate::permission::Permission;
@@ -126,12 +127,6 @@ pub(crate) struct Awaited {
     pub(crate) since: Instant,
 }
 
-/// What a participant has with a track of another.
-#[derive(Debug, Default)]
-pub(crate) struct Subscription {
-    pub(crate) settings: TrackSettings,
-}
-
 #[derive(Debug)]
 pub(crate) struct Participant {
     pub(crate) sid: ParticipantSid,
@@ -155,7 +150,8 @@ pub(crate) struct Participant {
     pub(crate) auto_subscribe: bool,
     pub(crate) pending: Vec<PendingTrack>,
     pub(crate) published: Vec<TrackSid>,
-    pub(crate) subscriptions: BTreeMap<TrackSid, Subscription>,
+    /// What it said of tracks that it does not receive yet.
+    pub(crate) early_settings: BTreeMap<TrackSid, TrackSettings>,
     /// Tracks that were expressly subscribed to or not, against the automatic choice.
     pub(crate) refused: BTreeSet<TrackSid>,
     pub(crate) wanted: BTreeSet<TrackSid>,
@@ -187,6 +183,8 @@ pub(crate) struct Participant {
     pub(crate) spent: BTreeSet<String>,
     /// What it calls tracks that it may not publish: a section that sends one even so is not taken for what is announced later.
     pub(crate) denied: BTreeSet<String>,
+    /// What is known of the line to it.
+    pub(crate) downlink: Downlink,
 }
 
 impl Participant {
@@ -220,7 +218,7 @@ impl Participant {
             auto_subscribe: joining.auto_subscribe,
             pending: Vec::new(),
             published: Vec::new(),
-            subscriptions: BTreeMap::new(),
+            early_settings: BTreeMap::new(),
             refused: BTreeSet::new(),
             wanted: BTreeSet::new(),
             awaited: BTreeMap::new(),
@@ -235,6 +233,7 @@ impl Participant {
             simulated: Simulated::default(),
             spent: BTreeSet::new(),
             denied: BTreeSet::new(),
+            downlink: Downlink::default(),
         }
     }
 
@@ -269,6 +268,11 @@ impl Participant {
     /// Whether it is a recorder or an agent: these keep no room open and are not counted.
     pub(crate) fn is_dependent(&self) -> bool {
         self.is_recorder() || self.is_agent()
+    }
+
+    /// Whether what it publishes is recorded. Who was not seen when they agreed is not known to those who record.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.consent == Consent::NotAsked || (self.consent.is_recorded() && self.is_visible())
     }
 
     /// Whether clients see it.

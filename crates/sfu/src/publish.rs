@@ -13,16 +13,19 @@ use std::time::{Duration, Instant};
 
 use reelroom_limits::signalling::{ID_BYTES, SDP_SECTIONS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
-use reelroom_protocol::proto::{self, MuteTrackRequest, ParticipantInfo, TrackInfo, signal_response};
+use reelroom_protocol::proto::{
+    self, MuteTrackRequest, ParticipantInfo, TrackInfo, TrackType, signal_response,
+};
 
 use crate::codec::{Codec, is_keyframe};
+use crate::dynacast::Dynacast;
 use crate::layers::{KeyframeFor, Layer, Layers};
 use crate::output::{Fact, Output};
+use crate::packet::{Passed, PublishedPacket};
 use crate::parameter_sets::ParameterSets;
 use crate::participant::{Audience, Participant, PendingTrack};
 use crate::room::{Now, Room};
-use crate::subscribe::PublishedPacket;
-use crate::track::{Section, Track};
+use crate::track::{Section, Sound, Track};
 
 /// After a change of codec, packets of the old one may still be on their way for so long.
 const CODEC_SETTLES: Duration = Duration::from_secs(1);
@@ -132,6 +135,9 @@ impl Room {
                 held: false,
                 is_published: false,
                 echo_due: None,
+                recovery: None,
+                scalable: None,
+                dynacast: Dynacast::default(),
             },
         );
         if self.participants.get(sid).is_some_and(Participant::is_active) {
@@ -171,9 +177,13 @@ impl Room {
             .cloned()
     }
 
-    /// The codec that a section of a publisher is to be encoded with: every answer has to name it, not only the one
-    /// that begins the track, or the publisher changes its codec whenever anything else is negotiated.
+    /// The codec that a section of a publisher with pictures is to be encoded with: every answer has to name it, not only the one
+    /// that begins the track, or the publisher changes its codec whenever anything else is negotiated. For sound there is one; whether it
+    /// is redundant, [`Room::publish_sound`] says.
     pub fn publish_codec(&self, sid: &ParticipantSid, section: &Section) -> Option<Codec> {
+        if section.kind == TrackType::Audio {
+            return None;
+        }
         let participant = self.participants.get(sid)?;
         let pending = participant.pending.iter().find(|pending| pending.cid == section.track_id);
         let codec = match pending {
@@ -192,42 +202,50 @@ impl Room {
         Codec::ALL.into_iter().filter(|codec| !participant.client.may_publish(*codec)).collect()
     }
 
+    /// What the sound of a publisher's section is to be like; nothing of pictures.
+    pub fn publish_sound(&self, sid: &ParticipantSid, section: &Section) -> Option<Sound> {
+        if section.kind != TrackType::Audio {
+            return None;
+        }
+        let participant = self.participants.get(sid)?;
+        let pending = participant.pending.iter().find(|pending| pending.cid == section.track_id);
+        let published = || self.tracks.get(&self.track_on(sid, &section.mid)?).map(|track| &track.info);
+        let info = pending.map(|pending| &pending.info).or_else(published);
+        Some(info.map_or_else(Sound::default, Sound::of))
+    }
+
     /// The section and publisher of a track.
     pub fn source_of(&self, track: &TrackSid) -> Option<(ParticipantSid, String)> {
         self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
     }
 
-    /// A packet of a track, before [`Room::forward`]. With the first one the track is told to recorders; whoever publishes before they are
-    /// connected has it announced by then. Whether it may be forwarded and recorded: not while a moderator has muted it, nor without the right
-    /// to publish it, nor in a codec of another kind.
-    #[must_use]
-    pub fn media_arrived(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> bool {
-        let Some(track) = self.tracks.get(sid) else { return false };
-        if track.held || track.is_video() == (packet.codec == Codec::Opus) {
-            return false;
+    /// A packet in another codec than that of its track so far: the first one of all, with which it is told to recorders (whoever publishes before
+    /// they are connected has it announced by then), or its publisher goes on with another codec.
+    pub(crate) fn media_changes(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> Passed {
+        let Some(track) = self.tracks.get(sid) else { return Passed::On };
+        if track.codec.is_none() {
+            let publisher = track.publisher.clone();
+            self.enforce_sources(&publisher);
+            self.first_packet(sid, packet, now);
+            return Passed::AfterOutputs;
         }
-        match track.codec {
-            None => {
-                let publisher = track.publisher.clone();
-                self.enforce_sources(&publisher);
-                self.first_packet(sid, packet.codec, now);
-            }
-            Some(codec) if codec == packet.codec => {}
-            Some(_) => self.other_codec(sid, packet, now),
-        }
-        self.tracks.contains_key(sid)
+        self.other_codec(sid, packet, now);
+        let follows = self.tracks.get(sid).is_some_and(|track| track.codec == Some(packet.codec));
+        if follows { Passed::AfterOutputs } else { Passed::On }
     }
 
-    fn first_packet(&mut self, sid: &TrackSid, codec: Codec, now: Now) {
+    fn first_packet(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
+        let codec = packet.codec;
         let is_expected = track.expected_codec() == codec;
         track.codec = Some(codec);
+        track.dynacast.begins(now.at);
         let was_published = track.is_published;
         if was_published && !is_expected {
             // Its subscribers have negotiated all codecs: they take what comes.
             track.describe_codec();
             for down in track.down.values_mut() {
-                down.track.change_codec(codec);
+                down.forwarder.change_codec(codec);
             }
             let publisher = track.publisher.clone();
             self.announce(&publisher, Audience::Others);
@@ -235,13 +253,16 @@ impl Room {
         self.publish(sid, now);
         let fact = self.tracks.get(sid).and_then(Track::published_fact);
         self.outputs.extend(fact.map(Output::Fact));
-    }
-
-    /// By which number the packets of a layer are sent now. It is told with the next word on the track.
-    pub fn sender_known(&mut self, track: &TrackSid, layer: Layer, ssrc: u32) {
-        if let Some(track) = self.tracks.get_mut(track) {
-            track.sender_known(layer, ssrc);
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        // Those who have negotiated it already get it from this packet on. Where that begins a picture, none has to be asked for.
+        let layer = if track.info.simulcast { packet.layer } else { Layer::High };
+        if !packet.payload.is_empty() {
+            track.layers.packet(layer, packet.rtp, 0, packet.arrived);
         }
+        if track.is_video() && is_keyframe(codec, packet.payload) {
+            track.layers.keyframe_comes(layer, now.at);
+        }
+        self.retarget(sid, now);
     }
 
     /// A publisher whose encoder fails goes on with another codec, as browsers do. Subscribers have negotiated all of them and
@@ -258,9 +279,10 @@ impl Room {
         track.set_codec(packet.codec);
         track.codec_since = Some(now.at);
         for down in track.down.values_mut() {
-            down.track.change_codec(packet.codec);
+            down.forwarder.change_codec(packet.codec);
         }
         let (publisher, fact) = (track.publisher.clone(), track.published_fact());
+        self.recordings.values_mut().for_each(|recording| recording.forget(sid));
         self.announce(&publisher, Audience::All);
         self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
         self.outputs.extend(fact.map(Output::Fact));
@@ -279,8 +301,9 @@ impl Room {
         for participant in self.participants.values_mut() {
             participant.wanted.remove(sid);
             participant.refused.remove(sid);
-            participant.subscriptions.remove(sid);
+            participant.early_settings.remove(sid);
         }
+        self.recordings.values_mut().for_each(|recording| recording.forget(sid));
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {
             participant.published.retain(|published| published != sid);

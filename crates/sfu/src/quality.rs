@@ -10,6 +10,7 @@
 //! - A track that sends nothing says nothing of its connection: it may be muted, or a picture that stands still.
 //! - LOST is said of those alone whose media was heard and is heard no more: a client that reads it of itself for ten seconds joins anew.
 //! - What a publisher does not send is not its subscribers' shortage, and what nobody asks for is not the publisher's.
+//! - A picture that is paused because a line has no room for any of it is as bad as it gets, though nothing of it is sent or lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use reelroom_protocol::proto::{
 
 use crate::layers::Layer;
 use crate::room::{Now, Room};
+use crate::subscription::{Share, State, Subscription};
 use crate::track::Track;
 
 /// How often it is judged and told, as with LiveKit.
@@ -76,6 +78,15 @@ impl Window {
     }
 }
 
+/// What does not come of a picture that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// So many layers.
+    Layers(usize),
+    /// All of it: it is paused.
+    Everything,
+}
+
 /// One track on one line.
 #[derive(Debug)]
 struct Stream {
@@ -103,9 +114,13 @@ impl Stream {
         self.window.jitter = self.window.jitter.max(measured.jitter);
     }
 
-    /// At the end of a window. `missing` layers of those that were asked for did not come.
-    fn judge(&mut self, is_video: bool, missing: usize) {
+    /// At the end of a window. `missing` is what of that which was asked for did not come.
+    fn judge(&mut self, is_video: bool, missing: Missing) {
         let window = std::mem::take(&mut self.window);
+        let Missing::Layers(missing) = missing else {
+            self.score = (FALLS_BY * WORST + (1.0 - FALLS_BY) * self.score).max(WORST);
+            return;
+        };
         if window.packets == 0.0 {
             // Nothing is known: what was bad is forgotten in time.
             self.score += RISES_BY * (BEST - self.score);
@@ -230,9 +245,13 @@ impl Room {
         for participant in self.participants.values().filter(|participant| participant.is_active()) {
             let line = lines.entry(participant.sid.clone()).or_default();
             line.streams.retain(|track, _| self.is_on_line(&participant.sid, track));
+            // One that is paused from its beginning has nothing that could be measured.
+            for (track, _) in self.tracks.iter().filter(|(_, track)| is_paused(&participant.sid, track)) {
+                line.streams.entry(track.clone()).or_insert_with(Stream::new);
+            }
             for (track, stream) in &mut line.streams {
                 if let Some(track) = self.tracks.get(track) {
-                    stream.judge(track.is_video(), self.missing_layers(&participant.sid, track, now.at));
+                    stream.judge(track.is_video(), self.missing(&participant.sid, track, now.at));
                 }
             }
         }
@@ -275,29 +294,41 @@ impl Room {
         self.broadcast(to, signal_response::Message::ConnectionQuality(update), None);
     }
 
-    /// How many layers lie between what is asked for on a line and what comes.
-    fn missing_layers(&self, line: &ParticipantSid, track: &Track, now: Instant) -> usize {
-        if !track.is_video() || !track.info.simulcast || track.info.muted {
-            return 0;
-        }
-        let Some(sent) = track.layers.choose(Layer::High, now) else { return 0 };
-        let wants = |sid: &ParticipantSid| {
-            let subscription = self.participants.get(sid)?.subscriptions.get(&*track.info.sid)?;
-            (!subscription.settings.disabled).then_some(subscription.settings.max)
-        };
-        let (asked, comes) = if track.publisher == *line {
-            let announced =
-                |layer: &Layer| track.info.layers.iter().any(|l| l.quality == i32::from(layer.quality()));
-            let best = Layer::ALL.into_iter().rfind(announced).unwrap_or(sent);
-            let asked = track.down.keys().filter_map(wants).max();
-            (asked.map(|asked| asked.min(best)), sent)
+    /// What lies between what is asked for on a line and what comes.
+    fn missing(&self, line: &ParticipantSid, track: &Track, now: Instant) -> Missing {
+        if is_paused(line, track) {
+            Missing::Everything
         } else {
-            let down = track.down.get(line).filter(|down| down.ready);
-            let Some(comes) = down.and_then(|down| down.track.current()) else { return 0 };
-            (wants(line).map(|asked| asked.min(sent)), comes)
-        };
-        asked.map_or(0, |asked| asked.index().saturating_sub(comes.index()))
+            Missing::Layers(missing_layers(line, track, now))
+        }
     }
+}
+
+/// Whether a line has no room for any of a picture that is wanted on it.
+fn is_paused(line: &ParticipantSid, track: &Track) -> bool {
+    let is_held_back = |down: &Subscription| down.is_wanted() && down.share == Share::Nothing;
+    track.is_video() && !track.info.muted && track.down.get(line).is_some_and(is_held_back)
+}
+
+/// How many layers lie between what is asked for on a line and what comes.
+fn missing_layers(line: &ParticipantSid, track: &Track, now: Instant) -> usize {
+    if !track.is_video() || !track.info.simulcast || track.info.muted {
+        return 0;
+    }
+    let Some(sent) = track.layers.choose(Layer::High, now) else { return 0 };
+    let wants = |down: &Subscription| (!down.settings.disabled).then_some(down.settings.max);
+    let (asked, comes) = if track.publisher == *line {
+        let announced =
+            |layer: &Layer| track.info.layers.iter().any(|l| l.quality == i32::from(layer.quality()));
+        let best = Layer::ALL.into_iter().rfind(announced).unwrap_or(sent);
+        let asked = track.down.values().filter_map(wants).max();
+        (asked.map(|asked| asked.min(best)), sent)
+    } else {
+        let Some(down) = track.down.get(line).filter(|down| down.state == State::Ready) else { return 0 };
+        let Some(comes) = down.forwarder.current() else { return 0 };
+        (wants(down).map(|asked| asked.min(sent)), comes)
+    };
+    asked.map_or(0, |asked| asked.index().saturating_sub(comes.index()))
 }
 
 #[cfg(test)]

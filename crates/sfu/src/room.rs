@@ -24,6 +24,7 @@ use crate::output::{Fact, Output};
 use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
 use crate::person::Changes;
 use crate::quality::Qualities;
+use crate::recording::Recording;
 use crate::speakers::Speakers;
 use crate::track::Track;
 
@@ -107,6 +108,10 @@ pub struct Room {
     pub(crate) sync_streams: bool,
     pub(crate) counts: Counts,
     pub(crate) qualities: Qualities,
+    /// What recorders take.
+    pub(crate) recordings: BTreeMap<ParticipantSid, Recording>,
+    /// Who speaks or did of late, and when last.
+    pub(crate) spoke: BTreeMap<ParticipantSid, Instant>,
 }
 
 impl Room {
@@ -151,6 +156,8 @@ impl Room {
             sync_streams: options.sync_streams,
             counts: Counts::new(now),
             qualities: Qualities::new(now),
+            recordings: BTreeMap::new(),
+            spoke: BTreeMap::new(),
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -311,6 +318,8 @@ impl Room {
         self.speakers.remove(sid);
         self.lose_rpcs_to(sid);
         self.qualities.remove(sid);
+        self.spoke.remove(sid);
+        self.recordings.remove(sid);
         let Some(mut participant) = self.participants.remove(sid) else { return };
         let was_active = participant.is_active();
         participant.state = participant_info::State::Disconnected;
@@ -437,13 +446,6 @@ impl Room {
         self.webhook("room_finished", |_, hook| hook.room_end_reason = why.into());
     }
 
-    /// A packet's audio level, in dB below full scale.
-    pub fn audio_level(&mut self, track: &TrackSid, dbov: u8, now: Now) {
-        if let Some(track) = self.tracks.get(track).filter(|track| !track.info.muted) {
-            self.speakers.level(&track.publisher, dbov, now.at);
-        }
-    }
-
     /// Time has come to [`Room::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
         self.tell_speakers(now);
@@ -476,13 +478,11 @@ impl Room {
         }
     }
 
-    /// Asks the publisher of a video track for a keyframe of `layer`, unless it was asked a moment ago.
+    /// Asks the publisher of a video track for a keyframe of `layer`, unless it was asked a moment ago; then it is asked later.
     pub(crate) fn ask_keyframe(&mut self, track: &TrackSid, layer: Layer, whom: KeyframeFor, now: Now) {
         let Some(state) = self.tracks.get_mut(track) else { return };
-        if state.is_video() && state.layers.may_request_keyframe(layer, whom, now.at) {
-            let layer = state.info.simulcast.then_some(layer);
-            self.outputs.push_back(Output::RequestKeyframe { track: track.clone(), layer });
-        }
+        let asked = state.request_keyframe(track, layer, whom, now.at);
+        self.outputs.extend(asked);
     }
 }
 

@@ -21,6 +21,9 @@ const WINDOW: Duration = Duration::from_millis(400);
 const THRESHOLD_DBOV: u8 = 35;
 /// This share of the window's packets has to be louder than the threshold.
 const ACTIVE_SHARE: f32 = 0.4;
+/// So many packets a window has at least where somebody speaks, in the longest packets that clients make (60 ms). With fewer it is silence that is sent
+/// (DTX), of which a single packet may be loud.
+const LEAST_PACKETS: u32 = 7;
 /// How much of a new level counts against the one before: an average over two windows.
 const SMOOTHING: f32 = 2.0 / 3.0;
 /// Levels are reported in steps, so that small changes are not news.
@@ -50,7 +53,7 @@ struct Meter {
 impl Meter {
     /// The level at a window's end, in steps; 0 for silence.
     fn measure(&mut self) -> f32 {
-        let share = self.loud as f32 / self.all.max(1) as f32;
+        let share = self.loud as f32 / self.all.max(LEAST_PACKETS) as f32;
         self.smoothed = match self.loudest {
             Some(loudest) if share >= ACTIVE_SHARE => {
                 // Whoever says a word in the window is not as loud as one who speaks all through it.
@@ -283,11 +286,29 @@ mod tests {
         let start = Instant::now();
         let ada = ParticipantSid::from("PA_ada");
         let mut speakers = Speakers::default();
-        speakers.level(&ada, 20, start);
+        for _ in 0..20 {
+            speakers.level(&ada, 20, start);
+        }
         assert_eq!(speakers.take_changes(start + WINDOW).len(), 1);
-        speakers.level(&ada, 20, start + WINDOW);
+        for _ in 0..20 {
+            speakers.level(&ada, 20, start + WINDOW);
+        }
         speakers.silence(&ada);
         assert_eq!(speakers.take_changes(start + 2 * WINDOW), [(ada, 0.0)]);
+    }
+
+    #[test]
+    fn a_single_packet_of_a_microphone_that_is_silent_is_no_speech() {
+        let start = Instant::now();
+        let ada = ParticipantSid::from("PA_ada");
+        let mut speakers = Speakers::default();
+        speakers.level(&ada, 10, start);
+        assert!(speakers.take_changes(start + WINDOW).is_empty());
+        // Speech in packets of 60 ms.
+        for packet in 0..6 {
+            speakers.level(&ada, 10, start + WINDOW + Duration::from_millis(packet * 60));
+        }
+        assert_eq!(speakers.take_changes(start + 2 * WINDOW).len(), 1);
     }
 
     #[test]

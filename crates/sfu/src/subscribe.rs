@@ -11,14 +11,13 @@ use reelroom_protocol::proto::{
     UpdateTrackSettings, signal_response,
 };
 
-use crate::codec::{Codec, h264_brings_sequence_set, is_keyframe};
-use crate::forward::{DownTrack, Incoming, Rewrite};
 use crate::layers::{KeyframeFor, Layer, TrackSettings};
 use crate::output::{DownTrackSpec, Output};
-use crate::participant::{Awaited, Subscription};
+use crate::participant::Awaited;
 use crate::permission::Permission;
 use crate::room::{Now, Room};
-use crate::track::Down;
+use crate::subscription::{State, Subscription};
+use crate::track::Sound;
 
 impl Room {
     /// Subscribes unless the participant chose otherwise.
@@ -57,15 +56,15 @@ impl Room {
             return self.tell_permission(sid, &publisher, track_sid, false);
         }
         let is_sound = !track.is_video();
+        let is_stereo = is_sound && Sound::of(&track.info).is_stereo;
         // Firefox does not play tracks of one stream in step that come at different times.
         let is_synced = self.sync_streams && !participant.client.is_firefox;
         let stream = if is_synced { track.info.stream.as_str() } else { track_sid.as_str() };
         let stream_id = format!("{publisher}|{stream}");
-        if let Some(participant) = self.participants.get_mut(sid) {
-            participant.subscriptions.entry(track_sid.clone()).or_default();
-        }
+        let early =
+            self.participants.get_mut(sid).and_then(|subscriber| subscriber.early_settings.remove(track_sid));
         if let Some(track) = self.tracks.get_mut(track_sid) {
-            track.down.insert(sid.clone(), Down { track: DownTrack::new(codec), ready: false });
+            track.down.insert(sid.clone(), Subscription::new(codec, early.unwrap_or_default()));
         }
         self.outputs.push_back(Output::AddDownTrack(DownTrackSpec {
             subscriber: sid.clone(),
@@ -73,12 +72,14 @@ impl Room {
             track: track_sid.clone(),
             codec,
             stream_id,
+            is_stereo,
         }));
         self.qualities.sees(sid, &publisher);
         if is_sound {
             self.tell_of_speaker(sid, &publisher);
         }
-        self.retarget(track_sid, now);
+        // Nothing flows to it yet, but it is wanted.
+        self.report_wanted(track_sid, now);
     }
 
     pub(crate) fn unsubscribe(&mut self, sid: &ParticipantSid, track: &TrackSid) {
@@ -88,7 +89,7 @@ impl Room {
             self.tell_no_more_of_speaker(sid, track);
         }
         if let Some(participant) = self.participants.get_mut(sid) {
-            participant.subscriptions.remove(track);
+            participant.early_settings.remove(track);
         }
     }
 
@@ -161,15 +162,20 @@ impl Room {
         now: Now,
     ) {
         let tracks: BTreeSet<_> = request.track_sids.iter().map(String::as_str).collect();
-        for track in tracks {
-            let Some((track, _)) = self.tracks.get_key_value(track) else { continue };
-            let track = track.clone();
-            let Some(state) = self.tracks.get(&track) else { continue };
+        let known = |track: &&str| self.tracks.get_key_value(*track).map(|(track, _)| track.clone());
+        let tracks: Vec<TrackSid> = tracks.iter().filter_map(known).collect();
+        for track in &tracks {
+            let Some(state) = self.tracks.get_mut(track) else { continue };
             let settings = TrackSettings::from_request(request, &state.info.layers);
-            if let Some(participant) = self.participants.get_mut(sid) {
-                participant.subscriptions.insert(track.clone(), Subscription { settings });
+            if let Some(subscription) = state.down.get_mut(sid) {
+                subscription.settings = settings;
+            } else if let Some(participant) = self.participants.get_mut(sid) {
+                participant.early_settings.insert(track.clone(), settings);
             }
-            self.retarget(&track, now);
+        }
+        self.reallocate(sid, now);
+        for track in &tracks {
+            self.retarget(track, now);
         }
     }
 
@@ -241,132 +247,72 @@ impl Room {
     /// not before: its client knows a track by its id only when it has read the answer to its own offer.
     pub fn down_track_ready(&mut self, subscriber: &ParticipantSid, track_sid: &TrackSid, now: Now) {
         let Some(track) = self.tracks.get_mut(track_sid) else { return };
-        let is_first = track.down.values().all(|down| !down.ready);
+        let is_first = track.down.values().all(|down| down.state != State::Ready);
         let Some(down) = track.down.get_mut(subscriber) else { return };
-        down.ready = true;
+        down.state = State::Ready;
         let publisher = track.publisher.clone();
         if is_first {
             let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };
             self.signal(&publisher, signal_response::Message::TrackSubscribed(subscribed));
         }
+        self.reallocate(subscriber, now);
         self.retarget(track_sid, now);
+    }
+
+    /// The subscriber can read redundant sound (RED) of this track, or cannot.
+    pub fn down_track_takes_red(&mut self, subscriber: &ParticipantSid, track: &TrackSid, takes_red: bool) {
+        if let Some(down) = self.tracks.get_mut(track).and_then(|track| track.down.get_mut(subscriber)) {
+            down.takes_red = takes_red;
+        }
     }
 
     /// A subscriber cannot decode any more.
     pub fn keyframe_requested(&mut self, subscriber: &ParticipantSid, track: &TrackSid, now: Now) {
         let Some(down) = self.tracks.get(track).and_then(|track| track.down.get(subscriber)) else { return };
-        if let Some(layer) = down.track.wants_keyframe().or_else(|| down.track.current()) {
+        if let Some(layer) = down.forwarder.wants_keyframe().or_else(|| down.forwarder.current()) {
             self.ask_keyframe(track, layer, KeyframeFor::Subscriber, now);
         }
     }
 
-    /// A recorder needs a keyframe of what it gets.
-    pub fn keyframe_wished(&mut self, track: &TrackSid, layer: Layer, now: Now) {
-        self.ask_keyframe(track, layer, KeyframeFor::Recorder, now);
-    }
-
-    /// Chooses the layer of every subscriber anew and asks for the keyframes that are missing.
-    fn retarget(&mut self, sid: &TrackSid, now: Now) {
+    /// Chooses the layer of every subscriber anew, asks for the keyframes that are missing and were not asked for, and tells the publisher
+    /// what is wanted.
+    pub(crate) fn retarget(&mut self, sid: &TrackSid, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
-        let mut missing = Vec::new();
-        for (subscriber, down) in &mut track.down {
-            let settings = self
-                .participants
-                .get(subscriber)
-                .and_then(|participant| participant.subscriptions.get(sid))
-                .map(|subscription| subscription.settings)
-                .unwrap_or_default();
-            let target = if settings.disabled || !down.ready {
-                None
-            } else if track.info.simulcast {
-                track.layers.choose(settings.max, now.at)
-            } else {
-                Some(Layer::High)
-            };
-            down.track.set_target(target);
-            missing.extend(down.track.wants_keyframe());
+        // What comes is looked at while those who get it change.
+        let mut down = std::mem::take(&mut track.down);
+        let mut missing = [false; 3];
+        for subscription in down.values_mut() {
+            if let Some(layer) = subscription.retarget(track.streams(), now.at) {
+                missing[layer.index()] = true;
+            }
         }
-        missing.sort_unstable();
-        missing.dedup();
-        for layer in missing {
-            self.ask_keyframe(sid, layer, KeyframeFor::Subscriber, now);
+        track.down = down;
+        for layer in Layer::ALL.into_iter().filter(|layer| missing[layer.index()]) {
+            if !track.layers.awaits_keyframe(layer) {
+                let asked = track.request_keyframe(sid, layer, KeyframeFor::Subscriber, now.at);
+                self.outputs.extend(asked);
+            }
         }
+        self.report_wanted(sid, now);
     }
 
+    /// What time alone changes: layers that are not sent any more, what lines have room for, keyframes that did not come.
     pub(crate) fn refresh_layers(&mut self, now: Now) {
+        self.note_who_speaks(now);
         let tracks: Vec<_> =
             self.tracks.iter().filter(|(_, track)| track.is_video()).map(|(sid, _)| sid.clone()).collect();
-        for track in tracks {
-            self.retarget(&track, now);
+        for sid in &tracks {
+            self.retarget(sid, now);
         }
-    }
-
-    /// The best layer that arrives: what a recorder takes.
-    pub fn best_layer(&self, track: &TrackSid, now: Now) -> Option<Layer> {
-        let track = self.tracks.get(track)?;
-        if track.info.simulcast { track.layers.choose(Layer::High, now.at) } else { Some(Layer::High) }
-    }
-
-    /// H.264 parameter sets that a layer's stream has said, or that the publisher announced: whole NAL units, the newest last.
-    pub fn parameter_sets(&self, track: &TrackSid, layer: Layer) -> Vec<&[u8]> {
-        let track = self.tracks.get(track);
-        track.map(|track| track.parameter_sets.of(layer).collect()).unwrap_or_default()
-    }
-
-    /// A packet of a track: `send` is called for each subscriber that gets it, with the numbers to send it under. Before that it is
-    /// called for each H.264 parameter set that goes in front, with the payload that goes instead of the packet's own.
-    pub fn forward(
-        &mut self,
-        track: &TrackSid,
-        packet: &PublishedPacket<'_>,
-        mut send: impl FnMut(&ParticipantSid, Rewrite, Option<&[u8]>),
-    ) {
-        let Some(track) = self.tracks.get_mut(track) else { return };
-        let Some(codec) = track.codec.filter(|codec| *codec == packet.codec) else { return };
-        let layer = if track.info.simulcast { packet.layer } else { Layer::High };
-        if !packet.payload.is_empty() {
-            track.layers.packet(layer, packet.arrived);
-            track.parameter_sets.packet(codec, layer, packet.payload);
-        }
-        let keyframe = is_keyframe(codec, packet.payload);
-        let lacking = if keyframe && codec == Codec::H264 && !h264_brings_sequence_set(packet.payload) {
-            track.parameter_sets.to_send(layer)
-        } else {
-            Vec::new()
-        };
-        let incoming = Incoming {
-            layer,
-            seq: packet.seq,
-            rtp: packet.rtp,
-            payload: packet.payload,
-            keyframe,
-            lacks: lacking.len() as u16,
-            arrived: packet.arrived,
-        };
-        for (subscriber, down) in &mut track.down {
-            let Some(rewrite) = down.track.forward(&incoming) else { continue };
-            for (number, set) in lacking.iter().enumerate().take(usize::from(rewrite.free)) {
-                let seq = rewrite.seq - u64::from(rewrite.free) + number as u64;
-                send(subscriber, Rewrite { seq, free: 0, ..rewrite }, Some(set));
+        self.reallocate_all(now);
+        for sid in &tracks {
+            let Some(track) = self.tracks.get_mut(sid).filter(|track| !track.info.muted) else { continue };
+            if track.info.simulcast {
+                track.layers.give_up_keyframes_of_ended(now.at);
             }
-            send(subscriber, rewrite, None);
+            for layer in track.layers.overdue_keyframes(now.at) {
+                self.outputs.push_back(track.keyframe_request(sid, layer));
+            }
         }
     }
-}
-
-/// A packet as it came from a publisher.
-#[derive(Clone, Copy, Debug)]
-pub struct PublishedPacket<'a> {
-    /// The simulcast layer.
-    pub layer: Layer,
-    /// How it is encoded.
-    pub codec: Codec,
-    /// Extended sequence number.
-    pub seq: u64,
-    /// RTP time.
-    pub rtp: u32,
-    /// Without header.
-    pub payload: &'a [u8],
-    /// When it came from the socket.
-    pub arrived: std::time::Instant,
 }

@@ -10,10 +10,13 @@ use reelroom_protocol::proto::{
 };
 
 use crate::codec::Codec;
-use crate::forward::DownTrack;
-use crate::layers::{Layer, Layers};
-use crate::output::Fact;
+use crate::dynacast::Dynacast;
+use crate::layers::{KeyframeFor, Layer, Layers};
+use crate::output::{Fact, Output};
 use crate::parameter_sets::ParameterSets;
+use crate::red::Recovery;
+use crate::subscription::{Streams, Subscription};
+use crate::svc::Structure;
 
 /// A media section of a publisher's SDP, as it stands after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,35 @@ pub struct Section {
     pub parameter_sets: Vec<Vec<u8>>,
 }
 
+/// What a publisher's sound is to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// Almost nothing is sent while it is silent (DTX).
+    pub pauses_in_silence: bool,
+    /// Two channels, in the quality of music.
+    pub is_stereo: bool,
+    /// Each packet carries the sound of those before it once more (RED).
+    pub is_redundant: bool,
+}
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self { pauses_in_silence: true, is_stereo: false, is_redundant: true }
+    }
+}
+
+impl Sound {
+    /// As was announced. What is encrypted cannot be taken apart, so it is not put together either.
+    pub(crate) fn of(info: &TrackInfo) -> Self {
+        let has = |feature: AudioTrackFeature| info.audio_features.contains(&feature.into());
+        Self {
+            pauses_in_silence: !info.disable_dtx && !has(AudioTrackFeature::TfNoDtx),
+            is_stereo: info.stereo || has(AudioTrackFeature::TfStereo),
+            is_redundant: !info.disable_red && !is_encrypted(info),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) info: TrackInfo,
@@ -45,26 +77,55 @@ pub(crate) struct Track {
     pub(crate) codec_since: Option<Instant>,
     pub(crate) layers: Layers,
     pub(crate) parameter_sets: ParameterSets,
-    pub(crate) down: BTreeMap<ParticipantSid, Down>,
+    pub(crate) down: BTreeMap<ParticipantSid, Subscription>,
     /// A moderator muted it, and its publisher has not unmuted it since: nothing of it is forwarded or recorded.
     pub(crate) held: bool,
     /// Everybody was told of it: as its section and its announcement had met, before any media.
     pub(crate) is_published: bool,
     /// A moderator muted it, and its publisher, who was asked to mute, has not answered: then it is told by itself.
     pub(crate) echo_due: Option<Instant>,
-}
-
-/// One subscriber of a track.
-#[derive(Debug)]
-pub(crate) struct Down {
-    pub(crate) track: DownTrack,
-    /// The subscriber has answered the offer that carries it.
-    pub(crate) ready: bool,
+    /// What of its redundant sound was given out, by the stream that it came in.
+    pub(crate) recovery: Option<(u32, Recovery)>,
+    /// How its layers are told apart, where they come in one stream.
+    pub(crate) scalable: Option<Structure>,
+    /// Which of its layers its publisher was told that are wanted.
+    pub(crate) dynacast: Dynacast,
 }
 
 impl Track {
     pub(crate) fn is_video(&self) -> bool {
         self.info.r#type == i32::from(TrackType::Video)
+    }
+
+    /// How its layers come.
+    pub(crate) fn streams(&self) -> Streams<'_> {
+        match &self.scalable {
+            _ if self.info.simulcast => Streams::OfLayers(&self.layers),
+            Some(structure) if structure.sizes() > 1 => Streams::Scalable(structure, &self.layers),
+            _ => Streams::One,
+        }
+    }
+
+    /// The best layer that arrives.
+    pub(crate) fn best_layer(&self, now: Instant) -> Option<Layer> {
+        if self.info.simulcast { self.layers.choose(Layer::High, now) } else { Some(Layer::High) }
+    }
+
+    /// A keyframe of a picture's layer is needed: it is asked for, unless it was a moment ago; then it is asked for later.
+    pub(crate) fn request_keyframe(
+        &mut self,
+        sid: &TrackSid,
+        layer: Layer,
+        whom: KeyframeFor,
+        now: Instant,
+    ) -> Option<Output> {
+        let is_asked = self.is_video() && self.layers.needs_keyframe(layer, whom, now);
+        is_asked.then(|| self.keyframe_request(sid, layer))
+    }
+
+    /// Asks its publisher for a keyframe of a layer.
+    pub(crate) fn keyframe_request(&self, sid: &TrackSid, layer: Layer) -> Output {
+        Output::RequestKeyframe { track: sid.clone(), layer: self.info.simulcast.then_some(layer) }
     }
 
     /// What recorders are told of it, once its media arrives.
@@ -86,6 +147,7 @@ impl Track {
     /// It is encoded with `codec`, whatever was announced.
     pub(crate) fn set_codec(&mut self, codec: Codec) {
         self.codec = Some(codec);
+        self.scalable = None;
         self.describe_codec();
     }
 

@@ -1,7 +1,7 @@
 //! The dependency descriptor, a header extension that is passed on as it came.
 //!
 //! Publishers of VP9 and AV1 send all layers in one stream; which frames belong together and which need which is said only
-//! here. All layers are forwarded, so nothing of it has to be understood or changed.
+//! here. Which of them a subscriber gets the room says (`reelroom_sfu`, `svc.rs`); what goes, goes with its descriptor unchanged.
 
 use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues};
 
@@ -12,6 +12,12 @@ const ONE_BYTE_FORM_MAX_LEN: usize = 16;
 /// The descriptor of one packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DependencyDescriptor(Box<[u8]>);
+
+impl DependencyDescriptor {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// For the extension map of a session.
 pub(super) fn extension() -> Extension {

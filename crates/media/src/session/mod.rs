@@ -10,6 +10,7 @@ mod path;
 mod reports;
 mod sctp;
 pub(crate) mod sdp;
+mod sound;
 mod srtp;
 pub(crate) mod stun;
 
@@ -24,11 +25,12 @@ use reelroom_limits::media::{DATA_CHANNELS, FEEDBACK_BYTES_PER_S, NEW_SSRCS, SSR
 use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind, Layer, Measured};
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{Channel, ChannelConfig, ChannelId, Reliability};
 use str0m::error::{ProtoError, RtcError, SctpError};
 use str0m::format::Codec::Vp9;
-use str0m::format::FormatParams;
+use str0m::format::{FormatParams, PayloadParams};
 use str0m::ice::TransId;
 use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
@@ -46,6 +48,7 @@ use path::{Path, Paths};
 use reports::Reports;
 use sctp::Drain;
 use sdp::bounds::{self, Candidates};
+use sound::SentSound;
 use srtp::Verifier;
 use stun::{Credentials, Kind};
 
@@ -66,6 +69,15 @@ const NEW_SSRC_EVERY: Duration = Duration::from_secs(1);
 const MEASURED_EVERY: Duration = Duration::from_secs(4);
 /// Questions to a peer that an answer is awaited of.
 const CHECKS: usize = 16;
+/// What is assumed of a line before its receiver has reported anything; probes begin with some times that.
+const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1000);
+/// So often str0m may say that it has something to do at once; ...
+const TURNS: usize = 64;
+/// ... what is left then is done so much later: by times between packets and reports on them a peer says how soon str0m wants to look again.
+const TURNS_EVERY: Duration = Duration::from_millis(1);
+/// By so much str0m's pacer puts off whatever it lets go right behind another packet. Timers do not wait for less than a millisecond: with one
+/// packet each time no probe reaches the bitrate that it is to try.
+const PACER_STEP: Duration = Duration::from_micros(1);
 
 /// What a peer sent, or what became of it.
 #[derive(Debug)]
@@ -88,6 +100,8 @@ pub(crate) enum SessionEvent {
     Data { kind: DataKind, bytes: Vec<u8> },
     /// There is room for reliable data again.
     DataWanted,
+    /// So much gets through to the peer; whether more is found out by itself.
+    Estimate { bits_per_second: u64, can_probe: bool },
     /// Media is sent to another address from now on.
     FlowsOn(Address),
     /// How the media of a section fares, of each layer of it.
@@ -119,7 +133,18 @@ pub(crate) struct Packet {
     pub(crate) codec: Codec,
     pub(crate) audio_level_dbov: Option<u8>,
     pub(crate) rotation_degrees: Option<u16>,
+    /// Redundant sound (RFC 2198); `codec` is that of its blocks.
+    pub(crate) is_red: bool,
     inner: RtpPacket,
+}
+
+/// What is sent of a packet.
+pub(crate) struct Load {
+    pub(crate) payload: Arc<[u8]>,
+    pub(crate) marker: bool,
+    pub(crate) is_red: bool,
+    /// It is the packet's own payload, so that what the header says of that goes with it.
+    pub(crate) is_own: bool,
 }
 
 impl Packet {
@@ -141,6 +166,16 @@ impl Packet {
 
     pub(crate) fn payload(&self) -> &[u8] {
         &self.inner.payload
+    }
+
+    /// The same, for who sends it.
+    pub(crate) fn shared_payload(&self) -> Arc<[u8]> {
+        self.inner.payload.clone()
+    }
+
+    /// What tells the layers of a scalable stream apart.
+    pub(crate) fn descriptor(&self) -> Option<&[u8]> {
+        self.inner.header.ext_vals.user_values.get::<DependencyDescriptor>().map(DependencyDescriptor::bytes)
     }
 
     pub(crate) fn received(&self) -> Instant {
@@ -205,6 +240,23 @@ pub(crate) struct Session {
     others: Vec<ChannelId>,
     lossy_drain: Drain,
     tracks_drain: Drain,
+    /// The latest time that it was told.
+    clock: Instant,
+    /// str0m estimates and paces, and has something to do at once for each packet that may go.
+    is_paced: bool,
+    /// Sections of ours with pictures.
+    pictures: Vec<Mid>,
+    pacing: Pacing,
+    sent_sound: SentSound,
+}
+
+/// How pictures go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pacing {
+    /// At once: nothing is known of the line. Its receiver may never report, and must not wait for that.
+    None { first: Option<u64> },
+    /// As str0m's estimate says.
+    Paced,
 }
 
 /// What became of data that was to be sent.
@@ -261,13 +313,19 @@ impl Session {
     pub(crate) fn new(addresses: &LocalAddresses, way: Way, now: Instant) -> Self {
         let mut config = Rtc::builder()
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_send_buffer_video(1500)
             .set_stats_interval(Some(MEASURED_EVERY))
             .set_sctp_max_buffered_amount(RELIABLE_BUFFER_BYTES + 2 * LOSSY_BUFFER_BYTES);
+        for sound in config.codec_config().iter_mut().filter(|params| params.spec().codec.is_audio()) {
+            sound.set_fb_nack(true);
+        }
+        if way != Way::In {
+            config = config.enable_bwe(Some(FIRST_ESTIMATE));
+        }
         // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
         let kinds = if way == Way::In { H264.len() } else { 1 };
         for (payload_type, profile, is_fragmented) in &H264[..kinds] {
@@ -320,6 +378,11 @@ impl Session {
             others: Vec::new(),
             lossy_drain: Drain::default(),
             tracks_drain: Drain::default(),
+            clock: now,
+            is_paced: way != Way::In,
+            pictures: Vec::new(),
+            pacing: Pacing::None { first: None },
+            sent_sound: SentSound::new(now),
         };
         session.drain();
         session
@@ -391,11 +454,21 @@ impl Session {
             self.reports.section(mid);
         }
         let applied = api.apply();
+        for (mid, media) in mids.iter().zip(&changes.add).filter(|(_, media)| media.codec != Codec::Opus) {
+            let mid = Mid::from(mid.as_str());
+            self.pictures.push(mid);
+            if self.pacing != Pacing::Paced
+                && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None)
+            {
+                stream.set_unpaced(true);
+            }
+        }
         self.drain();
         let (offer, pending) = applied?;
         self.pending = Some(pending);
         self.sections += mids.len();
-        Some((sdp::with_candidates(&offer.to_sdp_string(), &self.told, &self.told_tcp), mids))
+        let offer = sdp::without_estimates_of_sound(&offer.to_sdp_string());
+        Some((sdp::with_candidates(&offer, &self.told, &self.told_tcp), mids))
     }
 
     /// Whether the peer is to be told that candidates of it are left out: once.
@@ -420,6 +493,17 @@ impl Session {
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
         self.peer = Credentials::of(sdp);
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
+        let params = self.rtc.codec_config().params().iter();
+        let sound = params.filter(|params| params.spec().codec.is_audio());
+        let types = sound.flat_map(|params| [Some(params.pt()), params.red()]).flatten().map(|pt| *pt);
+        self.sent_sound.answered(types, sdp);
+        // Streams are there by now, if they were not before.
+        let pictures = self.pictures.iter().filter(|_| self.pacing != Pacing::Paced);
+        for mid in pictures {
+            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(*mid, None) {
+                stream.set_unpaced(true);
+            }
+        }
         self.drain();
         accepted
     }
@@ -471,6 +555,7 @@ impl Session {
                 }
                 heard.is_proven = true;
                 self.forget_reports(bytes.len());
+                self.send_lost_sound(bytes, now);
             }
             // There is nothing to tell by who encrypted it; the next request or feedback tells where the peer is.
             Kind::Dtls if datagram.is_trial => return heard,
@@ -549,7 +634,20 @@ impl Session {
         self.verifier.as_mut().is_some_and(|verifier| check(verifier, bytes))
     }
 
+    /// Sends again what a packet of feedback says that the peer lost.
+    fn send_lost_sound(&mut self, feedback: &[u8], now: Instant) {
+        if !self.sent_sound.is_wanted() {
+            return;
+        }
+        let said = self.verifier.as_mut().and_then(|verifier| verifier.verified_feedback(feedback));
+        let Some(feedback) = said else { return };
+        let (paths, datagrams) = (&self.paths, &mut self.datagrams);
+        let by = |path| paths.send_again_by(path);
+        self.sent_sound.asked(feedback, now, by, |datagram| datagrams.push(datagram));
+    }
+
     fn handle(&mut self, datagram: &Incoming) {
+        self.clock = self.clock.max(datagram.received);
         let Ok(contents) = DatagramRecv::try_from(&datagram.bytes[..]) else { return };
         let receive = Receive {
             proto: protocol(datagram.transport),
@@ -561,7 +659,7 @@ impl Session {
             tracing::debug!(%error, "a datagram ended its session");
             self.rtc.disconnect();
         }
-        self.drain();
+        self.drain_up_to(PACER_STEP);
     }
 
     pub(crate) fn timeout(&mut self, now: Instant) {
@@ -580,14 +678,15 @@ impl Session {
                 bytes,
             });
         }
+        self.clock = self.clock.max(now);
         if self.next_timeout > now {
             return;
         }
-        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
             tracing::debug!(%error, "a timer ended its session");
             self.rtc.disconnect();
         }
-        self.drain();
+        self.drain_up_to(PACER_STEP);
     }
 
     /// Asks the sender of a section for a keyframe.
@@ -609,22 +708,75 @@ impl Session {
             .collect()
     }
 
-    /// Sends a packet of another session under new numbers, or a payload that belongs in front of it.
+    /// The payload type by which the peer takes redundant sound.
+    pub(crate) fn red_payload_type(&self, mid: &str) -> Option<u8> {
+        let media = self.rtc.media(Mid::from(mid))?;
+        let mut params = self.rtc.codec_config().params().iter();
+        params
+            .find(|params| media.remote_pts().contains(&params.pt()) && params.red().is_some())?
+            .red()
+            .map(|pt| *pt)
+    }
+
+    /// Has the connection find out whether its line carries so much.
+    pub(crate) fn desire(&mut self, bits_per_second: u64) {
+        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second));
+        self.drain();
+    }
+
+    /// What str0m estimates of the line to the peer.
+    fn estimate(&mut self, kind: BweKind) -> Option<SessionEvent> {
+        match kind {
+            BweKind::Twcc { estimate, can_probe } => {
+                let bits_per_second = estimate.as_u64();
+                match self.pacing {
+                    // What it begins with is said before anything is known.
+                    Pacing::None { first: None } => {
+                        self.pacing = Pacing::None { first: Some(bits_per_second) };
+                        return None;
+                    }
+                    Pacing::None { first } if first == Some(bits_per_second) => return None,
+                    Pacing::None { .. } => {
+                        self.pacing = Pacing::Paced;
+                        for mid in &self.pictures {
+                            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(*mid, None) {
+                                stream.set_unpaced(false);
+                            }
+                        }
+                    }
+                    Pacing::Paced => {}
+                }
+                Some(SessionEvent::Estimate { bits_per_second, can_probe })
+            }
+            // Of a receiver that reports what arrives its own estimate is not needed.
+            BweKind::Remb { .. } if self.pacing == Pacing::Paced => None,
+            BweKind::Remb { estimate, .. } => {
+                Some(SessionEvent::Estimate { bits_per_second: estimate.as_u64(), can_probe: false })
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends something of a packet of another session under new numbers.
     pub(crate) fn send(
         &mut self,
         mid: &str,
         payload_type: u8,
         packet: &Packet,
         rewrite: Rewrite,
-        instead: Option<&[u8]>,
+        load: Load,
+        now: Instant,
     ) {
+        self.clock = self.clock.max(now);
         let mid = Mid::from(mid);
         let mut direct = self.rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(mid, None) else { return };
         self.reports.sent(mid);
         let mut ext_vals = str0m::rtp::ExtensionValues::default();
-        ext_vals.audio_level = packet.inner.header.ext_vals.audio_level;
-        ext_vals.voice_activity = packet.inner.header.ext_vals.voice_activity;
+        if load.is_own {
+            ext_vals.audio_level = packet.inner.header.ext_vals.audio_level;
+            ext_vals.voice_activity = packet.inner.header.ext_vals.voice_activity;
+        }
         ext_vals.video_orientation = packet.inner.header.ext_vals.video_orientation;
         // Simulcast layers count their frames each for itself, so theirs cannot be passed on.
         if packet.codec.is_scalable()
@@ -637,9 +789,9 @@ impl Session {
             rewrite.seq.into(),
             rewrite.rtp,
             packet.inner.timestamp,
-            instead.map_or_else(|| packet.inner.payload.clone(), Into::into),
+            load.payload,
         )
-        .marker(packet.inner.header.marker && instead.is_none())
+        .marker(load.marker)
         .ext_vals(ext_vals)
         .nackable(packet.codec != Codec::Opus);
         if let Some(numbers) = rewrite.vp8
@@ -709,13 +861,31 @@ impl Session {
         (std::mem::take(&mut self.datagrams), std::mem::take(&mut self.events))
     }
 
-    /// Polls str0m until it has nothing left.
+    /// Polls str0m until it has nothing left. A packet that was just written goes, if it may; others that wait do not.
     fn drain(&mut self) {
+        self.drain_up_to(Duration::ZERO);
+    }
+
+    /// The same, and whatever is due within `step` each time.
+    fn drain_up_to(&mut self, step: Duration) {
+        let mut turns = 0;
         while self.rtc.is_alive() {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.next_timeout = at;
-                    return;
+                    turns += 1;
+                    if !self.is_paced || at > self.clock + step {
+                        return;
+                    }
+                    if turns > TURNS {
+                        self.next_timeout = self.clock + TURNS_EVERY;
+                        return;
+                    }
+                    self.clock = self.clock.max(at);
+                    if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
+                        tracing::debug!(%error, "a timer ended its session");
+                        self.rtc.disconnect();
+                    }
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let transport =
@@ -725,6 +895,7 @@ impl Session {
                     if Kind::of(&bytes) != Some(Kind::Stun) {
                         path = self.paths.send_by(path);
                     }
+                    self.sent_sound.sent(path, &bytes, self.clock);
                     let Path { transport, local: source, remote: destination } = path;
                     self.datagrams.push(Datagram { transport, source, destination, bytes });
                 }
@@ -756,6 +927,7 @@ impl Session {
             Event::RtpPacket(packet) => {
                 self.packet(packet).map(|packet| SessionEvent::Packet(Box::new(packet)))
             }
+            Event::EgressBitrateEstimate(kind) => self.estimate(kind),
             Event::KeyframeRequest(request) => Some(SessionEvent::KeyframeRequest(request.mid.to_string())),
             Event::SenderFeedback(feedback) => Some(SessionEvent::SenderReport {
                 mid: feedback.mid.to_string(),
@@ -834,13 +1006,23 @@ impl Session {
         let stream = direct.stream_rx(&inner.header.ssrc)?;
         let (mid, rid) = (stream.mid(), stream.rid());
         let payload_type = inner.header.payload_type;
-        let params = self.rtc.codec_config().params().iter().find(|params| params.pt() == payload_type)?;
+        let is_it =
+            |params: &&PayloadParams| params.pt() == payload_type || params.red() == Some(payload_type);
+        let params = self.rtc.codec_config().params().iter().find(is_it)?;
+        let is_red = params.red() == Some(payload_type);
         let codec = codec(params.spec().codec)?;
+        // Sound has no stream of its own for what is sent again, without which str0m asks for nothing: it comes again in its own one.
+        if codec == Codec::Opus
+            && let Some(stream) = self.rtc.direct_api().stream_rx(&inner.header.ssrc)
+        {
+            stream.suppress_nack(false);
+        }
         let ext = &inner.header.ext_vals;
         Some(Packet {
             mid: mid.to_string(),
             layer: Layer::from_rid(rid.as_deref()),
             codec,
+            is_red,
             audio_level_dbov: ext.audio_level.map(i8::unsigned_abs),
             rotation_degrees: ext.video_orientation.map(|orientation| match orientation {
                 VideoOrientation::Deg0 => 0,

@@ -61,6 +61,11 @@ impl Paths {
         self.current.unwrap_or(nominated)
     }
 
+    /// By which way something goes now that went by another one before.
+    pub(super) fn send_again_by(&self, before: Path) -> Path {
+        self.current.unwrap_or(before)
+    }
+
     /// Something came by a path. Whether it is the current one.
     pub(super) fn heard(&mut self, path: Path, now: Instant) -> bool {
         let is_current = self.current == Some(path);

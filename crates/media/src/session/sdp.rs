@@ -6,7 +6,7 @@ pub(crate) mod bounds;
 use std::net::SocketAddr;
 
 use reelroom_protocol::proto::TrackType;
-use reelroom_sfu::{Codec, Section};
+use reelroom_sfu::{Codec, Section, Sound};
 
 const START_BITRATE: &str = "x-google-start-bitrate";
 
@@ -112,6 +112,75 @@ fn without(lines: &str, codec: &str) -> String {
     let rest: String = rest.split_inclusive('\n').filter(|line| !is_of(line)).collect();
     let first: Vec<_> = head.iter().copied().chain(stay).collect();
     format!("{}\r\n{rest}", first.join(" "))
+}
+
+/// `answer` with what a publisher's sound is to be like in section `mid`: browsers encode by what the answer says.
+pub(crate) fn with_sound(answer: &str, mid: &str, sound: &Sound) -> String {
+    let wanted_mid = format!("a=mid:{mid}");
+    let of_section = |lines: &&str| lines.lines().any(|line| line.trim_end() == wanted_mid);
+    split(answer)
+        .map(|lines| match Some(lines).filter(of_section) {
+            Some(lines) => {
+                let parameters: Vec<_> = [
+                    sound.pauses_in_silence.then_some("usedtx=1"),
+                    sound.is_stereo.then_some("stereo=1;maxaveragebitrate=510000"),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
+                let first = if sound.is_redundant { "red" } else { "opus" };
+                with_parameters(&reorder(lines, first), "opus", &parameters.join(";"))
+            }
+            None => lines.to_owned(),
+        })
+        .collect()
+}
+
+/// `offer` that says which sections bring sound in stereo, by the stream they bring.
+pub(crate) fn with_stereo(offer: &str, is_stereo: impl Fn(&str) -> bool) -> String {
+    split(offer)
+        .map(|lines| match mid(lines).filter(|&mid| lines.starts_with("m=audio") && is_stereo(mid)) {
+            Some(_) => with_parameters(lines, "opus", "sprop-stereo=1;stereo=1"),
+            None => lines.to_owned(),
+        })
+        .collect()
+}
+
+/// A section with `parameters` behind those that it has for a codec.
+fn with_parameters(lines: &str, codec: &str, parameters: &str) -> String {
+    let payload_type = codecs(lines).find(|(_, name)| name.eq_ignore_ascii_case(codec));
+    let Some((payload_type, _)) = payload_type.filter(|_| !parameters.is_empty()) else {
+        return lines.to_owned();
+    };
+    let (fmtp, rtpmap) = (format!("a=fmtp:{payload_type} "), format!("a=rtpmap:{payload_type} "));
+    let has_parameters = lines.lines().any(|line| line.starts_with(&fmtp));
+    lines
+        .split_inclusive('\n')
+        .map(|line| {
+            let text = line.trim_end();
+            if has_parameters && line.starts_with(&fmtp) {
+                format!("{text};{parameters}\r\n")
+            } else if !has_parameters && line.starts_with(&rtpmap) {
+                format!("{text}\r\n{fmtp}{parameters}\r\n")
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect()
+}
+
+/// `offer` without reports of when each packet of sound came: nobody decides anything by them, and a packet costs more with them.
+pub(crate) fn without_estimates_of_sound(offer: &str) -> String {
+    let reports = |line: &str| {
+        (line.starts_with("a=extmap:") && line.contains("transport-wide-cc"))
+            || (line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with(" transport-cc"))
+    };
+    split(offer)
+        .flat_map(|lines| {
+            let is_sound = lines.starts_with("m=audio");
+            lines.split_inclusive('\n').filter(move |line| !(is_sound && reports(line)))
+        })
+        .collect()
 }
 
 /// `answer` with the bitrates to begin at that the offer hints at, for the codecs it hints at. Browsers write the hint into
@@ -331,6 +400,40 @@ mod tests {
              a=candidate:2 1 tcp 1526726655 203.0.113.7 7882 typ host tcptype passive\r\n\
              a=candidate:4 1 tcp 1526726399 203.0.113.7 443 typ host tcptype passive\r\n");
         assert_eq!(with_candidates(&bound, &told[..1], &page), expected);
+    }
+
+    const SOUND: &str = "v=0\r\nm=audio 9 X 63 111\r\na=mid:0\r\na=extmap:3 http://x/transport-wide-cc-extensions-01\r\n\
+        a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 nack\r\na=fmtp:111 minptime=10\r\n\
+        a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\nm=video 9 X 96\r\na=mid:1\r\n\
+        a=extmap:3 http://x/transport-wide-cc-extensions-01\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 transport-cc\r\n";
+
+    #[test]
+    fn sound_is_encoded_as_was_announced() {
+        let plain = Sound { pauses_in_silence: true, is_stereo: false, is_redundant: true };
+        let changed = with_sound(SOUND, "0", &plain);
+        assert_eq!(changed, SOUND.replace("minptime=10", "minptime=10;usedtx=1"));
+        let music = Sound { pauses_in_silence: false, is_stereo: true, is_redundant: false };
+        let changed = with_sound(SOUND, "0", &music);
+        let expected = SOUND.replace("minptime=10", "minptime=10;stereo=1;maxaveragebitrate=510000");
+        assert_eq!(changed, expected.replace("X 63 111", "X 111 63"));
+        assert_eq!(
+            with_sound(&SOUND.replace("X 63 111", "X 111 63"), "0", &plain),
+            with_sound(SOUND, "0", &plain)
+        );
+        assert_eq!(with_sound(SOUND, "7", &music), SOUND);
+        let stereo = with_stereo(SOUND, |mid| mid == "0");
+        assert_eq!(stereo, SOUND.replace("minptime=10", "minptime=10;sprop-stereo=1;stereo=1"));
+        assert_eq!(with_stereo(SOUND, |mid| mid == "1"), SOUND, "no sound");
+    }
+
+    #[test]
+    fn reports_of_when_packets_came_are_for_pictures() {
+        let without = without_estimates_of_sound(SOUND);
+        let (sound, pictures) = SOUND.split_once("m=video").expect("both");
+        let sound = sound
+            .replace("a=extmap:3 http://x/transport-wide-cc-extensions-01\r\n", "")
+            .replace("a=rtcp-fb:111 transport-cc\r\n", "");
+        assert_eq!(without, format!("{sound}m=video{pictures}"));
     }
 
     #[test]

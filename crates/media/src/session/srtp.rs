@@ -7,7 +7,8 @@ use std::fmt;
 
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{
-    AeadAes128Gcm, AeadAes128GcmCipher, AeadAes256Gcm, AeadAes256GcmCipher, Aes128CmSha1_80, CryptoProvider,
+    AeadAes128Gcm, AeadAes128GcmCipher, AeadAes256Gcm, AeadAes256GcmCipher, Aes128CmSha1_80,
+    Aes128CmSha1_80Cipher, CryptoProvider,
 };
 
 use super::dtls::Keys;
@@ -31,10 +32,12 @@ enum Label {
 pub(super) struct Verifier {
     scheme: Scheme,
     scratch: Vec<u8>,
+    /// What the last packet of feedback says.
+    feedback: Vec<u8>,
 }
 
 enum Scheme {
-    Sha1 { rtp: [u8; 20], rtcp: [u8; 20] },
+    Sha1 { rtp: [u8; 20], rtcp: [u8; 20], rtcp_cipher: Box<dyn Aes128CmSha1_80Cipher>, rtcp_salt: [u8; 14] },
     Gcm128 { rtp: Gcm<dyn AeadAes128GcmCipher>, rtcp: Gcm<dyn AeadAes128GcmCipher> },
     Gcm256 { rtp: Gcm<dyn AeadAes256GcmCipher>, rtcp: Gcm<dyn AeadAes256GcmCipher> },
 }
@@ -92,9 +95,12 @@ impl Verifier {
         let scheme = match keys.profile {
             SrtpProfile::AES128_CM_SHA1_80 => {
                 let master = Master::of(keys, Aes128CmSha1_80::KEY_LEN, Aes128CmSha1_80::SALT_LEN)?;
+                let rtcp_key = master.derive(crypto, Label::RtcpKey);
                 Scheme::Sha1 {
                     rtp: master.derive(crypto, Label::RtpSign),
                     rtcp: master.derive(crypto, Label::RtcpSign),
+                    rtcp_cipher: crypto.srtp_provider.aes_128_cm_sha1_80().create_cipher(rtcp_key, false),
+                    rtcp_salt: master.derive(crypto, Label::RtcpSalt),
                 }
             }
             SrtpProfile::AEAD_AES_128_GCM => {
@@ -123,7 +129,7 @@ impl Verifier {
             }
             _ => return None,
         };
-        Some(Self { scheme, scratch: Vec::new() })
+        Some(Self { scheme, scratch: Vec::new(), feedback: Vec::new() })
     }
 
     /// Whether the peer encrypted the packet, as one of the first 65,536 of its sender.
@@ -161,6 +167,38 @@ impl Verifier {
     /// Whether the peer signed the packet of feedback.
     pub(super) fn is_rtcp(&mut self, packet: &[u8]) -> bool {
         self.rtcp(packet).is_some()
+    }
+
+    /// What the packet of feedback says that was found last to be the peer's: without encryption and signature.
+    pub(super) fn verified_feedback(&mut self, packet: &[u8]) -> Option<&[u8]> {
+        let (head, rest) = packet.split_at_checked(RTCP_HEADER_BYTES)?;
+        let tag = match self.scheme {
+            Scheme::Sha1 { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
+            Scheme::Gcm128 { .. } | Scheme::Gcm256 { .. } => 0,
+        };
+        let (rest, _) = rest.split_at_checked(rest.len().checked_sub(tag)?)?;
+        let (body, index) = rest.split_at_checked(rest.len().checked_sub(INDEX_BYTES)?)?;
+        let flagged = u32::from_be_bytes(*index.first_chunk()?);
+        let is_encrypted = flagged & 0x8000_0000 != 0;
+        self.feedback.clear();
+        self.feedback.extend_from_slice(head);
+        match &mut self.scheme {
+            Scheme::Sha1 { rtcp_cipher, rtcp_salt, .. } if is_encrypted => {
+                let ssrc = u32::from_be_bytes(*head.get(4..)?.first_chunk()?);
+                let iv = Aes128CmSha1_80::rtp_iv(*rtcp_salt, ssrc, u64::from(flagged & 0x7fff_ffff));
+                self.feedback.resize(RTCP_HEADER_BYTES + body.len(), 0);
+                rtcp_cipher.decrypt(&iv, body, &mut self.feedback[RTCP_HEADER_BYTES..]).ok()?;
+            }
+            // What was decrypted to see who signed it.
+            Scheme::Gcm128 { .. } | Scheme::Gcm256 { .. } if is_encrypted => {
+                self.feedback.extend_from_slice(&self.scratch);
+            }
+            Scheme::Sha1 { .. } => self.feedback.extend_from_slice(body),
+            Scheme::Gcm128 { .. } | Scheme::Gcm256 { .. } => {
+                self.feedback.extend_from_slice(body.get(..body.len().checked_sub(AeadAes128Gcm::TAG_LEN)?)?);
+            }
+        }
+        Some(&self.feedback)
     }
 
     fn rtcp(&mut self, packet: &[u8]) -> Option<()> {

@@ -69,3 +69,33 @@ fn subscribers_are_offered_one_kind_of_h264() {
     let (offer, _) = session.offer(&Changes { add, ..Changes::default() }).unwrap();
     assert_eq!(offer.matches("profile-level-id").count(), 1, "{offer}");
 }
+
+#[test]
+fn subscribers_are_offered_redundant_sound_and_reports_for_pictures_alone() {
+    install_crypto();
+    let mut session = Session::new(&addresses(), Way::Out, Instant::now());
+    let media = |codec| NewMedia { codec, stream_id: "PA_a|TR_x".into(), track_id: format!("TR_{codec:?}") };
+    let add = vec![media(Codec::Opus), media(Codec::Vp8)];
+    let (offer, mids) = session.offer(&Changes { add, ..Changes::default() }).unwrap();
+    assert_eq!(mids.len(), 2);
+    let (_, media) = offer.split_once("m=audio").unwrap();
+    let (sound, pictures) = media.split_once("m=video").unwrap();
+    assert!(sound.contains(" red/48000") && sound.contains(" nack"), "{sound}");
+    assert!(!sound.contains("transport-cc") && !sound.contains("transport-wide-cc"), "{sound}");
+    assert!(pictures.contains("transport-cc") && pictures.contains("transport-wide-cc"), "{pictures}");
+}
+
+#[test]
+fn publishers_are_asked_for_redundant_sound_and_for_what_is_lost_of_it() {
+    install_crypto();
+    let mut publisher = Rtc::builder().clear_codecs().enable_opus(true, true).build(Instant::now());
+    let mut api = publisher.sdp_api();
+    api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
+    let (offer, _) = api.apply().unwrap();
+    let mut session = Session::new(&addresses(), Way::In, Instant::now());
+    let answer = session.accept_offer(&offer.to_sdp_string()).unwrap();
+    let line = answer.lines().find(|line| line.starts_with("m=audio")).unwrap();
+    let first = line.split(' ').nth(3).unwrap();
+    assert!(answer.contains(&format!("a=rtpmap:{first} red/48000")), "{answer}");
+    assert!(answer.lines().any(|line| line.starts_with("a=rtcp-fb:") && line.ends_with(" nack")), "{answer}");
+}

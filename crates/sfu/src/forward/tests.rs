@@ -75,6 +75,22 @@ fn a_pause_ends_with_a_keyframe_and_the_next_number() {
 }
 
 #[test]
+fn a_layer_for_which_there_is_no_room_ends_before_the_next_one_begins() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::High));
+    down.forward(&packet(Layer::High, 1, KEY, now)).unwrap();
+    down.cut();
+    assert!(down.forward(&packet(Layer::High, 2, DELTA, now)).is_some(), "it is the one that is wanted");
+    down.set_target(Some(Layer::Low));
+    assert!(down.forward(&packet(Layer::High, 3, DELTA, now)).is_some(), "it goes on until the other begins");
+    down.cut();
+    assert_eq!(down.forward(&packet(Layer::High, 4, DELTA, now)), None);
+    assert_eq!(down.wants_keyframe(), Some(Layer::Low));
+    assert_eq!(down.forward(&packet(Layer::Low, 50, KEY, now)).unwrap().seq, 4);
+}
+
+#[test]
 fn vp8_numbers_go_on_over_a_change_of_layer() {
     let now = Instant::now();
     // X, then I and L, a long picture id and a TL0PICIDX.

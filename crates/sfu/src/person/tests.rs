@@ -257,11 +257,11 @@ fn nothing_of_a_track_that_a_moderator_muted_goes_on_until_its_publisher_unmutes
     story.room.mute_by_admin(&track).expect("there is such a track");
     let echo = MuteTrackRequest { sid: track.to_string(), muted: true };
     story.room.handle_signal(&ada, signal_request::Message::Mute(echo), story.now);
-    assert!(!story.room.media_arrived(&track, &packet(Codec::Vp8, 2, Layer::High, at), story.now));
+    assert_eq!(story.arrives(&track, &packet(Codec::Vp8, 2, Layer::High, at)), 0);
     story.pass(Duration::from_secs(2));
     story.outputs();
     let unmuted = MuteTrackRequest { sid: track.to_string(), muted: false };
     story.room.handle_signal(&ada, signal_request::Message::Mute(unmuted), story.now);
     assert!(story.outputs().iter().any(|output| matches!(output, Output::RequestKeyframe { .. })));
-    assert!(story.room.media_arrived(&track, &packet(Codec::Vp8, 3, Layer::High, at), story.now));
+    assert_eq!(story.arrives(&track, &packet(Codec::Vp8, 3, Layer::High, at)), 1);
 }

@@ -57,7 +57,7 @@ fn a_connection_gets_worse_soon_and_better_slowly() {
     let mut judged = |loss| {
         packets += 500;
         stream.measured(Layer::High, line(packets, loss));
-        stream.judge(true, 0);
+        stream.judge(true, Missing::Layers(0));
         stream.score
     };
     assert!(judged(0.0) > 99.9);
@@ -74,16 +74,16 @@ fn a_connection_gets_worse_soon_and_better_slowly() {
 fn loss_in_silence_weighs_little_and_a_stream_that_begins_anew_is_counted_from_nothing() {
     let mut stream = Stream::new();
     stream.measured(Layer::High, line(250, 0.0));
-    stream.judge(false, 0);
+    stream.judge(false, Missing::Layers(0));
     stream.measured(Layer::High, line(260, 0.3));
-    stream.judge(false, 0);
+    stream.judge(false, Missing::Layers(0));
     assert!(stream.score > EXCELLENT_ABOVE, "{}", stream.score);
     stream.measured(Layer::High, line(40, 0.0));
     assert_eq!(stream.window.packets, 40.0);
     // Nothing is sent: nothing gets worse.
-    stream.judge(false, 0);
+    stream.judge(false, Missing::Layers(0));
     let before = stream.score;
-    stream.judge(false, 0);
+    stream.judge(false, Missing::Layers(0));
     assert!(stream.score >= before);
 }
 
@@ -146,9 +146,8 @@ fn a_layer_that_is_asked_for_and_does_not_come_costs_whoever_does_not_bring_it()
     let (ada, bob) = (story.join("ada"), story.join("bob"));
     let track = story.publish(&ada, "0", TrackType::Video, true);
     story.room.down_track_ready(&bob, &track, story.now);
-    let missing = |story: &Story, line: &ParticipantSid| {
-        story.room.missing_layers(line, &story.room.tracks[&track], story.now.at)
-    };
+    let missing =
+        |story: &Story, line: &ParticipantSid| missing_layers(line, &story.room.tracks[&track], story.now.at);
     story.forwarded(&track, 1, Layer::Low);
     story.forwarded(&track, 2, Layer::Low);
     assert_eq!((missing(&story, &ada), missing(&story, &bob)), (2, 0), "she sends the lowest alone");
@@ -161,6 +160,29 @@ fn a_layer_that_is_asked_for_and_does_not_come_costs_whoever_does_not_bring_it()
     story.room.handle_signal(&bob, signal_request::Message::TrackSetting(settings), story.now);
     assert_eq!(missing(&story, &ada), 0, "nobody asks for more");
     // What nobody has measured says nothing.
-    assert!(!story.room.media_arrived(&track, &packet(Codec::Opus, 0, Layer::High, story.now.at), story.now));
+    let sound = packet(Codec::Opus, 0, Layer::High, story.now.at);
+    assert_eq!(story.arrives(&track, &sound), 0);
     assert!(story.room.qualities.lines.get(&ada).is_none_or(|line| line.streams.is_empty()));
+}
+
+#[test]
+fn a_picture_that_is_paused_for_want_of_room_is_as_bad_as_it_gets() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    story.pass(EVERY);
+    story.outputs();
+    if let Some(down) = story.room.tracks.get_mut(&track).and_then(|track| track.down.get_mut(&bob)) {
+        down.share = Share::Nothing;
+    }
+    story.pass(3 * EVERY);
+    let last = told(&mut story, &bob).pop();
+    assert_eq!(last, Some((bob.to_string(), ConnectionQuality::Poor)), "and not that of her who sends it");
+    let disabled =
+        UpdateTrackSettings { track_sids: vec![track.to_string()], disabled: true, ..Default::default() };
+    story.room.handle_signal(&bob, signal_request::Message::TrackSetting(disabled), story.now);
+    story.pass(6 * EVERY);
+    let last = told(&mut story, &bob).pop();
+    assert_eq!(last, Some((bob.to_string(), ConnectionQuality::Excellent)), "it does not want it");
 }

@@ -145,7 +145,7 @@ fn subscriptions_to_tracks_that_are_not_there_are_few_wait_for_them_and_are_give
     };
     story.room.sections(&ada, &[section]);
     let track = story.room.track_on(&ada, "0").unwrap();
-    let _ = story.room.media_arrived(&track, &packet(Codec::Vp8, 0, Layer::High, story.now.at), story.now);
+    story.arrives(&track, &packet(Codec::Vp8, 0, Layer::High, story.now.at));
     assert!(story.down_tracks().is_empty(), "it was refused before it came");
     assert!(story.room.participants[&bob].awaited.is_empty());
 }
@@ -166,7 +166,7 @@ fn what_is_chosen_of_a_track_ends_with_it() {
     }
     let participant = &story.room.participants[&bob];
     assert_eq!(
-        (participant.wanted.len(), participant.refused.len(), participant.subscriptions.len()),
+        (participant.wanted.len(), participant.refused.len(), participant.early_settings.len()),
         (0, 0, 0)
     );
 }

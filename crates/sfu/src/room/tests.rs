@@ -7,8 +7,9 @@ use reelroom_protocol::proto::{
 use reelroom_protocol::token::VideoGrants;
 
 use super::*;
+use crate::forward::Rewrite;
 use crate::output::{DataKind, DownTrackSpec};
-use crate::subscribe::PublishedPacket;
+use crate::packet::{Carrier, Content, Passed, PublishedPacket};
 use crate::track::Section;
 
 const KEY: &[u8] = &[0x10, 0x00, 0, 0];
@@ -115,8 +116,16 @@ impl Story {
         self.room.sections(sid, &[section]);
         let track = self.room.track_on(sid, mid).expect("the section was matched");
         let codec = if kind == TrackType::Audio { Codec::Opus } else { Codec::Vp8 };
-        let _ = self.room.media_arrived(&track, &packet(codec, 0, Layer::High, self.now.at), self.now);
+        self.arrives(&track, &packet(codec, 0, Layer::High, self.now.at));
         track
+    }
+
+    /// Joins what records, and begins.
+    pub(crate) fn recorder(&mut self) -> ParticipantSid {
+        let grants = VideoGrants { hidden: true, recorder: true, ..VideoGrants::default() };
+        let recorder = self.join_as("EG_1", grants, participant_info::Kind::Egress).unwrap();
+        self.room.start_recording(&recorder, self.now);
+        recorder
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
@@ -170,24 +179,86 @@ impl Story {
     }
 
     pub(crate) fn forwarded(&mut self, track: &TrackSid, seq: u64, layer: Layer) -> Vec<ParticipantSid> {
-        let mut to = Vec::new();
-        let packet = packet(Codec::Vp8, seq, layer, self.now.at);
-        self.room.forward(track, &packet, |sid, _, _| to.push(sid.clone()));
-        to
+        let sent = self.carried(track, &packet(Codec::Vp8, seq, layer, self.now.at)).sent;
+        sent.into_iter().map(|sent| sent.to).collect()
     }
 
-    /// As the shell does with each packet; how many subscribers got it.
+    /// A packet; how many subscribers got it.
     pub(crate) fn arrives(&mut self, track: &TrackSid, packet: &PublishedPacket<'_>) -> usize {
-        let mut sent = 0;
-        let _ = self.room.media_arrived(track, packet, self.now);
-        self.room.forward(track, packet, |_, _, _| sent += 1);
-        sent
+        self.carried(track, packet).sent.iter().filter(|sent| !sent.is_in_front).count()
+    }
+
+    /// A packet, as the shell brings it; who got what.
+    pub(crate) fn carried(&mut self, track: &TrackSid, packet: &PublishedPacket<'_>) -> Carried {
+        let mut carried = Carried { payload: packet.payload.to_vec(), ..Carried::default() };
+        let Some((publisher, mid)) = self.room.source_of(track) else { return carried };
+        if self.room.packet(&publisher, &mid, packet, self.now, &mut carried) == Passed::AfterOutputs {
+            assert!(carried.sent.is_empty() && carried.recorded.is_empty(), "nobody was told of it");
+            let again = self.room.packet(&publisher, &mid, packet, self.now, &mut carried);
+            assert_eq!(again, Passed::On);
+        }
+        carried
+    }
+}
+
+/// Something that a subscriber got.
+pub(crate) struct Sent {
+    pub(crate) to: ParticipantSid,
+    pub(crate) rewrite: Rewrite,
+    pub(crate) payload: Vec<u8>,
+    /// A parameter set.
+    pub(crate) is_in_front: bool,
+}
+
+/// What a packet brought to whom.
+#[derive(Default)]
+pub(crate) struct Carried {
+    payload: Vec<u8>,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) recorded: Vec<(ParticipantSid, Vec<u8>)>,
+    pub(crate) sets: Vec<Vec<u8>>,
+}
+
+impl Carried {
+    fn of(&self, content: Content<'_>) -> Vec<u8> {
+        match content {
+            Content::Whole => self.payload.clone(),
+            Content::Block(block) => block.of(&self.payload).to_vec(),
+            Content::ParameterSet(set) => set.to_vec(),
+        }
+    }
+}
+
+impl Carrier for Carried {
+    fn send(&mut self, _track: &TrackSid, to: &ParticipantSid, rewrite: Rewrite, content: Content<'_>) {
+        let is_in_front = matches!(content, Content::ParameterSet(_));
+        self.sent.push(Sent { to: to.clone(), rewrite, payload: self.of(content), is_in_front });
+    }
+
+    fn parameter_sets(&mut self, _track: &TrackSid, _to: &ParticipantSid, sets: &[&[u8]]) {
+        self.sets = sets.iter().map(|set| set.to_vec()).collect();
+    }
+
+    fn record(&mut self, _track: &TrackSid, to: &ParticipantSid, content: Content<'_>) -> bool {
+        self.recorded.push((to.clone(), self.of(content)));
+        false
     }
 }
 
 pub(crate) fn packet(codec: Codec, seq: u64, layer: Layer, arrived: Instant) -> PublishedPacket<'static> {
     let payload = if codec == Codec::H264 { KEY_H264 } else { KEY };
-    PublishedPacket { layer, codec, seq, rtp: 0, payload, arrived }
+    PublishedPacket {
+        layer,
+        codec,
+        ssrc: 1 + layer as u32,
+        seq,
+        rtp: (seq as u32).wrapping_mul(3000),
+        payload,
+        is_red: false,
+        descriptor: None,
+        audio_level_dbov: None,
+        arrived,
+    }
 }
 
 #[test]
@@ -232,11 +303,14 @@ fn media_flows_once_negotiated_and_a_keyframe_is_asked_for_every_new_subscriber(
     assert!(story.forwarded(&track, 1, Layer::High).is_empty());
     story.outputs();
     story.room.down_track_ready(&bob, &track, story.now);
-    let [Output::Signal { to, message }, Output::RequestKeyframe { layer: None, .. }] = story.outputs()
-    else {
-        panic!("the publisher hears of it once it can flow, and is asked for a keyframe");
+    let outputs = story.outputs();
+    let hears = |output: &&Output| {
+        matches!(output, Output::Signal { to, message }
+            if *to == ada && matches!(**message, signal_response::Message::TrackSubscribed(_)))
     };
-    assert!(*to == ada && matches!(**message, signal_response::Message::TrackSubscribed(_)));
+    assert_eq!(outputs.iter().filter(hears).count(), 1, "the publisher hears of it once it can flow");
+    let asks = |output: &&Output| matches!(output, Output::RequestKeyframe { layer: None, .. });
+    assert_eq!(outputs.iter().filter(asks).count(), 1, "and is asked for a keyframe");
     assert_eq!(story.forwarded(&track, 2, Layer::High), [bob]);
 }
 
@@ -290,7 +364,7 @@ fn a_still_screen_with_layers_is_forwarded_and_recorded_whenever_it_draws() {
     for (seq, pause_s) in (3..).zip([2, 5, 60, 300, 3]) {
         story.outputs();
         story.pass(Duration::from_secs(pause_s));
-        assert_eq!(story.room.best_layer(&track, story.now), Some(Layer::High));
+        assert_eq!(story.room.tracks[&track].best_layer(story.now.at), Some(Layer::High));
         let asks = |output: &Output| matches!(output, Output::RequestKeyframe { .. });
         assert!(!story.outputs().iter().any(asks), "nobody lacks anything after {pause_s} s");
         assert!(story.forwarded(&track, seq, Layer::Low).is_empty());
@@ -325,7 +399,7 @@ fn what_is_announced_as_encrypted_is_told_to_others_and_cannot_be_recorded() {
     };
     story.room.sections(&ada, &[section]);
     let track = story.room.track_on(&ada, "0").unwrap();
-    let _ = story.room.media_arrived(&track, &packet(Codec::Opus, 0, Layer::High, story.now.at), story.now);
+    story.arrives(&track, &packet(Codec::Opus, 0, Layer::High, story.now.at));
     let updates = story.updates_to(&bob);
     let told = updates.iter().flat_map(|info| &info.tracks).find(|info| info.sid == track.as_str()).unwrap();
     assert_eq!(told.encryption, i32::from(encryption::Type::Gcm));
@@ -346,8 +420,14 @@ fn parameter_sets_of_a_stream_are_known_later() {
         let packet = PublishedPacket { payload, ..packet(Codec::H264, 9, Layer::High, story.now.at) };
         story.arrives(&track, &packet);
     }
-    assert_eq!(story.room.parameter_sets(&track, Layer::High), [&[0x67, 1, 2][..], &[0x68, 3]]);
-    assert!(story.room.parameter_sets(&track, Layer::Low).is_empty());
+    let recorder = story.recorder();
+    let idr =
+        PublishedPacket { payload: &[0x65, 0x88], ..packet(Codec::H264, 10, Layer::High, story.now.at) };
+    let carried = story.carried(&track, &idr);
+    assert_eq!(carried.recorded, [(recorder, vec![0x65, 0x88])]);
+    assert_eq!(carried.sets, [vec![0x67, 1, 2], vec![0x68, 3]]);
+    let next = PublishedPacket { payload: &[0x41, 1], seq: 11, ..idr };
+    assert!(story.carried(&track, &next).sets.is_empty(), "once");
 }
 
 #[test]
@@ -366,10 +446,10 @@ fn who_comes_late_to_a_stream_that_says_its_parameter_sets_once_gets_them_before
     let mut got = Vec::new();
     for (seq, payload) in (30..).zip([&[0x41, 1][..], idr, &[0x41, 2], idr]) {
         let packet = PublishedPacket { payload, ..packet(Codec::H264, seq, Layer::High, story.now.at) };
-        story.room.forward(&track, &packet, |to, rewrite, instead| {
-            assert_eq!(*to, bob);
-            got.push((rewrite.seq, instead.unwrap_or(payload).to_vec()));
-        });
+        for sent in story.carried(&track, &packet).sent {
+            assert_eq!(sent.to, bob);
+            got.push((sent.rewrite.seq, sent.payload));
+        }
     }
     let wanted = [sps, pps, idr, &[0x41, 2], idr];
     assert_eq!(got, (1..).zip(wanted).map(|(seq, unit)| (seq, unit.to_vec())).collect::<Vec<_>>());
@@ -538,8 +618,9 @@ fn speakers_are_told_to_everybody() {
     let (ada, bob) = (story.join("ada"), story.join("bob"));
     let track = story.publish(&ada, "0", TrackType::Audio, false);
     story.outputs();
-    for _ in 0..20 {
-        story.room.audio_level(&track, 10, story.now);
+    for seq in 1..20 {
+        let loud = packet(Codec::Opus, seq, Layer::High, story.now.at);
+        story.arrives(&track, &PublishedPacket { audio_level_dbov: Some(10), ..loud });
     }
     story.pass(Duration::from_millis(450));
     let told = |output: &Output| match output {
@@ -579,6 +660,23 @@ fn every_answer_names_the_codec_that_was_announced() {
     story.arrives(&track, &packet(Codec::H264, 0, Layer::Low, story.now.at));
     let replaced = Section { track_id: "another camera".into(), ..section };
     assert_eq!(story.room.publish_codec(&ada, &replaced), Some(Codec::H264), "with media");
+}
+
+#[test]
+fn sound_stays_redundant_when_something_else_is_negotiated() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    story.publish(&ada, "0", TrackType::Audio, false);
+    let section = Section {
+        mid: "0".into(),
+        kind: TrackType::Audio,
+        track_id: "cid-0".into(),
+        sends: true,
+        simulcast: false,
+        parameter_sets: Vec::new(),
+    };
+    assert_eq!(story.room.publish_codec(&ada, &section), None, "plain sound would come first with it");
+    assert!(story.room.publish_sound(&ada, &section).is_some_and(|sound| sound.is_redundant));
 }
 
 #[test]

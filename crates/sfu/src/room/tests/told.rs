@@ -174,7 +174,7 @@ fn everything_that_is_known_of_a_track_is_told() {
         layer(VideoQuality::Medium, 640),
     ];
     let track = announce(&mut story, &ada, "0", AddTrackRequest { layers, ..camera() });
-    story.room.sender_known(&track, Layer::Low, 7);
+    story.room.tracks.get_mut(&track).unwrap().sender_known(Layer::Low, 7);
     let info = story.room.tracks[&track].info.clone();
     let rids: Vec<_> = info.layers.iter().map(|l| (l.rid.as_str(), l.spatial_layer, l.ssrc)).collect();
     assert_eq!(rids, [("q", 0, 7), ("h", 1, 0), ("f", 2, 0)]);
@@ -242,8 +242,9 @@ fn speakers_are_told_to_those_who_hear_them() {
     story.room.set_subscribed(&carol, [track.as_str()], false, story.now);
     story.outputs();
     let speaks = |story: &mut Story| {
-        for _ in 0..20 {
-            story.room.audio_level(&track, 10, story.now);
+        for seq in 1..20 {
+            let loud = packet(Codec::Opus, seq, Layer::High, story.now.at);
+            story.arrives(&track, &PublishedPacket { audio_level_dbov: Some(10), ..loud });
         }
         story.pass(Duration::from_millis(450));
     };
