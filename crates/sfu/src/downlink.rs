@@ -213,7 +213,9 @@ impl Room {
         };
         let (allows_pause, may_rise) =
             (participant.downlink.allows_pause, participant.downlink.may_rise(now.at));
-        let budget = participant.downlink.budget(now.at);
+        // What a client tries holds at once, and whatever is found out.
+        let simulated = self.simulated_bandwidth_bps(sid);
+        let budget = participant.downlink.budget(now.at).into_iter().chain(simulated).min();
         let (mut wanted, mut demands, mut is_new) = (Vec::new(), Vec::new(), Vec::new());
         // A layer that is to end goes on until the next one begins.
         let mut sent_bps = 0;
@@ -244,6 +246,14 @@ impl Room {
         }
         let Some(budget) = budget else {
             participant.downlink.used_bps = unlimited.used_bps;
+            // A narrower line was tried before.
+            for track_sid in wanted {
+                let share =
+                    self.tracks.get(&track_sid).and_then(|track| track.down.get(sid)).map(|down| down.share);
+                if share.is_some_and(|share| share != Share::All) {
+                    self.set_share(sid, &track_sid, Share::All, false, now);
+                }
+            }
             return;
         };
         let found = one_step(allocate(budget, &demands), &demands, &is_new, may_rise);

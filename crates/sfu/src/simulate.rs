@@ -63,6 +63,7 @@ impl Room {
                 if let Some(participant) = self.participants.get_mut(from) {
                     participant.simulated.bandwidth_bps = u64::try_from(bps).ok().filter(|bps| *bps > 0);
                 }
+                self.reallocate(from, now);
             }
             Scenario::DisconnectSignalOnResume(_) => {
                 self.break_resume(from, ResumeBreaks::Answered, within);

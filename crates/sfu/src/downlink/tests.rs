@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 
-use reelroom_protocol::proto::{StreamState, TrackType};
+use reelroom_protocol::proto::{
+    SimulateScenario, StreamState, TrackType, signal_request, simulate_scenario,
+};
 
 use super::*;
 use crate::codec::Codec;
@@ -144,6 +146,27 @@ fn who_cannot_be_told_of_a_pause_keeps_the_lowest_layer() {
     story.room.estimated(&bob, 10_000, true, story.now);
     assert_eq!(play(&mut story, &track, 100, 50, true).last(), Some(&Layer::Low));
     assert!(states(&mut story, &bob).is_empty());
+}
+
+#[test]
+fn a_line_that_is_to_be_taken_for_a_narrow_one_is_until_that_ends() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, true);
+    story.room.allow_pause(&bob, true);
+    story.room.down_track_ready(&bob, &track, story.now);
+    play(&mut story, &track, 1, 50, true);
+    let simulate = |story: &mut Story, bps| {
+        let scenario = Some(simulate_scenario::Scenario::SubscriberBandwidth(bps));
+        let request = signal_request::Message::Simulate(SimulateScenario { scenario });
+        story.room.handle_signal(&bob, request, story.now);
+    };
+    simulate(&mut story, 150_000);
+    assert_eq!(play(&mut story, &track, 100, 25, true).last(), Some(&Layer::Low));
+    simulate(&mut story, 1000);
+    assert!(play(&mut story, &track, 200, 25, true).is_empty());
+    simulate(&mut story, 0);
+    assert_eq!(play(&mut story, &track, 300, 25, true).last(), Some(&Layer::High));
 }
 
 /// A line with a queue, and an estimator that sees how long the queue is.

@@ -1,4 +1,6 @@
-use reelroom_protocol::proto::{TrackType, UpdateTrackSettings, signal_request};
+use reelroom_protocol::proto::{
+    SimulateScenario, TrackType, UpdateTrackSettings, signal_request, simulate_scenario,
+};
 
 use super::*;
 use crate::codec::Codec;
@@ -171,11 +173,12 @@ fn a_picture_that_is_paused_for_want_of_room_is_as_bad_as_it_gets() {
     let (ada, bob) = (story.join("ada"), story.join("bob"));
     let track = story.publish(&ada, "0", TrackType::Video, false);
     story.room.down_track_ready(&bob, &track, story.now);
+    story.room.allow_pause(&bob, true);
     story.pass(EVERY);
     story.outputs();
-    if let Some(down) = story.room.tracks.get_mut(&track).and_then(|track| track.down.get_mut(&bob)) {
-        down.share = Share::Nothing;
-    }
+    let scenario = Some(simulate_scenario::Scenario::SubscriberBandwidth(1000));
+    let narrow = signal_request::Message::Simulate(SimulateScenario { scenario });
+    story.room.handle_signal(&bob, narrow, story.now);
     story.pass(3 * EVERY);
     let last = told(&mut story, &bob).pop();
     assert_eq!(last, Some((bob.to_string(), ConnectionQuality::Poor)), "and not that of her who sends it");
