@@ -179,19 +179,34 @@ const AUTO_PARTICIPANT: &Shape = &Shape(&[(2, PLAIN), (3, FILE), (4, SEGMENTS)])
 const ROOM_EGRESS: &Shape = &Shape(&[(1, ROOM_COMPOSITE), (2, DIRECT_FILE), (3, AUTO_PARTICIPANT)]);
 const AGENT: &Shape = &Shape(&[(5, PLAIN)]);
 const DESCRIPTION: &Shape = &Shape(&[(4, PLAIN)]);
+const ADD_TRACK: &Shape = &Shape(&[(9, PLAIN), (10, &Shape(&[(4, PLAIN)]))]);
+const TRACK_INFO: &Shape = &Shape(&[(10, PLAIN), (13, &Shape(&[(4, PLAIN)])), (18, PLAIN)]);
+const SUBSCRIPTION: &Shape = &Shape(&[(3, PLAIN)]);
+const DATA_TRACK_INFO: &Shape = &Shape(&[(5, PLAIN), (6, PLAIN)]);
+const SYNC_STATE: &Shape = &Shape(&[
+    (1, DESCRIPTION),
+    (2, SUBSCRIPTION),
+    (3, &Shape(&[(2, TRACK_INFO)])),
+    (4, PLAIN),
+    (5, DESCRIPTION),
+    (7, PLAIN),
+    (8, &Shape(&[(1, DATA_TRACK_INFO)])),
+    (9, &Shape(&[(1, &Shape(&[(3, PLAIN)]))])),
+]);
 
 /// Each message of a signalling request has the number of its kind.
 const SIGNAL: &Shape = &Shape(&[
     (1, DESCRIPTION),
     (2, DESCRIPTION),
     (3, PLAIN),
-    (4, &Shape(&[(9, PLAIN), (10, &Shape(&[(4, PLAIN)]))])),
+    (4, ADD_TRACK),
     (5, PLAIN),
-    (6, &Shape(&[(3, PLAIN)])),
+    (6, SUBSCRIPTION),
     (7, PLAIN),
     (8, &Shape(&[(4, &Shape(&[(1, PLAIN)]))])),
     (10, &Shape(&[(2, PLAIN)])),
     (11, &Shape(&[(2, PLAIN)])),
+    (12, SYNC_STATE),
     (13, &Shape(&[])),
     (15, &Shape(&[(3, PLAIN)])),
     (16, PLAIN),
@@ -234,6 +249,15 @@ macro_rules! shaped {
 
 shaped! {
     proto::SignalRequest: SIGNAL;
+    proto::WrappedJoinRequest: PLAIN;
+    proto::JoinRequest: &Shape(&[
+        (1, PLAIN),
+        (2, PLAIN),
+        (4, PLAIN),
+        (5, ADD_TRACK),
+        (6, DESCRIPTION),
+        (10, SYNC_STATE),
+    ]);
     proto::DataPacket: DATA;
     proto::CreateRoomRequest: &Shape(&[(6, ROOM_EGRESS), (14, AGENT), (15, PLAIN)]);
     proto::ListRoomsRequest: PLAIN;
@@ -302,9 +326,10 @@ mod tests {
     #[test]
     fn shapes_know_every_message_inside_a_request() {
         // Features of a track are numbers in a row.
-        let no_messages: [&[u32]; 9] =
-            [&[12], &[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18], &[17, 2]];
+        let no_messages: [&[u32]; 8] = [&[19], &[20], &[21], &[22], &[23], &[4, 17], &[4, 18], &[17, 2]];
         knows_its_messages::<proto::SignalRequest>(&no_messages);
+        // Capabilities are numbers in a row, too.
+        knows_its_messages::<proto::JoinRequest>(&[&[1, 13], &[5, 17], &[5, 18]]);
         let of_data: [&[u32]; 9] =
             [&[2, 2], &[2, 11], &[10, 6], &[12, 4], &[13, 11], &[14, 3], &[14, 5], &[18, 2], &[18, 4]];
         knows_its_messages::<proto::DataPacket>(&of_data);
