@@ -84,6 +84,8 @@ pub(crate) enum SessionEvent {
     DataWanted,
     /// Media is sent to another address from now on.
     FlowsOn(Address),
+    /// The peer may name the session by these from now on, each a ufrag with the password that signs it.
+    Names(Vec<(String, String)>),
 }
 
 /// What a datagram was to a session.
@@ -178,7 +180,12 @@ pub(crate) struct Session {
     ssrcs: VecDeque<u32>,
     new_ssrcs: Budget,
     feedback_bytes: Budget,
-    ufrag: String,
+    /// How the peer names this session now.
+    own: Credentials,
+    /// The same before ICE was restarted: until the new name is used.
+    older: Option<Credentials>,
+    /// The same once a restart that is offered is answered.
+    coming: Option<Credentials>,
     peer: Option<Credentials>,
     tie_breaker: u64,
     paths: Paths,
@@ -202,6 +209,8 @@ pub(crate) enum Way {
     In,
     /// They go to the peer.
     Out,
+    /// They go both ways, by what the peer offers.
+    Both,
 }
 
 /// What H.264 can be: payload type, profile with its constraints and level, and whether units are aggregated and fragmented
@@ -233,7 +242,7 @@ impl Session {
             .set_send_buffer_video(1500)
             .set_sctp_max_buffered_amount(RELIABLE_BUFFER_BYTES + LOSSY_BUFFER_BYTES);
         // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
-        let kinds = if way == Way::In { H264.len() } else { 1 };
+        let kinds = if way == Way::Out { 1 } else { H264.len() };
         for (payload_type, profile, is_fragmented) in &H264[..kinds] {
             let (payload_type, rtx) = ((*payload_type).into(), (payload_type + 1).into());
             config.codec_config().add_h264(payload_type, Some(rtx), *is_fragmented, *profile);
@@ -245,7 +254,7 @@ impl Session {
         config.codec_config().enable_av1(true);
         config.extension_map().set(DEPENDENCY_DESCRIPTOR_ID, descriptor::extension());
         let (mut rtc, gate) = Gate::around(|| config.build(now));
-        let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
+        let own = own_credentials(&mut rtc);
         for address in &addresses.bound {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
                 rtc.add_local_candidate(candidate);
@@ -269,7 +278,9 @@ impl Session {
             ssrcs: VecDeque::new(),
             new_ssrcs: Budget::new(NEW_SSRCS, NEW_SSRC_EVERY, now),
             feedback_bytes: Budget::per_second(FEEDBACK_BYTES_PER_S, now),
-            ufrag,
+            own,
+            older: None,
+            coming: None,
             peer: None,
             tie_breaker: rand::random(),
             paths: Paths::default(),
@@ -285,8 +296,27 @@ impl Session {
 
     /// Names this connection in incoming STUN requests, and signs them.
     pub(crate) fn credentials(&mut self) -> (String, String) {
-        let credentials = self.rtc.direct_api().local_ice_credentials();
-        (credentials.ufrag, credentials.pass)
+        (self.own.ufrag.clone(), self.own.password.clone())
+    }
+
+    /// Tells all names by which the peer may ask for this session.
+    fn tell_names(&mut self) {
+        let names = [Some(&self.own), self.older.as_ref(), self.coming.as_ref()];
+        let names = names.into_iter().flatten().map(|one| (one.ufrag.clone(), one.password.clone()));
+        self.events.push(SessionEvent::Names(names.collect()));
+    }
+
+    /// A description was taken up: where it restarted ICE the peer names this session by another name.
+    fn look_at_names(&mut self) {
+        let now = own_credentials(&mut self.rtc);
+        if now == self.own {
+            return;
+        }
+        self.older = Some(std::mem::replace(&mut self.own, now));
+        self.coming = None;
+        // Those of before belong to what was restarted, and str0m has forgotten them too.
+        self.candidates = Candidates::default();
+        self.tell_names();
     }
 
     /// When [`Session::timeout`] is due.
@@ -302,11 +332,42 @@ impl Session {
     /// The answer to a peer's offer.
     pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
         bounds::check(sdp, SDP_BYTES, SDP_SECTIONS)?;
+        self.accept_bounded_offer(sdp)
+    }
+
+    /// The same, of an offer that is known to ask for no more than anybody may.
+    pub(crate) fn accept_bounded_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
         let offer = SdpOffer::from_sdp_string(&self.candidates.of_sdp(sdp)).map_err(SessionError::new)?;
         self.peer = Credentials::of(sdp);
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
+        self.look_at_names();
         Ok(sdp::with_candidates(&answer?.to_sdp_string(), &self.told))
+    }
+
+    /// Another track begins on a section. It is a stream of its own, whose numbers begin anew: in the old one the receiver would take low numbers
+    /// for packets that it has had (RFC 3711, 3.3.2).
+    pub(crate) fn renew_stream(&mut self, mid: &str) {
+        let mid = Mid::from(mid);
+        let mut direct = self.rtc.direct_api();
+        let Some((ssrc, rtx)) = direct.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx())) else {
+            return;
+        };
+        let (new, new_rtx) = (direct.new_ssrc(), rtx.map(|_| direct.new_ssrc()));
+        direct.remove_stream_tx(ssrc);
+        direct.declare_stream_tx(new, new_rtx, mid, None);
+        self.drain();
+    }
+
+    /// Whether a section is there, and not given up by the peer.
+    pub(crate) fn has_section(&self, mid: &str) -> bool {
+        self.rtc.media(Mid::from(mid)).is_some_and(|media| !media.disabled())
+    }
+
+    /// Forgets the offer whose answer is awaited: it does not come any more. Whether there was one.
+    pub(crate) fn drop_offer(&mut self) -> bool {
+        self.coming = None;
+        self.pending.take().is_some()
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
@@ -314,6 +375,9 @@ impl Session {
     pub(crate) fn offer(&mut self, changes: &Changes) -> Option<(String, Vec<String>)> {
         if self.pending.is_some() {
             return None;
+        }
+        for mid in &changes.again {
+            self.renew_stream(mid);
         }
         let mut api = self.rtc.sdp_api();
         if changes.channels {
@@ -331,6 +395,10 @@ impl Session {
         for mid in &changes.stop {
             api.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
         }
+        for mid in &changes.again {
+            api.set_direction(Mid::from(mid.as_str()), Direction::SendOnly);
+        }
+        let restarted = changes.restart.then(|| api.ice_restart(true));
         let mut mids = Vec::new();
         for media in &changes.add {
             let kind = if media.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video };
@@ -348,17 +416,16 @@ impl Session {
         let (offer, pending) = applied?;
         self.pending = Some(pending);
         self.sections += mids.len();
+        if let Some(coming) = restarted {
+            self.coming = Some(Credentials { ufrag: coming.ufrag, password: coming.pass });
+            self.tell_names();
+        }
         Some((sdp::with_candidates(&offer.to_sdp_string(), &self.told), mids))
     }
 
     /// Whether the peer is to be told that candidates of it are left out: once.
     pub(crate) fn has_to_tell_of_candidates(&mut self) -> bool {
         self.candidates.has_to_tell()
-    }
-
-    /// How many sections our own offers have.
-    pub(crate) fn offered_sections(&self) -> usize {
-        self.sections
     }
 
     pub(crate) fn awaits_answer(&self) -> bool {
@@ -374,6 +441,7 @@ impl Session {
         self.peer = Credentials::of(sdp);
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
         self.drain();
+        self.look_at_names();
         accepted
     }
 
@@ -500,7 +568,7 @@ impl Session {
     pub(crate) fn timeout(&mut self, now: Instant) {
         if let Some(path) = self.paths.timeout(now)
             && let Some((id, bytes)) =
-                self.peer.as_ref().and_then(|peer| stun::check(peer, &self.ufrag, self.tie_breaker))
+                self.peer.as_ref().and_then(|peer| stun::check(peer, &self.own.ufrag, self.tie_breaker))
         {
             self.checks.push_back(id);
             if self.checks.len() > CHECKS {
@@ -665,7 +733,12 @@ impl Session {
             }
             Event::IceConnectionStateChange(
                 IceConnectionState::Connected | IceConnectionState::Completed,
-            ) => Some(SessionEvent::Heard),
+            ) => {
+                if self.older.take().is_some() {
+                    self.tell_names();
+                }
+                Some(SessionEvent::Heard)
+            }
             Event::RtpPacket(packet) => {
                 self.packet(packet).map(|packet| SessionEvent::Packet(Box::new(packet)))
             }
@@ -739,13 +812,21 @@ pub(crate) struct Changes {
     pub(crate) channels: bool,
     /// Sections to stop.
     pub(crate) stop: Vec<String>,
+    /// Sections that were stopped, and carry another track now.
+    pub(crate) again: Vec<String>,
     /// Sections to add.
     pub(crate) add: Vec<NewMedia>,
+    /// Find out anew how the peer is reached.
+    pub(crate) restart: bool,
 }
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.channels && self.stop.is_empty() && self.add.is_empty()
+        !self.channels
+            && !self.restart
+            && self.stop.is_empty()
+            && self.again.is_empty()
+            && self.add.is_empty()
     }
 }
 
@@ -756,6 +837,11 @@ pub(crate) struct NewMedia {
     /// `PA_…|TR_…`: how clients know whose track it is.
     pub(crate) stream_id: String,
     pub(crate) track_id: String,
+}
+
+fn own_credentials(rtc: &mut Rtc) -> Credentials {
+    let own = rtc.direct_api().local_ice_credentials();
+    Credentials { ufrag: own.ufrag, password: own.pass }
 }
 
 fn protocol(transport: Transport) -> Protocol {

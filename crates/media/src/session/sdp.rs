@@ -1,7 +1,11 @@
-//! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, and hints that
-//! a publisher wants to see again.
+//! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, hints that a publisher wants to see
+//! again, and sections that carry one track after another. All of it is text in, text out.
 
 pub(crate) mod bounds;
+pub(crate) mod names;
+pub(crate) mod offered;
+#[cfg(test)]
+mod offers;
 
 use std::net::SocketAddr;
 
@@ -15,15 +19,24 @@ pub(crate) fn sections(sdp: &str) -> Vec<Section> {
     split(sdp).filter_map(section).collect()
 }
 
+/// What a section is of; none where it is no media, or the session part.
+fn kind(lines: &str) -> Option<TrackType> {
+    match lines.strip_prefix("m=")?.split(' ').next()? {
+        "audio" => Some(TrackType::Audio),
+        "video" => Some(TrackType::Video),
+        _ => None,
+    }
+}
+
+/// Whether a section is given up: its port is 0, and not because it shares another one's.
+fn is_rejected(lines: &str) -> bool {
+    let port = lines.lines().next().and_then(|first| first.split(' ').nth(1));
+    port == Some("0") && !lines.contains("a=bundle-only")
+}
+
 fn section(lines: &str) -> Option<Section> {
-    let first = lines.lines().next()?;
-    let mut words = first.strip_prefix("m=")?.split(' ');
-    let kind = match words.next()? {
-        "audio" => TrackType::Audio,
-        "video" => TrackType::Video,
-        _ => return None,
-    };
-    let rejected = words.next() == Some("0") && !lines.contains("a=bundle-only");
+    let kind = kind(lines)?;
+    let rejected = is_rejected(lines);
     let value = |name: &str| lines.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name));
     let has = |flag: &str| lines.lines().any(|line| line.strip_prefix("a=") == Some(flag));
     Some(Section {
@@ -139,18 +152,6 @@ fn mid(lines: &str) -> Option<&str> {
     lines.lines().find_map(|line| line.strip_prefix("a=mid:")).map(str::trim)
 }
 
-/// `sdp` without the names of the tracks that inactive sections once carried: browsers refuse an offer in which two
-/// sections carry the same track, as after unsubscribing and subscribing again.
-pub(crate) fn without_idle_tracks(sdp: &str) -> String {
-    let names_track = |line: &str| line.starts_with("a=msid:") || line.starts_with("a=ssrc");
-    split(sdp)
-        .flat_map(|lines| {
-            let is_idle = lines.starts_with("m=") && lines.lines().any(|line| line == "a=inactive");
-            lines.split_inclusive('\n').filter(move |line| !(is_idle && names_track(line)))
-        })
-        .collect()
-}
-
 /// `sdp` with `told` as its candidates, best first, instead of those that str0m knows: it has to know where datagrams arrive,
 /// and behind NAT that is not what a peer can reach.
 pub(crate) fn with_candidates(sdp: &str, told: &[SocketAddr]) -> String {
@@ -217,16 +218,6 @@ mod tests {
         let sets = sections(sdp).remove(0).parameter_sets;
         assert_eq!(sets, [vec![0x67, 0x42, 0xc0, 0x1e, 0xd9], vec![0x68, 0xcb, 0x83, 0xcb]]);
         assert!(sections(OFFER)[1].parameter_sets.is_empty());
-    }
-
-    #[test]
-    fn only_sections_in_use_name_their_track() {
-        let used = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=sendonly\r\na=ssrc:1 cname:c\r\n";
-        let idle = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=inactive\r\na=ssrc-group:FID 2 3\r\n\
-            a=ssrc:2 cname:c\r\na=mid:x\r\n";
-        let expected =
-            format!("v=0\r\n{used}m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=mid:x\r\n{used}");
-        assert_eq!(without_idle_tracks(&format!("v=0\r\n{used}{idle}{used}")), expected);
     }
 
     #[test]
