@@ -1,0 +1,124 @@
+//! One peer connection for both ways, which the client alone offers.
+//!
+//! ```text
+//!   a track is to go out, or is gone ─► MediaSectionsRequirement ─► the client's offer ─► seated, stopped ─► answer
+//!                                        how many sections lack
+//! ```
+//!
+//! What has changed waits for the next offer, whoever wanted that. The client is asked for one where it would not come by itself, and not again
+//! before it has offered.
+
+use std::time::Instant;
+
+use reelroom_limits::signalling::{SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS};
+use reelroom_protocol::proto::{MediaSectionsRequirement, SessionDescription, TrackType};
+
+use super::downs::{Downs, Maker, Settled};
+use super::line::Line;
+use crate::mux::LocalAddresses;
+use crate::session::sdp::offered::{Offered, narrowed, offered};
+use crate::session::{SessionError, Way, sdp};
+
+pub(super) struct Single {
+    pub(super) line: Line,
+    pub(super) downs: Downs,
+    asked: Option<Asked>,
+    times_asked: u32,
+    /// How many sections of media the client's last offer had; none before the first one.
+    offered: Option<usize>,
+}
+
+/// What the client was asked for.
+#[derive(Debug)]
+struct Asked {
+    /// So many sections to receive on its offer is to have.
+    audios: usize,
+    videos: usize,
+    /// An offer has come that was under way as it was asked.
+    is_crossed: bool,
+}
+
+impl Single {
+    pub(super) fn new(addresses: &LocalAddresses, now: Instant) -> Self {
+        Self {
+            line: Line::new(addresses, Way::Both, now),
+            downs: Downs::new(Maker::Client),
+            asked: None,
+            times_asked: 0,
+            offered: None,
+        }
+    }
+
+    /// The question whose offer is awaited.
+    pub(super) fn awaited(&self) -> Option<u32> {
+        self.asked.as_ref().map(|_| self.times_asked)
+    }
+
+    /// Asks the client for an offer, where that settles something and it has not been asked yet.
+    pub(super) fn negotiate(&mut self) -> Option<MediaSectionsRequirement> {
+        let offered = self.offered.filter(|_| self.asked.is_none())?;
+        let (audio, video) = (self.downs.demand(TrackType::Audio), self.downs.demand(TrackType::Video));
+        let lack = |(waiting, free): (usize, usize)| waiting.saturating_sub(free);
+        let can_seat = |(waiting, free): (usize, usize)| waiting > 0 && free > 0;
+        // Of more tracks than it may have sections the last ones wait until others go.
+        let may_add = SINGLE_SECTIONS.saturating_sub(offered);
+        let audios = lack(audio).min(may_add);
+        let videos = lack(video).min(may_add - audios);
+        let settles = can_seat(audio) || can_seat(video) || audios + videos > 0 || self.downs.has_leaving();
+        if !settles {
+            return None;
+        }
+        let had = |kind| self.downs.sections_of(kind);
+        self.asked = Some(Asked {
+            audios: had(TrackType::Audio) + audios,
+            videos: had(TrackType::Video) + videos,
+            is_crossed: false,
+        });
+        self.times_asked = self.times_asked.wrapping_add(1);
+        Some(MediaSectionsRequirement { num_audios: audios as u32, num_videos: videos as u32 })
+    }
+
+    /// The answer to the client's offer, and what can flow by it.
+    pub(super) fn accept_offer(
+        &mut self,
+        offer: &SessionDescription,
+    ) -> Result<(String, Settled), SessionError> {
+        sdp::bounds::check(&offer.sdp, SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS)?;
+        let sections = offered(&offer.sdp);
+        self.has_been_offered(&sections);
+        self.downs.follow(&sections);
+        // What is stopped is answered as stopped with this offer, and carries something with the next one.
+        self.downs.stop();
+        for (track, _) in self.downs.waiting() {
+            let Some(choice) = self.downs.choose(&track) else { continue };
+            if choice.is_used {
+                self.line.session.renew_stream(&choice.mid);
+            }
+            self.downs.seat(&track, choice);
+        }
+        let carrying = self.downs.carrying();
+        let answer =
+            self.line.session.accept_bounded_offer(&narrowed(&offer.sdp, |mid| carrying.contains(mid)))?;
+        self.line.dirty = true;
+        self.downs.stopped();
+        let session = &self.line.session;
+        let settled = self.downs.settle(|mid| session.payload_types(mid));
+        Ok((sdp::names::named(&answer, &self.downs.names()), settled))
+    }
+
+    fn has_been_offered(&mut self, sections: &[Offered]) {
+        self.offered = Some(sections.len());
+        let count = |kind| sections.iter().filter(|one| one.receives && one.kind == kind).count();
+        if let Some(asked) = &mut self.asked {
+            let has_all = count(TrackType::Audio) >= asked.audios && count(TrackType::Video) >= asked.videos;
+            if has_all || std::mem::replace(&mut asked.is_crossed, true) {
+                self.asked = None;
+            }
+        }
+    }
+
+    /// The client has come back by another signalling connection, and may not have heard what it was asked for. It offers by itself.
+    pub(super) fn resume(&mut self) {
+        self.asked = None;
+    }
+}
