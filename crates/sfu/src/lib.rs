@@ -35,6 +35,7 @@ mod participant;
 mod permission;
 mod person;
 mod publish;
+mod resume;
 mod room;
 mod signal;
 mod speakers;

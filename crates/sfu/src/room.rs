@@ -19,6 +19,7 @@ use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
 use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
 use crate::person::Changes;
+use crate::resume::Departures;
 use crate::speakers::Speakers;
 use crate::track::Track;
 
@@ -90,6 +91,7 @@ pub struct Room {
     end: Option<RoomEnd>,
     /// A recorder comes in a moment.
     pub(crate) recorder_comes: bool,
+    pub(crate) departures: Departures,
 }
 
 impl Room {
@@ -127,6 +129,7 @@ impl Room {
             next_tick: now.at + TICK,
             end: None,
             recorder_comes: false,
+            departures: Departures::default(),
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -286,6 +289,7 @@ impl Room {
         participant.version += 1;
         let info = ParticipantInfo { disconnect_reason: reason.into(), ..participant.info(Vec::new()) };
         if participant.is_visible() && reason != DisconnectReason::DuplicateIdentity {
+            self.departures.note(&info, now.at);
             let others = self.participants.keys().cloned().collect();
             self.tell_of_participant(others, info.clone());
         }

@@ -108,10 +108,10 @@ impl Room {
                     None,
                 );
             }
+            Message::SyncState(state) => self.sync_state(from, &state, now),
             Message::Offer(_)
             | Message::Answer(_)
             | Message::Trickle(_)
-            | Message::SyncState(_)
             | Message::Simulate(_)
             | Message::UpdateDataSubscription(_) => {}
         }
