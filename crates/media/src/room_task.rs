@@ -19,8 +19,8 @@ use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response, signal_request,
-    signal_response,
+    DisconnectReason, LeaveRequest, SessionDescription, SignalTarget, leave_request, participant_info,
+    request_response, signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
 use reelroom_sfu::{
@@ -33,7 +33,7 @@ use crate::drops::Reason;
 use crate::gate::Gatehouse;
 use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, Person, SessionId};
-use crate::peer::{Peer, Target};
+use crate::peer::{Connections, Opening, Peer, Target, Verdict};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
 use crate::session::{Packet, SessionError, SessionEvent};
@@ -45,14 +45,8 @@ const INBOX: usize = 4096;
 const COMMANDS: usize = 256;
 /// So many datagrams are taken at once before outputs are looked at.
 const BATCH: usize = 64;
-/// A participant whose signalling is lost keeps its place for so long.
-const SIGNAL_GRACE: Duration = Duration::from_secs(5);
-/// A participant whose media is lost keeps its place for so long.
-const MEDIA_GRACE: Duration = Duration::from_secs(15);
-/// From joining to a connection that stands.
-const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 /// For how long a fresh token is good, from when the client was last connected: a laptop that was closed over lunch comes back.
-const FRESH_TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
+pub(crate) const FRESH_TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
 
 type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 
@@ -64,6 +58,19 @@ pub(crate) struct Arrival {
     pub(crate) outbox: Outbox,
     /// From where their media is taken.
     pub(crate) reach: Reach,
+    /// How their media connects.
+    pub(crate) opening: Opening,
+}
+
+/// A participant that comes back by another signalling connection.
+pub(crate) struct Comeback {
+    pub(crate) sid: ParticipantSid,
+    /// What its token says: who it is, and no more.
+    pub(crate) joining: Joining,
+    /// What is said to it goes here from now on.
+    pub(crate) outbox: Outbox,
+    /// It has to have come that way.
+    pub(crate) connections: Connections,
 }
 
 /// What a room's task is asked to do.
@@ -72,11 +79,20 @@ pub(crate) enum Command {
         arrival: Box<Arrival>,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// The answer is whether it is there: otherwise it has to join anew.
+    Resume {
+        comeback: Box<Comeback>,
+        reply: oneshot::Sender<bool>,
+    },
     Signal {
         from: ParticipantSid,
         message: Box<signal_request::Message>,
     },
-    SignalClosed(ParticipantSid),
+    /// This signalling connection of a participant has ended; it may have another one by now.
+    SignalClosed {
+        sid: ParticipantSid,
+        connection: u64,
+    },
     /// The connection of a participant ends for a reason that it is told, and it does not come back by itself.
     Expel {
         sid: ParticipantSid,
@@ -87,8 +103,11 @@ pub(crate) enum Command {
         to: ParticipantSid,
         answer: Box<signal_response::Message>,
     },
-    /// A participant does not read what it is told.
-    SignalStuck(ParticipantSid),
+    /// A participant does not read what it is told by this signalling connection.
+    SignalStuck {
+        sid: ParticipantSid,
+        connection: u64,
+    },
     /// Something on the room's state alone.
     Call(Call),
     Attach {
@@ -231,6 +250,9 @@ impl RoomTask {
         let line = peer.line_mut(*target);
         let heard = line.session.receive(datagram);
         line.dirty = true;
+        if heard.dropped.is_none() && !datagram.is_trial {
+            peer.presence.hears(datagram.received);
+        }
         if let Some(reason) = heard.dropped {
             self.mux.drops().count(reason);
         }
@@ -258,20 +280,21 @@ impl RoomTask {
         let mut over = Vec::new();
         for (sid, peer) in &mut self.peers {
             peer.timeouts(now.at);
-            let passed = |since: Option<Instant>, grace| {
-                since.is_some_and(|since| now.at.saturating_duration_since(since) >= grace)
-            };
-            if let Some(behind) = peer.behind {
+            if let Some(behind) = peer.behind() {
                 tracing::info!(participant = %sid, %behind, "a participant does not read what it is told");
-                over.push((sid.clone(), DisconnectReason::SignalClose));
-            } else if peer.is_worn_out() {
-                over.push((sid.clone(), DisconnectReason::StateMismatch));
-            } else if passed(peer.signal_lost, SIGNAL_GRACE) {
-                over.push((sid.clone(), DisconnectReason::SignalClose));
-            } else if passed(peer.media_lost, MEDIA_GRACE) {
-                over.push((sid.clone(), DisconnectReason::ConnectionTimeout));
-            } else if passed(peer.connecting_since, CONNECT_WITHIN) {
-                over.push((sid.clone(), DisconnectReason::JoinFailure));
+            }
+            match peer.verdict(now.at) {
+                Verdict::Stays => {}
+                Verdict::ComesBack => {
+                    tracing::info!(participant = %sid, "the media of a participant is lost: it is called back");
+                    peer.say(signal_response::Message::Leave(LeaveRequest {
+                        reason: DisconnectReason::ConnectionTimeout.into(),
+                        action: leave_request::Action::Resume.into(),
+                        can_reconnect: true,
+                        ..Default::default()
+                    }));
+                }
+                Verdict::Gone(reason) => over.push((sid.clone(), reason)),
             }
         }
         for (sid, reason) in over {
@@ -285,13 +308,16 @@ impl RoomTask {
             Command::Join { arrival, reply } => {
                 let _ = reply.send(self.join(*arrival, now));
             }
+            Command::Resume { comeback, reply } => {
+                let _ = reply.send(self.resume(*comeback, now));
+            }
             Command::Signal { from, message } => {
                 self.hear(&from, now);
                 self.signal(&from, *message, now);
             }
-            Command::SignalClosed(sid) => {
-                if let Some(peer) = self.peers.get_mut(&sid) {
-                    peer.signal_lost = Some(now.at);
+            Command::SignalClosed { sid, connection } => {
+                if let Some(peer) = self.peers.get_mut(&sid).filter(|peer| peer.signals_by(connection)) {
+                    peer.presence.signal_ends(now.at);
                 }
             }
             Command::Answer { to, answer } => {
@@ -306,7 +332,11 @@ impl RoomTask {
                 }
                 self.room.leave(&sid, DisconnectReason::ParticipantRemoved, now);
             }
-            Command::SignalStuck(sid) => self.room.leave(&sid, DisconnectReason::SignalClose, now),
+            Command::SignalStuck { sid, connection } => {
+                if self.peers.get(&sid).is_some_and(|peer| peer.signals_by(connection)) {
+                    self.room.leave(&sid, DisconnectReason::SignalClose, now);
+                }
+            }
             Command::Call(call) => call(&mut self.room, now),
             Command::Attach { sid, egress, sink, reply } => {
                 let _ = reply.send(self.attach(sid, &egress, sink, now));
@@ -331,7 +361,7 @@ impl RoomTask {
     }
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
-        let Arrival { joining, outbox, reach } = arrival;
+        let Arrival { joining, outbox, reach, opening } = arrival;
         if self.gate.was_removed(&joining, &self.name) {
             return Err(Refusal::Over);
         }
@@ -358,10 +388,11 @@ impl RoomTask {
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
-        let mut peer = Peer::new(&self.mux.addresses(reach), outbox, subscribes, now.at);
-        peer.say(signal_response::Message::Join(response));
+        let connections = opening.connections();
+        let mut peer = Peer::new(&self.mux.addresses(reach), outbox, connections, subscribes, now.at);
+        peer.welcome(response);
         let number = rand::random();
-        for target in [Target::Publisher, Target::Subscriber] {
+        for target in peer.targets().iter().copied() {
             let line = peer.line_mut(target);
             let (ufrag, password) = line.session.credentials();
             let id = self.mux.register(Person { ufrag, password, number, reach }, self.inbox.clone());
@@ -370,10 +401,44 @@ impl RoomTask {
         }
         peer.negotiate();
         self.peers.insert(sid.clone(), peer);
-        self.unheard.insert(sid, (ticket, serial));
+        self.unheard.insert(sid.clone(), (ticket, serial));
+        if let Opening::One { tracks, offer } = opening {
+            for track in tracks {
+                self.room.handle_signal(&sid, signal_request::Message::AddTrack(track), now);
+            }
+            self.outputs(now);
+            if let Some(offer) = offer {
+                self.offer(&sid, &offer, now);
+            }
+        }
         // Who came with a token that is good once hears of the next one before anything can part them.
         self.room.refresh_tokens(now);
         Ok(())
+    }
+
+    /// Whether a participant is still there that comes back by another signalling connection. Nobody else hears of it.
+    fn resume(&mut self, comeback: Comeback, now: Now) -> bool {
+        let Comeback { sid, joining, outbox, connections } = comeback;
+        if self.gate.was_removed(&joining, &self.name) || !self.room.is_session_of(&sid, &joining) {
+            return false;
+        }
+        // What was said until now goes by the connection of before, if that still goes anywhere: what follows says how everything stands.
+        self.outputs(now);
+        match self.gate.standing(&joining.ticket, &self.name) {
+            Standing::AsSaid | Standing::NotAgain => {}
+            Standing::AtMost(grants) | Standing::StaysAtMost(grants) => self.room.narrow(&sid, &grants, now),
+            Standing::Over => return false,
+        }
+        let Some(peer) = self.peers.get_mut(&sid).filter(|peer| peer.connections() == connections) else {
+            return false;
+        };
+        let messages = self.room.resume(&sid, peer.presence.said(), now);
+        peer.resume(outbox, messages, now.at);
+        self.hear(&sid, now);
+        tracing::info!(participant = %sid, "came back");
+        // Its token may have been refreshed while it did not hear of it.
+        self.room.refresh_tokens(now);
+        true
     }
 
     /// Asks for consent, where that is set of the room. Recorders that are there have heard of it when this returns: one that comes then
@@ -432,21 +497,7 @@ impl RoomTask {
         use signal_request::Message;
         let Some(peer) = self.peers.get_mut(from) else { return };
         match message {
-            Message::Offer(offer) => {
-                match peer.accept_offer(&offer, |section| self.room.publish_codec(from, section)) {
-                    Ok(answer) => {
-                        let sections = peer.sections.clone();
-                        self.room.sections(from, &sections);
-                        peer.say(signal_response::Message::Answer(SessionDescription {
-                            r#type: "answer".to_owned(),
-                            sdp: answer,
-                            id: offer.id,
-                            ..Default::default()
-                        }));
-                    }
-                    Err(error) => self.unusable(from, "an offer could not be used", &error, now),
-                }
-            }
+            Message::Offer(offer) => self.offer(from, &offer, now),
             Message::Answer(answer) => match peer.accept_answer(&answer) {
                 Ok(ready) => {
                     for track in ready {
@@ -472,6 +523,21 @@ impl RoomTask {
         }
     }
 
+    fn offer(&mut self, from: &ParticipantSid, offer: &SessionDescription, now: Now) {
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        match peer.accept_offer(offer, |section| self.room.publish_codec(from, section)) {
+            Ok(answered) => {
+                let sections = peer.sections.clone();
+                self.room.sections(from, &sections);
+                peer.say(signal_response::Message::Answer(answered.description));
+                for track in answered.ready {
+                    self.room.down_track_ready(from, &track, now);
+                }
+            }
+            Err(error) => self.unusable(from, "an offer could not be used", &error, now),
+        }
+    }
+
     /// Lets go of a participant whose SDP is of no use. One that asked for too much would ask for it again: it is not told to come back.
     fn unusable(&mut self, from: &ParticipantSid, what: &str, error: &SessionError, now: Now) {
         tracing::info!(participant = %from, %error, "{what}");
@@ -494,7 +560,7 @@ impl RoomTask {
             let mut worked = false;
             for (sid, peer) in &mut self.peers {
                 peer.negotiate();
-                for target in [Target::Publisher, Target::Subscriber] {
+                for target in peer.targets().iter().copied() {
                     let line = peer.line_mut(target);
                     if std::mem::take(&mut line.dirty) {
                         worked = true;
@@ -653,7 +719,7 @@ impl RoomTask {
         let Some(mut peer) = self.peers.remove(sid) else { return };
         // Whoever waited for it waits no more.
         self.has_data_moved = true;
-        for target in [Target::Publisher, Target::Subscriber] {
+        for target in peer.targets().iter().copied() {
             let line = peer.line_mut(target);
             line.session.close();
             let (datagrams, _) = line.session.take();
@@ -670,6 +736,9 @@ impl RoomTask {
     /// Somebody says something, and so has heard that they are in: the token by which they came is used up. Of one whose connection broke
     /// before that nobody has had anything.
     fn hear(&mut self, from: &ParticipantSid, now: Now) {
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.presence.says(now.at);
+        }
         if let Some((ticket, serial)) = self.unheard.remove(from) {
             self.gate.expect_no_more(&self.name, &ticket);
             self.gate.use_up(ticket, serial, now.at);
@@ -680,16 +749,14 @@ impl RoomTask {
         let Some(peer) = self.peers.get_mut(sid) else { return };
         match event {
             SessionEvent::Connected => {
-                peer.media_lost = None;
+                peer.presence.media_flows();
                 if target == peer.primary() {
-                    peer.connecting_since = None;
+                    peer.presence.connects();
                     self.room.connected(sid, now);
                 }
             }
-            SessionEvent::Heard => peer.media_lost = None,
-            SessionEvent::Disconnected | SessionEvent::Closed => {
-                peer.media_lost.get_or_insert(now.at);
-            }
+            SessionEvent::Heard => peer.presence.media_flows(),
+            SessionEvent::Disconnected | SessionEvent::Closed => peer.presence.media_ends(now.at),
             SessionEvent::Packet(packet) => self.packet(sid, &packet, now),
             SessionEvent::KeyframeRequest(mid) => {
                 if let Some(track) = peer.track_on(&mid) {
@@ -704,7 +771,7 @@ impl RoomTask {
                 self.outputs(now);
             }
             SessionEvent::DataWanted => {
-                if target == Target::Subscriber {
+                if target == peer.downward() {
                     self.room.data_wanted(sid);
                     self.send_data(sid);
                 }
@@ -712,6 +779,11 @@ impl RoomTask {
             SessionEvent::FlowsOn(address) => {
                 if let Some(id) = peer.line_mut(target).id {
                     self.mux.flows(id, address);
+                }
+            }
+            SessionEvent::Names(names) => {
+                if let Some(id) = peer.line_mut(target).id {
+                    self.mux.rename(id, names);
                 }
             }
         }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::calls::Calls;
 use crate::error::MediaError;
 use crate::record::RecordSink;
-use crate::room_task::{Arrival, Command, Common, RoomHandle, RoomTask, now};
+use crate::room_task::{Arrival, Comeback, Command, Common, RoomHandle, RoomTask, now};
 
 /// How often a room may close under a join before that is given up.
 const JOIN_ATTEMPTS: usize = 5;
@@ -295,6 +295,15 @@ impl Rooms {
             self.forget(&options.name, &handle.sid);
         }
         Err(Refusal::Closed)
+    }
+
+    /// Somebody comes back who is still in a room. `None` where they have to join anew.
+    pub(crate) async fn resume(&self, name: &RoomName, comeback: Comeback) -> Option<Joined> {
+        let handle = self.lock().get(name).cloned()?;
+        let (reply, answer) = oneshot::channel();
+        let resume = Command::Resume { comeback: Box::new(comeback), reply };
+        handle.commands.send(resume).await.ok()?;
+        answer.await.ok().filter(|is_there| *is_there).map(|_| Joined { room: handle })
     }
 
     /// Lets `sink` record a room. The room shows `activeRecording` from now on.
