@@ -172,6 +172,6 @@ fn negotiated(peer: &mut Peer, bytes: &[u8], now: Instant) {
             _ => peer.add_remote_candidate(peer::Target::Subscriber, &text),
         }
         peer.timeouts(now);
-        assert!(peer.sections.len() <= reelroom_limits::signalling::SINGLE_SECTIONS);
+        assert!(peer.sections.len() <= reelroom_limits::signalling::SINGLE_SECTIONS + 1);
     }
 }

@@ -107,6 +107,16 @@ impl Link {
         }
     }
 
+    pub(super) fn timeouts(&mut self, now: Instant) {
+        match self {
+            Self::Dual(dual) => {
+                dual.publisher.timeout(now);
+                dual.subscriber.timeout(now);
+            }
+            Self::Single(single) => single.timeout(now),
+        }
+    }
+
     /// The line that decides whether a participant is there, as [`Link::targets`] names it.
     pub(super) fn primary(&self) -> Target {
         match self {

@@ -102,9 +102,7 @@ impl Peer {
     }
 
     pub(crate) fn timeouts(&mut self, now: Instant) {
-        for target in self.targets() {
-            self.line_mut(*target).timeout(now);
-        }
+        self.link.timeouts(now);
         self.presence.awaits(self.link.awaited(), now);
     }
 

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! What has changed waits for the next offer, whoever wanted that. The client is asked for one where it would not come by itself, and not again
-//! before it has offered.
+//! before it has offered, nor at once: offers are as long as there are sections, and each counts against how fast it may signal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reelroom_limits::signalling::{SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS};
 use reelroom_protocol::proto::{MediaSectionsRequirement, SessionDescription, TrackType};
@@ -19,11 +19,17 @@ use crate::mux::LocalAddresses;
 use crate::session::sdp::offered::{Offered, narrowed, offered};
 use crate::session::{SessionError, Way, sdp};
 
+/// From one question to the next, for each section that the client offers.
+const ASKED_EVERY: Duration = Duration::from_millis(10);
+
 pub(super) struct Single {
     pub(super) line: Line,
     pub(super) downs: Downs,
     asked: Option<Asked>,
     times_asked: u32,
+    /// When it may be asked again.
+    ask_at: Instant,
+    now: Instant,
     /// How many sections of media the client's last offer had; none before the first one.
     offered: Option<usize>,
 }
@@ -45,8 +51,16 @@ impl Single {
             downs: Downs::new(Maker::Client),
             asked: None,
             times_asked: 0,
+            ask_at: now,
+            now,
             offered: None,
         }
+    }
+
+    /// Time goes on.
+    pub(super) fn timeout(&mut self, now: Instant) {
+        self.line.timeout(now);
+        self.now = now;
     }
 
     /// The question whose offer is awaited.
@@ -56,7 +70,7 @@ impl Single {
 
     /// Asks the client for an offer, where that settles something and it has not been asked yet.
     pub(super) fn negotiate(&mut self) -> Option<MediaSectionsRequirement> {
-        let offered = self.offered.filter(|_| self.asked.is_none())?;
+        let offered = self.offered.filter(|_| self.asked.is_none() && self.now >= self.ask_at)?;
         let (audio, video) = (self.downs.demand(TrackType::Audio), self.downs.demand(TrackType::Video));
         let lack = |(waiting, free): (usize, usize)| waiting.saturating_sub(free);
         let can_seat = |(waiting, free): (usize, usize)| waiting > 0 && free > 0;
@@ -75,6 +89,7 @@ impl Single {
             is_crossed: false,
         });
         self.times_asked = self.times_asked.wrapping_add(1);
+        self.ask_at = self.now + ASKED_EVERY * (offered + audios + videos) as u32;
         Some(MediaSectionsRequirement { num_audios: audios as u32, num_videos: videos as u32 })
     }
 
@@ -83,7 +98,8 @@ impl Single {
         &mut self,
         offer: &SessionDescription,
     ) -> Result<(String, Settled), SessionError> {
-        sdp::bounds::check(&offer.sdp, SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS)?;
+        // The data channels have a section of their own.
+        sdp::bounds::check(&offer.sdp, SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS + 1)?;
         let sections = offered(&offer.sdp);
         self.has_been_offered(&sections);
         self.downs.follow(&sections);
