@@ -93,8 +93,6 @@ enum State {
 pub(super) struct Choice {
     pub(super) mid: String,
     pub(super) stream_id: String,
-    /// It has carried another one before.
-    pub(super) is_used: bool,
 }
 
 /// What became of the tracks whose negotiation has ended.
@@ -200,8 +198,7 @@ impl Downs {
         let kind = kind_of(down.codec);
         let is_free = move |slot: &&Slot| slot.state == State::Free && slot.kind == kind;
         let free = || self.slots.iter().filter(is_free);
-        let choice =
-            |slot: &Slot, stream_id| Choice { mid: slot.mid.clone(), stream_id, is_used: slot.times > 0 };
+        let choice = |slot: &Slot, stream_id| Choice { mid: slot.mid.clone(), stream_id };
         let named = format!("{}|{track}", down.publisher);
         let fresh = free().find(|slot| self.maker == Maker::Client || !slot.carried.contains(track));
         if let Some(slot) = fresh {
@@ -243,7 +240,7 @@ impl Downs {
             carried: VecDeque::new(),
             times: 0,
         });
-        self.seat(track, Choice { mid, stream_id, is_used: false });
+        self.seat(track, Choice { mid, stream_id });
     }
 
     /// The client's sections as it offers them: tracks on those that it does not receive on any more wait for another one.

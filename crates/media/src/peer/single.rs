@@ -107,9 +107,8 @@ impl Single {
         self.downs.stop();
         for (track, _) in self.downs.waiting() {
             let Some(choice) = self.downs.choose(&track) else { continue };
-            if choice.is_used {
-                self.line.session.renew_stream(&choice.mid);
-            }
+            // Whatever it has carried, this is another stream.
+            self.line.session.renew_stream(&choice.mid);
             self.downs.seat(&track, choice);
         }
         let carrying = self.downs.carrying();

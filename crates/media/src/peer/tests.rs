@@ -393,3 +393,22 @@ fn an_offer_that_nobody_heard_is_made_again_whole() {
     call.run(1500);
     assert!(call.hears(500).0 >= 40);
 }
+
+#[test]
+fn a_section_that_the_client_took_back_for_a_while_carries_another_stream() {
+    let mut call = Call::new(Connections::One, Target::Publisher);
+    call.bob.offers(1, Direction::RecvOnly, false);
+    call.run(1000);
+    call.bob.add("TR_1");
+    assert_eq!(call.bob.offers(0, Direction::RecvOnly, false).ready.len(), 1);
+    call.carry("TR_1");
+    let (heard, first) = call.hears(300);
+    assert!(heard >= 20, "{heard}");
+    call.track = None;
+    assert!(call.bob.offers(0, Direction::Inactive, false).ready.is_empty());
+    assert_eq!(call.bob.offers(0, Direction::RecvOnly, false).ready.len(), 1, "it has waited");
+    call.carry("TR_1");
+    let (heard, then) = call.hears(300);
+    assert!(heard >= 20, "its numbers begin anew: {heard}");
+    assert!(then.len() == 1 && then != first, "{first:?} {then:?}");
+}

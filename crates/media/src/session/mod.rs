@@ -346,7 +346,7 @@ impl Session {
     }
 
     /// Another track begins on a section. It is a stream of its own, whose numbers begin anew: in the old one the receiver would take low numbers
-    /// for packets that it has had (RFC 3711, 3.3.2).
+    /// for packets that it has had (RFC 3711, 3.3.2). On a section that has not sent anything nothing is to be done.
     pub(crate) fn renew_stream(&mut self, mid: &str) {
         let mid = Mid::from(mid);
         let mut direct = self.rtc.direct_api();
