@@ -53,6 +53,15 @@ struct Down {
     seat: Option<Seat>,
     /// What the client calls the codecs it can decode; known once that is negotiated.
     payload_types: Vec<(Codec, u8)>,
+    /// The client gave up the section that was to carry it.
+    is_given_up: bool,
+}
+
+impl Down {
+    /// No section carries it yet.
+    fn waits(&self) -> bool {
+        self.seat.is_none() && !self.is_given_up
+    }
 }
 
 #[derive(Debug)]
@@ -131,6 +140,7 @@ impl Downs {
             publisher: spec.publisher.to_string(),
             seat: None,
             payload_types: Vec::new(),
+            is_given_up: false,
         };
         self.tracks.insert(spec.track.clone(), down);
     }
@@ -151,20 +161,20 @@ impl Downs {
         self.slots.iter().filter(|slot| slot.kind == kind).count()
     }
 
-    /// How many sections carry nothing.
-    pub(super) fn idle_sections(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.state != State::Carries).count()
+    /// How many tracks there are.
+    pub(super) fn len(&self) -> usize {
+        self.tracks.len()
     }
 
     /// The tracks that no section carries yet.
     pub(super) fn waiting(&self) -> Vec<(TrackSid, Codec)> {
-        let waiting = self.tracks.iter().filter(|(_, down)| down.seat.is_none());
+        let waiting = self.tracks.iter().filter(|(_, down)| down.waits());
         waiting.map(|(track, down)| (track.clone(), down.codec)).collect()
     }
 
     /// How many tracks of a kind wait, and how many sections are free for them.
     pub(super) fn demand(&self, kind: TrackType) -> (usize, usize) {
-        let waits = |down: &&Down| down.seat.is_none() && kind_of(down.codec) == kind;
+        let waits = |down: &&Down| down.waits() && kind_of(down.codec) == kind;
         let is_free = |slot: &&Slot| slot.state == State::Free && slot.kind == kind;
         (self.tracks.values().filter(waits).count(), self.slots.iter().filter(is_free).count())
     }
@@ -270,6 +280,22 @@ impl Downs {
                 down.payload_types.clear();
             }
         }
+    }
+
+    /// Forgets sections that the client gave up in its answer, as one does that can decode nothing of their kind; the tracks that they were to carry.
+    /// These do not wait for another section: the client would give that up as well, and so on without end.
+    pub(super) fn give_up(&mut self, is_there: impl Fn(&str) -> bool) -> Vec<TrackSid> {
+        self.slots.retain(|slot| is_there(&slot.mid));
+        let mut given_up = Vec::new();
+        for (track, down) in &mut self.tracks {
+            if down.seat.as_ref().is_some_and(|seat| !is_there(&seat.mid)) {
+                down.seat = None;
+                down.payload_types.clear();
+                down.is_given_up = true;
+                given_up.push(track.clone());
+            }
+        }
+        given_up
     }
 
     /// The sections that carry tracks.

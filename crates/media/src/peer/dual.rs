@@ -32,6 +32,10 @@ pub(super) struct Dual {
     /// An offer has been answered: before that there is nothing to restart.
     is_answered: bool,
     offer_id: u32,
+    /// The offer whose answer is awaited.
+    offered: Option<SessionDescription>,
+    /// That is to be said again.
+    repeats: bool,
 }
 
 impl Dual {
@@ -45,12 +49,14 @@ impl Dual {
             restarts: false,
             is_answered: false,
             offer_id: 0,
+            offered: None,
+            repeats: false,
         }
     }
 
     /// Whether so many tracks came and went that the offers to this participant have become dear.
     pub(super) fn is_worn_out(&self) -> bool {
-        self.downs.idle_sections() > IDLE_SECTIONS
+        self.subscriber.session.offered_sections().saturating_sub(self.downs.len()) > IDLE_SECTIONS
     }
 
     /// The offer whose answer is awaited.
@@ -61,7 +67,7 @@ impl Dual {
     /// Offers what has changed, unless an answer is still awaited.
     pub(super) fn negotiate(&mut self) -> Option<SessionDescription> {
         if self.subscriber.session.awaits_answer() {
-            return None;
+            return std::mem::take(&mut self.repeats).then(|| self.offered.clone()).flatten();
         }
         let waiting = self.downs.waiting();
         let has_changed = self.restarts || self.channels == Channels::Wanted || self.downs.has_leaving();
@@ -98,12 +104,13 @@ impl Dual {
             self.downs.seat_on_new(track, mid);
         }
         self.offer_id += 1;
-        Some(SessionDescription {
+        self.offered = Some(SessionDescription {
             r#type: "offer".to_owned(),
             sdp: sdp::names::named(&sdp, &self.downs.names()),
             id: self.offer_id,
             mid_to_track_id: self.downs.mid_to_track_id(),
-        })
+        });
+        self.offered.clone()
     }
 
     /// What can flow now. An answer to an older offer says nothing; clients that count no offers say 0.
@@ -112,6 +119,7 @@ impl Dual {
         if is_older || !self.subscriber.session.awaits_answer() {
             return Ok(Settled::default());
         }
+        (self.offered, self.repeats) = (None, false);
         self.subscriber.session.accept_answer(&answer.sdp)?;
         self.subscriber.dirty = true;
         self.is_answered = true;
@@ -119,22 +127,18 @@ impl Dual {
             self.channels = Channels::Open;
         }
         let session = &self.subscriber.session;
-        // One that the client gave up carries nothing any more.
-        self.downs.keep(|mid| session.has_section(mid));
+        let mut refused = self.downs.give_up(|mid| session.has_section(mid));
         self.downs.stopped();
-        Ok(self.downs.settle(|mid| session.payload_types(mid)))
+        let mut settled = self.downs.settle(|mid| session.payload_types(mid));
+        settled.refused.append(&mut refused);
+        Ok(settled)
     }
 
-    /// The client has come back by another signalling connection: an answer that was awaited does not come, and how the client is reached is found out
-    /// anew.
+    /// The client has come back by another signalling connection, and how it is reached is found out anew. It may have heard the offer that was made
+    /// last, or not, and its answer may be lost: so that offer is said again. Another one in its place would have other sections, which a client that
+    /// took the first one up refuses.
     pub(super) fn resume(&mut self) {
-        if self.subscriber.session.drop_offer() {
-            let session = &self.subscriber.session;
-            self.downs.keep(|mid| session.has_section(mid));
-            if self.channels == Channels::Offered {
-                self.channels = Channels::Wanted;
-            }
-        }
+        self.repeats = self.subscriber.session.awaits_answer();
         self.restarts = self.is_answered;
     }
 }

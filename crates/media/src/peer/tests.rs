@@ -368,6 +368,11 @@ fn the_server_restarts_ice_of_whoever_comes_back_by_two_connections() {
     // It does not come through, for the client's connection broke again; meanwhile another track has come.
     call.bob.add("TR_2");
     call.bob.peer.link.resume();
+    assert_eq!(call.bob.offered().as_ref(), Some(&unheard), "it is said again");
+    assert!(call.bob.offered().is_none(), "once");
+    assert!(call.bob.answers(&unheard).is_empty());
+    call.run(1000);
+    // And as the client has come by another way again, that is found out once more.
     let offer = call.bob.offered().unwrap();
     assert!(offer.id > unheard.id && ufrag(&offer) != ufrag(&unheard));
     assert_eq!(offer.mid_to_track_id.len(), 2);
@@ -381,17 +386,36 @@ fn the_server_restarts_ice_of_whoever_comes_back_by_two_connections() {
 }
 
 #[test]
-fn an_offer_that_nobody_heard_is_made_again_whole() {
+fn an_offer_whose_answer_is_lost_is_said_again_as_it_was() {
     let mut call = Call::new(Connections::Two, Target::Subscriber);
     call.bob.add("TR_1");
-    let unheard = call.bob.offered().unwrap();
-    call.bob.peer.link.resume();
     let offer = call.bob.offered().unwrap();
-    assert_eq!(sections(&offer.sdp), sections(&unheard.sdp), "with the data channels, and the track");
+    // The client has taken it up, and would not take one with other sections in their places.
+    let heard = SdpOffer::from_sdp_string(&offer.sdp).unwrap();
+    call.bob.client.sdp_api().accept_offer(heard).unwrap();
+    call.bob.peer.link.resume();
+    assert_eq!(call.bob.offered().as_ref(), Some(&offer));
     assert_eq!(call.bob.answers(&offer), [TrackSid::from("TR_1")]);
     call.carry("TR_1");
     call.run(1500);
     assert!(call.hears(500).0 >= 40);
+}
+
+#[test]
+fn a_client_that_gives_up_a_section_is_offered_no_other_one_for_it() {
+    let mut call = Call::new(Connections::Two, Target::Subscriber);
+    let first = call.bob.offered().unwrap();
+    call.bob.answers(&first);
+    call.bob.add("TR_1");
+    let offer = call.bob.offered().unwrap();
+    let mid = offer.mid_to_track_id.keys().next().unwrap();
+    let parsed = SdpOffer::from_sdp_string(&offer.sdp).unwrap();
+    let answer = call.bob.client.sdp_api().accept_offer(parsed).unwrap().to_sdp_string();
+    let sdp = answer.replace("m=audio 9 ", "m=audio 0 ").replace(&format!(" {mid}\r\n"), "\r\n");
+    let answer = SessionDescription { sdp, id: offer.id, ..Default::default() };
+    assert!(call.bob.peer.accept_answer(&answer).unwrap().is_empty());
+    assert!(call.bob.offered().is_none(), "it cannot have it");
+    assert!(!call.bob.peer.link.is_worn_out());
 }
 
 #[test]

@@ -364,12 +364,6 @@ impl Session {
         self.rtc.media(Mid::from(mid)).is_some_and(|media| !media.disabled())
     }
 
-    /// Forgets the offer whose answer is awaited: it does not come any more. Whether there was one.
-    pub(crate) fn drop_offer(&mut self) -> bool {
-        self.coming = None;
-        self.pending.take().is_some()
-    }
-
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
     /// added sections are in the order of `add`.
     pub(crate) fn offer(&mut self, changes: &Changes) -> Option<(String, Vec<String>)> {
@@ -426,6 +420,11 @@ impl Session {
     /// Whether the peer is to be told that candidates of it are left out: once.
     pub(crate) fn has_to_tell_of_candidates(&mut self) -> bool {
         self.candidates.has_to_tell()
+    }
+
+    /// How many sections our own offers have had, those that the peer gave up included: they stay.
+    pub(crate) fn offered_sections(&self) -> usize {
+        self.sections
     }
 
     pub(crate) fn awaits_answer(&self) -> bool {
@@ -818,16 +817,6 @@ pub(crate) struct Changes {
     pub(crate) add: Vec<NewMedia>,
     /// Find out anew how the peer is reached.
     pub(crate) restart: bool,
-}
-
-impl Changes {
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.channels
-            && !self.restart
-            && self.stop.is_empty()
-            && self.again.is_empty()
-            && self.add.is_empty()
-    }
 }
 
 /// A section to add.

@@ -45,7 +45,7 @@ fn as_many_sections_are_made_as_there_are_tracks_at_the_same_time() {
         }
         negotiate(&mut downs, &mut mid);
     }
-    assert_eq!((mid, downs.idle_sections()), (2, 2));
+    assert_eq!((mid, downs.slots.len()), (2, 2));
 }
 
 #[test]
@@ -142,6 +142,25 @@ fn what_the_client_cannot_decode_is_told_once() {
     assert_eq!(downs.settle(|_| Vec::new()), Settled::default());
     let rewrite = Rewrite { seq: 1, free: 0, rtp: 1, vp8: None };
     assert!(downs.outlet(&sid("TR_1"), Codec::H264, rewrite).is_none());
+}
+
+#[test]
+fn what_the_client_gave_up_is_not_offered_again_and_again() {
+    let (mut downs, mut mid) = (Downs::new(Maker::Server), 0);
+    for track in ["TR_1", "TR_2"] {
+        downs.add(&spec(track, Codec::Vp8));
+    }
+    negotiate(&mut downs, &mut mid);
+    assert_eq!(downs.give_up(|mid| mid != "m1"), [sid("TR_1")]);
+    assert!(downs.waiting().is_empty());
+    assert_eq!((downs.sections_of(TrackType::Video), downs.len()), (1, 2));
+    assert_eq!(downs.mid_to_track_id().len(), 1);
+    assert!(downs.give_up(|mid| mid != "m1").is_empty(), "it is told once");
+    // Whoever wants it again may have it.
+    downs.remove(&sid("TR_1"));
+    assert!(!downs.has_leaving());
+    downs.add(&spec("TR_1", Codec::Vp8));
+    assert_eq!(negotiate(&mut downs, &mut mid).ready, [sid("TR_1")]);
 }
 
 #[test]
