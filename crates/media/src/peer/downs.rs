@@ -126,11 +126,14 @@ pub(super) struct Downs {
     maker: Maker,
     tracks: BTreeMap<TrackSid, Down>,
     slots: Vec<Slot>,
+    /// Something has come, gone or become free since it was last known that nothing was to be negotiated. It is asked of each participant with
+    /// each packet, and tracks and sections are gone through only then.
+    has_changed: bool,
 }
 
 impl Downs {
     pub(super) fn new(maker: Maker) -> Self {
-        Self { maker, tracks: BTreeMap::new(), slots: Vec::new() }
+        Self { maker, tracks: BTreeMap::new(), slots: Vec::new(), has_changed: false }
     }
 
     pub(super) fn add(&mut self, spec: &DownTrackSpec) {
@@ -143,12 +146,24 @@ impl Downs {
             is_given_up: false,
         };
         self.tracks.insert(spec.track.clone(), down);
+        self.has_changed = true;
+    }
+
+    /// Whether something may have to be negotiated.
+    pub(super) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// All that has changed is being negotiated, or need not be.
+    pub(super) fn rest(&mut self) {
+        self.has_changed = false;
     }
 
     pub(super) fn remove(&mut self, track: &TrackSid) {
         let Some(seat) = self.tracks.remove(track).and_then(|down| down.seat) else { return };
         if let Some(slot) = self.slot_mut(&seat.mid) {
             slot.state = State::Leaving;
+            self.has_changed = true;
         }
     }
 
@@ -200,6 +215,7 @@ impl Downs {
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Stopping) {
             slot.state = State::Free;
         }
+        self.has_changed = true;
     }
 
     /// A section that can carry a track now.
@@ -273,6 +289,7 @@ impl Downs {
 
     /// Forgets sections; tracks that they carried wait for another one.
     pub(super) fn keep(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.has_changed = true;
         self.slots.retain(|slot| is_there(&slot.mid));
         for down in self.tracks.values_mut() {
             if down.seat.as_ref().is_some_and(|seat| !is_there(&seat.mid)) {

@@ -69,9 +69,13 @@ impl Dual {
         if self.subscriber.session.awaits_answer() {
             return std::mem::take(&mut self.repeats).then(|| self.offered.clone()).flatten();
         }
+        let begins = self.restarts || self.channels == Channels::Wanted;
+        if !begins && !self.downs.has_changed() {
+            return None;
+        }
+        self.downs.rest();
         let waiting = self.downs.waiting();
-        let has_changed = self.restarts || self.channels == Channels::Wanted || self.downs.has_leaving();
-        if !has_changed && waiting.is_empty() {
+        if !begins && waiting.is_empty() && !self.downs.has_leaving() {
             return None;
         }
         let mut changes = Changes {

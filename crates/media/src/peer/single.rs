@@ -70,7 +70,10 @@ impl Single {
 
     /// Asks the client for an offer, where that settles something and it has not been asked yet.
     pub(super) fn negotiate(&mut self) -> Option<MediaSectionsRequirement> {
-        let offered = self.offered.filter(|_| self.asked.is_none() && self.now >= self.ask_at)?;
+        if !self.downs.has_changed() || self.asked.is_some() || self.now < self.ask_at {
+            return None;
+        }
+        let offered = self.offered?;
         let (audio, video) = (self.downs.demand(TrackType::Audio), self.downs.demand(TrackType::Video));
         let lack = |(waiting, free): (usize, usize)| waiting.saturating_sub(free);
         let can_seat = |(waiting, free): (usize, usize)| waiting > 0 && free > 0;
@@ -80,6 +83,7 @@ impl Single {
         let videos = lack(video).min(may_add - audios);
         let settles = can_seat(audio) || can_seat(video) || audios + videos > 0 || self.downs.has_leaving();
         if !settles {
+            self.downs.rest();
             return None;
         }
         let had = |kind| self.downs.sections_of(kind);
