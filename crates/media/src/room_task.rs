@@ -757,6 +757,7 @@ impl RoomTask {
             }
             SessionEvent::Heard => peer.presence.media_flows(),
             SessionEvent::Disconnected | SessionEvent::Closed => peer.presence.media_ends(now.at),
+            SessionEvent::Restarts => peer.presence.media_restarts(now.at),
             SessionEvent::Packet(packet) => self.packet(sid, &packet, now),
             SessionEvent::KeyframeRequest(mid) => {
                 if let Some(track) = peer.track_on(&mid) {

@@ -3,7 +3,7 @@
 //! ```text
 //!   signalling lost ─► media flows: it is kept, and may come back ─► for too long: gone
 //!                 └──► nothing is heard of it either: gone in a moment
-//!   media lost ──────► for a while ─► told to come back ─► it does not: gone
+//!   media lost, or not found again after a restart ─► for a while ─► told to come back ─► it does not: gone
 //! ```
 
 use std::time::{Duration, Instant};
@@ -42,6 +42,8 @@ pub(crate) struct Presence {
     heard: Instant,
     signal_lost: Option<Instant>,
     media_lost: Option<Instant>,
+    /// A media connection is being found anew, while what there was of it may still go on.
+    restarts_since: Option<Instant>,
     connecting_since: Option<Instant>,
     /// What it has to answer, and since when that is known.
     awaited: Option<(u32, Instant)>,
@@ -55,6 +57,7 @@ impl Presence {
             heard: now,
             signal_lost: None,
             media_lost: None,
+            restarts_since: None,
             connecting_since: Some(now),
             awaited: None,
             is_called_back: false,
@@ -89,6 +92,7 @@ impl Presence {
         // It has as long as before to connect.
         self.is_called_back = false;
         self.media_lost = self.media_lost.map(|_| now);
+        self.restarts_since = self.restarts_since.map(|_| now);
     }
 
     /// The connection stands by which it is there.
@@ -99,12 +103,20 @@ impl Presence {
     /// A media connection stands, or is heard of again.
     pub(crate) fn media_flows(&mut self) {
         self.media_lost = None;
+        self.restarts_since = None;
         self.is_called_back = false;
     }
 
     /// A media connection is lost.
     pub(crate) fn media_ends(&mut self, now: Instant) {
         self.media_lost.get_or_insert(now);
+    }
+
+    /// A media connection that stood is being found anew.
+    pub(crate) fn media_restarts(&mut self, now: Instant) {
+        if self.connecting_since.is_none() {
+            self.restarts_since.get_or_insert(now);
+        }
     }
 
     /// Looks at what it has to answer.
@@ -126,7 +138,7 @@ impl Presence {
                 return Verdict::Gone(DisconnectReason::SignalClose);
             }
         }
-        if let Some(lost) = self.media_lost {
+        if let Some(lost) = self.media_lost.into_iter().chain(self.restarts_since).min() {
             if passed(lost, MEDIA_GRACE + COMES_BACK_WITHIN) {
                 return Verdict::Gone(DisconnectReason::ConnectionTimeout);
             }
@@ -218,6 +230,28 @@ mod tests {
         assert_eq!(presence.verdict(start + s(34)), Verdict::ComesBack);
         presence.media_flows();
         assert_eq!(presence.verdict(start + s(60)), Verdict::Stays);
+    }
+
+    #[test]
+    fn who_is_not_found_again_after_a_restart_is_called_back_too() {
+        let start = Instant::now();
+        let mut presence = present(start);
+        presence.media_restarts(start);
+        presence.media_restarts(start + s(10));
+        // What there was goes on meanwhile.
+        presence.signal_ends(start);
+        presence.hears(start + s(9));
+        assert_eq!(presence.verdict(start + s(10)), Verdict::Stays);
+        presence.resumes(start + s(10));
+        assert_eq!(presence.verdict(start + s(24)), Verdict::Stays);
+        assert_eq!(presence.verdict(start + s(25)), Verdict::ComesBack);
+        assert_eq!(presence.verdict(start + s(30)), Verdict::Gone(DisconnectReason::ConnectionTimeout));
+        presence.media_flows();
+        assert_eq!(presence.verdict(start + s(60)), Verdict::Stays);
+        // Who has not connected yet has as long as others.
+        let mut presence = Presence::new(start);
+        presence.media_restarts(start);
+        assert_eq!(presence.verdict(start + s(30)), Verdict::Stays);
     }
 
     #[test]

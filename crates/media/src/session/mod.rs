@@ -86,6 +86,8 @@ pub(crate) enum SessionEvent {
     FlowsOn(Address),
     /// The peer may name the session by these from now on, each a ufrag with the password that signs it.
     Names(Vec<(String, String)>),
+    /// ICE begins anew; once the peer is found again, [`SessionEvent::Heard`] says so.
+    Restarts,
 }
 
 /// What a datagram was to a session.
@@ -317,6 +319,8 @@ impl Session {
         // Those of before belong to what was restarted, and str0m has forgotten them too.
         self.candidates = Candidates::default();
         self.tell_names();
+        // While nobody has come by the new name, str0m counts the peer neither as found nor as lost.
+        self.events.push(SessionEvent::Restarts);
     }
 
     /// When [`Session::timeout`] is due.
