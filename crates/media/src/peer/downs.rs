@@ -187,10 +187,10 @@ impl Downs {
         waiting.map(|(track, down)| (track.clone(), down.codec)).collect()
     }
 
-    /// How many tracks of a kind wait, and how many sections are free for them.
+    /// How many tracks of a kind wait, and how many sections are free for them, or will be with the next offer.
     pub(super) fn demand(&self, kind: TrackType) -> (usize, usize) {
         let waits = |down: &&Down| down.waits() && kind_of(down.codec) == kind;
-        let is_free = |slot: &&Slot| slot.state == State::Free && slot.kind == kind;
+        let is_free = |slot: &&Slot| matches!(slot.state, State::Free | State::Stopping) && slot.kind == kind;
         (self.tracks.values().filter(waits).count(), self.slots.iter().filter(is_free).count())
     }
 
@@ -214,6 +214,15 @@ impl Downs {
     pub(super) fn stopped(&mut self) {
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Stopping) {
             slot.state = State::Free;
+        }
+        self.has_changed = true;
+    }
+
+    /// The client may not have heard what was answered last. A section that has carried something carries the next track when its stop has been
+    /// answered once more: otherwise the client would see nothing but another name.
+    pub(super) fn stop_again(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Free && slot.times > 0) {
+            slot.state = State::Stopping;
         }
         self.has_changed = true;
     }

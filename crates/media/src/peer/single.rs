@@ -136,8 +136,9 @@ impl Single {
         }
     }
 
-    /// The client has come back by another signalling connection, and may not have heard what it was asked for. It offers by itself.
+    /// The client has come back by another signalling connection, and may not have heard what it was asked for, or answered. It offers by itself.
     pub(super) fn resume(&mut self) {
         self.asked = None;
+        self.downs.stop_again();
     }
 }

@@ -133,6 +133,30 @@ fn of_the_clients_sections_any_carries_what_it_carried() {
 }
 
 #[test]
+fn a_stop_that_the_client_may_not_have_heard_is_answered_once_more() {
+    let mut downs = Downs::new(Maker::Client);
+    let section = |mid: &str| Offered { mid: mid.into(), kind: TrackType::Video, receives: true };
+    downs.follow(&[section("1"), section("2")]);
+    downs.add(&spec("TR_1", Codec::Vp8));
+    let choice = downs.choose(&sid("TR_1")).unwrap();
+    downs.seat(&sid("TR_1"), choice);
+    downs.remove(&sid("TR_1"));
+    downs.stop();
+    downs.stopped();
+    downs.stop_again();
+    for track in ["TR_2", "TR_3"] {
+        downs.add(&spec(track, Codec::Vp8));
+    }
+    let choice = downs.choose(&sid("TR_2")).unwrap();
+    assert_eq!(choice.mid, "2", "it has not carried anything");
+    downs.seat(&sid("TR_2"), choice);
+    assert!(downs.choose(&sid("TR_3")).is_none());
+    assert_eq!(downs.demand(TrackType::Video), (1, 1), "no other section is lacking");
+    downs.stopped();
+    assert_eq!(downs.choose(&sid("TR_3")).unwrap().mid, "1");
+}
+
+#[test]
 fn what_the_client_cannot_decode_is_told_once() {
     let mut downs = Downs::new(Maker::Server);
     downs.add(&spec("TR_1", Codec::H264));
