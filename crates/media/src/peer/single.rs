@@ -16,11 +16,15 @@ use reelroom_protocol::proto::{MediaSectionsRequirement, SessionDescription, Tra
 use super::downs::{Downs, Maker, Settled};
 use super::line::Line;
 use crate::mux::LocalAddresses;
-use crate::session::sdp::offered::{Offered, narrowed, offered};
+use crate::session::sdp::offered::{Offered, longest_section, narrowed, offered};
 use crate::session::{SessionError, Way, sdp};
 
 /// From one question to the next, for each section that the client offers.
 const ASKED_EVERY: Duration = Duration::from_millis(10);
+/// So many sections are left to what the client publishes: it is not asked for them. An offer with too many would have it disconnected.
+const LEFT_SECTIONS: usize = 64;
+/// And so much of what an offer may be long.
+const LEFT_BYTES: usize = SIGNAL_ANSWER_BYTES / 4;
 
 pub(super) struct Single {
     pub(super) line: Line,
@@ -30,8 +34,27 @@ pub(super) struct Single {
     /// When it may be asked again.
     ask_at: Instant,
     now: Instant,
-    /// How many sections of media the client's last offer had; none before the first one.
-    offered: Option<usize>,
+    /// How large the client's last offer was; none before the first one.
+    offered: Option<Size>,
+}
+
+/// How large an offer is.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// Those of media.
+    sections: usize,
+    bytes: usize,
+    /// Bytes of the longest section.
+    longest: usize,
+}
+
+impl Size {
+    /// How many sections more the client may be asked for.
+    fn may_grow_by(self) -> usize {
+        let sections = SINGLE_SECTIONS.saturating_sub(LEFT_SECTIONS + self.sections);
+        let bytes = (SIGNAL_ANSWER_BYTES - LEFT_BYTES).saturating_sub(self.bytes);
+        sections.min(bytes / self.longest.max(1))
+    }
 }
 
 /// What the client was asked for.
@@ -78,7 +101,7 @@ impl Single {
         let lack = |(waiting, free): (usize, usize)| waiting.saturating_sub(free);
         let can_seat = |(waiting, free): (usize, usize)| waiting > 0 && free > 0;
         // Of more tracks than it may have sections the last ones wait until others go.
-        let may_add = SINGLE_SECTIONS.saturating_sub(offered);
+        let may_add = offered.may_grow_by();
         let audios = lack(audio).min(may_add);
         let videos = lack(video).min(may_add - audios);
         let settles = can_seat(audio) || can_seat(video) || audios + videos > 0 || self.downs.has_leaving();
@@ -93,7 +116,7 @@ impl Single {
             is_crossed: false,
         });
         self.times_asked = self.times_asked.wrapping_add(1);
-        self.ask_at = self.now + ASKED_EVERY * (offered + audios + videos) as u32;
+        self.ask_at = self.now + ASKED_EVERY * (offered.sections + audios + videos) as u32;
         Some(MediaSectionsRequirement { num_audios: audios as u32, num_videos: videos as u32 })
     }
 
@@ -105,6 +128,11 @@ impl Single {
         // The data channels have a section of their own.
         sdp::bounds::check(&offer.sdp, SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS + 1)?;
         let sections = offered(&offer.sdp);
+        self.offered = Some(Size {
+            sections: sections.len(),
+            bytes: offer.sdp.len(),
+            longest: longest_section(&offer.sdp),
+        });
         self.has_been_offered(&sections);
         self.downs.follow(&sections);
         // What is stopped is answered as stopped with this offer, and carries something with the next one.
@@ -126,7 +154,6 @@ impl Single {
     }
 
     fn has_been_offered(&mut self, sections: &[Offered]) {
-        self.offered = Some(sections.len());
         let count = |kind| sections.iter().filter(|one| one.receives && one.kind == kind).count();
         if let Some(asked) = &mut self.asked {
             let has_all = count(TrackType::Audio) >= asked.audios && count(TrackType::Video) >= asked.videos;
@@ -140,5 +167,21 @@ impl Single {
     pub(super) fn resume(&mut self) {
         self.asked = None;
         self.downs.stop_again();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_client_is_asked_for_leaves_room_for_what_it_publishes() {
+        let size = |sections, bytes, longest| Size { sections, bytes, longest };
+        assert_eq!(size(6, 20_000, 1000).may_grow_by(), SINGLE_SECTIONS - LEFT_SECTIONS - 6);
+        assert_eq!(size(SINGLE_SECTIONS, 20_000, 1000).may_grow_by(), 0);
+        let nearly_all = SIGNAL_ANSWER_BYTES - LEFT_BYTES - 9999;
+        assert_eq!(size(6, nearly_all, 5000).may_grow_by(), 1);
+        assert_eq!(size(6, SIGNAL_ANSWER_BYTES, 5000).may_grow_by(), 0);
+        assert_eq!(size(0, 0, 0).may_grow_by(), SINGLE_SECTIONS - LEFT_SECTIONS);
     }
 }

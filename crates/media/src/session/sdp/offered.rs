@@ -75,6 +75,11 @@ pub(crate) fn offered(offer: &str) -> Vec<Offered> {
     all
 }
 
+/// How many bytes the longest section of an offer has.
+pub(crate) fn longest_section(offer: &str) -> usize {
+    split(offer).map(str::len).max().unwrap_or(0)
+}
+
 /// `offer` without the wish to receive on the sections that nothing goes by.
 pub(crate) fn narrowed(offer: &str, is_used: impl Fn(&str) -> bool) -> String {
     let inherited = inherited(offer);
