@@ -7,6 +7,7 @@ pub(crate) mod offered;
 #[cfg(test)]
 mod offers;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use reelroom_protocol::proto::TrackType;
@@ -93,11 +94,16 @@ fn reorder(lines: &str, codec: &str) -> String {
 /// `answer` with the bitrates to begin at that the offer hints at, for the codecs it hints at. Browsers write the hint into
 /// their offer but heed it in the answer; without it they take tens of seconds to send their best layer.
 pub(crate) fn with_start_bitrates(answer: &str, offer: &str) -> String {
-    let offered: Vec<_> =
-        split(offer).filter_map(|lines| Some((mid(lines)?, start_bitrates(lines)))).collect();
+    // Few sections hint at anything, and there may be very many.
+    let hinting = split(offer).filter(|lines| lines.contains(START_BITRATE));
+    let offered: BTreeMap<_, _> =
+        hinting.filter_map(|lines| Some((mid(lines)?, start_bitrates(lines)))).collect();
+    if offered.is_empty() {
+        return answer.to_owned();
+    }
     split(answer)
-        .map(|lines| match offered.iter().find(|(offered, _)| mid(lines) == Some(offered)) {
-            Some((_, hints)) if !hints.is_empty() => with_hints(lines, hints),
+        .map(|lines| match mid(lines).and_then(|mid| offered.get(mid)) {
+            Some(hints) if !hints.is_empty() => with_hints(lines, hints),
             _ => lines.to_owned(),
         })
         .collect()
