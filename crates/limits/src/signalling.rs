@@ -5,8 +5,14 @@ use std::time::Duration;
 limits! {
     /// Bytes of a signalling message, all of its fragments together; a longer one ends the connection of whoever sent it, who is told.
     pub const SIGNAL_MESSAGE_BYTES: usize = 256 * 1024;
-    /// Bytes of an answer to the server's offer, which is as long as a room is large; a longer one ends the connection of whoever sent it, who is told.
+    /// Bytes of an answer to the server's offer, and of a client's offer where one connection goes both ways, which are as long as a room is large; a longer one ends the connection of whoever sent it, who is told.
     pub const SIGNAL_ANSWER_BYTES: usize = 1024 * 1024;
+    /// Bytes of what a client that comes back says of its session (`SyncState`, with its last descriptions in it), and of any signalling message; a longer one ends the connection of whoever sent it, who is told.
+    pub const SYNC_STATE_BYTES: usize = 2 * 1024 * 1024;
+    /// Fields of what a client that comes back says of its session; with more it is refused with LIMIT_EXCEEDED, and the session goes on as the server knows it.
+    pub const SYNC_STATE_FIELDS: usize = 16 * 1024;
+    /// Bytes of the request that a client joins `/rtc/v1` by, packed in its address or unpacked; a longer one is answered 400.
+    pub const JOIN_REQUEST_BYTES: usize = 512 * 1024;
     /// Fields of a signalling message, those of messages inside it included, counted before it is decoded; the message is refused with LIMIT_EXCEEDED.
     pub const SIGNAL_MESSAGE_FIELDS: usize = 4096;
     /// Fields of the body of a Twirp call, or values of one in JSON, counted before it is decoded; the call is refused with `resource_exhausted`.
@@ -61,10 +67,12 @@ limits! {
     pub const AWAITED_FOR: Duration = Duration::from_secs(60);
     /// Entries of a publisher's list of who may subscribe to it; a longer list is refused with LIMIT_EXCEEDED, and the old one holds on.
     pub const SUBSCRIPTION_PERMISSIONS: usize = 1024;
-    /// Bytes of an SDP besides an answer's; what is longer is refused, and its participant joins anew.
+    /// Bytes of an SDP besides those that are as long as a room is large; what is longer is refused, and its participant joins anew.
     pub const SDP_BYTES: usize = 256 * 1024;
     /// Media sections of an offer. A participant who offers more is disconnected and told why.
     pub const SDP_SECTIONS: usize = 128;
+    /// Media sections of an offer where one connection goes both ways: of more tracks than these allow the last ones wait until others end. A participant who offers more is disconnected and told why.
+    pub const SINGLE_SECTIONS: usize = 256;
     /// Lines of one section of an SDP; with more it is refused, and its participant is disconnected and told why.
     pub const SDP_SECTION_LINES: usize = 1000;
     /// Bytes of one line of an SDP; with a longer one it is refused, and its participant is disconnected and told why.
@@ -75,8 +83,12 @@ limits! {
     pub const CANDIDATES: usize = 64;
     /// Bytes of a candidate; a longer one is left out, and the participant is told once.
     pub const CANDIDATE_BYTES: usize = 1024;
-    /// Sections of the server's offers to a participant that were used up by tracks which came and went; with more that participant joins anew, within a second.
+    /// Sections of the server's offers to a participant that carry nothing at the moment; with more that participant joins anew, within a second.
     pub const IDLE_SECTIONS: usize = 400;
+    /// How long a participant is kept whose signalling is lost while its media flows; then it has left.
+    pub const SIGNAL_LOST_FOR: Duration = Duration::from_secs(120);
+    /// Participants who left a room of late that it tells those of who come back; of more the last ones.
+    pub const DEPARTURES_REMEMBERED: usize = 512;
     /// Tracks that a participant may announce at once; more are refused with LIMIT_EXCEEDED.
     pub const PUBLISH_BURST: u32 = 64;
     /// How often a participant may announce a track for good: each new one makes the offers to all others longer.

@@ -4,20 +4,22 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reelroom_protocol::proto::SessionDescription;
+use reelroom_sfu::{Codec, DownTrackSpec};
 
 use crate::mux::addresses::Reach;
 use crate::mux::routes::{Registration, Routes};
 use crate::mux::{Incoming, LocalAddresses, SessionId, Transport};
-use crate::peer::{self, Peer};
+use crate::peer::{self, Connections, Peer};
 use crate::session::stun::{self, Kind};
 use crate::session::{self, Session, Way};
-use crate::signal::outbox;
+use crate::signal::{self, outbox};
 
 /// A name, and what takes an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 3] = [("routing", routing), ("datagram", datagram), ("sdp", sdp)];
+pub const TARGETS: [Target; 4] =
+    [("routing", routing), ("datagram", datagram), ("sdp", sdp), ("join_request", join_request)];
 
 /// Pieces of an input, each with a length in front.
 fn pieces(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -125,14 +127,36 @@ pub fn datagram(bytes: &[u8]) {
     assert!(session.is_alive());
 }
 
+/// What somebody says in the address that they join by.
+pub fn join_request(bytes: &[u8]) {
+    signal::read_join_request(&String::from_utf8_lossy(bytes));
+}
+
 /// What is said to one participant's connections, in parts that end with a zero; the first byte of a part says what it is.
 pub fn sdp(bytes: &[u8]) {
     session::install_crypto();
     let now = Instant::now();
     let address = "127.0.0.1:7882".parse().expect("an address");
     let addresses = LocalAddresses { bound: vec![address], told: vec![address], ..LocalAddresses::default() };
-    let (outbox, _outgoing) = outbox::new();
-    let mut peer = Peer::new(&addresses, outbox, true, now);
+    // The same by two connections, and by one that receives.
+    for connections in [Connections::Two, Connections::One] {
+        let (outbox, _outgoing) = outbox::new();
+        let mut peer = Peer::new(&addresses, outbox, connections, true, now);
+        for (number, codec) in [Codec::Opus, Codec::Vp8, Codec::H264].into_iter().enumerate() {
+            peer.add_down_track(&DownTrackSpec {
+                subscriber: "PA_b".into(),
+                publisher: "PA_a".into(),
+                track: format!("TR_{number}").as_str().into(),
+                codec,
+                stream_id: format!("PA_a|TR_{number}"),
+                is_stereo: codec == Codec::Opus,
+            });
+        }
+        negotiated(&mut peer, bytes, now);
+    }
+}
+
+fn negotiated(peer: &mut Peer, bytes: &[u8], now: Instant) {
     for part in bytes.split(|byte| *byte == 0) {
         let Some((kind, text)) = part.split_first() else { continue };
         let text = String::from_utf8_lossy(text).into_owned();
@@ -140,8 +164,9 @@ pub fn sdp(bytes: &[u8]) {
         match kind % 4 {
             0 => {
                 let answer = peer.accept_offer(&description(text), |_| None);
-                if let Ok(answer) = answer {
-                    assert!(answer.starts_with("v=0"), "{answer}");
+                if let Ok(answered) = answer {
+                    let sdp = answered.description.sdp;
+                    assert!(sdp.starts_with("v=0"), "{sdp}");
                 }
             }
             1 => {
@@ -152,6 +177,6 @@ pub fn sdp(bytes: &[u8]) {
             _ => peer.add_remote_candidate(peer::Target::Subscriber, &text),
         }
         peer.timeouts(now);
-        assert!(peer.sections.len() <= reelroom_limits::signalling::SDP_SECTIONS);
+        assert!(peer.sections.len() <= reelroom_limits::signalling::SINGLE_SECTIONS + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What a client says of itself in the address that it joins by (`/rtc?sdk=js&protocol=17&…`).
+//! What a client says of itself in the address that it joins by (`/rtc?sdk=js&protocol=17&…`, or in the request in that of `/rtc/v1`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,6 +27,23 @@ pub(crate) fn client(params: &HashMap<String, String>) -> ClientInfo {
         client_protocol: number("client_protocol"),
         ..ClientInfo::default()
     }
+}
+
+/// The same of a client that says it in a message.
+pub(crate) fn bounded(mut client: ClientInfo) -> ClientInfo {
+    let texts = [
+        &mut client.version,
+        &mut client.os,
+        &mut client.os_version,
+        &mut client.device_model,
+        &mut client.browser,
+        &mut client.browser_version,
+        &mut client.address,
+        &mut client.network,
+        &mut client.other_sdks,
+    ];
+    texts.into_iter().filter(|text| text.len() > NAME_BYTES).for_each(String::clear);
+    client
 }
 
 fn sdk(name: &str) -> Sdk {
@@ -81,6 +98,9 @@ mod tests {
         let client = client(&said);
         assert_eq!((client.sdk(), client.protocol, client.client_protocol), (Sdk::Js, 17, 2));
         assert_eq!((client.browser.as_str(), client.os.as_str()), ("Firefox", ""));
+        let in_a_message = ClientInfo { browser: "Firefox".into(), os: long.clone(), ..Default::default() };
+        let bounded = super::bounded(in_a_message);
+        assert_eq!((bounded.browser.as_str(), bounded.os.as_str()), ("Firefox", ""));
         let nonsense = super::client(&params(&[("sdk", "?"), ("protocol", "many")]));
         assert_eq!((nonsense.sdk(), nonsense.protocol), (Sdk::Unknown, 0));
     }

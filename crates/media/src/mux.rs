@@ -524,6 +524,12 @@ impl Mux {
         self.routes().register(registration, Instant::now())
     }
 
+    /// A session goes by these names from now on, each a ufrag with the password that signs it.
+    pub(crate) fn rename(&self, id: SessionId, names: Vec<(String, String)>) {
+        let names = names.into_iter().map(|(ufrag, password)| (ufrag, Arc::<str>::from(password)));
+        self.routes().rename(id, names.collect());
+    }
+
     /// Forgets a session, and closes the TCP connections that were its own.
     pub(crate) fn unregister(&self, id: SessionId) {
         let addresses = self.routes().unregister(id);

@@ -14,20 +14,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reelroom_agents::Opening;
 use reelroom_limits::rooms::TOKEN_LASTS;
 use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
 use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    ClientInfo, DisconnectReason, SessionDescription, SignalTarget, participant_info, request_response,
-    signal_request, signal_response,
+    ClientInfo, DisconnectReason, LeaveRequest, SessionDescription, SignalTarget, leave_request,
+    participant_info, request_response, signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{
-    Bearer, Block, Carrier, Content, DataKind, Joining, Now, Output, Passed, PublishedPacket, Refusal, Room,
-    RoomEnd, RpcCall, RpcError, Section, Standing, door,
+    Bearer, Block, Carrier, Content, DataKind, Joining, Now, Output, Passed, PublishedPacket, Refusal,
+    ResumeBreaks, Room, RoomEnd, RpcCall, RpcError, Sound, Standing, door,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,7 +36,7 @@ use crate::drops::Reason;
 use crate::gate::Gatehouse;
 use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, Person, SessionId};
-use crate::peer::{Peer, Target};
+use crate::peer::{Answered, Connections, Opening, Peer, Target, Verdict};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
 use crate::session::{Load, Packet, SessionError, SessionEvent, Way, Written, sdp};
@@ -49,16 +48,8 @@ const INBOX: usize = 4096;
 const COMMANDS: usize = 256;
 /// So many datagrams are taken at once before outputs are looked at.
 const BATCH: usize = 64;
-/// A participant whose signalling is lost keeps its place for so long.
-const SIGNAL_GRACE: Duration = Duration::from_secs(5);
-/// A participant whose media is lost keeps its place for so long.
-const MEDIA_GRACE: Duration = Duration::from_secs(15);
-/// From joining to a connection that stands.
-const CONNECT_WITHIN: Duration = Duration::from_secs(60);
-/// An answer to an offer of ours: a client that owes one for longer is in another state than its room takes it for, and joins anew.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// For how long a fresh token is good, from when the client was last connected: a laptop that was closed over lunch comes back.
-const FRESH_TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
+pub(crate) const FRESH_TOKEN_VALID: Duration = Duration::from_secs(60 * 60);
 
 type Call = Box<dyn FnOnce(&mut Room, Now) + Send>;
 
@@ -74,6 +65,32 @@ pub(crate) struct Arrival {
     pub(crate) auto_subscribe_data: bool,
     /// They can be told that a stream is paused.
     pub(crate) allows_pause: bool,
+    /// How their media connects.
+    pub(crate) opening: Opening,
+}
+
+/// A participant that comes back by another signalling connection.
+pub(crate) struct Comeback {
+    pub(crate) sid: ParticipantSid,
+    /// What its token says: who it is, and no more.
+    pub(crate) joining: Joining,
+    /// What is said to it goes here from now on.
+    pub(crate) outbox: Outbox,
+    /// From where its media is taken.
+    pub(crate) reach: Reach,
+    /// It has to have come that way.
+    pub(crate) connections: Connections,
+}
+
+/// What becomes of whoever comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumed {
+    /// The session goes on.
+    GoesOn,
+    /// It goes on, and the client wants to try what it does when its connection breaks at this very moment.
+    Breaks,
+    /// It has to join anew.
+    NotThere,
 }
 
 /// What a room's task is asked to do.
@@ -82,11 +99,19 @@ pub(crate) enum Command {
         arrival: Box<Arrival>,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    Resume {
+        comeback: Box<Comeback>,
+        reply: oneshot::Sender<Resumed>,
+    },
     Signal {
         from: ParticipantSid,
         message: Box<signal_request::Message>,
     },
-    SignalClosed(ParticipantSid),
+    /// This signalling connection of a participant has ended; it may have another one by now.
+    SignalClosed {
+        sid: ParticipantSid,
+        connection: u64,
+    },
     /// The connection of a participant ends for a reason that it is told, and it does not come back by itself.
     Expel {
         sid: ParticipantSid,
@@ -97,8 +122,11 @@ pub(crate) enum Command {
         to: ParticipantSid,
         answer: Box<signal_response::Message>,
     },
-    /// A participant does not read what it is told.
-    SignalStuck(ParticipantSid),
+    /// A participant does not read what it is told by this signalling connection.
+    SignalStuck {
+        sid: ParticipantSid,
+        connection: u64,
+    },
     /// Something on the room's state alone.
     Call(Call),
     Attach {
@@ -180,7 +208,7 @@ impl RoomTask {
         opened_from: Option<IpAddr>,
         common: Common,
         counted: CountedRoom,
-        opening: Opening,
+        opening: reelroom_agents::Opening,
         ended: impl FnOnce() + Send + 'static,
     ) -> RoomHandle {
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
@@ -254,6 +282,9 @@ impl RoomTask {
         let line = peer.line_mut(*target);
         let heard = line.session.receive(datagram);
         line.dirty = true;
+        if heard.dropped.is_none() && !datagram.is_trial {
+            peer.presence.hears(datagram.received);
+        }
         if let Some(reason) = heard.dropped {
             self.mux.drops().count(reason);
         }
@@ -279,21 +310,21 @@ impl RoomTask {
         let mut over = Vec::new();
         for (sid, peer) in &mut self.peers {
             peer.timeouts(now.at);
-            let passed = |since: Option<Instant>, grace| {
-                since.is_some_and(|since| now.at.saturating_duration_since(since) >= grace)
-            };
-            let unanswered_since = peer.awaits_answer_since(now.at);
-            if let Some(behind) = peer.behind {
+            if let Some(behind) = peer.behind() {
                 tracing::info!(participant = %sid, %behind, "a participant does not read what it is told");
-                over.push((sid.clone(), DisconnectReason::SignalClose));
-            } else if peer.is_worn_out() || passed(unanswered_since, ANSWER_WITHIN) {
-                over.push((sid.clone(), DisconnectReason::StateMismatch));
-            } else if passed(peer.signal_lost, SIGNAL_GRACE) {
-                over.push((sid.clone(), DisconnectReason::SignalClose));
-            } else if passed(peer.media_lost, MEDIA_GRACE) {
-                over.push((sid.clone(), DisconnectReason::ConnectionTimeout));
-            } else if passed(peer.connecting_since, CONNECT_WITHIN) {
-                over.push((sid.clone(), DisconnectReason::JoinFailure));
+            }
+            match peer.verdict(now.at) {
+                Verdict::Stays => {}
+                Verdict::ComesBack => {
+                    tracing::info!(participant = %sid, "the media of a participant is lost: it is called back");
+                    peer.say(signal_response::Message::Leave(LeaveRequest {
+                        reason: DisconnectReason::ConnectionTimeout.into(),
+                        action: leave_request::Action::Resume.into(),
+                        can_reconnect: true,
+                        ..Default::default()
+                    }));
+                }
+                Verdict::Gone(reason) => over.push((sid.clone(), reason)),
             }
         }
         for (sid, reason) in over {
@@ -307,13 +338,16 @@ impl RoomTask {
             Command::Join { arrival, reply } => {
                 let _ = reply.send(self.join(*arrival, now));
             }
+            Command::Resume { comeback, reply } => {
+                let _ = reply.send(self.resume(*comeback, now));
+            }
             Command::Signal { from, message } => {
                 self.hear(&from, now);
                 self.signal(&from, *message, now);
             }
-            Command::SignalClosed(sid) => {
-                if let Some(peer) = self.peers.get_mut(&sid) {
-                    peer.signal_lost = Some(now.at);
+            Command::SignalClosed { sid, connection } => {
+                if let Some(peer) = self.peers.get_mut(&sid).filter(|peer| peer.signals_by(connection)) {
+                    peer.presence.signal_ends(now.at);
                 }
             }
             Command::Answer { to, answer } => {
@@ -328,7 +362,11 @@ impl RoomTask {
                 }
                 self.room.leave(&sid, DisconnectReason::ParticipantRemoved, now);
             }
-            Command::SignalStuck(sid) => self.room.leave(&sid, DisconnectReason::SignalClose, now),
+            Command::SignalStuck { sid, connection } => {
+                if self.peers.get(&sid).is_some_and(|peer| peer.signals_by(connection)) {
+                    self.room.leave(&sid, DisconnectReason::SignalClose, now);
+                }
+            }
             Command::Call(call) => call(&mut self.room, now),
             Command::Attach { sid, egress, sink, reply } => {
                 let _ = reply.send(self.attach(sid, &egress, sink, now));
@@ -358,7 +396,7 @@ impl RoomTask {
     }
 
     fn join(&mut self, arrival: Arrival, now: Now) -> Result<(), Refusal> {
-        let Arrival { joining, outbox, reach, auto_subscribe_data, allows_pause } = arrival;
+        let Arrival { joining, outbox, reach, auto_subscribe_data, allows_pause, opening } = arrival;
         if self.gate.was_removed(&joining, &self.name) {
             return Err(Refusal::Over);
         }
@@ -389,11 +427,12 @@ impl RoomTask {
         // What the room said to an older session of this identity has to go before the session is forgotten.
         self.outputs(now);
         tracing::info!(participant = %sid, %identity, "joined");
-        let mut peer = Peer::new(&self.mux.addresses(reach), outbox, subscribes, now.at);
+        let connections = opening.connections();
+        let mut peer = Peer::new(&self.mux.addresses(reach), outbox, connections, subscribes, now.at);
         response.ice_servers = self.mux.ice_servers(sid.as_str(), reach);
-        peer.say(signal_response::Message::Join(response));
+        peer.welcome(response);
         let number = rand::random();
-        for target in [Target::Publisher, Target::Subscriber] {
+        for target in peer.targets().iter().copied() {
             let line = peer.line_mut(target);
             let (ufrag, password) = line.session.credentials();
             let id = self.mux.register(Person { ufrag, password, number, reach }, self.inbox.clone());
@@ -403,10 +442,59 @@ impl RoomTask {
         peer.negotiate();
         self.peers.insert(sid.clone(), peer);
         self.agents.joined(&self.room, &sid);
-        self.unheard.insert(sid, (ticket, serial));
+        self.unheard.insert(sid.clone(), (ticket, serial));
+        if let Opening::One { tracks, offer } = opening {
+            for track in tracks {
+                self.room.handle_signal(&sid, signal_request::Message::AddTrack(track), now);
+            }
+            self.outputs(now);
+            if let Some(offer) = offer {
+                self.offer(&sid, &offer, now);
+            }
+        }
         // Who came with a token that is good once hears of the next one before anything can part them.
         self.room.refresh_tokens(now);
         Ok(())
+    }
+
+    /// A participant comes back by another signalling connection. Nobody else hears of it.
+    fn resume(&mut self, comeback: Comeback, now: Now) -> Resumed {
+        let Comeback { sid, joining, outbox, reach, connections } = comeback;
+        if self.gate.was_removed(&joining, &self.name) || !self.room.is_session_of(&sid, &joining) {
+            return Resumed::NotThere;
+        }
+        // What was said until now goes by the connection of before, if that still goes anywhere: what follows says how everything stands.
+        self.outputs(now);
+        match self.gate.standing(&joining.ticket, &self.name) {
+            Standing::AsSaid | Standing::NotAgain => {}
+            Standing::AtMost(grants) | Standing::StaysAtMost(grants) => self.room.narrow(&sid, &grants, now),
+            Standing::Over => return Resumed::NotThere,
+        }
+        let Some(peer) = self.peers.get_mut(&sid).filter(|peer| peer.connections() == connections) else {
+            return Resumed::NotThere;
+        };
+        let breaks = self.room.resume_breaks(&sid, now);
+        if breaks == Some(ResumeBreaks::Unanswered) {
+            return Resumed::Breaks;
+        }
+        // It is reached anew, and this machine's addresses may be others by now.
+        let addresses = self.mux.addresses(reach);
+        for target in peer.targets().iter().copied() {
+            peer.line_mut(target).session.moves_to(&addresses);
+        }
+        let mut messages = self.room.resume(&sid, peer.presence.said(), now);
+        if let Some(signal_response::Message::Reconnect(reconnect)) = messages.first_mut() {
+            reconnect.ice_servers = self.mux.ice_servers(sid.as_str(), reach);
+        }
+        peer.resume(outbox, messages, now.at);
+        if breaks == Some(ResumeBreaks::Answered) {
+            peer.hang_up(now.at);
+        }
+        self.hear(&sid, now);
+        tracing::info!(participant = %sid, "came back");
+        // Its token may have been refreshed while it did not hear of it.
+        self.room.refresh_tokens(now);
+        Resumed::GoesOn
     }
 
     /// Asks for consent, where that is set of the room. Recorders that are there have heard of it when this returns: one that comes then
@@ -463,30 +551,7 @@ impl RoomTask {
         use signal_request::Message;
         let Some(peer) = self.peers.get_mut(from) else { return };
         match message {
-            Message::Offer(offer) => {
-                match peer.accept_offer(&offer, |section| self.room.publish_codec(from, section)) {
-                    Ok(answer) => {
-                        let sections = peer.sections.clone();
-                        self.room.sections(from, &sections);
-                        let sound = |section: &Section| self.room.publish_sound(from, section);
-                        let mut answer =
-                            sections.iter().fold(answer, |answer, section| match sound(section) {
-                                Some(sound) => sdp::with_sound(&answer, &section.mid, &sound),
-                                None => answer,
-                            });
-                        for codec in self.room.unfit_codecs(from) {
-                            answer = sdp::without_codec(&answer, codec);
-                        }
-                        peer.say(signal_response::Message::Answer(SessionDescription {
-                            r#type: "answer".to_owned(),
-                            sdp: answer,
-                            id: offer.id,
-                            ..Default::default()
-                        }));
-                    }
-                    Err(error) => self.unusable(from, "an offer could not be used", &error, now),
-                }
-            }
+            Message::Offer(offer) => self.offer(from, &offer, now),
             Message::Answer(answer) => match peer.accept_answer(&answer) {
                 Ok(ready) => {
                     for track in ready {
@@ -513,6 +578,32 @@ impl RoomTask {
         }
     }
 
+    fn offer(&mut self, from: &ParticipantSid, offer: &SessionDescription, now: Now) {
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        match peer.accept_offer(offer, |section| self.room.publish_codec(from, section)) {
+            Ok(Answered { mut description, ready }) => {
+                let sections = peer.sections.clone();
+                self.room.sections(from, &sections);
+                // What the client sends; what it is sent is encoded already.
+                let sent = sections.iter().filter(|section| section.sends);
+                let sent: BTreeMap<&str, Option<Sound>> = sent
+                    .map(|section| (section.mid.as_str(), self.room.publish_sound(from, section)))
+                    .collect();
+                description.sdp = sdp::with_sound(&description.sdp, |mid| sent.get(mid).copied().flatten());
+                for codec in self.room.unfit_codecs(from) {
+                    description.sdp =
+                        sdp::without_codec(&description.sdp, codec, |mid| sent.contains_key(mid));
+                }
+                peer.say(signal_response::Message::Answer(description));
+                for track in ready {
+                    self.room.down_track_takes_red(from, &track, peer.takes_red(&track));
+                    self.room.down_track_ready(from, &track, now);
+                }
+            }
+            Err(error) => self.unusable(from, "an offer could not be used", &error, now),
+        }
+    }
+
     /// Lets go of a participant whose SDP is of no use. One that asked for too much would ask for it again: it is not told to come back.
     fn unusable(&mut self, from: &ParticipantSid, what: &str, error: &SessionError, now: Now) {
         tracing::info!(participant = %from, %error, "{what}");
@@ -535,7 +626,7 @@ impl RoomTask {
             let mut worked = false;
             for (sid, peer) in &mut self.peers {
                 peer.negotiate();
-                for target in [Target::Publisher, Target::Subscriber] {
+                for target in peer.targets().iter().copied() {
                     let line = peer.line_mut(target);
                     if std::mem::take(&mut line.dirty) {
                         worked = true;
@@ -718,7 +809,7 @@ impl RoomTask {
         let Some(mut peer) = self.peers.remove(sid) else { return };
         // Whoever waited for it waits no more.
         self.has_data_moved = true;
-        for target in [Target::Publisher, Target::Subscriber] {
+        for target in peer.targets().iter().copied() {
             let line = peer.line_mut(target);
             line.session.close();
             let (datagrams, _) = line.session.take();
@@ -735,6 +826,9 @@ impl RoomTask {
     /// Somebody says something, and so has heard that they are in: the token by which they came is used up. Of one whose connection broke
     /// before that nobody has had anything.
     fn hear(&mut self, from: &ParticipantSid, now: Now) {
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.presence.says(now.at);
+        }
         if let Some((ticket, serial)) = self.unheard.remove(from) {
             self.gate.expect_no_more(&self.name, &ticket);
             self.gate.use_up(ticket, serial, now.at);
@@ -745,21 +839,22 @@ impl RoomTask {
         let Some(peer) = self.peers.get_mut(sid) else { return };
         match event {
             SessionEvent::Connected => {
-                peer.media_lost = None;
+                peer.presence.media_flows();
                 self.room.media_lost(sid, false);
                 if target == peer.primary() {
-                    peer.connecting_since = None;
+                    peer.presence.connects();
                     self.room.connected(sid, now);
                 }
             }
             SessionEvent::Heard => {
-                peer.media_lost = None;
+                peer.presence.media_flows();
                 self.room.media_lost(sid, false);
             }
             SessionEvent::Disconnected | SessionEvent::Closed => {
-                peer.media_lost.get_or_insert(now.at);
+                peer.presence.media_ends(now.at);
                 self.room.media_lost(sid, true);
             }
+            SessionEvent::Restarts => peer.presence.media_restarts(now.at),
             SessionEvent::Packet(packet) => self.packet(sid, &packet, now),
             SessionEvent::KeyframeRequest(mid) => {
                 if let Some(track) = peer.track_on(&mid) {
@@ -790,10 +885,15 @@ impl RoomTask {
             SessionEvent::Measured { mid, way, layer, measured } => {
                 let track = match way {
                     Way::In => self.room.track_on(sid, &mid),
-                    Way::Out => peer.track_on(&mid),
+                    Way::Out | Way::Both => peer.track_on(&mid),
                 };
                 if let Some(track) = track {
                     self.room.measured(sid, &track, layer, measured);
+                }
+            }
+            SessionEvent::Names(names) => {
+                if let Some(id) = peer.line_mut(target).id {
+                    self.mux.rename(id, names);
                 }
             }
         }

@@ -20,7 +20,7 @@ use crate::calls::Calls;
 use crate::error::MediaError;
 use crate::record::RecordSink;
 use crate::room_options::Wanted;
-use crate::room_task::{Arrival, Command, Common, RoomHandle, RoomTask, now};
+use crate::room_task::{Arrival, Comeback, Command, Common, Resumed, RoomHandle, RoomTask, now};
 
 /// How often a room may close under a join before that is given up.
 const JOIN_ATTEMPTS: usize = 5;
@@ -85,6 +85,16 @@ enum Opened {
 /// A joined participant: what it says goes to `commands`.
 pub(crate) struct Joined {
     pub(crate) room: RoomHandle,
+}
+
+/// What becomes of whoever comes back.
+pub(crate) enum CameBack {
+    /// The session goes on.
+    Here(Joined),
+    /// It goes on, and its client wants this connection to break at once.
+    Breaks,
+    /// They have to join anew.
+    NotThere,
 }
 
 impl Rooms {
@@ -381,6 +391,21 @@ impl Rooms {
             self.forget(&options.name, &handle.sid);
         }
         Err(Refusal::Closed)
+    }
+
+    /// Somebody comes back who may still be in a room.
+    pub(crate) async fn resume(&self, name: &RoomName, comeback: Comeback) -> CameBack {
+        let Some(handle) = self.lock().get(name).cloned() else { return CameBack::NotThere };
+        let (reply, answer) = oneshot::channel();
+        let resume = Command::Resume { comeback: Box::new(comeback), reply };
+        if handle.commands.send(resume).await.is_err() {
+            return CameBack::NotThere;
+        }
+        match answer.await {
+            Ok(Resumed::GoesOn) => CameBack::Here(Joined { room: handle }),
+            Ok(Resumed::Breaks) => CameBack::Breaks,
+            Ok(Resumed::NotThere) | Err(_) => CameBack::NotThere,
+        }
     }
 
     /// Lets `sink` record a room. The room shows `activeRecording` from now on.

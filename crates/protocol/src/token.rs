@@ -330,6 +330,14 @@ pub fn mint(keys: &ApiKeys, mut claims: Claims) -> String {
 /// # Errors
 /// See [`TokenError`]. The signature is checked before any claim but `iss` is believed.
 pub fn verify(keys: &ApiKeys, token: &str, now_unix_s: u64) -> Result<Claims, TokenError> {
+    verify_late(keys, token, now_unix_s, 0)
+}
+
+/// The same, also of a token that expired no more than `late_s` seconds ago.
+///
+/// # Errors
+/// [`TokenError`].
+pub fn verify_late(keys: &ApiKeys, token: &str, now_unix_s: u64, late_s: u64) -> Result<Claims, TokenError> {
     #[derive(Deserialize)]
     struct Header {
         alg: String,
@@ -345,7 +353,7 @@ pub fn verify(keys: &ApiKeys, token: &str, now_unix_s: u64) -> Result<Claims, To
     let claims: Claims = json::read(&decode(body)?).map_err(|_| TokenError::Malformed)?;
     let secret = keys.secret(&claims.iss).ok_or(TokenError::UnknownKey)?;
     mac(secret, signed).verify_slice(&decode(signature)?).map_err(|_| TokenError::Signature)?;
-    if claims.exp.saturating_add(LEEWAY_S) < now_unix_s {
+    if claims.exp.saturating_add(LEEWAY_S).saturating_add(late_s) < now_unix_s {
         return Err(TokenError::Expired);
     }
     if claims.nbf > now_unix_s.saturating_add(LEEWAY_S) {

@@ -180,21 +180,37 @@ const ROOM_EGRESS: &Shape = &Shape(&[(1, ROOM_COMPOSITE), (2, DIRECT_FILE), (3, 
 const AGENT: &Shape = &Shape(&[(5, PLAIN)]);
 const AGENT_DISPATCH: &Shape = &Shape(&[(6, PLAIN)]);
 const DESCRIPTION: &Shape = &Shape(&[(4, PLAIN)]);
+const ADD_TRACK: &Shape = &Shape(&[(9, PLAIN), (10, &Shape(&[(4, PLAIN)]))]);
+const TRACK_INFO: &Shape = &Shape(&[(10, PLAIN), (13, &Shape(&[(4, PLAIN)])), (18, PLAIN)]);
+const SUBSCRIPTION: &Shape = &Shape(&[(3, PLAIN)]);
 const SCHEMA: &Shape = &Shape(&[(2, PLAIN)]);
 const BLOB_KEY: &Shape = &Shape(&[(2, SCHEMA)]);
+const DATA_TRACK_INFO: &Shape = &Shape(&[(5, PLAIN), (6, SCHEMA)]);
+const DATA_SUBSCRIPTION: &Shape = &Shape(&[(1, &Shape(&[(3, PLAIN)]))]);
+const SYNC_STATE: &Shape = &Shape(&[
+    (1, DESCRIPTION),
+    (2, SUBSCRIPTION),
+    (3, &Shape(&[(2, TRACK_INFO)])),
+    (4, PLAIN),
+    (5, DESCRIPTION),
+    (7, PLAIN),
+    (8, &Shape(&[(1, DATA_TRACK_INFO)])),
+    (9, DATA_SUBSCRIPTION),
+]);
 
 /// Each message of a signalling request has the number of its kind.
 const SIGNAL: &Shape = &Shape(&[
     (1, DESCRIPTION),
     (2, DESCRIPTION),
     (3, PLAIN),
-    (4, &Shape(&[(9, PLAIN), (10, &Shape(&[(4, PLAIN)]))])),
+    (4, ADD_TRACK),
     (5, PLAIN),
-    (6, &Shape(&[(3, PLAIN)])),
+    (6, SUBSCRIPTION),
     (7, PLAIN),
     (8, &Shape(&[(4, &Shape(&[(1, PLAIN)]))])),
     (10, &Shape(&[(2, PLAIN)])),
     (11, &Shape(&[(2, PLAIN)])),
+    (12, SYNC_STATE),
     (13, &Shape(&[])),
     (15, &Shape(&[(3, PLAIN)])),
     (16, PLAIN),
@@ -202,7 +218,7 @@ const SIGNAL: &Shape = &Shape(&[
     (18, PLAIN),
     (19, &Shape(&[(4, PLAIN), (5, SCHEMA)])),
     (20, PLAIN),
-    (21, &Shape(&[(1, &Shape(&[(3, PLAIN)]))])),
+    (21, DATA_SUBSCRIPTION),
     (22, &Shape(&[(2, &Shape(&[(1, BLOB_KEY)]))])),
     (23, &Shape(&[(3, BLOB_KEY)])),
 ]);
@@ -253,6 +269,15 @@ macro_rules! shaped {
 
 shaped! {
     proto::SignalRequest: SIGNAL;
+    proto::WrappedJoinRequest: PLAIN;
+    proto::JoinRequest: &Shape(&[
+        (1, PLAIN),
+        (2, PLAIN),
+        (4, PLAIN),
+        (5, ADD_TRACK),
+        (6, DESCRIPTION),
+        (10, SYNC_STATE),
+    ]);
     proto::DataPacket: DATA;
     proto::CreateRoomRequest: &Shape(&[(6, ROOM_EGRESS), (14, AGENT), (15, PLAIN)]);
     proto::ListRoomsRequest: PLAIN;
@@ -326,8 +351,10 @@ mod tests {
     #[test]
     fn shapes_know_every_message_inside_a_request() {
         // Features of a track are numbers in a row.
-        let no_messages: [&[u32]; 4] = [&[12], &[4, 17], &[4, 18], &[17, 2]];
+        let no_messages: [&[u32]; 3] = [&[4, 17], &[4, 18], &[17, 2]];
         knows_its_messages::<proto::SignalRequest>(&no_messages);
+        // Capabilities are numbers in a row, too.
+        knows_its_messages::<proto::JoinRequest>(&[&[1, 13], &[5, 17], &[5, 18]]);
         let of_data: [&[u32]; 9] =
             [&[2, 2], &[2, 11], &[10, 6], &[12, 4], &[13, 11], &[14, 3], &[14, 5], &[18, 2], &[18, 4]];
         knows_its_messages::<proto::DataPacket>(&of_data);

@@ -131,7 +131,7 @@ async fn whatever_a_guest_asks_for_it_is_told_and_nobody_else_notices() {
     }
     let told = eve.refusal().await.unwrap();
     assert!(is_limit(&told) && told.message.contains("candidates"), "{told:?}");
-    // Nobody reads this; it is not even decoded.
+    // More than anybody publishes is not even decoded.
     let published =
         vec![TrackPublishedResponse { track: Some(Default::default()), ..Default::default() }; 60_000];
     let state = SyncState { publish_tracks: published, ..Default::default() };

@@ -67,6 +67,11 @@ pub(crate) struct DataTracksOf {
 }
 
 impl DataTracksOf {
+    /// Whether it publishes a track.
+    pub(crate) fn publishes(&self, sid: &str) -> bool {
+        self.published.values().any(|published| published.as_str() == sid)
+    }
+
     /// A handle that means nothing yet. There is one: subscriptions are fewer than handles.
     fn new_handle(&mut self) -> u16 {
         loop {
@@ -325,6 +330,13 @@ impl Room {
             && publisher.grants.may_publish_data()
             && subscriber.grants.may_subscribe()
             && publisher.permits(subscriber, &track.listed_as)
+    }
+
+    /// The same where it was told of any before.
+    pub(crate) fn tell_handles_again(&mut self, sid: &ParticipantSid) {
+        if self.participants.get(sid).is_some_and(|participant| participant.data_tracks.last_handle != 0) {
+            self.tell_handles(sid);
+        }
     }
 
     /// Tells a participant what its handles mean: all of them, each time.

@@ -12,7 +12,7 @@ use prost::Message as _;
 use reelroom_limits::pace::{Pace, Rate};
 use reelroom_limits::signalling::{
     SIGNAL_ANSWER_BYTES, SIGNAL_BURST, SIGNAL_FLOOD_FOR, SIGNAL_MESSAGE_BYTES, SIGNAL_MESSAGE_FIELDS,
-    SIGNAL_PER_SECOND,
+    SIGNAL_PER_SECOND, SYNC_STATE_BYTES, SYNC_STATE_FIELDS,
 };
 use reelroom_protocol::proto::{
     RequestResponse, SignalRequest, request_response, signal_request, signal_response,
@@ -36,7 +36,8 @@ mod kind {
 
 /// So many bytes count as another message.
 const BYTES_PER_WEIGHT: usize = 4096;
-/// The server asks for each answer, and for the next one when it has that; it is as long as a room is large, and not as the client likes.
+/// The server asks for each answer, and for the next one when it has that; it is as long as a room is large, and not as the client likes. So is what goes
+/// beyond this of an offer, where one connection goes both ways, and of what a client that comes back says of its session.
 const BYTES_PER_WEIGHT_OF_ANSWER: usize = 64 * 1024;
 const WEIGHT_OF_ANNOUNCED: u32 = 5;
 const WEIGHT_OF_OFFER: u32 = 10;
@@ -83,7 +84,11 @@ impl Said {
     pub fn read(bytes: &Bytes) -> Result<Self, Refused> {
         let mut kinds = wire::numbers(bytes);
         let Some(kind) = kinds.next() else { return Ok(Self::nothing(bytes.len())) };
-        let at_most = if kind == kind::ANSWER { SIGNAL_ANSWER_BYTES } else { SIGNAL_MESSAGE_BYTES };
+        let at_most = match kind {
+            kind::OFFER | kind::ANSWER => SIGNAL_ANSWER_BYTES,
+            kind::SYNC_STATE => SYNC_STATE_BYTES,
+            _ => SIGNAL_MESSAGE_BYTES,
+        };
         if bytes.len() > at_most {
             return Err(Refused::TooLong { bytes: bytes.len(), at_most });
         }
@@ -92,9 +97,15 @@ impl Said {
             return Err(Refused::Several);
         }
         let mut said = Self::nothing(bytes.len());
-        if kind == kind::ANSWER {
-            said.weight = 1 + (bytes.len() / BYTES_PER_WEIGHT_OF_ANSWER) as u32;
-        }
+        let long = bytes.len() / BYTES_PER_WEIGHT_OF_ANSWER;
+        said.weight = match kind {
+            kind::ANSWER | kind::SYNC_STATE => 1 + long as u32,
+            kind::OFFER => {
+                Self::nothing(bytes.len().min(BYTES_PER_WEIGHT_OF_ANSWER)).weight
+                    + long.saturating_sub(1) as u32
+            }
+            _ => said.weight,
+        };
         said.weight += match kind {
             kind::OFFER => WEIGHT_OF_OFFER,
             kind::SUBSCRIPTION | kind::UPDATE_DATA_SUBSCRIPTION => WEIGHT_OF_SUBSCRIPTION,
@@ -107,15 +118,13 @@ impl Said {
             | kind::PING_REQ => 0,
             _ => WEIGHT_OF_ANNOUNCED,
         };
-        if kind == kind::SYNC_STATE {
-            return Ok(said);
-        }
         if kind > kind::LAST_KNOWN {
             let text = "not known to this server";
             said.answer = Some(response(request_response::Reason::UnsupportedType, text));
             return Ok(said);
         }
-        wire::fields(bytes, SignalRequest::SHAPE, SIGNAL_MESSAGE_FIELDS)?;
+        let fields = if kind == kind::SYNC_STATE { SYNC_STATE_FIELDS } else { SIGNAL_MESSAGE_FIELDS };
+        wire::fields(bytes, SignalRequest::SHAPE, fields)?;
         said.message = SignalRequest::decode(bytes.clone()).ok().and_then(|request| request.message);
         Ok(said)
     }
@@ -191,7 +200,7 @@ pub fn response(reason: request_response::Reason, text: &str) -> signal_response
 mod tests {
     use reelroom_protocol::proto::{
         AddTrackRequest, PublishDataTrackRequest, SessionDescription, SimulcastCodec, SyncState,
-        TrackPublishedResponse, UpdateTrackSettings, VideoLayer,
+        TrackPublishedResponse, TrickleRequest, UpdateTrackSettings, VideoLayer,
     };
 
     use super::*;
@@ -212,13 +221,26 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_may_be_as_long_as_a_room_is_large_and_nothing_else() {
+    fn descriptions_may_be_as_long_as_a_room_is_large_and_nothing_else() {
         let sdp = |bytes| SessionDescription { sdp: "x".repeat(bytes), ..Default::default() };
         let long = SIGNAL_MESSAGE_BYTES + 1;
-        assert!(Said::read(&bytes(signal_request::Message::Answer(sdp(long)))).is_ok());
+        let state =
+            |bytes| SyncState { offer: Some(sdp(bytes)), answer: Some(sdp(bytes)), ..Default::default() };
         for message in [
+            signal_request::Message::Answer(sdp(long)),
             signal_request::Message::Offer(sdp(long)),
+            signal_request::Message::SyncState(state(SIGNAL_ANSWER_BYTES - 100)),
+        ] {
+            assert!(Said::read(&bytes(message)).unwrap().message.is_some());
+        }
+        for message in [
+            signal_request::Message::Trickle(TrickleRequest {
+                candidate_init: "x".repeat(long),
+                ..Default::default()
+            }),
+            signal_request::Message::Offer(sdp(SIGNAL_ANSWER_BYTES)),
             signal_request::Message::Answer(sdp(SIGNAL_ANSWER_BYTES)),
+            signal_request::Message::SyncState(state(SYNC_STATE_BYTES / 2)),
         ] {
             let refused = Said::read(&bytes(message)).unwrap_err();
             assert!(matches!(refused, Refused::TooLong { .. }), "{refused}");
@@ -236,11 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_uses_is_not_decoded_and_what_is_not_offered_is_answered() {
-        let published = vec![TrackPublishedResponse::default(); 10_000];
+    fn what_is_too_much_is_not_decoded_and_what_is_not_known_is_answered() {
+        let published = vec![TrackPublishedResponse::default(); SYNC_STATE_FIELDS];
         let state = SyncState { publish_tracks: published, ..Default::default() };
-        let said = Said::read(&bytes(signal_request::Message::SyncState(state))).unwrap();
-        assert_eq!((said.message, said.answer), (None, None));
+        let refused = Said::read(&bytes(signal_request::Message::SyncState(state))).unwrap_err();
+        assert_eq!(refused, Refused::TooMuch(Excess::Fields { at_most: SYNC_STATE_FIELDS }));
         // A message of a later version of the protocol: number 24, of no bytes.
         let said = Said::read(&Bytes::from_static(&[0xc2, 0x01, 0x00])).unwrap();
         assert!(said.message.is_none() && said.answer.is_some());

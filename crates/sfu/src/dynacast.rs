@@ -38,6 +38,11 @@ impl Dynacast {
         self.published = Some(now);
     }
 
+    /// The publisher may not have heard what it was told.
+    pub(crate) fn forget(&mut self) {
+        (self.told, self.less_since) = (None, None);
+    }
+
     /// The best layer that is wanted now; what the publisher is to be told comes back.
     pub(crate) fn wants(&mut self, wanted: Option<Layer>, now: Instant) -> Option<Option<Layer>> {
         let is_more = wanted > self.told.unwrap_or(None);

@@ -47,6 +47,7 @@ mod publish;
 mod quality;
 mod recording;
 mod red;
+mod resume;
 mod room;
 mod signal;
 mod simulate;

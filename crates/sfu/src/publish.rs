@@ -360,13 +360,19 @@ impl Room {
     /// and told of it with its echo: a client that reads that it is muted, and is not, says so, and everybody would see it unmuted in between. One
     /// that does not know the question is told after a while.
     pub(crate) fn muted_by_moderator(&mut self, sid: &TrackSid) {
+        let due = self.echo_is_due();
         let Some(track) = self.tracks.get_mut(sid) else { return };
         track.held = true;
-        track.echo_due = Some(self.next_tick + ECHO_WITHIN);
+        track.echo_due = Some(due);
         let publisher = track.publisher.clone();
         let mute = MuteTrackRequest { sid: sid.to_string(), muted: true };
         self.signal(&publisher, signal_response::Message::Mute(mute));
         self.set_muted(sid, true, Audience::Others);
+    }
+
+    /// Until when a client that is asked to mute now is waited for.
+    pub(crate) fn echo_is_due(&self) -> Instant {
+        self.next_tick + ECHO_WITHIN
     }
 
     /// Tells those publishers that a moderator muted a track of theirs who did not answer that.

@@ -198,6 +198,13 @@ impl Qualities {
         self.lines.remove(sid);
     }
 
+    /// Somebody may not have heard how it and those whom it sees are connected, and hears of them with the next word.
+    pub(crate) fn tells_again(&mut self, who: &ParticipantSid, seen: &BTreeSet<ParticipantSid>) {
+        let line = self.lines.entry(who.clone()).or_default();
+        line.new.extend(seen.iter().cloned());
+        line.new.insert(who.clone());
+    }
+
     /// Somebody sees a participant from now on, and hears of it with the next word.
     pub(crate) fn sees(&mut self, who: &ParticipantSid, whom: &ParticipantSid) {
         self.lines.entry(who.clone()).or_default().new.insert(whom.clone());

@@ -25,6 +25,7 @@ use crate::participant::{AdminRefusal, Audience, Joining, Participant, Refusal};
 use crate::person::Changes;
 use crate::quality::Qualities;
 use crate::recording::Recording;
+use crate::resume::Departures;
 use crate::speakers::Speakers;
 use crate::track::Track;
 
@@ -112,6 +113,7 @@ pub struct Room {
     pub(crate) recordings: BTreeMap<ParticipantSid, Recording>,
     /// Who speaks or did of late, and when last.
     pub(crate) spoke: BTreeMap<ParticipantSid, Instant>,
+    pub(crate) departures: Departures,
 }
 
 impl Room {
@@ -158,6 +160,7 @@ impl Room {
             qualities: Qualities::new(now),
             recordings: BTreeMap::new(),
             spoke: BTreeMap::new(),
+            departures: Departures::default(),
         };
         room.webhook("room_started", |_, _| {});
         room
@@ -326,6 +329,7 @@ impl Room {
         participant.version += 1;
         let info = ParticipantInfo { disconnect_reason: reason.into(), ..participant.info(Vec::new()) };
         if participant.is_visible() && reason != DisconnectReason::DuplicateIdentity {
+            self.departures.note(&info, now.at);
             let others = self.participants.keys().cloned().collect();
             self.tell_of_participant(others, info.clone());
         }

@@ -95,7 +95,8 @@ impl Room {
             Message::StoreDataBlobRequest(request) => self.store_data_blob(from, request),
             Message::GetDataBlobRequest(request) => self.get_data_blob(from, &request),
             Message::Simulate(request) => self.simulate(from, &request, now),
-            Message::Offer(_) | Message::Answer(_) | Message::Trickle(_) | Message::SyncState(_) => {}
+            Message::SyncState(state) => self.sync_state(from, &state, now),
+            Message::Offer(_) | Message::Answer(_) | Message::Trickle(_) => {}
         }
     }
 

@@ -196,6 +196,15 @@ impl Room {
         }
     }
 
+    /// Somebody hears these participants, and may not have heard which of them speak and which do not.
+    pub(crate) fn tell_of_speakers(&mut self, to: &ParticipantSid, speakers: &BTreeSet<ParticipantSid>) {
+        if !speakers.is_empty() {
+            let levels: Vec<_> =
+                speakers.iter().map(|sid| (sid.clone(), self.speakers.level_of(sid))).collect();
+            self.signal(to, signal_response::Message::SpeakersChanged(speakers_changed(&levels)));
+        }
+    }
+
     /// Somebody is subscribed to a participant no more, of whose falling silent they will not hear.
     pub(crate) fn tell_no_more_of_speaker(&mut self, to: &ParticipantSid, track: &TrackSid) {
         let Some(speaker) = self.tracks.get(track).map(|track| track.publisher.clone()) else { return };

@@ -59,6 +59,8 @@ pub(crate) enum Unused {
 
 struct Entry<T> {
     registration: Registration<T>,
+    /// Its ufrag with its password, and while ICE is restarted those of before and after.
+    names: Vec<(String, Arc<str>)>,
     addresses: Vec<Address>,
     /// Where its media goes, which is never forgotten.
     flows_on: Option<Address>,
@@ -104,8 +106,10 @@ impl<T: Clone> Routes<T> {
         let session = SessionId(self.next_session);
         self.by_ufrag.insert(registration.ufrag.clone(), session);
         self.by_person.entry(registration.person).or_default().push(session);
+        let names = vec![(registration.ufrag.clone(), Arc::clone(&registration.password))];
         let entry = Entry {
             registration,
+            names,
             addresses: Vec::new(),
             flows_on: None,
             ssrcs: Vec::new(),
@@ -117,12 +121,23 @@ impl<T: Clone> Routes<T> {
         session
     }
 
+    /// A session goes by other names from now on: as long as ICE is being restarted it has several, and its addresses stay its own.
+    pub(crate) fn rename(&mut self, session: SessionId, names: Vec<(String, Arc<str>)>) {
+        let Some(entry) = self.sessions.get_mut(&session) else { return };
+        for (ufrag, _) in std::mem::take(&mut entry.names) {
+            forget_name(&mut self.by_ufrag, &ufrag, session);
+        }
+        for (ufrag, _) in &names {
+            self.by_ufrag.insert(ufrag.clone(), session);
+        }
+        entry.names = names;
+    }
+
     /// Forgets a session; the addresses that it had.
     pub(crate) fn unregister(&mut self, session: SessionId) -> Vec<Address> {
         let Some(entry) = self.sessions.remove(&session) else { return Vec::new() };
-        // The same name may be another session's by now.
-        if self.by_ufrag.get(&entry.registration.ufrag) == Some(&session) {
-            self.by_ufrag.remove(&entry.registration.ufrag);
+        for (ufrag, _) in &entry.names {
+            forget_name(&mut self.by_ufrag, ufrag, session);
         }
         forget(&mut self.by_person, &entry.registration.person, session);
         for ssrc in &entry.ssrcs {
@@ -137,8 +152,9 @@ impl<T: Clone> Routes<T> {
     /// The session that a STUN request names, with what has to be checked before [`Routes::requested`].
     pub(crate) fn named(&self, ufrag: &str) -> Option<(SessionId, Arc<str>, Reach)> {
         let session = *self.by_ufrag.get(ufrag)?;
-        let registration = &self.sessions.get(&session)?.registration;
-        Some((session, Arc::clone(&registration.password), registration.reach))
+        let entry = self.sessions.get(&session)?;
+        let (_, password) = entry.names.iter().find(|(name, _)| name == ufrag)?;
+        Some((session, Arc::clone(password), entry.registration.reach))
     }
 
     /// A rightly signed request came from an address: it is the session's from now on.
@@ -328,6 +344,13 @@ impl<T: Clone> Routes<T> {
                 .all(known)
         );
         assert!(self.by_ufrag.values().all(known));
+    }
+}
+
+/// The same name may be another session's by now.
+fn forget_name(by_ufrag: &mut HashMap<String, SessionId>, ufrag: &str, session: SessionId) {
+    if by_ufrag.get(ufrag) == Some(&session) {
+        by_ufrag.remove(ufrag);
     }
 }
 

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use reelroom_limits::media::{DATA_CHANNELS, FEEDBACK_BYTES_PER_S, NEW_SSRCS, SSRCS_OF_SESSION};
 
 use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
+use reelroom_protocol::proto::TrackType;
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind, Layer, Measured};
 use str0m::bwe::{Bitrate, BweKind};
@@ -48,6 +49,7 @@ use path::{Path, Paths};
 use reports::Reports;
 use sctp::Drain;
 use sdp::bounds::{self, Candidates};
+use sdp::offered::offered;
 use sound::SentSound;
 use srtp::Verifier;
 use stun::{Credentials, Kind};
@@ -106,6 +108,10 @@ pub(crate) enum SessionEvent {
     FlowsOn(Address),
     /// How the media of a section fares, of each layer of it.
     Measured { mid: String, way: Way, layer: Layer, measured: Measured },
+    /// The peer may name the session by these from now on, each a ufrag with the password that signs it.
+    Names(Vec<(String, String)>),
+    /// ICE begins anew; once the peer is found again, [`SessionEvent::Heard`] says so.
+    Restarts,
 }
 
 /// What a datagram was to a session.
@@ -224,7 +230,12 @@ pub(crate) struct Session {
     new_ssrcs: Budget,
     feedback_bytes: Budget,
     reports: Reports,
-    ufrag: String,
+    /// How the peer names this session now.
+    own: Credentials,
+    /// The same before ICE was restarted: until the new name is used.
+    older: Option<Credentials>,
+    /// The same once a restart that is offered is answered.
+    coming: Option<Credentials>,
     peer: Option<Credentials>,
     tie_breaker: u64,
     paths: Paths,
@@ -248,6 +259,14 @@ pub(crate) struct Session {
     pictures: Vec<Mid>,
     pacing: Pacing,
     sent_sound: SentSound,
+}
+
+/// By which numbers a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    /// Those of the one before, as far as nothing was sent by them: to encrypt something else under the same ones would give the keys away.
+    Unused,
+    New,
 }
 
 /// How pictures go out.
@@ -289,6 +308,8 @@ pub(crate) enum Way {
     In,
     /// They go to the peer.
     Out,
+    /// They go both ways, by what the peer offers.
+    Both,
 }
 
 /// What H.264 can be: payload type, profile with its constraints and level, and whether units are aggregated and fragmented
@@ -327,7 +348,7 @@ impl Session {
             config = config.enable_bwe(Some(FIRST_ESTIMATE));
         }
         // Subscribers are offered the first one alone: what is sent to them as that is what publishers chose.
-        let kinds = if way == Way::In { H264.len() } else { 1 };
+        let kinds = if way == Way::Out { 1 } else { H264.len() };
         for (payload_type, profile, is_fragmented) in &H264[..kinds] {
             let (payload_type, rtx) = ((*payload_type).into(), (payload_type + 1).into());
             config.codec_config().add_h264(payload_type, Some(rtx), *is_fragmented, *profile);
@@ -339,16 +360,8 @@ impl Session {
         config.codec_config().enable_av1(true);
         config.extension_map().set(DEPENDENCY_DESCRIPTOR_ID, descriptor::extension());
         let (mut rtc, gate) = Gate::around(|| config.build(now));
-        let ufrag = rtc.direct_api().local_ice_credentials().ufrag;
-        for address in &addresses.bound {
-            if let Ok(candidate) = Candidate::host(*address, "udp") {
-                rtc.add_local_candidate(candidate);
-            }
-            if let Ok(candidate) = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
-            {
-                rtc.add_local_candidate(candidate);
-            }
-        }
+        let own = own_credentials(&mut rtc);
+        receive_at(&mut rtc, addresses);
         let mut session = Self {
             rtc,
             told: addresses.told.clone(),
@@ -365,7 +378,9 @@ impl Session {
             new_ssrcs: Budget::new(NEW_SSRCS, NEW_SSRC_EVERY, now),
             feedback_bytes: Budget::per_second(FEEDBACK_BYTES_PER_S, now),
             reports: Reports::default(),
-            ufrag,
+            own,
+            older: None,
+            coming: None,
             peer: None,
             tie_breaker: rand::random(),
             paths: Paths::default(),
@@ -390,8 +405,29 @@ impl Session {
 
     /// Names this connection in incoming STUN requests, and signs them.
     pub(crate) fn credentials(&mut self) -> (String, String) {
-        let credentials = self.rtc.direct_api().local_ice_credentials();
-        (credentials.ufrag, credentials.pass)
+        (self.own.ufrag.clone(), self.own.password.clone())
+    }
+
+    /// Tells all names by which the peer may ask for this session.
+    fn tell_names(&mut self) {
+        let names = [Some(&self.own), self.older.as_ref(), self.coming.as_ref()];
+        let names = names.into_iter().flatten().map(|one| (one.ufrag.clone(), one.password.clone()));
+        self.events.push(SessionEvent::Names(names.collect()));
+    }
+
+    /// A description was taken up: where it restarted ICE the peer names this session by another name.
+    fn look_at_names(&mut self) {
+        let now = own_credentials(&mut self.rtc);
+        if now == self.own {
+            return;
+        }
+        self.older = Some(std::mem::replace(&mut self.own, now));
+        self.coming = None;
+        // Those of before belong to what was restarted, and str0m has forgotten them too.
+        self.candidates = Candidates::default();
+        self.tell_names();
+        // While nobody has come by the new name, str0m counts the peer neither as found nor as lost.
+        self.events.push(SessionEvent::Restarts);
     }
 
     /// When [`Session::timeout`] is due.
@@ -407,15 +443,104 @@ impl Session {
     /// The answer to a peer's offer.
     pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
         bounds::check(sdp, SDP_BYTES, SDP_SECTIONS)?;
+        self.accept_bounded_offer(sdp)
+    }
+
+    /// The same, of an offer that is known to ask for no more than anybody may.
+    pub(crate) fn accept_bounded_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
         let offer = SdpOffer::from_sdp_string(&self.candidates.of_sdp(sdp)).map_err(SessionError::new)?;
         self.peer = Credentials::of(sdp);
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
         self.drain();
+        self.look_at_names();
         let answer = answer?;
         // By some of them the peer may offer to be sent something as well.
         let offered = sdp::sections(sdp);
         self.reports.sections(offered.iter().map(|section| Mid::from(section.mid.as_str())).collect());
+        if self.is_paced {
+            self.sends_by(sdp);
+        }
         Ok(sdp::with_candidates(&answer.to_sdp_string(), &self.told, &self.told_tcp))
+    }
+
+    /// By sections of the peer's something goes to it, as its offer takes it.
+    fn sends_by(&mut self, offer: &str) {
+        self.pictures.retain(|mid| self.rtc.media(*mid).is_some());
+        for one in offered(offer).into_iter().filter(|one| one.receives && one.kind == TrackType::Video) {
+            let mid = Mid::from(one.mid.as_str());
+            if !self.pictures.contains(&mid) {
+                self.pictures.push(mid);
+            }
+        }
+        self.asks_for_lost(offer);
+        self.pace();
+        self.drain();
+    }
+
+    /// What the peer's description says of packets that it loses: whether it asks for sound, and how pictures come again.
+    fn asks_for_lost(&mut self, sdp: &str) {
+        let again = self.rtc.codec_config().params().iter().filter_map(PayloadParams::resend);
+        self.reports.resent_as(again.map(|pt| *pt).collect());
+        let params = self.rtc.codec_config().params().iter();
+        let sound = params.filter(|params| params.spec().codec.is_audio());
+        let types = sound.flat_map(|params| [Some(params.pt()), params.red()]).flatten().map(|pt| *pt);
+        self.sent_sound.answered(types, sdp);
+    }
+
+    /// Has pictures go at once, or as str0m's estimate says, whatever streams they are by now.
+    fn pace(&mut self) {
+        let is_unpaced = self.pacing != Pacing::Paced;
+        let mut direct = self.rtc.direct_api();
+        for mid in &self.pictures {
+            if let Some(stream) = direct.stream_tx_by_mid(*mid, None) {
+                stream.set_unpaced(is_unpaced);
+            }
+        }
+    }
+
+    /// A section goes on by a stream that has sent nothing, in the place of the one that it has.
+    fn begin_stream(&mut self, mid: Mid, numbers: Numbers) {
+        if self.rtc.media(mid).is_none() {
+            return;
+        }
+        let mut direct = self.rtc.direct_api();
+        let Some((ssrc, rtx)) = direct.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx())) else {
+            return;
+        };
+        // str0m fills up lines by what is there for packets that are sent again, whether a packet was sent or not.
+        let is_filled = rtx.is_some_and(|rtx| self.reports.forget_filler(*rtx));
+        let next = if numbers == Numbers::New { direct.new_ssrc() } else { ssrc };
+        let next_rtx = match rtx {
+            Some(_) if numbers == Numbers::New || is_filled => Some(direct.new_ssrc()),
+            rtx => rtx,
+        };
+        direct.remove_stream_tx(ssrc);
+        let stream = direct.declare_stream_tx(next, next_rtx, mid, None);
+        if self.pictures.contains(&mid) {
+            stream.set_unpaced(self.pacing != Pacing::Paced);
+        }
+    }
+
+    /// This machine's addresses may be others than when the session began: the peer is told them with the next description.
+    pub(crate) fn moves_to(&mut self, addresses: &LocalAddresses) {
+        self.told.clone_from(&addresses.told);
+        self.told_tcp.clone_from(&addresses.told_tcp);
+        receive_at(&mut self.rtc, addresses);
+        self.drain();
+    }
+
+    /// Another track begins on a section. It is a stream of its own, whose numbers begin anew: in the old one the receiver would take low numbers
+    /// for packets that it has had (RFC 3711, 3.3.2). On a section that has not sent anything nothing is to be done.
+    pub(crate) fn renew_stream(&mut self, mid: &str) {
+        let mid = Mid::from(mid);
+        self.begin_stream(mid, Numbers::New);
+        self.reports.begins(mid);
+        self.drain();
+    }
+
+    /// Whether a section is there, and not given up by the peer.
+    pub(crate) fn has_section(&self, mid: &str) -> bool {
+        self.rtc.media(Mid::from(mid)).is_some_and(|media| !media.disabled())
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
@@ -423,6 +548,9 @@ impl Session {
     pub(crate) fn offer(&mut self, changes: &Changes) -> Option<(String, Vec<String>)> {
         if self.pending.is_some() {
             return None;
+        }
+        for mid in &changes.again {
+            self.renew_stream(mid);
         }
         let mut api = self.rtc.sdp_api();
         if changes.channels {
@@ -440,6 +568,10 @@ impl Session {
         for mid in &changes.stop {
             api.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
         }
+        for mid in &changes.again {
+            api.set_direction(Mid::from(mid.as_str()), Direction::SendOnly);
+        }
+        let restarted = changes.restart.then(|| api.ice_restart(true));
         let mut mids = Vec::new();
         for media in &changes.add {
             let kind = if media.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video };
@@ -455,18 +587,17 @@ impl Session {
         }
         let applied = api.apply();
         for (mid, media) in mids.iter().zip(&changes.add).filter(|(_, media)| media.codec != Codec::Opus) {
-            let mid = Mid::from(mid.as_str());
-            self.pictures.push(mid);
-            if self.pacing != Pacing::Paced
-                && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None)
-            {
-                stream.set_unpaced(true);
-            }
+            self.pictures.push(Mid::from(mid.as_str()));
         }
+        self.pace();
         self.drain();
         let (offer, pending) = applied?;
         self.pending = Some(pending);
         self.sections += mids.len();
+        if let Some(coming) = restarted {
+            self.coming = Some(Credentials { ufrag: coming.ufrag, password: coming.pass });
+            self.tell_names();
+        }
         let offer = sdp::without_estimates_of_sound(&offer.to_sdp_string());
         Some((sdp::with_candidates(&offer, &self.told, &self.told_tcp), mids))
     }
@@ -476,7 +607,7 @@ impl Session {
         self.candidates.has_to_tell()
     }
 
-    /// How many sections our own offers have.
+    /// How many sections our own offers have had, those that the peer gave up included: they stay.
     pub(crate) fn offered_sections(&self) -> usize {
         self.sections
     }
@@ -493,18 +624,11 @@ impl Session {
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
         self.peer = Credentials::of(sdp);
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
-        let params = self.rtc.codec_config().params().iter();
-        let sound = params.filter(|params| params.spec().codec.is_audio());
-        let types = sound.flat_map(|params| [Some(params.pt()), params.red()]).flatten().map(|pt| *pt);
-        self.sent_sound.answered(types, sdp);
+        self.asks_for_lost(sdp);
         // Streams are there by now, if they were not before.
-        let pictures = self.pictures.iter().filter(|_| self.pacing != Pacing::Paced);
-        for mid in pictures {
-            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(*mid, None) {
-                stream.set_unpaced(true);
-            }
-        }
+        self.pace();
         self.drain();
+        self.look_at_names();
         accepted
     }
 
@@ -574,21 +698,15 @@ impl Session {
         heard
     }
 
-    /// Begins streams anew, by the same numbers, that have sent nothing and of which much is reported even so.
+    /// Begins streams anew that have sent nothing and of which much is reported even so. What fills up the line by another number then is told with the
+    /// next description.
     fn forget_reports(&mut self, heard_bytes: usize) {
         let silent = self.reports.heard(heard_bytes).to_vec();
         if silent.is_empty() {
             return;
         }
         for mid in silent {
-            if self.rtc.media(mid).is_none() {
-                continue;
-            }
-            let mut direct = self.rtc.direct_api();
-            let Some(stream) = direct.stream_tx_by_mid(mid, None) else { continue };
-            let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
-            direct.remove_stream_tx(ssrc);
-            direct.declare_stream_tx(ssrc, rtx, mid, None);
+            self.begin_stream(mid, Numbers::Unused);
         }
         self.drain();
     }
@@ -665,7 +783,7 @@ impl Session {
     pub(crate) fn timeout(&mut self, now: Instant) {
         if let Some(path) = self.paths.timeout(now)
             && let Some((id, bytes)) =
-                self.peer.as_ref().and_then(|peer| stun::check(peer, &self.ufrag, self.tie_breaker))
+                self.peer.as_ref().and_then(|peer| stun::check(peer, &self.own.ufrag, self.tie_breaker))
         {
             self.checks.push_back(id);
             if self.checks.len() > CHECKS {
@@ -738,11 +856,7 @@ impl Session {
                     Pacing::None { first } if first == Some(bits_per_second) => return None,
                     Pacing::None { .. } => {
                         self.pacing = Pacing::Paced;
-                        for mid in &self.pictures {
-                            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(*mid, None) {
-                                stream.set_unpaced(false);
-                            }
-                        }
+                        self.pace();
                     }
                     Pacing::Paced => {}
                 }
@@ -896,6 +1010,7 @@ impl Session {
                         path = self.paths.send_by(path);
                     }
                     self.sent_sound.sent(path, &bytes, self.clock);
+                    self.reports.wrote(&bytes);
                     let Path { transport, local: source, remote: destination } = path;
                     self.datagrams.push(Datagram { transport, source, destination, bytes });
                 }
@@ -923,7 +1038,12 @@ impl Session {
             }
             Event::IceConnectionStateChange(
                 IceConnectionState::Connected | IceConnectionState::Completed,
-            ) => Some(SessionEvent::Heard),
+            ) => {
+                if self.older.take().is_some() {
+                    self.tell_names();
+                }
+                Some(SessionEvent::Heard)
+            }
             Event::RtpPacket(packet) => {
                 self.packet(packet).map(|packet| SessionEvent::Packet(Box::new(packet)))
             }
@@ -1042,14 +1162,12 @@ pub(crate) struct Changes {
     pub(crate) channels: bool,
     /// Sections to stop.
     pub(crate) stop: Vec<String>,
+    /// Sections that were stopped, and carry another track now.
+    pub(crate) again: Vec<String>,
     /// Sections to add.
     pub(crate) add: Vec<NewMedia>,
-}
-
-impl Changes {
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.channels && self.stop.is_empty() && self.add.is_empty()
-    }
+    /// Find out anew how the peer is reached.
+    pub(crate) restart: bool,
 }
 
 /// A section to add.
@@ -1059,6 +1177,23 @@ pub(crate) struct NewMedia {
     /// `PA_…|TR_…`: how clients know whose track it is.
     pub(crate) stream_id: String,
     pub(crate) track_id: String,
+}
+
+/// Has a session take what arrives at these addresses; it may know some of them.
+fn receive_at(rtc: &mut Rtc, addresses: &LocalAddresses) {
+    for address in &addresses.bound {
+        if let Ok(candidate) = Candidate::host(*address, "udp") {
+            rtc.add_local_candidate(candidate);
+        }
+        if let Ok(candidate) = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build() {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+}
+
+fn own_credentials(rtc: &mut Rtc) -> Credentials {
+    let own = rtc.direct_api().local_ice_credentials();
+    Credentials { ufrag: own.ufrag, password: own.pass }
 }
 
 fn protocol(transport: Transport) -> Protocol {

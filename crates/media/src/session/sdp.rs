@@ -1,8 +1,13 @@
-//! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, and hints that
-//! a publisher wants to see again.
+//! The little of SDP that str0m does not do: which announced track a section carries, the order of codecs, hints that a publisher wants to see
+//! again, and sections that carry one track after another. All of it is text in, text out.
 
 pub(crate) mod bounds;
+pub(crate) mod names;
+pub(crate) mod offered;
+#[cfg(test)]
+mod offers;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use reelroom_protocol::proto::TrackType;
@@ -15,15 +20,24 @@ pub(crate) fn sections(sdp: &str) -> Vec<Section> {
     split(sdp).filter_map(section).collect()
 }
 
+/// What a section is of; none where it is no media, or the session part.
+fn kind(lines: &str) -> Option<TrackType> {
+    match lines.strip_prefix("m=")?.split(' ').next()? {
+        "audio" => Some(TrackType::Audio),
+        "video" => Some(TrackType::Video),
+        _ => None,
+    }
+}
+
+/// Whether a section is given up: its port is 0, and not because it shares another one's.
+fn is_rejected(lines: &str) -> bool {
+    let port = lines.lines().next().and_then(|first| first.split(' ').nth(1));
+    port == Some("0") && !lines.contains("a=bundle-only")
+}
+
 fn section(lines: &str) -> Option<Section> {
-    let first = lines.lines().next()?;
-    let mut words = first.strip_prefix("m=")?.split(' ');
-    let kind = match words.next()? {
-        "audio" => TrackType::Audio,
-        "video" => TrackType::Video,
-        _ => return None,
-    };
-    let rejected = words.next() == Some("0") && !lines.contains("a=bundle-only");
+    let kind = kind(lines)?;
+    let rejected = is_rejected(lines);
     let value = |name: &str| lines.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name));
     let has = |flag: &str| lines.lines().any(|line| line.strip_prefix("a=") == Some(flag));
     Some(Section {
@@ -50,17 +64,12 @@ fn parameter_sets(lines: &str) -> Vec<Vec<u8>> {
     units.take(MAX_PARAMETER_SETS).filter_map(|unit| BASE64_STANDARD.decode(unit.trim()).ok()).collect()
 }
 
-/// `sdp` with `codec` first among the payload types of section `mid`: publishers encode with the first one.
-pub(crate) fn prefer_codec(sdp: &str, mid: &str, codec: Codec) -> String {
-    let name = codec.mime().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let wanted_mid = format!("a=mid:{mid}");
-    split(sdp)
-        .map(|lines| {
-            if lines.lines().any(|line| line.trim_end() == wanted_mid) {
-                reorder(lines, &name)
-            } else {
-                lines.to_owned()
-            }
+/// `answer` with the codecs in front that sections, by their mids, are to be encoded with.
+pub(crate) fn prefer_codecs(answer: &str, codec_of: impl Fn(&str) -> Option<Codec>) -> String {
+    split(answer)
+        .map(|lines| match mid(lines).and_then(&codec_of) {
+            Some(codec) => reorder(lines, codec.mime().rsplit('/').next().unwrap_or_default()),
+            None => lines.to_owned(),
         })
         .collect()
 }
@@ -77,10 +86,16 @@ fn reorder(lines: &str, codec: &str) -> String {
     format!("{}\r\n{rest}", ordered.join(" "))
 }
 
-/// `sdp` without a codec, but for sections that have no other one: what a device does badly it is not to choose.
-pub(crate) fn without_codec(sdp: &str, codec: Codec) -> String {
+/// `answer` without a codec in sections that the peer sends on, but for those that have no other one: what a device encodes badly it is not to
+/// choose.
+pub(crate) fn without_codec(answer: &str, codec: Codec, is_sent: impl Fn(&str) -> bool) -> String {
     let name = codec.mime().rsplit('/').next().unwrap_or_default();
-    split(sdp).map(|lines| without(lines, name)).collect()
+    split(answer)
+        .map(|lines| match mid(lines).filter(|&mid| is_sent(mid)) {
+            Some(_) => without(lines, name),
+            None => lines.to_owned(),
+        })
+        .collect()
 }
 
 fn without(lines: &str, codec: &str) -> String {
@@ -114,13 +129,11 @@ fn without(lines: &str, codec: &str) -> String {
     format!("{}\r\n{rest}", first.join(" "))
 }
 
-/// `answer` with what a publisher's sound is to be like in section `mid`: browsers encode by what the answer says.
-pub(crate) fn with_sound(answer: &str, mid: &str, sound: &Sound) -> String {
-    let wanted_mid = format!("a=mid:{mid}");
-    let of_section = |lines: &&str| lines.lines().any(|line| line.trim_end() == wanted_mid);
+/// `answer` with what a publisher's sound is to be like in sections by their mids: browsers encode by what the answer says.
+pub(crate) fn with_sound(answer: &str, sound_of: impl Fn(&str) -> Option<Sound>) -> String {
     split(answer)
-        .map(|lines| match Some(lines).filter(of_section) {
-            Some(lines) => {
+        .map(|lines| match mid(lines).and_then(&sound_of) {
+            Some(sound) => {
                 let parameters: Vec<_> = [
                     sound.pauses_in_silence.then_some("usedtx=1"),
                     sound.is_stereo.then_some("stereo=1;maxaveragebitrate=510000"),
@@ -169,16 +182,21 @@ fn with_parameters(lines: &str, codec: &str, parameters: &str) -> String {
         .collect()
 }
 
-/// `offer` without reports of when each packet of sound came: nobody decides anything by them, and a packet costs more with them.
+/// `offer` of ours without reports of when each packet of sound came: nobody decides anything by them, and a packet costs more with them.
 pub(crate) fn without_estimates_of_sound(offer: &str) -> String {
+    without_estimates(offer, |lines| lines.starts_with("m=audio"))
+}
+
+/// The same in some sections.
+fn without_estimates(sdp: &str, is_concerned: impl Fn(&str) -> bool) -> String {
     let reports = |line: &str| {
         (line.starts_with("a=extmap:") && line.contains("transport-wide-cc"))
             || (line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with(" transport-cc"))
     };
-    split(offer)
+    split(sdp)
         .flat_map(|lines| {
-            let is_sound = lines.starts_with("m=audio");
-            lines.split_inclusive('\n').filter(move |line| !(is_sound && reports(line)))
+            let is_concerned = is_concerned(lines);
+            lines.split_inclusive('\n').filter(move |line| !(is_concerned && reports(line)))
         })
         .collect()
 }
@@ -186,11 +204,16 @@ pub(crate) fn without_estimates_of_sound(offer: &str) -> String {
 /// `answer` with the bitrates to begin at that the offer hints at, for the codecs it hints at. Browsers write the hint into
 /// their offer but heed it in the answer; without it they take tens of seconds to send their best layer.
 pub(crate) fn with_start_bitrates(answer: &str, offer: &str) -> String {
-    let offered: Vec<_> =
-        split(offer).filter_map(|lines| Some((mid(lines)?, start_bitrates(lines)))).collect();
+    // Few sections hint at anything, and there may be very many.
+    let hinting = split(offer).filter(|lines| lines.contains(START_BITRATE));
+    let offered: BTreeMap<_, _> =
+        hinting.filter_map(|lines| Some((mid(lines)?, start_bitrates(lines)))).collect();
+    if offered.is_empty() {
+        return answer.to_owned();
+    }
     split(answer)
-        .map(|lines| match offered.iter().find(|(offered, _)| mid(lines) == Some(offered)) {
-            Some((_, hints)) if !hints.is_empty() => with_hints(lines, hints),
+        .map(|lines| match mid(lines).and_then(|mid| offered.get(mid)) {
+            Some(hints) if !hints.is_empty() => with_hints(lines, hints),
             _ => lines.to_owned(),
         })
         .collect()
@@ -243,18 +266,6 @@ fn codecs(lines: &str) -> impl Iterator<Item = (&str, &str)> {
 
 fn mid(lines: &str) -> Option<&str> {
     lines.lines().find_map(|line| line.strip_prefix("a=mid:")).map(str::trim)
-}
-
-/// `sdp` without the names of the tracks that inactive sections once carried: browsers refuse an offer in which two
-/// sections carry the same track, as after unsubscribing and subscribing again.
-pub(crate) fn without_idle_tracks(sdp: &str) -> String {
-    let names_track = |line: &str| line.starts_with("a=msid:") || line.starts_with("a=ssrc");
-    split(sdp)
-        .flat_map(|lines| {
-            let is_idle = lines.starts_with("m=") && lines.lines().any(|line| line == "a=inactive");
-            lines.split_inclusive('\n').filter(move |line| !(is_idle && names_track(line)))
-        })
-        .collect()
 }
 
 /// `sdp` with `told` as its candidates, best first, instead of those that str0m knows: it has to know where datagrams arrive,
@@ -332,16 +343,6 @@ mod tests {
     }
 
     #[test]
-    fn only_sections_in_use_name_their_track() {
-        let used = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=sendonly\r\na=ssrc:1 cname:c\r\n";
-        let idle = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:PA|TR TR\r\na=inactive\r\na=ssrc-group:FID 2 3\r\n\
-            a=ssrc:2 cname:c\r\na=mid:x\r\n";
-        let expected =
-            format!("v=0\r\n{used}m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=mid:x\r\n{used}");
-        assert_eq!(without_idle_tracks(&format!("v=0\r\n{used}{idle}{used}")), expected);
-    }
-
-    #[test]
     fn the_answer_repeats_at_which_bitrate_to_begin() {
         let video = |parameters: &str| {
             format!(
@@ -376,8 +377,13 @@ mod tests {
         let expected = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\n\
             a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
         let both = [sdp, alone].concat();
-        assert_eq!(without_codec(&both, Codec::H264), [expected, alone].concat());
-        assert_eq!(without_codec(sdp, Codec::Av1), sdp);
+        assert_eq!(without_codec(&both, Codec::H264, |_| true), [expected, alone].concat());
+        assert_eq!(
+            without_codec(&both, Codec::H264, |mid| mid == "2"),
+            both,
+            "what it receives may be anything"
+        );
+        assert_eq!(without_codec(sdp, Codec::Av1, |_| true), sdp);
     }
 
     #[test]
@@ -410,17 +416,17 @@ mod tests {
     #[test]
     fn sound_is_encoded_as_was_announced() {
         let plain = Sound { pauses_in_silence: true, is_stereo: false, is_redundant: true };
-        let changed = with_sound(SOUND, "0", &plain);
+        let changed = with_sound(SOUND, |mid| (mid == "0").then_some(plain));
         assert_eq!(changed, SOUND.replace("minptime=10", "minptime=10;usedtx=1"));
         let music = Sound { pauses_in_silence: false, is_stereo: true, is_redundant: false };
-        let changed = with_sound(SOUND, "0", &music);
+        let changed = with_sound(SOUND, |mid| (mid == "0").then_some(music));
         let expected = SOUND.replace("minptime=10", "minptime=10;stereo=1;maxaveragebitrate=510000");
         assert_eq!(changed, expected.replace("X 63 111", "X 111 63"));
         assert_eq!(
-            with_sound(&SOUND.replace("X 63 111", "X 111 63"), "0", &plain),
-            with_sound(SOUND, "0", &plain)
+            with_sound(&SOUND.replace("X 63 111", "X 111 63"), |mid| (mid == "0").then_some(plain)),
+            with_sound(SOUND, |mid| (mid == "0").then_some(plain))
         );
-        assert_eq!(with_sound(SOUND, "7", &music), SOUND);
+        assert_eq!(with_sound(SOUND, |mid| (mid == "7").then_some(music)), SOUND);
         let stereo = with_stereo(SOUND, |mid| mid == "0");
         assert_eq!(stereo, SOUND.replace("minptime=10", "minptime=10;sprop-stereo=1;stereo=1"));
         assert_eq!(with_stereo(SOUND, |mid| mid == "1"), SOUND, "no sound");
@@ -438,9 +444,9 @@ mod tests {
 
     #[test]
     fn the_preferred_codec_comes_first_in_its_section_only() {
-        let changed = prefer_codec(OFFER, "1", Codec::H264);
+        let changed = prefer_codecs(OFFER, |mid| (mid == "1").then_some(Codec::H264));
         assert!(changed.contains("m=video 9 UDP/TLS/RTP/SAVPF 125 96 97\r\na=mid:1\r\n"), "{changed}");
         assert!(changed.contains("m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:2\r\n"));
-        assert_eq!(prefer_codec(OFFER, "9", Codec::H264), OFFER);
+        assert_eq!(prefer_codecs(OFFER, |mid| (mid == "9").then_some(Codec::H264)), OFFER);
     }
 }

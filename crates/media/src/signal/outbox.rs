@@ -32,17 +32,26 @@ struct Sending(Arc<Shared>);
 /// The connection's end.
 pub(crate) struct Outgoing(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    /// Tells this connection from a participant's other ones.
+    connection: u64,
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<(Option<About>, Bytes)>,
+    waiting: VecDeque<Waiting>,
+    /// Of what waits and counts.
     bytes: usize,
     end: Option<End>,
+}
+
+struct Waiting {
+    about: Option<About>,
+    message: Bytes,
+    /// So many of its bytes count as waiting.
+    counts: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -65,11 +74,26 @@ pub(crate) struct Behind {
 
 /// The two ends.
 pub(crate) fn new() -> (Outbox, Outgoing) {
-    let shared = Arc::<Shared>::default();
+    let (connection, state, changed) = (rand::random(), Mutex::default(), Notify::new());
+    let shared = Arc::new(Shared { connection, state, changed });
     (Outbox(Arc::new(Sending(Arc::clone(&shared)))), Outgoing(shared))
 }
 
 impl Outbox {
+    /// Which connection this is of its participant.
+    pub(crate) fn connection(&self) -> u64 {
+        self.0.0.connection
+    }
+
+    /// Lets a message wait that has to go, however long it is: it tells whoever came back how everything stands.
+    pub(crate) fn say_whole(&self, message: Bytes) {
+        let mut state = self.0.0.lock();
+        if state.end.is_none() {
+            state.waiting.push_back(Waiting { about: None, message, counts: 0 });
+            self.0.0.changed.notify_one();
+        }
+    }
+
     /// Lets a message wait, in the place of an older one that says the state of the same thing, or behind everything where that is what
     /// handles mean. The first one that waits may have any
     /// size: it may be the one that describes the whole room.
@@ -83,25 +107,26 @@ impl Outbox {
             Some(End::Said | End::Closed) => return Ok(()),
             None => {}
         }
+        let counts = message.len();
         // What handles mean is said behind the updates that tell of their tracks.
         if about == Some(&About::DataTrackHandles)
-            && let Some(place) = state.waiting.iter().position(|(waiting, _)| waiting.as_ref() == about)
-            && let Some((_, outdated)) = state.waiting.remove(place)
+            && let Some(place) = state.waiting.iter().position(|waiting| waiting.about.as_ref() == about)
+            && let Some(outdated) = state.waiting.remove(place)
         {
-            state.bytes -= outdated.len();
+            state.bytes -= outdated.counts;
         }
         let outdated = about
-            .and_then(|about| state.waiting.iter_mut().find(|(waiting, _)| waiting.as_ref() == Some(about)));
-        if let Some((_, waiting)) = outdated {
-            let before = std::mem::replace(waiting, message);
-            let after = waiting.len();
-            state.bytes = state.bytes - before.len() + after;
+            .and_then(|about| state.waiting.iter_mut().find(|waiting| waiting.about.as_ref() == Some(about)));
+        if let Some(waiting) = outdated {
+            let before = std::mem::replace(&mut waiting.counts, counts);
+            waiting.message = message;
+            state.bytes = state.bytes - before + counts;
         } else {
-            state.bytes += message.len();
-            state.waiting.push_back((about.cloned(), message));
+            state.bytes += counts;
+            state.waiting.push_back(Waiting { about: about.cloned(), message, counts });
         }
         let messages = state.waiting.len();
-        let first = state.waiting.front().map_or(0, |(_, message)| message.len());
+        let first = state.waiting.front().map_or(0, |waiting| waiting.counts);
         if state.bytes - first > SIGNAL_WAITING_BYTES || messages > SIGNAL_WAITING_MESSAGES {
             let behind = Behind { messages, bytes: state.bytes };
             state.end = Some(End::Behind(behind));
@@ -122,6 +147,11 @@ impl Drop for Sending {
 }
 
 impl Outgoing {
+    /// Which connection this is of its participant.
+    pub(crate) fn connection(&self) -> u64 {
+        self.0.connection
+    }
+
     /// The next message to write; `None` when everything has been said.
     ///
     /// # Errors
@@ -130,8 +160,8 @@ impl Outgoing {
         loop {
             {
                 let mut state = self.0.lock();
-                if let Some((_, message)) = state.waiting.pop_front() {
-                    state.bytes -= message.len();
+                if let Some(Waiting { message, counts, .. }) = state.waiting.pop_front() {
+                    state.bytes -= counts;
                     return Ok(Some(message));
                 }
                 match state.end {
@@ -251,6 +281,26 @@ mod tests {
             assert_eq!(outgoing.next().await, Err(behind));
             assert_eq!(outbox.say(text(1), None), Err(behind));
         }
+    }
+
+    #[tokio::test]
+    async fn what_has_to_go_goes_in_order_and_counts_for_nothing() {
+        let (outbox, mut outgoing) = new();
+        outbox.say(text(1), None).unwrap();
+        outbox.say_whole(text(3 * SIGNAL_WAITING_BYTES));
+        outbox.say(text(2), None).unwrap();
+        assert_eq!(outgoing.0.lock().bytes, 3);
+        for bytes in [1, 3 * SIGNAL_WAITING_BYTES, 2] {
+            assert_eq!(outgoing.next().await.unwrap().unwrap().len(), bytes);
+        }
+        assert_eq!(outgoing.0.lock().bytes, 0);
+    }
+
+    #[test]
+    fn two_connections_are_told_apart() {
+        let ((first, of_first), (second, _)) = (new(), new());
+        assert_eq!(first.connection(), of_first.connection());
+        assert_ne!(first.connection(), second.connection());
     }
 
     #[test]

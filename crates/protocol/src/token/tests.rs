@@ -56,6 +56,8 @@ fn a_tampered_foreign_or_stale_token_is_refused() {
     assert_eq!(verify(&keys(), &token, NOW + 600 + LEEWAY_S + 1), Err(TokenError::Expired));
     assert!(verify(&keys(), &token, NOW + 600 + LEEWAY_S).is_ok());
     assert_eq!(verify(&keys(), &token, NOW - LEEWAY_S - 1), Err(TokenError::NotYetValid));
+    assert!(verify_late(&keys(), &token, NOW + 600 + LEEWAY_S + 60, 60).is_ok());
+    assert_eq!(verify_late(&keys(), &token, NOW + 600 + LEEWAY_S + 61, 60), Err(TokenError::Expired));
     for bad in ["", ".", "..", "a.b.c", "é.é.é", &token[..token.len() - 3], &format!("{token}x")] {
         assert!(verify(&keys(), bad, NOW).is_err(), "{bad:?} was accepted");
     }

@@ -93,8 +93,6 @@ fn what_needs_nothing_is_what_was_meant_to() {
     assert_eq!(
         public,
         [
-            "GET /rtc/v1",
-            "GET /rtc/v1/validate",
             "any /twirp",
             "any /twirp/",
             "any /twirp/{*path}",

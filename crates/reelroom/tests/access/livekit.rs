@@ -206,11 +206,14 @@ async fn tokens_say_what_their_bearers_may(mode: Mode) {
         .filter(|row| row.needs == Needs::Proof(Proof::RoomToken))
         .map(|row| row.path)
         .collect();
-    assert_eq!(paths, ["/rtc", "/rtc/validate"], "a new one has to be tried below");
+    let tried = ["/rtc", "/rtc/validate", "/rtc/v1", "/rtc/v1/validate"];
+    assert_eq!(paths, tried, "a new one has to be tried below");
     for asker in &stage.askers {
         // What opens everything else opens no call by itself.
-        let bare = stage.shown(asker, program.get("/rtc/validate")).send().await.unwrap();
-        assert_eq!(bare.status(), 401, "{}", asker.name);
+        for path in ["/rtc/validate", "/rtc/v1/validate", "/rtc/v1/validate?join_request="] {
+            let bare = stage.shown(asker, program.get(path)).send().await.unwrap();
+            assert_eq!(bare.status(), 401, "{path} by {}", asker.name);
+        }
         for name in ROOMS {
             let room = RoomName::from(name);
             let caller = stage.caller(asker, true);
@@ -242,8 +245,10 @@ async fn joins_as_granted(stage: &Stage, asker: &Asker, caller: &Caller, room: &
     if stage.mode == Mode::Invite {
         assert!(claims.exp <= now_s() + 600 && claims.serial == 1, "{who}: ten minutes, and one session");
     }
-    let valid = program.get(&format!("/rtc/validate?access_token={token}")).send().await.unwrap();
-    assert_eq!(valid.status(), 200, "{who}");
+    for path in ["/rtc/validate?", "/rtc/v1/validate?join_request=&"] {
+        let valid = program.get(&format!("{path}access_token={token}")).send().await.unwrap();
+        assert_eq!(valid.status(), 200, "{path} by {who}");
+    }
     // Whoever may describe themselves may do so in the address by which they join, and nobody else.
     let described = format!("/rtc/validate?access_token={token}&attributes=eyJhIjoiYiJ9");
     let described = program.get(&described).send().await.unwrap();

@@ -51,7 +51,7 @@ pub(crate) fn of(row: &Row, target: &Target) -> Option<Ask> {
         ("GET", "/healthz" | "/readyz" | "/metrics" | "/settings.json" | "/openapi.json" | "/") => {
             at(&row.path)
         }
-        ("GET", "/rtc/v1" | "/rtc/v1/validate") | ("any", "/twirp" | "/twirp/") => at(&row.path),
+        ("any", "/twirp" | "/twirp/") => at(&row.path),
         ("any", "/twirp/{*path}") => at("/twirp/livekit.Nothing/Do"),
         ("any", REST) => at("/"),
 

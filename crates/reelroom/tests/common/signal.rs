@@ -29,6 +29,10 @@ pub(crate) struct Join<'a> {
     pub(crate) is_slow: bool,
     /// What the server gave it, instead of a token that says room and identity.
     pub(crate) token: Option<&'a str>,
+    /// Where else than at `/rtc`.
+    pub(crate) path: Option<&'a str>,
+    /// What it says in the address besides, each with `&` in front.
+    pub(crate) query: &'a str,
 }
 
 pub(crate) struct Client {
@@ -55,7 +59,8 @@ impl Client {
         };
         let own = || mint(&ApiKeys::new(KEY.0, KEY.1), claims);
         let token = join.token.map_or_else(own, str::to_owned);
-        let url = format!("{}/rtc?access_token={token}", program.url.replace("http://", "ws://"));
+        let (base, path) = (program.url.replace("http://", "ws://"), join.path.unwrap_or("/rtc"));
+        let url = format!("{base}{path}?access_token={token}{}", join.query);
         let mut request = url.into_client_request().unwrap();
         if let Some(forwarded_for) = join.forwarded_for {
             request.headers_mut().insert("x-forwarded-for", forwarded_for.parse().unwrap());
@@ -151,6 +156,17 @@ impl Client {
         };
         self.until(wanted).await?;
         Some(began.elapsed())
+    }
+
+    /// The code by which the server closes the connection; `None` where it ends otherwise, or not within ten seconds.
+    pub(crate) async fn close_code(mut self) -> Option<u16> {
+        loop {
+            match tokio::time::timeout(Duration::from_secs(10), self.socket.next()).await.ok()?? {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// What has come by now, without waiting.

@@ -1,8 +1,6 @@
 use std::collections::VecDeque;
 
-use reelroom_protocol::proto::{
-    SimulateScenario, StreamState, TrackType, signal_request, simulate_scenario,
-};
+use reelroom_protocol::proto::{SimulateScenario, StreamState, TrackType, signal_request, simulate_scenario};
 
 use super::*;
 use crate::codec::Codec;

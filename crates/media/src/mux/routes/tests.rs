@@ -43,6 +43,33 @@ fn an_address_is_a_sessions_after_a_signed_request_and_until_its_end() {
 }
 
 #[test]
+fn a_session_goes_by_several_names_while_ice_is_restarted() {
+    let now = Instant::now();
+    let mut routes = Routes::new(now);
+    let session = register(&mut routes, "one", 1, now);
+    let other = register(&mut routes, "another's", 2, now);
+    routes.requested(session, udp(1, 1), now).unwrap();
+    let name = |ufrag: &str, password: &str| (ufrag.to_owned(), Arc::<str>::from(password));
+    routes.rename(session, vec![name("two", "new"), name("one", "secret")]);
+    for (ufrag, password) in [("one", "secret"), ("two", "new")] {
+        let (named, signs, _) = routes.named(ufrag).unwrap();
+        assert_eq!((named, &*signs), (session, password));
+    }
+    assert_eq!(at(&mut routes, udp(1, 1), now), [session], "it is where it was");
+    routes.check();
+    routes.rename(session, vec![name("two", "new")]);
+    assert!(routes.named("one").is_none());
+    assert_eq!(routes.named("another's").unwrap().0, other);
+    // Of one that is over nothing is left, and no name is taken from another one.
+    routes.unregister(other);
+    routes.rename(other, vec![name("two", "stolen")]);
+    assert_eq!(routes.named("two").unwrap().0, session);
+    routes.unregister(session);
+    assert!(routes.named("two").is_none());
+    assert_eq!(routes.len(), (0, 0));
+}
+
+#[test]
 fn nobody_takes_an_address_away_that_another_session_has() {
     let now = Instant::now();
     let mut routes = Routes::new(now);

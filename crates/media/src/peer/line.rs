@@ -1,0 +1,26 @@
+//! One peer connection of a participant.
+
+use std::time::Instant;
+
+use crate::mux::{LocalAddresses, SessionId};
+use crate::session::{Session, Way};
+
+/// A connection, and whether it has something to drain.
+pub(crate) struct Line {
+    pub(crate) session: Session,
+    pub(crate) id: Option<SessionId>,
+    pub(crate) dirty: bool,
+}
+
+impl Line {
+    pub(super) fn new(addresses: &LocalAddresses, way: Way, now: Instant) -> Self {
+        Self { session: Session::new(addresses, way, now), id: None, dirty: true }
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        if self.session.is_alive() && self.session.next_timeout() <= now {
+            self.session.timeout(now);
+            self.dirty = true;
+        }
+    }
+}
