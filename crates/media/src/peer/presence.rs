@@ -150,7 +150,7 @@ impl Presence {
             return Verdict::Gone(DisconnectReason::JoinFailure);
         }
         let is_stalled = self.awaited.is_some_and(|(_, since)| passed(since, NEGOTIATE_WITHIN));
-        if is_stalled && is_connected && self.signal_lost.is_none() {
+        if is_stalled && self.media_lost.is_none() && self.signal_lost.is_none() {
             return Verdict::Gone(DisconnectReason::StateMismatch);
         }
         Verdict::Stays
@@ -259,6 +259,10 @@ mod tests {
         let start = Instant::now();
         assert_eq!(Presence::new(start).verdict(start + s(59)), Verdict::Stays);
         assert_eq!(Presence::new(start).verdict(start + s(60)), Verdict::Gone(DisconnectReason::JoinFailure));
+        // It can answer before it is connected.
+        let mut presence = Presence::new(start);
+        presence.awaits(Some(1), start);
+        assert_eq!(presence.verdict(start + s(15)), Verdict::Gone(DisconnectReason::StateMismatch));
         let mut presence = present(start);
         presence.awaits(Some(1), start);
         presence.awaits(Some(2), start + s(10));

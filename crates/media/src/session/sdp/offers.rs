@@ -30,7 +30,7 @@ fn lines_of_client(text: &str) -> String {
 fn session() -> Session {
     install_crypto();
     let address = "192.0.2.1:7882".parse().unwrap();
-    let addresses = LocalAddresses { bound: vec![address], told: vec![address] };
+    let addresses = LocalAddresses { bound: vec![address], told: vec![address], ..LocalAddresses::default() };
     Session::new(&addresses, Way::Both, Instant::now())
 }
 
