@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use reelroom_limits::signalling::{ID_BYTES, SDP_SECTIONS};
+use reelroom_limits::signalling::{ID_BYTES, SINGLE_SECTIONS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     self, MuteTrackRequest, ParticipantInfo, TrackInfo, TrackType, signal_response,
@@ -307,7 +307,7 @@ impl Room {
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {
             participant.published.retain(|published| published != sid);
-            if participant.spent.len() < SDP_SECTIONS {
+            if participant.spent.len() < SINGLE_SECTIONS {
                 participant.spent.insert(track.mid.clone());
             }
         }
