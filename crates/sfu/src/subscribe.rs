@@ -19,6 +19,13 @@ use crate::room::{Now, Room};
 use crate::subscription::{State, Subscription};
 use crate::track::Sound;
 
+/// Whether a publisher's text can be the name of a stream: it stands in the descriptions that others read, where it has to be one word (RFC 8830), and
+/// clients take one that begins like a track's id for that.
+fn may_name_stream(text: &str) -> bool {
+    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+{}".contains(&byte);
+    !text.is_empty() && !text.starts_with("TR") && text.bytes().all(is_of_word)
+}
+
 impl Room {
     /// Subscribes unless the participant chose otherwise.
     pub(crate) fn subscribe_by_default(&mut self, sid: &ParticipantSid, track: &TrackSid, now: Now) {
@@ -58,7 +65,8 @@ impl Room {
         let is_sound = !track.is_video();
         let is_stereo = is_sound && Sound::of(&track.info).is_stereo;
         // Firefox does not play tracks of one stream in step that come at different times.
-        let is_synced = self.sync_streams && !participant.client.is_firefox;
+        let is_synced =
+            self.sync_streams && !participant.client.is_firefox && may_name_stream(&track.info.stream);
         let stream = if is_synced { track.info.stream.as_str() } else { track_sid.as_str() };
         let stream_id = format!("{publisher}|{stream}");
         let early =
@@ -313,6 +321,21 @@ impl Room {
             for layer in track.layers.overdue_keyframes(now.at) {
                 self.outputs.push_back(track.keyframe_request(sid, layer));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_a_name_of_one_word() {
+        for name in ["camera", "screen", "{0b1c-2}", "a.b_c+d"] {
+            assert!(may_name_stream(name), "{name}");
+        }
+        for text in ["", "a b", "a\r\na=inactive", "PA_a|b", "TR_a", "\u{e4}"] {
+            assert!(!may_name_stream(text), "{text}");
         }
     }
 }
