@@ -220,10 +220,9 @@ impl Room {
         // A layer that is to end goes on until the next one begins.
         let mut sent_bps = 0;
         for (track_sid, track) in &self.tracks {
-            let Some(subscription) = track.down.get(sid).filter(|_| track.is_video() && !track.info.muted)
-            else {
-                continue;
-            };
+            // A track is there before its media, and costs nothing until then.
+            let is_sent = track.is_video() && track.codec.is_some() && !track.info.muted;
+            let Some(subscription) = track.down.get(sid).filter(|_| is_sent) else { continue };
             let speaks = self.spoke.contains_key(&track.publisher);
             if let Some(demand) = demand(track, subscription, allows_pause, speaks, now) {
                 sent_bps += match track.streams() {
