@@ -171,3 +171,67 @@ fn who_publishes_what_the_room_knows_goes_on_and_who_does_not_joins_anew() {
         .collect();
     assert_eq!(leaves, [(leave_request::Action::Reconnect, DisconnectReason::StateMismatch)]);
 }
+
+#[test]
+fn who_was_muted_while_it_was_away_is_asked_to_mute_and_not_told_that_it_is() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    let heard = story.now.at;
+    story.room.mute_by_admin(&track).unwrap();
+    story.pass(Duration::from_secs(10));
+    story.outputs();
+    let messages = told(&mut story, heard, &ada);
+    let signal_response::Message::Mute(mute) = &messages[1] else { panic!("{messages:?}") };
+    assert!(mute.muted && mute.sid == track.as_str());
+    let is_of_herself = |message: &signal_response::Message| {
+        matches!(message, signal_response::Message::Update(update)
+            if update.participants.iter().any(|info| info.sid == ada.as_str()))
+    };
+    assert!(!messages.iter().any(is_of_herself), "she would say that she is not muted");
+    assert_eq!(told(&mut story, heard, &bob).len(), 3, "others read it");
+    // Whether she answers or not, she hears of it then.
+    story.outputs();
+    story.pass(Duration::from_secs(4));
+    let updates = story.updates_to(&ada);
+    assert!(updates.len() == 1 && updates[0].tracks[0].muted, "{updates:?}");
+}
+
+#[test]
+fn what_goes_by_changes_alone_is_told_again() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    story.room.allow_pause(&bob, true);
+    let picture = story.publish(&ada, "0", TrackType::Video, true);
+    let sound = story.publish(&ada, "1", TrackType::Audio, false);
+    let now = story.now;
+    for track in [&picture, &sound] {
+        story.room.down_track_ready(&bob, track, now);
+    }
+    story.pass(Duration::from_secs(1));
+    story.outputs();
+    let heard = story.now.at;
+    told(&mut story, heard, &bob);
+    let (mut states, mut speakers) = (Vec::new(), Vec::new());
+    for output in story.outputs() {
+        let Output::Signal { to, message } = output else { panic!("{output:?}") };
+        assert_eq!(*to, bob);
+        match message.as_ref() {
+            signal_response::Message::StreamStateUpdate(update) => {
+                states.extend(update.stream_states.iter().map(|info| (info.track_sid.clone(), info.state())));
+            }
+            signal_response::Message::SpeakersChanged(changed) => {
+                speakers.extend(changed.speakers.iter().map(|speaker| (speaker.sid.clone(), speaker.active)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(states, [(picture.to_string(), StreamState::Active)]);
+    assert_eq!(speakers, [(ada.to_string(), false)]);
+    told(&mut story, heard, &ada);
+    let is_wanted = |output: &Output| {
+        matches!(output, Output::Signal { to, message } if *to == ada
+            && matches!(message.as_ref(), signal_response::Message::SubscribedQualityUpdate(_)))
+    };
+    assert!(story.outputs().iter().any(is_wanted), "she encodes what is wanted");
+}
