@@ -185,6 +185,8 @@ pub(crate) struct Participant {
     pub(crate) denied: BTreeSet<String>,
     /// What is known of the line to it.
     pub(crate) downlink: Downlink,
+    /// It has come back, and has not said yet what it has got of reliable data.
+    pub(crate) lacks_data: bool,
 }
 
 impl Participant {
@@ -234,6 +236,7 @@ impl Participant {
             spent: BTreeSet::new(),
             denied: BTreeSet::new(),
             downlink: Downlink::default(),
+            lacks_data: false,
         }
     }
 

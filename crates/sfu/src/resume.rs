@@ -85,6 +85,7 @@ impl Room {
     ) -> Vec<signal_response::Message> {
         let Some(participant) = self.participants.get_mut(sid) else { return Vec::new() };
         participant.refresh_at = now.at;
+        participant.lacks_data = true;
         let reconnect = ReconnectResponse {
             client_configuration: participant.client.configuration(),
             server_info: Some(server_info()),
@@ -192,7 +193,11 @@ impl Room {
         if let Some(said) = &state.data_subscription {
             self.update_data_subscription(from, said, now);
         }
-        self.replay(from, &state.datachannel_receive_states);
+        // Once each time that it comes back: what is remembered is much, and a few bytes ask for it.
+        let lacks_data = self.participants.get_mut(from).map(|participant| &mut participant.lacks_data);
+        if lacks_data.is_some_and(std::mem::take) {
+            self.replay(from, &state.datachannel_receive_states);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod sound;
 mod srtp;
 pub(crate) mod stun;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -491,11 +491,14 @@ impl Session {
     fn pace(&mut self) {
         let is_unpaced = self.pacing != Pacing::Paced;
         let mut direct = self.rtc.direct_api();
+        let mut fillers = BTreeSet::new();
         for mid in &self.pictures {
             if let Some(stream) = direct.stream_tx_by_mid(*mid, None) {
                 stream.set_unpaced(is_unpaced);
+                fillers.extend(stream.rtx().map(|ssrc| *ssrc));
             }
         }
+        self.reports.keep_fillers(&fillers);
     }
 
     /// A section goes on by a stream that has sent nothing, in the place of the one that it has.

@@ -68,6 +68,11 @@ impl Reports {
         }
     }
 
+    /// There are no other streams than these for packets that are sent again.
+    pub(super) fn keep_fillers(&mut self, there: &BTreeSet<u32>) {
+        self.fillers.retain(|ssrc| there.contains(ssrc));
+    }
+
     /// A stream for packets that are sent again ends. Whether anything went by it.
     pub(super) fn forget_filler(&mut self, ssrc: u32) -> bool {
         self.fillers.remove(&ssrc)
@@ -107,6 +112,9 @@ mod tests {
         let used: Vec<_> = (1..=4).filter(|ssrc| reports.forget_filler(*ssrc)).collect();
         assert_eq!(used, [2]);
         assert!(!reports.forget_filler(2), "it is another one by now");
+        reports.wrote(&packet(97, 5));
+        reports.keep_fillers(&BTreeSet::new());
+        assert!(!reports.forget_filler(5));
     }
 
     #[test]

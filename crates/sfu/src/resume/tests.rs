@@ -1,10 +1,12 @@
+use prost::Message as _;
 use reelroom_protocol::proto::{
-    SyncState, TrackInfo, TrackType, UpdateSubscription, leave_request, participant_info, signal_request,
+    DataPacket, SyncState, TrackInfo, TrackType, UpdateSubscription, leave_request, participant_info,
+    signal_request,
 };
 use reelroom_protocol::token::VideoGrants;
 
 use super::*;
-use crate::output::Output;
+use crate::output::{DataKind, Output};
 use crate::participant::Joining;
 use crate::room::tests::Story;
 
@@ -234,4 +236,26 @@ fn what_goes_by_changes_alone_is_told_again() {
             && matches!(message.as_ref(), signal_response::Message::SubscribedQualityUpdate(_)))
     };
     assert!(story.outputs().iter().any(is_wanted), "she encodes what is wanted");
+}
+
+#[test]
+fn what_was_sent_meanwhile_is_sent_again_once_for_each_time_that_somebody_comes_back() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let packet = DataPacket { sequence: 1, ..DataPacket::default() };
+    let waits = |story: &mut Story| {
+        while story.room.next_data(&bob).is_some() {
+            story.room.data_taken(&bob);
+        }
+        let now = story.now;
+        let state = signal_request::Message::SyncState(SyncState::default());
+        story.room.handle_signal(&bob, state, now);
+        story.room.next_data(&bob).is_some()
+    };
+    story.room.data(&ada, DataKind::Reliable, &packet.encode_to_vec());
+    assert!(!waits(&mut story), "it has not been away");
+    let heard = story.now.at;
+    told(&mut story, heard, &bob);
+    assert!(waits(&mut story));
+    assert!(!waits(&mut story));
 }
