@@ -1,7 +1,7 @@
 //! A packet's way through the room: what is said of it, who gets it under which numbers, which recorder takes it.
 //!
 //! ```text
-//!                          ┌─► announced, levels, bitrates, keyframes that came
+//!                          ┌─► told to recorders, levels, bitrates, keyframes that came
 //!   packet of a publisher ─┼─► each subscriber's forwarder ─► Carrier::send
 //!                          └─► each recorder's layer       ─► Carrier::record
 //! ```
@@ -89,7 +89,7 @@ pub enum Passed {
 impl Room {
     /// A packet of a publisher's section: it is handed to `carrier` for everybody who gets something of it.
     ///
-    /// With the first packet of a track the track is announced, subscribed to, and told to recorders. Nothing goes on while a moderator has
+    /// With the first packet of a track it is told to recorders, and announced and subscribed to if it was not before. Nothing goes on while a moderator has
     /// muted the track, nor without the right to publish it, nor in a codec of another kind.
     pub fn packet(
         &mut self,
