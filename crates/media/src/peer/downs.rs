@@ -22,9 +22,9 @@ use reelroom_protocol::proto::TrackType;
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DownTrackSpec};
 
+use crate::session::sdp;
 use crate::session::sdp::names::TrackName;
 use crate::session::sdp::offered::Offered;
-use crate::session::{Session, sdp};
 
 /// So many of the tracks that a section has carried are remembered; one that was away for longer comes back as a new one.
 const CARRIED: usize = 64;
@@ -62,10 +62,6 @@ pub(super) struct PayloadTypes {
 }
 
 impl PayloadTypes {
-    pub(super) fn of(session: &Session, mid: &str) -> Self {
-        Self { codecs: session.payload_types(mid), red: session.red_payload_type(mid) }
-    }
-
     fn named(&self, wanted: Encoding) -> Option<u8> {
         match wanted {
             Encoding::Red => self.red,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use reelroom_limits::signalling::IDLE_SECTIONS;
 use reelroom_protocol::proto::SessionDescription;
 
-use super::downs::{Downs, Maker, PayloadTypes, Settled};
+use super::downs::{Downs, Maker, Settled};
 use super::line::Line;
 use crate::mux::LocalAddresses;
 use crate::session::{Changes, NewMedia, SessionError, Way};
@@ -130,10 +130,10 @@ impl Dual {
         if self.channels == Channels::Offered {
             self.channels = Channels::Open;
         }
-        let session = &self.subscriber.session;
-        let mut refused = self.downs.give_up(|mid| session.has_section(mid));
+        let line = &self.subscriber;
+        let mut refused = self.downs.give_up(|mid| line.session.has_section(mid));
         self.downs.stopped();
-        let mut settled = self.downs.settle(|mid| PayloadTypes::of(session, mid));
+        let mut settled = self.downs.settle(|mid| line.payload_types(mid));
         settled.refused.append(&mut refused);
         Ok(settled)
     }

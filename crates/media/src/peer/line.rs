@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::downs::PayloadTypes;
 use crate::mux::{LocalAddresses, SessionId};
 use crate::session::{Session, Way};
 
@@ -15,6 +16,11 @@ pub(crate) struct Line {
 impl Line {
     pub(super) fn new(addresses: &LocalAddresses, way: Way, now: Instant) -> Self {
         Self { session: Session::new(addresses, way, now), id: None, dirty: true }
+    }
+
+    /// What the client calls what it can decode on a section.
+    pub(super) fn payload_types(&self, mid: &str) -> PayloadTypes {
+        PayloadTypes { codecs: self.session.payload_types(mid), red: self.session.red_payload_type(mid) }
     }
 
     pub(super) fn timeout(&mut self, now: Instant) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use reelroom_limits::signalling::{SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS};
 use reelroom_protocol::proto::{MediaSectionsRequirement, SessionDescription, TrackType};
 
-use super::downs::{Downs, Maker, PayloadTypes, Settled};
+use super::downs::{Downs, Maker, Settled};
 use super::line::Line;
 use crate::mux::LocalAddresses;
 use crate::session::sdp::offered::{
@@ -151,8 +151,8 @@ impl Single {
             self.line.session.accept_bounded_offer(&without_estimates_of_received_sound(&narrowed))?;
         self.line.dirty = true;
         self.downs.stopped();
-        let session = &self.line.session;
-        let settled = self.downs.settle(|mid| PayloadTypes::of(session, mid));
+        let line = &self.line;
+        let settled = self.downs.settle(|mid| line.payload_types(mid));
         Ok((self.downs.described(&answer), settled))
     }
 
