@@ -11,9 +11,9 @@ use common::{Program, now_s};
 use prost::Message as _;
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
-    DisconnectReason, JoinRequest, LeaveRequest, ParticipantInfo, SessionDescription, SyncState, TrackInfo,
-    TrackPublishedResponse, WrappedJoinRequest, leave_request, participant_info, signal_request,
-    signal_response,
+    DisconnectReason, JoinRequest, LeaveRequest, ParticipantInfo, SessionDescription, SimulateScenario,
+    SyncState, TrackInfo, TrackPublishedResponse, WrappedJoinRequest, leave_request, participant_info,
+    signal_request, signal_response, simulate_scenario,
 };
 use reelroom_protocol::token::{Claims, VideoGrants, mint};
 
@@ -245,5 +245,35 @@ async fn a_token_that_expired_in_the_call_takes_the_session_up_and_opens_none() 
     assert_eq!(attempt(expired("ada", 2 * 60 * 60), own.clone()).await, Err(401));
     let told = attempt(expired("eve", 600), own).await;
     assert!(told.as_ref().is_ok_and(is_sent_away), "{told:?}");
+    program.stop();
+}
+
+#[tokio::test]
+async fn whoever_wants_to_try_it_has_the_way_back_break_once() {
+    use simulate_scenario::Scenario;
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], data.path(), &SETTINGS);
+    let (mut ada, sid) = joined(&program, "ada", None, "").await;
+    let query = format!("&reconnect=1&sid={sid}");
+    let join = || Join { room: "call", identity: "ada", query: &query, ..Join::default() };
+    for (scenario, is_answered) in [
+        (Scenario::DisconnectSignalOnResume(true), true),
+        (Scenario::DisconnectSignalOnResumeNoMessages(true), false),
+    ] {
+        let scenario = SimulateScenario { scenario: Some(scenario) };
+        ada.send(signal_request::Message::Simulate(scenario)).await;
+        assert!(ada.ping().await.is_some());
+        let mut broken = Client::try_join(&program, join()).await.unwrap();
+        let first = broken.next().await;
+        assert_eq!(first.is_some(), is_answered, "{first:?}");
+        if is_answered {
+            assert!(matches!(first, Some(signal_response::Message::Reconnect(_))), "{first:?}");
+            assert_eq!(broken.close_code().await, Some(1000));
+        }
+        let (next, told) = back(&program, join()).await;
+        assert!(matches!(told, signal_response::Message::Reconnect(_)), "{told:?}");
+        ada = next;
+        assert!(ada.ping().await.is_some(), "once");
+    }
     program.stop();
 }
