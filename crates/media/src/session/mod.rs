@@ -12,9 +12,10 @@ mod sctp;
 pub(crate) mod sdp;
 mod sound;
 mod srtp;
+mod streams;
 pub(crate) mod stun;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,10 +24,9 @@ use std::time::{Duration, Instant, SystemTime};
 use reelroom_limits::media::{DATA_CHANNELS, FEEDBACK_BYTES_PER_S, NEW_SSRCS, SSRCS_OF_SESSION};
 
 use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
-use reelroom_protocol::proto::TrackType;
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind, Layer, Measured};
-use str0m::bwe::{Bitrate, BweKind};
+use str0m::bwe::Bitrate;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{Channel, ChannelConfig, ChannelId, Reliability};
 use str0m::error::{ProtoError, RtcError, SctpError};
@@ -49,9 +49,9 @@ use path::{Path, Paths};
 use reports::Reports;
 use sctp::Drain;
 use sdp::bounds::{self, Candidates};
-use sdp::offered::offered;
 use sound::SentSound;
 use srtp::Verifier;
+use streams::Pacing;
 use stun::{Credentials, Kind};
 
 const RELIABLE: &str = "_reliable";
@@ -261,23 +261,6 @@ pub(crate) struct Session {
     sent_sound: SentSound,
 }
 
-/// By which numbers a stream begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Numbers {
-    /// Those of the one before, as far as nothing was sent by them: to encrypt something else under the same ones would give the keys away.
-    Unused,
-    New,
-}
-
-/// How pictures go out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pacing {
-    /// At once: nothing is known of the line. Its receiver may never report, and must not wait for that.
-    None { first: Option<u64> },
-    /// As str0m's estimate says.
-    Paced,
-}
-
 /// What became of data that was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -463,81 +446,11 @@ impl Session {
         Ok(sdp::with_candidates(&answer.to_sdp_string(), &self.told, &self.told_tcp))
     }
 
-    /// By sections of the peer's something goes to it, as its offer takes it.
-    fn sends_by(&mut self, offer: &str) {
-        self.pictures.retain(|mid| self.rtc.media(*mid).is_some());
-        for one in offered(offer).into_iter().filter(|one| one.receives && one.kind == TrackType::Video) {
-            let mid = Mid::from(one.mid.as_str());
-            if !self.pictures.contains(&mid) {
-                self.pictures.push(mid);
-            }
-        }
-        self.asks_for_lost(offer);
-        self.pace();
-        self.drain();
-    }
-
-    /// What the peer's description says of packets that it loses: whether it asks for sound, and how pictures come again.
-    fn asks_for_lost(&mut self, sdp: &str) {
-        let again = self.rtc.codec_config().params().iter().filter_map(PayloadParams::resend);
-        self.reports.resent_as(again.map(|pt| *pt).collect());
-        let params = self.rtc.codec_config().params().iter();
-        let sound = params.filter(|params| params.spec().codec.is_audio());
-        let types = sound.flat_map(|params| [Some(params.pt()), params.red()]).flatten().map(|pt| *pt);
-        self.sent_sound.answered(types, sdp);
-    }
-
-    /// Has pictures go at once, or as str0m's estimate says, whatever streams they are by now.
-    fn pace(&mut self) {
-        let is_unpaced = self.pacing != Pacing::Paced;
-        let mut direct = self.rtc.direct_api();
-        let mut fillers = BTreeSet::new();
-        for mid in &self.pictures {
-            if let Some(stream) = direct.stream_tx_by_mid(*mid, None) {
-                stream.set_unpaced(is_unpaced);
-                fillers.extend(stream.rtx().map(|ssrc| *ssrc));
-            }
-        }
-        self.reports.keep_fillers(&fillers);
-    }
-
-    /// A section goes on by a stream that has sent nothing, in the place of the one that it has.
-    fn begin_stream(&mut self, mid: Mid, numbers: Numbers) {
-        if self.rtc.media(mid).is_none() {
-            return;
-        }
-        let mut direct = self.rtc.direct_api();
-        let Some((ssrc, rtx)) = direct.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx())) else {
-            return;
-        };
-        // str0m fills up lines by what is there for packets that are sent again, whether a packet was sent or not.
-        let is_filled = rtx.is_some_and(|rtx| self.reports.forget_filler(*rtx));
-        let next = if numbers == Numbers::New { direct.new_ssrc() } else { ssrc };
-        let next_rtx = match rtx {
-            Some(_) if numbers == Numbers::New || is_filled => Some(direct.new_ssrc()),
-            rtx => rtx,
-        };
-        direct.remove_stream_tx(ssrc);
-        let stream = direct.declare_stream_tx(next, next_rtx, mid, None);
-        if self.pictures.contains(&mid) {
-            stream.set_unpaced(self.pacing != Pacing::Paced);
-        }
-    }
-
     /// This machine's addresses may be others than when the session began: the peer is told them with the next description.
     pub(crate) fn moves_to(&mut self, addresses: &LocalAddresses) {
         self.told.clone_from(&addresses.told);
         self.told_tcp.clone_from(&addresses.told_tcp);
         receive_at(&mut self.rtc, addresses);
-        self.drain();
-    }
-
-    /// Another track begins on a section. It is a stream of its own, whose numbers begin anew: in the old one the receiver would take low numbers
-    /// for packets that it has had (RFC 3711, 3.3.2). On a section that has not sent anything nothing is to be done.
-    pub(crate) fn renew_stream(&mut self, mid: &str) {
-        let mid = Mid::from(mid);
-        self.begin_stream(mid, Numbers::New);
-        self.reports.begins(mid);
         self.drain();
     }
 
@@ -701,19 +614,6 @@ impl Session {
         heard
     }
 
-    /// Begins streams anew that have sent nothing and of which much is reported even so. What fills up the line by another number then is told with the
-    /// next description.
-    fn forget_reports(&mut self, heard_bytes: usize) {
-        let silent = self.reports.heard(heard_bytes).to_vec();
-        if silent.is_empty() {
-            return;
-        }
-        for mid in silent {
-            self.begin_stream(mid, Numbers::Unused);
-        }
-        self.drain();
-    }
-
     fn receive_stun(&mut self, datagram: &Incoming, path: Path) -> Heard {
         let answered = self.peer.as_ref().and_then(|peer| stun::answers(&datagram.bytes, peer));
         if let Some(id) = answered
@@ -837,41 +737,6 @@ impl Session {
             .find(|params| media.remote_pts().contains(&params.pt()) && params.red().is_some())?
             .red()
             .map(|pt| *pt)
-    }
-
-    /// Has the connection find out whether its line carries so much.
-    pub(crate) fn desire(&mut self, bits_per_second: u64) {
-        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second));
-        self.drain();
-    }
-
-    /// What str0m estimates of the line to the peer.
-    fn estimate(&mut self, kind: BweKind) -> Option<SessionEvent> {
-        match kind {
-            BweKind::Twcc { estimate, can_probe } => {
-                let bits_per_second = estimate.as_u64();
-                match self.pacing {
-                    // What it begins with is said before anything is known.
-                    Pacing::None { first: None } => {
-                        self.pacing = Pacing::None { first: Some(bits_per_second) };
-                        return None;
-                    }
-                    Pacing::None { first } if first == Some(bits_per_second) => return None,
-                    Pacing::None { .. } => {
-                        self.pacing = Pacing::Paced;
-                        self.pace();
-                    }
-                    Pacing::Paced => {}
-                }
-                Some(SessionEvent::Estimate { bits_per_second, can_probe })
-            }
-            // Of a receiver that reports what arrives its own estimate is not needed.
-            BweKind::Remb { .. } if self.pacing == Pacing::Paced => None,
-            BweKind::Remb { estimate, .. } => {
-                Some(SessionEvent::Estimate { bits_per_second: estimate.as_u64(), can_probe: false })
-            }
-            _ => None,
-        }
     }
 
     /// Sends something of a packet of another session under new numbers.

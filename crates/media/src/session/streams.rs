@@ -1,0 +1,153 @@
+//! The streams that go to the peer: by which numbers each begins, and how fast they go.
+//!
+//! # Invariants
+//!
+//! - A stream that begins anew has other numbers if anything was sent by the ones before: two packets that are encrypted under one number give the keys away.
+//! - Pictures go at once until the peer has reported for the first time, and from then on as str0m's estimate says, whatever streams they are.
+
+use std::collections::BTreeSet;
+
+use reelroom_protocol::proto::TrackType;
+use str0m::bwe::{Bitrate, BweKind};
+use str0m::format::PayloadParams;
+use str0m::media::Mid;
+
+use super::sdp::offered::offered;
+use super::{Session, SessionEvent};
+
+/// By which numbers a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    /// Those of the one before, as far as nothing was sent by them: to encrypt something else under the same ones would give the keys away.
+    Unused,
+    New,
+}
+
+/// How pictures go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pacing {
+    /// At once: nothing is known of the line. Its receiver may never report, and must not wait for that.
+    None { first: Option<u64> },
+    /// As str0m's estimate says.
+    Paced,
+}
+
+impl Session {
+    /// By sections of the peer's something goes to it, as its offer takes it.
+    pub(super) fn sends_by(&mut self, offer: &str) {
+        self.pictures.retain(|mid| self.rtc.media(*mid).is_some());
+        for one in offered(offer).into_iter().filter(|one| one.receives && one.kind == TrackType::Video) {
+            let mid = Mid::from(one.mid.as_str());
+            if !self.pictures.contains(&mid) {
+                self.pictures.push(mid);
+            }
+        }
+        self.asks_for_lost(offer);
+        self.pace();
+        self.drain();
+    }
+
+    /// What the peer's description says of packets that it loses: whether it asks for sound, and how pictures come again.
+    pub(super) fn asks_for_lost(&mut self, sdp: &str) {
+        let again = self.rtc.codec_config().params().iter().filter_map(PayloadParams::resend);
+        self.reports.resent_as(again.map(|pt| *pt).collect());
+        let params = self.rtc.codec_config().params().iter();
+        let sound = params.filter(|params| params.spec().codec.is_audio());
+        let types = sound.flat_map(|params| [Some(params.pt()), params.red()]).flatten().map(|pt| *pt);
+        self.sent_sound.answered(types, sdp);
+    }
+
+    /// Has pictures go at once, or as str0m's estimate says, whatever streams they are by now.
+    pub(super) fn pace(&mut self) {
+        let is_unpaced = self.pacing != Pacing::Paced;
+        let mut direct = self.rtc.direct_api();
+        let mut fillers = BTreeSet::new();
+        for mid in &self.pictures {
+            if let Some(stream) = direct.stream_tx_by_mid(*mid, None) {
+                stream.set_unpaced(is_unpaced);
+                fillers.extend(stream.rtx().map(|ssrc| *ssrc));
+            }
+        }
+        self.reports.keep_fillers(&fillers);
+    }
+
+    /// A section goes on by a stream that has sent nothing, in the place of the one that it has.
+    fn begin_stream(&mut self, mid: Mid, numbers: Numbers) {
+        if self.rtc.media(mid).is_none() {
+            return;
+        }
+        let mut direct = self.rtc.direct_api();
+        let Some((ssrc, rtx)) = direct.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx())) else {
+            return;
+        };
+        // str0m fills up lines by what is there for packets that are sent again, whether a packet was sent or not.
+        let is_filled = rtx.is_some_and(|rtx| self.reports.forget_filler(*rtx));
+        let next = if numbers == Numbers::New { direct.new_ssrc() } else { ssrc };
+        let next_rtx = match rtx {
+            Some(_) if numbers == Numbers::New || is_filled => Some(direct.new_ssrc()),
+            rtx => rtx,
+        };
+        direct.remove_stream_tx(ssrc);
+        let stream = direct.declare_stream_tx(next, next_rtx, mid, None);
+        if self.pictures.contains(&mid) {
+            stream.set_unpaced(self.pacing != Pacing::Paced);
+        }
+    }
+
+    /// Another track begins on a section. It is a stream of its own, whose numbers begin anew: in the old one the receiver would take low numbers
+    /// for packets that it has had (RFC 3711, 3.3.2). On a section that has not sent anything nothing is to be done.
+    pub(crate) fn renew_stream(&mut self, mid: &str) {
+        let mid = Mid::from(mid);
+        self.begin_stream(mid, Numbers::New);
+        self.reports.begins(mid);
+        self.drain();
+    }
+
+    /// Begins streams anew that have sent nothing and of which much is reported even so. What fills up the line by another number then is told with the
+    /// next description.
+    pub(super) fn forget_reports(&mut self, heard_bytes: usize) {
+        let silent = self.reports.heard(heard_bytes).to_vec();
+        if silent.is_empty() {
+            return;
+        }
+        for mid in silent {
+            self.begin_stream(mid, Numbers::Unused);
+        }
+        self.drain();
+    }
+
+    /// Has the connection find out whether its line carries so much.
+    pub(crate) fn desire(&mut self, bits_per_second: u64) {
+        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second));
+        self.drain();
+    }
+
+    /// What str0m estimates of the line to the peer.
+    pub(super) fn estimate(&mut self, kind: BweKind) -> Option<SessionEvent> {
+        match kind {
+            BweKind::Twcc { estimate, can_probe } => {
+                let bits_per_second = estimate.as_u64();
+                match self.pacing {
+                    // What it begins with is said before anything is known.
+                    Pacing::None { first: None } => {
+                        self.pacing = Pacing::None { first: Some(bits_per_second) };
+                        return None;
+                    }
+                    Pacing::None { first } if first == Some(bits_per_second) => return None,
+                    Pacing::None { .. } => {
+                        self.pacing = Pacing::Paced;
+                        self.pace();
+                    }
+                    Pacing::Paced => {}
+                }
+                Some(SessionEvent::Estimate { bits_per_second, can_probe })
+            }
+            // Of a receiver that reports what arrives its own estimate is not needed.
+            BweKind::Remb { .. } if self.pacing == Pacing::Paced => None,
+            BweKind::Remb { estimate, .. } => {
+                Some(SessionEvent::Estimate { bits_per_second: estimate.as_u64(), can_probe: false })
+            }
+            _ => None,
+        }
+    }
+}
