@@ -19,6 +19,7 @@
 mod agents;
 mod budget;
 mod calls;
+mod carriage;
 mod drops;
 mod error;
 #[doc(hidden)]

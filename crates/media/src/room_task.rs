@@ -16,22 +16,22 @@ use std::time::{Duration, Instant};
 
 use reelroom_limits::rooms::TOKEN_LASTS;
 use reelroom_limits::signalling::FRESH_TOKEN_BYTES;
-use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket, TrackSid};
+use reelroom_protocol::ids::{EgressId, ParticipantSid, RoomName, RoomSid, Ticket};
 use reelroom_protocol::keys::ApiKeys;
 use reelroom_protocol::proto::{
     ClientInfo, DisconnectReason, LeaveRequest, SessionDescription, SignalTarget, leave_request,
     participant_info, request_response, signal_request, signal_response,
 };
 use reelroom_protocol::token::{self, Claims, VideoGrants};
-use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{
-    Bearer, Block, Carrier, Content, DataKind, Joining, Now, Output, Passed, PublishedPacket, Refusal,
-    ResumeBreaks, Room, RoomEnd, RpcCall, RpcError, Sound, Standing, door,
+    Bearer, DataKind, Joining, Now, Output, Passed, PublishedPacket, Refusal, ResumeBreaks, Room, RoomEnd,
+    RpcCall, RpcError, Sound, Standing, door,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agents::{Agents, RoomAgents};
 use crate::calls::CountedRoom;
+use crate::carriage::Carriage;
 use crate::drops::Reason;
 use crate::gate::Gatehouse;
 use crate::mux::addresses::Reach;
@@ -39,7 +39,7 @@ use crate::mux::{Incoming, Mux, Person, SessionId};
 use crate::peer::{Answered, Connections, Opening, Peer, Target, Verdict};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
-use crate::session::{Load, Packet, SessionError, SessionEvent, Way, Written, sdp};
+use crate::session::{Packet, SessionError, SessionEvent, Way, Written, sdp};
 use crate::signal::outbox::{self, Outbox};
 use crate::webhook::Webhooks;
 
@@ -946,56 +946,5 @@ impl RoomTask {
         let (peers, recorders) = (&mut self.peers, &mut self.recorders);
         let mut carriage = Carriage { peers, recorders, packet, block: None, now: now.at };
         self.room.packet(from, &packet.mid, published, now, &mut carriage)
-    }
-}
-
-/// Carries one packet to whom the room says.
-struct Carriage<'a> {
-    peers: &'a mut BTreeMap<ParticipantSid, Peer>,
-    recorders: &'a mut BTreeMap<ParticipantSid, RoomRecorder>,
-    packet: &'a Packet,
-    /// The block of sound that is going out, once for all who get it.
-    block: Option<(Block, Arc<[u8]>)>,
-    now: Instant,
-}
-
-impl Carrier for Carriage<'_> {
-    fn send(&mut self, track: &TrackSid, to: &ParticipantSid, rewrite: Rewrite, content: Content<'_>) {
-        let packet = self.packet;
-        tracing::trace!(%track, layer = ?packet.layer, seq = packet.seq(), %to, ?rewrite, "forwarded");
-        let Some(peer) = self.peers.get_mut(to) else { return };
-        let load = match content {
-            Content::Whole => Load {
-                payload: packet.shared_payload(),
-                marker: packet.marker() || rewrite.ends_picture,
-                is_red: packet.is_red,
-                is_own: true,
-            },
-            Content::ParameterSet(set) => {
-                Load { payload: set.into(), marker: false, is_red: false, is_own: true }
-            }
-            Content::Block(block) => {
-                let known = self.block.as_ref().filter(|(known, _)| *known == block);
-                let payload = match known {
-                    Some((_, bytes)) => bytes.clone(),
-                    None => Arc::from(block.of(packet.payload())),
-                };
-                self.block = Some((block, payload.clone()));
-                let is_own = block.packets_ago == 0;
-                Load { payload, marker: packet.marker() && is_own, is_red: false, is_own }
-            }
-        };
-        peer.forward(track, packet, rewrite, load, self.now);
-    }
-
-    fn parameter_sets(&mut self, track: &TrackSid, to: &ParticipantSid, sets: &[&[u8]]) {
-        if let Some(recorder) = self.recorders.get_mut(to) {
-            recorder.parameter_sets(track, self.packet, sets);
-        }
-    }
-
-    fn record(&mut self, track: &TrackSid, to: &ParticipantSid, content: Content<'_>) -> bool {
-        let recorder = self.recorders.get_mut(to);
-        recorder.is_some_and(|recorder| recorder.packet(track, self.packet, content))
     }
 }
