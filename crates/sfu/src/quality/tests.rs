@@ -150,8 +150,10 @@ fn a_layer_that_is_asked_for_and_does_not_come_costs_whoever_does_not_bring_it()
     story.room.down_track_ready(&bob, &track, story.now);
     let missing =
         |story: &Story, line: &ParticipantSid| missing_layers(line, &story.room.tracks[&track], story.now.at);
-    story.forwarded(&track, 1, Layer::Low);
-    story.forwarded(&track, 2, Layer::Low);
+    for seq in 1..60 {
+        story.forwarded(&track, seq, Layer::Low);
+        story.pass(Duration::from_millis(40));
+    }
     assert_eq!((missing(&story, &ada), missing(&story, &bob)), (2, 0), "she sends the lowest alone");
     let settings = UpdateTrackSettings {
         track_sids: vec![track.to_string()],
