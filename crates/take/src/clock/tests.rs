@@ -327,3 +327,101 @@ fn one_late_picture_of_a_screen_that_draws_rarely_moves_no_other() {
         assert_eq!(clock.sync(&"TR_cam".into()), None, "{interval_ms} ms: nothing was moved");
     }
 }
+
+/// Half a minute of somebody whose pictures take `extra_ms` longer to us than their sound, and `late_ms` more from second 12 on, by a sender whose
+/// reports about sound or pictures are wrong by as much as `lie_ms` says of the time. The largest distance between sound and picture of the same
+/// moment, milliseconds, in each second.
+fn apart_by_second(
+    extra_ms: u64,
+    late_ms: u64,
+    lie_ms: impl Fn(SegmentId, u64) -> i64,
+) -> (Vec<u64>, TakeClock) {
+    let mut clock = somebody(50, 50 + extra_ms);
+    let (mut sounds, mut pictures) = (Vec::new(), Vec::new());
+    for n in 0..1_500u64 {
+        let ms = n * 20;
+        // What is under way longer arrives later, in its order.
+        let shown = |ms: u64| 50 + ms + extra_ms + if ms >= 12_000 { late_ms } else { 0 };
+        sounds.push((50 + ms, frame(SOUND, n * 960, (50 + ms) * MS + jitter(n) / 2)));
+        pictures.push((shown(ms), frame(PICTURE, n * 1_800, shown(ms) * MS + jitter(n + 3) / 2)));
+    }
+    let mut arrivals: Vec<_> = sounds.iter().chain(&pictures).cloned().collect();
+    arrivals.sort_by_key(|(_, frame)| frame.at_ns);
+    let mut told_ms = 0;
+    for (_, frame) in &arrivals {
+        clock.observe(&TakeItem::Frame(frame.clone()));
+        while told_ms + 50 < frame.at_ns / MS && told_ms < 30_000 {
+            told_ms += 500;
+            let wall = |about| (1_000_000 + told_ms as i64 + lie_ms(about, told_ms)) as u64 * MS;
+            if told_ms % 5_000 == 2_500 {
+                clock.observe(&report(SOUND, frame.at_ns, wall(SOUND), told_ms * 48));
+            }
+            if told_ms % 1_000 == 500 {
+                clock.observe(&report(PICTURE, frame.at_ns, wall(PICTURE), told_ms * 90));
+            }
+        }
+    }
+    let mut worst = vec![0; 30];
+    for (n, ((_, sound), (_, picture))) in sounds.iter().zip(&pictures).enumerate() {
+        let apart = clock.moment(sound).at_ns.abs_diff(clock.moment(picture).at_ns) / MS;
+        worst[n / 50] = worst[n / 50].max(apart);
+    }
+    (worst, clock)
+}
+
+#[test]
+fn nothing_is_seen_of_reports_that_lie_about_one_track_while_what_arrives_is_as_before() {
+    for about in [SOUND, PICTURE] {
+        for by_ms in [-20_000, -480, -410, -100, 100, 300, 410, 450, 490, 520, 730, 5_000] {
+            for takes_ms in [0, 4_000] {
+                for then_ms in [0, 450, 800, 5_000] {
+                    let lie = |of: SegmentId, ms: u64| match ms {
+                        _ if of != about => 0,
+                        0..9_000 => 0,
+                        20_000.. => then_ms,
+                        _ => {
+                            by_ms * (ms - 9_000).min(takes_ms) as i64 / takes_ms.max(1) as i64
+                                + if takes_ms == 0 { by_ms } else { 0 }
+                        }
+                    };
+                    let (apart, clock) = apart_by_second(80, 0, lie);
+                    let worst = apart[9..].iter().max().unwrap();
+                    assert!(*worst <= 45, "{about:?} by {by_ms} ms in {takes_ms}, then {then_ms}: {apart:?}");
+                    let track = if about == SOUND { "TR_mic" } else { "TR_cam" };
+                    let sync = clock.sync(&track.into()).unwrap();
+                    assert!(sync.disbelieved_reports > 0, "{about:?} by {by_ms} ms: {sync:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pictures_that_are_under_way_longer_stay_beside_their_sound() {
+    for late_ms in [60, 150, 300, 400] {
+        let (apart, _) = apart_by_second(80, late_ms, |_, _| 0);
+        assert!(apart[9..12].iter().all(|apart| *apart <= 45), "{late_ms} ms: {apart:?}");
+        assert!(apart[20..].iter().all(|apart| *apart <= 45), "{late_ms} ms: {apart:?}");
+    }
+}
+
+#[test]
+fn reports_that_lied_at_first_are_forgotten_for_those_that_arrivals_agree_with() {
+    for about in [SOUND, PICTURE] {
+        for by_ms in [-450, -300, 300, 450, 5_000] {
+            let lie = |of: SegmentId, ms: u64| if of == about && ms < 9_000 { by_ms } else { 0 };
+            let (apart, _) = apart_by_second(30, 0, lie);
+            assert!(apart[20..].iter().all(|apart| *apart <= 45), "{about:?} by {by_ms} ms: {apart:?}");
+        }
+    }
+}
+
+#[test]
+fn a_sender_whose_wall_clock_is_set_is_followed() {
+    for by_ms in [-3_600_000_i64, -700, -300, 300, 700, 3_600_000] {
+        // Both tell of it, each in its turn.
+        let (apart, _) =
+            apart_by_second(120, 0, |_, ms| if ms < 11_000 { 4_000_000 } else { 4_000_000 + by_ms });
+        assert!(apart[9..].iter().all(|apart| *apart <= 45), "by {by_ms} ms: {apart:?}");
+    }
+}
