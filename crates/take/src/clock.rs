@@ -376,13 +376,14 @@ impl TakeClock {
         is_contradicted
     }
 
-    /// What reports that were confirmed say of pictures and their sound, and what arrivals say.
+    /// What the reports of pictures and of their sound say, and what arrivals say.
     fn told(&self, pictures: &SegmentClock, reference: SegmentId, sound: &SoundPlacer) -> Option<Told> {
-        let others = &self.segments.get(&reference)?.reports;
-        let is_confirmed = pictures.reports.is_confirmed() && others.is_confirmed();
-        let relation_ns = pictures.reports.offset_ns()? - others.offset_ns()?;
         let by_arrival_ns = pictures.pictures()?.base_ns()? + sound.lag_ns() - sound.applied_ns()?;
-        is_confirmed.then_some(Told { relation_ns, by_arrival_ns: by_arrival_ns.into() })
+        Some(Told {
+            pictures: pictures.reports.word()?,
+            sound: self.segments.get(&reference)?.reports.word()?,
+            by_arrival_ns: by_arrival_ns.into(),
+        })
     }
 
     /// What is to be added to a picture segment's media time by the reports, so that it is beside its sound as it is heard; and by
@@ -390,11 +391,12 @@ impl TakeClock {
     fn beside(&self, id: SegmentId) -> Option<(i64, i64)> {
         let segment = self.segments.get(&id)?;
         let (reference, sound) = self.reference_id(segment, id)?;
-        let known = segment.relation.as_ref().filter(|(known, _)| *known == reference);
-        let relation_ns = match known {
-            Some((_, relation)) => relation.ns(),
-            None => segment.reports.offset_ns()? - self.segments.get(&reference)?.reports.offset_ns()?,
-        };
+        let known =
+            segment.relation.as_ref().filter(|(known, _)| *known == reference).map(|(_, known)| known);
+        let others = &self.segments.get(&reference)?.reports;
+        let is_told = segment.reports.offset_ns().is_some() && others.offset_ns().is_some();
+        let relation = known.filter(|relation| is_told || relation.is_confirmed())?;
+        let relation_ns = relation.ns();
         let wanted_ns = i64::try_from(relation_ns).ok()?.checked_add(sound.applied_ns()?)?;
         Some((wanted_ns.clamp(-MAX_NS, MAX_NS), sound.lag_ns()))
     }

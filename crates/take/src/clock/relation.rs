@@ -14,22 +14,40 @@ const TOLERATED_NS: i128 = 30_000_000;
 const DRIFT: i128 = 500;
 /// Arrivals tell the distance of sound and pictures only as exactly as this.
 const ARRIVAL_NS: i128 = 60_000_000;
-/// Whoever contradicts what was known has to be nearer to the arrivals by this much.
+/// Whoever contradicts what was said twice has to be nearer to the arrivals by this much.
 const NEARER_NS: i128 = 200_000_000;
 
-/// What is said of pictures and their sound at a time, both to be added to the pictures' media time to have the sound's.
+/// What the wall clock of a sender is more than its media time, by the reports of one track.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word {
+    pub(super) offset_ns: i128,
+    /// It was said twice.
+    pub(super) is_confirmed: bool,
+}
+
+/// What is said of pictures and their sound at a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
-    /// By the reports of both.
-    pub(super) relation_ns: i128,
-    /// By the arrivals of both: off by how much longer the pictures are under way.
+    pub(super) pictures: Word,
+    pub(super) sound: Word,
+    /// What is to be added to the pictures' media time to have the sound's, by the arrivals of both: it is off by how much longer one of them is
+    /// under way.
     pub(super) by_arrival_ns: i128,
 }
 
 impl Told {
-    /// How much longer pictures are under way, if the reports are right.
-    fn delay_ns(&self) -> i128 {
-        self.relation_ns - self.by_arrival_ns
+    /// What is to be added to the pictures' media time to have the sound's.
+    fn relation_ns(&self) -> i128 {
+        self.pictures.offset_ns - self.sound.offset_ns
+    }
+
+    /// How much later than by their arrival pictures belong.
+    fn correction_ns(&self) -> i128 {
+        self.relation_ns() - self.by_arrival_ns
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.pictures.is_confirmed && self.sound.is_confirmed
     }
 }
 
@@ -38,35 +56,52 @@ impl Told {
 pub(super) struct Relation {
     since_ns: u64,
     first: Told,
-    ns: i128,
+    /// Where this was said last.
+    last: Told,
 }
 
 impl Relation {
     /// What reports say when nothing is known yet, or no more.
     pub(super) fn new(now_ns: u64, told: Told) -> Self {
-        Self { since_ns: now_ns, first: told, ns: told.relation_ns }
+        Self { since_ns: now_ns, first: told, last: told }
     }
 
     /// What is to be added to the pictures' media time to have the sound's.
     pub(super) fn ns(&self) -> i128 {
-        self.ns
+        self.last.relation_ns()
+    }
+
+    /// Both tracks said so twice.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.last.is_confirmed()
     }
 
     /// Takes what reports say now; whether it is believed.
     pub(super) fn tell(&mut self, now_ns: u64, told: Told) -> bool {
         let passed_ns = i128::from(now_ns.saturating_sub(self.since_ns));
-        let drift_ns = TOLERATED_NS + passed_ns / DRIFT;
-        let is_as_before = (told.relation_ns - self.first.relation_ns).abs() <= drift_ns;
-        let is_seen = (told.delay_ns() - self.first.delay_ns()).abs() <= ARRIVAL_NS;
-        if is_as_before || is_seen {
-            self.ns = told.relation_ns;
+        let is_near =
+            |one_ns: i128, other_ns: i128| (one_ns - other_ns).abs() <= TOLERATED_NS + passed_ns / DRIFT;
+        let is_seen = (told.correction_ns() - self.first.correction_ns()).abs() <= ARRIVAL_NS;
+        if is_near(told.relation_ns(), self.first.relation_ns()) || is_seen {
+            self.last = told;
             return true;
         }
-        let known_ns = self.ns - told.by_arrival_ns;
-        let is_nearer = told.delay_ns().abs() + NEARER_NS < known_ns.abs();
-        if is_nearer {
+        // A track that says what it said confirms its word of before.
+        for (known, word) in [(&mut self.last.pictures, told.pictures), (&mut self.last.sound, told.sound)] {
+            known.is_confirmed |= word.is_confirmed && is_near(word.offset_ns, known.offset_ns);
+        }
+        if !told.is_confirmed() {
+            return false;
+        }
+        let known_ns = (self.ns() - told.by_arrival_ns).abs();
+        let told_ns = told.correction_ns().abs();
+        let is_better = match self.is_confirmed() {
+            true => told_ns + NEARER_NS < known_ns,
+            false => told_ns <= known_ns + ARRIVAL_NS,
+        };
+        if is_better {
             *self = Self::new(now_ns, told);
         }
-        is_nearer
+        is_better
     }
 }

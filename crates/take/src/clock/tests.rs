@@ -369,31 +369,54 @@ fn apart_by_second(
     (worst, clock)
 }
 
+/// Lies from `from_ms` on by `by_ms`, which takes so long to come, and from second 20 on `then_ms`.
+fn a_lie(from_ms: u64, by_ms: i64, takes_ms: u64, then_ms: i64, ms: u64) -> i64 {
+    match ms {
+        _ if ms < from_ms => 0,
+        20_000.. => then_ms,
+        _ if takes_ms == 0 => by_ms,
+        _ => by_ms * (ms - from_ms).min(takes_ms) as i64 / takes_ms as i64,
+    }
+}
+
 #[test]
 fn nothing_is_seen_of_reports_that_lie_about_one_track_while_what_arrives_is_as_before() {
     for about in [SOUND, PICTURE] {
-        for by_ms in [-20_000, -480, -410, -100, 100, 300, 410, 450, 490, 520, 730, 5_000] {
-            for takes_ms in [0, 4_000] {
-                for then_ms in [0, 450, 800, 5_000] {
-                    let lie = |of: SegmentId, ms: u64| match ms {
-                        _ if of != about => 0,
-                        0..9_000 => 0,
-                        20_000.. => then_ms,
-                        _ => {
-                            by_ms * (ms - 9_000).min(takes_ms) as i64 / takes_ms.max(1) as i64
-                                + if takes_ms == 0 { by_ms } else { 0 }
-                        }
-                    };
-                    let (apart, clock) = apart_by_second(80, 0, lie);
-                    let worst = apart[9..].iter().max().unwrap();
-                    assert!(*worst <= 45, "{about:?} by {by_ms} ms in {takes_ms}, then {then_ms}: {apart:?}");
-                    let track = if about == SOUND { "TR_mic" } else { "TR_cam" };
-                    let sync = clock.sync(&track.into()).unwrap();
-                    assert!(sync.disbelieved_reports > 0, "{about:?} by {by_ms} ms: {sync:?}");
-                }
+        for (by_ms, takes_ms, then_ms) in combined(
+            &[-20_000, -480, -410, -100, 100, 300, 410, 450, 490, 520, 730, 5_000],
+            &[0, 4_000],
+            &[0, 450, 800, 5_000],
+        ) {
+            // Of the sound there was one report at second 3, and of whoever said one thing once a small lie is not known.
+            let early = (about == PICTURE || !(-300..300).contains(&by_ms)).then_some(3_000);
+            for from_ms in early.into_iter().chain([9_000]) {
+                let lie = |of: SegmentId, ms: u64| match of == about {
+                    true => a_lie(from_ms, by_ms, takes_ms, then_ms, ms),
+                    false => 0,
+                };
+                let (apart, clock) = apart_by_second(80, 0, lie);
+                let worst = apart[9..].iter().max().unwrap();
+                let what = format!("{about:?} from {from_ms} by {by_ms} ms in {takes_ms}, then {then_ms}");
+                // Until both have said the same thing twice, arrivals alone may count: pictures are under way for 80 ms longer.
+                let most = if from_ms == 3_000 { 100 } else { 45 };
+                assert!(*worst <= most, "{what}: {apart:?}");
+                let track = if about == SOUND { "TR_mic" } else { "TR_cam" };
+                let sync = clock.sync(&track.into()).unwrap();
+                assert!(sync.disbelieved_reports > 0, "{what}: {sync:?}");
             }
         }
     }
+}
+
+/// All combinations.
+fn combined(by_ms: &[i64], takes_ms: &[u64], then_ms: &[i64]) -> Vec<(i64, u64, i64)> {
+    let mut all = Vec::new();
+    for by in by_ms {
+        for takes in takes_ms {
+            all.extend(then_ms.iter().map(|then| (*by, *takes, *then)));
+        }
+    }
+    all
 }
 
 #[test]
