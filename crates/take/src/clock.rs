@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Pictures go where their sound goes, by the senders' wall clocks as sender reports tell them. A report that contradicts the arrivals or
-//! the reports before it is disbelieved; without any that can be believed, arrivals alone count.
+//! the reports before it is disbelieved; without any that can be believed, arrivals alone count. See [`reports`] and [`relation`].
 //!
 //! Invariants:
 //! - Every frame observed gets one [`Moment`]: a place, or the reason why it has none. Nothing is late in silence.
@@ -26,6 +26,7 @@
 mod floor;
 mod opus;
 mod picture;
+mod relation;
 mod reports;
 mod sound;
 
@@ -40,6 +41,7 @@ use crate::{
 };
 use floor::Floor;
 use picture::{Beside, Picture, PicturePlacer};
+use relation::{Relation, Told};
 use reports::Reports;
 pub use sound::CONCEAL_NS;
 use sound::{Packet, Shift, SoundPlacer};
@@ -189,6 +191,8 @@ struct SegmentClock {
     floor: Floor,
     placer: Placer,
     reports: Reports,
+    /// How pictures' media time stands to that of the sound that they follow.
+    relation: Option<(SegmentId, Relation)>,
     /// Of frames that were placed and not asked for.
     moments: VecDeque<(u64, u64, Moment)>,
     stats: SyncStats,
@@ -338,35 +342,75 @@ impl TakeClock {
                 }
             }
         }
-        let is_contradicted = |pictures: SegmentId| {
-            self.beside(pictures).is_some_and(|(wanted_ns, lag_ns)| {
-                let base_ns = self.segments.get(&pictures).and_then(|segment| segment.pictures()?.base_ns());
+        let is_contradicted = self.weigh(now_ns, id) || {
+            self.beside(id).is_some_and(|(wanted_ns, lag_ns)| {
+                let base_ns = self.segments.get(&id).and_then(|segment| segment.pictures()?.base_ns());
                 base_ns.is_some_and(|base_ns| !reports::is_plausible(wanted_ns - lag_ns - base_ns))
             })
         };
-        if is_contradicted(id)
-            && let Some(segment) = self.segments.get_mut(&id)
-        {
+        if is_contradicted && let Some(segment) = self.segments.get_mut(&id) {
             segment.reports.disbelieved += 1;
         }
+    }
+
+    /// Compares what the reports of a segment say now with what pictures and sound were to each other before; whether they contradict that.
+    fn weigh(&mut self, now_ns: u64, id: SegmentId) -> bool {
+        let concerns = |pictures: &SegmentId| {
+            let segment = self.segments.get(pictures)?;
+            let (reference, sound) = self.reference_id(segment, *pictures)?;
+            (*pictures == id || reference == id).then_some(())?;
+            let told = self.told(segment, reference, sound)?;
+            Some((*pictures, reference, told))
+        };
+        let concerned: Vec<_> = self.segments.keys().filter_map(concerns).collect();
+        let mut is_contradicted = false;
+        for (pictures, reference, told) in concerned {
+            let Some(segment) = self.segments.get_mut(&pictures) else { continue };
+            match &mut segment.relation {
+                Some((known, relation)) if *known == reference => {
+                    is_contradicted |= !relation.tell(now_ns, told)
+                }
+                relation => *relation = Some((reference, Relation::new(now_ns, told))),
+            }
+        }
+        is_contradicted
+    }
+
+    /// What the reports of pictures and of their sound say, and what arrivals say.
+    fn told(&self, pictures: &SegmentClock, reference: SegmentId, sound: &SoundPlacer) -> Option<Told> {
+        let by_arrival_ns = pictures.pictures()?.base_ns()? + sound.lag_ns() - sound.applied_ns()?;
+        Some(Told {
+            pictures: pictures.reports.word()?,
+            sound: self.segments.get(&reference)?.reports.word()?,
+            by_arrival_ns: by_arrival_ns.into(),
+        })
     }
 
     /// What is to be added to a picture segment's media time by the reports, so that it is beside its sound as it is heard; and by
     /// how much that is later than it could be.
     fn beside(&self, id: SegmentId) -> Option<(i64, i64)> {
         let segment = self.segments.get(&id)?;
-        let (reference, sound) = self.reference(segment, id)?;
-        let (own, others) = (segment.reports.offset_ns()?, reference.reports.offset_ns()?);
-        let wanted_ns = i64::try_from(own - others).ok()?.checked_add(sound.applied_ns()?)?;
+        let (reference, sound) = self.reference_id(segment, id)?;
+        let known =
+            segment.relation.as_ref().filter(|(known, _)| *known == reference).map(|(_, known)| known);
+        let others = &self.segments.get(&reference)?.reports;
+        let is_told = segment.reports.offset_ns().is_some() && others.offset_ns().is_some();
+        let relation = known.filter(|relation| is_told || relation.is_confirmed())?;
+        let relation_ns = relation.ns();
+        let wanted_ns = i64::try_from(relation_ns).ok()?.checked_add(sound.applied_ns()?)?;
         Some((wanted_ns.clamp(-MAX_NS, MAX_NS), sound.lag_ns()))
     }
 
     /// The sound that a segment's pictures follow.
     fn reference(&self, segment: &SegmentClock, id: SegmentId) -> Option<(&SegmentClock, &SoundPlacer)> {
+        let (reference, sound) = self.reference_id(segment, id)?;
+        Some((self.segments.get(&reference)?, sound))
+    }
+
+    fn reference_id(&self, segment: &SegmentClock, id: SegmentId) -> Option<(SegmentId, &SoundPlacer)> {
         let participant = &self.tracks.get(&segment.track)?.participant;
-        let reference = self.references.get(participant).filter(|reference| **reference != id)?;
-        let reference = self.segments.get(reference)?;
-        Some((reference, reference.sound()?))
+        let reference = *self.references.get(participant).filter(|reference| **reference != id)?;
+        Some((reference, self.segments.get(&reference)?.sound()?))
     }
 
     fn place(&mut self, id: SegmentId, at_ns: u64, rtp: u64, length_ns: i64) {
@@ -417,7 +461,8 @@ impl TakeClock {
             }
         };
         stats.moves += u64::from(shift == Shift::Moved);
-        if shift != Shift::None {
+        let has_moved = shift != Shift::None;
+        if has_moved {
             // A sender that paused goes on elsewhere on its wall clock.
             segment.reports.doubt(key_ns);
         }
@@ -429,6 +474,13 @@ impl TakeClock {
             segment.moments.pop_front();
         }
         segment.moments.push_back((at_ns, rtp, moment));
+        if has_moved {
+            for (other, segment) in &mut self.segments {
+                if *other == id || segment.relation.as_ref().is_some_and(|(reference, _)| *reference == id) {
+                    segment.relation = None;
+                }
+            }
+        }
     }
 }
 
@@ -451,6 +503,7 @@ impl SegmentClock {
                 TrackKind::Video => Placer::Pictures(PicturePlacer::default()),
             },
             reports: Reports::default(),
+            relation: None,
             moments: VecDeque::new(),
             stats: SyncStats::default(),
         }

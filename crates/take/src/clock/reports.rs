@@ -8,6 +8,8 @@
 //!
 //! Before two agree, nobody knows which one lies: the first is believed until another contradicts it.
 
+use super::relation::Word;
+
 /// Two reports may differ by so much, ...
 const TOLERATED_NS: i128 = 30_000_000;
 /// ... and by one part in so many of the time between them.
@@ -83,6 +85,11 @@ impl Reports {
         if self.believed.is_some_and(|report| report.at_ns <= at_ns) {
             self.doubted_ns = Some(at_ns);
         }
+    }
+
+    /// The same, with whether it was said twice.
+    pub(super) fn word(&self) -> Option<Word> {
+        Some(Word { offset_ns: self.offset_ns()?, is_confirmed: self.is_confirmed })
     }
 
     /// The sender's wall clock minus media time, if it is known.
