@@ -502,7 +502,7 @@ impl Session {
             self.reports.section(mid);
         }
         let applied = api.apply();
-        for (mid, media) in mids.iter().zip(&changes.add).filter(|(_, media)| media.codec != Codec::Opus) {
+        for (mid, _) in mids.iter().zip(&changes.add).filter(|(_, media)| media.codec != Codec::Opus) {
             self.pictures.push(Mid::from(mid.as_str()));
         }
         self.pace();
