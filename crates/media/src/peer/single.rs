@@ -129,7 +129,11 @@ impl Single {
     ) -> Result<(String, Settled), SessionError> {
         // The data channels have a section of their own.
         sdp::bounds::check(&offer.sdp, SIGNAL_ANSWER_BYTES, SINGLE_SECTIONS + 1)?;
-        let sections = offered(&offer.sdp);
+        let mut sections = offered(&offer.sdp);
+        // libwebrtc's clients offer to receive on what they published by before.
+        for one in &mut sections {
+            one.receives &= !self.line.session.has_had_layers(&one.mid);
+        }
         self.offered = Some(Size {
             sections: sections.len(),
             bytes: offer.sdp.len(),
@@ -175,7 +179,10 @@ impl Single {
 
 #[cfg(test)]
 mod tests {
+    use reelroom_sfu::{Codec, DownTrackSpec};
+
     use super::*;
+    use crate::session::install_crypto;
 
     #[test]
     fn what_the_client_is_asked_for_leaves_room_for_what_it_publishes() {
@@ -186,5 +193,34 @@ mod tests {
         assert_eq!(size(6, nearly_all, 5000).may_grow_by(), 1);
         assert_eq!(size(6, SIGNAL_ANSWER_BYTES, 5000).may_grow_by(), 0);
         assert_eq!(size(0, 0, 0).may_grow_by(), SINGLE_SECTIONS - LEFT_SECTIONS);
+    }
+
+    #[test]
+    fn a_section_that_layers_came_by_carries_nothing() {
+        install_crypto();
+        let address = "192.0.2.1:7882".parse().unwrap();
+        let addresses =
+            LocalAddresses { bound: vec![address], told: vec![address], ..LocalAddresses::default() };
+        let mut single = Single::new(&addresses, Instant::now());
+        let offer = |sdp: String| SessionDescription { sdp, ..SessionDescription::default() };
+        let receives = include_str!("../session/sdp/offers/libwebrtc.sdp").replace('\n', "\r\n");
+        let (before, from) = receives.split_once("m=video").unwrap();
+        let layers = "a=sendonly\r\na=rid:q send\r\na=rid:h send\r\na=simulcast:send q;h\r\n";
+        let publishes = format!("{before}m=video{}", from.replacen("a=recvonly\r\n", layers, 1));
+        single.accept_offer(&offer(publishes)).unwrap();
+        for number in 0..3 {
+            single.downs.add(&DownTrackSpec {
+                subscriber: "PA_me".into(),
+                publisher: "PA_a".into(),
+                track: format!("TR_{number}").as_str().into(),
+                codec: Codec::Vp8,
+                stream_id: format!("PA_a|TR_{number}"),
+                is_stereo: false,
+            });
+        }
+        let (_, settled) = single.accept_offer(&offer(receives)).unwrap();
+        assert_eq!((settled.ready.len(), single.downs.mid_to_track_id().len()), (2, 2));
+        let asked = single.negotiate().unwrap();
+        assert_eq!((asked.num_audios, asked.num_videos), (0, 1));
     }
 }

@@ -33,7 +33,7 @@ use str0m::error::{ProtoError, RtcError, SctpError};
 use str0m::format::Codec::Vp9;
 use str0m::format::{FormatParams, PayloadParams};
 use str0m::ice::TransId;
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid, Rids};
 use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite, VideoOrientation, Vp8Descriptor};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
@@ -457,6 +457,11 @@ impl Session {
     /// Whether a section is there, and not given up by the peer.
     pub(crate) fn has_section(&self, mid: &str) -> bool {
         self.rtc.media(Mid::from(mid)).is_some_and(|media| !media.disabled())
+    }
+
+    /// Whether the peer has sent layers by a section of its own: whatever becomes of that, str0m sends nothing by it.
+    pub(crate) fn has_had_layers(&self, mid: &str) -> bool {
+        self.rtc.media(Mid::from(mid)).is_some_and(|media| matches!(media.rids_rx(), Rids::Specific(_)))
     }
 
     /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
