@@ -120,9 +120,11 @@ impl Room {
         if let Some(level) = packet.audio_level_dbov.filter(|_| !track.info.muted) {
             speakers.level(from, level, now.at);
         }
-        let is_recorded = publisher.is_recorded() && !is_encrypted(&track.info);
+        let is_readable = !is_encrypted(&track.info);
+        let is_recorded = publisher.is_recorded() && is_readable;
         let mut way = Way { sid, track, outputs, recordings, is_recorded, packet, now, carrier };
-        if packet.is_red {
+        // What is encrypted cannot be taken apart: it goes as it came, to those who read redundant sound.
+        if packet.is_red && is_readable {
             way.redundant()
         } else {
             way.plain()

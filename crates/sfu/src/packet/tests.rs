@@ -111,6 +111,21 @@ fn what_a_moderator_muted_is_not_brought_back_by_redundancy() {
 }
 
 #[test]
+fn redundant_sound_that_is_encrypted_goes_as_it_came() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Audio, false);
+    story.room.tracks.get_mut(&track).unwrap().info.encryption = encryption::Type::Gcm.into();
+    story.room.down_track_takes_red(&bob, &track, true);
+    story.room.down_track_ready(&bob, &track, story.now);
+    // As redundant sound it would be cut short.
+    let payload = [0x80, 1, 2];
+    let sent = story.carried(&track, &sound(1, &payload, story.now.at)).sent;
+    assert_eq!(sent.len(), 1);
+    assert_eq!((&sent[0].to, sent[0].payload.as_slice()), (&bob, &payload[..]));
+}
+
+#[test]
 fn nothing_that_is_encrypted_is_recorded() {
     let mut story = Story::new();
     let ada = story.join("ada");
