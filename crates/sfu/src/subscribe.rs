@@ -257,7 +257,10 @@ impl Room {
         let Some(track) = self.tracks.get_mut(track_sid) else { return };
         let is_first = track.down.values().all(|down| down.state != State::Ready);
         let Some(down) = track.down.get_mut(subscriber) else { return };
-        down.state = State::Ready;
+        // What goes on on another section begins anew there: its receiver has seen nothing of it.
+        if std::mem::replace(&mut down.state, State::Ready) == State::Ready {
+            down.forwarder.set_target(None);
+        }
         let publisher = track.publisher.clone();
         if is_first {
             let subscribed = TrackSubscribed { track_sid: track_sid.to_string() };

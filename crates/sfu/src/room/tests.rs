@@ -315,6 +315,24 @@ fn media_flows_once_negotiated_and_a_keyframe_is_asked_for_every_new_subscriber(
 }
 
 #[test]
+fn what_goes_on_on_another_section_begins_there_with_a_keyframe() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let track = story.publish(&ada, "0", TrackType::Video, false);
+    story.room.down_track_ready(&bob, &track, story.now);
+    assert_eq!(story.forwarded(&track, 1, Layer::High), std::slice::from_ref(&bob));
+    story.pass(Duration::from_secs(1));
+    story.outputs();
+    story.room.down_track_ready(&bob, &track, story.now);
+    let asks = |output: &Output| matches!(output, Output::RequestKeyframe { layer: None, .. });
+    assert!(story.outputs().iter().any(asks));
+    let delta =
+        PublishedPacket { payload: &[0x10, 1, 0, 0], ..packet(Codec::Vp8, 2, Layer::High, story.now.at) };
+    assert_eq!(story.arrives(&track, &delta), 0);
+    assert_eq!(story.forwarded(&track, 3, Layer::High), [bob]);
+}
+
+#[test]
 fn a_missing_keyframe_is_asked_for_again() {
     let mut story = Story::new();
     let (ada, bob) = (story.join("ada"), story.join("bob"));
