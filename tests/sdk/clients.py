@@ -13,9 +13,9 @@ def token(identity, room, **grants):
     return api.AccessToken(KEY, SECRET).with_identity(identity).with_name(identity.title()).with_grants(grants).to_jwt()
 
 
-async def join(media, identity, room, **grants):
+async def join(media, identity, room, options=None, **grants):
     session = rtc.Room()
-    await session.connect(media.url.replace("http", "ws"), token(identity, room, **grants))
+    await session.connect(media.url.replace("http", "ws"), token(identity, room, **grants), options or rtc.RoomOptions())
     return session
 
 

@@ -11,8 +11,10 @@ from conftest import KEY, SECRET
 pytestmark = pytest.mark.asyncio
 
 
-async def test_two_participants_see_and_hear_each_other(media):
-    ada, bob = await join(media, "ada", "call"), await join(media, "bob", "call")
+@pytest.mark.parametrize("is_single", [True, False], ids=["by one connection", "by two connections"])
+async def test_two_participants_see_and_hear_each_other(media, is_single):
+    room, options = f"call {is_single}", rtc.RoomOptions(single_peer_connection=is_single)
+    ada, bob = await join(media, "ada", room, options), await join(media, "bob", room, options)
     tracks = {}
     for name, session in (("ada", ada), ("bob", bob)):
 
@@ -39,7 +41,7 @@ async def test_two_participants_see_and_hear_each_other(media):
     assert seen_by_ada[2] > 180 and seen_by_ada[0] < 80, seen_by_ada
     assert abs(heard_by_bob - 440) < 15 and abs(heard_by_ada - 1000) < 15
 
-    late = await join(media, "carol", "call")
+    late = await join(media, "carol", room, options)
     arrived = {}
     late.on("track_subscribed", lambda track, *_: arrived.setdefault(track.kind, track))
     for participant in late.remote_participants.values():
