@@ -90,15 +90,23 @@ const playing = (tab) =>
       .map((video) => [video.videoWidth, video.videoHeight]),
   );
 
-test('two browsers see each other, a third that comes late sees both within two seconds', async () => {
-  const [ada, bob] = await Promise.all([join_('ada', 'pair'), join_('bob', 'pair')]);
-  await Promise.all([publish(ada), publish(bob)]);
-  await until(async () => (await playing(ada)).length === 1, 'ada seeing bob');
-  await until(async () => (await playing(bob)).length === 1, 'bob seeing ada');
-  const carol = await join_('carol', 'pair');
-  await until(async () => (await playing(carol)).length === 2, 'carol seeing both', 4);
-  await Promise.all([leave(ada), leave(bob), leave(carol)]);
-});
+/** As clients connect by default, and as older ones do. */
+const CONNECTIONS = [
+  ['by one connection', { singlePeerConnection: true }],
+  ['by two connections', { singlePeerConnection: false }],
+];
+
+for (const [by, options] of CONNECTIONS)
+  test(`two browsers see each other ${by}, a third that comes late sees both within two seconds`, async () => {
+    const room = `pair ${by}`;
+    const [ada, bob] = await Promise.all([join_('ada', room, options), join_('bob', room, options)]);
+    await Promise.all([publish(ada), publish(bob)]);
+    await until(async () => (await playing(ada)).length === 1, 'ada seeing bob');
+    await until(async () => (await playing(bob)).length === 1, 'bob seeing ada');
+    const carol = await join_('carol', room, options);
+    await until(async () => (await playing(carol)).length === 2, 'carol seeing both', 4);
+    await Promise.all([leave(ada), leave(bob), leave(carol)]);
+  });
 
 /** The layers of a tab's camera that it sends now: width and codec of each. */
 const sending = (tab) =>
@@ -330,31 +338,63 @@ test('mute, screen share, unpublish, publish again, data', async () => {
   await Promise.all([leave(ada), leave(bob)]);
 });
 
-test('who subscribes again, or to another, gets the picture', async () => {
-  const [ada, bob] = await Promise.all([join_('ada', 'again'), join_('bob', 'again')]);
-  await publish(ada);
-  await until(async () => (await playing(bob)).length === 1, 'the picture');
-  for (const subscribed of [false, true, false, true]) {
-    await bob.evaluate((wanted) => {
-      for (const participant of window.room.remoteParticipants.values())
-        for (const publication of participant.trackPublications.values()) publication.setSubscribed(wanted);
-    }, subscribed);
-    await until(async () => (await playing(bob)).length === Number(subscribed), `subscribed: ${subscribed}`);
-  }
-  await leave(ada);
-  await until(async () => (await playing(bob)).length === 0, 'ada being gone');
-  const carol = await join_('carol', 'again');
-  await publish(carol);
-  await until(async () => (await playing(bob)).length === 1, 'carol');
-  const heard = () =>
-    bob.evaluate(async () => {
-      const [publication] = window.room.remoteParticipants.values().next().value.audioTrackPublications.values();
-      const stats = await publication?.track?.receiver.getStats();
-      return [...(stats?.values() ?? [])].some((one) => one.type === 'inbound-rtp' && one.totalAudioEnergy > 0);
+for (const [by, options] of CONNECTIONS)
+  test(`who subscribes again, or to another, gets the picture ${by}`, async () => {
+    const room = `again ${by}`;
+    const [ada, bob] = await Promise.all([join_('ada', room, options), join_('bob', room, options)]);
+    await publish(ada);
+    await until(async () => (await playing(bob)).length === 1, 'the picture');
+    for (const subscribed of [false, true, false, true]) {
+      await bob.evaluate((wanted) => {
+        for (const participant of window.room.remoteParticipants.values())
+          for (const publication of participant.trackPublications.values()) publication.setSubscribed(wanted);
+      }, subscribed);
+      await until(async () => (await playing(bob)).length === Number(subscribed), `subscribed: ${subscribed}`);
+    }
+    await leave(ada);
+    await until(async () => (await playing(bob)).length === 0, 'ada being gone');
+    const carol = await join_('carol', room, options);
+    await publish(carol);
+    await until(async () => (await playing(bob)).length === 1, 'carol');
+    const heard = () =>
+      bob.evaluate(async () => {
+        const [publication] = window.room.remoteParticipants.values().next().value.audioTrackPublications.values();
+        const stats = await publication?.track?.receiver.getStats();
+        return [...(stats?.values() ?? [])].some((one) => one.type === 'inbound-rtp' && one.totalAudioEnergy > 0);
+      });
+    await until(heard, 'carol being heard');
+    await Promise.all([leave(bob), leave(carol)]);
+  });
+
+for (const [by, options] of CONNECTIONS)
+  test(`signalling that breaks off is taken up again ${by}, and nobody else sees anything of it`, async () => {
+    const room = `resumed ${by}`;
+    const [ada, bob] = await Promise.all([join_('ada', room, options), join_('bob', room, options)]);
+    await publish(ada);
+    await until(async () => (await playing(bob)).length === 1, 'the picture');
+    await bob.evaluate(() => {
+      const { ParticipantConnected, ParticipantDisconnected, TrackUnpublished, TrackUnsubscribed } = window.LivekitClient.RoomEvent;
+      window.seen.changes = [];
+      for (const event of [ParticipantConnected, ParticipantDisconnected, TrackUnpublished, TrackUnsubscribed])
+        window.room.on(event, () => window.seen.changes.push(event));
     });
-  await until(heard, 'carol being heard');
-  await Promise.all([leave(bob), leave(carol)]);
-});
+    const sids = () => Promise.all([ada, bob].map((tab) => tab.evaluate(() => window.room.localParticipant.sid)));
+    const before = await sids();
+    const shown = () => bob.evaluate(() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames);
+    for (const tab of [ada, bob]) {
+      await reconnected(tab, 'signal-reconnect');
+      const frames = await shown();
+      await until(async () => (await shown()) > frames + 10, 'the picture going on');
+    }
+    assert.deepEqual(await sids(), before, 'the sessions are the same');
+    await ada.evaluate(() => window.room.localParticipant.publishData(new TextEncoder().encode('I am back'), { reliable: true }));
+    await until(() => bob.evaluate(() => window.seen.data.includes('I am back')), 'what she says');
+    assert.deepEqual(await bob.evaluate(() => window.seen.changes), []);
+    // What comes from then on is negotiated as before.
+    await publishColour(ada, '#00c000', { source: 'screen_share', simulcast: false });
+    await until(async () => (await playing(bob)).length === 2, 'what was published afterwards', 30);
+    await Promise.all([leave(ada), leave(bob)]);
+  });
 
 test('a deleted room tells everybody', async () => {
   const [ada, bob] = await Promise.all([join_('ada', 'room deleted'), join_('bob', 'room deleted')]);
