@@ -85,7 +85,7 @@ fn ladder() -> impl Strategy<Value = [Option<u64>; 3]> {
 }
 
 fn demand() -> impl Strategy<Value = Demand> {
-    let kind = prop_oneof![Just(Kind::Screen), 3 => Just(Kind::Camera)];
+    let kind = prop_oneof![1 => Just(Kind::Screen), 3 => Just(Kind::Camera)];
     let current = proptest::option::of((0_usize..3).prop_map(|place| Layer::ALL[place]));
     (kind, ladder(), current, 0_u32..3, any::<bool>(), 0_u64..3).prop_map(
         |(kind, layers, current, priority, speaks, pixels)| Demand {
