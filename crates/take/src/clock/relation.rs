@@ -56,7 +56,7 @@ impl Told {
 pub(super) struct Relation {
     since_ns: u64,
     first: Told,
-    /// Where this was said last.
+    /// What was believed last; a track that says it again confirms its word here.
     last: Told,
 }
 

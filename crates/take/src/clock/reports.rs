@@ -87,13 +87,13 @@ impl Reports {
         }
     }
 
-    /// The same, with whether it was said twice.
-    pub(super) fn word(&self) -> Option<Word> {
-        Some(Word { offset_ns: self.offset_ns()?, is_confirmed: self.is_confirmed })
-    }
-
     /// The sender's wall clock minus media time, if it is known.
     pub(super) fn offset_ns(&self) -> Option<i128> {
         self.believed.filter(|_| self.doubted_ns.is_none()).map(|report| report.offset_ns)
+    }
+
+    /// The same, with whether it was said twice.
+    pub(super) fn word(&self) -> Option<Word> {
+        Some(Word { offset_ns: self.offset_ns()?, is_confirmed: self.is_confirmed })
     }
 }
