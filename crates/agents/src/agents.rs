@@ -489,6 +489,8 @@ impl Agents {
     fn set_aside(&mut self, id: &JobId, now: Now) {
         let worker = self.release(id);
         let Some(job) = self.jobs.get_mut(id) else { return };
+        // Whose refusal ended while another was asked may be asked again at once.
+        job.refused.retain(|_, refused| *refused + REFUSAL_HOLDS > now.at);
         job.refused.extend(worker.map(|worker| (worker, now.at)));
         job.stage = Stage::Waiting;
         self.waiting.insert(id.clone());

@@ -22,8 +22,9 @@ use crate::front::sites::{HostName, Origin};
 /// A prefix stands in the path of each cookie and in front of each path that is asked for.
 const MAX_PREFIX_BYTES: usize = 200;
 /// With these the server's own paths begin, and what stands at the root of every site.
-const TAKEN: [&str; 29] = [
+const TAKEN: [&str; 30] = [
     ".well-known",
+    "agent",
     "assets",
     "audit",
     "events",

@@ -42,7 +42,7 @@ async fn done(program: &Program, method: &str, room: &str, body: Value) -> Value
 /// The jobs of all dispatches of a room.
 async fn jobs(program: &Program, room: &str) -> Vec<Value> {
     let listed = done(program, "AgentDispatchService/ListDispatch", room, json!({ "room": room })).await;
-    let dispatches = listed["agentDispatches"].as_array().cloned().unwrap_or_default();
+    let dispatches = listed["agent_dispatches"].as_array().cloned().unwrap_or_default();
     dispatches.iter().flat_map(|one| one["state"]["jobs"].as_array().cloned().unwrap_or_default()).collect()
 }
 
@@ -97,12 +97,12 @@ async fn a_worker_is_asked_as_a_room_opens_and_its_agent_joins() {
     assert!(ada.until(wanted).await.is_some(), "she sees it come");
     let listed = until_status(&program, "room", "JS_RUNNING").await;
     assert_eq!(
-        (&listed["id"], &listed["state"]["participantIdentity"]),
+        (&listed["id"], &listed["state"]["participant_identity"]),
         (&json!(asked.id), &json!("helper"))
     );
     assert_eq!(listed["room"]["name"], "room");
     let info = done(&program, "RoomService/ListRooms", "", json!({ "names": ["room"] })).await;
-    assert_eq!(info["rooms"][0]["numParticipants"], 1, "an agent does not count: {info}");
+    assert_eq!(info["rooms"][0]["num_participants"], 1, "an agent does not count: {info}");
     worker.tells(&asked.id, JobStatus::JsSuccess).await;
     until_status(&program, "room", "JS_SUCCESS").await;
     named.has_heard_nothing().await;
@@ -137,7 +137,7 @@ async fn dispatches_are_made_listed_and_deleted_by_an_admin_of_the_room() {
         json!({ "room": "room", "agentName": "helper", "metadata": "be kind", "attributes": { "a": "b" } });
     let made = done(&program, CREATE, "room", wanted.clone()).await;
     assert_eq!(
-        (&made["agentName"], &made["room"], &made["metadata"]),
+        (&made["agent_name"], &made["room"], &made["metadata"]),
         (&json!("helper"), &json!("room"), &json!("be kind"))
     );
     let (job, given) = worker.takes("helper").await;
@@ -147,10 +147,10 @@ async fn dispatches_are_made_listed_and_deleted_by_an_admin_of_the_room() {
 
     let one = json!({ "room": "room", "dispatchId": made["id"] });
     let listed = done(&program, "AgentDispatchService/ListDispatch", "room", one.clone()).await;
-    assert_eq!(listed["agentDispatches"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["agent_dispatches"].as_array().unwrap().len(), 1);
     assert_eq!(call(&program, DELETE, "other", one.clone()).await.0, StatusCode::UNAUTHORIZED);
     let gone = done(&program, DELETE, "room", one.clone()).await;
-    assert_eq!((&gone["id"], gone["state"]["deletedAt"].is_null()), (&made["id"], false));
+    assert_eq!((&gone["id"], gone["state"]["deleted_at"].is_null()), (&made["id"], false));
     assert_eq!(worker.ended().await, job.id);
     let told = agent.until(|message| matches!(message, signal_response::Message::Leave(_))).await;
     assert!(told.is_some(), "it did not leave by itself");
@@ -318,7 +318,7 @@ async fn agents_go_on_over_a_restart() {
     again.has(&[&job.id]).await;
     again.has_heard_nothing().await;
     let listed = until_status(&program, "room", "JS_RUNNING").await;
-    assert_eq!((&listed["id"], &listed["dispatchId"]), (&json!(job.id), &made["id"]));
+    assert_eq!((&listed["id"], &listed["dispatch_id"]), (&json!(job.id), &made["id"]));
     assert_eq!(jobs(&program, "room").await.len(), 1);
     program.stop();
 }

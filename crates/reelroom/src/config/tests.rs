@@ -31,7 +31,7 @@ fn the_generated_file_is_the_committed_one_and_loads_as_the_defaults() {
     let template = Config::template();
     let committed =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../reelroom.example.toml")).unwrap();
-    assert_eq!(template, committed, "run: cargo run -- config > reelroom.example.toml");
+    assert_eq!(template, committed, "run: cargo run --bin reelroom -- config > reelroom.example.toml");
     from_toml(&template).unwrap();
 }
 

@@ -117,8 +117,8 @@ fn a_line_that_gets_narrow_and_wide_again_has_the_picture_follow() {
     hear(&mut story, 3000);
     assert_eq!(play(&mut story, &track, 100, 40, true).last(), Some(&Layer::High));
     // Without keyframes nothing else begins, and the old layer goes on.
-    hear(&mut story, 900);
     story.outputs();
+    hear(&mut story, 900);
     assert!(play(&mut story, &track, 200, 25, false).iter().all(|layer| *layer == Layer::High));
     assert!(story.outputs().iter().any(|output| matches!(output, Output::RequestKeyframe { .. })));
     assert_eq!(play(&mut story, &track, 300, 5, true).last(), Some(&Layer::Medium));

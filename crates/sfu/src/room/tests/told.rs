@@ -312,7 +312,7 @@ fn what_a_client_can_do_is_told_to_others() {
     assert_eq!((info.client_protocol, info.capabilities, info.kind_details), (2, vec![1], kind_details));
     let joined = story.room.join_response(&ada);
     let codecs: Vec<_> = joined.enabled_publish_codecs.iter().map(|codec| codec.mime.as_str()).collect();
-    assert_eq!(codecs, ["audio/opus", "video/VP8", "video/H264", "video/VP9"]);
+    assert_eq!(codecs, ["audio/opus", "video/VP8", "video/H264", "video/VP9", "audio/red"]);
     assert!(joined.client_configuration.is_some());
     assert_eq!(story.room.unfit_codecs(&ada), [Codec::Av1]);
 }
