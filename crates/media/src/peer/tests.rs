@@ -262,7 +262,7 @@ fn by_one_connection_tracks_come_and_go_on_the_clients_own_sections() {
         assert!(sdp.contains(&format!("a=msid:PA_a|{track} {track}\r\n")), "{sdp}");
         assert_eq!(sdp.matches("a=msid:").count(), 1, "{sdp}");
         let told: Vec<_> = answered.description.mid_to_track_id.values().cloned().collect();
-        assert_eq!(told, [track.clone()]);
+        assert_eq!(told, std::slice::from_ref(&track));
         assert_eq!(*at_first.get_or_insert(sections(sdp)), sections(sdp), "it does not grow");
         call.carry(&track);
         let (heard, of) = call.hears(500);
