@@ -22,7 +22,7 @@ use crate::forward::{Incoming, Rewrite};
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::Output;
 use crate::recording::Recording;
-use crate::red::{Block, Blocks, Recovery};
+use crate::red::{Block, Blocks, Recovery, is_sealed};
 use crate::room::{Now, Room};
 use crate::subscription::Subscription;
 use crate::svc::{Descriptor, Frame, Part};
@@ -204,7 +204,10 @@ impl<C: Carrier> Way<'_, C> {
     /// A packet with the sound of packets before it.
     fn redundant(&mut self) {
         let packet = self.packet;
-        let Some(blocks) = Blocks::read(packet.payload) else { return };
+        let blocks = Blocks::read_clear(packet.payload);
+        if blocks.is_none() && !is_sealed(packet.payload) {
+            return;
+        }
         self.track.layers.packet(Layer::High, packet.rtp, packet.payload.len(), packet.arrived);
         let whole = Incoming {
             layer: Layer::High,
@@ -216,6 +219,13 @@ impl<C: Carrier> Way<'_, C> {
             arrived: packet.arrived,
         };
         self.send(&whole, None, Content::Whole, Readers::OfRed);
+        let Some(blocks) = blocks else {
+            // A recorder finds out that it is encrypted.
+            if self.recovery().give(packet.seq, packet.rtp) {
+                self.record(Layer::High, true, Content::Whole);
+            }
+            return;
+        };
         for block in blocks.redundant() {
             let lost = self.recovery().recovers(&block, packet.seq, packet.rtp);
             if let Some((seq, rtp)) = lost {
