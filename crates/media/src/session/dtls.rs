@@ -20,7 +20,7 @@ use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, KeyingMaterial, SrtpProfile,
 };
 
-use super::sctp;
+use super::sctp::Acknowledgements;
 
 /// A peer that says nothing by DTLS has got the end of the handshake after so long.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
@@ -97,7 +97,13 @@ impl DtlsProvider for Watched {
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
         let inner = self.0.new_dtls(cert, now, dtls_version, mtu)?;
         let gate = MAKING.with(|making| making.borrow().clone()).unwrap_or_else(Gate::new);
-        Ok(Box::new(WatchedDtls { inner, gate, connected: None, now }))
+        Ok(Box::new(WatchedDtls {
+            inner,
+            gate,
+            connected: None,
+            acknowledgements: Acknowledgements::default(),
+            now,
+        }))
     }
 
     fn is_test(&self) -> bool {
@@ -110,6 +116,7 @@ struct WatchedDtls {
     inner: Box<dyn DtlsInstance>,
     gate: Arc<Gate>,
     connected: Option<Instant>,
+    acknowledgements: Acknowledgements,
     now: Instant,
 }
 
@@ -127,7 +134,12 @@ impl DtlsInstance for WatchedDtls {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let is_active = self.inner.is_active();
-        let output = self.inner.poll_output(buf);
+        let output = match self.inner.poll_output(buf) {
+            DtlsOutput::Timeout(at) => {
+                DtlsOutput::Timeout(self.acknowledgements.due_at().map_or(at, |due| due.min(at)))
+            }
+            output => output,
+        };
         match &output {
             DtlsOutput::Connected => self.connected = Some(self.now),
             DtlsOutput::KeyingMaterial(material, profile) => {
@@ -148,13 +160,16 @@ impl DtlsInstance for WatchedDtls {
         if self.connected.is_some_and(|since| now.saturating_duration_since(since) > SETTLED_AFTER) {
             self.gate.is_settled.store(true, Relaxed);
         }
+        if let Some(due) = self.acknowledgements.due(self.gate.window.load(Relaxed), now) {
+            self.inner.send_application_data(&due)?;
+        }
         self.inner.handle_timeout(now)
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
-        match sctp::with_window(data, self.gate.window.load(Relaxed)) {
-            Some(changed) => self.inner.send_application_data(&changed),
-            None => self.inner.send_application_data(data),
+        match self.acknowledgements.pass(data, self.gate.window.load(Relaxed), self.now) {
+            Some(passed) => self.inner.send_application_data(&passed),
+            None => Ok(data.len()),
         }
     }
 

@@ -2,8 +2,11 @@
 //!
 //! The receive window (RFC 9260, 3.3.4) says how much a sender may have under way.
 //! str0m reads what arrives at once and always tells its full window. What is read waits for receivers that may be slow, so the
-//! server tells less: the sender stops, in its own library, as if its network had become slower.
+//! server tells less: the sender stops, in its own library, as if its network had become slower. A sender whose window is shut still sends
+//! one packet after each acknowledgement, to learn when it opens (RFC 9260, 6.1 A), and on a good network these come a thousand times a
+//! second: so acknowledgements wait meanwhile, and only the newest goes, a few times a second.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use reelroom_limits::media::LOSSY_LATEST;
@@ -12,6 +15,52 @@ use reelroom_limits::media::LOSSY_LATEST;
 const LOSSY_LEAST_BYTES: usize = 8 * 1024;
 /// Over so long it is measured how fast a channel empties.
 const MEASURED_FOR: Duration = Duration::from_millis(100);
+
+/// A window of less is shut: no packet fits.
+const SHUT_BELOW_BYTES: u32 = 2 * 1200;
+/// How often something is acknowledged through a shut window: before the sender takes it for lost (libwebrtc waits 400 ms at least).
+const ACKNOWLEDGED_EVERY: Duration = Duration::from_millis(200);
+
+/// Acknowledgements that wait while the window is shut.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledgements {
+    /// The newest, as a packet of its own.
+    held: Option<Vec<u8>>,
+    told: Option<Instant>,
+}
+
+impl Acknowledgements {
+    /// What goes of a packet now; none where all of it waits.
+    pub(super) fn pass<'a>(&mut self, packet: &'a [u8], window: u32, now: Instant) -> Option<Cow<'a, [u8]>> {
+        let Some((acknowledgement, rest)) = apart(packet) else { return Some(Cow::Borrowed(packet)) };
+        if self.may_tell(window, now) {
+            (self.held, self.told) = (None, Some(now));
+            return Some(with_window(packet, window).map_or(Cow::Borrowed(packet), Cow::Owned));
+        }
+        self.held = Some(acknowledgement);
+        rest.map(Cow::Owned)
+    }
+
+    /// What has waited long enough.
+    pub(super) fn due(&mut self, window: u32, now: Instant) -> Option<Vec<u8>> {
+        if !self.may_tell(window, now) {
+            return None;
+        }
+        let held = self.held.take()?;
+        self.told = Some(now);
+        Some(with_window(&held, window).unwrap_or(held))
+    }
+
+    /// When something will have waited long enough.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.told.filter(|_| self.held.is_some()).map(|told| told + ACKNOWLEDGED_EVERY)
+    }
+
+    fn may_tell(&self, window: u32, now: Instant) -> bool {
+        let is_recent = |told| now.saturating_duration_since(told) < ACKNOWLEDGED_EVERY;
+        window >= SHUT_BELOW_BYTES || !self.told.is_some_and(is_recent)
+    }
+}
 
 /// How fast a channel of lossy data empties, and so how late something would be that is written into it.
 #[derive(Debug, Default)]
@@ -80,14 +129,36 @@ pub(super) fn with_window(packet: &[u8], window: u32) -> Option<Vec<u8>> {
         }
         at += len.next_multiple_of(4);
     }
-    let mut changed = changed?;
-    // A checksum of nothing was agreed to be none (RFC 9653).
-    if changed[CHECKSUM] != [0; 4] {
-        changed[CHECKSUM].fill(0);
-        let checksum = crc32c(&changed);
-        changed[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    Some(sum_up(changed?))
+}
+
+/// The acknowledgements of a packet as one of their own, and the rest as another, if there is any; none where it has no acknowledgement.
+fn apart(packet: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let header = packet.get(..HEADER_BYTES)?;
+    let (mut acknowledgements, mut rest) = (header.to_vec(), header.to_vec());
+    let mut left = &packet[HEADER_BYTES..];
+    while !left.is_empty() {
+        let [kind, _, high, low] = *left.first_chunk()?;
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if len < 4 || len > left.len() {
+            return None;
+        }
+        let (chunk, later) = left.split_at(len.next_multiple_of(4).min(left.len()));
+        if kind == SACK { &mut acknowledgements } else { &mut rest }.extend(chunk);
+        left = later;
     }
-    Some(changed)
+    let is_any = |packet: &Vec<u8>| packet.len() > HEADER_BYTES;
+    is_any(&acknowledgements).then(|| (sum_up(acknowledgements), Some(rest).filter(is_any).map(sum_up)))
+}
+
+/// A packet under its right checksum; one of nothing was agreed to be none (RFC 9653).
+fn sum_up(mut packet: Vec<u8>) -> Vec<u8> {
+    if packet[CHECKSUM] != [0; 4] {
+        packet[CHECKSUM].fill(0);
+        let checksum = crc32c(&packet);
+        packet[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    }
+    packet
 }
 
 fn crc32c(bytes: &[u8]) -> u32 {
@@ -111,6 +182,34 @@ mod tests {
 
     fn sack(window: u32) -> Vec<u8> {
         [&[SACK, 0, 0, 16, 0, 0, 0, 7][..], &window.to_be_bytes(), &[0; 4]].concat()
+    }
+
+    #[test]
+    fn acknowledgements_wait_while_the_window_is_shut_and_nothing_else_does() {
+        let data: &[u8] = &[0, 3, 0, 19, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 53, 1, 2, 3, 0];
+        let sack = |number: u8| [&[SACK, 0, 0, 16, 0, 0, 0, number][..], &[0, 1, 0, 0], &[0; 4]].concat();
+        let told =
+            |packet: &[u8]| (packet[HEADER_BYTES + 7], packet[HEADER_BYTES + 8..HEADER_BYTES + 12].to_vec());
+        let mut all = Acknowledgements::default();
+        let begin = Instant::now();
+        let at = |ms| begin + Duration::from_millis(ms);
+        let first = packet(&[&sack(1)], true);
+        assert_eq!(told(&all.pass(&first, 0, at(0)).unwrap()), (1, vec![0; 4]));
+        for number in 2..100 {
+            let next = packet(&[&sack(number)], true);
+            assert_eq!(all.pass(&next, 0, at(u64::from(number))), None);
+            assert_eq!(all.due(0, at(u64::from(number))), None);
+        }
+        let both = packet(&[&sack(100), data], true);
+        assert_eq!(all.pass(&both, 0, at(100)).unwrap(), packet(&[data], true), "it has a right checksum");
+        assert_eq!(all.pass(&packet(&[data], true), 0, at(100)).unwrap(), packet(&[data], true));
+        assert_eq!(told(&all.due(0, at(200)).unwrap()), (100, vec![0; 4]), "the newest");
+        assert_eq!(all.due(0, at(600)), None, "once");
+        all.pass(&packet(&[&sack(101)], true), 0, at(201));
+        assert_eq!(all.due(u32::MAX, at(202)).unwrap(), packet(&[&sack(101)], true), "it is open again");
+        for len in 0..both.len() {
+            assert!(all.pass(&both[..len], 0, at(203)).is_none_or(|passed| passed.len() <= len), "{len}");
+        }
     }
 
     #[test]
