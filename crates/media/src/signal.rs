@@ -53,8 +53,14 @@ fn ip_of(peer: &PeerAddress) -> Option<IpAddr> {
     peer.as_ref().map(|Extension(ConnectInfo(address))| address.ip())
 }
 
+/// How many connections a client wants that came by the old address: those that send a request along know of the new way (Go's do so).
+fn by_old_address(params: &Params) -> Connections {
+    let has_request = params.get("join_request").is_some_and(|request| !request.is_empty());
+    if has_request { Connections::One } else { Connections::Two }
+}
+
 async fn validate_two(server: State<MediaServer>, params: Query<Params>, headers: HeaderMap) -> Response {
-    validate(&server, Connections::Two, params.0, &headers)
+    validate(&server, by_old_address(&params), params.0, &headers)
 }
 
 async fn validate_one(server: State<MediaServer>, params: Query<Params>, headers: HeaderMap) -> Response {
@@ -86,7 +92,7 @@ async fn join_by_two(
     asker: Option<Extension<Asker>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    join(Connections::Two, Asked { server, params, headers, peer, asker, upgrade }).await
+    join(by_old_address(&params), Asked { server, params, headers, peer, asker, upgrade }).await
 }
 
 async fn join_by_one(

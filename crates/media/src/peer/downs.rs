@@ -384,16 +384,27 @@ impl Downs {
         self.names().into_iter().map(|name| (name.mid, name.track_id)).collect()
     }
 
-    /// Looks which of the tracks the client can decode whose negotiation has just ended. `types_of` gives the payload types of a section.
+    /// Looks which of the tracks the client can decode whose negotiation has just ended; the others leave their sections, for otherwise the client
+    /// would show something that never comes. `types_of` gives the payload types of a section.
     pub(super) fn settle(&mut self, types_of: impl Fn(&str) -> PayloadTypes) -> Settled {
         let mut settled = Settled::default();
+        let mut left = BTreeSet::new();
         for (track, down) in &mut self.tracks {
             let Some(seat) = down.seat.as_mut().filter(|seat| !seat.is_settled) else { continue };
             seat.is_settled = true;
             down.payload_types = types_of(&seat.mid);
-            let can_decode = down.payload_types.named(Encoding::Of(down.codec)).is_some();
-            let of = if can_decode { &mut settled.ready } else { &mut settled.refused };
-            of.push(track.clone());
+            if down.payload_types.named(Encoding::Of(down.codec)).is_some() {
+                settled.ready.push(track.clone());
+                continue;
+            }
+            settled.refused.push(track.clone());
+            left.insert(std::mem::take(&mut seat.mid));
+            down.seat = None;
+            down.is_given_up = true;
+        }
+        for slot in self.slots.iter_mut().filter(|slot| left.contains(&slot.mid)) {
+            slot.state = State::Leaving;
+            self.has_changed = true;
         }
         settled
     }

@@ -20,12 +20,13 @@ use reelroom_limits::signalling::{
 };
 use reelroom_protocol::ids::ParticipantSid;
 use reelroom_protocol::proto::{
-    DisconnectReason, LeaveRequest, leave_request, request_response, signal_response,
+    DisconnectReason, LeaveRequest, client_info, leave_request, request_response, signal_response,
 };
 use reelroom_sfu::door::{self, Refused, Said, Turn, Turns};
 
 use super::admission::Admission;
 use super::outbox::{self, Outgoing};
+use crate::peer::Connections;
 use crate::room_task::{Arrival, Comeback, Command, RoomHandle};
 use crate::rooms::{CameBack, Joined};
 use crate::server::MediaServer;
@@ -38,6 +39,10 @@ const LEAVE_READ_WITHIN: Duration = Duration::from_secs(1);
 const LEFT_OPEN_FOR: Duration = Duration::from_secs(3);
 /// Messages that are read, and thrown away, of a client that has been told everything.
 const READ_AT_THE_END: usize = 256;
+
+/// How long the answer to an offer that came with the request to join waits behind the response. Go's client has not taken up its own offer as it
+/// reads that, refuses an answer that is there already, and then waits for one until it gives up.
+const GO_TAKES_UP_ITS_OFFER_WITHIN: Duration = Duration::from_millis(50);
 
 type ToClient = SplitSink<WebSocket, Message>;
 type FromClient = SplitStream<WebSocket>;
@@ -88,6 +93,8 @@ pub(super) async fn run(server: MediaServer, admission: Admission, from: Option<
     let Admission { options, recorded, joining, reach, opening, auto_subscribe_data, allows_pause, resumes } =
         admission;
     let room = options.name.clone();
+    let is_hasty = joining.client.sdk() == client_info::Sdk::Go && opening.connections() == Connections::One;
+    let pause = if is_hasty { GO_TAKES_UP_ITS_OFFER_WITHIN } else { Duration::ZERO };
     let (sid, entered) = match resumes {
         Some(sid) => {
             let connections = opening.connections();
@@ -121,7 +128,7 @@ pub(super) async fn run(server: MediaServer, admission: Admission, from: Option<
         Ok(joined) => joined,
         Err(leave) => return see_off(leave, to_client, from_client).await,
     };
-    let closing = signal(&sid, &joined, &mut outgoing, &mut to_client, &mut from_client).await;
+    let closing = signal(&sid, &joined, pause, &mut outgoing, &mut to_client, &mut from_client).await;
     if let Some(closing) = closing {
         close(closing, &mut to_client, &mut from_client).await;
     }
@@ -131,13 +138,14 @@ pub(super) async fn run(server: MediaServer, admission: Admission, from: Option<
 async fn signal(
     sid: &ParticipantSid,
     joined: &Joined,
+    pause: Duration,
     outgoing: &mut Outgoing,
     to_client: &mut ToClient,
     from_client: &mut FromClient,
 ) -> Option<Closing> {
     let commands = &joined.room.commands;
     let connection = outgoing.connection();
-    let writing = write(sid, outgoing, to_client);
+    let writing = write(sid, pause, outgoing, to_client);
     tokio::pin!(writing);
     let end = tokio::select! {
         end = &mut writing => Ok(end),
@@ -216,8 +224,13 @@ async fn read_to_the_end(from_client: &mut FromClient, at_most: Duration) {
     let _ = tokio::time::timeout(at_most, read).await;
 }
 
-/// Writes what waits until everything is said, each message within its time.
-async fn write(sid: &ParticipantSid, outgoing: &mut Outgoing, to_client: &mut ToClient) -> WriteEnd {
+/// Writes what waits until everything is said, each message within its time, and makes a pause behind the first one.
+async fn write(
+    sid: &ParticipantSid,
+    mut pause: Duration,
+    outgoing: &mut Outgoing,
+    to_client: &mut ToClient,
+) -> WriteEnd {
     loop {
         let message = match outgoing.next().await {
             Ok(Some(message)) => message,
@@ -231,7 +244,7 @@ async fn write(sid: &ParticipantSid, outgoing: &mut Outgoing, to_client: &mut To
         tokio::select! {
             written = tokio::time::timeout(within, to_client.send(Message::Binary(message))) => {
                 match written {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(())) => tokio::time::sleep(std::mem::take(&mut pause)).await,
                     Ok(Err(_)) => return WriteEnd::ClientGone,
                     Err(_) => {
                         tracing::info!(participant = %sid, "a participant has not read a message for {within:?}");

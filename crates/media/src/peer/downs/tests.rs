@@ -178,6 +178,15 @@ fn what_the_client_cannot_decode_is_told_once() {
     assert_eq!((settled.ready, settled.refused), (vec![], vec![sid("TR_1")]));
     assert_eq!(downs.settle(|_| PayloadTypes::default()), Settled::default());
     assert!(downs.outlet(&sid("TR_1"), Encoding::Of(Codec::H264), rewrite(1)).is_none());
+    // Its section stops, and the next one that comes is carried by that.
+    assert!(
+        downs.has_changed() && downs.has_leaving() && downs.waiting().is_empty() && downs.names().is_empty()
+    );
+    assert_eq!(downs.stop(), ["m1"]);
+    downs.stopped();
+    downs.add(&spec("TR_2", Codec::Vp8));
+    assert_eq!(downs.choose(&sid("TR_2")).unwrap().mid, "m1");
+    assert!(!downs.has_leaving());
 }
 
 #[test]
