@@ -682,6 +682,11 @@ impl RoomTask {
                     peer.remove_down_track(&track);
                 }
             }
+            Output::SendEmpty { track, subscriber, codec, rewrite } => {
+                if let Some(peer) = self.peers.get_mut(&subscriber) {
+                    peer.send_empty(&track, codec, rewrite, now.at);
+                }
+            }
             Output::RequestKeyframe { track, layer } => {
                 if let Some((publisher, mid)) = self.room.source_of(&track)
                     && let Some(peer) = self.peers.get_mut(&publisher)

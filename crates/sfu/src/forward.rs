@@ -143,6 +143,22 @@ impl DownTrack {
         }
     }
 
+    /// The numbers of a packet without content, which goes where nothing else does. What is sent after it begins anew.
+    pub fn empty(&mut self, now: Instant) -> Rewrite {
+        self.current = None;
+        let (seq, rtp) = self.last.map_or((1, 0), |last| self.next_after(last, now));
+        let kept = self.last.unwrap_or(Sent { seq, rtp, arrived: now, picture_id: 0, tl0_pic_idx: 0 });
+        self.last = Some(Sent { seq, rtp, arrived: now, ..kept });
+        Rewrite { seq, free: 0, rtp, vp8: None, ends_picture: false }
+    }
+
+    /// Number and time of what goes now, after all that was sent.
+    fn next_after(&self, last: Sent, now: Instant) -> (u64, u32) {
+        let elapsed = now.saturating_duration_since(last.arrived);
+        let ticks = (elapsed.as_secs_f64() * f64::from(self.codec.clock_rate_hz())) as u32;
+        (last.seq + 1, last.rtp.wrapping_add(ticks.max(1)))
+    }
+
     /// The numbers to send `packet` under, or `None` if it is not for this subscriber.
     pub fn forward(&mut self, packet: &Incoming<'_>) -> Option<Rewrite> {
         let target = self.target?;
@@ -203,14 +219,8 @@ impl DownTrack {
             // wraps below 0, could not be decrypted.
             None => (1, packet.rtp, None, None),
             Some(last) => {
-                let elapsed = packet.arrived.saturating_duration_since(last.arrived);
-                let ticks = (elapsed.as_secs_f64() * f64::from(self.codec.clock_rate_hz())) as u32;
-                (
-                    last.seq + 1,
-                    last.rtp.wrapping_add(ticks.max(1)),
-                    Some(last.picture_id),
-                    Some(last.tl0_pic_idx),
-                )
+                let (seq, rtp) = self.next_after(last, packet.arrived);
+                (seq, rtp, Some(last.picture_id), Some(last.tl0_pic_idx))
             }
         };
         let seq = seq + u64::from(packet.lacks);

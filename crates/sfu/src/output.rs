@@ -7,6 +7,7 @@ use reelroom_protocol::proto::{TrackInfo, WebhookEvent};
 use crate::admin::RpcError;
 use crate::codec::Codec;
 use crate::consent::Answer;
+use crate::forward::Rewrite;
 use crate::layers::Layer;
 use crate::person::Bearer;
 
@@ -39,6 +40,17 @@ pub enum Output {
         subscriber: ParticipantSid,
         /// Which.
         track: TrackSid,
+    },
+    /// Send a packet without content to a subscriber of a track that is muted: Go's client knows a track by its first packet.
+    SendEmpty {
+        /// Of which track.
+        track: TrackSid,
+        /// To whom.
+        subscriber: ParticipantSid,
+        /// As what it is named.
+        codec: Codec,
+        /// Its numbers.
+        rewrite: Rewrite,
     },
     /// Ask a publisher for a keyframe.
     RequestKeyframe {

@@ -19,6 +19,9 @@ use crate::room::{Now, Room};
 use crate::subscription::{State, Subscription};
 use crate::track::Sound;
 
+/// So many packets without content begin what is muted: some of them arrive.
+const EMPTY_PACKETS: usize = 3;
+
 /// Whether a publisher's text can be the name of a stream: it stands in the descriptions that others read, where it has to be one word (RFC 8830), and
 /// clients take one that begins like a track's id for that.
 fn may_name_stream(text: &str) -> bool {
@@ -268,6 +271,19 @@ impl Room {
         }
         self.reallocate(subscriber, now);
         self.retarget(track_sid, now);
+        self.begin_muted(subscriber, track_sid, now);
+    }
+
+    /// Where nothing comes for now, packets without content go: one of them arrives.
+    fn begin_muted(&mut self, subscriber: &ParticipantSid, track_sid: &TrackSid, now: Now) {
+        let Some(track) = self.tracks.get_mut(track_sid).filter(|track| track.info.muted) else { return };
+        let codec = track.expected_codec();
+        let Some(down) = track.down.get_mut(subscriber) else { return };
+        for _ in 0..EMPTY_PACKETS {
+            let (track, subscriber) = (track_sid.clone(), subscriber.clone());
+            let rewrite = down.forwarder.empty(now.at);
+            self.outputs.push_back(Output::SendEmpty { track, subscriber, codec, rewrite });
+        }
     }
 
     /// The subscriber can read redundant sound (RED) of this track, or cannot.

@@ -38,12 +38,9 @@ fn reason(dropped: Dropped) -> Reason {
 impl Mux {
     /// What a participant's browser is told of TURN servers, with credentials of its own. Each join, and each reconnect, is given new ones.
     pub(crate) fn ice_servers(&self, participant: &str, reach: Reach) -> Vec<IceServer> {
-        // Whoever is on this machine reaches its media, and may reach nothing else.
-        if reach == Reach::ThisMachine {
-            return Vec::new();
-        }
         let told = self.addresses(reach).told;
-        let page = self.config.passage.page.as_ref();
+        // Whoever is on this machine reaches its media, and the page perhaps by another name; a developer may want to try a relay all the same.
+        let page = self.config.passage.page.as_ref().filter(|_| reach != Reach::ThisMachine);
         let by_page = page.map(|page| page.candidates(&told, self.advertises())).unwrap_or_default();
         let urls = turn_urls(page, &by_page, self.turn_port(), &told);
         if urls.is_empty() {

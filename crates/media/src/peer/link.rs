@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use reelroom_protocol::ids::TrackSid;
 use reelroom_protocol::proto::{AddTrackRequest, SessionDescription, signal_response};
-use reelroom_sfu::DownTrackSpec;
 use reelroom_sfu::forward::Rewrite;
+use reelroom_sfu::{Codec, DownTrackSpec};
 
 use super::downs::{Downs, Encoding, Settled};
 use super::dual::Dual;
@@ -224,6 +224,22 @@ impl Link {
         self.downs().takes_red(track)
     }
 
+    /// Sends a packet without content of a track.
+    pub(super) fn send_empty(&mut self, track: &TrackSid, codec: Codec, rewrite: Rewrite, now: Instant) {
+        let (downs, line) = self.way_out();
+        let Some(outlet) = downs.outlet(track, Encoding::Of(codec), rewrite) else { return };
+        line.session.send_empty(outlet.mid, outlet.payload_type, outlet.rewrite, now);
+        line.dirty = true;
+    }
+
+    /// The tracks that go to the client, and the line that they go by.
+    fn way_out(&mut self) -> (&mut Downs, &mut Line) {
+        match self {
+            Self::Dual(dual) => (&mut dual.downs, &mut dual.subscriber),
+            Self::Single(single) => (&mut single.downs, &mut single.line),
+        }
+    }
+
     /// Sends something of a packet of a track.
     pub(super) fn forward(
         &mut self,
@@ -233,10 +249,7 @@ impl Link {
         load: Load,
         now: Instant,
     ) {
-        let (downs, line) = match self {
-            Self::Dual(dual) => (&mut dual.downs, &mut dual.subscriber),
-            Self::Single(single) => (&mut single.downs, &mut single.line),
-        };
+        let (downs, line) = self.way_out();
         let wanted = if load.is_red { Encoding::Red } else { Encoding::Of(packet.codec) };
         let Some(outlet) = downs.outlet(track, wanted, rewrite) else { return };
         line.session.send(outlet.mid, outlet.payload_type, packet, outlet.rewrite, load, now);

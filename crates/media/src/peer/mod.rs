@@ -243,6 +243,11 @@ impl Peer {
         self.link.takes_red(track)
     }
 
+    /// Sends a packet without content of a track.
+    pub(crate) fn send_empty(&mut self, track: &TrackSid, codec: Codec, rewrite: Rewrite, now: Instant) {
+        self.link.send_empty(track, codec, rewrite, now);
+    }
+
     /// Sends something of a packet of a track.
     pub(crate) fn forward(
         &mut self,

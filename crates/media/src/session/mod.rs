@@ -799,6 +799,24 @@ impl Session {
         self.drain();
     }
 
+    /// Sends a packet without content.
+    pub(crate) fn send_empty(&mut self, mid: &str, payload_type: u8, rewrite: Rewrite, now: Instant) {
+        self.clock = self.clock.max(now);
+        let mid = Mid::from(mid);
+        let mut direct = self.rtc.direct_api();
+        let Some(stream) = direct.stream_tx_by_mid(mid, None) else { return };
+        self.reports.sent(mid);
+        let nothing: &[u8] = &[];
+        stream.write_rtp(RtpWrite::new(
+            Pt::from(payload_type),
+            rewrite.seq.into(),
+            rewrite.rtp,
+            now,
+            nothing,
+        ));
+        self.drain();
+    }
+
     /// Sends a data packet.
     pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8], now: Instant) -> Written {
         let (id, room, drain) = match kind {

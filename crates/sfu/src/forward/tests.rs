@@ -62,6 +62,23 @@ fn padding_leaves_no_hole() {
 }
 
 #[test]
+fn what_begins_with_nothing_goes_on_behind_it() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::High));
+    let empty: Vec<_> = (0..3).map(|_| down.empty(now)).collect();
+    assert_eq!(empty.iter().map(|rewrite| rewrite.seq).collect::<Vec<_>>(), [1, 2, 3]);
+    let later = now + Duration::from_secs(2);
+    assert_eq!(down.wants_keyframe(), Some(Layer::High));
+    assert_eq!(down.forward(&packet(Layer::High, 70_001, DELTA, later)), None);
+    let first = down.forward(&packet(Layer::High, 70_002, KEY, later)).unwrap();
+    assert_eq!((first.seq, first.rtp.wrapping_sub(empty[2].rtp)), (4, 180_000));
+    // On another section what was sent before is not sent again.
+    down.set_target(None);
+    assert_eq!(down.empty(later).seq, 5);
+}
+
+#[test]
 fn a_pause_ends_with_a_keyframe_and_the_next_number() {
     let now = Instant::now();
     let mut down = DownTrack::new(Codec::Vp8);

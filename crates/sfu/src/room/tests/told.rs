@@ -44,6 +44,28 @@ fn camera() -> AddTrackRequest {
 }
 
 #[test]
+fn what_is_muted_begins_with_packets_of_nothing() {
+    let mut story = Story::new();
+    let (ada, bob) = (story.join("ada"), story.join("bob"));
+    let empty = |story: &mut Story| {
+        let outputs = story.outputs();
+        let numbers = outputs.iter().filter_map(|output| match output {
+            Output::SendEmpty { subscriber, codec, rewrite, .. } => {
+                Some((subscriber.clone(), *codec, rewrite.seq))
+            }
+            _ => None,
+        });
+        numbers.collect::<Vec<_>>()
+    };
+    let muted = announce(&mut story, &ada, "0", AddTrackRequest { muted: true, ..microphone() });
+    story.room.down_track_ready(&bob, &muted, story.now);
+    assert_eq!(empty(&mut story), (1..=3).map(|seq| (bob.clone(), Codec::Opus, seq)).collect::<Vec<_>>());
+    let heard = announce(&mut story, &ada, "1", microphone());
+    story.room.down_track_ready(&bob, &heard, story.now);
+    assert!(empty(&mut story).is_empty(), "its own packets come");
+}
+
+#[test]
 fn a_track_that_is_muted_from_its_start_is_there_for_everybody_before_any_media() {
     let mut story = Story::new();
     let (ada, bob) = (story.join("ada"), story.join("bob"));
