@@ -38,7 +38,8 @@ test:
 	@scripts/cargo-progress build --workspace --bins --examples
 	@scripts/cargo-progress test --workspace --no-run
 	@echo "test: step 4 of 4: the tests" >&2
-	RUST_TEST_THREADS=4 cargo test --workspace --quiet
+	scripts/together "RUST_TEST_THREADS=2 cargo test --workspace --quiet --lib --bins && cargo test --workspace --quiet --doc" \
+	  "RUST_TEST_THREADS=4 cargo test --workspace --quiet --test '*'"
 	scripts/test-full-disk
 	scripts/test-stuck-disk
 	cd web && npm test --silent
