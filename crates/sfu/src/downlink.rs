@@ -11,6 +11,7 @@
 //! - Before anything is known of a line it gets what it wants: most lines carry it, and the first seconds of a call count.
 //! - Down goes what does not fit, at once. Up goes one picture by one layer at a time, and the longer after it had to go down again
 //!   the more often that happened.
+//! - Room that is missed is looked for again and again: no line stays narrow because nobody tries it.
 
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,12 @@ const HOLDS: Duration = Duration::from_secs(20);
 const TRIAL: Duration = Duration::from_secs(4);
 /// ... so often.
 const TRIAL_EVERY: Duration = Duration::from_secs(8);
+/// Where the connection can find it out, it looks for room that is missed after so long, ...
+const SEARCH_AFTER: Duration = Duration::from_secs(2);
+/// ... and ever more seldom where it finds none, so seldom at most.
+const SEARCH_AT_LEAST_EVERY: Duration = Duration::from_secs(15);
+/// It found some where the estimate is so much higher, in percent.
+const FOUND_PERCENT: u64 = 110;
 /// Estimates that cannot wait for the next look at all lines have theirs looked at so often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What is sent ends at once, and not when something smaller begins, where it is so many times of what fits.
@@ -72,6 +79,7 @@ pub(crate) struct Downlink {
     trial: Option<Trial>,
     /// What the connection was told to find room for.
     desired_bps: u64,
+    search: Option<Search>,
     /// When it was looked at last because of an estimate.
     looked: Option<Instant>,
 }
@@ -88,6 +96,15 @@ struct Estimate {
 struct Trial {
     bps: u64,
     until: Instant,
+}
+
+/// Room is missed, and looked for from time to time.
+#[derive(Clone, Copy, Debug)]
+struct Search {
+    last: Instant,
+    wait: Duration,
+    /// The estimate then.
+    bps: u64,
 }
 
 impl Downlink {
@@ -168,6 +185,26 @@ impl Downlink {
         }
         self.desired_bps = desired;
         Some(desired)
+    }
+
+    /// What the connection is to find room for once more, where it is time to: something got no room, and the line may have more by now.
+    fn searches(&mut self, next_bps: Option<u64>, now: Instant) -> Option<u64> {
+        let estimate = self.estimate.filter(|estimate| estimate.can_probe).map(|estimate| estimate.bps);
+        let Some(bps) = estimate.filter(|bps| next_bps.is_some_and(|next| next > *bps)) else {
+            self.search = None;
+            return None;
+        };
+        let Some(search) = self.search else {
+            self.search = Some(Search { last: now, wait: SEARCH_AFTER, bps });
+            return None;
+        };
+        if now.saturating_duration_since(search.last) < search.wait {
+            return None;
+        }
+        let has_found = bps * 100 >= search.bps * FOUND_PERCENT;
+        let wait = if has_found { SEARCH_AFTER } else { (2 * search.wait).min(SEARCH_AT_LEAST_EVERY) };
+        self.search = Some(Search { last: now, wait, bps });
+        Some(self.desired_bps)
     }
 }
 
@@ -263,6 +300,9 @@ impl Room {
         participant.downlink.moved(rises, sinks, now.at);
         participant.downlink.used_bps = found.used_bps;
         participant.downlink.try_more(found.next_bps, now.at);
+        if let Some(bits_per_second) = participant.downlink.searches(found.next_bps, now.at) {
+            self.outputs.push_back(Output::Desire { subscriber: sid.clone(), bits_per_second });
+        }
         let is_far_exceeded = sent_bps > budget.saturating_mul(FAR_EXCEEDED);
         let mut states = Vec::new();
         for ((track_sid, demand), choice) in wanted.iter().zip(&demands).zip(found.choices) {

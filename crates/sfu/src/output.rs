@@ -106,7 +106,7 @@ pub enum Output {
         /// What was answered.
         answer: Result<String, RpcError>,
     },
-    /// What a subscriber could be sent if its line had room: its connection finds out whether it has.
+    /// What a subscriber could be sent if its line had room: its connection finds out whether it has, each time that it is told.
     Desire {
         /// Whose line.
         subscriber: ParticipantSid,

@@ -258,6 +258,8 @@ pub(crate) struct Session {
     /// Sections of ours with pictures.
     pictures: Vec<Mid>,
     pacing: Pacing,
+    /// What str0m was told to find room for.
+    desired: Bitrate,
     sent_sound: SentSound,
 }
 
@@ -380,6 +382,7 @@ impl Session {
             is_paced: way != Way::In,
             pictures: Vec::new(),
             pacing: Pacing::None { first: None },
+            desired: Bitrate::ZERO,
             sent_sound: SentSound::new(now),
         };
         session.drain();

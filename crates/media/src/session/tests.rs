@@ -3,6 +3,7 @@
 use super::*;
 
 mod call;
+mod estimate;
 
 fn addresses() -> LocalAddresses {
     let address = "127.0.0.1:9".parse().unwrap();

@@ -68,6 +68,26 @@ fn where_the_connection_cannot_find_out_more_is_tried() {
     assert_eq!(line.budget(at(61)), Some(300_000), "it finds out by itself");
 }
 
+#[test]
+fn room_that_is_missed_is_looked_for_again_and_ever_more_seldom_in_vain() {
+    let start = Instant::now();
+    let at = |s| start + Duration::from_secs(s);
+    let mut line = Downlink { desired_bps: 2_000_000, ..Downlink::default() };
+    line.hears(300_000, true, at(0));
+    let searches = |line: &mut Downlink, next, seconds: std::ops::Range<u64>| -> Vec<u64> {
+        seconds.filter(|s| line.searches(next, at(*s)) == Some(2_000_000)).collect()
+    };
+    assert_eq!(searches(&mut line, Some(600_000), 0..60), [2, 6, 14, 29, 44, 59]);
+    line.hears(400_000, true, at(60));
+    assert_eq!(searches(&mut line, Some(600_000), 60..85), [74, 76, 80], "it found some");
+    assert!(searches(&mut line, None, 85..120).is_empty(), "nothing is missed");
+    assert_eq!(searches(&mut line, Some(600_000), 120..125), [122]);
+    line.hears(700_000, true, at(125));
+    assert!(searches(&mut line, Some(600_000), 125..150).is_empty(), "there is room");
+    line.hears(300_000, false, at(150));
+    assert!(searches(&mut line, Some(600_000), 150..180).is_empty(), "it cannot find out");
+}
+
 fn states(story: &mut Story, to: &ParticipantSid) -> Vec<StreamState> {
     let mut all = Vec::new();
     for output in story.outputs() {
