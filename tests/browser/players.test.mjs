@@ -25,6 +25,8 @@ async function watch(source, seconds) {
       setTimeout(() => reject(new Error(`no ${name} at ${video.currentTime}`)), seconds * 1000);
     });
   const metadata = happens('loadedmetadata', 30);
+  // Firefox may stop at the first picture otherwise, and then does not learn how long a file without an index is.
+  video.preload = 'auto';
   video.src = source;
   await metadata;
   const told = { atOnce: video.duration, size: [video.videoWidth, video.videoHeight], places: [] };
