@@ -19,6 +19,7 @@ pub(crate) mod addresses;
 mod names;
 pub(crate) mod passage;
 pub(crate) mod routes;
+mod runs;
 mod tcp;
 mod turn;
 
@@ -197,6 +198,7 @@ impl MuxConfig {
 struct Endpoint {
     address: SocketAddr,
     udp: UdpSocket,
+    sender: runs::Sender,
     /// Of TURN, where that has a port of its own.
     turn: Option<(SocketAddr, UdpSocket)>,
     /// Ends what reads them.
@@ -421,7 +423,13 @@ impl Mux {
         let stop = self.stop.child_token();
         let turn = opened.turn.and_then(|(at, socket)| Some((at, socket.ok()?)));
         let endpoint =
-            Arc::new(Endpoint { address: opened.address, udp: opened.udp, turn, stop: stop.clone() });
+            Arc::new(Endpoint {
+                address: opened.address,
+                udp: opened.udp,
+                sender: runs::Sender::default(),
+                turn,
+                stop: stop.clone(),
+            });
         self.endpoints.write().expect("nobody panics while it changes endpoints").push(Arc::clone(&endpoint));
         tokio::spawn(Arc::clone(self).read_udp(Arc::clone(&endpoint)));
         if endpoint.turn.is_some() {
@@ -558,26 +566,38 @@ impl Mux {
         self.routes().sends(session, ssrc);
     }
 
-    /// Sends a datagram, or drops it when the socket is full: to wait would hold up everybody else.
-    pub(crate) fn send(&self, datagram: Datagram) {
-        match datagram.transport {
-            Transport::Udp if is_relayed(datagram.destination.ip()) => self.send_relayed(&datagram),
-            Transport::Udp => {
-                let endpoints = self.endpoints.read().expect("nobody panics while it changes endpoints");
-                let endpoint = endpoints.iter().find(|endpoint| endpoint.address == datagram.source);
-                if let Some(endpoint) = endpoint
-                    && let Err(error) = endpoint.udp.try_send_to(&datagram.bytes, datagram.destination)
-                {
-                    self.drops.count(Reason::NotTaken);
-                    tracing::trace!(%error, destination = %datagram.destination, "a datagram was not sent");
-                }
-            }
-            Transport::Tcp => {
-                if !self.connections.send(datagram.destination, datagram.bytes) {
-                    self.drops.count(Reason::NotTaken);
-                }
+    /// Sends datagrams, or drops them where a socket is full: to wait would hold up everybody else.
+    pub(crate) fn send(&self, mut datagrams: Vec<Datagram>) {
+        let mut rest = &mut datagrams[..];
+        while !rest.is_empty() {
+            let (run, others) = rest.split_at_mut(runs::first_run(rest));
+            rest = others;
+            let not_sent = self.send_run(run);
+            if not_sent > 0 {
+                self.drops.add(Reason::NotTaken, not_sent as u64);
             }
         }
+    }
+
+    /// Sends what goes together, and says how many could not be sent.
+    fn send_run(&self, run: &mut [Datagram]) -> usize {
+        let Datagram { transport, source, destination, .. } = run[0];
+        match transport {
+            Transport::Udp if is_relayed(destination.ip()) => {
+                run.iter().for_each(|datagram| self.send_relayed(datagram));
+                0
+            }
+            Transport::Udp => self.endpoint_at(source).map_or(0, |at| at.sender.send(&at.udp, run)),
+            Transport::Tcp => {
+                let bytes = run.iter_mut().map(|datagram| std::mem::take(&mut datagram.bytes));
+                bytes.filter_map(|bytes| (!self.connections.send(destination, bytes)).then_some(())).count()
+            }
+        }
+    }
+
+    fn endpoint_at(&self, address: SocketAddr) -> Option<Arc<Endpoint>> {
+        let endpoints = self.endpoints.read().expect("nobody panics while it changes endpoints");
+        endpoints.iter().find(|endpoint| endpoint.address == address).cloned()
     }
 
     fn routes(&self) -> MutexGuard<'_, Routes<Way>> {

@@ -631,7 +631,7 @@ impl RoomTask {
                     if std::mem::take(&mut line.dirty) {
                         worked = true;
                         let (datagrams, of_session) = line.session.take();
-                        datagrams.into_iter().for_each(|datagram| self.mux.send(datagram));
+                        self.mux.send(datagrams);
                         events.extend(of_session.into_iter().map(|event| (sid.clone(), target, event)));
                     }
                 }
@@ -818,7 +818,7 @@ impl RoomTask {
             let line = peer.line_mut(target);
             line.session.close();
             let (datagrams, _) = line.session.take();
-            datagrams.into_iter().for_each(|datagram| self.mux.send(datagram));
+            self.mux.send(datagrams);
             if let Some(id) = line.id {
                 self.sessions.remove(&id);
                 self.mux.unregister(id);

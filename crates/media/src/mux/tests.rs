@@ -206,7 +206,7 @@ async fn a_peer_that_does_not_read_its_tcp_connection_holds_little_and_loses_it_
     let (source, destination) = (SocketAddr::new(LOCALHOST, mux.port()), stream.local_addr().unwrap());
     let mut sent = 0;
     for _ in 0..20_000 {
-        mux.send(Datagram { transport: Transport::Tcp, source, destination, bytes: vec![9; 1000] });
+        mux.send(vec![Datagram { transport: Transport::Tcp, source, destination, bytes: vec![9; 1000] }]);
         sent += 1000;
         tokio::task::yield_now().await;
     }
@@ -256,7 +256,7 @@ async fn turn_at_the_port_of_media_carries_what_a_session_hears_and_says() {
     let incoming = timeout(SOON, arrived.recv()).await.unwrap().unwrap();
     assert_eq!((incoming.source, incoming.destination), (relayed, local));
     assert_eq!((incoming.session, incoming.transport, incoming.is_trial), (session, Transport::Udp, false));
-    mux.send(Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] });
+    mux.send(vec![Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] }]);
     let len = timeout(SOON, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert_eq!(speaker.read(&buffer[..len]), Said::Data(local, vec![7; 30]));
     // With its allocation the client gives back its address.
@@ -264,7 +264,7 @@ async fn turn_at_the_port_of_media_carries_what_a_session_hears_and_says() {
     let len = timeout(SOON, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert_eq!(speaker.read(&buffer[..len]), Said::Done(Some(0)));
     assert_eq!(mux.routes().len(), (1, 1), "the one that it asked from itself");
-    mux.send(Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] });
+    mux.send(vec![Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] }]);
     assert_eq!(mux.drops().of(Reason::TurnRefused), 1);
     mux.stop();
 }
@@ -333,7 +333,7 @@ async fn the_pages_port_brings_turn_and_ice_to_the_same_sessions() {
         "as if it had come there"
     );
     let destination = incoming.source;
-    mux.send(Datagram { transport: Transport::Tcp, source: local, destination, bytes: vec![9; 5] });
+    mux.send(vec![Datagram { transport: Transport::Tcp, source: local, destination, bytes: vec![9; 5] }]);
     let mut framed = [0; 7];
     timeout(SOON, ice.read_exact(&mut framed)).await.unwrap().unwrap();
     assert_eq!(framed, [0, 5, 9, 9, 9, 9, 9]);
@@ -351,7 +351,7 @@ async fn the_pages_port_brings_turn_and_ice_to_the_same_sessions() {
     turn.write_all(&reelroom_turn::testing::on_channel(0x4000, &request("ada"))).await.unwrap();
     let incoming = timeout(SOON, arrived.recv()).await.unwrap().unwrap();
     assert_eq!((incoming.transport, incoming.source, incoming.destination), (Transport::Udp, relayed, local));
-    mux.send(Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] });
+    mux.send(vec![Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] }]);
     assert_eq!(answered(&mut turn, &mut speaker).await, Said::Channel(0x4000, vec![7; 30]));
 
     // Closed, both have nothing any more.
@@ -402,7 +402,7 @@ async fn an_answer_leaves_by_the_address_that_was_asked() {
     for ip in [second, LOCALHOST, second] {
         let source = SocketAddr::new(ip, mux.port());
         let destination = client.local_addr().unwrap();
-        mux.send(Datagram { transport: Transport::Udp, source, destination, bytes: vec![1] });
+        mux.send(vec![Datagram { transport: Transport::Udp, source, destination, bytes: vec![1] }]);
         let (_, from) = timeout(SOON, client.recv_from(&mut [0; 8])).await.unwrap().unwrap();
         assert_eq!(from, source);
     }
