@@ -123,6 +123,7 @@ impl Drop for Waits {
 }
 
 /// A datagram to send.
+#[cfg_attr(test, derive(Clone, Debug))]
 pub(crate) struct Datagram {
     pub(crate) transport: Transport,
     pub(crate) source: SocketAddr,
@@ -151,12 +152,19 @@ struct Way {
     waiting: Arc<AtomicUsize>,
 }
 
-/// Where a datagram came from, and where it arrived.
+/// Where a datagram came from, where it arrived, and when.
 #[derive(Clone, Copy)]
-struct Arrived {
-    transport: Transport,
-    source: SocketAddr,
-    destination: SocketAddr,
+pub(crate) struct Arrived {
+    pub(crate) transport: Transport,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) at: Instant,
+}
+
+impl Arrived {
+    fn now(transport: Transport, source: SocketAddr, destination: SocketAddr) -> Self {
+        Self { transport, source, destination, at: Instant::now() }
+    }
 }
 
 /// Whose a session is, and how its peer names and signs it.
@@ -422,14 +430,13 @@ impl Mux {
     fn add(self: &Arc<Self>, opened: Opened) {
         let stop = self.stop.child_token();
         let turn = opened.turn.and_then(|(at, socket)| Some((at, socket.ok()?)));
-        let endpoint =
-            Arc::new(Endpoint {
-                address: opened.address,
-                udp: opened.udp,
-                sender: runs::Sender::default(),
-                turn,
-                stop: stop.clone(),
-            });
+        let endpoint = Arc::new(Endpoint {
+            address: opened.address,
+            udp: opened.udp,
+            sender: runs::Sender::default(),
+            turn,
+            stop: stop.clone(),
+        });
         self.endpoints.write().expect("nobody panics while it changes endpoints").push(Arc::clone(&endpoint));
         tokio::spawn(Arc::clone(self).read_udp(Arc::clone(&endpoint)));
         if endpoint.turn.is_some() {
@@ -595,6 +602,16 @@ impl Mux {
         }
     }
 
+    /// What would have gone out since the last time. Nothing goes out any more.
+    #[cfg(test)]
+    pub(crate) fn tap(&self) -> Vec<Datagram> {
+        let mut all = Vec::new();
+        for endpoint in self.endpoints() {
+            all.extend(endpoint.sender.tap.lock().unwrap().replace(Vec::new()).unwrap_or_default());
+        }
+        all
+    }
+
     fn endpoint_at(&self, address: SocketAddr) -> Option<Arc<Endpoint>> {
         let endpoints = self.endpoints.read().expect("nobody panics while it changes endpoints");
         endpoints.iter().find(|endpoint| endpoint.address == address).cloned()
@@ -619,7 +636,7 @@ impl Mux {
                     self.hear_turn(Client { transport, remote, local }, &buffer[..len]);
                 }
                 Ok((len, source)) => {
-                    self.route(Transport::Udp, source, endpoint.address, &buffer[..len]);
+                    self.route(Arrived::now(Transport::Udp, source, endpoint.address), &buffer[..len]);
                 }
                 // A peer that closed its port is reported here; it says nothing about the socket.
                 Err(error) => tracing::trace!(%error, "receiving a datagram failed"),
@@ -628,8 +645,8 @@ impl Mux {
     }
 
     /// Whether the datagram was some session's.
-    fn route(&self, transport: Transport, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> bool {
-        let arrived = Arrived { transport, source, destination };
+    pub(crate) fn route(&self, arrived: Arrived, bytes: &[u8]) -> bool {
+        let Arrived { transport, source, at: now, .. } = arrived;
         let Some(kind) = Kind::of(bytes) else {
             self.drops.count(Reason::NoWebRtc);
             return false;
@@ -644,7 +661,6 @@ impl Mux {
                 }
             };
         }
-        let now = Instant::now();
         let mut routes = self.routes();
         let mut at = routes.at((transport, source), now);
         let (first, others) = (at.next(), at.collect::<Vec<_>>());
@@ -680,7 +696,7 @@ impl Mux {
             self.refuse(from.source);
             return Err(Reason::OutOfReach);
         }
-        let used = self.routes().requested(session, (from.transport, from.source), Instant::now());
+        let used = self.routes().requested(session, (from.transport, from.source), from.at);
         let way = used.map_err(|unused| match unused {
             Unused::TooManyRequests => Reason::TooManyRequests,
             Unused::TooManyAddresses => Reason::TooManyAddresses,
@@ -695,8 +711,8 @@ impl Mux {
             self.drops.count(Reason::ConnectionFloods);
             return true;
         };
-        let Arrived { transport, source, destination } = from;
-        let (received, bytes) = (Instant::now(), Bytes::copy_from_slice(bytes));
+        let Arrived { transport, source, destination, at: received } = from;
+        let bytes = Bytes::copy_from_slice(bytes);
         let incoming =
             Incoming { session, received, transport, source, destination, bytes, is_trial, _waits: waits };
         match way.inbox.try_send(incoming) {

@@ -212,8 +212,23 @@ impl RoomTask {
         ended: impl FnOnce() + Send + 'static,
     ) -> RoomHandle {
         let (commands, commands_rx) = mpsc::channel(COMMANDS);
-        let (inbox, inbox_rx) = mpsc::channel(INBOX);
         let agents = common.agents.open(&sid, commands.downgrade(), opening);
+        let (task, inbox_rx) = Self::new(room, common, counted, agents);
+        tokio::spawn(async move {
+            task.run(commands_rx, inbox_rx).await;
+            ended();
+        });
+        RoomHandle { sid, commands, opened_from }
+    }
+
+    /// The task's state, and what datagrams come by.
+    fn new(
+        room: Room,
+        common: Common,
+        counted: CountedRoom,
+        agents: RoomAgents,
+    ) -> (Self, mpsc::Receiver<Incoming>) {
+        let (inbox, inbox_rx) = mpsc::channel(INBOX);
         let task = Self {
             name: room.name(),
             room,
@@ -231,11 +246,7 @@ impl RoomTask {
             rpcs: BTreeMap::new(),
             agents,
         };
-        tokio::spawn(async move {
-            task.run(commands_rx, inbox_rx).await;
-            ended();
-        });
-        RoomHandle { sid, commands, opened_from }
+        (task, inbox_rx)
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut inbox: mpsc::Receiver<Incoming>) {
@@ -258,9 +269,7 @@ impl RoomTask {
                 }
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
-            let now = now();
-            self.timeouts(now);
-            self.settle(now);
+            self.step(now());
         }
         let why = match self.room.end() {
             Some(RoomEnd::Shutdown | RoomEnd::HandOver) => Detached::ServerShutdown,
@@ -269,6 +278,12 @@ impl RoomTask {
         for recorder in std::mem::take(&mut self.recorders).into_values() {
             recorder.detach(Instant::now(), why);
         }
+    }
+
+    /// Does what is due, and follows what came in.
+    fn step(&mut self, now: Now) {
+        self.timeouts(now);
+        self.settle(now);
     }
 
     fn next_timeout(&self) -> Instant {
@@ -880,6 +895,8 @@ impl RoomTask {
                 }
             }
             SessionEvent::Estimate { bits_per_second, can_probe } => {
+                #[cfg(test)]
+                netem::estimated(sid, bits_per_second, now);
                 self.room.estimated(sid, bits_per_second, can_probe, now);
             }
             SessionEvent::FlowsOn(address) => {
@@ -953,3 +970,6 @@ impl RoomTask {
         self.room.packet(from, &packet.mid, published, now, &mut carriage)
     }
 }
+
+#[cfg(test)]
+mod netem;

@@ -47,7 +47,7 @@ const TRIAL_EVERY: Duration = Duration::from_secs(8);
 /// Where the connection can find it out, it looks for room that is missed after so long, ...
 const SEARCH_AFTER: Duration = Duration::from_secs(2);
 /// ... and ever more seldom where it finds none, so seldom at most.
-const SEARCH_AT_LEAST_EVERY: Duration = Duration::from_secs(15);
+const SEARCH_AT_LEAST_EVERY: Duration = Duration::from_secs(6);
 /// It found some where the estimate is so much higher, in percent.
 const FOUND_PERCENT: u64 = 110;
 /// Estimates that cannot wait for the next look at all lines have theirs looked at so often at most.
@@ -160,7 +160,11 @@ impl Downlink {
 
     /// Begins to send more than the estimate where nothing else tells whether there is room.
     fn try_more(&mut self, next_bps: Option<u64>, now: Instant) {
-        let Some(estimate) = self.estimate.filter(|estimate| !estimate.can_probe) else { return };
+        // Of a line by which no picture goes nothing is reported, and whoever found it full at last finds nothing else out.
+        let is_in_vain = self.search.is_some_and(|search| search.wait > SEARCH_AFTER) && self.used_bps == 0;
+        let Some(estimate) = self.estimate.filter(|estimate| !estimate.can_probe || is_in_vain) else {
+            return;
+        };
         let passed = |since: Option<Instant>, wait| {
             since.is_none_or(|since| now.saturating_duration_since(since) >= wait)
         };

@@ -27,6 +27,8 @@ const KEYFRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(1000);
 /// ... except for a recorder: where a keyframe gets lost on its way to it, pictures shall be back within a second.
 const KEYFRAME_INTERVAL_RECORDER: Duration = Duration::from_millis(500);
+/// A request to which no keyframe has come may be lost: it is repeated once sooner than another one is asked for.
+const KEYFRAME_RETRY: Duration = Duration::from_millis(500);
 /// A publisher that answers no request for so long ...
 const PATIENT_FOR: Duration = Duration::from_secs(10);
 /// ... is asked only so often.
@@ -194,8 +196,22 @@ impl Rate {
 #[derive(Clone, Copy, Debug, Default)]
 struct Keyframes {
     asked: Option<Instant>,
+    /// How often since one came.
+    asks: u32,
     /// Since when one is missing that was asked for.
     missing_since: Option<Instant>,
+}
+
+impl Keyframes {
+    /// Asks for one, unless `interval` has to pass until then since the last time.
+    fn ask(&mut self, interval: Duration, now: Instant) -> bool {
+        let wait = if self.asks == 1 { interval.min(KEYFRAME_RETRY) } else { interval };
+        let is_due = self.asked.is_none_or(|at| now.saturating_duration_since(at) >= wait);
+        if is_due {
+            (self.asked, self.asks) = (Some(now), self.asks.saturating_add(1));
+        }
+        is_due
+    }
 }
 
 impl Layers {
@@ -250,11 +266,7 @@ impl Layers {
         let interval = interval_of(layer, whom);
         let state = &mut self.keyframes[layer.index()];
         state.missing_since.get_or_insert(now);
-        if state.asked.is_some_and(|at| now.saturating_duration_since(at) < interval) {
-            return false;
-        }
-        state.asked = Some(now);
-        true
+        state.ask(interval, now)
     }
 
     /// Whether a keyframe of a layer is missing that was asked for, or will be.
@@ -269,7 +281,8 @@ impl Layers {
 
     /// A keyframe of a layer begins.
     pub(crate) fn keyframe_came(&mut self, layer: Layer) {
-        self.keyframes[layer.index()].missing_since = None;
+        let state = &mut self.keyframes[layer.index()];
+        (state.missing_since, state.asks) = (None, 0);
     }
 
     /// Asks for no keyframe of layers that are not sent any more: none comes, and publishers may answer with one of each other layer. Whoever
@@ -291,10 +304,7 @@ impl Layers {
             let Some(since) = state.missing_since else { continue };
             let is_patient = now.saturating_duration_since(since) < PATIENT_FOR;
             let wait = if is_patient { interval_of(layer, KeyframeFor::Subscriber) } else { ASK_EVERY };
-            if state.asked.is_none_or(|at| now.saturating_duration_since(at) >= wait) {
-                state.asked = Some(now);
-                *due = Some(layer);
-            }
+            *due = state.ask(wait, now).then_some(layer);
         }
         due.into_iter().flatten()
     }

@@ -31,7 +31,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Mux, Transport};
+use super::{Arrived, Mux, Transport};
 use crate::drops::Reason;
 
 /// How long nobody is accepted after that was not possible, as without free file descriptors.
@@ -330,7 +330,7 @@ async fn read_frames(
     for _ in 0..UNNAMED_FRAMES {
         let Ok(frame) = timeout_at(by, read_frame(read, &mut buffer)).await else { break };
         let len = frame?;
-        if mux.route(Transport::Tcp, ends.source, ends.media, &buffer[..len]) {
+        if mux.route(Arrived::now(Transport::Tcp, ends.source, ends.media), &buffer[..len]) {
             is_named = true;
             break;
         }
@@ -344,7 +344,7 @@ async fn read_frames(
         let Ok(frame) = timeout_at(patience, read_frame(read, &mut buffer)).await else {
             return Some(Reason::TcpIdle);
         };
-        if mux.route(Transport::Tcp, ends.source, ends.media, &buffer[..frame?]) {
+        if mux.route(Arrived::now(Transport::Tcp, ends.source, ends.media), &buffer[..frame?]) {
             patience = Instant::now() + TCP_IDLE;
         }
     }

@@ -89,10 +89,10 @@ async fn who_signals_from_this_machine_is_heard_from_it_alone() {
     let local = SocketAddr::new(LOCALHOST, mux.port());
     let stranger: SocketAddr = "203.0.113.9:5000".parse().unwrap();
     let neighbour: SocketAddr = "127.0.0.1:5000".parse().unwrap();
-    assert!(!mux.route(Transport::Udp, stranger, local, &request("here")));
-    assert!(mux.route(Transport::Udp, neighbour, local, &request("here")));
-    assert!(mux.route(Transport::Udp, stranger, local, &request("there")));
-    assert!(!mux.route(Transport::Udp, stranger, local, &request("nobody")));
+    assert!(!mux.route(Arrived::now(Transport::Udp, stranger, local), &request("here")));
+    assert!(mux.route(Arrived::now(Transport::Udp, neighbour, local), &request("here")));
+    assert!(mux.route(Arrived::now(Transport::Udp, stranger, local), &request("there")));
+    assert!(!mux.route(Arrived::now(Transport::Udp, stranger, local), &request("nobody")));
     assert_eq!(arrived.recv().await.unwrap().source, neighbour);
     assert_eq!(arrived.recv().await.unwrap().source, stranger);
     assert!(arrived.try_recv().is_err());
@@ -108,7 +108,7 @@ async fn what_a_peer_has_not_signed_changes_nothing() {
     let (ada, eve): (SocketAddr, SocketAddr) =
         ("192.0.2.1:5000".parse().unwrap(), "203.0.113.9:5000".parse().unwrap());
     let media = [[0x80, 111].as_slice(), &[7; 40]].concat();
-    assert!(mux.route(Transport::Udp, ada, local, &request("ada")));
+    assert!(mux.route(Arrived::now(Transport::Udp, ada, local), &request("ada")));
     for forged in [
         stun::request("ada", "guessed", true),
         stun::request("nobody", "secret", true),
@@ -117,9 +117,9 @@ async fn what_a_peer_has_not_signed_changes_nothing() {
         vec![22; 100],
         vec![0xff; 3],
     ] {
-        assert!(!mux.route(Transport::Udp, eve, local, &forged));
+        assert!(!mux.route(Arrived::now(Transport::Udp, eve, local), &forged));
     }
-    assert!(mux.route(Transport::Udp, ada, local, &media));
+    assert!(mux.route(Arrived::now(Transport::Udp, ada, local), &media));
     let sources: Vec<_> = std::iter::from_fn(|| arrived.try_recv().ok()).map(|one| one.source).collect();
     assert_eq!(sources, [ada, ada]);
     let drops = mux.drops();
@@ -139,12 +139,12 @@ async fn a_peer_that_floods_leaves_room_for_others() {
     let local = SocketAddr::new(LOCALHOST, mux.port());
     let (eve, ada): (SocketAddr, SocketAddr) =
         ("192.0.2.1:5000".parse().unwrap(), "192.0.2.2:5000".parse().unwrap());
-    mux.route(Transport::Udp, eve, local, &request("eve"));
-    mux.route(Transport::Udp, ada, local, &request("ada"));
+    mux.route(Arrived::now(Transport::Udp, eve, local), &request("eve"));
+    mux.route(Arrived::now(Transport::Udp, ada, local), &request("ada"));
     for _ in 0..4 * WAITING_OF_SESSION {
-        mux.route(Transport::Udp, eve, local, &[0x80; 40]);
+        mux.route(Arrived::now(Transport::Udp, eve, local), &[0x80; 40]);
     }
-    assert!(mux.route(Transport::Udp, ada, local, &[0x80; 40]));
+    assert!(mux.route(Arrived::now(Transport::Udp, ada, local), &[0x80; 40]));
     assert_eq!(arrived.len(), WAITING_OF_SESSION + 2);
     assert_eq!(mux.drops().of(Reason::RoomBusy), 0);
     drop(arrived);
@@ -159,10 +159,10 @@ async fn a_datagram_of_nobody_is_tried_with_who_may_have_moved() {
     let local = SocketAddr::new(LOCALHOST, mux.port());
     let (old, new): (SocketAddr, SocketAddr) =
         ("192.0.2.1:5000".parse().unwrap(), "192.0.2.1:6000".parse().unwrap());
-    mux.route(Transport::Udp, old, local, &request("ada"));
-    mux.route(Transport::Udp, new, local, &[[0x80, 200].as_slice(), &[7; 40]].concat());
+    mux.route(Arrived::now(Transport::Udp, old, local), &request("ada"));
+    mux.route(Arrived::now(Transport::Udp, new, local), &[[0x80, 200].as_slice(), &[7; 40]].concat());
     mux.proven(session, (Transport::Udp, new));
-    mux.route(Transport::Udp, new, local, &[0x80; 40]);
+    mux.route(Arrived::now(Transport::Udp, new, local), &[0x80; 40]);
     let tried: Vec<_> = std::iter::from_fn(|| arrived.try_recv().ok()).map(|one| one.is_trial).collect();
     assert_eq!(tried, [false, true, false]);
     mux.stop();
@@ -256,7 +256,12 @@ async fn turn_at_the_port_of_media_carries_what_a_session_hears_and_says() {
     let incoming = timeout(SOON, arrived.recv()).await.unwrap().unwrap();
     assert_eq!((incoming.source, incoming.destination), (relayed, local));
     assert_eq!((incoming.session, incoming.transport, incoming.is_trial), (session, Transport::Udp, false));
-    mux.send(vec![Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] }]);
+    mux.send(vec![Datagram {
+        transport: Transport::Udp,
+        source: local,
+        destination: relayed,
+        bytes: vec![7; 30],
+    }]);
     let len = timeout(SOON, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert_eq!(speaker.read(&buffer[..len]), Said::Data(local, vec![7; 30]));
     // With its allocation the client gives back its address.
@@ -264,7 +269,12 @@ async fn turn_at_the_port_of_media_carries_what_a_session_hears_and_says() {
     let len = timeout(SOON, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert_eq!(speaker.read(&buffer[..len]), Said::Done(Some(0)));
     assert_eq!(mux.routes().len(), (1, 1), "the one that it asked from itself");
-    mux.send(vec![Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] }]);
+    mux.send(vec![Datagram {
+        transport: Transport::Udp,
+        source: local,
+        destination: relayed,
+        bytes: vec![7; 30],
+    }]);
     assert_eq!(mux.drops().of(Reason::TurnRefused), 1);
     mux.stop();
 }
@@ -287,12 +297,8 @@ async fn turn_has_a_port_of_its_own_where_that_is_set_and_others_go_without_wher
     let len = timeout(SOON, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert_eq!(speaker.read(&buffer[..len]), Said::Refused(401));
     // At the port of media it is not spoken then.
-    mux.route(
-        Transport::Udp,
-        "192.0.2.1:5000".parse().unwrap(),
-        SocketAddr::new(LOCALHOST, mux.port()),
-        &speaker.ask(&Ask::Allocate),
-    );
+    let (stranger, local) = ("192.0.2.1:5000".parse().unwrap(), SocketAddr::new(LOCALHOST, mux.port()));
+    mux.route(Arrived::now(Transport::Udp, stranger, local), &speaker.ask(&Ask::Allocate));
     assert_eq!(mux.drops().of(Reason::UnknownAddress), 1);
     mux.stop();
 }
@@ -351,7 +357,12 @@ async fn the_pages_port_brings_turn_and_ice_to_the_same_sessions() {
     turn.write_all(&reelroom_turn::testing::on_channel(0x4000, &request("ada"))).await.unwrap();
     let incoming = timeout(SOON, arrived.recv()).await.unwrap().unwrap();
     assert_eq!((incoming.transport, incoming.source, incoming.destination), (Transport::Udp, relayed, local));
-    mux.send(vec![Datagram { transport: Transport::Udp, source: local, destination: relayed, bytes: vec![7; 30] }]);
+    mux.send(vec![Datagram {
+        transport: Transport::Udp,
+        source: local,
+        destination: relayed,
+        bytes: vec![7; 30],
+    }]);
     assert_eq!(answered(&mut turn, &mut speaker).await, Said::Channel(0x4000, vec![7; 30]));
 
     // Closed, both have nothing any more.

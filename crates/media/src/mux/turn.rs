@@ -17,7 +17,7 @@ use reelroom_turn::{Client, Dropped, Heard, MESSAGE_BYTES, Now, Peers, Server, i
 
 use super::addresses::Reach;
 use super::passage::turn_urls;
-use super::{Datagram, Endpoint, Mux, Transport};
+use super::{Arrived, Datagram, Endpoint, Mux, Transport};
 use crate::drops::Reason;
 use crate::session::stun;
 
@@ -78,7 +78,7 @@ impl Mux {
         match heard {
             Heard::Answer(answer) => self.to_turn_client(&client, answer),
             Heard::ToMedia { relayed, local, bytes } => {
-                self.route(Transport::Udp, relayed, local, bytes);
+                self.route(Arrived::now(Transport::Udp, relayed, local), bytes);
             }
             Heard::Dropped(dropped) => self.drops.count(reason(dropped)),
         }

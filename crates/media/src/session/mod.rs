@@ -2,48 +2,44 @@
 //!
 //! str0m wants each change to be drained of its outputs before the next change, or packets are lost without a word.
 //! Every method here that changes anything therefore ends in [`Session::drain`]; what came out waits for
-//! [`Session::take`].
+//! [`Session::take`]. Media alone is written without that: packets of a stream wait in str0m in their order, and to drain it once for many of
+//! them costs a fraction. What ends or renews a stream drains before, by [`Session::flush`].
 
 mod descriptor;
 mod dtls;
+mod negotiation;
 mod path;
+mod receiving;
 mod reports;
 mod sctp;
 pub(crate) mod sdp;
+mod sending;
 mod sound;
 mod srtp;
 mod streams;
 pub(crate) mod stun;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use reelroom_limits::media::{DATA_CHANNELS, FEEDBACK_BYTES_PER_S, NEW_SSRCS, SSRCS_OF_SESSION};
-
-use reelroom_limits::signalling::{SDP_BYTES, SDP_SECTIONS, SIGNAL_ANSWER_BYTES};
-use reelroom_sfu::forward::Rewrite;
-use reelroom_sfu::{Codec, DataKind, Layer, Measured};
+use reelroom_limits::media::{FEEDBACK_BYTES_PER_S, NEW_SSRCS};
+use reelroom_sfu::{DataKind, Layer, Measured};
 use str0m::bwe::Bitrate;
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::channel::{Channel, ChannelConfig, ChannelId, Reliability};
-use str0m::error::{ProtoError, RtcError, SctpError};
+use str0m::change::SdpPendingOffer;
+use str0m::channel::ChannelId;
 use str0m::format::Codec::Vp9;
-use str0m::format::{FormatParams, PayloadParams};
+use str0m::format::FormatParams;
 use str0m::ice::TransId;
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Pt, Rid, Rids};
-use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
-use str0m::rtp::{RtpPacket, RtpWrite, VideoOrientation, Vp8Descriptor};
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
+use str0m::media::{Frequency, Mid};
+use str0m::net::{Protocol, TcpType};
+use str0m::{Candidate, Input, Output, Rtc};
 
 use crate::budget::Budget;
-use crate::drops::Reason;
 use crate::mux::routes::Address;
-use crate::mux::{Datagram, Incoming, LocalAddresses, Transport};
+use crate::mux::{Datagram, LocalAddresses, Transport};
 use crate::record::NtpTime;
-use descriptor::DependencyDescriptor;
 use dtls::Gate;
 use path::{Path, Paths};
 use reports::Reports;
@@ -51,8 +47,12 @@ use sctp::Drain;
 use sdp::bounds::{self, Candidates};
 use sound::SentSound;
 use srtp::Verifier;
-use streams::Pacing;
+use streams::{Kept, Pacing, Search};
 use stun::{Credentials, Kind};
+
+pub(crate) use negotiation::{Changes, NewMedia};
+pub(crate) use receiving::Packet;
+pub(crate) use sending::{Load, Written};
 
 const RELIABLE: &str = "_reliable";
 const LOSSY: &str = "_lossy";
@@ -112,81 +112,6 @@ pub(crate) enum SessionEvent {
     Names(Vec<(String, String)>),
     /// ICE begins anew; once the peer is found again, [`SessionEvent::Heard`] says so.
     Restarts,
-}
-
-/// What a datagram was to a session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// Only the session's peer can have made it.
-    pub(crate) is_proven: bool,
-    /// A sender of media that is heard for the first time.
-    pub(crate) new_ssrc: Option<u32>,
-    /// Why it was not taken.
-    pub(crate) dropped: Option<Reason>,
-}
-
-impl Heard {
-    fn dropped(reason: Reason) -> Self {
-        Self { dropped: Some(reason), ..Self::default() }
-    }
-}
-
-/// A received RTP packet.
-#[derive(Debug)]
-pub(crate) struct Packet {
-    pub(crate) mid: String,
-    pub(crate) layer: Layer,
-    pub(crate) codec: Codec,
-    pub(crate) audio_level_dbov: Option<u8>,
-    pub(crate) rotation_degrees: Option<u16>,
-    /// Redundant sound (RFC 2198); `codec` is that of its blocks.
-    pub(crate) is_red: bool,
-    inner: RtpPacket,
-}
-
-/// What is sent of a packet.
-pub(crate) struct Load {
-    pub(crate) payload: Arc<[u8]>,
-    pub(crate) marker: bool,
-    pub(crate) is_red: bool,
-    /// It is the packet's own payload, so that what the header says of that goes with it.
-    pub(crate) is_own: bool,
-}
-
-impl Packet {
-    pub(crate) fn seq(&self) -> u64 {
-        *self.inner.seq_no
-    }
-
-    pub(crate) fn rtp(&self) -> u64 {
-        self.inner.time.numer()
-    }
-
-    pub(crate) fn ssrc(&self) -> u32 {
-        *self.inner.header.ssrc
-    }
-
-    pub(crate) fn marker(&self) -> bool {
-        self.inner.header.marker
-    }
-
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.inner.payload
-    }
-
-    /// The same, for who sends it.
-    pub(crate) fn shared_payload(&self) -> Arc<[u8]> {
-        self.inner.payload.clone()
-    }
-
-    /// What tells the layers of a scalable stream apart.
-    pub(crate) fn descriptor(&self) -> Option<&[u8]> {
-        self.inner.header.ext_vals.user_values.get::<DependencyDescriptor>().map(DependencyDescriptor::bytes)
-    }
-
-    pub(crate) fn received(&self) -> Instant {
-        self.inner.timestamp
-    }
 }
 
 /// Why a peer's message could not be used.
@@ -257,28 +182,15 @@ pub(crate) struct Session {
     is_paced: bool,
     /// Sections of ours with pictures.
     pictures: Vec<Mid>,
+    /// The streams of those, as far as packets of them are kept to be sent again.
+    kept: BTreeMap<Mid, Kept>,
+    /// When it is looked at next how long pictures wait.
+    next_look: Instant,
     pacing: Pacing,
-    /// What str0m was told to find room for.
-    desired: Bitrate,
+    search: Search,
     sent_sound: SentSound,
-}
-
-/// What became of data that was to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    Yes,
-    /// The channel is not open or full, or lossy data would come too late.
-    NotNow,
-    /// The peer takes nothing of this length, now or later.
-    TooLong,
-}
-
-fn write(channel: &mut Channel<'_>, bytes: &[u8]) -> Written {
-    match channel.write(true, bytes) {
-        Ok(true) => Written::Yes,
-        Err(RtcError::Sctp(SctpError::Proto(ProtoError::ErrOutboundPacketTooLarge))) => Written::TooLong,
-        Ok(false) | Err(_) => Written::NotNow,
-    }
+    /// Media waits in str0m that was not drained.
+    is_written: bool,
 }
 
 /// Installs the cryptography that sessions use. Safe to call again.
@@ -381,39 +293,15 @@ impl Session {
             clock: now,
             is_paced: way != Way::In,
             pictures: Vec::new(),
+            kept: BTreeMap::new(),
+            next_look: now,
             pacing: Pacing::None { first: None },
-            desired: Bitrate::ZERO,
+            search: Search::default(),
             sent_sound: SentSound::new(now),
+            is_written: false,
         };
         session.drain();
         session
-    }
-
-    /// Names this connection in incoming STUN requests, and signs them.
-    pub(crate) fn credentials(&mut self) -> (String, String) {
-        (self.own.ufrag.clone(), self.own.password.clone())
-    }
-
-    /// Tells all names by which the peer may ask for this session.
-    fn tell_names(&mut self) {
-        let names = [Some(&self.own), self.older.as_ref(), self.coming.as_ref()];
-        let names = names.into_iter().flatten().map(|one| (one.ufrag.clone(), one.password.clone()));
-        self.events.push(SessionEvent::Names(names.collect()));
-    }
-
-    /// A description was taken up: where it restarted ICE the peer names this session by another name.
-    fn look_at_names(&mut self) {
-        let now = own_credentials(&mut self.rtc);
-        if now == self.own {
-            return;
-        }
-        self.older = Some(std::mem::replace(&mut self.own, now));
-        self.coming = None;
-        // Those of before belong to what was restarted, and str0m has forgotten them too.
-        self.candidates = Candidates::default();
-        self.tell_names();
-        // While nobody has come by the new name, str0m counts the peer neither as found nor as lost.
-        self.events.push(SessionEvent::Restarts);
     }
 
     /// When [`Session::timeout`] is due.
@@ -424,271 +312,6 @@ impl Session {
 
     pub(crate) fn is_alive(&self) -> bool {
         self.rtc.is_alive()
-    }
-
-    /// The answer to a peer's offer.
-    pub(crate) fn accept_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
-        bounds::check(sdp, SDP_BYTES, SDP_SECTIONS)?;
-        self.accept_bounded_offer(sdp)
-    }
-
-    /// The same, of an offer that is known to ask for no more than anybody may.
-    pub(crate) fn accept_bounded_offer(&mut self, sdp: &str) -> Result<String, SessionError> {
-        let offer = SdpOffer::from_sdp_string(&self.candidates.of_sdp(sdp)).map_err(SessionError::new)?;
-        self.peer = Credentials::of(sdp);
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(SessionError::new);
-        self.drain();
-        self.look_at_names();
-        let answer = answer?;
-        // By some of them the peer may offer to be sent something as well.
-        let offered = sdp::sections(sdp);
-        self.reports.sections(offered.iter().map(|section| Mid::from(section.mid.as_str())).collect());
-        if self.is_paced {
-            self.sends_by(sdp);
-        }
-        Ok(sdp::with_candidates(&answer.to_sdp_string(), &self.told, &self.told_tcp))
-    }
-
-    /// This machine's addresses may be others than when the session began: the peer is told them with the next description.
-    pub(crate) fn moves_to(&mut self, addresses: &LocalAddresses) {
-        self.told.clone_from(&addresses.told);
-        self.told_tcp.clone_from(&addresses.told_tcp);
-        receive_at(&mut self.rtc, addresses);
-        self.drain();
-    }
-
-    /// Whether a section is there, and not given up by the peer.
-    pub(crate) fn has_section(&self, mid: &str) -> bool {
-        self.rtc.media(Mid::from(mid)).is_some_and(|media| !media.disabled())
-    }
-
-    /// Whether the peer has sent layers by a section of its own: whatever becomes of that, str0m sends nothing by it.
-    pub(crate) fn has_had_layers(&self, mid: &str) -> bool {
-        self.rtc.media(Mid::from(mid)).is_some_and(|media| matches!(media.rids_rx(), Rids::Specific(_)))
-    }
-
-    /// An offer with the wanted changes, unless one is waiting for its answer or nothing is to change. The mids of
-    /// added sections are in the order of `add`.
-    pub(crate) fn offer(&mut self, changes: &Changes) -> Option<(String, Vec<String>)> {
-        if self.pending.is_some() {
-            return None;
-        }
-        for mid in &changes.again {
-            self.renew_stream(mid);
-        }
-        let mut api = self.rtc.sdp_api();
-        if changes.channels {
-            let lossy = Reliability::MaxRetransmits { retransmits: 0 };
-            let channel = |label: &str, reliability| ChannelConfig {
-                label: label.to_owned(),
-                ordered: reliability == Reliability::Reliable,
-                reliability,
-                ..Default::default()
-            };
-            self.reliable = Some(api.add_channel_with_config(channel(RELIABLE, Reliability::Reliable)));
-            self.lossy = Some(api.add_channel_with_config(channel(LOSSY, lossy)));
-            self.tracks = Some(api.add_channel_with_config(channel(DATA_TRACK, lossy)));
-        }
-        for mid in &changes.stop {
-            api.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
-        }
-        for mid in &changes.again {
-            api.set_direction(Mid::from(mid.as_str()), Direction::SendOnly);
-        }
-        let restarted = changes.restart.then(|| api.ice_restart(true));
-        let mut mids = Vec::new();
-        for media in &changes.add {
-            let kind = if media.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video };
-            let mid = api.add_media(
-                kind,
-                Direction::SendOnly,
-                Some(media.stream_id.clone()),
-                Some(media.track_id.clone()),
-                None,
-            );
-            mids.push(mid.to_string());
-            self.reports.section(mid);
-        }
-        let applied = api.apply();
-        for (mid, _) in mids.iter().zip(&changes.add).filter(|(_, media)| media.codec != Codec::Opus) {
-            self.pictures.push(Mid::from(mid.as_str()));
-        }
-        self.pace();
-        self.drain();
-        let (offer, pending) = applied?;
-        self.pending = Some(pending);
-        self.sections += mids.len();
-        if let Some(coming) = restarted {
-            self.coming = Some(Credentials { ufrag: coming.ufrag, password: coming.pass });
-            self.tell_names();
-        }
-        let offer = sdp::without_estimates_of_sound(&offer.to_sdp_string());
-        Some((sdp::with_candidates(&offer, &self.told, &self.told_tcp), mids))
-    }
-
-    /// Whether the peer is to be told that candidates of it are left out: once.
-    pub(crate) fn has_to_tell_of_candidates(&mut self) -> bool {
-        self.candidates.has_to_tell()
-    }
-
-    /// How many sections our own offers have had, those that the peer gave up included: they stay.
-    pub(crate) fn offered_sections(&self) -> usize {
-        self.sections
-    }
-
-    pub(crate) fn awaits_answer(&self) -> bool {
-        self.pending.is_some()
-    }
-
-    pub(crate) fn accept_answer(&mut self, sdp: &str) -> Result<(), SessionError> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
-        // The data channels have a section of their own.
-        bounds::check(sdp, SIGNAL_ANSWER_BYTES, self.sections + 1)?;
-        let sdp = &self.candidates.of_sdp(sdp);
-        let answer = SdpAnswer::from_sdp_string(sdp).map_err(SessionError::new)?;
-        self.peer = Credentials::of(sdp);
-        let accepted = self.rtc.sdp_api().accept_answer(pending, answer).map_err(SessionError::new);
-        self.asks_for_lost(sdp);
-        // Streams are there by now, if they were not before.
-        self.pace();
-        self.drain();
-        self.look_at_names();
-        accepted
-    }
-
-    /// A candidate of the peer; what cannot be used (names of mDNS) is left out, for the peer's own checks find us.
-    pub(crate) fn add_remote_candidate(&mut self, candidate: &str) {
-        if !self.candidates.take(candidate) {
-            return;
-        }
-        if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
-            self.rtc.add_remote_candidate(candidate);
-            self.drain();
-        }
-    }
-
-    /// Takes a datagram that came from an address of the peer, or is tried because the peer may have moved there.
-    pub(crate) fn receive(&mut self, datagram: &Incoming) -> Heard {
-        let Some(kind) = Kind::of(&datagram.bytes) else { return Heard::dropped(Reason::NoWebRtc) };
-        let (now, bytes) = (datagram.received, &datagram.bytes[..]);
-        let path =
-            Path { transport: datagram.transport, local: datagram.destination, remote: datagram.source };
-        let ssrc = stun::ssrc(bytes, kind);
-        let is_new = kind == Kind::Rtp && ssrc.is_some_and(|ssrc| !self.knows(ssrc));
-        let mut heard = Heard::default();
-        // Media by another path than that of late, and of new senders, is believed when its peer is proven to have encrypted it.
-        let is_elsewhere = !datagram.is_trial && !self.paths.heard(path, now);
-        let is_doubtful = is_elsewhere || datagram.is_trial;
-        match kind {
-            Kind::Stun => return self.receive_stun(datagram, path),
-            Kind::Rtp if is_new => {
-                if datagram.is_trial || !self.verify(Verifier::is_early_rtp, bytes) {
-                    return Heard::dropped(Reason::Forged);
-                }
-                if !self.new_ssrcs.take(now) {
-                    return Heard::dropped(Reason::TooManySenders);
-                }
-                heard = Heard { is_proven: true, new_ssrc: ssrc, dropped: None };
-                self.ssrcs.extend(ssrc);
-                if self.ssrcs.len() > SSRCS_OF_SESSION {
-                    self.ssrcs.pop_front();
-                }
-            }
-            Kind::Rtcp => {
-                if !self.verify(Verifier::is_rtcp, bytes) {
-                    return Heard::dropped(Reason::Forged);
-                }
-                if !self.feedback_bytes.take_many(bytes.len() as u32, now) {
-                    return Heard::dropped(Reason::TooMuchFeedback);
-                }
-                heard.is_proven = true;
-                self.forget_reports(bytes.len());
-                self.send_lost_sound(bytes, now);
-            }
-            // There is nothing to tell by who encrypted it; the next request or feedback tells where the peer is.
-            Kind::Dtls if datagram.is_trial => return heard,
-            Kind::Rtp | Kind::Dtls => {}
-        }
-        let (encrypted, packets) = (self.gate.authentic.load(Relaxed), self.events.len());
-        self.handle(datagram);
-        if is_doubtful {
-            let sent = |event: &SessionEvent| matches!(event, SessionEvent::Packet(packet) if Some(packet.ssrc()) == ssrc);
-            heard.is_proven |=
-                self.gate.authentic.load(Relaxed) > encrypted || self.events.iter().skip(packets).any(sent);
-            if heard.is_proven {
-                self.proven(path, now);
-            }
-        }
-        heard
-    }
-
-    fn receive_stun(&mut self, datagram: &Incoming, path: Path) -> Heard {
-        let answered = self.peer.as_ref().and_then(|peer| stun::answers(&datagram.bytes, peer));
-        if let Some(id) = answered
-            && self.checks.contains(&id)
-        {
-            if self.paths.answered(path, datagram.received) {
-                self.checks.clear();
-                tracing::debug!(to = %path.remote, "a peer has moved");
-                self.events.push(SessionEvent::FlowsOn((path.transport, path.remote)));
-            }
-            return Heard::default();
-        }
-        if stun::Request::parse(&datagram.bytes).is_some_and(|request| request.nominates()) {
-            self.paths.nominates(path, datagram.received);
-        }
-        self.handle(datagram);
-        Heard::default()
-    }
-
-    /// Only the peer can have sent what came by this path.
-    fn proven(&mut self, path: Path, now: Instant) {
-        if let Some(path) = self.paths.proven(path, now) {
-            self.events.push(SessionEvent::FlowsOn((path.transport, path.remote)));
-        }
-    }
-
-    /// Whether media of a sender was heard before; those that are heard often stand behind, where it is looked first.
-    fn knows(&mut self, ssrc: u32) -> bool {
-        let Some(place) = self.ssrcs.iter().rposition(|one| *one == ssrc) else { return false };
-        let last = self.ssrcs.len() - 1;
-        self.ssrcs.swap(place, last - (last - place) / 2);
-        true
-    }
-
-    fn verify(&mut self, check: impl FnOnce(&mut Verifier, &[u8]) -> bool, bytes: &[u8]) -> bool {
-        if self.verifier.is_none() {
-            self.verifier = self.gate.keys.get().and_then(Verifier::new);
-        }
-        self.verifier.as_mut().is_some_and(|verifier| check(verifier, bytes))
-    }
-
-    /// Sends again what a packet of feedback says that the peer lost.
-    fn send_lost_sound(&mut self, feedback: &[u8], now: Instant) {
-        if !self.sent_sound.is_wanted() {
-            return;
-        }
-        let said = self.verifier.as_mut().and_then(|verifier| verifier.verified_feedback(feedback));
-        let Some(feedback) = said else { return };
-        let (paths, datagrams) = (&self.paths, &mut self.datagrams);
-        let by = |path| paths.send_again_by(path);
-        self.sent_sound.asked(feedback, now, by, |datagram| datagrams.push(datagram));
-    }
-
-    fn handle(&mut self, datagram: &Incoming) {
-        self.clock = self.clock.max(datagram.received);
-        let Ok(contents) = DatagramRecv::try_from(&datagram.bytes[..]) else { return };
-        let receive = Receive {
-            proto: protocol(datagram.transport),
-            source: datagram.source,
-            destination: datagram.destination,
-            contents,
-        };
-        if let Err(error) = self.rtc.handle_input(Input::Receive(datagram.received, receive)) {
-            tracing::debug!(%error, "a datagram ended its session");
-            self.rtc.disconnect();
-        }
-        self.drain_up_to(PACER_STEP);
     }
 
     pub(crate) fn timeout(&mut self, now: Instant) {
@@ -711,6 +334,7 @@ impl Session {
         if self.next_timeout > now {
             return;
         }
+        self.hurry();
         if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
             tracing::debug!(%error, "a timer ended its session");
             self.rtc.disconnect();
@@ -718,155 +342,24 @@ impl Session {
         self.drain_up_to(PACER_STEP);
     }
 
-    /// Asks the sender of a section for a keyframe.
-    pub(crate) fn request_keyframe(&mut self, mid: &str, layer: Option<Layer>) {
-        let rid = layer.map(|layer| Rid::from(layer.rid()));
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(Mid::from(mid), rid) {
-            stream.request_keyframe(KeyframeRequestKind::Pli);
-        }
-        self.drain();
-    }
-
-    /// The payload types that the peer takes on a section of ours.
-    pub(crate) fn payload_types(&self, mid: &str) -> Vec<(Codec, u8)> {
-        let Some(media) = self.rtc.media(Mid::from(mid)) else { return Vec::new() };
-        let params = self.rtc.codec_config().params().iter();
-        params
-            .filter(|params| media.remote_pts().contains(&params.pt()))
-            .filter_map(|params| Some((codec(params.spec().codec)?, *params.pt())))
-            .collect()
-    }
-
-    /// The payload type by which the peer takes redundant sound.
-    pub(crate) fn red_payload_type(&self, mid: &str) -> Option<u8> {
-        let media = self.rtc.media(Mid::from(mid))?;
-        let mut params = self.rtc.codec_config().params().iter();
-        params
-            .find(|params| media.remote_pts().contains(&params.pt()) && params.red().is_some())?
-            .red()
-            .map(|pt| *pt)
-    }
-
-    /// Sends something of a packet of another session under new numbers.
-    pub(crate) fn send(
-        &mut self,
-        mid: &str,
-        payload_type: u8,
-        packet: &Packet,
-        rewrite: Rewrite,
-        load: Load,
-        now: Instant,
-    ) {
-        self.clock = self.clock.max(now);
-        let mid = Mid::from(mid);
-        let mut direct = self.rtc.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(mid, None) else { return };
-        self.reports.sent(mid);
-        let mut ext_vals = str0m::rtp::ExtensionValues::default();
-        if load.is_own {
-            ext_vals.audio_level = packet.inner.header.ext_vals.audio_level;
-            ext_vals.voice_activity = packet.inner.header.ext_vals.voice_activity;
-        }
-        ext_vals.video_orientation = packet.inner.header.ext_vals.video_orientation;
-        // Simulcast layers count their frames each for itself, so theirs cannot be passed on.
-        if packet.codec.is_scalable()
-            && let Some(value) = packet.inner.header.ext_vals.user_values.get_arc::<DependencyDescriptor>()
-        {
-            ext_vals.user_values.set_arc(value);
-        }
-        let mut write = RtpWrite::new(
-            Pt::from(payload_type),
-            rewrite.seq.into(),
-            rewrite.rtp,
-            packet.inner.timestamp,
-            load.payload,
-        )
-        .marker(load.marker)
-        .ext_vals(ext_vals)
-        .nackable(packet.codec != Codec::Opus);
-        if let Some(numbers) = rewrite.vp8
-            && let Ok(descriptor) = Vp8Descriptor::parse(&packet.inner.payload)
-        {
-            let mut patch = descriptor.patch();
-            if let Some(picture_id) = numbers.picture_id {
-                patch = patch.picture_id(picture_id);
-            }
-            if let Some(tl0_pic_idx) = numbers.tl0_pic_idx {
-                patch = patch.tl0_pic_idx(tl0_pic_idx);
-            }
-            if let Ok(patch) = patch.build() {
-                write = write.vp8_patch(patch);
-            }
-        }
-        stream.write_rtp(write);
-        self.drain();
-    }
-
-    /// Sends a packet without content.
-    pub(crate) fn send_empty(&mut self, mid: &str, payload_type: u8, rewrite: Rewrite, now: Instant) {
-        self.clock = self.clock.max(now);
-        let mid = Mid::from(mid);
-        let mut direct = self.rtc.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(mid, None) else { return };
-        self.reports.sent(mid);
-        let nothing: &[u8] = &[];
-        stream.write_rtp(RtpWrite::new(
-            Pt::from(payload_type),
-            rewrite.seq.into(),
-            rewrite.rtp,
-            now,
-            nothing,
-        ));
-        self.drain();
-    }
-
-    /// Sends a data packet.
-    pub(crate) fn send_data(&mut self, kind: DataKind, bytes: &[u8], now: Instant) -> Written {
-        let (id, room, drain) = match kind {
-            DataKind::Reliable | DataKind::Other => (self.reliable, RELIABLE_BUFFER_BYTES, None),
-            DataKind::Lossy => (self.lossy, LOSSY_BUFFER_BYTES, Some(&mut self.lossy_drain)),
-            DataKind::Track => (self.tracks, LOSSY_BUFFER_BYTES, Some(&mut self.tracks_drain)),
-        };
-        let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else {
-            return Written::NotNow;
-        };
-        if bytes.len() > room {
-            return Written::TooLong;
-        }
-        let buffered = channel.buffered_amount();
-        let has_room = buffered + bytes.len() <= room;
-        let written = match drain {
-            None if has_room => write(&mut channel, bytes),
-            None => Written::NotNow,
-            Some(drain) => {
-                let is_late = drain.is_late(buffered, now);
-                let written = if has_room && !is_late { write(&mut channel, bytes) } else { Written::NotNow };
-                if written == Written::Yes {
-                    drain.wrote(bytes.len());
-                }
-                written
-            }
-        };
-        if written == Written::Yes {
-            self.drain();
-        }
-        written
-    }
-
-    /// How much data the peer may have under way.
-    pub(crate) fn set_data_window(&self, bytes: usize) {
-        self.gate.window.store(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
-    }
-
     /// Ends the connection without a word; the peer was told by signalling.
     pub(crate) fn close(&mut self) {
+        self.flush();
         let _ = self.rtc.close();
         self.drain();
     }
 
     /// What has come out: datagrams to send, and events.
     pub(crate) fn take(&mut self) -> (Vec<Datagram>, Vec<SessionEvent>) {
+        self.flush();
         (std::mem::take(&mut self.datagrams), std::mem::take(&mut self.events))
+    }
+
+    /// Drains what was written.
+    fn flush(&mut self) {
+        if self.is_written {
+            self.drain();
+        }
     }
 
     /// Polls str0m until it has nothing left. A packet that was just written goes, if it may; others that wait do not.
@@ -876,6 +369,7 @@ impl Session {
 
     /// The same, and whatever is due within `step` each time.
     fn drain_up_to(&mut self, step: Duration) {
+        self.is_written = false;
         let mut turns = 0;
         while self.rtc.is_alive() {
             match self.rtc.poll_output() {
@@ -898,7 +392,7 @@ impl Session {
                 Ok(Output::Transmit(transmit)) => {
                     let transport =
                         if transmit.proto == Protocol::Udp { Transport::Udp } else { Transport::Tcp };
-                    let bytes = transmit.contents.to_vec();
+                    let bytes = Vec::from(transmit.contents);
                     let mut path = Path { transport, local: transmit.source, remote: transmit.destination };
                     if Kind::of(&bytes) != Some(Kind::Stun) {
                         path = self.paths.send_by(path);
@@ -923,154 +417,6 @@ impl Session {
             self.events.push(SessionEvent::Closed);
         }
     }
-
-    fn event(&mut self, event: Event) -> Option<SessionEvent> {
-        match event {
-            Event::Connected => Some(SessionEvent::Connected),
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                Some(SessionEvent::Disconnected)
-            }
-            Event::IceConnectionStateChange(
-                IceConnectionState::Connected | IceConnectionState::Completed,
-            ) => {
-                if self.older.take().is_some() {
-                    self.tell_names();
-                }
-                Some(SessionEvent::Heard)
-            }
-            Event::RtpPacket(packet) => {
-                self.packet(packet).map(|packet| SessionEvent::Packet(Box::new(packet)))
-            }
-            Event::EgressBitrateEstimate(kind) => self.estimate(kind),
-            Event::KeyframeRequest(request) => Some(SessionEvent::KeyframeRequest(request.mid.to_string())),
-            Event::SenderFeedback(feedback) => Some(SessionEvent::SenderReport {
-                mid: feedback.mid.to_string(),
-                ssrc: *feedback.sender_info.ssrc,
-                ntp: ntp_time(feedback.sender_info.ntp_time),
-                rtp: feedback.sender_info.rtp_time.numer() as u32,
-            }),
-            Event::MediaIngressStats(stats) => {
-                let counted = (stats.packets, stats.loss, stats.rtt);
-                Some(self.measured(stats.mid, stats.rid, Way::In, counted, stats.jitter))
-            }
-            Event::MediaEgressStats(stats) => {
-                let counted = (stats.packets, stats.loss, stats.rtt);
-                let jitter = stats.remote.map_or(0, |remote| remote.jitter);
-                Some(self.measured(stats.mid, stats.rid, Way::Out, counted, jitter))
-            }
-            Event::ChannelOpen(id, label) => {
-                self.channels += 1;
-                if self.channels > DATA_CHANNELS {
-                    tracing::info!("a connection has too many data channels and is closed");
-                    self.rtc.disconnect();
-                    return None;
-                }
-                match label.as_str() {
-                    RELIABLE => self.reliable = Some(id),
-                    LOSSY => self.lossy = Some(id),
-                    DATA_TRACK => self.tracks = Some(id),
-                    _ => self.others.push(id),
-                }
-                let mut channel = self.rtc.channel(id).filter(|_| label == RELIABLE)?;
-                channel.set_buffered_amount_low_threshold(RELIABLE_LOW_BYTES);
-                Some(SessionEvent::DataWanted)
-            }
-            Event::ChannelClose(id) => {
-                self.channels = self.channels.saturating_sub(1);
-                self.others.retain(|other| *other != id);
-                None
-            }
-            Event::ChannelBufferedAmountLow(id) => {
-                (Some(id) == self.reliable).then_some(SessionEvent::DataWanted)
-            }
-            Event::ChannelData(data) => {
-                let kind = match Some(data.id) {
-                    id if id == self.reliable => DataKind::Reliable,
-                    id if id == self.lossy => DataKind::Lossy,
-                    id if id == self.tracks => DataKind::Track,
-                    _ if self.others.contains(&data.id) => DataKind::Other,
-                    _ => return None,
-                };
-                // What stands in a channel of the client's own is the client's business.
-                (data.binary || kind == DataKind::Other)
-                    .then_some(SessionEvent::Data { kind, bytes: data.data })
-            }
-            _ => None,
-        }
-    }
-
-    /// What was counted of a stream: packets, the part that was lost, and the way there and back. The jitter is in ticks of its clock.
-    fn measured(
-        &self,
-        mid: Mid,
-        rid: Option<Rid>,
-        way: Way,
-        (packets, loss, round_trip): (u64, Option<f32>, Option<Duration>),
-        jitter: u32,
-    ) -> SessionEvent {
-        let is_sound = self.rtc.media(mid).is_some_and(|media| media.kind() == MediaKind::Audio);
-        let clock = if is_sound { Codec::Opus } else { Codec::Vp8 }.clock_rate_hz();
-        let jitter = Duration::from_secs_f64(f64::from(jitter) / f64::from(clock));
-        let measured = Measured { packets, loss, round_trip, jitter };
-        SessionEvent::Measured { mid: mid.to_string(), way, layer: Layer::from_rid(rid.as_deref()), measured }
-    }
-
-    fn packet(&mut self, inner: RtpPacket) -> Option<Packet> {
-        let mut direct = self.rtc.direct_api();
-        let stream = direct.stream_rx(&inner.header.ssrc)?;
-        let (mid, rid) = (stream.mid(), stream.rid());
-        let payload_type = inner.header.payload_type;
-        let is_it =
-            |params: &&PayloadParams| params.pt() == payload_type || params.red() == Some(payload_type);
-        let params = self.rtc.codec_config().params().iter().find(is_it)?;
-        let is_red = params.red() == Some(payload_type);
-        let codec = codec(params.spec().codec)?;
-        // Sound has no stream of its own for what is sent again, without which str0m asks for nothing: it comes again in its own one.
-        if codec == Codec::Opus
-            && let Some(stream) = self.rtc.direct_api().stream_rx(&inner.header.ssrc)
-        {
-            stream.suppress_nack(false);
-        }
-        let ext = &inner.header.ext_vals;
-        Some(Packet {
-            mid: mid.to_string(),
-            layer: Layer::from_rid(rid.as_deref()),
-            codec,
-            is_red,
-            audio_level_dbov: ext.audio_level.map(i8::unsigned_abs),
-            rotation_degrees: ext.video_orientation.map(|orientation| match orientation {
-                VideoOrientation::Deg0 => 0,
-                VideoOrientation::Deg90 => 90,
-                VideoOrientation::Deg180 => 180,
-                VideoOrientation::Deg270 => 270,
-            }),
-            inner,
-        })
-    }
-}
-
-/// What the next offer changes.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    /// Open the data channels.
-    pub(crate) channels: bool,
-    /// Sections to stop.
-    pub(crate) stop: Vec<String>,
-    /// Sections that were stopped, and carry another track now.
-    pub(crate) again: Vec<String>,
-    /// Sections to add.
-    pub(crate) add: Vec<NewMedia>,
-    /// Find out anew how the peer is reached.
-    pub(crate) restart: bool,
-}
-
-/// A section to add.
-#[derive(Debug)]
-pub(crate) struct NewMedia {
-    pub(crate) codec: Codec,
-    /// `PA_…|TR_…`: how clients know whose track it is.
-    pub(crate) stream_id: String,
-    pub(crate) track_id: String,
 }
 
 /// Has a session take what arrives at these addresses; it may know some of them.
@@ -1095,26 +441,6 @@ fn protocol(transport: Transport) -> Protocol {
         Transport::Udp => Protocol::Udp,
         Transport::Tcp => Protocol::Tcp,
     }
-}
-
-fn codec(codec: str0m::format::Codec) -> Option<Codec> {
-    match codec {
-        str0m::format::Codec::Opus => Some(Codec::Opus),
-        str0m::format::Codec::Vp8 => Some(Codec::Vp8),
-        str0m::format::Codec::H264 => Some(Codec::H264),
-        str0m::format::Codec::Vp9 => Some(Codec::Vp9),
-        str0m::format::Codec::Av1 => Some(Codec::Av1),
-        _ => None,
-    }
-}
-
-/// Seconds between 1900 and 1970.
-const NTP_UNIX_OFFSET_S: u64 = 2_208_988_800;
-
-fn ntp_time(time: SystemTime) -> NtpTime {
-    let unix = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
-    NtpTime(((unix.as_secs() + NTP_UNIX_OFFSET_S) << 32) | fraction)
 }
 
 #[cfg(test)]

@@ -6,15 +6,67 @@
 //! - Pictures go at once until the peer has reported for the first time, and from then on as str0m's estimate says, whatever streams they are.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use reelroom_protocol::proto::TrackType;
+use reelroom_sfu::Layer;
 use str0m::Input;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::format::PayloadParams;
 use str0m::media::Mid;
+use str0m::rtp::{Ssrc, StreamTx};
 
 use super::sdp::offered::offered;
 use super::{Session, SessionEvent};
+
+/// So many packets of pictures are kept to be sent again ...
+const KEPT_PACKETS: usize = 2000;
+/// ... for so long.
+const KEPT_FOR: Duration = Duration::from_secs(3);
+/// No more of what goes out may be sent again than this. On a line that loses a fifth it is a quarter, in bursts more; beyond it nothing asked for is
+/// sent again, or whoever asks for everything gets everything twice.
+const SENT_AGAIN: f32 = 0.5;
+
+/// No picture waits longer than this for its turn: an estimate may be too low, or nothing smaller is there to be sent. libwebrtc's pacer hurries likewise.
+const WAITS_AT_MOST: Duration = Duration::from_millis(250);
+/// How often that is looked at.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
+
+/// So often room is looked for without finding any, until what is known of the line is forgotten.
+const IN_VAIN: u32 = 3;
+/// What is found is found where the estimate is so much higher, in percent.
+const FOUND_PERCENT: u64 = 105;
+
+/// What str0m was told to find room for, and what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    desired_bps: u64,
+    estimate_bps: u64,
+    /// The estimate when it was told last, and how often it has been no higher since.
+    before_bps: u64,
+    in_vain: u32,
+}
+
+impl Search {
+    /// Whether it is in vain by now; it counts anew then.
+    fn is_in_vain(&mut self) -> bool {
+        let has_found = self.estimate_bps * 100 > self.before_bps * FOUND_PERCENT;
+        self.in_vain = if has_found { 0 } else { self.in_vain + 1 };
+        self.before_bps = self.estimate_bps;
+        let is_in_vain = self.in_vain >= IN_VAIN;
+        if is_in_vain {
+            self.in_vain = 0;
+        }
+        is_in_vain
+    }
+}
+
+/// What is kept of a section's stream to be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    ssrc: Ssrc,
+    layer: Option<Layer>,
+}
 
 /// By which numbers a stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +83,11 @@ pub(super) enum Pacing {
     None { first: Option<u64> },
     /// As str0m's estimate says.
     Paced,
+}
+
+/// Keeps what a stream sends from now on.
+fn keep_anew(stream: &mut StreamTx) {
+    stream.set_rtx_cache(KEPT_PACKETS, KEPT_FOR, Some(SENT_AGAIN));
 }
 
 impl Session {
@@ -66,10 +123,41 @@ impl Session {
         for mid in &self.pictures {
             if let Some(stream) = direct.stream_tx_by_mid(*mid, None) {
                 stream.set_unpaced(is_unpaced);
+                if self.kept.get(mid).is_none_or(|kept| kept.ssrc != stream.ssrc()) {
+                    keep_anew(stream);
+                    self.kept.insert(*mid, Kept { ssrc: stream.ssrc(), layer: None });
+                }
                 fillers.extend(stream.rtx().map(|ssrc| *ssrc));
             }
         }
         self.reports.keep_fillers(&fillers);
+    }
+
+    /// A packet of this layer is the next one of a section. Where it is another layer than before it begins with a keyframe, and nobody needs what was
+    /// before that: what is asked for of it would be in the way of what can be shown.
+    pub(super) fn goes_on_with(&mut self, mid: Mid, layer: Layer) {
+        let Some(kept) = self.kept.get_mut(&mid) else { return };
+        if kept.layer.replace(layer).is_some_and(|before| before != layer)
+            && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None)
+        {
+            keep_anew(stream);
+        }
+    }
+
+    /// Has pictures go at once that have waited for too long.
+    pub(super) fn hurry(&mut self) {
+        if self.pacing != Pacing::Paced || self.clock < self.next_look {
+            return;
+        }
+        self.next_look = self.clock + LOOKED_AT_EVERY;
+        let mut direct = self.rtc.direct_api();
+        for mid in &self.pictures {
+            if let Some(stream) = direct.stream_tx_by_mid(*mid, None) {
+                let since = stream.queue_info().and_then(|queue| queue.first_unsent());
+                let waits = since.map_or(Duration::ZERO, |since| self.clock.saturating_duration_since(since));
+                stream.set_unpaced(waits > WAITS_AT_MOST);
+            }
+        }
     }
 
     /// A section goes on by a stream that has sent nothing, in the place of the one that it has.
@@ -77,6 +165,7 @@ impl Session {
         if self.rtc.media(mid).is_none() {
             return;
         }
+        self.flush();
         let mut direct = self.rtc.direct_api();
         let Some((ssrc, rtx)) = direct.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx())) else {
             return;
@@ -92,6 +181,8 @@ impl Session {
         let stream = direct.declare_stream_tx(next, next_rtx, mid, None);
         if self.pictures.contains(&mid) {
             stream.set_unpaced(self.pacing != Pacing::Paced);
+            keep_anew(stream);
+            self.kept.insert(mid, Kept { ssrc: next, layer: None });
         }
     }
 
@@ -120,10 +211,18 @@ impl Session {
     /// Has the connection find out whether its line carries so much; said again, whether it does by now.
     ///
     /// str0m looks by itself where a fraction of what it takes the line for is sent, or where it found nothing new for 15 s. Between those two, with
-    /// 65 % or more of a low estimate sent, the estimate rises to 1.5 times of what is sent and stays there: less than the next layer costs.
+    /// 65 % or more of a low estimate sent, the estimate rises to 1.5 times of what is sent and stays there: less than the next layer costs. After
+    /// much was lost it does not look at all as long as too little is sent to tell that no more is: what it knows is forgotten then.
     pub(crate) fn desire(&mut self, bits_per_second: u64) {
         let desired = Bitrate::bps(bits_per_second);
-        if std::mem::replace(&mut self.desired, desired) == desired {
+        if std::mem::replace(&mut self.search.desired_bps, bits_per_second) == bits_per_second {
+            if self.search.is_in_vain() {
+                tracing::debug!(
+                    bits_per_second = self.search.estimate_bps,
+                    "a line is looked at as if it was new"
+                );
+                self.rtc.bwe().reset(Bitrate::bps(self.search.estimate_bps));
+            }
             // It looks at once where more is desired than a moment ago.
             self.rtc.bwe().set_bitrate(Bitrate::ZERO, desired * 0.9);
             if let Err(error) = self.rtc.handle_input(Input::Timeout(self.clock)) {
@@ -141,6 +240,7 @@ impl Session {
         match kind {
             BweKind::Twcc { estimate, can_probe } => {
                 let bits_per_second = estimate.as_u64();
+                self.search.estimate_bps = bits_per_second;
                 match self.pacing {
                     // What it begins with is said before anything is known.
                     Pacing::None { first: None } => {

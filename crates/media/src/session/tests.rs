@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use reelroom_sfu::Codec;
+use str0m::media::{Direction, MediaKind};
+
 use super::*;
 
 mod call;

@@ -174,6 +174,15 @@ impl Outgoing {
         }
     }
 
+    /// The next message that waits, if one does.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> Option<Bytes> {
+        let mut state = self.0.lock();
+        let Waiting { message, counts, .. } = state.waiting.pop_front()?;
+        state.bytes -= counts;
+        Some(message)
+    }
+
     /// When too much waits. A writer that is held up by its socket hears of it here.
     pub(crate) async fn behind(&self) -> Behind {
         loop {

@@ -77,15 +77,36 @@ fn room_that_is_missed_is_looked_for_again_and_ever_more_seldom_in_vain() {
     let searches = |line: &mut Downlink, next, seconds: std::ops::Range<u64>| -> Vec<u64> {
         seconds.filter(|s| line.searches(next, at(*s)) == Some(2_000_000)).collect()
     };
-    assert_eq!(searches(&mut line, Some(600_000), 0..60), [2, 6, 14, 29, 44, 59]);
-    line.hears(400_000, true, at(60));
-    assert_eq!(searches(&mut line, Some(600_000), 60..85), [74, 76, 80], "it found some");
-    assert!(searches(&mut line, None, 85..120).is_empty(), "nothing is missed");
+    assert_eq!(searches(&mut line, Some(600_000), 0..30), [2, 6, 12, 18, 24]);
+    line.hears(400_000, true, at(30));
+    assert_eq!(searches(&mut line, Some(600_000), 30..40), [30, 32, 36], "it found some");
+    assert!(searches(&mut line, None, 40..120).is_empty(), "nothing is missed");
     assert_eq!(searches(&mut line, Some(600_000), 120..125), [122]);
     line.hears(700_000, true, at(125));
     assert!(searches(&mut line, Some(600_000), 125..150).is_empty(), "there is room");
     line.hears(300_000, false, at(150));
     assert!(searches(&mut line, Some(600_000), 150..180).is_empty(), "it cannot find out");
+}
+
+#[test]
+fn where_everything_is_paused_and_room_was_looked_for_in_vain_it_is_tried() {
+    let start = Instant::now();
+    let at = |s| start + Duration::from_secs(s);
+    let mut line = Downlink { desired_bps: 2_000_000, ..Downlink::default() };
+    line.hears(80_000, true, at(0));
+    line.moved(false, true, at(0));
+    let mut tried = Vec::new();
+    for s in 1..40 {
+        line.try_more(Some(100_000), at(s));
+        line.searches(Some(100_000), at(s));
+        if line.budget(at(s)) == Some(100_000) {
+            tried.push(s);
+        }
+    }
+    assert_eq!(tried, [8, 9, 10, 11, 20, 21, 22, 23, 32, 33, 34, 35]);
+    line.used_bps = 90_000;
+    line.try_more(Some(300_000), at(60));
+    assert_eq!(line.budget(at(60)), Some(80_000), "something goes by it, and tells how it is");
 }
 
 fn states(story: &mut Story, to: &ParticipantSid) -> Vec<StreamState> {

@@ -99,12 +99,28 @@ fn keyframes_are_not_asked_for_too_often() {
     let (subscriber, recorder) = (KeyframeFor::Subscriber, KeyframeFor::Recorder);
     let at = |ms| start + Duration::from_millis(ms);
     assert!(state.needs_keyframe(Layer::High, subscriber, at(0)));
+    state.keyframe_came(Layer::High);
     assert!(!state.needs_keyframe(Layer::High, subscriber, at(900)));
     assert!(!state.needs_keyframe(Layer::High, recorder, at(499)));
     assert!(state.needs_keyframe(Layer::High, recorder, at(500)));
+    state.keyframe_came(Layer::High);
     assert!(!state.needs_keyframe(Layer::High, subscriber, at(1499)));
     assert!(state.needs_keyframe(Layer::High, subscriber, at(1500)));
     assert!(state.needs_keyframe(Layer::Low, subscriber, at(0)));
+}
+
+#[test]
+fn a_request_that_may_be_lost_is_repeated_once_sooner() {
+    let start = Instant::now();
+    let mut state = Layers::default();
+    let at = |ms| start + Duration::from_millis(ms);
+    let asked = |state: &mut Layers, from: u64, to: u64| -> Vec<u64> {
+        let is_asked = |ms: &u64| state.needs_keyframe(Layer::High, KeyframeFor::Subscriber, at(*ms));
+        (from..to).step_by(100).filter(is_asked).collect()
+    };
+    assert_eq!(asked(&mut state, 0, 3000), [0, 500, 1500, 2500]);
+    state.keyframe_came(Layer::High);
+    assert_eq!(asked(&mut state, 3000, 5000), [3500, 4000]);
 }
 
 #[test]
@@ -120,7 +136,7 @@ fn a_keyframe_that_does_not_come_is_asked_for_again_ever_more_rarely() {
         }
     }
     let early = asked.iter().filter(|ms| **ms < 10_000).count();
-    assert!((8..=10).contains(&early), "{asked:?}");
+    assert!((9..=11).contains(&early), "{asked:?}");
     assert!((9..=11).contains(&(asked.len() - early)), "{asked:?}");
     state.keyframe_came(Layer::High);
     assert_eq!(state.overdue_keyframes(start + Duration::from_secs(100)).count(), 0);

@@ -342,7 +342,7 @@ fn a_missing_keyframe_is_asked_for_again() {
     story.pass(Duration::from_secs(3));
     let asked =
         story.outputs().iter().filter(|output| matches!(output, Output::RequestKeyframe { .. })).count();
-    assert!((2..=3).contains(&asked), "asked {asked} times in three seconds");
+    assert!((3..=4).contains(&asked), "asked {asked} times in three seconds");
 }
 
 #[test]

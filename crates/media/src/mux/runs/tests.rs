@@ -28,7 +28,10 @@ fn lens(all: &[(u16, usize)]) -> Vec<usize> {
 #[test]
 fn a_run_is_of_one_receiver_and_one_length_but_for_its_end() {
     assert_eq!(first_run(&[]), 0);
-    assert_eq!(lens(&[(1, 1100), (1, 1100), (1, 1100), (1, 700), (1, 1100), (1, 1100), (2, 1100)]), [4, 2, 1]);
+    assert_eq!(
+        lens(&[(1, 1100), (1, 1100), (1, 1100), (1, 700), (1, 1100), (1, 1100), (2, 1100)]),
+        [4, 2, 1]
+    );
     assert_eq!(lens(&[(1, 500), (1, 501), (1, 501)]), [1, 2], "a longer one begins another");
     assert_eq!(lens(&[(1, 0), (1, 0), (1, 5), (1, 0)]), [1, 1, 1, 1], "an empty one goes by itself");
     assert_eq!(lens(&[(1, 100); 130]), [64, 64, 2]);
@@ -68,12 +71,14 @@ async fn arrived(sender: &Sender, bind: &str, lens: &[usize]) -> Vec<Vec<u8>> {
 async fn a_run_arrives_as_the_datagrams_that_it_was_made_of() {
     let sender = Sender::default();
     for bind in ["127.0.0.1:0", "[::1]:0"] {
-        for lens in [&[1100; 30][..], &[1100, 1100, 300], &[1, 1, 1], &[900, 900, 901, 900, 20, 1100], &[3000, 3000]] {
+        for lens in
+            [&[1100; 30][..], &[1100, 1100, 300], &[1, 1, 1], &[900, 900, 901, 900, 20, 1100], &[3000, 3000]]
+        {
             arrived(&sender, bind, lens).await;
         }
     }
     assert!(sender.cuts.load(Ordering::Relaxed), "Linux cuts them");
-    let without = Sender { cuts: AtomicBool::new(false) };
+    let without = Sender { cuts: AtomicBool::new(false), ..Sender::default() };
     arrived(&without, "127.0.0.1:0", &[1100, 1100, 300]).await;
 }
 

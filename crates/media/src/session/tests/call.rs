@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use str0m::media::Mid;
+use reelroom_limits::media::DATA_CHANNELS;
+use str0m::Event;
+use str0m::change::SdpAnswer;
+use str0m::channel::ChannelConfig;
+use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 
+use super::super::receiving::Heard;
 use super::super::*;
+use crate::drops::Reason;
+use crate::mux::Incoming;
 
 const STEP: Duration = Duration::from_millis(10);
 

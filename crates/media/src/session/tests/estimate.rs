@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+use reelroom_sfu::Codec;
+use str0m::change::SdpOffer;
+use str0m::media::Pt;
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 
 use super::super::*;
+use crate::mux::Incoming;
 
 const STEP: Duration = Duration::from_millis(1);
 /// From one end to the other.
@@ -73,7 +77,7 @@ impl Line {
         while self.now < end {
             self.now += STEP;
             each(self);
-            if bytes > 0 && self.now.duration_since(self.start).as_millis() % 40 == 0 {
+            if bytes > 0 && self.now.duration_since(self.start).as_millis().is_multiple_of(40) {
                 self.send(bytes);
             }
             self.exchange();
