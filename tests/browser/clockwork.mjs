@@ -167,6 +167,11 @@ export async function recorded(server, room, live) {
 export async function join_(chrome, site, url, room, options = {}) {
   const token = new AccessToken(KEY, SECRET, { identity: 'ada', name: 'Ada' });
   token.addGrant({ roomJoin: true, room });
+  return joinBy_(chrome, site, url, await token.toJwt(), options);
+}
+
+/** The same with that token. */
+export async function joinBy_(chrome, site, url, jwt, options = {}) {
   const context = await chrome.newContext();
   await context.addInitScript(devices);
   const tab = await context.newPage();
@@ -181,7 +186,7 @@ export async function join_(chrome, site, url, room, options = {}) {
       const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
       await local.setMicrophoneEnabled(true, plain, { dtx: false });
     },
-    [url.replace('http', 'ws'), await token.toJwt(), options],
+    [url.replace('http', 'ws'), jwt, options],
   );
   return tab;
 }
