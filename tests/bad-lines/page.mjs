@@ -4,7 +4,7 @@
 export async function watch([url, jwt]) {
   const { Room, RoomEvent, Track } = window.LivekitClient;
   const room = new Room({ adaptiveStream: false });
-  const seen = { pictures: [], sounds: [], size: [0, 0] };
+  const seen = { pictures: [], sounds: [], size: [0, 0], said: [] };
   const now = () => performance.now() / 1000;
   const context = new AudioContext({ sampleRate: 48000 });
   await context.resume();
@@ -35,6 +35,9 @@ export async function watch([url, jwt]) {
       else if (loud > 0.02) seen.sounds.push({ at: last });
     }, 20);
   });
+  // What the client says of its connection, and when.
+  for (const event of ['SignalReconnecting', 'Reconnecting', 'SignalConnected', 'Reconnected', 'Disconnected'])
+    room.on(RoomEvent[event], (reason) => seen.said.push({ at: now(), event, reason }));
   window.seen = seen;
   window.now = now;
   window.room = room;
@@ -67,6 +70,7 @@ export async function found(from) {
     silent_s: longest(seen.sounds.map(({ at }) => at)),
     pictures: seen.pictures.filter((one) => one > from).length / (end - from),
     size: seen.size,
+    said: seen.said.filter(({ at }) => at > from).map(({ at, event, reason }) => `${(at - from).toFixed(1)} ${event} ${reason ?? ''}`),
     concealed,
     received,
   };
