@@ -74,29 +74,32 @@ impl Room {
         let Some(track) = self.tracks.get_mut(&sid) else { return };
         let layers =
             if request.layers.is_empty() { track.info.layers.clone() } else { numbered(request.layers) };
-        let mut said = codecs_of(&request.simulcast_codecs, &layers, is_video);
-        let place_of = |mime: &str| {
-            track.info.codecs.iter().position(|known| known.mime_type.eq_ignore_ascii_case(mime))
-        };
-        let new = said.iter().filter(|said| place_of(&said.mime_type).is_none()).count();
+        let said = codecs_of(&request.simulcast_codecs, &layers, is_video);
+        let said = said.into_iter().filter_map(|said| Some((Codec::parse(&said.mime_type)?, said)));
+        let said: Vec<_> = said.map(|(codec, said)| (codec, track.coding_in(codec), said)).collect();
+        let new = said.iter().filter(|(_, place, _)| place.is_none()).count();
         if let Err(refusal) = within("the list of codecs", track.codings.len() + new, TRACK_CODECS) {
             return self.refuse(from, 0, refusal, Some(echo));
         }
-        for said in &mut said {
+        let mut needless = Vec::new();
+        for (codec, place, mut said) in said {
             if said.cid.is_empty() {
                 said.cid.clone_from(&request.cid);
             }
-            match track.info.codecs.iter().position(|known| known.mime_type == said.mime_type) {
-                // The track has its name.
-                Some(0) => {}
+            match place {
+                // The track has its name and its section.
+                Some(0) => {
+                    let is_its_name = track.info.codecs.first().is_some_and(|known| known.cid == said.cid);
+                    needless.extend((!is_its_name).then_some(said.cid));
+                }
                 Some(place) => {
                     let known = &mut track.info.codecs[place];
-                    (known.cid, known.layers) = (said.cid.clone(), said.layers.clone());
+                    (known.cid, known.layers) = (said.cid, said.layers);
                     known.video_layer_mode = said.video_layer_mode;
                 }
                 None => {
-                    track.codings.push(Coding::announced(Codec::parse(&said.mime_type)));
-                    track.info.codecs.push(said.clone());
+                    track.codings.push(Coding::announced(Some(codec)));
+                    track.info.codecs.push(said);
                 }
             }
         }
@@ -105,6 +108,7 @@ impl Room {
         let published = TrackPublishedResponse { cid, track: Some(track.info.clone()) };
         if let Some(participant) = self.participants.get_mut(from) {
             participant.denied.remove(&request.cid);
+            needless.into_iter().for_each(|cid| participant.deny(cid));
         }
         self.signal(from, signal_response::Message::TrackPublished(published));
         if new > 0 {

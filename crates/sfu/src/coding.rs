@@ -64,6 +64,11 @@ impl Coding {
         *self = Self::announced(self.announced);
     }
 
+    /// What its publisher calls it: an encoder that fails goes on with another one, of which clients know nothing.
+    pub(crate) fn name(&self) -> Option<Codec> {
+        self.announced.or(self.codec)
+    }
+
     /// What it is encoded with, or will be by what was announced.
     pub(crate) fn expected(&self) -> Option<Codec> {
         self.codec.or(self.announced)

@@ -108,7 +108,7 @@ impl Room {
         // The primary codec comes with all that there is of it until its publisher is told anything else.
         let told = told.filter_map(|(place, coding)| {
             let most = coding.dynacast.told.or((place == 0).then_some(Some(Layer::High)))?;
-            Some(subscribed_codec(track.expected_codec(place), most))
+            Some(subscribed_codec(coding.name().unwrap_or_else(|| track.expected_codec(place)), most))
         });
         let codecs: Vec<_> = told.collect();
         let update = SubscribedQualityUpdate {

@@ -195,10 +195,7 @@ impl Room {
             request_response::Request::AddTrack(AddTrackRequest { cid: cid.clone(), ..Default::default() });
         if let Some((reason, text)) = refusal {
             if let Some(participant) = self.participants.get_mut(from).filter(|_| !cid.is_empty()) {
-                participant.denied.insert(cid);
-                if participant.denied.len() > PENDING_TRACKS {
-                    participant.denied.pop_first();
-                }
+                participant.deny(cid);
             }
             return self.respond(from, 0, reason, text, Some(echo));
         }

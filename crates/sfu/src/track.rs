@@ -112,6 +112,13 @@ impl Track {
         (!cid.is_empty()).then_some(place)
     }
 
+    /// The place of a codec that its publisher names.
+    pub(crate) fn coding_in(&self, codec: Codec) -> Option<usize> {
+        let is_it = |place: &usize| self.codings[*place].announced == Some(codec);
+        let is_primary = || is_it(&0) || self.expected_codec(0) == codec;
+        (1..self.codings.len()).find(is_it).or_else(|| is_primary().then_some(0))
+    }
+
     /// The layers of one of its codecs, as its publisher described them.
     pub(crate) fn said_layers(&self, place: usize) -> &[VideoLayer] {
         let own = self.info.codecs.get(place).filter(|_| place > 0).map(|codec| codec.layers.as_slice());
@@ -183,19 +190,11 @@ impl Track {
         self.describe_codec(place);
     }
 
-    /// Says of it what it is encoded with at a place, or will be. What the primary codec is by now is no backup codec besides.
+    /// Says of it what it is encoded with at a place, or will be.
     pub(crate) fn describe_codec(&mut self, place: usize) {
         let codec = self.expected_codec(place);
         if place == 0 {
             codec.mime().clone_into(&mut self.info.mime_type);
-            let needless = |coding: &Coding| coding.mid.is_none() && coding.announced == Some(codec);
-            while let Some(twice) = self.codings.iter().skip(1).position(needless) {
-                self.codings.remove(twice + 1);
-                if twice + 1 < self.info.codecs.len() {
-                    self.info.codecs.remove(twice + 1);
-                }
-            }
-            self.regressed = self.regressed.filter(|place| *place < self.codings.len());
         }
         let mid = self.codings.get(place).and_then(|coding| coding.mid.clone()).unwrap_or_default();
         if let Some(known) = self.info.codecs.get_mut(place) {

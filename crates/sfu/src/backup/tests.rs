@@ -495,7 +495,7 @@ fn a_codec_that_was_not_announced_with_the_track_is_offered_to_those_who_could_d
 }
 
 #[test]
-fn what_the_primary_codec_turns_out_to_be_is_no_backup_codec() {
+fn what_the_primary_codec_turns_out_to_be_is_not_asked_for_besides() {
     let mut story = Story::new();
     let (ada, bob) = (story.join("ada"), story.join("bob"));
     story.announces(&ada, camera(BackupCodecPolicy::Simulcast));
@@ -505,9 +505,37 @@ fn what_the_primary_codec_turns_out_to_be_is_no_backup_codec() {
     let key = picture(&story, Codec::Vp8, 1, Layer::High);
     let sent = story.comes(&ada, PRIMARY, &key).sent;
     assert_eq!(sent.len(), 1, "it is what bob can decode");
-    let codecs: Vec<_> = story.info(&track).codecs.iter().map(|codec| codec.mime_type.as_str()).collect();
-    assert_eq!((codecs, story.info(&track).mime_type.as_str()), (vec!["video/VP8"], "video/VP8"));
-    assert_eq!(story.wanted(&ada).last(), Some(&of(&[("vp8", 3)])));
+    assert_eq!(story.info(&track).mime_type, "video/VP8");
+    // Its publisher knows it by the name that it gave it.
+    assert_eq!(story.wanted(&ada).last(), Some(&of(&[("vp9", 3)])));
+    // Its encoder takes up what was announced.
+    story.pass(Duration::from_secs(2));
+    let key = picture(&story, Codec::Vp9, 2, Layer::High);
+    assert!(story.comes(&ada, PRIMARY, &key).sent.is_empty());
+    story.outputs();
+    story.pass(Duration::from_millis(300));
+    assert_eq!(story.wanted(&ada).last(), Some(&of(&[("vp9", 3), ("vp8", 3)])));
+}
+
+#[test]
+fn what_is_said_of_the_primary_codec_makes_no_track_of_another_section() {
+    let mut story = Story::new();
+    let ada = story.join("ada");
+    let track = story.camera(&ada, BackupCodecPolicy::Simulcast);
+    let again = SimulcastCodec { layers: layers(), ..codec("vp9", "again") };
+    story.announces(
+        &ada,
+        AddTrackRequest { cid: "again".into(), simulcast_codecs: vec![again], ..added(&track) },
+    );
+    // A screen waits for its section, and the one that comes is none of anything.
+    let screen = AddTrackRequest {
+        cid: "screen".into(),
+        source: TrackSource::ScreenShare.into(),
+        ..camera(BackupCodecPolicy::Simulcast)
+    };
+    story.announces(&ada, screen);
+    story.room.sections(&ada, &[primary(), section("7", "again", true, false)]);
+    assert_eq!((story.room.track_on(&ada, "7"), story.room.tracks.len()), (None, 1));
 }
 
 #[test]
