@@ -34,16 +34,16 @@ const REGRESSES_BELOW: usize = 5;
 impl Room {
     /// The track that a publisher sends on a section, and the place of the codec that the section brings.
     pub(crate) fn coding_on(&self, sid: &ParticipantSid, mid: &str) -> Option<(TrackSid, usize)> {
-        let published = self.participants.get(sid)?.published.iter();
         let on = |track: &TrackSid| self.tracks.get(track)?.coding_on(mid);
-        published.into_iter().find_map(|track| Some((track.clone(), on(track)?)))
+        let mut published = self.participants.get(sid)?.published.iter();
+        published.find_map(|track| Some((track.clone(), on(track)?)))
     }
 
     /// The backup codec that a publisher calls so.
     pub(crate) fn backup_named(&self, sid: &ParticipantSid, cid: &str) -> Option<(TrackSid, usize)> {
-        let published = self.participants.get(sid)?.published.iter();
         let named = |track: &TrackSid| self.tracks.get(track)?.backup_named(cid);
-        published.into_iter().find_map(|track| Some((track.clone(), named(track)?)))
+        let mut published = self.participants.get(sid)?.published.iter();
+        published.find_map(|track| Some((track.clone(), named(track)?)))
     }
 
     /// A publisher adds a codec to a track of its own, or says how it calls one that was announced with the track.

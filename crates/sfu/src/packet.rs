@@ -102,7 +102,7 @@ impl Room {
     ) -> Passed {
         let Self { participants, tracks, recordings, outputs, speakers, .. } = self;
         let Some(publisher) = participants.get(from) else { return Passed::On };
-        let on = |sid: &'_ TrackSid| tracks.get(sid).and_then(|track| track.coding_on(mid));
+        let on = |sid: &TrackSid| tracks.get(sid).and_then(|track| track.coding_on(mid));
         let found = publisher.published.iter().find_map(|sid| Some((sid, on(sid)?)));
         let Some((sid, coding)) = found else { return Passed::On };
         let Some(track) = tracks.get_mut(sid) else { return Passed::On };
