@@ -424,7 +424,8 @@ fn a_client_that_gives_up_a_section_is_offered_no_other_one_for_it() {
     let answer = call.bob.client.sdp_api().accept_offer(parsed).unwrap().to_sdp_string();
     let sdp = answer.replace("m=audio 9 ", "m=audio 0 ").replace(&format!(" {mid}\r\n"), "\r\n");
     let answer = SessionDescription { sdp, id: offer.id, ..Default::default() };
-    assert_eq!(call.bob.peer.accept_answer(&answer).unwrap(), Settled::default());
+    let Settled { ready, refused } = call.bob.peer.accept_answer(&answer).unwrap();
+    assert_eq!((ready, refused), (vec![], vec![TrackSid::from("TR_1")]));
     assert!(call.bob.offered().is_none(), "it cannot have it");
     assert!(!call.bob.peer.link.is_worn_out());
 }
