@@ -46,13 +46,15 @@ after(async () => {
   await media?.stop();
 });
 
-async function join_(identity, room, options = {}) {
+/** `prepare` runs on the page before it joins. */
+async function join_(identity, room, options = {}, prepare = () => {}) {
   const token = new AccessToken(KEY, SECRET, { identity, name: identity });
   token.addGrant({ roomJoin: true, room });
   const context = await chrome.newContext({ permissions: ['camera', 'microphone'] });
   const tab = await context.newPage();
   tab.on('console', (message) => process.env.LOG && console.log(identity, message.text()));
   await tab.goto(site.url);
+  await tab.evaluate(prepare);
   await tab.evaluate(
     async ([url, jwt, roomOptions]) => {
       const { Room, RoomEvent } = window.LivekitClient;
@@ -121,8 +123,8 @@ const sending = (tab) =>
 /** The codec in which the first video arrives at a tab. */
 const receivedCodec = (tab) =>
   tab.evaluate(async () => {
-    const [publication] = window.room.remoteParticipants.values().next().value.videoTrackPublications.values();
-    const stats = await publication.track.receiver.getStats();
+    const publications = [...window.room.remoteParticipants.values()].flatMap((one) => [...one.videoTrackPublications.values()]);
+    const stats = await publications[0].track.receiver.getStats();
     const inbound = [...stats.values()].find((one) => one.type === 'inbound-rtp');
     return stats.get(inbound.codecId)?.mimeType;
   });
@@ -198,6 +200,8 @@ async function downloaded(name) {
   return file;
 }
 
+const isRed = ([red, green, blue]) => red > 140 && green < 90 && blue < 90;
+
 const seconds = (count) => new Promise((resolve) => setTimeout(resolve, 1000 * count));
 
 for (const codec of ['VP9', 'AV1'])
@@ -217,12 +221,114 @@ for (const codec of ['VP9', 'AV1'])
     assert.ok(probe(file).duration > 4);
     decodeAll(file);
     const { left, right } = halves(file);
-    const isRed = ([red, green, blue]) => red > 140 && green < 90 && blue < 90;
     // The first keyframe may take a moment; from the second second on, ada is in her tile without a break.
     const whole = [left, right].some((tile) => tile.slice(75, 200).every(isRed));
     assert.ok(whole, `no tile stays red: ${JSON.stringify([left[100], right[100]])}`);
     await Promise.all([leave(ada), leave(bob)]);
   });
+
+/** On a page: a browser without a decoder for VP9 says so in what it offers and answers. */
+function withoutVp9() {
+  const stripped = (section) => {
+    const types = [...section.matchAll(/^a=rtpmap:(\d+) VP9\//gm)].map(([, type]) => type);
+    for (const [, type, of] of section.matchAll(/^a=fmtp:(\d+) apt=(\d+)/gm)) if (types.includes(of)) types.push(type);
+    const isOfThem = (line) => types.includes(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line)?.[1]);
+    const [first, ...rest] = section.split('\r\n');
+    const words = first.split(' ');
+    const kept = [...words.slice(0, 3), ...words.slice(3).filter((type) => !types.includes(type))];
+    return [kept.join(' '), ...rest.filter((line) => !isOfThem(line))].join('\r\n');
+  };
+  for (const name of ['createOffer', 'createAnswer']) {
+    const original = RTCPeerConnection.prototype[name];
+    RTCPeerConnection.prototype[name] = async function (...options) {
+      const { type, sdp } = await original.apply(this, options);
+      const sections = sdp.split(/(?=^m=)/m);
+      return { type, sdp: sections.map((section) => (section.startsWith('m=video') ? stripped(section) : section)).join('') };
+    };
+  }
+}
+
+/** Has a page note what its publisher is told that is wanted: of each codec, how many layers. */
+const noteWanted = (tab) =>
+  tab.evaluate(() => {
+    window.seen.wanted = [];
+    window.room.engine.on('subscribedQualityUpdate', ({ subscribedCodecs }) => {
+      const layers = ({ codec, qualities }) => [codec, qualities.filter((quality) => quality.enabled).length];
+      window.seen.wanted.push(Object.fromEntries(subscribedCodecs.map(layers)));
+    });
+  });
+
+const wanted = (tab) => tab.evaluate(() => window.seen.wanted);
+
+const shownFrames = (tab) => tab.evaluate(() => document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0);
+
+async function moves(tab, who) {
+  const before = await shownFrames(tab);
+  await until(async () => (await shownFrames(tab)) > before + 20, `${who} seeing a moving picture`, 30);
+}
+
+/** `BackupCodecPolicy.SIMULCAST` of the client. */
+const BOTH_CODECS = 1;
+
+for (const [by, options] of CONNECTIONS)
+  test(`who cannot decode VP9 gets VP8 ${by}, and others go on with VP9`, async () => {
+    const room = `backup codec ${by}`;
+    const [ada, carol] = await Promise.all([join_('ada', room, options), join_('carol', room, options)]);
+    await noteWanted(ada);
+    await publishColour(ada, '#e00000', { videoCodec: 'vp9', backupCodec: { codec: 'vp8' }, backupCodecPolicy: BOTH_CODECS });
+    await moves(carol, 'carol');
+    assert.equal(await receivedCodec(carol), 'video/VP9');
+    assert.ok((await wanted(ada)).every((codecs) => !('vp8' in codecs)), 'nobody needs another codec');
+    const bob = await join_('bob', room, options, withoutVp9);
+    await until(async () => (await wanted(ada)).some((codecs) => codecs.vp8 > 0), 'the publisher being asked for VP8');
+    await Promise.all([moves(bob, 'bob'), moves(carol, 'carol')]);
+    assert.deepEqual([await receivedCodec(bob), await receivedCodec(carol)], ['video/VP8', 'video/VP9']);
+    const tracks = await carol.evaluate(() => [...window.room.remoteParticipants.values()].map((one) => one.trackPublications.size));
+    assert.deepEqual(tracks.sort(), [0, 1], 'it is one track');
+    await leave(bob);
+    await until(async () => (await wanted(ada)).at(-1).vp8 === 0, 'the publisher being told that VP8 is not wanted any more');
+    // Whoever comes then gets it by what is negotiated already.
+    const dora = await join_('dora', room, options, withoutVp9);
+    await Promise.all([moves(dora, 'dora'), moves(carol, 'carol')]);
+    assert.equal(await receivedCodec(dora), 'video/VP8');
+    await Promise.all([leave(ada), leave(carol), leave(dora)]);
+  });
+
+test('by default few people all get the codec that everybody can decode', async () => {
+  const room = 'one codec for all';
+  const [ada, carol] = await Promise.all([join_('ada', room), join_('carol', room)]);
+  await noteWanted(ada);
+  await publishColour(ada, '#e00000', { videoCodec: 'vp9' });
+  await moves(carol, 'carol');
+  assert.equal(await receivedCodec(carol), 'video/VP9');
+  const bob = await join_('bob', room, {}, withoutVp9);
+  await moves(bob, 'bob');
+  await until(async () => (await receivedCodec(carol)) === 'video/VP8', 'carol going on in VP8');
+  await until(async () => (await wanted(ada)).at(-1).vp9 === 0, 'the publisher being told to stop VP9');
+  await Promise.all([moves(bob, 'bob'), moves(carol, 'carol')]);
+  await Promise.all([leave(ada), leave(bob), leave(carol)]);
+});
+
+test('a recording goes on in the codec that everybody can decode', async () => {
+  const room = 'recorded in two codecs';
+  const ada = await join_('ada', room);
+  await noteWanted(ada);
+  await publishColour(ada, '#e00000', { videoCodec: 'vp9' });
+  const { name } = await record('start', room);
+  await seconds(4);
+  const bob = await join_('bob', room, {}, withoutVp9);
+  await moves(bob, 'bob');
+  await until(async () => (await wanted(ada)).at(-1).vp9 === 0, 'the publisher being told to stop VP9');
+  await seconds(3);
+  await record('stop', room);
+  const file = await downloaded(name);
+  decodeAll(file);
+  const { left, right } = halves(file);
+  // Whoever comes to share the picture, one half stays hers, but for a moment between the codecs and one at the beginning.
+  const shown = [left, right].map((tile) => tile.filter(isRed).length / tile.length);
+  assert.ok(Math.max(...shown) > 0.85, `the camera is seen for ${shown} of the film`);
+  await Promise.all([leave(ada), leave(bob)]);
+});
 
 /** What happens to somebody while they are recorded, and the colour of their camera from then on. */
 const WEATHER = [

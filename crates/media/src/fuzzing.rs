@@ -148,6 +148,7 @@ pub fn sdp(bytes: &[u8]) {
                 publisher: "PA_a".into(),
                 track: format!("TR_{number}").as_str().into(),
                 codec,
+                backups: Vec::new(),
                 stream_id: format!("PA_a|TR_{number}"),
                 is_stereo: codec == Codec::Opus,
             });

@@ -36,7 +36,7 @@ use crate::drops::Reason;
 use crate::gate::Gatehouse;
 use crate::mux::addresses::Reach;
 use crate::mux::{Incoming, Mux, Person, SessionId};
-use crate::peer::{Answered, Connections, Opening, Peer, Target, Verdict};
+use crate::peer::{Answered, Connections, Opening, Peer, Settled, Target, Verdict};
 use crate::record::{Detached, NtpTime, RecordSink};
 use crate::recorder::RoomRecorder;
 use crate::session::{Packet, SessionError, SessionEvent, Way, Written, sdp};
@@ -568,12 +568,7 @@ impl RoomTask {
         match message {
             Message::Offer(offer) => self.offer(from, &offer, now),
             Message::Answer(answer) => match peer.accept_answer(&answer) {
-                Ok(ready) => {
-                    for track in ready {
-                        self.room.down_track_takes_red(from, &track, peer.takes_red(&track));
-                        self.room.down_track_ready(from, &track, now);
-                    }
-                }
+                Ok(settled) => self.negotiated(from, settled, now),
                 Err(error) => self.unusable(from, "an answer could not be used", &error, now),
             },
             Message::Trickle(trickle) => {
@@ -596,7 +591,7 @@ impl RoomTask {
     fn offer(&mut self, from: &ParticipantSid, offer: &SessionDescription, now: Now) {
         let Some(peer) = self.peers.get_mut(from) else { return };
         match peer.accept_offer(offer, |section| self.room.publish_codec(from, section)) {
-            Ok(Answered { mut description, ready }) => {
+            Ok(Answered { mut description, settled }) => {
                 let sections = peer.sections.clone();
                 self.room.sections(from, &sections);
                 // What the client sends; what it is sent is encoded already.
@@ -610,12 +605,22 @@ impl RoomTask {
                         sdp::without_codec(&description.sdp, codec, |mid| sent.contains_key(mid));
                 }
                 peer.say(signal_response::Message::Answer(description));
-                for track in ready {
-                    self.room.down_track_takes_red(from, &track, peer.takes_red(&track));
-                    self.room.down_track_ready(from, &track, now);
-                }
+                self.negotiated(from, settled, now);
             }
             Err(error) => self.unusable(from, "an offer could not be used", &error, now),
+        }
+    }
+
+    /// What became of the tracks that go to a participant.
+    fn negotiated(&mut self, subscriber: &ParticipantSid, settled: Settled, now: Now) {
+        let Some(peer) = self.peers.get(subscriber) else { return };
+        for track in settled.ready {
+            self.room.down_track_takes(subscriber, &track, peer.takes(&track));
+            self.room.down_track_takes_red(subscriber, &track, peer.takes_red(&track));
+            self.room.down_track_ready(subscriber, &track, now);
+        }
+        for track in settled.refused {
+            self.room.down_track_refused(subscriber, &track);
         }
     }
 
@@ -702,8 +707,8 @@ impl RoomTask {
                     peer.send_empty(&track, codec, rewrite, now.at);
                 }
             }
-            Output::RequestKeyframe { track, layer } => {
-                if let Some((publisher, mid)) = self.room.source_of(&track)
+            Output::RequestKeyframe { track, mid, layer } => {
+                if let Some((publisher, _)) = self.room.source_of(&track)
                     && let Some(peer) = self.peers.get_mut(&publisher)
                 {
                     let line = peer.line_mut(Target::Publisher);
@@ -904,12 +909,11 @@ impl RoomTask {
                     self.mux.flows(id, address);
                 }
             }
-            SessionEvent::Measured { mid, way, layer, measured } => {
-                let track = match way {
-                    Way::In => self.room.track_on(sid, &mid),
-                    Way::Out | Way::Both => peer.track_on(&mid),
-                };
-                if let Some(track) = track {
+            SessionEvent::Measured { mid, way: Way::In, layer, measured } => {
+                self.room.measured_on(sid, &mid, layer, measured);
+            }
+            SessionEvent::Measured { mid, way: Way::Out | Way::Both, layer, measured } => {
+                if let Some(track) = peer.track_on(&mid) {
                     self.room.measured(sid, &track, layer, measured);
                 }
             }

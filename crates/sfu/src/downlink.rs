@@ -261,15 +261,19 @@ impl Room {
         // A layer that is to end goes on until the next one begins.
         let mut sent_bps = 0;
         for (track_sid, track) in &self.tracks {
+            let Some(subscription) = track.down.get(sid).filter(|_| track.is_video()) else { continue };
+            let coding = &track.codings[subscription.coding];
             // A track is there before its media, and costs nothing until then.
-            let is_sent = track.is_video() && track.codec.is_some() && !track.info.muted;
-            let Some(subscription) = track.down.get(sid).filter(|_| is_sent) else { continue };
+            if coding.codec.is_none() || track.info.muted {
+                continue;
+            }
             let speaks = self.spoke.contains_key(&track.publisher);
             if let Some(demand) = demand(track, subscription, allows_pause, speaks, now) {
-                sent_bps += match track.streams() {
+                sent_bps += match coding.streams() {
                     Streams::OfLayers(layers) => {
                         let sent = subscription.forwarder.current();
-                        sent.map_or(0, |layer| layers.bitrate(layer, &track.info.layers))
+                        let said = track.said_layers(subscription.coding);
+                        sent.map_or(0, |layer| layers.bitrate(layer, said))
                     }
                     Streams::One | Streams::Scalable(..) => demand.cost(demand.current),
                 };
@@ -336,7 +340,8 @@ impl Room {
         let mut down = std::mem::take(&mut track.down);
         let missing = down.get_mut(sid).and_then(|subscription| {
             subscription.share = share;
-            subscription.retarget(track.streams(), now.at)
+            let missing = subscription.retarget(track.codings[subscription.coding].streams(), now.at);
+            missing.map(|layer| (subscription.coding, layer))
         });
         track.down = down;
         let Track { down, publisher, .. } = &mut *track;
@@ -347,8 +352,10 @@ impl Room {
         let pauses = share == Share::Nothing && !subscription.is_told_paused;
         subscription.is_told_paused |= pauses;
         let state = pauses.then(|| stream_state(publisher, track_sid, StreamState::Paused));
-        if let Some(layer) = missing.filter(|layer| !track.layers.awaits_keyframe(*layer)) {
-            let asked = track.request_keyframe(track_sid, layer, KeyframeFor::Subscriber, now.at);
+        if let Some((coding, layer)) = missing
+            && !track.codings[coding].layers.awaits_keyframe(layer)
+        {
+            let asked = track.request_keyframe(track_sid, coding, layer, KeyframeFor::Subscriber, now.at);
             self.outputs.extend(asked);
         }
         state
@@ -366,19 +373,20 @@ fn demand(
     if !subscription.is_wanted() {
         return None;
     }
-    let cost = |layer: Layer| track.layers.bitrate(layer, &track.info.layers);
+    let coding = &track.codings[subscription.coding];
+    let cost = |layer: Layer| coding.layers.bitrate(layer, track.said_layers(subscription.coding));
     let mut layers = [None; 3];
-    if track.info.simulcast {
+    if coding.is_simulcast {
         for layer in Layer::ALL {
-            let is_sent = layer <= subscription.settings.max && track.layers.is_live(layer, now.at);
+            let is_sent = layer <= subscription.settings.max && coding.layers.is_live(layer, now.at);
             layers[layer.index()] = is_sent.then(|| cost(layer));
         }
         // What is sent at all is better than nothing.
         if layers.iter().all(Option::is_none) {
-            let layer = track.layers.choose(subscription.settings.max, now.at)?;
+            let layer = coding.layers.choose(subscription.settings.max, now.at)?;
             layers[layer.index()] = Some(cost(layer));
         }
-    } else if let Streams::Scalable(structure, sizes) = track.streams() {
+    } else if let Streams::Scalable(structure, sizes) = coding.streams() {
         // A larger size needs the smaller ones.
         let mut all = 0;
         for layer in structure.layers() {
@@ -396,7 +404,7 @@ fn demand(
     Some(Demand {
         kind: if is_screen { Kind::Screen } else { Kind::Camera },
         layers,
-        current: subscription.granted(track.streams()),
+        current: subscription.granted(coding.streams()),
         priority: subscription.settings.priority,
         speaks,
         pixels: subscription.settings.pixels,

@@ -6,6 +6,9 @@
 //! ```
 //!
 //! What a subscriber's line has no room for is wanted all the same: it is told apart, or a bad line would take everybody's picture.
+//!
+//! Each codec of a track is wanted for itself. Of a backup codec nothing is said until somebody needs it: with that word its publisher begins to
+//! send it.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +17,10 @@ use reelroom_protocol::proto::{
     SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, signal_response,
 };
 
+use crate::codec::Codec;
 use crate::layers::Layer;
 use crate::room::{Now, Room};
+use crate::subscription::Subscription;
 
 /// For so long less has to be wanted until the publisher is told.
 const LESS_FOR: Duration = Duration::from_secs(5);
@@ -29,6 +34,8 @@ pub(crate) struct Dynacast {
     published: Option<Instant>,
     /// Nothing yet, or the best layer, which may be none.
     told: Option<Option<Layer>>,
+    /// It was told anything at all, whether it has heard that or not.
+    was_told: bool,
     less_since: Option<Instant>,
 }
 
@@ -59,8 +66,20 @@ impl Dynacast {
                 return None;
             }
         }
-        (self.told, self.less_since) = (Some(wanted), None);
+        (self.told, self.was_told, self.less_since) = (Some(wanted), true, None);
         Some(wanted)
+    }
+}
+
+/// Which layers of a codec are wanted, as clients are told.
+fn subscribed_codec(codec: Codec, most: Option<Layer>) -> SubscribedCodec {
+    let quality = |layer: Layer| SubscribedQuality {
+        quality: layer.quality().into(),
+        enabled: most.is_some_and(|most| layer <= most),
+    };
+    SubscribedCodec {
+        codec: codec.mime().rsplit('/').next().unwrap_or_default().to_ascii_lowercase(),
+        qualities: Layer::ALL.map(quality).into(),
     }
 }
 
@@ -68,24 +87,35 @@ impl Room {
     /// Tells the publisher of a track which layers are wanted of it, where that has changed.
     pub(crate) fn report_wanted(&mut self, sid: &TrackSid, now: Now) {
         let is_recorded = !self.recordings.is_empty() && self.is_recorded(sid);
-        let Some(track) = self.tracks.get_mut(sid) else { return };
-        let Some(codec) = track.codec.filter(|_| track.is_video()) else { return };
-        let subscribed = track.down.values().filter(|subscription| !subscription.settings.disabled);
-        let most = subscribed.map(|subscription| subscription.settings.max).max();
-        let wanted = if is_recorded { Some(Layer::High) } else { most };
-        let Some(best) = track.dynacast.wants(wanted, now.at) else { return };
-        let qualities: Vec<_> = Layer::ALL
-            .into_iter()
-            .map(|layer| SubscribedQuality {
-                quality: layer.quality().into(),
-                enabled: best.is_some_and(|best| layer <= best),
-            })
-            .collect();
-        let name = codec.mime().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let Some(track) = self.tracks.get_mut(sid).filter(|track| track.is_video()) else { return };
+        if track.codings.iter().all(|coding| coding.codec.is_none()) {
+            return;
+        }
+        let recorded = is_recorded.then(|| track.main());
+        let mut is_news = false;
+        for (place, coding) in track.codings.iter_mut().enumerate() {
+            let subscribed = track.down.values().filter(|subscription| subscription.coding == place);
+            let most = subscribed.filter_map(Subscription::asks_for).max();
+            let wanted = if recorded == Some(place) { Some(Layer::High) } else { most };
+            if wanted.is_some() || place == 0 || coding.dynacast.was_told {
+                is_news |= coding.dynacast.wants(wanted, now.at).is_some();
+            }
+        }
+        if !is_news {
+            return;
+        }
+        let told = track.codings.iter().enumerate();
+        // The primary codec comes with all that there is of it until its publisher is told anything else.
+        let told = told.filter_map(|(place, coding)| {
+            let most = coding.dynacast.told.or((place == 0).then_some(Some(Layer::High)))?;
+            Some(subscribed_codec(coding.name().unwrap_or_else(|| track.expected_codec(place)), most))
+        });
+        let codecs: Vec<_> = told.collect();
         let update = SubscribedQualityUpdate {
             track_sid: sid.to_string(),
-            subscribed_qualities: qualities.clone(),
-            subscribed_codecs: vec![SubscribedCodec { codec: name, qualities }],
+            // Clients that know of no backup codecs read this alone.
+            subscribed_qualities: codecs.first().map(|codec| codec.qualities.clone()).unwrap_or_default(),
+            subscribed_codecs: codecs,
         };
         let publisher = track.publisher.clone();
         self.signal(&publisher, signal_response::Message::SubscribedQualityUpdate(update));

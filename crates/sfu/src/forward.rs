@@ -95,6 +95,11 @@ impl DownTrack {
         Self { codec, target: None, current: None, last: None }
     }
 
+    /// The codec that the track comes in.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
     /// The track goes on in another codec, from the next keyframe on, in the same stream.
     pub fn change_codec(&mut self, codec: Codec) {
         self.codec = codec;

@@ -21,9 +21,11 @@
 mod admin;
 mod allocate;
 mod announce;
+mod backup;
 mod blobs;
 mod client;
 mod codec;
+mod coding;
 mod consent;
 mod counts;
 mod data;

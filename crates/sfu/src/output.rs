@@ -56,6 +56,8 @@ pub enum Output {
     RequestKeyframe {
         /// Of which track.
         track: TrackSid,
+        /// By which of its sections: each codec of it has its own.
+        mid: String,
         /// Of which simulcast layer; the only stream where `None`.
         layer: Option<Layer>,
     },
@@ -150,6 +152,8 @@ pub struct DownTrackSpec {
     pub track: TrackSid,
     /// How it is encoded, or will be as far as is known.
     pub codec: Codec,
+    /// What it can be had in besides by who cannot decode that.
+    pub backups: Vec<Codec>,
     /// The media stream that it comes in: `PA_…|TR_…`, or `PA_…|` and the publisher's own stream where what belongs together is played in step.
     pub stream_id: String,
     /// It is sound in stereo.

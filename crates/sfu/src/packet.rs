@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!                          ┌─► told to recorders, levels, bitrates, keyframes that came
-//!   packet of a publisher ─┼─► each subscriber's forwarder ─► Carrier::send
-//!                          └─► each recorder's layer       ─► Carrier::record
+//!   packet of a publisher ─┼─► the forwarder of each subscriber who gets its codec ─► Carrier::send
+//!   in one of the codecs   └─► each recorder's layer, of the one codec that they take ─► Carrier::record
 //! ```
 //!
 //! # Invariants
@@ -18,6 +18,7 @@ use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{StreamState, StreamStateInfo, StreamStateUpdate, signal_response};
 
 use crate::codec::{Codec, h264_brings_sequence_set, is_keyframe};
+use crate::coding::Coding;
 use crate::forward::{Incoming, Rewrite};
 use crate::layers::{KeyframeFor, Layer};
 use crate::output::Output;
@@ -101,10 +102,11 @@ impl Room {
     ) -> Passed {
         let Self { participants, tracks, recordings, outputs, speakers, .. } = self;
         let Some(publisher) = participants.get(from) else { return Passed::On };
-        let is_it = |sid: &&TrackSid| tracks.get(*sid).is_some_and(|track| track.mid == mid);
-        let Some(sid) = publisher.published.iter().find(is_it) else { return Passed::On };
+        let on = |sid: &TrackSid| tracks.get(sid).and_then(|track| track.coding_on(mid));
+        let found = publisher.published.iter().find_map(|sid| Some((sid, on(sid)?)));
+        let Some((sid, coding)) = found else { return Passed::On };
         let Some(track) = tracks.get_mut(sid) else { return Passed::On };
-        track.sender_known(packet.layer, packet.ssrc);
+        track.sender_known(coding, packet.layer, packet.ssrc);
         if track.held {
             // What follows once it is unmuted brings this sound once more.
             track.recovery = None;
@@ -113,16 +115,16 @@ impl Room {
         if track.is_video() == (packet.codec == Codec::Opus) {
             return Passed::On;
         }
-        if track.codec != Some(packet.codec) {
+        if track.codings[coding].codec != Some(packet.codec) {
             let sid = sid.clone();
-            return self.media_changes(&sid, packet, now);
+            return self.media_changes(&sid, coding, packet, now);
         }
         if let Some(level) = packet.audio_level_dbov.filter(|_| !track.info.muted) {
             speakers.level(from, level, now.at);
         }
         let is_readable = !is_encrypted(&track.info);
         let is_recorded = publisher.is_recorded() && is_readable;
-        let mut way = Way { sid, track, outputs, recordings, is_recorded, packet, now, carrier };
+        let mut way = Way { sid, track, coding, outputs, recordings, is_recorded, packet, now, carrier };
         // What is encrypted cannot be taken apart: it goes as it came, to those who read redundant sound.
         if packet.is_red && is_readable {
             way.redundant()
@@ -137,6 +139,8 @@ impl Room {
 struct Way<'a, C> {
     sid: &'a TrackSid,
     track: &'a mut Track,
+    /// The place of the codec that it is in.
+    coding: usize,
     outputs: &'a mut VecDeque<Output>,
     recordings: &'a mut BTreeMap<ParticipantSid, Recording>,
     is_recorded: bool,
@@ -167,18 +171,19 @@ impl<C: Carrier> Way<'_, C> {
     /// A packet that goes as it is.
     fn plain(&mut self) {
         let packet = self.packet;
-        let layer = if self.track.info.simulcast { packet.layer } else { Layer::High };
+        let layer = self.coding().layer_of(packet.layer);
         let frame = self.frame();
         if !packet.payload.is_empty() {
-            let of_size = self.track.scalable.as_ref().zip(frame).map_or(layer, |(structure, frame)| {
+            let coding = self.coding();
+            let of_size = coding.scalable.as_ref().zip(frame).map_or(layer, |(structure, frame)| {
                 structure.layers().find(|layer| structure.size_of(*layer) == frame.size).unwrap_or(layer)
             });
-            self.track.layers.packet(of_size, packet.rtp, packet.payload.len(), packet.arrived);
-            self.track.parameter_sets.packet(packet.codec, layer, packet.payload);
+            coding.layers.packet(of_size, packet.rtp, packet.payload.len(), packet.arrived);
+            coding.parameter_sets.packet(packet.codec, layer, packet.payload);
         }
         let keyframe = is_keyframe(packet.codec, packet.payload);
         if keyframe && self.track.is_video() {
-            self.track.layers.keyframe_came(layer);
+            self.coding().layers.keyframe_came(layer);
         }
         let incoming = Incoming {
             layer,
@@ -208,7 +213,7 @@ impl<C: Carrier> Way<'_, C> {
         if blocks.is_none() && !is_sealed(packet.payload) {
             return;
         }
-        self.track.layers.packet(Layer::High, packet.rtp, packet.payload.len(), packet.arrived);
+        self.coding().layers.packet(Layer::High, packet.rtp, packet.payload.len(), packet.arrived);
         let whole = Incoming {
             layer: Layer::High,
             seq: packet.seq,
@@ -237,6 +242,10 @@ impl<C: Carrier> Way<'_, C> {
         }
     }
 
+    fn coding(&mut self) -> &mut Coding {
+        &mut self.track.codings[self.coding]
+    }
+
     /// Another stream has its own numbers.
     fn recovery(&mut self) -> &mut Recovery {
         let ssrc = self.packet.ssrc;
@@ -254,17 +263,19 @@ impl<C: Carrier> Way<'_, C> {
 
     /// Which frame of a scalable stream the packet is of; a stream that tells nothing, or what cannot be read, goes whole.
     fn frame(&mut self) -> Option<Frame> {
-        if !self.packet.codec.is_scalable() || self.track.info.simulcast {
+        let packet = self.packet;
+        let coding = self.coding();
+        if !packet.codec.is_scalable() || coding.is_simulcast {
             return None;
         }
-        let bytes = self.packet.descriptor?;
+        let bytes = packet.descriptor?;
         let descriptor = Descriptor::read(bytes)?;
         if let Some(structure) = descriptor.structure()
-            && self.track.scalable.as_ref() != Some(structure)
+            && coding.scalable.as_ref() != Some(structure)
         {
-            self.track.scalable = Some(structure.clone());
+            coding.scalable = Some(structure.clone());
         }
-        descriptor.frame(self.track.scalable.as_ref()?, bytes)
+        descriptor.frame(coding.scalable.as_ref()?, bytes)
     }
 
     fn send(
@@ -274,16 +285,17 @@ impl<C: Carrier> Way<'_, C> {
         content: Content<'_>,
         readers: Readers,
     ) {
-        let Track { down, parameter_sets, codec, publisher, scalable, .. } = &mut *self.track;
+        let Track { down, codings, publisher, .. } = &mut *self.track;
+        let Coding { parameter_sets, codec, scalable, .. } = &codings[self.coding];
         let begins_bare =
             incoming.keyframe && *codec == Some(Codec::H264) && !h264_brings_sequence_set(incoming.payload);
         let lacking = if begins_bare { parameter_sets.to_send(incoming.layer) } else { Vec::new() };
         let incoming = Incoming { lacks: lacking.len() as u16, ..*incoming };
         for (subscriber, subscription) in down.iter_mut() {
-            if !readers.include(subscription) {
+            if subscription.coding != self.coding || !readers.include(subscription) {
                 continue;
             }
-            let part = match (&*scalable, &frame) {
+            let part = match (scalable, &frame) {
                 (Some(structure), Some(frame)) => subscription.part(structure, frame),
                 _ => Part::It { ends_picture: false },
             };
@@ -309,10 +321,10 @@ impl<C: Carrier> Way<'_, C> {
     }
 
     fn record(&mut self, layer: Layer, keyframe: bool, content: Content<'_>) {
-        if self.recordings.is_empty() {
+        if self.recordings.is_empty() || self.coding != self.track.main() {
             return;
         }
-        let best = self.track.best_layer(self.now.at);
+        let best = self.track.codings[self.coding].best_layer(self.now.at);
         let mut wished = None;
         for (recorder, recording) in self.recordings.iter_mut() {
             let taken = recording.of(self.sid);
@@ -323,8 +335,9 @@ impl<C: Carrier> Way<'_, C> {
             match taken.takes(layer, self.packet.ssrc, best, keyframe) {
                 Taking::Nothing { needs } => wished = needs.or(wished),
                 Taking::It { begins } => {
-                    if begins && self.track.codec == Some(Codec::H264) {
-                        let sets: Vec<&[u8]> = self.track.parameter_sets.of(layer).collect();
+                    let coding = &self.track.codings[self.coding];
+                    if begins && coding.codec == Some(Codec::H264) {
+                        let sets: Vec<&[u8]> = coding.parameter_sets.of(layer).collect();
                         self.carrier.parameter_sets(self.sid, recorder, &sets);
                     }
                     if self.carrier.record(self.sid, recorder, content) {
@@ -334,7 +347,8 @@ impl<C: Carrier> Way<'_, C> {
             }
         }
         if let Some(layer) = wished {
-            let asked = self.track.request_keyframe(self.sid, layer, KeyframeFor::Recorder, self.now.at);
+            let (whom, at) = (KeyframeFor::Recorder, self.now.at);
+            let asked = self.track.request_keyframe(self.sid, self.coding, layer, whom, at);
             self.outputs.extend(asked);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use reelroom_limits::pace::{Pace, Rate};
 use reelroom_limits::signalling::{
-    AGREE_BURST, AGREE_EVERY, PERMIT_BURST, PERMIT_EVERY, PUBLISH_BURST, PUBLISH_EVERY,
+    AGREE_BURST, AGREE_EVERY, PENDING_TRACKS, PERMIT_BURST, PERMIT_EVERY, PUBLISH_BURST, PUBLISH_EVERY,
 };
 use reelroom_protocol::ids::{ParticipantIdentity, ParticipantSid, Ticket, TrackSid};
 use reelroom_protocol::proto::{ClientInfo, ParticipantInfo, TrackInfo, participant_info};
@@ -181,7 +181,8 @@ pub(crate) struct Participant {
     pub(crate) simulated: Simulated,
     /// Sections that still send what was unpublished: nothing that is announced later is taken for that.
     pub(crate) spent: BTreeSet<String>,
-    /// What it calls tracks that it may not publish: a section that sends one even so is not taken for what is announced later.
+    /// What it calls tracks that it may not publish, or codecs that nobody asks for: a section that sends one even so is not taken for what is announced
+    /// later.
     pub(crate) denied: BTreeSet<String>,
     /// What is known of the line to it.
     pub(crate) downlink: Downlink,
@@ -237,6 +238,14 @@ impl Participant {
             denied: BTreeSet::new(),
             downlink: Downlink::default(),
             lacks_data: false,
+        }
+    }
+
+    /// What it calls so is not to be taken for anything that it announces.
+    pub(crate) fn deny(&mut self, cid: String) {
+        self.denied.insert(cid);
+        if self.denied.len() > PENDING_TRACKS {
+            self.denied.pop_first();
         }
     }
 

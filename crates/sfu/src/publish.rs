@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 use reelroom_limits::signalling::{ID_BYTES, SINGLE_SECTIONS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
-    self, MuteTrackRequest, ParticipantInfo, TrackInfo, TrackType, signal_response,
+    self, MuteTrackRequest, ParticipantInfo, SimulcastCodecInfo, TrackInfo, TrackType, signal_response,
 };
 
 use crate::codec::{Codec, is_keyframe};
-use crate::dynacast::Dynacast;
-use crate::layers::{KeyframeFor, Layer, Layers};
+use crate::coding::Coding;
+use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
 use crate::packet::{Passed, PublishedPacket};
-use crate::parameter_sets::ParameterSets;
 use crate::participant::{Audience, Participant, PendingTrack};
 use crate::room::{Now, Room};
 use crate::track::{Section, Sound, Track};
@@ -52,19 +51,10 @@ impl Room {
     /// What the publisher's SDP carries after an answer: sections are matched to announced tracks, and tracks whose
     /// section sends no more are unpublished (there is no message for that).
     pub fn sections(&mut self, sid: &ParticipantSid, sections: &[Section]) {
-        let Some(participant) = self.participants.get(sid) else { return };
-        let gone: Vec<_> = participant
-            .published
-            .iter()
-            .filter(|track| {
-                self.tracks.get(*track).is_some_and(|track| {
-                    sections.iter().any(|section| section.mid == track.mid && !section.sends)
-                })
-            })
-            .cloned()
-            .collect();
-        for track in gone {
-            self.unpublish(&track);
+        let silent = sections.iter().filter(|section| !section.sends);
+        let gone: Vec<_> = silent.filter_map(|section| self.coding_on(sid, &section.mid)).collect();
+        for (track, coding) in gone {
+            self.end_coding(&track, coding);
         }
         if let Some(participant) = self.participants.get_mut(sid) {
             for section in sections.iter().filter(|section| !section.sends) {
@@ -80,11 +70,8 @@ impl Room {
     }
 
     fn match_section(&mut self, sid: &ParticipantSid, section: &Section, by: By) {
+        let bound = self.coding_on(sid, &section.mid);
         let Some(participant) = self.participants.get_mut(sid) else { return };
-        let bound = participant
-            .published
-            .iter()
-            .find(|track| self.tracks.get(*track).is_some_and(|track| track.mid == section.mid));
         let of_kind = |pending: &PendingTrack| pending.info.r#type == i32::from(section.kind);
         let is_named = |pending: &PendingTrack| of_kind(pending) && pending.cid == section.track_id;
         let position = match by {
@@ -92,14 +79,18 @@ impl Room {
             By::Kind if bound.is_some() || participant.is_nobodys(section) => None,
             By::Kind => participant.pending.iter().position(of_kind),
         };
-        let Some(position) = position else { return };
-        let bound = bound.cloned();
+        let Some(position) = position else {
+            if by == By::Name {
+                self.match_backup(sid, section, bound);
+            }
+            return;
+        };
         let pending = participant.pending.remove(position);
-        let (announced_codec, since) = (pending.announced_codec, pending.since);
+        let since = pending.since;
         let track = TrackSid::from(pending.info.sid.as_str());
         participant.published.push(track.clone());
-        if let Some(old) = bound {
-            self.unpublish(&old);
+        if let Some((old, coding)) = bound {
+            self.end_coding(&old, coding);
         }
         if let Some(participant) = self.participants.get_mut(sid) {
             participant.spent.remove(&section.mid);
@@ -120,24 +111,23 @@ impl Room {
         {
             first.sdp_cid.clone_from(&section.track_id);
         }
+        let announced = |codec: &SimulcastCodecInfo| Coding::announced(Codec::parse(&codec.mime_type));
+        let mut codings: Vec<_> = info.codecs.iter().map(announced).collect();
+        if let Some(primary) = codings.first_mut() {
+            primary.begins_on(section);
+        }
         self.tracks.insert(
             track.clone(),
             Track {
                 info,
                 publisher: sid.clone(),
-                mid: section.mid.clone(),
-                announced_codec,
-                codec: None,
-                codec_since: None,
-                layers: Layers::default(),
-                parameter_sets: ParameterSets::announced(&section.parameter_sets),
+                codings,
+                regressed: None,
                 down: BTreeMap::new(),
                 held: false,
                 is_published: false,
                 echo_due: None,
                 recovery: None,
-                scalable: None,
-                dynacast: Dynacast::default(),
             },
         );
         if self.participants.get(sid).is_some_and(Participant::is_active) {
@@ -157,7 +147,7 @@ impl Room {
     fn publish(&mut self, sid: &TrackSid, now: Now) {
         let Some(track) = self.tracks.get_mut(sid).filter(|track| !track.is_published) else { return };
         track.is_published = true;
-        track.describe_codec();
+        track.describe_codec(0);
         let (publisher, info) = (track.publisher.clone(), track.info.clone());
         self.announce(&publisher, Audience::Others);
         self.track_webhook("track_published", &publisher, info);
@@ -169,12 +159,7 @@ impl Room {
 
     /// The track that a publisher sends on a section.
     pub fn track_on(&self, sid: &ParticipantSid, mid: &str) -> Option<TrackSid> {
-        let participant = self.participants.get(sid)?;
-        participant
-            .published
-            .iter()
-            .find(|track| self.tracks.get(*track).is_some_and(|t| t.mid == mid))
-            .cloned()
+        self.coding_on(sid, mid).map(|(track, _)| track)
     }
 
     /// The codec that a section of a publisher with pictures is to be encoded with: every answer has to name it, not only the one
@@ -189,8 +174,9 @@ impl Room {
         let codec = match pending {
             Some(pending) => pending.announced_codec,
             None => {
-                let track = self.tracks.get(&self.track_on(sid, &section.mid)?)?;
-                track.codec.or(track.announced_codec)
+                let bound = self.coding_on(sid, &section.mid);
+                let (track, coding) = bound.or_else(|| self.backup_named(sid, &section.track_id))?;
+                self.tracks.get(&track)?.codings.get(coding)?.expected()
             }
         };
         codec.filter(|codec| participant.client.may_publish(*codec))
@@ -214,78 +200,92 @@ impl Room {
         Some(info.map_or_else(Sound::default, Sound::of))
     }
 
-    /// The section and publisher of a track.
+    /// The publisher of a track, and the section of its primary codec.
     pub fn source_of(&self, track: &TrackSid) -> Option<(ParticipantSid, String)> {
-        self.tracks.get(track).map(|track| (track.publisher.clone(), track.mid.clone()))
+        let track = self.tracks.get(track)?;
+        Some((track.publisher.clone(), track.primary().mid.clone()?))
     }
 
-    /// A packet in another codec than that of its track so far: the first one of all, with which it is told to recorders (whoever publishes before
+    /// A packet in another codec than what came by its section so far: the first one of all, with which it is told to recorders (whoever publishes before
     /// they are connected has it announced by then), or its publisher goes on with another codec.
-    pub(crate) fn media_changes(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) -> Passed {
+    pub(crate) fn media_changes(
+        &mut self,
+        sid: &TrackSid,
+        coding: usize,
+        packet: &PublishedPacket<'_>,
+        now: Now,
+    ) -> Passed {
+        let codec_of = |room: &Self| room.tracks.get(sid).and_then(|track| track.codings.get(coding)?.codec);
         let Some(track) = self.tracks.get(sid) else { return Passed::On };
-        if track.codec.is_none() {
+        if codec_of(self).is_none() {
             let publisher = track.publisher.clone();
             self.enforce_sources(&publisher);
-            self.first_packet(sid, packet, now);
+            self.first_packet(sid, coding, packet, now);
             return Passed::AfterOutputs;
         }
-        self.other_codec(sid, packet, now);
-        let follows = self.tracks.get(sid).is_some_and(|track| track.codec == Some(packet.codec));
-        if follows { Passed::AfterOutputs } else { Passed::On }
+        self.other_codec(sid, coding, packet, now);
+        if codec_of(self) == Some(packet.codec) { Passed::AfterOutputs } else { Passed::On }
     }
 
-    fn first_packet(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
+    fn first_packet(&mut self, sid: &TrackSid, place: usize, packet: &PublishedPacket<'_>, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         let codec = packet.codec;
-        let is_expected = track.expected_codec() == codec;
-        track.codec = Some(codec);
-        track.dynacast.begins(now.at);
+        let is_expected = track.expected_codec(place) == codec;
+        let Some(coding) = track.codings.get_mut(place) else { return };
+        coding.codec = Some(codec);
+        if place == 0 {
+            coding.dynacast.begins(now.at);
+        }
         let was_published = track.is_published;
         if was_published && !is_expected {
             // Its subscribers have negotiated all codecs: they take what comes.
-            track.describe_codec();
-            for down in track.down.values_mut() {
-                down.forwarder.change_codec(codec);
-            }
+            track.describe_codec(place);
             let publisher = track.publisher.clone();
             self.announce(&publisher, Audience::Others);
+            self.offer_again(sid, now);
         }
         self.publish(sid, now);
-        let fact = self.tracks.get(sid).and_then(Track::published_fact);
-        self.outputs.extend(fact.map(Output::Fact));
-        let Some(track) = self.tracks.get_mut(sid) else { return };
-        // Those who have negotiated it already get it from this packet on. Where that begins a picture, none has to be asked for.
-        let layer = if track.info.simulcast { packet.layer } else { Layer::High };
-        if !packet.payload.is_empty() {
-            track.layers.packet(layer, packet.rtp, 0, packet.arrived);
+        if place == 0 {
+            let primary = self.tracks.get(sid).filter(|track| track.main() == 0);
+            let fact = primary.and_then(Track::published_fact);
+            self.outputs.extend(fact.map(Output::Fact));
+        } else {
+            self.backup_comes(sid, place);
         }
-        if track.is_video() && is_keyframe(codec, packet.payload) {
-            track.layers.keyframe_comes(layer, now.at);
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        let is_video = track.is_video();
+        let Some(coding) = track.codings.get_mut(place) else { return };
+        // Those who have negotiated it already get it from this packet on. Where that begins a picture, none has to be asked for.
+        let layer = coding.layer_of(packet.layer);
+        if !packet.payload.is_empty() {
+            coding.layers.packet(layer, packet.rtp, 0, packet.arrived);
+        }
+        if is_video && is_keyframe(codec, packet.payload) {
+            coding.layers.keyframe_comes(layer, now.at);
         }
         self.retarget(sid, now);
     }
 
     /// A publisher whose encoder fails goes on with another codec, as browsers do. Subscribers have negotiated all of them and
     /// follow at the first keyframe; to recorders it is another track of the same name.
-    fn other_codec(&mut self, sid: &TrackSid, packet: &PublishedPacket<'_>, now: Now) {
+    fn other_codec(&mut self, sid: &TrackSid, place: usize, packet: &PublishedPacket<'_>, now: Now) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         let passed = |since: Instant| now.at.saturating_duration_since(since) >= CODEC_SETTLES;
-        if !track.codec_since.is_none_or(passed) {
+        let Some(coding) = track.codings.get_mut(place) else { return };
+        if !coding.codec_since.is_none_or(passed) {
             return;
         }
         if !is_keyframe(packet.codec, packet.payload) {
-            return self.ask_keyframe(sid, packet.layer, KeyframeFor::Subscriber, now);
+            return self.ask_keyframe(sid, place, packet.layer, KeyframeFor::Subscriber, now);
         }
-        track.set_codec(packet.codec);
-        track.codec_since = Some(now.at);
-        for down in track.down.values_mut() {
-            down.forwarder.change_codec(packet.codec);
-        }
-        let (publisher, fact) = (track.publisher.clone(), track.published_fact());
-        self.recordings.values_mut().for_each(|recording| recording.forget(sid));
+        coding.codec_since = Some(now.at);
+        track.set_codec(place, packet.codec);
+        let (publisher, is_recorded) = (track.publisher.clone(), track.main() == place);
         self.announce(&publisher, Audience::All);
-        self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
-        self.outputs.extend(fact.map(Output::Fact));
+        if is_recorded {
+            self.tell_recorders_again(sid, true);
+        }
+        self.offer_again(sid, now);
     }
 
     pub(crate) fn unpublish(&mut self, sid: &TrackSid) {
@@ -307,11 +307,13 @@ impl Room {
         let Some(track) = self.tracks.remove(sid) else { return };
         if let Some(participant) = self.participants.get_mut(&track.publisher) {
             participant.published.retain(|published| published != sid);
-            if participant.spent.len() < SINGLE_SECTIONS {
-                participant.spent.insert(track.mid.clone());
+            for mid in track.codings.iter().filter_map(|coding| coding.mid.clone()) {
+                if participant.spent.len() < SINGLE_SECTIONS {
+                    participant.spent.insert(mid);
+                }
             }
         }
-        if track.codec.is_some() {
+        if track.recorded_codec().is_some() {
             self.outputs.push_back(Output::Fact(Fact::TrackUnpublished(sid.clone())));
         }
         if track.is_published {
@@ -348,9 +350,13 @@ impl Room {
             return;
         }
         if !muted && std::mem::take(&mut track.held) {
-            let layers = [Layer::Low, Layer::Medium, Layer::High];
-            for layer in layers.into_iter().skip(if track.info.simulcast { 0 } else { 2 }) {
-                self.ask_keyframe(sid, layer, KeyframeFor::Subscriber, now);
+            let layers =
+                |coding: &Coding| Layer::ALL.into_iter().skip(if coding.is_simulcast { 0 } else { 2 });
+            let codings = track.codings.iter().enumerate();
+            let all: Vec<_> =
+                codings.flat_map(|(place, coding)| layers(coding).map(move |layer| (place, layer))).collect();
+            for (place, layer) in all {
+                self.ask_keyframe(sid, place, layer, KeyframeFor::Subscriber, now);
             }
         }
         self.set_muted(sid, muted, Audience::All);
@@ -399,7 +405,7 @@ impl Room {
         track.info.muted = muted;
         track.changed();
         let publisher = track.publisher.clone();
-        if track.codec.is_some() {
+        if track.recorded_codec().is_some() {
             self.outputs.push_back(Output::Fact(Fact::TrackMuted { track: sid.clone(), muted }));
         }
         if muted && !track.is_video() {

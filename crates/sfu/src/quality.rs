@@ -139,8 +139,8 @@ impl Stream {
 /// What goes between a participant and the server.
 #[derive(Debug, Default)]
 struct Line {
-    /// Its own tracks, and those that it is subscribed to.
-    streams: BTreeMap<TrackSid, Stream>,
+    /// Its own tracks, in each codec by its place, and those that it is subscribed to.
+    streams: BTreeMap<(TrackSid, usize), Stream>,
     /// Its media was heard and is heard no more.
     is_lost: bool,
     /// What was told of it last.
@@ -212,13 +212,29 @@ impl Qualities {
 }
 
 impl Room {
-    /// What was measured of a track on a participant's line: of its own on the way to the server, of others' on the way to it.
+    /// What was measured of somebody else's track on the way to a participant.
     pub fn measured(&mut self, line: &ParticipantSid, track: &TrackSid, layer: Layer, measured: Measured) {
-        if !self.is_on_line(line, track) {
-            return;
+        self.measured_in(line, (track.clone(), 0), layer, measured);
+    }
+
+    /// What was measured of a section of a publisher's on the way to the server.
+    pub fn measured_on(&mut self, line: &ParticipantSid, mid: &str, layer: Layer, measured: Measured) {
+        if let Some(coding) = self.coding_on(line, mid) {
+            self.measured_in(line, coding, layer, measured);
         }
-        let streams = &mut self.qualities.lines.entry(line.clone()).or_default().streams;
-        streams.entry(track.clone()).or_insert_with(Stream::new).measured(layer, measured);
+    }
+
+    fn measured_in(
+        &mut self,
+        line: &ParticipantSid,
+        coding: (TrackSid, usize),
+        layer: Layer,
+        measured: Measured,
+    ) {
+        if self.is_on_line(line, &coding.0) {
+            let streams = &mut self.qualities.lines.entry(line.clone()).or_default().streams;
+            streams.entry(coding).or_insert_with(Stream::new).measured(layer, measured);
+        }
     }
 
     /// Nothing is heard from a participant's media connection any more, or it is heard again. The former is told at once.
@@ -251,14 +267,14 @@ impl Room {
         lines.retain(|sid, _| self.participants.contains_key(sid));
         for participant in self.participants.values().filter(|participant| participant.is_active()) {
             let line = lines.entry(participant.sid.clone()).or_default();
-            line.streams.retain(|track, _| self.is_on_line(&participant.sid, track));
+            line.streams.retain(|(track, _), _| self.is_on_line(&participant.sid, track));
             // One that is paused from its beginning has nothing that could be measured.
             for (track, _) in self.tracks.iter().filter(|(_, track)| is_paused(&participant.sid, track)) {
-                line.streams.entry(track.clone()).or_insert_with(Stream::new);
+                line.streams.entry((track.clone(), 0)).or_insert_with(Stream::new);
             }
-            for (track, stream) in &mut line.streams {
+            for ((track, coding), stream) in &mut line.streams {
                 if let Some(track) = self.tracks.get(track) {
-                    stream.judge(track.is_video(), self.missing(&participant.sid, track, now.at));
+                    stream.judge(track.is_video(), self.missing(&participant.sid, track, *coding, now.at));
                 }
             }
         }
@@ -302,11 +318,11 @@ impl Room {
     }
 
     /// What lies between what is asked for on a line and what comes.
-    fn missing(&self, line: &ParticipantSid, track: &Track, now: Instant) -> Missing {
+    fn missing(&self, line: &ParticipantSid, track: &Track, coding: usize, now: Instant) -> Missing {
         if is_paused(line, track) {
             Missing::Everything
         } else {
-            Missing::Layers(missing_layers(line, track, now))
+            Missing::Layers(missing_layers(line, track, coding, now))
         }
     }
 }
@@ -317,23 +333,26 @@ fn is_paused(line: &ParticipantSid, track: &Track) -> bool {
     track.is_video() && !track.info.muted && track.down.get(line).is_some_and(is_held_back)
 }
 
-/// How many layers lie between what is asked for on a line and what comes.
-fn missing_layers(line: &ParticipantSid, track: &Track, now: Instant) -> usize {
-    if !track.is_video() || !track.info.simulcast || track.info.muted {
+/// How many layers lie between what is asked for on a line and what comes: on the way from a publisher of one of the codecs, on the way to a
+/// subscriber of that which it gets.
+fn missing_layers(line: &ParticipantSid, track: &Track, coding: usize, now: Instant) -> usize {
+    let place = track.down.get(line).map_or(coding, |down| down.coding);
+    let Some(coding) = track.codings.get(place).filter(|coding| coding.is_simulcast) else { return 0 };
+    if !track.is_video() || track.info.muted {
         return 0;
     }
-    let Some(sent) = track.layers.choose(Layer::High, now) else { return 0 };
-    let wants = |down: &Subscription| (!down.settings.disabled).then_some(down.settings.max);
+    let Some(sent) = coding.layers.choose(Layer::High, now) else { return 0 };
     let (asked, comes) = if track.publisher == *line {
         let announced =
-            |layer: &Layer| track.info.layers.iter().any(|l| l.quality == i32::from(layer.quality()));
+            |layer: &Layer| track.said_layers(place).iter().any(|l| l.quality == i32::from(layer.quality()));
         let best = Layer::ALL.into_iter().rfind(announced).unwrap_or(sent);
-        let asked = track.down.values().filter_map(wants).max();
+        let asked =
+            track.down.values().filter(|down| down.coding == place).filter_map(Subscription::asks_for).max();
         (asked.map(|asked| asked.min(best)), sent)
     } else {
         let Some(down) = track.down.get(line).filter(|down| down.state == State::Ready) else { return 0 };
         let Some(comes) = down.forwarder.current() else { return 0 };
-        (wants(down).map(|asked| asked.min(sent)), comes)
+        (down.asks_for().map(|asked| asked.min(sent)), comes)
     };
     asked.map_or(0, |asked| asked.index().saturating_sub(comes.index()))
 }

@@ -1,4 +1,4 @@
-//! What recorders take of a room: the best layer of each track, one stream at a time, from a keyframe on.
+//! What recorders take of a room: the best layer of each track, in one codec of it, one stream at a time, from a keyframe on.
 //!
 //! ```text
 //!   packet ─► is its layer the best one? ─► does it begin there? ─► taken
@@ -16,7 +16,7 @@ use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use crate::layers::{KeyframeFor, Layer};
 use crate::packet::Taking;
 use crate::room::{Now, Room};
-use crate::track::is_encrypted;
+use crate::track::{Track, is_encrypted};
 
 /// A publisher that answers no request for a keyframe for so long ...
 const PATIENT_FOR: Duration = Duration::from_secs(10);
@@ -80,7 +80,7 @@ impl Room {
         self.recordings.insert(recorder.clone(), Recording::default());
         for (track, layer) in self.recorded_now(now) {
             self.report_wanted(&track, now);
-            self.ask_keyframe(&track, layer, KeyframeFor::Recorder, now);
+            self.ask_recorded_keyframe(&track, layer, now);
         }
     }
 
@@ -124,19 +124,29 @@ impl Room {
             }
         }
         for (track, layer) in missing {
-            self.ask_keyframe(&track, layer, KeyframeFor::Recorder, now);
+            self.ask_recorded_keyframe(&track, layer, now);
+        }
+    }
+
+    /// Asks for a keyframe of what recorders take of a track.
+    fn ask_recorded_keyframe(&mut self, track: &TrackSid, layer: Layer, now: Now) {
+        if let Some(main) = self.tracks.get(track).map(Track::main) {
+            self.ask_keyframe(track, main, layer, KeyframeFor::Recorder, now);
         }
     }
 
     /// The pictures that are recorded, with the best layer of each that arrives.
     fn recorded_now(&self, now: Now) -> Vec<(TrackSid, Layer)> {
         let pictures = self.tracks.iter().filter(|(sid, track)| track.is_video() && self.is_recorded(sid));
-        pictures.filter_map(|(sid, track)| Some((sid.clone(), track.best_layer(now.at)?))).collect()
+        let best = |track: &Track| track.codings.get(track.main())?.best_layer(now.at);
+        pictures.filter_map(|(sid, track)| Some((sid.clone(), best(track)?))).collect()
     }
 
     /// Whether a recorder may take a track.
     pub(crate) fn is_recorded(&self, track: &TrackSid) -> bool {
-        let Some(track) = self.tracks.get(track).filter(|track| track.codec.is_some()) else { return false };
+        let Some(track) = self.tracks.get(track).filter(|track| track.recorded_codec().is_some()) else {
+            return false;
+        };
         let publisher = self.participants.get(&track.publisher);
         !is_encrypted(&track.info) && publisher.is_some_and(|publisher| publisher.is_recorded())
     }

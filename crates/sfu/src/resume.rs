@@ -152,7 +152,7 @@ impl Room {
         self.qualities.tells_again(sid, &seen);
         for track_sid in published {
             if let Some(track) = self.tracks.get_mut(&track_sid) {
-                track.dynacast.forget();
+                track.codings.iter_mut().for_each(|coding| coding.dynacast.forget());
             }
             self.report_wanted(&track_sid, now);
         }

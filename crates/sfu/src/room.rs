@@ -482,10 +482,17 @@ impl Room {
         }
     }
 
-    /// Asks the publisher of a video track for a keyframe of `layer`, unless it was asked a moment ago; then it is asked later.
-    pub(crate) fn ask_keyframe(&mut self, track: &TrackSid, layer: Layer, whom: KeyframeFor, now: Now) {
+    /// Asks the publisher of a video track for a keyframe of `layer` in one of its codecs, unless it was asked a moment ago; then it is asked later.
+    pub(crate) fn ask_keyframe(
+        &mut self,
+        track: &TrackSid,
+        coding: usize,
+        layer: Layer,
+        whom: KeyframeFor,
+        now: Now,
+    ) {
         let Some(state) = self.tracks.get_mut(track) else { return };
-        let asked = state.request_keyframe(track, layer, whom, now.at);
+        let asked = state.request_keyframe(track, coding, layer, whom, now.at);
         self.outputs.extend(asked);
     }
 }

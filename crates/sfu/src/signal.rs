@@ -174,6 +174,9 @@ impl Room {
 
     fn add_track(&mut self, from: &ParticipantSid, request: AddTrackRequest, now: Now) {
         use request_response::Reason;
+        if !request.sid.is_empty() {
+            return self.add_codec(from, request, now);
+        }
         let Some(participant) = self.participants.get(from) else { return };
         let source = TrackSource::try_from(request.source).unwrap_or(TrackSource::Unknown);
         let kind = TrackType::try_from(request.r#type).unwrap_or(TrackType::Data);
@@ -192,10 +195,7 @@ impl Room {
             request_response::Request::AddTrack(AddTrackRequest { cid: cid.clone(), ..Default::default() });
         if let Some((reason, text)) = refusal {
             if let Some(participant) = self.participants.get_mut(from).filter(|_| !cid.is_empty()) {
-                participant.denied.insert(cid);
-                if participant.denied.len() > PENDING_TRACKS {
-                    participant.denied.pop_first();
-                }
+                participant.deny(cid);
             }
             return self.respond(from, 0, reason, text, Some(echo));
         }
@@ -217,7 +217,7 @@ impl Room {
         }
         let sid = TrackSid::generate(kind, source, &mut self.ids);
         let info = info_of(&request, &sid, now.unix_ms);
-        let announced_codec = request.simulcast_codecs.first().and_then(|codec| Codec::parse(&codec.codec));
+        let announced_codec = info.codecs.first().and_then(|codec| Codec::parse(&codec.mime_type));
         let published = TrackPublishedResponse { cid, track: Some(info.clone()) };
         if let Some(participant) = self.participants.get_mut(from) {
             participant.denied.remove(&request.cid);
@@ -296,7 +296,7 @@ impl Room {
     }
 
     /// Tells a participant that it asked for too much.
-    fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         to: &ParticipantSid,
         request_id: u32,
@@ -308,7 +308,7 @@ impl Room {
     }
 
     /// Tells a participant that it did something too often of late.
-    fn come_later(
+    pub(crate) fn come_later(
         &mut self,
         to: &ParticipantSid,
         what: &str,
@@ -334,6 +334,6 @@ impl Room {
 }
 
 /// An id as it is said back: what is longer than any id is not.
-fn echo(id: &str) -> String {
+pub(crate) fn echo(id: &str) -> String {
     if id.len() > ID_BYTES { String::new() } else { id.to_owned() }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reelroom_limits::pace::TooFast;
-use reelroom_limits::signalling::{AWAITED_FOR, AWAITED_TRACKS, ID_BYTES};
+use reelroom_limits::signalling::{AWAITED_FOR, AWAITED_TRACKS, ID_BYTES, TRACK_CODECS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     SubscriptionError, SubscriptionPermissionUpdate, SubscriptionResponse, TrackSubscribed,
@@ -52,7 +52,9 @@ impl Room {
         let Some(publisher) = self.participants.get(&track.publisher).filter(|_| track.is_published) else {
             return;
         };
-        let codec = track.expected_codec();
+        let coding = track.main();
+        let mut codecs = track.codecs();
+        let (codec, backups) = (codecs.next().expect("a track has a primary codec"), codecs.collect());
         let allowed = participant.is_active()
             && participant.grants.may_subscribe()
             && track.publisher != *sid
@@ -75,13 +77,16 @@ impl Room {
         let early =
             self.participants.get_mut(sid).and_then(|subscriber| subscriber.early_settings.remove(track_sid));
         if let Some(track) = self.tracks.get_mut(track_sid) {
-            track.down.insert(sid.clone(), Subscription::new(codec, early.unwrap_or_default()));
+            let sent_in = track.expected_codec(coding);
+            let subscription = Subscription::new(coding, sent_in, early.unwrap_or_default());
+            track.down.insert(sid.clone(), subscription);
         }
         self.outputs.push_back(Output::AddDownTrack(DownTrackSpec {
             subscriber: sid.clone(),
             publisher: publisher.clone(),
             track: track_sid.clone(),
             codec,
+            backups,
             stream_id,
             is_stereo,
         }));
@@ -277,7 +282,9 @@ impl Room {
     /// Where nothing comes for now, packets without content go: one of them arrives.
     fn begin_muted(&mut self, subscriber: &ParticipantSid, track_sid: &TrackSid, now: Now) {
         let Some(track) = self.tracks.get_mut(track_sid).filter(|track| track.info.muted) else { return };
-        let codec = track.expected_codec();
+        let Some(codec) = track.down.get(subscriber).map(|down| track.expected_codec(down.coding)) else {
+            return;
+        };
         let Some(down) = track.down.get_mut(subscriber) else { return };
         for _ in 0..EMPTY_PACKETS {
             let (track, subscriber) = (track_sid.clone(), subscriber.clone());
@@ -296,8 +303,9 @@ impl Room {
     /// A subscriber cannot decode any more.
     pub fn keyframe_requested(&mut self, subscriber: &ParticipantSid, track: &TrackSid, now: Now) {
         let Some(down) = self.tracks.get(track).and_then(|track| track.down.get(subscriber)) else { return };
+        let coding = down.coding;
         if let Some(layer) = down.forwarder.wants_keyframe().or_else(|| down.forwarder.current()) {
-            self.ask_keyframe(track, layer, KeyframeFor::Subscriber, now);
+            self.ask_keyframe(track, coding, layer, KeyframeFor::Subscriber, now);
         }
     }
 
@@ -307,17 +315,20 @@ impl Room {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         // What comes is looked at while those who get it change.
         let mut down = std::mem::take(&mut track.down);
-        let mut missing = [false; 3];
+        let mut missing = [[false; 3]; TRACK_CODECS];
         for subscription in down.values_mut() {
-            if let Some(layer) = subscription.retarget(track.streams(), now.at) {
-                missing[layer.index()] = true;
+            let Some(coding) = track.codings.get(subscription.coding) else { continue };
+            if let Some(layer) = subscription.retarget(coding.streams(), now.at) {
+                missing[subscription.coding][layer.index()] = true;
             }
         }
         track.down = down;
-        for layer in Layer::ALL.into_iter().filter(|layer| missing[layer.index()]) {
-            if !track.layers.awaits_keyframe(layer) {
-                let asked = track.request_keyframe(sid, layer, KeyframeFor::Subscriber, now.at);
-                self.outputs.extend(asked);
+        for (place, missing) in missing.iter().enumerate() {
+            for layer in Layer::ALL.into_iter().filter(|layer| missing[layer.index()]) {
+                if !track.codings[place].layers.awaits_keyframe(layer) {
+                    let asked = track.request_keyframe(sid, place, layer, KeyframeFor::Subscriber, now.at);
+                    self.outputs.extend(asked);
+                }
             }
         }
         self.report_wanted(sid, now);
@@ -334,11 +345,14 @@ impl Room {
         self.reallocate_all(now);
         for sid in &tracks {
             let Some(track) = self.tracks.get_mut(sid).filter(|track| !track.info.muted) else { continue };
-            if track.info.simulcast {
-                track.layers.give_up_keyframes_of_ended(now.at);
-            }
-            for layer in track.layers.overdue_keyframes(now.at) {
-                self.outputs.push_back(track.keyframe_request(sid, layer));
+            for place in 0..track.codings.len() {
+                let coding = &mut track.codings[place];
+                if coding.is_simulcast {
+                    coding.layers.give_up_keyframes_of_ended(now.at);
+                }
+                for layer in coding.layers.overdue_keyframes(now.at) {
+                    self.outputs.extend(track.keyframe_request(sid, place, layer));
+                }
             }
         }
     }

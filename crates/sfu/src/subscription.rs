@@ -22,6 +22,8 @@ use crate::svc::{Frame, Part, Picked, Structure};
 pub(crate) enum State {
     /// The subscriber has not answered the offer that carries it.
     Offered,
+    /// The subscriber can decode nothing that the track is announced in.
+    Refused,
     /// Media may flow.
     Ready,
 }
@@ -41,6 +43,10 @@ pub(crate) enum Share {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) settings: TrackSettings,
+    /// The place of the codec that it gets.
+    pub(crate) coding: usize,
+    /// What the subscriber can decode, once that is negotiated.
+    pub(crate) takes: Option<Vec<Codec>>,
     pub(crate) forwarder: DownTrack,
     pub(crate) state: State,
     pub(crate) share: Share,
@@ -75,9 +81,11 @@ pub(crate) enum Streams<'a> {
 
 impl Subscription {
     /// Nothing flows until it is ready.
-    pub(crate) fn new(codec: Codec, settings: TrackSettings) -> Self {
+    pub(crate) fn new(coding: usize, codec: Codec, settings: TrackSettings) -> Self {
         Self {
             settings,
+            coding,
+            takes: None,
             forwarder: DownTrack::new(codec),
             state: State::Offered,
             share: Share::All,
@@ -86,6 +94,20 @@ impl Subscription {
             picked: Picked::default(),
             size: Layer::High,
         }
+    }
+
+    /// It comes in the codec at this place from its next keyframe on.
+    pub(crate) fn goes_by(&mut self, coding: usize, codec: Codec) {
+        if (self.coding, self.forwarder.codec()) != (coding, codec) {
+            self.coding = coding;
+            self.forwarder.change_codec(codec);
+            self.picked = Picked::default();
+        }
+    }
+
+    /// The best layer that is asked for, whether that is negotiated or not.
+    pub(crate) fn asks_for(&self) -> Option<Layer> {
+        (self.state != State::Refused && !self.settings.disabled).then_some(self.settings.max)
     }
 
     /// Whether the subscriber wants any of it and can get it.

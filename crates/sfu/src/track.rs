@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
+use reelroom_protocol::proto::video_layer::Mode;
 use reelroom_protocol::proto::{
-    AddTrackRequest, AudioTrackFeature, SimulcastCodecInfo, TimedVersion, TrackInfo, TrackSource, TrackType,
-    VideoLayer, VideoQuality, encryption,
+    AddTrackRequest, AudioTrackFeature, SimulcastCodec, SimulcastCodecInfo, TimedVersion, TrackInfo,
+    TrackSource, TrackType, VideoLayer, VideoQuality, encryption,
 };
 
 use crate::codec::Codec;
-use crate::dynacast::Dynacast;
-use crate::layers::{KeyframeFor, Layer, Layers};
+use crate::coding::{self, Coding};
+use crate::layers::{KeyframeFor, Layer};
 use crate::output::{Fact, Output};
-use crate::parameter_sets::ParameterSets;
 use crate::red::Recovery;
-use crate::subscription::{Streams, Subscription};
-use crate::svc::Structure;
+use crate::subscription::Subscription;
 
 /// A media section of a publisher's SDP, as it stands after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,15 +67,10 @@ impl Sound {
 pub(crate) struct Track {
     pub(crate) info: TrackInfo,
     pub(crate) publisher: ParticipantSid,
-    pub(crate) mid: String,
-    /// What the publisher said it would encode with.
-    pub(crate) announced_codec: Option<Codec>,
-    /// Known with the first packet; from then on there is something to forward and to record.
-    pub(crate) codec: Option<Codec>,
-    /// When it changed to this codec, if it did.
-    pub(crate) codec_since: Option<Instant>,
-    pub(crate) layers: Layers,
-    pub(crate) parameter_sets: ParameterSets,
+    /// The primary codec, and those that come besides for who cannot decode it.
+    pub(crate) codings: Vec<Coding>,
+    /// The backup codec that everybody gets who can decode it, so that the publisher encodes once.
+    pub(crate) regressed: Option<usize>,
     pub(crate) down: BTreeMap<ParticipantSid, Subscription>,
     /// A moderator muted it, and its publisher has not unmuted it since: nothing of it is forwarded or recorded.
     pub(crate) held: bool,
@@ -86,10 +80,6 @@ pub(crate) struct Track {
     pub(crate) echo_due: Option<Instant>,
     /// What of its redundant sound was given out, by the stream that it came in.
     pub(crate) recovery: Option<(u32, Recovery)>,
-    /// How its layers are told apart, where they come in one stream.
-    pub(crate) scalable: Option<Structure>,
-    /// Which of its layers its publisher was told that are wanted.
-    pub(crate) dynacast: Dynacast,
 }
 
 impl Track {
@@ -97,35 +87,64 @@ impl Track {
         self.info.r#type == i32::from(TrackType::Video)
     }
 
-    /// How its layers come.
-    pub(crate) fn streams(&self) -> Streams<'_> {
-        match &self.scalable {
-            _ if self.info.simulcast => Streams::OfLayers(&self.layers),
-            Some(structure) if structure.sizes() > 1 => Streams::Scalable(structure, &self.layers),
-            _ => Streams::One,
-        }
+    /// Its primary codec.
+    pub(crate) fn primary(&self) -> &Coding {
+        self.codings.first().expect("a track has a primary codec")
     }
 
-    /// The best layer that arrives.
-    pub(crate) fn best_layer(&self, now: Instant) -> Option<Layer> {
-        if self.info.simulcast { self.layers.choose(Layer::High, now) } else { Some(Layer::High) }
+    /// The place of the codec that recorders take, and that is for everybody of whom nothing else is known.
+    pub(crate) fn main(&self) -> usize {
+        self.regressed.unwrap_or(0)
+    }
+
+    /// The place of the codec that a section brings.
+    pub(crate) fn coding_on(&self, mid: &str) -> Option<usize> {
+        self.codings.iter().position(|coding| coding.mid.as_deref() == Some(mid))
+    }
+
+    /// The place of the backup codec that its publisher calls so, and that no section brings by that name yet.
+    pub(crate) fn backup_named(&self, cid: &str) -> Option<usize> {
+        let waits =
+            |coding: &Coding, known: &SimulcastCodecInfo| coding.mid.is_none() || known.sdp_cid != cid;
+        let named =
+            |(coding, known): (&Coding, &SimulcastCodecInfo)| known.cid == cid && waits(coding, known);
+        let place = self.codings.iter().zip(&self.info.codecs).skip(1).position(named)? + 1;
+        (!cid.is_empty()).then_some(place)
+    }
+
+    /// The place of a codec that its publisher names.
+    pub(crate) fn coding_in(&self, codec: Codec) -> Option<usize> {
+        let is_it = |place: &usize| self.codings[*place].announced == Some(codec);
+        let is_primary = || is_it(&0) || self.expected_codec(0) == codec;
+        (1..self.codings.len()).find(is_it).or_else(|| is_primary().then_some(0))
+    }
+
+    /// The layers of one of its codecs, as its publisher described them.
+    pub(crate) fn said_layers(&self, place: usize) -> &[VideoLayer] {
+        let own = self.info.codecs.get(place).filter(|_| place > 0).map(|codec| codec.layers.as_slice());
+        own.filter(|layers| !layers.is_empty()).unwrap_or(&self.info.layers)
     }
 
     /// A keyframe of a picture's layer is needed: it is asked for, unless it was a moment ago; then it is asked for later.
     pub(crate) fn request_keyframe(
         &mut self,
         sid: &TrackSid,
+        place: usize,
         layer: Layer,
         whom: KeyframeFor,
         now: Instant,
     ) -> Option<Output> {
-        let is_asked = self.is_video() && self.layers.needs_keyframe(layer, whom, now);
-        is_asked.then(|| self.keyframe_request(sid, layer))
+        let is_video = self.is_video();
+        let coding = self.codings.get_mut(place).filter(|coding| is_video && coding.mid.is_some())?;
+        let is_asked = coding.layers.needs_keyframe(layer, whom, now);
+        is_asked.then(|| self.keyframe_request(sid, place, layer)).flatten()
     }
 
-    /// Asks its publisher for a keyframe of a layer.
-    pub(crate) fn keyframe_request(&self, sid: &TrackSid, layer: Layer) -> Output {
-        Output::RequestKeyframe { track: sid.clone(), layer: self.info.simulcast.then_some(layer) }
+    /// Asks its publisher for a keyframe of a layer; nothing where no section brings it.
+    pub(crate) fn keyframe_request(&self, sid: &TrackSid, place: usize, layer: Layer) -> Option<Output> {
+        let coding = self.codings.get(place)?;
+        let (mid, layer) = (coding.mid.clone()?, coding.is_simulcast.then_some(layer));
+        Some(Output::RequestKeyframe { track: sid.clone(), mid, layer })
     }
 
     /// What recorders are told of it, once its media arrives.
@@ -133,38 +152,56 @@ impl Track {
         Some(Fact::TrackPublished {
             participant: self.publisher.clone(),
             info: Box::new(self.info.clone()),
-            codec: self.codec?,
+            codec: self.recorded_codec()?,
         })
     }
 
-    /// What it is encoded with, or will be as far as is known: one that says nothing takes what every client can decode.
-    pub(crate) fn expected_codec(&self) -> Codec {
+    /// What recorders get it in, once there is something to record.
+    pub(crate) fn recorded_codec(&self) -> Option<Codec> {
+        self.codings.get(self.main())?.codec
+    }
+
+    /// What it is encoded with at a place, or will be as far as is known: one that says nothing takes what every client can decode.
+    pub(crate) fn expected_codec(&self, place: usize) -> Codec {
         let usual = if self.is_video() { Codec::Vp8 } else { Codec::Opus };
         let is_of_kind = |codec: &Codec| (*codec == Codec::Opus) != self.is_video();
-        self.codec.or(self.announced_codec.filter(is_of_kind)).unwrap_or(usual)
+        self.codings.get(place).and_then(Coding::expected).filter(is_of_kind).unwrap_or(usual)
     }
 
-    /// It is encoded with `codec`, whatever was announced.
-    pub(crate) fn set_codec(&mut self, codec: Codec) {
-        self.codec = Some(codec);
-        self.scalable = None;
-        self.describe_codec();
+    /// What it can be had in, the first one first.
+    pub(crate) fn codecs(&self) -> impl Iterator<Item = Codec> + '_ {
+        (0..self.codings.len()).map(|place| self.expected_codec(place))
     }
 
-    /// Says of it what it is encoded with, or will be.
-    pub(crate) fn describe_codec(&mut self) {
-        let codec = self.expected_codec();
-        codec.mime().clone_into(&mut self.info.mime_type);
-        let codecs = &mut self.info.codecs;
-        if codecs.is_empty() {
-            codecs.push(SimulcastCodecInfo { layers: self.info.layers.clone(), ..Default::default() });
+    /// Gives each subscriber the codec that is for them by now.
+    pub(crate) fn choose_codings(&mut self) {
+        let codecs: Vec<_> = self.codecs().collect();
+        for subscription in self.down.values_mut() {
+            let place = coding::choose(&codecs, self.regressed, subscription.takes.as_deref());
+            subscription.goes_by(place, codecs[place]);
         }
-        if codecs.iter().all(|known| known.mime_type != codec.mime()) {
-            codec.mime().clone_into(&mut codecs[0].mime_type);
+    }
+
+    /// It is encoded with `codec` at a place, whatever was announced.
+    pub(crate) fn set_codec(&mut self, place: usize, codec: Codec) {
+        let Some(coding) = self.codings.get_mut(place) else { return };
+        coding.codec = Some(codec);
+        coding.scalable = None;
+        self.describe_codec(place);
+    }
+
+    /// Says of it what it is encoded with at a place, or will be.
+    pub(crate) fn describe_codec(&mut self, place: usize) {
+        let codec = self.expected_codec(place);
+        if place == 0 {
+            codec.mime().clone_into(&mut self.info.mime_type);
         }
-        for known in codecs {
-            known.mid.clone_from(&self.mid);
+        let mid = self.codings.get(place).and_then(|coding| coding.mid.clone()).unwrap_or_default();
+        if let Some(known) = self.info.codecs.get_mut(place) {
+            codec.mime().clone_into(&mut known.mime_type);
+            known.mid = mid;
         }
+        self.choose_codings();
         self.changed();
     }
 
@@ -175,15 +212,19 @@ impl Track {
     }
 
     /// The sender of one of its layers is known.
-    pub(crate) fn sender_known(&mut self, layer: Layer, ssrc: u32) {
+    pub(crate) fn sender_known(&mut self, place: usize, layer: Layer, ssrc: u32) {
         let quality = i32::from(layer.quality());
+        let TrackInfo { layers, codecs, .. } = &mut self.info;
+        let of_codec = codecs.get_mut(place).map(|codec| &mut codec.layers);
         // It is asked with every packet.
-        let known = self.info.layers.iter().find(|known| known.quality == quality);
+        let told = if place == 0 { Some(&*layers) } else { of_codec.as_deref() };
+        let known = told.and_then(|layers| layers.iter().find(|known| known.quality == quality));
         if known.is_none_or(|known| known.ssrc == ssrc) {
             return;
         }
-        let of_codecs = self.info.codecs.iter_mut().take(1).flat_map(|codec| &mut codec.layers);
-        for known in self.info.layers.iter_mut().chain(of_codecs) {
+        // Those of the track are those of its primary codec.
+        let of_track = layers.iter_mut().filter(|_| place == 0);
+        for known in of_track.chain(of_codec.into_iter().flatten()) {
             if known.quality == quality {
                 known.ssrc = ssrc;
             }
@@ -223,6 +264,37 @@ pub(crate) fn numbered(mut layers: Vec<VideoLayer>) -> Vec<VideoLayer> {
     layers
 }
 
+/// What is said of codecs that are announced, each once; a codec that this server does not forward is taken for the usual one.
+pub(crate) fn codecs_of(
+    said: &[SimulcastCodec],
+    layers: &[VideoLayer],
+    is_video: bool,
+) -> Vec<SimulcastCodecInfo> {
+    let mut codecs: Vec<SimulcastCodecInfo> = Vec::new();
+    for said in said.iter().filter(|said| !said.codec.is_empty()) {
+        let is_of_kind = |codec: &Codec| (*codec == Codec::Opus) != is_video;
+        let usual = if is_video { Codec::Vp8 } else { Codec::Opus };
+        let codec = Codec::parse(&said.codec).filter(is_of_kind).unwrap_or(usual);
+        if codecs.iter().any(|known| known.mime_type == codec.mime()) {
+            continue;
+        }
+        let mode = match Mode::try_from(said.video_layer_mode) {
+            Ok(Mode::Unused) | Err(_) if codec.is_scalable() => Mode::MultipleSpatialLayersPerStream,
+            Ok(Mode::Unused) | Err(_) if is_video => Mode::OneSpatialLayerPerStream,
+            Ok(mode) => mode,
+            Err(_) => Mode::Unused,
+        };
+        codecs.push(SimulcastCodecInfo {
+            mime_type: codec.mime().to_owned(),
+            cid: said.cid.clone(),
+            layers: if said.layers.is_empty() { layers.to_vec() } else { numbered(said.layers.clone()) },
+            video_layer_mode: mode.into(),
+            ..Default::default()
+        });
+    }
+    codecs
+}
+
 /// What is said of a track that `request` announces.
 pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid, unix_ms: i64) -> TrackInfo {
     let is_video = request.r#type == i32::from(TrackType::Video);
@@ -236,22 +308,11 @@ pub(crate) fn info_of(request: &AddTrackRequest, sid: &TrackSid, unix_ms: i64) -
         }];
     }
     let layers = numbered(layers);
-    let mut codecs: Vec<_> = request
-        .simulcast_codecs
-        .iter()
-        .filter(|codec| !codec.codec.is_empty())
-        .map(|codec| SimulcastCodecInfo {
-            mime_type: Codec::parse(&codec.codec)
-                .map_or_else(|| codec.codec.clone(), |known| known.mime().to_owned()),
-            cid: codec.cid.clone(),
-            layers: if codec.layers.is_empty() { layers.clone() } else { numbered(codec.layers.clone()) },
-            video_layer_mode: codec.video_layer_mode,
-            ..Default::default()
-        })
-        .collect();
+    let mut codecs = codecs_of(&request.simulcast_codecs, &layers, is_video);
     if codecs.is_empty() {
         let (cid, layers) = (request.cid.clone(), layers.clone());
-        codecs.push(SimulcastCodecInfo { cid, layers, ..Default::default() });
+        let mode = if is_video { Mode::OneSpatialLayerPerStream } else { Mode::Unused };
+        codecs.push(SimulcastCodecInfo { cid, layers, video_layer_mode: mode.into(), ..Default::default() });
     }
     let mut audio_features = if is_video { Vec::new() } else { request.audio_features.clone() };
     // Older clients say it each by a field of its own.

@@ -76,6 +76,8 @@ impl PayloadTypes {
 #[derive(Debug)]
 struct Down {
     codec: Codec,
+    /// What it can be had in besides.
+    backups: Vec<Codec>,
     publisher: String,
     /// The media stream that it comes in, where nothing is in the way.
     stream_id: String,
@@ -92,6 +94,12 @@ impl Down {
     /// No section carries it yet.
     fn waits(&self) -> bool {
         self.seat.is_none() && !self.is_given_up
+    }
+
+    /// The client can decode it in one of its codecs.
+    fn is_readable(&self) -> bool {
+        let mut codecs = std::iter::once(&self.codec).chain(&self.backups);
+        codecs.any(|codec| self.payload_types.named(Encoding::Of(*codec)).is_some())
     }
 }
 
@@ -137,11 +145,11 @@ pub(super) struct Choice {
 
 /// What became of the tracks whose negotiation has ended.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled {
-    /// They can flow.
-    pub(super) ready: Vec<TrackSid>,
-    /// The client cannot decode them.
-    pub(super) refused: Vec<TrackSid>,
+pub(crate) struct Settled {
+    /// They can flow, in what the client can decode of their codecs.
+    pub(crate) ready: Vec<TrackSid>,
+    /// The client can decode them in none of their codecs.
+    pub(crate) refused: Vec<TrackSid>,
 }
 
 /// Where a packet of a track goes.
@@ -171,6 +179,7 @@ impl Downs {
         self.remove(&spec.track);
         let down = Down {
             codec: spec.codec,
+            backups: spec.backups.clone(),
             publisher: spec.publisher.to_string(),
             stream_id: spec.stream_id.clone(),
             is_stereo: spec.is_stereo,
@@ -392,13 +401,14 @@ impl Downs {
         for (track, down) in &mut self.tracks {
             let Some(seat) = down.seat.as_mut().filter(|seat| !seat.is_settled) else { continue };
             seat.is_settled = true;
-            down.payload_types = types_of(&seat.mid);
-            if down.payload_types.named(Encoding::Of(down.codec)).is_some() {
+            let mid = seat.mid.clone();
+            down.payload_types = types_of(&mid);
+            if down.is_readable() {
                 settled.ready.push(track.clone());
                 continue;
             }
             settled.refused.push(track.clone());
-            left.insert(std::mem::take(&mut seat.mid));
+            left.insert(mid);
             down.seat = None;
             down.is_given_up = true;
         }
@@ -407,6 +417,13 @@ impl Downs {
             self.has_changed = true;
         }
         settled
+    }
+
+    /// What the client can decode on the section of a track, each once.
+    pub(super) fn takes(&self, track: &TrackSid) -> Vec<Codec> {
+        let types = self.tracks.get(track).map(|down| &down.payload_types);
+        let is_named = |codec: &Codec| types.is_some_and(|types| types.named(Encoding::Of(*codec)).is_some());
+        Codec::ALL.into_iter().filter(is_named).collect()
     }
 
     /// Whether the client reads redundant sound of a track.

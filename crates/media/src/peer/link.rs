@@ -219,6 +219,11 @@ impl Link {
         }
     }
 
+    /// What the client can decode on the section of a track.
+    pub(super) fn takes(&self, track: &TrackSid) -> Vec<Codec> {
+        self.downs().takes(track)
+    }
+
     /// Whether the client reads redundant sound of a track.
     pub(super) fn takes_red(&self, track: &TrackSid) -> bool {
         self.downs().takes_red(track)

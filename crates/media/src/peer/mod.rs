@@ -28,22 +28,22 @@ use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{About, Codec, DownTrackSpec, Section, door};
 use serde::Deserialize;
 
+pub(crate) use downs::Settled;
 pub(crate) use link::{Connections, Opening, Target};
 pub(crate) use presence::Verdict;
 
 use crate::mux::LocalAddresses;
 use crate::session::{Load, Packet, SessionError, sdp};
 use crate::signal::outbox::{self, Behind, Outbox};
-use downs::Settled;
 use line::Line;
 use link::Link;
 use presence::Presence;
 
-/// The answer to an offer, and the tracks that can flow by it.
+/// The answer to an offer, and what became by it of the tracks that go to the client.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) description: SessionDescription,
-    pub(crate) ready: Vec<TrackSid>,
+    pub(crate) settled: Settled,
 }
 
 pub(crate) struct Peer {
@@ -194,7 +194,8 @@ impl Peer {
             sent.filter_map(|section| Some((section.mid.as_str(), codec_of(section)?))).collect();
         let answer = sdp::prefer_codecs(&description.sdp, |mid| preferred.get(mid).copied());
         description.sdp = sdp::with_start_bitrates(&answer, &offer.sdp);
-        Ok(Answered { description, ready: self.tell_of(settled) })
+        self.tell_of(&settled);
+        Ok(Answered { description, settled })
     }
 
     pub(crate) fn add_down_track(&mut self, spec: &DownTrackSpec) {
@@ -212,30 +213,32 @@ impl Peer {
         }
     }
 
-    /// The tracks that can flow now.
-    pub(crate) fn accept_answer(
-        &mut self,
-        answer: &SessionDescription,
-    ) -> Result<Vec<TrackSid>, SessionError> {
+    /// What became of the tracks that were offered.
+    pub(crate) fn accept_answer(&mut self, answer: &SessionDescription) -> Result<Settled, SessionError> {
         let settled = self.link.accept_answer(answer)?;
-        Ok(self.tell_of(settled))
+        self.tell_of(&settled);
+        Ok(settled)
     }
 
-    /// Tells it of tracks that it cannot decode; the others.
-    fn tell_of(&mut self, settled: Settled) -> Vec<TrackSid> {
-        for track in settled.refused {
+    /// Tells it of tracks that it cannot decode.
+    fn tell_of(&mut self, settled: &Settled) {
+        for track in &settled.refused {
             tracing::info!(%track, "a subscriber cannot decode a track");
             self.say(signal_response::Message::SubscriptionResponse(SubscriptionResponse {
                 track_sid: track.to_string(),
                 err: SubscriptionError::SeCodecUnsupported.into(),
             }));
         }
-        settled.ready
     }
 
     /// The track that goes out on a section.
     pub(crate) fn track_on(&self, mid: &str) -> Option<TrackSid> {
         self.link.track_on(mid)
+    }
+
+    /// What the client can decode on the section of a track.
+    pub(crate) fn takes(&self, track: &TrackSid) -> Vec<Codec> {
+        self.link.takes(track)
     }
 
     /// Whether the client reads redundant sound of a track.

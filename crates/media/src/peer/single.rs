@@ -214,6 +214,7 @@ mod tests {
                 publisher: "PA_a".into(),
                 track: format!("TR_{number}").as_str().into(),
                 codec: Codec::Vp8,
+                backups: Vec::new(),
                 stream_id: format!("PA_a|TR_{number}"),
                 is_stereo: false,
             });

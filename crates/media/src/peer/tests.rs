@@ -100,7 +100,7 @@ impl Person {
         let parsed = SdpOffer::from_sdp_string(&offer.sdp).unwrap();
         let answer = self.client.sdp_api().accept_offer(parsed).unwrap();
         let answer = SessionDescription { sdp: answer.to_sdp_string(), id: offer.id, ..Default::default() };
-        self.peer.accept_answer(&answer).unwrap()
+        self.peer.accept_answer(&answer).unwrap().ready
     }
 
     fn add(&mut self, track: &str) {
@@ -109,6 +109,7 @@ impl Person {
             publisher: "PA_a".into(),
             track: track.into(),
             codec: Codec::Opus,
+            backups: Vec::new(),
             stream_id: format!("PA_a|{track}"),
             is_stereo: false,
         });
@@ -246,7 +247,7 @@ fn by_one_connection_tracks_come_and_go_on_the_clients_own_sections() {
     let mut call = Call::new(Connections::One, Target::Publisher);
     let answered = call.bob.offers(3, Direction::RecvOnly, false);
     assert_eq!(answered.description.sdp.matches("a=inactive").count(), 3);
-    assert!(answered.description.mid_to_track_id.is_empty() && answered.ready.is_empty());
+    assert!(answered.description.mid_to_track_id.is_empty() && answered.settled.ready.is_empty());
     call.run(1000);
     assert!(call.bob.events.iter().any(|event| matches!(event, SessionEvent::Connected)));
     assert_eq!(call.bob.required(), None, "nothing has changed");
@@ -257,7 +258,7 @@ fn by_one_connection_tracks_come_and_go_on_the_clients_own_sections() {
         assert_eq!(call.bob.required(), Some((0, 0)), "it has room, and is to offer");
         assert_eq!(call.bob.required(), None, "it is asked once");
         let answered = call.bob.offers(0, Direction::RecvOnly, false);
-        assert_eq!(answered.ready, [TrackSid::from(track.as_str())]);
+        assert_eq!(answered.settled.ready, [TrackSid::from(track.as_str())]);
         let sdp = &answered.description.sdp;
         assert!(sdp.contains(&format!("a=msid:PA_a|{track} {track}\r\n")), "{sdp}");
         assert_eq!(sdp.matches("a=msid:").count(), 1, "{sdp}");
@@ -286,14 +287,14 @@ fn a_client_is_asked_for_as_many_sections_as_it_lacks_and_no_more() {
         call.bob.add(&format!("TR_{number}"));
     }
     assert_eq!(call.bob.required(), None, "it has not offered anything yet");
-    assert_eq!(call.bob.offers(3, Direction::RecvOnly, false).ready.len(), 3);
+    assert_eq!(call.bob.offers(3, Direction::RecvOnly, false).settled.ready.len(), 3);
     assert_eq!(call.bob.required(), Some((2, 0)));
     call.run(300);
     // An offer of its own was under way.
-    assert!(call.bob.offers(0, Direction::RecvOnly, true).ready.is_empty());
+    assert!(call.bob.offers(0, Direction::RecvOnly, true).settled.ready.is_empty());
     assert_eq!(call.bob.required(), None, "what was asked for is awaited");
     let answered = call.bob.offers(2, Direction::RecvOnly, false);
-    assert_eq!((answered.ready.len(), answered.description.mid_to_track_id.len()), (2, 5));
+    assert_eq!((answered.settled.ready.len(), answered.description.mid_to_track_id.len()), (2, 5));
     assert_eq!(call.bob.required(), None);
     // One that does not do what it is asked is asked again; none is asked at every moment.
     call.bob.add("TR_5");
@@ -353,7 +354,7 @@ fn the_client_restarts_ice_of_its_only_connection_and_media_goes_on() {
     for _ in 0..3 {
         call.bob.peer.link.resume();
         let answered = call.bob.offers(0, Direction::RecvOnly, true);
-        assert!(answered.ready.is_empty(), "it flows already");
+        assert!(answered.settled.ready.is_empty(), "it flows already");
         call.run(1000);
         assert_eq!(call.bob.names(), 1, "the name of before is given up once the new one is used");
         let (heard, of) = call.hears(500);
@@ -388,7 +389,7 @@ fn the_server_restarts_ice_of_whoever_comes_back_by_two_connections() {
     assert_eq!(offer.mid_to_track_id.len(), 2);
     // An answer to what is not awaited any more says nothing.
     let late = SessionDescription { sdp: "late".into(), id: unheard.id, ..Default::default() };
-    assert!(call.bob.peer.accept_answer(&late).unwrap().is_empty());
+    assert_eq!(call.bob.peer.accept_answer(&late).unwrap(), Settled::default());
     assert_eq!(call.bob.answers(&offer), [TrackSid::from("TR_2")]);
     call.run(1000);
     assert_eq!(call.bob.names(), 1);
@@ -423,7 +424,8 @@ fn a_client_that_gives_up_a_section_is_offered_no_other_one_for_it() {
     let answer = call.bob.client.sdp_api().accept_offer(parsed).unwrap().to_sdp_string();
     let sdp = answer.replace("m=audio 9 ", "m=audio 0 ").replace(&format!(" {mid}\r\n"), "\r\n");
     let answer = SessionDescription { sdp, id: offer.id, ..Default::default() };
-    assert!(call.bob.peer.accept_answer(&answer).unwrap().is_empty());
+    let Settled { ready, refused } = call.bob.peer.accept_answer(&answer).unwrap();
+    assert_eq!((ready, refused), (vec![], vec![TrackSid::from("TR_1")]));
     assert!(call.bob.offered().is_none(), "it cannot have it");
     assert!(!call.bob.peer.link.is_worn_out());
 }
@@ -434,13 +436,13 @@ fn a_section_that_the_client_took_back_for_a_while_carries_another_stream() {
     call.bob.offers(1, Direction::RecvOnly, false);
     call.run(1000);
     call.bob.add("TR_1");
-    assert_eq!(call.bob.offers(0, Direction::RecvOnly, false).ready.len(), 1);
+    assert_eq!(call.bob.offers(0, Direction::RecvOnly, false).settled.ready.len(), 1);
     call.carry("TR_1");
     let (heard, first) = call.hears(300);
     assert!(heard >= 20, "{heard}");
     call.track = None;
-    assert!(call.bob.offers(0, Direction::Inactive, false).ready.is_empty());
-    assert_eq!(call.bob.offers(0, Direction::RecvOnly, false).ready.len(), 1, "it has waited");
+    assert!(call.bob.offers(0, Direction::Inactive, false).settled.ready.is_empty());
+    assert_eq!(call.bob.offers(0, Direction::RecvOnly, false).settled.ready.len(), 1, "it has waited");
     call.carry("TR_1");
     let (heard, then) = call.hears(300);
     assert!(heard >= 20, "its numbers begin anew: {heard}");

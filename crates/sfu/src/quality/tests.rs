@@ -148,8 +148,9 @@ fn a_layer_that_is_asked_for_and_does_not_come_costs_whoever_does_not_bring_it()
     let (ada, bob) = (story.join("ada"), story.join("bob"));
     let track = story.publish(&ada, "0", TrackType::Video, true);
     story.room.down_track_ready(&bob, &track, story.now);
-    let missing =
-        |story: &Story, line: &ParticipantSid| missing_layers(line, &story.room.tracks[&track], story.now.at);
+    let missing = |story: &Story, line: &ParticipantSid| {
+        missing_layers(line, &story.room.tracks[&track], 0, story.now.at)
+    };
     for seq in 1..60 {
         story.forwarded(&track, seq, Layer::Low);
         story.pass(Duration::from_millis(40));

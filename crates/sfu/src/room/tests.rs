@@ -382,7 +382,7 @@ fn a_still_screen_with_layers_is_forwarded_and_recorded_whenever_it_draws() {
     for (seq, pause_s) in (3..).zip([2, 5, 60, 300, 3]) {
         story.outputs();
         story.pass(Duration::from_secs(pause_s));
-        assert_eq!(story.room.tracks[&track].best_layer(story.now.at), Some(Layer::High));
+        assert_eq!(story.room.tracks[&track].primary().best_layer(story.now.at), Some(Layer::High));
         let asks = |output: &Output| matches!(output, Output::RequestKeyframe { .. });
         assert!(!story.outputs().iter().any(asks), "nobody lacks anything after {pause_s} s");
         assert!(story.forwarded(&track, seq, Layer::Low).is_empty());

@@ -8,6 +8,7 @@ fn spec(track: &str, codec: Codec) -> DownTrackSpec {
         publisher: "PA_a".into(),
         track: track.into(),
         codec,
+        backups: Vec::new(),
         stream_id: format!("PA_a|{track}"),
         is_stereo: false,
     }
@@ -296,4 +297,18 @@ fn sound_in_stereo_is_said_to_be_that() {
     let (stereo, plain) = sdp.split_once("a=mid:TR_2").unwrap();
     assert!(stereo.contains("sprop-stereo=1") && stereo.contains("a=msid:PA_a|TR_1 TR_1"), "{stereo}");
     assert!(!plain.contains("sprop-stereo=1") && plain.contains("a=msid:PA_a|TR_2 TR_2"), "{plain}");
+}
+
+#[test]
+fn a_track_flows_to_who_can_decode_one_of_its_codecs() {
+    let mut downs = Downs::new(Maker::Server);
+    for (track, backups) in [("TR_1", vec![Codec::H264, Codec::Vp8]), ("TR_2", vec![Codec::H264])] {
+        downs.add(&DownTrackSpec { backups, ..spec(track, Codec::Vp9) });
+    }
+    let settled = negotiate(&mut downs, &mut 0);
+    assert_eq!((settled.ready, settled.refused), (vec![sid("TR_1")], vec![sid("TR_2")]));
+    assert_eq!(downs.takes(&sid("TR_1")), [Codec::Opus, Codec::Vp8], "each once, and all that it can decode");
+    // It is named as what it comes in.
+    let mut is_named = |codec| downs.outlet(&sid("TR_1"), Encoding::Of(codec), rewrite(1)).is_some();
+    assert_eq!((is_named(Codec::Vp8), is_named(Codec::Vp9)), (true, false));
 }

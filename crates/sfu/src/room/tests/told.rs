@@ -196,7 +196,7 @@ fn everything_that_is_known_of_a_track_is_told() {
         layer(VideoQuality::Medium, 640),
     ];
     let track = announce(&mut story, &ada, "0", AddTrackRequest { layers, ..camera() });
-    story.room.tracks.get_mut(&track).unwrap().sender_known(Layer::Low, 7);
+    story.room.tracks.get_mut(&track).unwrap().sender_known(0, Layer::Low, 7);
     let info = story.room.tracks[&track].info.clone();
     let rids: Vec<_> = info.layers.iter().map(|l| (l.rid.as_str(), l.spatial_layer, l.ssrc)).collect();
     assert_eq!(rids, [("q", 0, 7), ("h", 1, 0), ("f", 2, 0)]);
