@@ -5,6 +5,9 @@ use std::time::Duration;
 limits! {
     /// Bytes of a datagram; what is longer is dropped, and a TCP connection that announces it is closed.
     pub const DATAGRAM_BYTES: usize = 2000;
+    /// Bytes of a packet of media as it comes; a longer one is dropped. On its way out more stands in front of it and behind it than in what came, and all of
+    /// that has to fit into [`DATAGRAM_BYTES`].
+    pub const MEDIA_BYTES: usize = 1600;
     /// Bytes of a frame that is recorded, whole or in part; what is longer is dropped, and told in the report.
     pub const FRAME_BYTES: usize = 8 * 1024 * 1024;
     /// Addresses that a connection is heard from at a time; a further one takes the place of the one that was unused for longest, never of the one that media flows on.

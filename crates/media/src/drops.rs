@@ -39,6 +39,8 @@ reasons! {
     TooMuchFeedback => "too_much_feedback",
     /// From more new senders of media than a peer has.
     TooManySenders => "too_many_senders",
+    /// A packet of media that is longer than one may be.
+    TooLong => "too_long",
     /// From an address of a peer, but not encrypted by it.
     Forged => "forged",
     /// Not sent: the peer or the network does not take it.

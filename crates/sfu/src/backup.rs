@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use reelroom_limits::signalling::TRACK_CODECS;
+use reelroom_limits::signalling::{SINGLE_SECTIONS, TRACK_CODECS};
 use reelroom_protocol::ids::{ParticipantSid, TrackSid};
 use reelroom_protocol::proto::{
     AddTrackRequest, BackupCodecPolicy, TrackPublishedResponse, request_response, signal_response,
@@ -30,6 +30,9 @@ use crate::track::{Section, codecs_of, numbered, source_of};
 /// In rooms of fewer people everybody gets the backup codec of a publisher that leaves the choice, as with LiveKit: of so few most would have to be
 /// sent it anyway, and the publisher encodes once.
 const REGRESSES_BELOW: usize = 5;
+
+/// A codec that everybody gets and that brings nothing for so long has failed, or its picture stands still: then the other one does as well.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 
 impl Room {
     /// The track that a publisher sends on a section, and the place of the codec that the section brings.
@@ -160,6 +163,7 @@ impl Room {
             self.regress(sid, None);
         }
         let Some(track) = self.tracks.get_mut(sid) else { return };
+        let (publisher, mid) = (track.publisher.clone(), track.codings[place].mid.clone());
         track.codings[place].ends();
         // What begins again has other numbers.
         for subscription in track.down.values_mut().filter(|subscription| subscription.coding == place) {
@@ -172,6 +176,12 @@ impl Room {
         }
         track.choose_codings();
         track.changed();
+        // What still comes by its section is no other track's.
+        if let Some(participant) = self.participants.get_mut(&publisher)
+            && participant.spent.len() < SINGLE_SECTIONS
+        {
+            participant.spent.extend(mid);
+        }
     }
 
     /// A backup codec comes: everybody gets it who can decode it, where its publisher wants to encode once.
@@ -185,6 +195,20 @@ impl Room {
         };
         if regresses && place == 1 {
             self.regress(sid, Some(place));
+        }
+    }
+
+    /// A backup codec that everybody was to get brings nothing any more, as where its encoder failed: they get the first one again.
+    pub(crate) fn leave_silent_backup(&mut self, sid: &TrackSid, now: Now) {
+        let is_silent = |place: usize| {
+            let coding = self.tracks.get(sid)?.codings.get(place)?;
+            let last = coding.layers.last_arrival()?;
+            Some(now.at.saturating_duration_since(last) >= SILENT_FOR)
+        };
+        let regressed =
+            self.tracks.get(sid).filter(|track| !track.info.muted).and_then(|track| track.regressed);
+        if regressed.and_then(is_silent) == Some(true) {
+            self.regress(sid, None);
         }
     }
 

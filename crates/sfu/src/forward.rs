@@ -4,10 +4,11 @@
 //! and the layer changes, only at the first packet of a keyframe; until it comes the old layer goes on. What is left of a picture of
 //! the old layer then is not sent: nobody shows half a picture, and a keyframe needs nothing of it. Within a layer every packet keeps
 //! its distance to its neighbours, so late and resent packets get the number that belongs to them. In front of a keyframe that comes without its
-//! parameter sets there is room for those that are known: a subscriber that begins there has not seen them.
+//! parameter sets there is room for those that are known: a subscriber that begins there has not seen them. A stream that comes in the place of another
+//! one (a publisher whose encoder begins anew) is followed as another layer is.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::codec::Codec;
 use crate::layers::Layer;
@@ -15,11 +16,16 @@ use crate::layers::Layer;
 /// How many dropped sequence numbers are remembered to number late packets right.
 const DROPPED_MEMORY: usize = 512;
 
+/// So long after another stream came in its place, packets of a stream are late.
+const LATE_FOR: Duration = Duration::from_secs(2);
+
 /// What the forwarder must know of a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     /// The layer it came on.
     pub layer: Layer,
+    /// The stream that brings it, whose numbers are its own.
+    pub ssrc: u32,
     /// Extended sequence number of that layer's stream.
     pub seq: u64,
     /// RTP time.
@@ -64,6 +70,8 @@ pub struct DownTrack {
     codec: Codec,
     target: Option<Layer>,
     current: Option<Current>,
+    /// The stream in whose place another one came, and when: what is left of it is for nobody.
+    former: Option<(u32, Instant)>,
     /// The last sent numbers: they outlive a pause and a change of layer.
     last: Option<Sent>,
 }
@@ -71,6 +79,7 @@ pub struct DownTrack {
 #[derive(Debug)]
 struct Current {
     layer: Layer,
+    ssrc: u32,
     first_seq: u64,
     highest_seq: u64,
     seq_offset: i64,
@@ -92,7 +101,7 @@ struct Sent {
 impl DownTrack {
     /// Sends nothing until a target is set and a keyframe of it comes.
     pub fn new(codec: Codec) -> Self {
-        Self { codec, target: None, current: None, last: None }
+        Self { codec, target: None, current: None, former: None, last: None }
     }
 
     /// The codec that the track comes in.
@@ -141,7 +150,7 @@ impl DownTrack {
     /// `packet` is not for this subscriber, who is not to see that there was one.
     pub fn skip(&mut self, packet: &Incoming<'_>) {
         if let Some(current) = self.current.as_mut()
-            && current.layer == packet.layer
+            && (current.layer, current.ssrc) == (packet.layer, packet.ssrc)
             && packet.seq > current.highest_seq
         {
             current.leave_out(packet.seq);
@@ -167,6 +176,7 @@ impl DownTrack {
     /// The numbers to send `packet` under, or `None` if it is not for this subscriber.
     pub fn forward(&mut self, packet: &Incoming<'_>) -> Option<Rewrite> {
         let target = self.target?;
+        self.follow(packet)?;
         let switches = packet.layer == target
             && packet.keyframe
             && !packet.payload.is_empty()
@@ -217,6 +227,25 @@ impl DownTrack {
         Some(rewrite)
     }
 
+    /// A packet of another stream than the one that brought the layer so far: a publisher began anew, with numbers of its own. It goes on from a keyframe, as
+    /// another layer does. Nothing where it is left of the stream before.
+    fn follow(&mut self, packet: &Incoming<'_>) -> Option<()> {
+        let is_late = |(ssrc, since): (u32, Instant)| {
+            ssrc == packet.ssrc && packet.arrived.saturating_duration_since(since) < LATE_FOR
+        };
+        if self.former.is_some_and(is_late) {
+            return None;
+        }
+        if let Some(current) = &self.current
+            && current.layer == packet.layer
+            && current.ssrc != packet.ssrc
+        {
+            self.former = Some((current.ssrc, packet.arrived));
+            self.current = None;
+        }
+        Some(())
+    }
+
     /// Makes `packet` the next one after all that was sent and what it lacks.
     fn switch(&mut self, packet: &Incoming<'_>) {
         let (seq, rtp, picture_id, tl0) = match self.last {
@@ -234,6 +263,7 @@ impl DownTrack {
         let incoming_tl0 = incoming.and_then(|n| n.tl0_pic_idx);
         self.current = Some(Current {
             layer: packet.layer,
+            ssrc: packet.ssrc,
             first_seq: packet.seq,
             highest_seq: packet.seq,
             seq_offset: seq as i64 - packet.seq as i64,

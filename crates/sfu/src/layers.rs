@@ -236,6 +236,11 @@ impl Layers {
         }
     }
 
+    /// When something of any of them arrived last.
+    pub(crate) fn last_arrival(&self) -> Option<Instant> {
+        self.arrived.iter().flatten().map(|arrived| arrived.last).max()
+    }
+
     pub(crate) fn is_live(&self, layer: Layer, now: Instant) -> bool {
         self.arrived[layer.index()]
             .is_some_and(|arrived| arrived.behind.is_none_or(|behind| !behind.is_gone(now)))

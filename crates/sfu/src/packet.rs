@@ -187,6 +187,7 @@ impl<C: Carrier> Way<'_, C> {
         }
         let incoming = Incoming {
             layer,
+            ssrc: packet.ssrc,
             seq: packet.seq,
             rtp: packet.rtp,
             payload: packet.payload,
@@ -216,6 +217,7 @@ impl<C: Carrier> Way<'_, C> {
         self.coding().layers.packet(Layer::High, packet.rtp, packet.payload.len(), packet.arrived);
         let whole = Incoming {
             layer: Layer::High,
+            ssrc: packet.ssrc,
             seq: packet.seq,
             rtp: packet.rtp,
             payload: packet.payload,

@@ -218,6 +218,11 @@ impl Room {
         let codec_of = |room: &Self| room.tracks.get(sid).and_then(|track| track.codings.get(coding)?.codec);
         let Some(track) = self.tracks.get(sid) else { return Passed::On };
         if codec_of(self).is_none() {
+            // A backup codec takes people away from one that they see: not before there is something to see of it.
+            if coding > 0 && !is_keyframe(packet.codec, packet.payload) {
+                self.ask_keyframe(sid, coding, packet.layer, KeyframeFor::Subscriber, now);
+                return Passed::On;
+            }
             let publisher = track.publisher.clone();
             self.enforce_sources(&publisher);
             self.first_packet(sid, coding, packet, now);

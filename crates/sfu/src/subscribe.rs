@@ -340,6 +340,7 @@ impl Room {
         let tracks: Vec<_> =
             self.tracks.iter().filter(|(_, track)| track.is_video()).map(|(sid, _)| sid.clone()).collect();
         for sid in &tracks {
+            self.leave_silent_backup(sid, now);
             self.retarget(sid, now);
         }
         self.reallocate_all(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
-use reelroom_limits::media::{DATA_CHANNELS, SSRCS_OF_SESSION};
+use reelroom_limits::media::{DATA_CHANNELS, MEDIA_BYTES, SSRCS_OF_SESSION};
 use reelroom_sfu::{Codec, DataKind, Layer, Measured};
 use str0m::format::PayloadParams;
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Rid};
@@ -125,6 +125,7 @@ impl Session {
         let is_doubtful = is_elsewhere || datagram.is_trial;
         match kind {
             Kind::Stun => return self.receive_stun(datagram, path),
+            Kind::Rtp if bytes.len() > MEDIA_BYTES => return Heard::dropped(Reason::TooLong),
             Kind::Rtp if is_new => {
                 if datagram.is_trial || !self.verify(Verifier::is_early_rtp, bytes) {
                     return Heard::dropped(Reason::Forged);

@@ -45,9 +45,15 @@ fn section(lines: &str) -> Option<Section> {
         kind,
         track_id: value("msid:").and_then(|msid| msid.split(' ').nth(1)).unwrap_or("").trim().to_owned(),
         sends: !rejected && !has("recvonly") && !has("inactive"),
-        simulcast: value("simulcast:").is_some_and(|value| value.contains("send")),
+        simulcast: value("simulcast:").is_some_and(|value| value.contains("send")) || has_layers(lines),
         parameter_sets: parameter_sets(lines),
     })
+}
+
+/// Whether something is sent by streams with names of their own (`a=rid:… send`, RFC 8851), which str0m takes for layers whatever else is said.
+fn has_layers(lines: &str) -> bool {
+    let mut names = lines.lines().filter_map(|line| line.strip_prefix("a=rid:"));
+    names.any(|name| name.split_whitespace().nth(1) == Some("send"))
 }
 
 /// No publisher has more parameter sets to announce.
@@ -331,6 +337,9 @@ mod tests {
         assert_eq!((all[0].mid.as_str(), all[0].track_id.as_str(), all[0].sends), ("0", "cid-a", true));
         assert!(all[1].simulcast && all[1].kind == TrackType::Video && all[1].sends);
         assert!(!all[2].sends && all[2].track_id.is_empty());
+        // Streams with names are layers also where nothing says so.
+        let named = |rids: &str| sections(&OFFER.replace("a=simulcast:send q;h;f\r\n", rids))[1].simulcast;
+        assert!(named("a=rid:q send\r\na=rid:f send\r\n") && !named("a=rid:q recv\r\n") && !named(""));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use reelroom_limits::media::MEDIA_BYTES;
 use reelroom_sfu::forward::Rewrite;
 use reelroom_sfu::{Codec, DataKind};
 use str0m::channel::Channel;
@@ -52,6 +53,10 @@ impl Session {
         load: Load,
         now: Instant,
     ) {
+        debug_assert!(load.payload.len() <= MEDIA_BYTES, "what comes is no longer");
+        if load.payload.len() > MEDIA_BYTES {
+            return;
+        }
         self.clock = self.clock.max(now);
         let mid = Mid::from(mid);
         self.goes_on_with(mid, packet.layer);

@@ -10,7 +10,16 @@ const DELTA: &[u8] = &[0x10, 0x01, 0, 0];
 
 fn packet(layer: Layer, seq: u64, payload: &[u8], arrived: Instant) -> Incoming<'_> {
     let keyframe = crate::is_keyframe(Codec::Vp8, payload);
-    Incoming { layer, seq, rtp: (seq as u32).wrapping_mul(3000), payload, keyframe, lacks: 0, arrived }
+    Incoming {
+        layer,
+        ssrc: layer as u32,
+        seq,
+        rtp: (seq as u32).wrapping_mul(3000),
+        payload,
+        keyframe,
+        lacks: 0,
+        arrived,
+    }
 }
 
 #[test]
@@ -145,12 +154,43 @@ fn what_a_keyframe_lacks_has_room_in_front_of_it_where_a_subscriber_begins() {
 }
 
 #[test]
+fn a_stream_in_the_place_of_another_one_goes_on_from_a_keyframe_under_new_numbers() {
+    let now = Instant::now();
+    let mut down = DownTrack::new(Codec::Vp8);
+    down.set_target(Some(Layer::High));
+    let at = |ms| now + Duration::from_millis(ms);
+    let of = |ssrc, seq, payload, ms| Incoming { ssrc, ..packet(Layer::High, seq, payload, at(ms)) };
+    for seq in 5000..5010 {
+        let payload = if seq == 5000 { KEY } else { DELTA };
+        assert!(down.forward(&of(1, seq, payload, seq - 5000)).is_some());
+    }
+    // Lower, higher, and among those that were used.
+    for (ssrc, first) in [(2, 100), (3, 60_000), (4, 5005)] {
+        let before = down.last.unwrap().seq;
+        let ms = u64::from(ssrc) * 3000;
+        assert_eq!(down.forward(&of(ssrc, first, DELTA, ms)), None);
+        assert_eq!(down.wants_keyframe(), Some(Layer::High));
+        assert_eq!(down.forward(&of(ssrc, first + 1, KEY, ms + 10)).unwrap().seq, before + 1);
+        assert_eq!(down.forward(&of(ssrc, first + 2, DELTA, ms + 20)).unwrap().seq, before + 2);
+        assert_eq!(down.forward(&of(ssrc - 1, 5010, KEY, ms + 30)), None, "late");
+        assert_eq!(down.forward(&of(ssrc, first + 3, DELTA, ms + 40)).unwrap().seq, before + 3);
+    }
+    let mut sound = DownTrack::new(Codec::Opus);
+    sound.set_target(Some(Layer::High));
+    let of = |ssrc, seq| Incoming { keyframe: true, ..of(ssrc, seq, &[1], seq) };
+    assert_eq!(sound.forward(&of(1, 700)).unwrap().seq, 1);
+    assert_eq!(sound.forward(&of(2, 30)).unwrap().seq, 2);
+    assert_eq!(sound.forward(&of(2, 31)).unwrap().seq, 3);
+}
+
+#[test]
 fn audio_starts_at_once() {
     let mut down = DownTrack::new(Codec::Opus);
     down.set_target(Some(Layer::High));
     assert_eq!(down.wants_keyframe(), None);
     let incoming = Incoming {
         layer: Layer::High,
+        ssrc: 1,
         seq: 9,
         rtp: 1,
         payload: &[1],
@@ -162,37 +202,43 @@ fn audio_starts_at_once() {
 }
 
 proptest! {
-    /// Whatever is lost, reordered, padded or switched: no number is used for two packets, and per layer the order of
+    /// Whatever is lost, reordered, padded, switched or begun anew: no number is used for two packets, and per stream the order of
     /// numbers is the order of packets.
     #[test]
     fn numbers_are_unique_and_ordered(
         steps in proptest::collection::vec((0_usize..3, 0_u64..6, 0_u8..10, 0_usize..3), 1..400),
+        anew in proptest::collection::vec(1_usize..400, 0..4),
     ) {
         let start = Instant::now();
         let mut down = DownTrack::new(Codec::Vp8);
         let mut base = [1_000_u64, 2_000_000, 65_530];
-        let mut sent: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
+        let mut streams = [0, 1, 2];
+        let mut sent: BTreeMap<u64, (u32, u64)> = BTreeMap::new();
         let mut seen = std::collections::BTreeSet::new();
         let mut in_front: Vec<u64> = Vec::new();
         for (step, (layer, advance, what, target)) in steps.into_iter().enumerate() {
             if step % 17 == 0 {
                 down.set_target((what != 9).then_some(Layer::ALL[target]));
             }
+            if anew.contains(&step) {
+                streams[layer] += 3;
+                base[layer] = (base[layer] / 2).max(1_000);
+            }
             base[layer] += 3;
-            let seq = base[layer] + advance;
-            if !seen.insert((layer, seq)) {
+            let (ssrc, seq) = (streams[layer], base[layer] + advance);
+            if !seen.insert((ssrc, seq)) {
                 continue;
             }
             let payload: &[u8] = match what { 0 => KEY, 1 => &[], _ => DELTA };
             let lacks = advance as u16 % 3;
             let arrived = start + Duration::from_millis(step as u64 * 5);
-            let incoming = Incoming { lacks, ..packet(Layer::ALL[layer], seq, payload, arrived) };
+            let incoming = Incoming { lacks, ssrc, ..packet(Layer::ALL[layer], seq, payload, arrived) };
             if let Some(rewrite) = down.forward(&incoming) {
                 let before = rewrite.seq - u64::from(rewrite.free)..rewrite.seq;
                 let is_last = before.is_empty() || sent.range(before.start..).next().is_none();
                 prop_assert!(is_last, "something was sent behind number {}", before.start);
                 in_front.extend(before);
-                prop_assert!(sent.insert(rewrite.seq, (layer, seq)).is_none(), "number {} used twice", rewrite.seq);
+                prop_assert!(sent.insert(rewrite.seq, (ssrc, seq)).is_none(), "number {} used twice", rewrite.seq);
             }
         }
         prop_assert!(in_front.iter().all(|number| !sent.contains_key(number)), "a number used twice");

@@ -34,6 +34,8 @@ struct Call {
     mid: Mid,
     channels: Vec<(String, ChannelId)>,
     sent: u64,
+    /// How long what it says is.
+    packet_bytes: usize,
     events: Vec<SessionEvent>,
     /// What the client sent last, by what it is.
     last: Vec<(Kind, Vec<u8>)>,
@@ -69,6 +71,7 @@ impl Call {
             mid,
             channels: Vec::new(),
             sent: 0,
+            packet_bytes: 50,
             events: Vec::new(),
             last: Vec::new(),
             astray: 0,
@@ -98,7 +101,13 @@ impl Call {
         if let (true, Some(pt), Some(stream)) = (is_up, pt, api.stream_tx_by_mid(self.mid, None)) {
             self.sent += 1;
             let rtp = u32::try_from(self.sent * 960).unwrap();
-            stream.write_rtp(RtpWrite::new(pt, self.sent.into(), rtp, self.now, vec![7u8; 50]));
+            stream.write_rtp(RtpWrite::new(
+                pt,
+                self.sent.into(),
+                rtp,
+                self.now,
+                vec![7u8; self.packet_bytes],
+            ));
         }
     }
 
@@ -189,6 +198,22 @@ fn a_forged_sender_takes_no_track_away() {
     }
     call.run(500);
     assert!(call.packets() >= before + 45, "{} {before}", call.packets());
+}
+
+#[test]
+fn a_packet_that_would_not_fit_with_what_is_put_in_front_of_it_is_dropped() {
+    let mut call = Call::connect();
+    call.run(200);
+    let before = call.packets();
+    call.packet_bytes = 1900;
+    call.run(500);
+    assert_eq!(call.packets(), before);
+    call.packet_bytes = 1500;
+    call.run(500);
+    assert!(call.packets() > before + 40, "{} {before}", call.packets());
+    let nat = call.nat;
+    let too_long = [call.last(Kind::Rtp), vec![0; 200]].concat();
+    assert_eq!(call.deliver(nat, too_long), Heard::dropped(Reason::TooLong));
 }
 
 #[test]
